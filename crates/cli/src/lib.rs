@@ -1,0 +1,1 @@
+//! The reference messenger of deaddrop on the command line, and its demonstration.

@@ -1,0 +1,1 @@
+//! The client SDK of deaddrop: vault, outbox, inbox, connections.

@@ -1,0 +1,1 @@
+//! The authenticated, encrypted channel between a deaddrop client and a relay; sans-I/O.

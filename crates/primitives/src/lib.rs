@@ -1,0 +1,1 @@
+//! The few cryptographic primitives of deaddrop, each from a well-kept crate, behind strict types.

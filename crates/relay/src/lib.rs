@@ -1,0 +1,1 @@
+//! The blind relay of deaddrop: mailboxes that forget.

@@ -1,0 +1,1 @@
+//! An embedded record log whose deletions are real.

@@ -1,0 +1,1 @@
+//! Test helpers of deaddrop: seeded randomness, virtual time, lossy network. A dev-dependency only.
