@@ -1,0 +1,117 @@
+//! ChaCha20-Poly1305 (RFC 8439) with the tag behind the ciphertext.
+
+use alloc::vec::Vec;
+use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
+
+/// Bytes that sealing adds.
+pub const TAG_LEN: usize = 16;
+/// Bytes of a key.
+pub const KEY_LEN: usize = 32;
+/// Bytes of a nonce.
+pub const NONCE_LEN: usize = 12;
+
+/// The tag did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invalid;
+
+impl core::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("authentication failed")
+    }
+}
+
+impl core::error::Error for Invalid {}
+
+/// Seals `plaintext`; the result is [`TAG_LEN`] longer.
+#[must_use]
+pub fn seal(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
+    sealed.extend_from_slice(plaintext);
+    let tag = seal_in_place(key, nonce, ad, &mut sealed);
+    sealed.extend_from_slice(&tag);
+    sealed
+}
+
+/// Opens what [`seal`] made.
+///
+/// # Errors
+/// [`Invalid`] when the tag does not verify or there is no room for one.
+pub fn open(
+    key: &[u8; KEY_LEN],
+    nonce: &[u8; NONCE_LEN],
+    ad: &[u8],
+    sealed: &[u8],
+) -> Result<Vec<u8>, Invalid> {
+    let (ciphertext, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(Invalid)?;
+    let mut plaintext = ciphertext.to_vec();
+    open_in_place(key, nonce, ad, &mut plaintext, tag)?;
+    Ok(plaintext)
+}
+
+/// Encrypts `buffer` where it lies and returns the tag.
+#[must_use]
+#[expect(clippy::expect_used, reason = "fails only beyond 256 GiB, which no buffer of ours reaches")]
+pub fn seal_in_place(
+    key: &[u8; KEY_LEN],
+    nonce: &[u8; NONCE_LEN],
+    ad: &[u8],
+    buffer: &mut [u8],
+) -> [u8; TAG_LEN] {
+    ChaCha20Poly1305::new(key.into())
+        .encrypt_inout_detached(nonce.into(), ad, buffer.into())
+        .expect("length is within RFC 8439's bound")
+        .into()
+}
+
+/// Decrypts `buffer` where it lies once its tag has verified.
+///
+/// # Errors
+/// [`Invalid`] when the tag does not verify; the buffer is left as it was.
+pub fn open_in_place(
+    key: &[u8; KEY_LEN],
+    nonce: &[u8; NONCE_LEN],
+    ad: &[u8],
+    buffer: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Result<(), Invalid> {
+    ChaCha20Poly1305::new(key.into())
+        .decrypt_inout_detached(nonce.into(), ad, buffer.into(), &Tag::from(*tag))
+        .map_err(|_| Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 8439, section 2.8.2.
+    #[test]
+    fn rfc_8439() {
+        let key: [u8; 32] = core::array::from_fn(|i| 0x80 + u8::try_from(i).unwrap());
+        let nonce = [7, 0, 0, 0, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47];
+        let ad = hex::decode("50515253c0c1c2c3c4c5c6c7").unwrap();
+        let text: &[u8] =
+            b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the \
+future, sunscreen would be it.";
+        let sealed = seal(&key, &nonce, &ad, text);
+        assert!(hex::encode(&sealed).starts_with("d31a8d34648e60db7b86afbc53ef7ec2"));
+        assert!(hex::encode(&sealed).ends_with("1ae10b594f09e26a7e902ecbd0600691"));
+        assert_eq!(open(&key, &nonce, &ad, &sealed).unwrap(), text);
+    }
+
+    #[test]
+    fn every_flip_is_refused_and_changes_nothing() {
+        let sealed = seal(&[1; 32], &[2; 12], b"ad", b"text");
+        for i in 0..sealed.len() * 8 {
+            let mut bad = sealed.clone();
+            bad[i / 8] ^= 1 << (i % 8);
+            assert_eq!(open(&[1; 32], &[2; 12], b"ad", &bad), Err(Invalid));
+            let (body, tag) = bad.split_at_mut(4);
+            let before = body.to_vec();
+            let tag: [u8; 16] = (&*tag).try_into().unwrap();
+            assert_eq!(open_in_place(&[1; 32], &[2; 12], b"ad", body, &tag), Err(Invalid));
+            assert_eq!(body, before);
+        }
+        assert_eq!(open(&[1; 32], &[2; 12], b"ad", &sealed[..15]), Err(Invalid));
+        assert_eq!(open(&[1; 32], &[2; 12], b"da", &sealed), Err(Invalid));
+    }
+}

@@ -1,0 +1,98 @@
+//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no malleability.
+
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use zeroize::ZeroizeOnDrop;
+
+/// Bytes of a secret or public key.
+pub const KEY_LEN: usize = 32;
+/// Bytes of a signature.
+pub const SIGNATURE_LEN: usize = 64;
+
+/// The key or the signature was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadSignature;
+
+impl core::fmt::Display for BadSignature {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("signature does not verify")
+    }
+}
+
+impl core::error::Error for BadSignature {}
+
+/// A signing key with its public key computed once.
+pub struct SecretKey(SigningKey);
+
+impl SecretKey {
+    /// Any 32 bytes are a secret key.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        Self(SigningKey::from_bytes(bytes))
+    }
+
+    /// The 32-byte encoding of the public key.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; KEY_LEN] {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Signs the concatenation of a label and a message, which the caller has joined.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+        self.0.sign(message).to_bytes()
+    }
+}
+
+impl ZeroizeOnDrop for SecretKey {}
+crate::assert_secret!(SecretKey);
+
+impl core::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// Verifies strictly.
+///
+/// # Errors
+/// [`BadSignature`] for a bad key, a bad encoding or a wrong signature.
+pub fn verify(
+    public_key: &[u8; KEY_LEN],
+    message: &[u8],
+    signature: &[u8; SIGNATURE_LEN],
+) -> Result<(), BadSignature> {
+    let key = VerifyingKey::from_bytes(public_key).map_err(|_| BadSignature)?;
+    key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).map_err(|_| BadSignature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 8032, section 7.1, test 2.
+    #[test]
+    fn rfc_8032() {
+        let unhex = |text: &str| hex::decode(text).unwrap();
+        let secret = unhex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb");
+        let secret = SecretKey::from_bytes(&secret.try_into().unwrap());
+        let public = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
+        assert_eq!(hex::encode(secret.public_key()), public);
+        let signature = secret.sign(&[0x72]);
+        assert_eq!(
+            hex::encode(signature),
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+             085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+        );
+        assert_eq!(verify(&secret.public_key(), &[0x72], &signature), Ok(()));
+        assert_eq!(verify(&secret.public_key(), &[0x73], &signature), Err(BadSignature));
+    }
+
+    #[test]
+    fn a_key_of_low_order_verifies_nothing() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        assert_eq!(verify(&identity, b"anything", &signature), Err(BadSignature));
+    }
+}

@@ -1,0 +1,93 @@
+//! HKDF-SHA-256 (RFC 5869): `extract` makes a pseudorandom key, `expand` derives from it.
+
+use hkdf::{Hkdf, HkdfExtract};
+use sha2::Sha256;
+use zeroize::Zeroize;
+
+crate::secret_bytes! {
+    /// A pseudorandom key: the output of [`extract`], or a uniform 32-byte secret used as one.
+    pub struct Prk[32];
+}
+
+/// RFC 5869 section 2.2 over the concatenation of `ikm`.
+#[must_use]
+pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Prk {
+    let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
+    for part in ikm {
+        extract.input_ikm(part);
+    }
+    let (mut output, _) = extract.finalize();
+    let prk = Prk::from_bytes(output.into());
+    output.zeroize();
+    prk
+}
+
+impl Prk {
+    /// RFC 5869 section 2.3 with the concatenation of `info`; `N` is at most 8,160 bytes, checked at compile time.
+    #[must_use]
+    pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
+        expand(self.expose(), info)
+    }
+
+    /// Readies the key for several expansions at the cost of one. Keep it short-lived: it is wiped by its
+    /// hash states' own drop, but carries no marker that proves so.
+    #[must_use]
+    pub fn ready(&self) -> Expander {
+        Expander::new(self.expose())
+    }
+}
+
+/// [`Prk::expand`] for a key that lives in a newtype of its own.
+#[must_use]
+pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
+    Expander::new(prk).expand(info)
+}
+
+/// A pseudorandom key with its HMAC states computed.
+pub struct Expander(Hkdf<Sha256>);
+
+impl Expander {
+    /// Readies `prk`.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
+    pub fn new(prk: &[u8; 32]) -> Self {
+        Self(Hkdf::from_prk(prk).expect("32 bytes are a full hash"))
+    }
+
+    /// RFC 5869 section 2.3.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
+    pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
+        const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 8,160 bytes") };
+        let mut output = [0; N];
+        self.0.expand_multi_info(info, &mut output).expect("length is within bounds");
+        output
+    }
+}
+
+impl core::fmt::Debug for Expander {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Expander(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::extract;
+
+    // RFC 5869, test case 1.
+    #[test]
+    fn rfc_5869_case_1() {
+        let salt = hex::decode("000102030405060708090a0b0c").unwrap();
+        let info = hex::decode("f0f1f2f3f4f5f6f7f8f9").unwrap();
+        let prk = extract(&salt, &[&[0x0b; 20], &[0x0b; 2]]);
+        assert_eq!(
+            hex::encode(prk.expose()),
+            "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"
+        );
+        let okm: [u8; 42] = prk.expand(&[&info]);
+        let want = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+        assert_eq!(hex::encode(okm), want);
+        assert_eq!(prk.ready().expand::<42>(&[&info[..3], &info[3..]]), okm);
+    }
+}

@@ -1,0 +1,176 @@
+//! ML-KEM-768 (FIPS 203). The one place that knows which crate provides it.
+//!
+//! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
+
+use alloc::boxed::Box;
+use ml_kem::{
+    B32, KeyExport, MlKem768, Seed,
+    kem::{Decapsulate, Kem},
+};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Bytes of a seed `d || z`.
+pub const SEED_LEN: usize = 64;
+/// Bytes of an encapsulation key.
+pub const ENCAPSULATION_KEY_LEN: usize = 1_184;
+/// Bytes of a ciphertext.
+pub const CIPHERTEXT_LEN: usize = 1_088;
+/// Bytes of a shared secret.
+pub const SHARED_SECRET_LEN: usize = 32;
+
+/// The encapsulation key failed the modulus check of FIPS 203 section 7.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadKey;
+
+impl core::fmt::Display for BadKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ML-KEM key fails the modulus check")
+    }
+}
+
+impl core::error::Error for BadKey {}
+
+crate::secret_bytes! {
+    /// What encapsulation and decapsulation agree on.
+    pub struct SharedSecret[SHARED_SECRET_LEN];
+}
+
+/// A checked public key, expanded, with its encoding beside it.
+#[derive(Clone)]
+pub struct EncapsulationKey {
+    key: <MlKem768 as Kem>::EncapsulationKey,
+    bytes: Box<[u8; ENCAPSULATION_KEY_LEN]>,
+}
+
+impl EncapsulationKey {
+    /// Parses and checks the 1,184-byte encoding (FIPS 203 section 7.2: length and modulus).
+    ///
+    /// # Errors
+    /// [`BadKey`] when a coefficient is not reduced.
+    pub fn from_bytes(bytes: &[u8; ENCAPSULATION_KEY_LEN]) -> Result<Self, BadKey> {
+        let key = ml_kem::EncapsulationKey::<MlKem768>::new(bytes.into()).map_err(|_| BadKey)?;
+        Ok(Self { key, bytes: Box::new(*bytes) })
+    }
+
+    /// The 1,184-byte encoding.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; ENCAPSULATION_KEY_LEN] {
+        &self.bytes
+    }
+
+    /// Draws 32 bytes from `rng`; gives the ciphertext for the key's owner and the shared secret.
+    #[must_use]
+    pub fn encapsulate(&self, rng: &mut (impl CryptoRng + ?Sized)) -> ([u8; CIPHERTEXT_LEN], SharedSecret) {
+        let mut message = Zeroizing::new([0; 32]);
+        rng.fill_bytes(message.as_mut());
+        let mut m = B32::from(*message);
+        let (ciphertext, mut shared) = self.key.encapsulate_deterministic(&m);
+        m.zeroize();
+        let secret = SharedSecret::from_bytes(shared.into());
+        shared.zeroize();
+        (ciphertext.into(), secret)
+    }
+}
+
+impl PartialEq for EncapsulationKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for EncapsulationKey {}
+
+impl core::fmt::Debug for EncapsulationKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("EncapsulationKey(..)")
+    }
+}
+
+/// A secret key with its seed.
+pub struct DecapsulationKey {
+    key: <MlKem768 as Kem>::DecapsulationKey,
+    seed: Zeroizing<[u8; SEED_LEN]>,
+    public: EncapsulationKey,
+}
+
+impl DecapsulationKey {
+    /// Draws the 64-byte seed from `rng`.
+    #[must_use]
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut seed = Zeroizing::new([0; SEED_LEN]);
+        rng.fill_bytes(seed.as_mut());
+        Self::from_seed(&seed)
+    }
+
+    /// FIPS 203 `KeyGen_internal(d, z)` with `seed = d || z`.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
+        let mut expanded = Seed::from(*seed);
+        let key = ml_kem::DecapsulationKey::<MlKem768>::from_seed(expanded);
+        expanded.zeroize();
+        let public = key.encapsulation_key().clone();
+        let bytes = Box::new(public.to_bytes().into());
+        Self { key, seed: Zeroizing::new(*seed), public: EncapsulationKey { key: public, bytes } }
+    }
+
+    /// The seed `d || z`.
+    #[must_use]
+    pub fn expose_seed(&self) -> &[u8; SEED_LEN] {
+        &self.seed
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn encapsulation_key(&self) -> &EncapsulationKey {
+        &self.public
+    }
+
+    /// Never fails visibly: for a foreign ciphertext the secret is pseudorandom (implicit rejection).
+    #[must_use]
+    pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
+        let mut shared = self.key.decapsulate(&(*ciphertext).into());
+        let secret = SharedSecret::from_bytes(shared.into());
+        shared.zeroize();
+        secret
+    }
+}
+
+impl ZeroizeOnDrop for DecapsulationKey {}
+crate::assert_secret!(DecapsulationKey);
+
+impl core::fmt::Debug for DecapsulationKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("DecapsulationKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    #[test]
+    fn agrees_and_rejects_implicitly() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let secret = DecapsulationKey::generate(&mut rng);
+        let public = EncapsulationKey::from_bytes(secret.encapsulation_key().as_bytes()).unwrap();
+        let (mut ciphertext, shared) = public.encapsulate(&mut rng);
+        assert_eq!(secret.decapsulate(&ciphertext), shared);
+        assert_eq!(DecapsulationKey::from_seed(secret.expose_seed()).decapsulate(&ciphertext), shared);
+        ciphertext[7] ^= 1;
+        assert_ne!(secret.decapsulate(&ciphertext), shared);
+    }
+
+    #[test]
+    fn an_unreduced_coefficient_is_refused() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let mut bytes = *DecapsulationKey::generate(&mut rng).encapsulation_key().as_bytes();
+        // The first 12-bit coefficient becomes 3,329 = q.
+        bytes[0] = 0x01;
+        bytes[1] = (bytes[1] & 0xf0) | 0x0d;
+        assert_eq!(EncapsulationKey::from_bytes(&bytes), Err(BadKey));
+        bytes[0] = 0x00;
+        assert!(EncapsulationKey::from_bytes(&bytes).is_ok());
+    }
+}

@@ -1,0 +1,131 @@
+//! Newtypes for secrets: one per role, wiped on drop, silent, compared in constant time.
+
+/// Declares a fixed-size secret: wiped on drop, never `Clone`, `Copy` or printed, compared in constant time.
+///
+/// ```
+/// deaddrop_primitives::secret_bytes! {
+///     /// The key of something.
+///     pub struct ThingKey[32];
+/// }
+/// let key = ThingKey::from_bytes([7; 32]);
+/// assert_eq!(key.expose(), &[7; 32]);
+/// assert_eq!(format!("{key:?}"), "ThingKey(..)");
+/// ```
+#[macro_export]
+macro_rules! secret_bytes {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident[$len:expr];) => {
+        $(#[$meta])*
+        $vis struct $name([u8; $len]);
+
+        #[allow(dead_code, unreachable_pub, reason = "not every role uses every door")]
+        impl $name {
+            /// Length in bytes.
+            pub const LEN: usize = $len;
+
+            /// Takes the bytes over; the caller wipes its own copy.
+            #[must_use]
+            pub fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// Draws fresh bytes from `rng`.
+            #[must_use]
+            pub fn generate(rng: &mut (impl $crate::rand_core::CryptoRng + ?Sized)) -> Self {
+                let mut bytes = [0; $len];
+                rng.fill_bytes(&mut bytes);
+                Self(bytes)
+            }
+
+            /// The secret bytes, named so that every use can be found.
+            #[must_use]
+            pub fn expose(&self) -> &[u8; $len] {
+                &self.0
+            }
+
+            /// A second copy, named so that every use can be found.
+            #[must_use]
+            pub fn duplicate(&self) -> Self {
+                Self(self.0)
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                $crate::zeroize::Zeroize::zeroize(&mut self.0);
+            }
+        }
+
+        impl $crate::zeroize::ZeroizeOnDrop for $name {}
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                bool::from($crate::subtle::ConstantTimeEq::ct_eq(&self.0[..], &other.0[..]))
+            }
+        }
+
+        impl Eq for $name {}
+
+        $crate::assert_secret!($name);
+    };
+}
+
+/// Fails to compile unless the type is wiped on drop and is neither `Clone`, `Copy` nor `Display`.
+///
+/// ```compile_fail
+/// #[derive(Clone)]
+/// struct Leaky([u8; 32]);
+/// impl Drop for Leaky {
+///     fn drop(&mut self) {}
+/// }
+/// impl deaddrop_primitives::zeroize::ZeroizeOnDrop for Leaky {}
+/// deaddrop_primitives::assert_secret!(Leaky);
+/// ```
+/// ```compile_fail
+/// struct NotWiped([u8; 32]);
+/// deaddrop_primitives::assert_secret!(NotWiped);
+/// ```
+#[macro_export]
+macro_rules! assert_secret {
+    ($name:ty) => {
+        const _: () = {
+            const fn wiped_on_drop<T: $crate::zeroize::ZeroizeOnDrop>() {}
+            wiped_on_drop::<$name>();
+            assert!(core::mem::needs_drop::<$name>());
+
+            // The call below has exactly one candidate only as long as none of the forbidden traits is implemented.
+            trait Forbidden<Marker> {
+                const CHECK: () = ();
+            }
+            struct ByClone;
+            struct ByDisplay;
+            impl<T: ?Sized> Forbidden<()> for T {}
+            impl<T: Clone> Forbidden<ByClone> for T {}
+            impl<T: core::fmt::Display> Forbidden<ByDisplay> for T {}
+            <$name as Forbidden<_>>::CHECK
+        };
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    crate::secret_bytes! {
+        /// For the tests.
+        struct Example[32];
+    }
+
+    #[test]
+    fn says_nothing() {
+        let secret = Example::from_bytes([0xab; 32]);
+        assert_eq!(format!("{secret:?}"), "Example(..)");
+        assert_eq!(secret, secret.duplicate());
+        assert_ne!(secret, Example::from_bytes([0xac; 32]));
+    }
+}

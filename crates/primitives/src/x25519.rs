@@ -1,0 +1,173 @@
+//! X25519 (RFC 7748) that refuses non-canonical points and all-zero results.
+
+use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
+use x25519_dalek::StaticSecret;
+use zeroize::ZeroizeOnDrop;
+
+/// Bytes of a secret or public key, and of a shared secret.
+pub const KEY_LEN: usize = 32;
+
+/// A point was refused; see the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadPoint {
+    /// The encoding is not the one canonical encoding of its u-coordinate (u >= p, or the top bit is set).
+    NotCanonical,
+    /// The shared secret is all zero: the point has low order (RFC 7748 section 6.1).
+    LowOrder,
+}
+
+impl core::fmt::Display for BadPoint {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotCanonical => "public key is not canonically encoded",
+            Self::LowOrder => "public key has low order",
+        })
+    }
+}
+
+impl core::error::Error for BadPoint {}
+
+/// A public key in its canonical encoding. Low order shows only at [`SecretKey::diffie_hellman`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublicKey([u8; KEY_LEN]);
+
+impl PublicKey {
+    /// Parses the 32-byte encoding.
+    ///
+    /// # Errors
+    /// [`BadPoint::NotCanonical`].
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self, BadPoint> {
+        if is_canonical(bytes) { Ok(Self(*bytes)) } else { Err(BadPoint::NotCanonical) }
+    }
+
+    /// The 32-byte encoding.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
+        &self.0
+    }
+}
+
+crate::secret_bytes! {
+    /// The result of one Diffie-Hellman; never all zero.
+    pub struct SharedSecret[KEY_LEN];
+}
+
+/// A secret key with its public key computed once.
+pub struct SecretKey {
+    secret: StaticSecret,
+    public: PublicKey,
+}
+
+impl SecretKey {
+    /// Draws 32 bytes from `rng`.
+    #[must_use]
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut bytes = zeroize::Zeroizing::new([0; KEY_LEN]);
+        rng.fill_bytes(bytes.as_mut());
+        Self::from_bytes(&bytes)
+    }
+
+    /// Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
+        let secret = StaticSecret::from(*bytes);
+        let public = PublicKey(x25519_dalek::PublicKey::from(&secret).to_bytes());
+        Self { secret, public }
+    }
+
+    /// The 32 secret bytes, unclamped.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        self.secret.as_bytes()
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The shared secret with `peer`.
+    ///
+    /// # Errors
+    /// [`BadPoint::LowOrder`] when the result is all zero.
+    pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
+        let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
+        if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
+            return Err(BadPoint::LowOrder);
+        }
+        Ok(SharedSecret::from_bytes(shared.to_bytes()))
+    }
+}
+
+impl ZeroizeOnDrop for SecretKey {}
+crate::assert_secret!(SecretKey);
+
+impl core::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// u < 2^255 - 19, little-endian. Public data: no need for constant time.
+fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
+    let [first, middle @ .., last] = bytes;
+    *last < 0x7f || (*last == 0x7f && (middle.iter().any(|b| *b != 0xff) || *first < 0xed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unhex(text: &str) -> [u8; 32] {
+        hex::decode(text).unwrap().try_into().unwrap()
+    }
+
+    // RFC 7748, section 6.1.
+    #[test]
+    fn rfc_7748() {
+        let b =
+            SecretKey::from_bytes(&unhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
+        let want = unhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+        assert_eq!(b.public_key().as_bytes(), &want);
+        let a = unhex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+        let shared = b.diffie_hellman(&PublicKey::from_bytes(&a).unwrap()).unwrap();
+        let want = unhex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
+        assert_eq!(shared.expose(), &want);
+    }
+
+    #[test]
+    fn only_the_canonical_encoding_is_taken() {
+        let mut p = [0xff; 32];
+        p[31] = 0x7f;
+        for (first, canonical) in [(0x00, true), (0xec, true), (0xed, false), (0xee, false), (0xff, false)] {
+            p[0] = first;
+            assert_eq!(PublicKey::from_bytes(&p).is_ok(), canonical, "{first:x}");
+        }
+        let mut top_bit = [9; 32];
+        top_bit[31] = 0x80;
+        assert_eq!(PublicKey::from_bytes(&top_bit), Err(BadPoint::NotCanonical));
+    }
+
+    // The points of small order on the curve and its twist, in canonical form.
+    #[test]
+    fn low_order_is_refused() {
+        let secret = SecretKey::from_bytes(&[0x42; 32]);
+        let mut minus_one = [0xff; 32];
+        minus_one[0] = 0xec;
+        minus_one[31] = 0x7f;
+        let points = [
+            [0; 32],
+            core::array::from_fn(|i| u8::from(i == 0)),
+            unhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+            unhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+            minus_one,
+        ];
+        for point in points {
+            let point = PublicKey::from_bytes(&point).unwrap();
+            assert_eq!(secret.diffie_hellman(&point), Err(BadPoint::LowOrder));
+        }
+    }
+}
