@@ -1,0 +1,40 @@
+//! What the tests over the tree share: where it is, and its files.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Every file below `folder` with one of the endings, as paths relative to the root, sorted.
+pub fn files(folder: &str, endings: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut |path| {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        if endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(name);
+        }
+    });
+    found.sort();
+    found
+}
+
+/// The text of a file given relative to the root.
+pub fn text(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if path.file_name().is_none_or(|name| name != "target" && name != ".git") {
+                walk(&path, visit);
+            }
+        } else {
+            visit(&path);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The floors: which crate of the workspace may depend on which. Kept over `cargo tree`, not over intentions.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::{collections::BTreeSet, process::Command};
+
+/// Each crate, its floor, and the only crates of the workspace it may name.
+const FLOORS: [(&str, u8, &[&str]); 9] = [
+    ("primitives", 0, &[]),
+    ("wire", 0, &[]),
+    ("shred", 0, &[]),
+    ("crypto", 1, &["primitives", "wire"]),
+    ("link", 1, &["primitives", "wire"]),
+    ("relay", 2, &["link", "primitives", "shred", "wire"]),
+    ("client", 2, &["crypto", "link", "shred", "wire"]),
+    ("cli", 3, &["client", "relay"]),
+    ("conformance", 3, &["crypto", "link", "primitives", "wire"]),
+];
+
+/// What a crate must never reach, by whatever way.
+const NEVER: [(&str, &[&str]); 4] = [
+    ("relay", &["deaddrop-crypto", "deaddrop-client"]),
+    ("shred", &["deaddrop-wire", "deaddrop-primitives", "tokio"]),
+    ("crypto", &["tokio", "rand", "getrandom", "deaddrop-shred", "deaddrop-link"]),
+    ("wire", &["deaddrop-primitives", "sha2", "hkdf", "chacha20poly1305", "tokio"]),
+];
+
+fn tree(package: &str, extra: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--format", "{p}", "--package", &format!("deaddrop-{package}")])
+        .args(extra)
+        .current_dir(common::root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The first rule that `crate -> depends on` breaks.
+fn breach(package: &str, depends_on: &BTreeSet<String>) -> Option<String> {
+    let allowed = FLOORS.iter().find(|floor| floor.0 == package)?.2;
+    let ours = depends_on.iter().filter_map(|name| name.strip_prefix("deaddrop-"));
+    ours.filter(|name| *name != package && !allowed.contains(name))
+        .map(|name| format!("{package} -> {name} points up or sideways; see the floor drawing in README.md"))
+        .next()
+}
+
+#[test]
+fn arrows_only_point_down() {
+    for (package, ..) in FLOORS {
+        assert_eq!(breach(package, &tree(package, &["--depth", "1"])), None);
+    }
+}
+
+#[test]
+fn the_table_itself_points_down() {
+    for (package, floor, allowed) in FLOORS {
+        for name in allowed {
+            let below = FLOORS.iter().find(|other| other.0 == *name).unwrap().1;
+            assert!(below < floor, "{package} -> {name}");
+        }
+    }
+}
+
+#[test]
+fn every_crate_stands_on_a_floor() {
+    let mut folders: Vec<String> = std::fs::read_dir(common::root().join("crates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    let mut known: Vec<String> = FLOORS.iter().map(|floor| floor.0.to_owned()).collect();
+    known.push("testkit".to_owned());
+    known.sort();
+    assert_eq!(folders, known);
+}
+
+#[test]
+fn what_must_never_be_reached_is_not() {
+    for (package, never) in NEVER {
+        let all = tree(package, &[]);
+        for name in never {
+            assert!(!all.contains(*name), "{package} reaches {name}");
+        }
+    }
+}
+
+#[test]
+fn the_test_kit_is_linked_by_tests_only() {
+    for (package, ..) in FLOORS {
+        assert!(!tree(package, &[]).contains("deaddrop-testkit"), "{package}");
+    }
+}
+
+#[test]
+fn a_relay_that_could_open_envelopes_would_be_seen() {
+    let mut edges = tree("relay", &["--depth", "1"]);
+    assert!(edges.insert("deaddrop-crypto".to_owned()));
+    assert!(breach("relay", &edges).unwrap().starts_with("relay -> crypto"));
+}

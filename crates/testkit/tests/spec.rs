@@ -1,0 +1,78 @@
+//! The spec's tables against the code: every label and every check stands in both, and only there.
+#![allow(missing_docs)]
+
+mod common;
+
+use common::{files, text};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The cells of every table row in a file of the spec, header and rule left out.
+fn rows(name: &str) -> Vec<Vec<String>> {
+    let rows = text(name);
+    let cells = rows.lines().filter(|line| line.starts_with('|')).map(|line| {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
+    });
+    cells.filter(|row: &Vec<String>| row[0] != "crate" && row[0] != "number" && !row[0].starts_with("--")).collect()
+}
+
+/// Which crate a path under `crates/` belongs to.
+fn crate_of(path: &str) -> String {
+    path.split('/').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn labels_stand_in_the_spec_and_in_one_file_a_crate() {
+    let mut in_code = BTreeSet::new();
+    for name in files("crates", &[".rs"]) {
+        if name.contains("/tests/") {
+            continue;
+        }
+        let body = text(&name);
+        for (_, rest) in body.match_indices("b\"deaddrop/1 ").map(|(at, mark)| body.split_at(at + mark.len())) {
+            assert!(name.ends_with("/src/labels.rs"), "{name} holds a label; labels live in labels.rs");
+            let label = rest.split('"').next().unwrap();
+            let label = label.strip_suffix("\\0").unwrap_or_else(|| panic!("{label} does not end in a zero byte"));
+            assert!(in_code.insert((crate_of(&name), label.to_owned())), "{label} stands twice in {name}");
+        }
+    }
+    let in_spec: Vec<_> = rows("spec/labels.md").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let unique: BTreeSet<_> = in_spec.iter().cloned().collect();
+    assert_eq!(unique.len(), in_spec.len(), "a label stands twice in spec/labels.md");
+    assert_eq!(in_code, unique);
+    // A label is used by one crate alone: two protocols never share a key derivation.
+    let mut owner = BTreeMap::new();
+    for (owner_crate, label) in unique {
+        assert_eq!(owner.insert(label.clone(), owner_crate), None, "{label} belongs to two crates");
+    }
+}
+
+#[test]
+fn checks_stand_in_the_spec_and_in_the_code() {
+    let in_spec: Vec<String> = rows("spec/checks.md").into_iter().map(|row| row[0].clone()).collect();
+    let unique: BTreeSet<String> = in_spec.iter().cloned().collect();
+    assert_eq!(unique.len(), in_spec.len(), "a number stands twice in spec/checks.md");
+    let mut in_code = BTreeSet::new();
+    for name in files("crates", &[".rs"]) {
+        if name.contains("/src/") {
+            in_code.extend(numbers(&text(&name)));
+        }
+    }
+    assert_eq!(in_code, unique);
+}
+
+/// Every `C-01`-like number in comments of a source text.
+fn numbers(body: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in body.lines().filter_map(|line| line.split_once("//").map(|parts| parts.1)) {
+        for word in line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+            if let [letter, b'-', digits @ ..] = word.as_bytes()
+                && b"CKWRS".contains(letter)
+                && digits.len() == 2
+                && digits.iter().all(u8::is_ascii_digit)
+            {
+                found.insert(word.to_owned());
+            }
+        }
+    }
+    found
+}
