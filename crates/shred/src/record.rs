@@ -1,0 +1,104 @@
+//! What callers put in and get out: records, batches, entries, and their limits (S16).
+
+use std::fmt;
+
+/// Longest body of one record, in bytes (S16). A store whose segments are small holds less:
+/// see [`Geometry::max_body`](crate::Geometry::max_body).
+pub const MAX_BODY: usize = 1 << 20;
+/// Most operations (puts and erases) in one batch, and in one commit (S16).
+pub const MAX_BATCH_OPS: usize = 4_096;
+/// Most body bytes in one batch, and in one commit (S16).
+pub const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Most records that one batch may replace or erase together: their redo list has to fit into the
+/// commit mark (S6). Independent erases (`erase`, the second argument of `submit`) do not count.
+pub const MAX_REDO: usize = 400;
+
+/// The name of a record, chosen by the caller. It is sealed on disk like everything else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordKey(pub [u8; 16]);
+
+impl fmt::Debug for RecordKey {
+    /// Redacted: record keys are the caller's names for things and do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordKey(..)")
+    }
+}
+
+/// One record on its way in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its name. A put under a name that is there replaces the old version.
+    pub key: RecordKey,
+    /// Eight bytes of the caller's that are in memory for every record, without reading its body.
+    pub meta: [u8; 8],
+    /// Day (since 1970-01-01) after which the caller means to erase it; 0 = never.
+    /// The store keeps the day and acts on it only when asked.
+    pub expiry_day: u32,
+    /// The content, at most [`MAX_BODY`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Record(..)")
+    }
+}
+
+/// Operations that take effect together or not at all, whatever crashes.
+///
+/// A key may appear once. Erasing a key that is not there is not an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Records to store.
+    pub puts: Vec<Record>,
+    /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit later (S6),
+    /// which `settle` (or the writer, within 50 ms) forces.
+    pub erases: Vec<RecordKey>,
+}
+
+/// Proof that a commit is on stable storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Order number of the first put of the batch; the others follow one by one.
+    /// Order numbers rise over the whole life of a store and are never used twice.
+    pub first_order: u64,
+}
+
+/// What is known about a record without reading its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub key: RecordKey,
+    /// The caller's eight bytes.
+    pub meta: [u8; 8],
+    /// Length of the body.
+    pub length: u32,
+    /// As given in the record.
+    pub expiry_day: u32,
+    /// Place in the order of commits.
+    pub order: u64,
+}
+
+/// Counters about a store. They name nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Live records.
+    pub records: u64,
+    /// Body bytes of live records.
+    pub live_bytes: u64,
+    /// Segments in the file.
+    pub segments: u32,
+    /// Segments in the file that were never written to.
+    pub free_segments: u32,
+    /// Segments the file may grow to.
+    pub max_segments: u32,
+    /// Slots whose record was erased.
+    pub dead_slots: u64,
+    /// Slots rolled back by a recovery.
+    pub void_slots: u64,
+    /// Slots that are neither empty nor erased and do not open: bit rot. Each cost one record.
+    pub damaged_slots: u64,
+    /// Records replaced or erased by the last commit whose keys the next commit destroys.
+    pub pending_erases: u32,
+}
