@@ -12,7 +12,9 @@ fn rows(name: &str) -> Vec<Vec<String>> {
     let cells = rows.lines().filter(|line| line.starts_with('|')).map(|line| {
         line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
     });
-    cells.filter(|row: &Vec<String>| row[0] != "crate" && row[0] != "number" && !row[0].starts_with("--")).collect()
+    cells
+        .filter(|row: &Vec<String>| row[0] != "crate" && row[0] != "number" && !row[0].starts_with("--"))
+        .collect()
 }
 
 /// Which crate a path under `crates/` belongs to.
@@ -28,14 +30,17 @@ fn labels_stand_in_the_spec_and_in_one_file_a_crate() {
             continue;
         }
         let body = text(&name);
-        for (_, rest) in body.match_indices("b\"deaddrop/1 ").map(|(at, mark)| body.split_at(at + mark.len())) {
+        for (_, rest) in body.match_indices("b\"deaddrop/1 ").map(|(at, mark)| body.split_at(at + mark.len()))
+        {
             assert!(name.ends_with("/src/labels.rs"), "{name} holds a label; labels live in labels.rs");
             let label = rest.split('"').next().unwrap();
-            let label = label.strip_suffix("\\0").unwrap_or_else(|| panic!("{label} does not end in a zero byte"));
+            let label =
+                label.strip_suffix("\\0").unwrap_or_else(|| panic!("{label} does not end in a zero byte"));
             assert!(in_code.insert((crate_of(&name), label.to_owned())), "{label} stands twice in {name}");
         }
     }
-    let in_spec: Vec<_> = rows("spec/labels.md").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
+    let in_spec: Vec<_> =
+        rows("spec/labels.md").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
     let unique: BTreeSet<_> = in_spec.iter().cloned().collect();
     assert_eq!(unique.len(), in_spec.len(), "a label stands twice in spec/labels.md");
     assert_eq!(in_code, unique);

@@ -13,7 +13,10 @@ fn every_source_file_opens_with_its_concept() {
     for name in files("crates", &[".rs"]) {
         let head = text(&name);
         let first = head.lines().next().unwrap_or("");
-        assert!(first.starts_with("//! ") && first.len() > 12, "{name} wants a //! line that names its concept");
+        assert!(
+            first.starts_with("//! ") && first.len() > 12,
+            "{name} wants a //! line that names its concept"
+        );
     }
 }
 
@@ -66,7 +69,10 @@ fn the_visible_top_level_is_what_the_readme_says() {
     ];
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name.starts_with('.') || allowed.contains(&name.as_str()), "{name} does not belong at the top");
+        assert!(
+            name.starts_with('.') || allowed.contains(&name.as_str()),
+            "{name} does not belong at the top"
+        );
     }
 }
 

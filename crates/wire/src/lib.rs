@@ -1,1 +1,29 @@
-//! The bytes that deaddrop's clients and relays agree on: size classes, capabilities, items and their strict codec.
+//! The bytes that deaddrop's clients and relays agree on: size classes, ids, capabilities as opaque bytes, items
+//! and their strict codec (spec/09-wire.md).
+//!
+//! Not its concern: cryptography and I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
+//! `deaddrop-crypto`.
+#![no_std]
+
+extern crate alloc;
+
+mod address;
+mod blob;
+mod codec;
+mod day;
+mod id;
+pub mod item;
+pub mod limits;
+mod presented;
+mod record;
+mod version;
+
+pub use address::{AddressError, RelayAddress};
+pub use blob::{Blob, NotASizeClass, SizeClass};
+pub use codec::{DecodeError, EncodeError};
+pub use day::Day;
+pub use id::{ClientToken, Fingerprint, MailboxId, OwnId, SendId};
+pub use item::Item;
+pub use presented::{PresentedOwn, PresentedRead, PresentedSend};
+pub use record::{HEADER_LEN, Received, Unsupported, decode_items, encode_item, encode_items};
+pub use version::{Features, Offer, Version};

@@ -1,0 +1,167 @@
+//! Blobs and their size classes: the only lengths that a relay ever sees.
+
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The three lengths of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum SizeClass {
+    /// 4,096 bytes.
+    Small,
+    /// 16,384 bytes.
+    Medium,
+    /// 65,536 bytes.
+    Large,
+}
+
+impl SizeClass {
+    /// All classes, smallest first.
+    pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
+
+    /// Bytes of a blob of this class.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 4_096,
+            Self::Medium => 16_384,
+            Self::Large => 65_536,
+        }
+    }
+
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Small => 0,
+            Self::Medium => 1,
+            Self::Large => 2,
+        }
+    }
+
+    /// The class of this code, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Small),
+            1 => Some(Self::Medium),
+            2 => Some(Self::Large),
+            _ => None,
+        }
+    }
+
+    /// The class whose blobs have exactly this length, if there is one.
+    #[must_use]
+    pub fn of_len(len: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.bytes() == len)
+    }
+
+    /// The smallest class with room for `len` bytes, if there is one.
+    #[must_use]
+    pub fn fitting(len: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.bytes() >= len)
+    }
+}
+
+impl From<SizeClass> for u8 {
+    fn from(class: SizeClass) -> Self {
+        class.code()
+    }
+}
+
+impl TryFrom<u8> for SizeClass {
+    type Error = NotASizeClass;
+
+    fn try_from(code: u8) -> Result<Self, NotASizeClass> {
+        Self::from_code(code).ok_or(NotASizeClass)
+    }
+}
+
+/// The length, or the code, is that of no size class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotASizeClass;
+
+impl core::fmt::Display for NotASizeClass {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("not a size class; a blob has 4096, 16384 or 65536 bytes")
+    }
+}
+
+impl core::error::Error for NotASizeClass {}
+
+/// Opaque bytes in a mailbox. Its length is always that of a size class.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Blob {
+    class: SizeClass,
+    bytes: Vec<u8>,
+}
+
+impl Blob {
+    /// Takes the bytes over without copying.
+    ///
+    /// # Errors
+    /// [`NotASizeClass`] when the length is that of no class.
+    pub fn new(bytes: Vec<u8>) -> Result<Self, NotASizeClass> {
+        // W-09: a blob has the length of a size class.
+        let class = SizeClass::of_len(bytes.len()).ok_or(NotASizeClass)?;
+        Ok(Self { class, bytes })
+    }
+
+    /// Its size class.
+    #[must_use]
+    pub const fn class(&self) -> SizeClass {
+        self.class
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives the bytes out without copying.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl core::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Blob({:?})", self.class)
+    }
+}
+
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl TryFrom<Vec<u8>> for Blob {
+    type Error = NotASizeClass;
+
+    fn try_from(bytes: Vec<u8>) -> Result<Self, NotASizeClass> {
+        Self::new(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn only_the_three_lengths_are_blobs() {
+        for class in SizeClass::ALL {
+            assert_eq!(Blob::new(vec![0; class.bytes()]).unwrap().class(), class);
+            assert_eq!(Blob::new(vec![0; class.bytes() - 1]), Err(NotASizeClass));
+            assert_eq!(SizeClass::from_code(class.code()), Some(class));
+            assert_eq!(SizeClass::fitting(class.bytes()), Some(class));
+        }
+        assert_eq!(Blob::new(vec![]), Err(NotASizeClass));
+        assert_eq!(SizeClass::from_code(3), None);
+        assert_eq!(SizeClass::fitting(4_097), Some(SizeClass::Medium));
+        assert_eq!(SizeClass::fitting(65_537), None);
+    }
+}

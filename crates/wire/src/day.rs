@@ -1,0 +1,67 @@
+//! Days: the only unit of time that a relay keeps and that two people agree on.
+
+use serde::{Deserialize, Serialize};
+
+/// Whole days since 1970-01-01, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Day(u32);
+
+const SECONDS: u64 = 86_400;
+
+impl Day {
+    /// The day with this number.
+    #[must_use]
+    pub const fn from_number(days: u32) -> Self {
+        Self(days)
+    }
+
+    /// The day in which this second since the epoch lies; the last expressible day beyond year 11,000,000.
+    #[must_use]
+    pub fn of_unix_seconds(seconds: u64) -> Self {
+        Self(u32::try_from(seconds / SECONDS).unwrap_or(u32::MAX))
+    }
+
+    /// Days since 1970-01-01.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The first second of the day.
+    #[must_use]
+    pub const fn unix_seconds(self) -> u64 {
+        self.0 as u64 * SECONDS
+    }
+
+    /// `days` later, at most the last expressible day.
+    #[must_use]
+    pub const fn plus(self, days: u32) -> Self {
+        Self(self.0.saturating_add(days))
+    }
+
+    /// Days from `earlier` to this day; zero if it is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_its_first_second() {
+        assert_eq!(Day::of_unix_seconds(86_399), Day::from_number(0));
+        assert_eq!(Day::of_unix_seconds(86_400), Day::from_number(1));
+        assert_eq!(Day::from_number(20_000).unix_seconds(), 1_728_000_000);
+        assert_eq!(Day::of_unix_seconds(u64::MAX).number(), u32::MAX);
+    }
+
+    #[test]
+    fn distances_never_wrap() {
+        assert_eq!(Day::from_number(5).since(Day::from_number(9)), 0);
+        assert_eq!(Day::from_number(9).since(Day::from_number(5)), 4);
+        assert_eq!(Day::from_number(u32::MAX).plus(1).number(), u32::MAX);
+    }
+}

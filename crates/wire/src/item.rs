@@ -1,0 +1,143 @@
+//! Items: everything that a client and a relay say to each other (spec/09-wire.md section 5).
+
+mod codes;
+mod control;
+mod mailbox;
+mod queue;
+
+pub use codes::{AnswerCode, CreateFlags, ErrorCode, LeaseClass, QuotaClass};
+pub use control::{Answer, Error, GoAway, Hello, Ping, Pong, RelayHello, Window};
+pub use mailbox::{Create, Delete, Grant, Rekey, Renew, Revoke, SendGrant};
+pub use queue::{
+    Ack, AckEntry, Acked, CaughtUp, Deliver, Displaced, Gone, Put, Subscribe, Subscribed, Subscription,
+    Unsubscribe,
+};
+
+use crate::{
+    codec::{DecodeError, EncodeError, Reader, Writer},
+    record::{Body, Unsupported},
+};
+
+/// One body's bytes. Fields are only ever appended; what follows the known ones is ignored.
+trait Encoding: Sized {
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError>;
+    fn decode(reader: &mut Reader<'_, '_>) -> Result<Self, DecodeError>;
+
+    /// For a body that can be well-formed and yet not served.
+    fn decode_or_report(reader: &mut Reader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
+        Self::decode(reader).map(Ok)
+    }
+}
+
+macro_rules! items {
+    ($($(#[$meta:meta])* $name:ident = $kind:literal, critical: $critical:literal;)*) => {
+        /// An item.
+        #[derive(Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Item {
+            $($(#[$meta])* $name($name),)*
+        }
+
+        impl Item {
+            /// Every known type number, ascending.
+            pub const KINDS: &[u16] = &[$($kind),*];
+
+            /// The type's number.
+            #[must_use]
+            pub const fn kind(&self) -> u16 {
+                match self {
+                    $(Self::$name(_) => $kind,)*
+                }
+            }
+
+            /// Whether a receiver that does not know the type must say so.
+            #[must_use]
+            pub const fn is_critical(&self) -> bool {
+                match self {
+                    $(Self::$name(_) => $critical,)*
+                }
+            }
+
+            pub(crate) fn encode_body(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+                match self {
+                    $(Self::$name(body) => body.encode(writer),)*
+                }
+            }
+
+            pub(crate) fn decode_body(kind: u16, mut reader: Reader<'_, '_>) -> Result<Body, DecodeError> {
+                match kind {
+                    $($kind => Ok(match $name::decode_or_report(&mut reader)? {
+                        Ok(body) => Body::Item(Self::$name(body)),
+                        Err(unsupported) => Body::Unsupported(unsupported),
+                    }),)*
+                    _ => Ok(Body::Unknown),
+                }
+            }
+        }
+
+        $(
+            impl From<$name> for Item {
+                fn from(body: $name) -> Self {
+                    Self::$name(body)
+                }
+            }
+
+            impl $name {
+                /// The type's number.
+                pub const KIND: u16 = $kind;
+            }
+        )*
+    };
+}
+
+items! {
+    /// First item of each side.
+    Hello = 0x01, critical: true;
+    /// Client: make a mailbox.
+    Create = 0x10, critical: true;
+    /// Client: let one more sender in.
+    Grant = 0x11, critical: true;
+    /// Client: shut one sender out.
+    Revoke = 0x12, critical: true;
+    /// Client: begin the lease anew.
+    Renew = 0x13, critical: true;
+    /// Client: destroy the mailbox with all it holds.
+    Delete = 0x14, critical: true;
+    /// Client: replace the read capability.
+    Rekey = 0x15, critical: true;
+    /// Client: leave a blob.
+    Put = 0x20, critical: true;
+    /// Client: ask for the blobs of mailboxes.
+    Subscribe = 0x30, critical: true;
+    /// Client: ask no longer.
+    Unsubscribe = 0x31, critical: true;
+    /// Relay: the answer to `Subscribe`.
+    Subscribed = 0x32, critical: false;
+    /// Relay: a blob.
+    Deliver = 0x40, critical: false;
+    /// Client: blobs are safe here, destroy them.
+    Ack = 0x41, critical: true;
+    /// Relay: all that was there at the subscribe is delivered and confirmed.
+    CaughtUp = 0x42, critical: false;
+    /// Relay: another reader has taken the mailbox over.
+    Displaced = 0x43, critical: false;
+    /// Relay: the mailbox is no more.
+    Gone = 0x44, critical: false;
+    /// Relay: the blobs of this `Ack` are destroyed.
+    Acked = 0x45, critical: false;
+    /// Either side: are you there?
+    Ping = 0x50, critical: false;
+    /// Either side: yes.
+    Pong = 0x51, critical: false;
+    /// Relay: come back later, or elsewhere.
+    GoAway = 0x52, critical: false;
+    /// Client: a new window for deliveries.
+    Window = 0x53, critical: true;
+    /// Either side: an item was not understood.
+    Error = 0x5e, critical: false;
+    /// Relay: the end of one request.
+    Answer = 0x5f, critical: false;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! Items about the link itself: greeting, keeping alive, window, answers.
+
+use super::{AnswerCode, Encoding, ErrorCode};
+use crate::{
+    ClientToken, Day,
+    codec::{DecodeError, EncodeError, Reader, Writer},
+};
+
+/// First item of each side on a link: what it can take. The smaller of both windows and the ping interval that the
+/// relay names hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Optional abilities above the link; none is defined in version 1.
+    pub features: u64,
+    /// Seconds between pings: the client asks, the relay's Hello decides.
+    pub ping_s: u16,
+    /// Blobs in flight at most.
+    pub window_blobs: u16,
+    /// Bytes of blobs in flight at most; one blob is always allowed.
+    pub window_bytes: u32,
+    /// By which the relay knows the client's own broken connection; zeros from the relay.
+    pub client: ClientToken,
+    /// What only a relay says; `None` from a client.
+    pub relay: Option<RelayHello>,
+}
+
+/// The relay's part of a [`Hello`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayHello {
+    /// The relay's day, by which leases are counted.
+    pub day: Day,
+    /// Subscribed mailboxes on one link.
+    pub max_subscriptions: u32,
+    /// Blobs in flight of one mailbox.
+    pub max_in_flight: u16,
+    /// Puts a second on one link, lasting.
+    pub puts_per_s: u16,
+    /// Puts at once on one link after a pause.
+    pub put_burst: u16,
+    /// Days after which an undelivered blob of the two smaller classes expires.
+    pub blob_days: u16,
+    /// Whether creating a mailbox takes a token.
+    pub token_needed: bool,
+}
+
+impl Encoding for Hello {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.features);
+        w.uint(self.ping_s);
+        w.uint(self.window_blobs);
+        w.uint(self.window_bytes);
+        w.bytes(self.client.as_bytes());
+        w.u8(self.relay.is_some().into());
+        if let Some(relay) = &self.relay {
+            w.uint(relay.day.number());
+            w.uint(relay.max_subscriptions);
+            w.uint(relay.max_in_flight);
+            w.uint(relay.puts_per_s);
+            w.uint(relay.put_burst);
+            w.uint(relay.blob_days);
+            w.u8(relay.token_needed.into());
+        }
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            features: r.u64()?,
+            ping_s: r.u16()?,
+            window_blobs: r.u16()?,
+            window_bytes: r.u32()?,
+            client: ClientToken::from_bytes(r.array()?),
+            relay: if r.present()? { Some(decode_relay(r)?) } else { None },
+        })
+    }
+}
+
+fn decode_relay(r: &mut Reader<'_, '_>) -> Result<RelayHello, DecodeError> {
+    Ok(RelayHello {
+        day: Day::from_number(r.u32()?),
+        max_subscriptions: r.u32()?,
+        max_in_flight: r.u16()?,
+        puts_per_s: r.u16()?,
+        put_burst: r.u16()?,
+        blob_days: r.u16()?,
+        token_needed: r.present()?,
+    })
+}
+
+/// Asks for a [`Pong`] with the same nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ping {
+    /// Any value.
+    pub nonce: u32,
+}
+
+impl Encoding for Ping {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.nonce);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { nonce: r.u32()? })
+    }
+}
+
+/// Answers a [`Ping`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// That of the ping.
+    pub nonce: u32,
+}
+
+impl Encoding for Pong {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.nonce);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { nonce: r.u32()? })
+    }
+}
+
+/// The relay is about to close: finish what is in flight and come back after a random part of `within_s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoAway {
+    /// Seconds over which clients spread their return.
+    pub within_s: u16,
+}
+
+impl Encoding for GoAway {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.within_s);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { within_s: r.u16()? })
+    }
+}
+
+/// Replaces the window of the client's [`Hello`]; what is in flight above it stays in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Blobs in flight at most.
+    pub blobs: u16,
+    /// Bytes of blobs in flight at most; one blob is always allowed.
+    pub bytes: u32,
+}
+
+impl Encoding for Window {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.blobs);
+        w.uint(self.bytes);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { blobs: r.u16()?, bytes: r.u32()? })
+    }
+}
+
+/// An item could not be processed as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Why.
+    pub code: ErrorCode,
+    /// The type number of the item.
+    pub kind: u16,
+}
+
+impl Encoding for Error {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.code.code());
+        w.uint(self.kind);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { code: ErrorCode::from_code(r.u16()?), kind: r.u16()? })
+    }
+}
+
+/// The end of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The number that the request carried.
+    pub req: u32,
+    /// How it ended.
+    pub code: AnswerCode,
+    /// Seconds to wait before asking again; zero when there is nothing to wait for.
+    pub retry_s: u16,
+}
+
+impl Encoding for Answer {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.uint(self.code.code());
+        w.uint(self.retry_s);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { req: r.u32()?, code: AnswerCode::from_code(r.u16()?), retry_s: r.u16()? })
+    }
+}

@@ -1,0 +1,203 @@
+//! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an `Answer`.
+
+use super::{CreateFlags, Encoding, LeaseClass, QuotaClass};
+use crate::{
+    MailboxId, OwnId, PresentedOwn, SendId,
+    codec::{DecodeError, EncodeError, Reader, Writer},
+    limits::{MAX_SENDS, MAX_TOKEN},
+};
+use alloc::vec::Vec;
+
+/// Makes a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Create {
+    /// The request's number, chosen by the client.
+    pub req: u32,
+    /// Who may change it.
+    pub own: OwnId,
+    /// Who may read it.
+    pub read: MailboxId,
+    /// Who may put into it; at most [`MAX_SENDS`].
+    pub sends: Vec<SendGrant>,
+    /// How long it lives.
+    pub lease: LeaseClass,
+    /// How much it holds.
+    pub quota: QuotaClass,
+    /// Properties.
+    pub flags: CreateFlags,
+    /// Against abuse, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
+    pub token: Vec<u8>,
+}
+
+/// One door for senders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendGrant {
+    /// Hash of what the sender will show.
+    pub send: SendId,
+    /// Chosen by the owner, told to the reader with each blob that came this way.
+    pub via: u8,
+}
+
+impl Encoding for Create {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.as_bytes());
+        w.bytes(self.read.as_bytes());
+        w.list(&self.sends, MAX_SENDS, |w, grant| {
+            w.bytes(grant.send.as_bytes());
+            w.u8(grant.via);
+            Ok(())
+        })?;
+        w.u8(self.lease.code());
+        w.u8(self.quota.code());
+        w.u8(self.flags.0);
+        w.len(self.token.len(), MAX_TOKEN)?;
+        w.bytes(&self.token);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            own: OwnId::from_bytes(r.array()?),
+            read: MailboxId::from_bytes(r.array()?),
+            sends: r.list(MAX_SENDS, 33, |r| {
+                Ok(SendGrant { send: SendId::from_bytes(r.array()?), via: r.u8()? })
+            })?,
+            lease: LeaseClass::from_code(r.u8()?),
+            quota: QuotaClass::from_code(r.u8()?),
+            flags: CreateFlags(r.u8()?),
+            token: r.byte_string(MAX_TOKEN)?,
+        })
+    }
+}
+
+/// Lets one more sender in, or changes the `via` of one that is in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The request's number.
+    pub req: u32,
+    /// The owner's right.
+    pub own: PresentedOwn,
+    /// The new door.
+    pub send: SendId,
+    /// Told to the reader with each blob that came this way.
+    pub via: u8,
+}
+
+impl Encoding for Grant {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.expose());
+        w.bytes(self.send.as_bytes());
+        w.u8(self.via);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            own: PresentedOwn::from_bytes(r.array()?),
+            send: SendId::from_bytes(r.array()?),
+            via: r.u8()?,
+        })
+    }
+}
+
+/// Shuts one sender out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Revoke {
+    /// The request's number.
+    pub req: u32,
+    /// The owner's right.
+    pub own: PresentedOwn,
+    /// The door to close.
+    pub send: SendId,
+}
+
+impl Encoding for Revoke {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.expose());
+        w.bytes(self.send.as_bytes());
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            own: PresentedOwn::from_bytes(r.array()?),
+            send: SendId::from_bytes(r.array()?),
+        })
+    }
+}
+
+/// Begins the lease anew.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Renew {
+    /// The request's number.
+    pub req: u32,
+    /// The owner's right.
+    pub own: PresentedOwn,
+}
+
+impl Encoding for Renew {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.expose());
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { req: r.u32()?, own: PresentedOwn::from_bytes(r.array()?) })
+    }
+}
+
+/// Destroys the mailbox with all it holds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Delete {
+    /// The request's number.
+    pub req: u32,
+    /// The owner's right.
+    pub own: PresentedOwn,
+}
+
+impl Encoding for Delete {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.expose());
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { req: r.u32()?, own: PresentedOwn::from_bytes(r.array()?) })
+    }
+}
+
+/// Replaces the read capability; the old reader is displaced.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rekey {
+    /// The request's number.
+    pub req: u32,
+    /// The owner's right.
+    pub own: PresentedOwn,
+    /// The new name of the mailbox.
+    pub read: MailboxId,
+}
+
+impl Encoding for Rekey {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.own.expose());
+        w.bytes(self.read.as_bytes());
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            own: PresentedOwn::from_bytes(r.array()?),
+            read: MailboxId::from_bytes(r.array()?),
+        })
+    }
+}

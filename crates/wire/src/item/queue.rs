@@ -1,0 +1,295 @@
+//! Items of senders and readers: put, subscribe, deliver, ack and what belongs to them.
+
+use super::Encoding;
+use crate::{
+    Blob, PresentedRead, PresentedSend, SizeClass,
+    codec::{DecodeError, EncodeError, Reader, Writer},
+    limits::{MAX_ACKS, MAX_ALSO, MAX_SUBSCRIBE},
+    record::Unsupported,
+};
+use alloc::vec::Vec;
+
+/// Leaves a blob. Ended by an `Answer`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The request's number.
+    pub req: u32,
+    /// The sender's right.
+    pub send: PresentedSend,
+    /// The blob.
+    pub blob: Blob,
+}
+
+impl Encoding for Put {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.bytes(self.send.expose());
+        encode_blob(w, &self.blob);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Self::decode_or_report(r)?.map_err(|_| DecodeError::Malformed)
+    }
+
+    /// A put of an unknown class is answered.
+    fn decode_or_report(r: &mut Reader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
+        let (req, send) = (r.u32()?, PresentedSend::from_bytes(r.array()?));
+        Ok(decode_blob(r)?.map(|blob| Self { req, send, blob }).ok_or(Unsupported::Class { req }))
+    }
+}
+
+fn encode_blob(w: &mut Writer<'_>, blob: &Blob) {
+    w.u8(blob.class().code());
+    w.bytes(blob.as_bytes());
+}
+
+/// `None` for an unknown class.
+fn decode_blob(r: &mut Reader<'_, '_>) -> Result<Option<Blob>, DecodeError> {
+    let Some(class) = SizeClass::from_code(r.u8()?) else {
+        return Ok(None);
+    };
+    let bytes = r.bytes(class.bytes())?.to_vec();
+    Blob::new(bytes).map(Some).map_err(|_| DecodeError::Malformed)
+}
+
+/// Asks for the blobs of mailboxes. Answered by [`Subscribed`]; then come [`Deliver`] and one [`CaughtUp`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Subscribe {
+    /// The request's number.
+    pub req: u32,
+    /// The mailboxes, at most [`MAX_SUBSCRIBE`].
+    pub mailboxes: Vec<Subscription>,
+}
+
+/// One mailbox of a [`Subscribe`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Names the subscription on this link; chosen by the client and not used again on it.
+    pub sub: u32,
+    /// The reader's right.
+    pub read: PresentedRead,
+}
+
+impl Encoding for Subscribe {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        w.list(&self.mailboxes, MAX_SUBSCRIBE, |w, mailbox| {
+            w.uint(mailbox.sub);
+            w.bytes(mailbox.read.expose());
+            Ok(())
+        })
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            mailboxes: r.list(MAX_SUBSCRIBE, 33, |r| {
+                Ok(Subscription { sub: r.u32()?, read: PresentedRead::from_bytes(r.array()?) })
+            })?,
+        })
+    }
+}
+
+/// Ends subscriptions; their tags die with them. Ended by an `Answer`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsubscribe {
+    /// The request's number.
+    pub req: u32,
+    /// The subscriptions, at most [`MAX_SUBSCRIBE`].
+    pub subs: Vec<u32>,
+}
+
+impl Encoding for Unsubscribe {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        encode_numbers(w, &self.subs, MAX_SUBSCRIBE)
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { req: r.u32()?, subs: decode_numbers(r, MAX_SUBSCRIBE)? })
+    }
+}
+
+/// Answers [`Subscribe`]: what is in neither list is subscribed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// The number of the request.
+    pub req: u32,
+    /// No such right, for whatever reason.
+    pub refused: Vec<u32>,
+    /// The mailbox changed readers a moment ago; told only to a valid read capability.
+    pub contended: Vec<u32>,
+}
+
+impl Encoding for Subscribed {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        encode_numbers(w, &self.refused, MAX_SUBSCRIBE)?;
+        encode_numbers(w, &self.contended, MAX_SUBSCRIBE)
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            req: r.u32()?,
+            refused: decode_numbers(r, MAX_SUBSCRIBE)?,
+            contended: decode_numbers(r, MAX_SUBSCRIBE)?,
+        })
+    }
+}
+
+/// A blob for a subscription. Confirmed by [`Ack`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deliver {
+    /// The subscription.
+    pub sub: u32,
+    /// Counts the deliveries of this subscription from 1, without gaps.
+    pub tag: u32,
+    /// By which door the blob came, in the owner's numbering.
+    pub via: u8,
+    /// The blob.
+    pub blob: Blob,
+}
+
+impl Encoding for Deliver {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.sub);
+        w.uint(self.tag);
+        w.u8(self.via);
+        encode_blob(w, &self.blob);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            sub: r.u32()?,
+            tag: r.u32()?,
+            via: r.u8()?,
+            blob: decode_blob(r)?.ok_or(DecodeError::Malformed)?,
+        })
+    }
+}
+
+/// Blobs are safe at the reader; the relay destroys them. Answered by [`Acked`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// At most [`MAX_ACKS`].
+    pub acks: Vec<AckEntry>,
+}
+
+/// What is confirmed of one subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckEntry {
+    /// The subscription.
+    pub sub: u32,
+    /// Every delivered tag up to this one; zero for none.
+    pub upto: u32,
+    /// Further delivered tags, at most [`MAX_ALSO`].
+    pub also: Vec<u32>,
+}
+
+impl Encoding for Ack {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        encode_acks(w, &self.acks)
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { acks: decode_acks(r)? })
+    }
+}
+
+/// The same list as in the [`Ack`], once these blobs are destroyed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// At most [`MAX_ACKS`].
+    pub acks: Vec<AckEntry>,
+}
+
+impl Encoding for Acked {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        encode_acks(w, &self.acks)
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { acks: decode_acks(r)? })
+    }
+}
+
+/// Once per [`Subscribe`]: all blobs that were stored when it took effect are confirmed, expired or displaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaughtUp {
+    /// The number of the request.
+    pub req: u32,
+}
+
+impl Encoding for CaughtUp {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.req);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { req: r.u32()? })
+    }
+}
+
+/// Another reader has taken the mailbox over; the subscription is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Displaced {
+    /// The subscription.
+    pub sub: u32,
+}
+
+impl Encoding for Displaced {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.sub);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { sub: r.u32()? })
+    }
+}
+
+/// The mailbox was deleted or its lease ended; the subscription is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// The subscription.
+    pub sub: u32,
+}
+
+impl Encoding for Gone {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.uint(self.sub);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+        Ok(Self { sub: r.u32()? })
+    }
+}
+
+fn encode_numbers(w: &mut Writer<'_>, numbers: &[u32], limit: usize) -> Result<(), EncodeError> {
+    w.list(numbers, limit, |w, number| {
+        w.uint(*number);
+        Ok(())
+    })
+}
+
+fn decode_numbers(r: &mut Reader<'_, '_>, limit: usize) -> Result<Vec<u32>, DecodeError> {
+    r.list(limit, 1, Reader::u32)
+}
+
+fn encode_acks(w: &mut Writer<'_>, acks: &[AckEntry]) -> Result<(), EncodeError> {
+    w.list(acks, MAX_ACKS, |w, ack| {
+        w.uint(ack.sub);
+        w.uint(ack.upto);
+        encode_numbers(w, &ack.also, MAX_ALSO)
+    })
+}
+
+fn decode_acks(r: &mut Reader<'_, '_>) -> Result<Vec<AckEntry>, DecodeError> {
+    r.list(MAX_ACKS, 3, |r| {
+        Ok(AckEntry { sub: r.u32()?, upto: r.u32()?, also: decode_numbers(r, MAX_ALSO)? })
+    })
+}

@@ -1,0 +1,1 @@
+//! Items: golden bytes of every type.

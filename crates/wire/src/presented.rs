@@ -1,0 +1,57 @@
+//! What a capability's holder shows to one relay: a bearer secret, worthless at any other relay
+//! (spec/11-capabilities.md). Opaque here.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+macro_rules! presented {
+    ($(#[$meta:meta])* $name:ident) => {
+        $(#[$meta])*
+        #[derive(Zeroize, ZeroizeOnDrop)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Length in bytes.
+            pub const LEN: usize = 32;
+
+            /// Takes the bytes over.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes, named so that every use can be found.
+            #[must_use]
+            pub const fn expose(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        /// Looks at every byte, whatever differs.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.iter().zip(&other.0).fold(0, |differ, (a, b)| core::hint::black_box(differ | (a ^ b))) == 0
+            }
+        }
+
+        impl Eq for $name {}
+    };
+}
+
+presented! {
+    /// Shown by the owner of a mailbox.
+    PresentedOwn
+}
+presented! {
+    /// Shown by the reader of a mailbox.
+    PresentedRead
+}
+presented! {
+    /// Shown by who puts into a mailbox.
+    PresentedSend
+}

@@ -1,0 +1,150 @@
+//! Items in a record: type, flags, length, body, zero padding (spec/09-wire.md section 3).
+
+use crate::{
+    Item,
+    codec::{DecodeError, EncodeError, Reader, Writer},
+    item::{Answer, AnswerCode, Error, ErrorCode},
+    limits::{MAX_ITEMS, MAX_LIST_ENTRIES, MAX_RECORD},
+};
+use alloc::vec::Vec;
+
+/// Bytes in front of each body: type, flags, length.
+pub const HEADER_LEN: usize = 6;
+
+/// Bit 0 of the flags: a receiver that does not know the type says so instead of skipping it.
+const CRITICAL: u8 = 1;
+
+/// What a record held.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// The known items in their order.
+    pub items: Vec<Item>,
+    /// What the sender must be told is not supported, in order.
+    pub unsupported: Vec<Unsupported>,
+}
+
+/// Something well-formed that this version cannot serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// A critical item of unknown type.
+    Kind(u16),
+    /// A `Put` of an unknown size class.
+    Class {
+        /// The request's number.
+        req: u32,
+    },
+}
+
+impl Unsupported {
+    /// The item to send back.
+    #[must_use]
+    pub fn answer(self) -> Item {
+        match self {
+            Self::Kind(kind) => Item::Error(Error { code: ErrorCode::Unsupported, kind }),
+            Self::Class { req } => Item::Answer(Answer { req, code: AnswerCode::BadClass, retry_s: 0 }),
+        }
+    }
+}
+
+/// Decodes a record's plaintext. Unknown items are skipped, or reported when they are critical.
+///
+/// # Errors
+/// See [`DecodeError`]; nothing of such a record counts, and the link is closed.
+pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
+    if plaintext.len() > MAX_RECORD {
+        return Err(DecodeError::TooLong); // W-01: records are bounded.
+    }
+    let mut received = Received::default();
+    let mut budget = MAX_LIST_ENTRIES;
+    let mut rest = plaintext;
+    let mut count = 0;
+    while let Some((header, tail)) = rest.split_first_chunk::<HEADER_LEN>() {
+        let [kind_low, kind_high, flags, len @ ..] = *header;
+        let kind = u16::from_le_bytes([kind_low, kind_high]);
+        if kind == 0 {
+            break;
+        }
+        count += 1;
+        if count > MAX_ITEMS {
+            return Err(DecodeError::TooMany); // W-02: items of a record are bounded.
+        }
+        if flags & !CRITICAL != 0 {
+            return Err(DecodeError::Malformed); // W-03: reserved flags are zero.
+        }
+        let (body, tail) = tail.split_at_checked(u24(len)).ok_or(DecodeError::Truncated)?; // W-04: items end within.
+        rest = tail;
+        match Item::decode_body(kind, Reader::new(body, &mut budget))? {
+            Body::Item(item) => received.items.push(item),
+            Body::Unsupported(unsupported) => received.unsupported.push(unsupported),
+            Body::Unknown if flags & CRITICAL != 0 => received.unsupported.push(Unsupported::Kind(kind)),
+            Body::Unknown => {}
+        }
+    }
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(DecodeError::Padding); // W-12: padding is zeros.
+    }
+    Ok(received)
+}
+
+/// Encodes one item behind what is already in `out`; gives the number of list entries it holds, which count
+/// towards [`MAX_LIST_ENTRIES`] of the record.
+///
+/// # Errors
+/// [`EncodeError`] when a list is too long; `out` is as it was.
+pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_LEN]);
+    let mut writer = Writer::new(out);
+    let written = item.encode_body(&mut writer);
+    let entries = writer.entries();
+    let body_len = out.len().saturating_sub(start).saturating_sub(HEADER_LEN);
+    let header = written.and_then(|()| header(item, body_len));
+    match (header, out.get_mut(start..).and_then(|item| item.first_chunk_mut())) {
+        (Ok(header), Some(place)) => {
+            *place = header;
+            Ok(entries)
+        }
+        _ => {
+            out.truncate(start);
+            Err(EncodeError)
+        }
+    }
+}
+
+/// Encodes items one after the other, without padding.
+///
+/// # Errors
+/// [`EncodeError`] when a list is too long or the items do not fit one record.
+pub fn encode_items(items: &[Item]) -> Result<Vec<u8>, EncodeError> {
+    let mut out = Vec::new();
+    let mut entries = 0_usize;
+    for item in items {
+        entries = entries.saturating_add(encode_item(item, &mut out)?);
+    }
+    let fits = items.len() <= MAX_ITEMS && out.len() <= MAX_RECORD && entries <= MAX_LIST_ENTRIES;
+    if fits { Ok(out) } else { Err(EncodeError) }
+}
+
+/// What became of a body.
+pub(crate) enum Body {
+    Item(Item),
+    Unsupported(Unsupported),
+    Unknown,
+}
+
+fn u24([low, middle, high]: [u8; 3]) -> usize {
+    usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16
+}
+
+fn header(item: &Item, body_len: usize) -> Result<[u8; HEADER_LEN], EncodeError> {
+    let [low, middle, high, 0] = u32::try_from(body_len).map_err(|_| EncodeError)?.to_le_bytes() else {
+        return Err(EncodeError);
+    };
+    let [kind_low, kind_high] = item.kind().to_le_bytes();
+    let flags = if item.is_critical() { CRITICAL } else { 0 };
+    Ok([kind_low, kind_high, flags, low, middle, high])
+}
+
+#[cfg(test)]
+mod tests;
