@@ -1,0 +1,229 @@
+//! What can be typed: commands, options, help. Nothing here does anything.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Two people, step by step (each in a terminal of their own, a relay in a third):
+  deaddrop-relay init --data relay
+  deaddrop-relay serve --data relay --listen 127.0.0.1:7700     prints the relay's address
+  deaddrop --home ada init --relay 'ws://127.0.0.1:7700/#...'
+  deaddrop --home ben init --relay 'ws://127.0.0.1:7700/#...'
+  deaddrop --home ada invite ben                                prints a link and a QR code
+  deaddrop --home ben accept 'deaddrop:...' ada
+  deaddrop --home ben send ada 'hello'
+  deaddrop --home ada receive
+  deaddrop --home ada verify ben                                same number on both sides?
+
+Exit status: 0 done (also: queued for a relay that cannot be reached now), 1 failed, 2 wrong usage.";
+
+const HOME_HELP: &str = "\
+The folder of one person: vault and settings. Each person needs one of their own; one process at a time.
+Default: $XDG_DATA_HOME/deaddrop, or ~/.local/share/deaddrop";
+
+/// End-to-end encrypted messages through a relay that cannot read them and forgets them once they are read.
+#[derive(Debug, Parser)]
+#[command(name = "deaddrop", version, after_long_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    #[doc = "The folder of one person"]
+    #[arg(long, global = true, value_name = "DIR", env = "DEADDROP_HOME", help = HOME_HELP)]
+    pub home: Option<PathBuf>,
+    /// Print one JSON object, or one per line, instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Read the vault's passphrase from the first line of this file (else DEADDROP_PASSPHRASE, else a prompt)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show everything in front of your eyes: two people, a relay, a flight (no network, nothing to configure)
+    Demo(Demo),
+    /// Make an identity and an encrypted vault for it
+    Init(Init),
+    /// Make a link for one person to connect to you; it works once
+    Invite(Invite),
+    /// Connect to the person who gave you a link
+    Accept(Accept),
+    /// List the people you are connected to
+    Contacts,
+    /// Send a text; it is queued, and safe, before anything leaves this machine
+    Send(Send),
+    /// Print what has arrived
+    Receive(Receive),
+    /// Talk to one person: type lines, see what arrives; /quit ends
+    Chat(Chat),
+    /// Show the safety number of a contact; it is the same on both sides if nobody is in between
+    Verify(Verify),
+    /// Show your relay, what waits to be sent, and whether the relay answers
+    Status,
+    #[doc = "The relay's own command line (the demonstration starts it as a process of its own)"]
+    #[command(hide = true, disable_help_flag = true)]
+    Relay(Relay),
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop demo
+  deaddrop demo --transcript talk.tsv --me Lily --flights 8 --crashes 4
+
+A transcript has one line per message: the speaker's name, a TAB, the text. The last line of the replay counts what
+the receiving sides really got; the exit status is 1 if anything is missing, doubled, out of order or left on the relay.")]
+pub struct Demo {
+    /// Replay a conversation: lines of `speaker TAB text`
+    #[arg(long, value_name = "FILE")]
+    pub transcript: Option<PathBuf>,
+    /// Whose lines one person sends (all others are sent by the other); default: who speaks most
+    #[arg(long, value_name = "NAME", requires = "transcript")]
+    pub me: Option<String>,
+    /// How many times somebody goes offline while the other goes on sending
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "transcript")]
+    pub flights: usize,
+    /// How many times the relay is killed in the middle of traffic, and started again on its data
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "transcript")]
+    pub crashes: usize,
+    /// Seed of the moments at which the relay is killed
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "transcript")]
+    pub seed: u64,
+}
+
+/// `init`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ada init --relay 'ws://127.0.0.1:7700/#...'
+  deaddrop --home ada init --no-passphrase")]
+pub struct Init {
+    /// The relay to receive through: the address with fingerprint that `deaddrop-relay serve` prints.
+    /// Without it you can accept invites (and receive through the inviter's relay), but not make any
+    #[arg(long, value_name = "URL")]
+    pub relay: Option<String>,
+    /// Keep the vault's key in a file (mode 0600) beside the vault: who can read the folder can read everything
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub no_passphrase: bool,
+}
+
+/// `invite`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  deaddrop --home ada invite ben")]
+pub struct Invite {
+    /// What you call the person you invite; only you see this name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// For how many days the link can be accepted
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
+    pub days: u8,
+}
+
+/// `accept`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  deaddrop --home ben accept 'deaddrop:...' ada\n\nQuote the link: a shell may take a part of it for itself."
+)]
+pub struct Accept {
+    /// The link, whole
+    #[arg(value_name = "LINK")]
+    pub link: String,
+    /// What you call the person who gave you the link; only you see this name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `send`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ben send ada 'hello'
+  fortune | deaddrop --home ben send ada -
+
+When the relay cannot be reached the text stays queued in the vault, and leaves with the next send, receive or chat.")]
+pub struct Send {
+    /// To whom
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The text, or - to read it from standard input (one newline at its end is dropped)
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: String,
+    /// Wait at most this many seconds for the relay to store it
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub wait: u64,
+}
+
+/// `receive`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ada receive                      what is new, then end
+  deaddrop --home ada receive --follow             and go on until Ctrl-C
+  deaddrop --home ada --json receive --after 41    for an app with a store of its own
+
+Every event has a number that stays. Without --after, the vault remembers what was printed: a crash between printing and
+remembering prints it once more. An app that stores the number together with the event, and gives its last one with --after,
+sees each event exactly once whatever is killed when.")]
+pub struct Receive {
+    /// Go on until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Only from this person; what others sent stays unread
+    #[arg(long, value_name = "NAME")]
+    pub from: Option<String>,
+    /// Print the events after number N, and leave the vault's own mark of what was printed alone
+    #[arg(long, value_name = "N")]
+    pub after: Option<u64>,
+    /// Wait at most this many seconds for the relay to hand over what it holds (without --follow)
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub wait: u64,
+}
+
+/// `chat`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  deaddrop --home ada chat ben\n\nWhile you chat: /verify shows the safety number, /quit (or end of input) ends."
+)]
+pub struct Chat {
+    /// With whom
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `verify`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ada verify ben
+  deaddrop --home ada verify ben --confirm
+
+Compare the number with the other person over a way nobody can fake, such as face to face or a call. If it differs on the two
+sides, somebody sits in between: do not confirm, make a new invite.")]
+pub struct Verify {
+    /// Whose safety number
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// You have compared the number and it is the same: mark the contact as verified
+    #[arg(long)]
+    pub confirm: bool,
+}
+
+/// `relay`
+#[derive(Debug, Args)]
+pub struct Relay {
+    #[doc = "Given to the relay as they are"]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
+}

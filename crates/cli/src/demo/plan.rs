@@ -1,0 +1,167 @@
+//! The plan of a replay: which side says which line, who is in flight during which lines, after which lines the relay dies.
+
+use std::ops::Range;
+
+use crate::transcript::Transcript;
+
+/// The two people of a demonstration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who invites; in a replay, who says the lines of "me".
+    One,
+    /// Who accepts; in a replay, who says all other lines.
+    Two,
+}
+
+impl Side {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::One, Self::Two];
+
+    /// The one this one talks to.
+    pub fn other(self) -> Self {
+        match self {
+            Self::One => Self::Two,
+            Self::Two => Self::One,
+        }
+    }
+}
+
+/// One of two things, one per side.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pair<T> {
+    /// What belongs to [`Side::One`].
+    pub one: T,
+    /// What belongs to [`Side::Two`].
+    pub two: T,
+}
+
+impl<T> Pair<T> {
+    /// The thing of a side.
+    pub fn of(&self, side: Side) -> &T {
+        match side {
+            Side::One => &self.one,
+            Side::Two => &self.two,
+        }
+    }
+
+    /// The thing of a side, to be changed.
+    pub fn of_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::One => &mut self.one,
+            Side::Two => &mut self.two,
+        }
+    }
+}
+
+/// A line that one side is going to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saying {
+    /// Its place in the transcript, counted from 0.
+    pub place: usize,
+    /// How many lines of the other side stand before it: it answers to them.
+    pub after: usize,
+    /// The text.
+    pub text: String,
+}
+
+/// One side is offline while the other goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flight {
+    /// Who is offline.
+    pub side: Side,
+    /// From when the line at `start` is next to be said, until the other side has said all of its own before `end`.
+    pub lines: Range<usize>,
+}
+
+/// What is going to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The lines of each side.
+    pub sayings: Pair<Vec<Saying>>,
+    /// In order of their start, not overlapping, sides taking turns.
+    pub flights: Vec<Flight>,
+    /// After how many lines said in all the relay is killed, ascending.
+    pub crashes: Vec<usize>,
+}
+
+/// How many lines somebody in flight misses, if there are enough.
+const FLIGHT_LINES: usize = 12;
+
+impl Plan {
+    /// Spreads flights and crashes evenly over the transcript. Always as many as asked for, however short the transcript.
+    pub fn new(transcript: &Transcript, me: &str, flights: usize, crashes: usize) -> Self {
+        let mut sayings = Pair::<Vec<Saying>>::default();
+        for (place, line) in transcript.lines().iter().enumerate() {
+            let side = if line.speaker == me { Side::One } else { Side::Two };
+            let after = sayings.of(side.other()).len();
+            sayings.of_mut(side).push(Saying { place, after, text: line.text.clone() });
+        }
+        let lines = transcript.lines().len();
+        // Each flight has a stretch of the transcript of its own and begins after a third of it, so that there is talk before.
+        let flights = (0..flights).map(|flight| {
+            let side = if flight % 2 == 0 { Side::Two } else { Side::One };
+            let (from, to) = (lines * flight / flights, lines * (flight + 1) / flights);
+            let start = from + (to - from) / 3;
+            let theirs = sayings.of(side.other()).iter().map(|saying| saying.place);
+            let last = theirs.filter(|place| (start..to).contains(place)).take(FLIGHT_LINES).last();
+            Flight { side, lines: start..last.map_or(start, |place| place + 1) }
+        });
+        let flights = flights.collect();
+        // In the middle of stretches, and never before the first line.
+        let crashes =
+            (0..crashes).map(|crash| (lines * (2 * crash + 1)).div_ceil(2 * crashes).max(1)).collect();
+        Self { sayings, flights, crashes }
+    }
+
+    /// How many lines there are.
+    pub fn lines(&self) -> usize {
+        self.sayings.one.len() + self.sayings.two.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transcript(speakers: &str) -> Transcript {
+        let text: String =
+            speakers.chars().enumerate().map(|(n, speaker)| format!("{speaker}\t{n}\n")).collect();
+        Transcript::parse(text.as_bytes(), 100).unwrap()
+    }
+
+    #[test]
+    fn every_line_is_said_by_one_side_in_order() {
+        let plan = Plan::new(&transcript("abacb"), "a", 0, 0);
+        let places = |side| plan.sayings.of(side).iter().map(|x| (x.place, x.after)).collect::<Vec<_>>();
+        assert_eq!(places(Side::One), [(0, 0), (2, 1)]);
+        assert_eq!(places(Side::Two), [(1, 1), (3, 2), (4, 2)]);
+        assert_eq!(plan.lines(), 5);
+    }
+
+    #[test]
+    fn flights_take_turns_and_do_not_overlap() {
+        let plan = Plan::new(&transcript(&"ab".repeat(400)), "a", 8, 4);
+        assert_eq!(plan.flights.len(), 8);
+        for (flight, next) in plan.flights.iter().zip(plan.flights.iter().skip(1)) {
+            assert!(flight.lines.end <= next.lines.start);
+            assert_eq!(flight.side.other(), next.side);
+        }
+        for flight in &plan.flights {
+            let missed =
+                plan.sayings.of(flight.side.other()).iter().filter(|x| flight.lines.contains(&x.place));
+            assert_eq!(missed.count(), FLIGHT_LINES);
+        }
+        assert_eq!(plan.crashes, [100, 300, 500, 700]);
+    }
+
+    #[test]
+    fn short_talks_fly_and_crash_as_often_as_asked() {
+        for talk in ["a", "ab", "aaa", "abc"] {
+            let plan = Plan::new(&transcript(talk), "a", 5, 7);
+            assert_eq!((plan.flights.len(), plan.crashes.len()), (5, 7));
+            assert!(plan.crashes.iter().all(|crash| (1..=talk.len()).contains(crash)));
+            assert!(plan.crashes.is_sorted());
+            assert!(plan.flights.iter().all(|flight| flight.lines.end <= talk.len()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the vault's passphrase comes from: a file, the environment, or a prompt, in this order.
+
+use std::{env, fmt, fs, io::Read, path::Path};
+
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// The environment variable.
+pub const VARIABLE: &str = "DEADDROP_PASSPHRASE";
+/// Longer than any passphrase a person types or a generator makes.
+pub const MAX_PASSPHRASE_BYTES: usize = 4_096;
+/// Enough of a file to see that its first line is too long.
+const MAX_READ: u64 = 4_096 + 2;
+
+/// A passphrase: wiped on drop, never printed.
+pub struct Passphrase(Zeroizing<String>);
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(..)")
+    }
+}
+
+impl Passphrase {
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes it from the file given, else from [`VARIABLE`], else asks for it.
+    pub fn obtain(file: Option<&Path>, ask: Ask) -> Result<Self, Failure> {
+        if let Some(path) = file {
+            return Self::from_file(path);
+        }
+        match env::var(VARIABLE) {
+            Ok(text) => return Self::checked(Zeroizing::new(text)),
+            Err(env::VarError::NotUnicode(_)) => {
+                return Err(Failure::new(format_args!("{VARIABLE} is not UTF-8 text")));
+            }
+            Err(env::VarError::NotPresent) => {}
+        }
+        let first = prompt("Passphrase of the vault: ")?;
+        if ask == Ask::Twice && *first != *prompt("Once more: ")? {
+            return Err(Failure::new("the two passphrases differ; nothing was made, try again"));
+        }
+        Self::checked(first)
+    }
+
+    fn from_file(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |why: &dyn fmt::Display| {
+            Failure::new(format_args!("the passphrase file {} cannot be used: {why}", path.display()))
+        };
+        let mut text = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE_BYTES + 2));
+        let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
+        // Bounded by the capacity above, so that no copy is left behind by growing.
+        file.take(MAX_READ).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+        let line = text.split('\n').next().unwrap_or_default();
+        Self::checked(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    }
+
+    fn checked(text: Zeroizing<String>) -> Result<Self, Failure> {
+        if text.is_empty() {
+            return Err(Failure::new(
+                "the passphrase is empty; choose one, or make a vault with init --no-passphrase",
+            ));
+        }
+        if text.len() > MAX_PASSPHRASE_BYTES {
+            return Err(Failure::new(format_args!(
+                "the passphrase is longer than {MAX_PASSPHRASE_BYTES} bytes"
+            )));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// How often a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// To open a vault.
+    Once,
+    /// To make one: a slip of the finger would lock it for ever.
+    Twice,
+}
+
+fn prompt(text: &str) -> Result<Zeroizing<String>, Failure> {
+    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|_| {
+        Failure::new(format_args!(
+            "no passphrase: set {VARIABLE}, give --passphrase-file FILE, or start it in a terminal to be asked"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(bytes: &[u8]) -> Result<String, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        Passphrase::obtain(Some(file.path()), Ask::Once)
+            .map(|passphrase| passphrase.expose().to_owned())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_first_line_of_a_file_is_the_passphrase() {
+        assert_eq!(from(b"one two \r\nthree\n").unwrap(), "one two ");
+        assert_eq!(from(b"x").unwrap(), "x");
+        assert!(from(b"\nx").unwrap_err().contains("empty"));
+        assert!(from(&[b'x'; 9_000]).unwrap_err().contains("longer"));
+        assert!(from(b"\xff\xfe").is_err());
+    }
+
+    #[test]
+    fn it_is_never_printed() {
+        assert_eq!(
+            format!("{:?}", Passphrase::checked(Zeroizing::new("secret".into())).unwrap()),
+            "Passphrase(..)"
+        );
+    }
+}
