@@ -1,14 +1,15 @@
 //! What the tests over the tree share: where it is, and its files.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::{Path, PathBuf};
 
 /// The root of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// Every file below `folder` with one of the endings, as paths relative to the root, sorted.
-pub fn files(folder: &str, endings: &[&str]) -> Vec<String> {
+pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut |path| {
         let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
@@ -21,7 +22,7 @@ pub fn files(folder: &str, endings: &[&str]) -> Vec<String> {
 }
 
 /// The text of a file given relative to the root.
-pub fn text(name: &str) -> String {
+pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
