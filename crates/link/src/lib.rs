@@ -1,1 +1,23 @@
-//! The authenticated, encrypted channel between a deaddrop client and a relay; sans-I/O.
+//! The authenticated, encrypted channel between a client and a relay (spec/10-link.md), and the capabilities that
+//! are shown through it (spec/11-capabilities.md). Sans-I/O: bytes, `now` and `rng` go in, bytes and items come out.
+//!
+//! Not its concern: sockets, mailboxes, anything between two people.
+
+pub mod capability;
+mod cookie;
+mod handshake;
+mod identity;
+mod labels;
+mod mailbox_address;
+mod record;
+mod session;
+
+pub use cookie::{Cookie, CookieKey};
+pub use handshake::{
+    ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, RelayHandshake,
+    RelayHandshakeError, no_common_version, retry,
+};
+pub use identity::{RelayIdentity, RelaySeed};
+pub use mailbox_address::{BadMailboxAddress, MailboxAddress};
+pub use record::{MAX_RECORD_LEN, PLAINTEXT_SIZES};
+pub use session::{LinkSession, OpenError, OpenHalf, SealError, SealHalf};

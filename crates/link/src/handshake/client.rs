@@ -1,0 +1,144 @@
+//! The client's side of the handshake.
+
+use super::{
+    error::ClientHandshakeError,
+    messages::{MAGIC_C2, Reply, S1, c1},
+    schedule::{stage_1, stage_2, stage_3, transcript_1, transcript_2, transcript_3},
+};
+use crate::{
+    cookie::Cookie,
+    identity::{PUBLIC_LEN, fingerprint},
+    session::{LinkSession, SealError},
+};
+use deaddrop_primitives::{aead, kem, x25519};
+use deaddrop_wire::{Fingerprint, Item, Offer};
+use rand_core::CryptoRng;
+
+const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
+
+/// A client that has sent C1.
+pub struct ClientHandshake {
+    pinned: Fingerprint,
+    offer: Offer,
+    x25519: x25519::SecretKey,
+    kem: kem::DecapsulationKey,
+    c1: Vec<u8>,
+    retried: bool,
+}
+
+/// What the relay's answer leads to.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "short-lived, matched at once")]
+pub enum ClientStep {
+    /// The link stands on the client's side.
+    Finished(ClientFinished),
+    /// The relay wants to see a cookie: send this C1 on a connection from the same address, and go on with the state.
+    Again(ClientHandshake, Vec<u8>),
+}
+
+/// A link that stands on the client's side. It is proven that the relay holds the classical half of its identity;
+/// the first record that opens proves the other half, and nobody without both can read what is sent.
+#[derive(Debug)]
+pub struct ClientFinished {
+    /// The link.
+    pub session: LinkSession,
+    /// C2 with the first record in it; further records if the first items did not fit. To be sent in order.
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl ClientHandshake {
+    /// Begins a handshake with the relay of this fingerprint; gives C1.
+    #[must_use]
+    pub fn start(pinned: &Fingerprint, offer: Offer, rng: &mut (impl CryptoRng + ?Sized)) -> (Self, Vec<u8>) {
+        let x25519 = x25519::SecretKey::generate(rng);
+        let kem = kem::DecapsulationKey::generate(rng);
+        let c1 = c1(&offer, None, x25519.public_key().as_bytes(), kem.encapsulation_key().as_bytes());
+        (Self { pinned: *pinned, offer, x25519, kem, c1: c1.clone(), retried: false }, c1)
+    }
+
+    /// Takes the relay's answer. `first_items` ride in C2: only the true relay can read them, and they cannot be
+    /// replayed.
+    ///
+    /// # Errors
+    /// See [`ClientHandshakeError`].
+    pub fn on_message(
+        self,
+        message: &[u8],
+        first_items: &[Item],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ClientStep, ClientHandshakeError> {
+        match Reply::parse(message).ok_or(ClientHandshakeError::NotARelay)? {
+            Reply::S1(s1) => self.on_s1(&s1, first_items, rng).map(ClientStep::Finished),
+            Reply::Retry(cookie) => self.on_retry(&cookie),
+            Reply::NoCommonVersion => Err(ClientHandshakeError::NoCommonVersion), // K-03: a common version.
+        }
+    }
+
+    fn on_s1(
+        self,
+        s1: &S1<'_>,
+        first_items: &[Item],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<ClientFinished, ClientHandshakeError> {
+        use ClientHandshakeError::{NotARelay, Unauthentic, WrongRelay};
+        if !self.offer.versions().contains(&s1.version) {
+            return Err(NotARelay); // K-08: the relay picks among what was offered.
+        }
+        // K-09: the relay's fresh key is canonical and not of low order.
+        let fresh = x25519::PublicKey::from_bytes(s1.x25519).map_err(|_| NotARelay)?;
+        let ephemeral = self.x25519.diffie_hellman(&fresh).map_err(|_| NotARelay)?;
+        let encapsulated = self.kem.decapsulate(s1.ciphertext);
+        let h1 = transcript_1(&self.c1, s1.head);
+        let (static_key, chain) = stage_1(&ephemeral, &encapsulated, &h1);
+        // K-10: the identity was sealed by who answered this very C1.
+        let public =
+            aead::open(static_key.expose(), &NONCE_0, &h1, s1.static_box).map_err(|_| Unauthentic)?;
+        let public: &[u8; PUBLIC_LEN] = public.as_slice().try_into().map_err(|_| Unauthentic)?;
+        if fingerprint(public) != self.pinned {
+            return Err(WrongRelay); // K-11: the identity is the pinned one.
+        }
+        // K-12: its keys are valid.
+        let (identity_x25519, identity_kem) = public.split_first_chunk().ok_or(WrongRelay)?;
+        let identity_x25519 = x25519::PublicKey::from_bytes(identity_x25519).map_err(|_| WrongRelay)?;
+        let identity_kem = identity_kem.try_into().map_err(|_| WrongRelay)?;
+        let identity_kem = kem::EncapsulationKey::from_bytes(identity_kem).map_err(|_| WrongRelay)?;
+        let identity = self.x25519.diffie_hellman(&identity_x25519).map_err(|_| WrongRelay)?;
+        let h2 = transcript_2(&h1, s1.static_box);
+        let (confirm_key, chain) = stage_2(&chain, &identity, &h2);
+        // K-13: who answers holds the identity's X25519 key.
+        aead::open(confirm_key.expose(), &NONCE_0, &h2, s1.confirmation).map_err(|_| Unauthentic)?;
+
+        let (ciphertext, secret) = identity_kem.encapsulate(rng);
+        let mut c2 = [&MAGIC_C2[..], &ciphertext].concat();
+        let h3 = transcript_3(&h2, s1.confirmation, &c2);
+        let keys = stage_3(&chain, &secret, &h3);
+        let features = self.offer.features().both(s1.features);
+        let mut session = LinkSession::new(keys.client, keys.relay, s1.version, features);
+        let mut messages = session.halves().0.seal_first(first_items).map_err(|error| match error {
+            SealError::TooMany | SealError::Exhausted => ClientHandshakeError::TooMany,
+        })?;
+        if let Some(first) = messages.first_mut() {
+            c2.append(first);
+            *first = c2;
+        }
+        Ok(ClientFinished { session, messages })
+    }
+
+    /// The same keys, now with the cookie: C1 is made anew, and only the new one enters the transcript.
+    fn on_retry(mut self, cookie: &Cookie) -> Result<ClientStep, ClientHandshakeError> {
+        if self.retried {
+            return Err(ClientHandshakeError::Overloaded); // K-14: one retry a handshake.
+        }
+        self.retried = true;
+        let (x25519, kem) = (self.x25519.public_key().as_bytes(), self.kem.encapsulation_key().as_bytes());
+        self.c1 = c1(&self.offer, Some(cookie), x25519, kem);
+        let c1 = self.c1.clone();
+        Ok(ClientStep::Again(self, c1))
+    }
+}
+
+impl core::fmt::Debug for ClientHandshake {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ClientHandshake(..)")
+    }
+}

@@ -1,0 +1,76 @@
+//! The key schedule: which secret enters when (spec/10-link.md section 4).
+//!
+//! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation and the head of C2.
+
+use crate::{labels, record::RecordKey};
+use deaddrop_primitives::{
+    hash::sha256,
+    hkdf::{Prk, extract},
+    kem, secret_bytes, x25519,
+};
+
+secret_bytes! {
+    /// Seals the relay's identity in S1.
+    pub(super) struct StaticKey[32];
+}
+secret_bytes! {
+    /// Makes the confirmation tag of S1.
+    pub(super) struct ConfirmKey[32];
+}
+secret_bytes! {
+    /// Carries all secrets so far to the next stage.
+    pub(super) struct ChainKey[32];
+}
+
+pub(super) fn transcript_1(c1: &[u8], s1_head: &[u8]) -> [u8; 32] {
+    sha256(&[labels::LINK_TRANSCRIPT_1, c1, s1_head])
+}
+
+pub(super) fn transcript_2(h1: &[u8; 32], static_box: &[u8]) -> [u8; 32] {
+    sha256(&[labels::LINK_TRANSCRIPT_2, h1, static_box])
+}
+
+pub(super) fn transcript_3(h2: &[u8; 32], confirmation: &[u8], c2_head: &[u8]) -> [u8; 32] {
+    sha256(&[labels::LINK_TRANSCRIPT_3, h2, confirmation, c2_head])
+}
+
+/// Both ephemeral secrets enter.
+pub(super) fn stage_1(
+    ephemeral: &x25519::SharedSecret,
+    encapsulated: &kem::SharedSecret,
+    h1: &[u8; 32],
+) -> (StaticKey, ChainKey) {
+    let prk = extract(labels::LINK, &[ephemeral.expose(), encapsulated.expose()]);
+    (
+        StaticKey::from_bytes(prk.expand(&[labels::LINK_STATIC, h1])),
+        ChainKey::from_bytes(prk.expand(&[labels::LINK_CHAIN_1, h1])),
+    )
+}
+
+/// The relay's identity enters classically.
+pub(super) fn stage_2(
+    chain: &ChainKey,
+    identity: &x25519::SharedSecret,
+    h2: &[u8; 32],
+) -> (ConfirmKey, ChainKey) {
+    let prk = extract(chain.expose(), &[identity.expose()]);
+    (
+        ConfirmKey::from_bytes(prk.expand(&[labels::LINK_CONFIRM, h2])),
+        ChainKey::from_bytes(prk.expand(&[labels::LINK_CHAIN_2, h2])),
+    )
+}
+
+/// The keys of both directions.
+pub(super) struct RecordKeys {
+    pub(super) client: RecordKey,
+    pub(super) relay: RecordKey,
+}
+
+/// The relay's identity enters by its ML-KEM key.
+pub(super) fn stage_3(chain: &ChainKey, identity: &kem::SharedSecret, h3: &[u8; 32]) -> RecordKeys {
+    let prk: Prk = extract(chain.expose(), &[identity.expose()]);
+    RecordKeys {
+        client: RecordKey::from_bytes(prk.expand(&[labels::LINK_CLIENT, h3])),
+        relay: RecordKey::from_bytes(prk.expand(&[labels::LINK_RELAY, h3])),
+    }
+}

@@ -1,0 +1,117 @@
+//! Where and by what right somebody puts: a relay and a send capability (spec/11-capabilities.md section 4).
+//!
+//! `deaddrop-crypto` carries these bytes as the opaque address of a bundle and of a Hello.
+
+use crate::capability::SendCapability;
+use deaddrop_wire::{Fingerprint, RelayAddress};
+
+/// The address of a mailbox for one sender.
+#[derive(PartialEq, Eq)]
+pub struct MailboxAddress {
+    /// Where the mailbox is.
+    pub relay: RelayAddress,
+    /// The right to put into it.
+    pub send: SendCapability,
+}
+
+/// The bytes are no mailbox address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadMailboxAddress;
+
+impl core::fmt::Display for BadMailboxAddress {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the mailbox address is damaged; ask the peer for a new one")
+    }
+}
+
+impl core::error::Error for BadMailboxAddress {}
+
+impl MailboxAddress {
+    /// The longest encoding.
+    pub const MAX_LEN: usize = 512;
+
+    /// fingerprint 32, send capability 32, length of the URL u16, URL. Holds a secret: the caller wipes it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let url = self.relay.url().as_bytes();
+        // A relay address holds at most 446 bytes of URL.
+        let len = u16::try_from(url.len()).unwrap_or(u16::MAX);
+        let mut bytes = Vec::with_capacity(Self::MAX_LEN);
+        bytes.extend_from_slice(self.relay.fingerprint().as_bytes());
+        bytes.extend_from_slice(self.send.expose());
+        bytes.extend_from_slice(&len.to_le_bytes());
+        bytes.extend_from_slice(url);
+        bytes
+    }
+
+    /// Decodes what [`encode`](Self::encode) gave; every address has exactly one encoding.
+    ///
+    /// # Errors
+    /// [`BadMailboxAddress`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadMailboxAddress> {
+        Self::parse(bytes).ok_or(BadMailboxAddress) // K-20: the one encoding of an address.
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (fingerprint, rest) = bytes.split_first_chunk::<32>()?;
+        let (send, rest) = rest.split_first_chunk::<32>()?;
+        let (len, url) = rest.split_first_chunk::<2>()?;
+        if usize::from(u16::from_le_bytes(*len)) != url.len() {
+            return None;
+        }
+        let url = core::str::from_utf8(url).ok()?;
+        let relay = RelayAddress::new(Fingerprint::from_bytes(*fingerprint), url).ok()?;
+        Some(Self { relay, send: SendCapability::from_bytes(*send) })
+    }
+}
+
+impl core::fmt::Debug for MailboxAddress {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("MailboxAddress(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn address(url: &str) -> MailboxAddress {
+        let relay = RelayAddress::new(Fingerprint::from_bytes([3; 32]), url).unwrap();
+        MailboxAddress { relay, send: SendCapability::from_bytes([4; 32]) }
+    }
+
+    #[test]
+    fn bytes_are_as_specified() {
+        let bytes = address("ws://a/").encode();
+        assert_eq!(bytes, [&[3; 32][..], &[4; 32], &[7, 0], b"ws://a/"].concat());
+        assert_eq!(MailboxAddress::decode(&bytes), Ok(address("ws://a/")));
+    }
+
+    #[test]
+    fn the_longest_url_fits() {
+        let url = format!("ws://a/{}", "x".repeat(446 - 7));
+        let bytes = address(&url).encode();
+        assert_eq!(bytes.len(), MailboxAddress::MAX_LEN);
+        assert_eq!(MailboxAddress::decode(&bytes), Ok(address(&url)));
+    }
+
+    #[test]
+    fn nothing_trails_and_nothing_lacks() {
+        let bytes = address("wss://relay.example/drop").encode();
+        for len in 0..bytes.len() {
+            assert_eq!(MailboxAddress::decode(&bytes[..len]), Err(BadMailboxAddress));
+        }
+        let longer = [&bytes[..], b"/"].concat();
+        assert_eq!(MailboxAddress::decode(&longer), Err(BadMailboxAddress));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_what_encodes_to_them(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            if let Ok(address) = MailboxAddress::decode(&bytes) {
+                prop_assert_eq!(address.encode(), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! An established link: items in, records out, and back (spec/10-link.md sections 5 and 6).
+
+use crate::record::{Direction, RecordKey, is_record_len, padded};
+use deaddrop_primitives::aead::TAG_LEN;
+use deaddrop_wire::{
+    DecodeError, Features, Item, Received, Version, encode_item,
+    limits::{MAX_ITEMS, MAX_LIST_ENTRIES},
+};
+
+/// Both directions of a link after the handshake.
+#[derive(Debug)]
+pub struct LinkSession {
+    seal: SealHalf,
+    open: OpenHalf,
+    version: Version,
+    features: Features,
+}
+
+impl LinkSession {
+    pub(crate) fn new(
+        outgoing: RecordKey,
+        incoming: RecordKey,
+        version: Version,
+        features: Features,
+    ) -> Self {
+        let seal = SealHalf { direction: Direction::new(outgoing) };
+        let open = OpenHalf { direction: Some(Direction::new(incoming)) };
+        Self { seal, open, version, features }
+    }
+
+    /// See [`SealHalf::seal`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
+        self.seal.seal(items)
+    }
+
+    /// See [`OpenHalf::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+        self.open.open(record)
+    }
+
+    /// The version that both speak.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The features that both offered.
+    #[must_use]
+    pub const fn features(&self) -> Features {
+        self.features
+    }
+
+    /// The two directions apart, so that a writer and a reader can each own one.
+    #[must_use]
+    pub fn split(self) -> (SealHalf, OpenHalf) {
+        (self.seal, self.open)
+    }
+
+    pub(crate) const fn halves(&mut self) -> (&mut SealHalf, &mut OpenHalf) {
+        (&mut self.seal, &mut self.open)
+    }
+}
+
+/// The outgoing direction.
+pub struct SealHalf {
+    direction: Direction,
+}
+
+/// Items cannot be sealed. Nothing was, and the link goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SealError {
+    /// A list of an item is longer than the protocol allows: send it in parts.
+    TooMany,
+    /// The link has carried all the records that it can: open a new one.
+    Exhausted,
+}
+
+impl core::fmt::Display for SealError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TooMany => "a list is longer than the protocol allows; send it in parts",
+            Self::Exhausted => "the link is worn out; open a new one",
+        })
+    }
+}
+
+impl core::error::Error for SealError {}
+
+impl SealHalf {
+    /// Seals items in their order into as few records as padding makes sensible; each is one WebSocket message, to be
+    /// sent in order. No items give no record.
+    ///
+    /// # Errors
+    /// See [`SealError`].
+    pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
+        let mut records = pack(items)?;
+        for record in &mut records {
+            self.direction.seal(record).map_err(|_| SealError::Exhausted)?;
+        }
+        Ok(records)
+    }
+
+    /// Like [`seal`](Self::seal), but at least one record.
+    pub(crate) fn seal_first(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
+        if !items.is_empty() {
+            return self.seal(items);
+        }
+        let mut record = Vec::new();
+        self.direction.seal(&mut record).map_err(|_| SealError::Exhausted)?;
+        Ok(Vec::from([record]))
+    }
+}
+
+impl core::fmt::Debug for SealHalf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SealHalf(..)")
+    }
+}
+
+/// The incoming direction. Dead after its first failure: there is no way back into step.
+pub struct OpenHalf {
+    direction: Option<Direction>,
+}
+
+/// A record was not taken, and the link is dead: close it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// No record has this length.
+    Length,
+    /// The record is not the next one of this peer.
+    Unauthentic,
+    /// The peer itself sent what breaks the rules.
+    Malformed(DecodeError),
+    /// An earlier record failed.
+    Dead,
+}
+
+impl core::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Length => "record of impossible length; close the link",
+            Self::Unauthentic => "record changed, lost, repeated or out of order; close the link",
+            Self::Malformed(_) => "peer sent a malformed record; close the link",
+            Self::Dead => "the link failed before; close it",
+        })
+    }
+}
+
+impl core::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Malformed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl OpenHalf {
+    /// Opens the next record.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; every later call fails.
+    pub fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+        // Nothing is copied for a length that no record has.
+        let copied = if is_record_len(record.len()) { record } else { &[] };
+        self.open_in_place(&mut copied.to_vec())
+    }
+
+    /// Opens the next record where it lies; the buffer is wiped.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; every later call fails.
+    pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Received, OpenError> {
+        let mut direction = self.direction.take().ok_or(OpenError::Dead)?; // K-19: no way back after a failure.
+        if !is_record_len(record.len()) {
+            return Err(OpenError::Length); // K-17: records have few lengths.
+        }
+        let plaintext = direction.open(record).ok_or(OpenError::Unauthentic)?; // K-18: key and number fit.
+        let received = deaddrop_wire::decode_items(plaintext);
+        plaintext.fill(0);
+        core::hint::black_box(plaintext);
+        let received = received.map_err(OpenError::Malformed)?;
+        self.direction = Some(direction);
+        Ok(received)
+    }
+}
+
+impl core::fmt::Debug for OpenHalf {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("OpenHalf(..)")
+    }
+}
+
+/// Plaintexts of records, not yet padded. An item opens a new record when joining the current one would pad more
+/// bytes than a record of its own.
+fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
+    let mut records = Vec::new();
+    let mut current: Vec<u8> = Vec::new();
+    let (mut count, mut entries) = (0, 0);
+    for item in items {
+        let before = current.len();
+        let more = encode_item(item, &mut current).map_err(|_| SealError::TooMany)?;
+        let len = current.len().saturating_sub(before);
+        let alone = padded(len).ok_or(SealError::TooMany)?;
+        let joins = count < MAX_ITEMS && entries + more <= MAX_LIST_ENTRIES;
+        let sensible = match (padded(before), padded(current.len())) {
+            (Some(old), Some(new)) => new.saturating_sub(old) <= alone,
+            _ => false,
+        };
+        if before != 0 && !(joins && sensible) {
+            let mut next = Vec::with_capacity(alone.saturating_add(TAG_LEN));
+            next.extend_from_slice(current.get(before..).unwrap_or_default());
+            current.truncate(before);
+            records.push(core::mem::replace(&mut current, next));
+            (count, entries) = (0, 0);
+        }
+        count += 1;
+        entries += more;
+    }
+    if !current.is_empty() {
+        records.push(current);
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests;
