@@ -141,3 +141,5 @@ items! {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::samples;

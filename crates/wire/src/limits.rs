@@ -4,8 +4,9 @@
 pub const MAX_RECORD: usize = 264_192;
 /// Items in one record, known and unknown together.
 pub const MAX_ITEMS: usize = 1_024;
-/// Entries of all lists of one record together; bounds what a parser allocates beside the blobs.
-pub const MAX_LIST_ENTRIES: usize = 8_192;
+/// Entries of all lists of one record together, those of lists within lists too: as many as the largest `Ack` has.
+/// Bounds what a parser allocates beside the blobs.
+pub const MAX_LIST_ENTRIES: usize = MAX_ACKS * (1 + MAX_ALSO);
 /// Send capabilities granted at creation.
 pub const MAX_SENDS: usize = 4;
 /// Bytes of an anti-abuse token at creation.

@@ -9,7 +9,7 @@ use crate::{
 use alloc::vec::Vec;
 
 /// Makes a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Create {
     /// The request's number, chosen by the client.
     pub req: u32,
@@ -27,6 +27,16 @@ pub struct Create {
     pub flags: CreateFlags,
     /// Against abuse, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
     pub token: Vec<u8>,
+}
+
+/// The token is a bearer's: not printed.
+impl core::fmt::Debug for Create {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { req, sends, lease, quota, flags, .. } = self;
+        let mut out = f.debug_struct("Create");
+        out.field("req", req).field("sends", sends).field("lease", lease).field("quota", quota);
+        out.field("flags", flags).finish_non_exhaustive()
+    }
 }
 
 /// One door for senders.
