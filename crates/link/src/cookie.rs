@@ -57,6 +57,7 @@ impl CookieKey {
     /// Whether the cookie was issued for this prefix in this bucket or the one before.
     #[must_use]
     pub fn verify(&self, cookie: &Cookie, prefix: &[u8], now_s: u64) -> bool {
+        // K-19: a cookie is fresh and of this prefix.
         let bucket = now_s / BUCKET_S;
         let shown = Key::from_bytes(cookie.0);
         let matches = |bucket| Key::from_bytes(self.of_bucket(prefix, bucket).0) == shown;

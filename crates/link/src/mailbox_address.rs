@@ -49,7 +49,7 @@ impl MailboxAddress {
     /// # Errors
     /// [`BadMailboxAddress`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BadMailboxAddress> {
-        Self::parse(bytes).ok_or(BadMailboxAddress) // K-20: the one encoding of an address.
+        Self::parse(bytes).ok_or(BadMailboxAddress) // K-18: the one encoding of an address.
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {

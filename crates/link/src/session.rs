@@ -179,11 +179,11 @@ impl OpenHalf {
     /// # Errors
     /// See [`OpenError`]; every later call fails.
     pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Received, OpenError> {
-        let mut direction = self.direction.take().ok_or(OpenError::Dead)?; // K-19: no way back after a failure.
+        let mut direction = self.direction.take().ok_or(OpenError::Dead)?; // K-17: no way back after a failure.
         if !is_record_len(record.len()) {
-            return Err(OpenError::Length); // K-17: records have few lengths.
+            return Err(OpenError::Length); // K-15: records have few lengths.
         }
-        let plaintext = direction.open(record).ok_or(OpenError::Unauthentic)?; // K-18: key and number fit.
+        let plaintext = direction.open(record).ok_or(OpenError::Unauthentic)?; // K-16: key and number fit.
         let received = deaddrop_wire::decode_items(plaintext);
         plaintext.fill(0);
         core::hint::black_box(plaintext);

@@ -67,6 +67,7 @@ impl ClientHandshake {
         first_items: &[Item],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<ClientStep, ClientHandshakeError> {
+        // K-05: the form of an answer.
         match Reply::parse(message).ok_or(ClientHandshakeError::NotARelay)? {
             Reply::S1(s1) => self.on_s1(&s1, first_items, rng).map(ClientStep::Finished),
             Reply::Retry(cookie) => self.on_retry(&cookie),
@@ -82,22 +83,22 @@ impl ClientHandshake {
     ) -> Result<ClientFinished, ClientHandshakeError> {
         use ClientHandshakeError::{NotARelay, Unauthentic, WrongRelay};
         if !self.offer.versions().contains(&s1.version) {
-            return Err(NotARelay); // K-08: the relay picks among what was offered.
+            return Err(NotARelay); // K-06: the relay picks among what was offered.
         }
-        // K-09: the relay's fresh key is canonical and not of low order.
+        // K-07: the relay's fresh key is canonical and not of low order.
         let fresh = x25519::PublicKey::from_bytes(s1.x25519).map_err(|_| NotARelay)?;
         let ephemeral = self.x25519.diffie_hellman(&fresh).map_err(|_| NotARelay)?;
         let encapsulated = self.kem.decapsulate(s1.ciphertext);
         let h1 = transcript_1(&self.c1, s1.head);
         let (static_key, chain) = stage_1(&ephemeral, &encapsulated, &h1);
-        // K-10: the identity was sealed by who answered this very C1.
+        // K-08: the identity was sealed by who answered this very C1.
         let public =
             aead::open(static_key.expose(), &NONCE_0, &h1, s1.static_box).map_err(|_| Unauthentic)?;
         let public: &[u8; PUBLIC_LEN] = public.as_slice().try_into().map_err(|_| Unauthentic)?;
         if fingerprint(public) != self.pinned {
-            return Err(WrongRelay); // K-11: the identity is the pinned one.
+            return Err(WrongRelay); // K-09: the identity is the pinned one.
         }
-        // K-12: its keys are valid.
+        // K-10: its keys are valid.
         let (identity_x25519, identity_kem) = public.split_first_chunk().ok_or(WrongRelay)?;
         let identity_x25519 = x25519::PublicKey::from_bytes(identity_x25519).map_err(|_| WrongRelay)?;
         let identity_kem = identity_kem.try_into().map_err(|_| WrongRelay)?;
@@ -105,7 +106,7 @@ impl ClientHandshake {
         let identity = self.x25519.diffie_hellman(&identity_x25519).map_err(|_| WrongRelay)?;
         let h2 = transcript_2(&h1, s1.static_box);
         let (confirm_key, chain) = stage_2(&chain, &identity, &h2);
-        // K-13: who answers holds the identity's X25519 key.
+        // K-11: who answers holds the identity's X25519 key.
         aead::open(confirm_key.expose(), &NONCE_0, &h2, s1.confirmation).map_err(|_| Unauthentic)?;
 
         let (ciphertext, secret) = identity_kem.encapsulate(rng);
@@ -127,7 +128,7 @@ impl ClientHandshake {
     /// The same keys, now with the cookie: C1 is made anew, and only the new one enters the transcript.
     fn on_retry(mut self, cookie: &Cookie) -> Result<ClientStep, ClientHandshakeError> {
         if self.retried {
-            return Err(ClientHandshakeError::Overloaded); // K-14: one retry a handshake.
+            return Err(ClientHandshakeError::Overloaded); // K-12: one retry a handshake.
         }
         self.retried = true;
         let (x25519, kem) = (self.x25519.public_key().as_bytes(), self.kem.encapsulation_key().as_bytes());

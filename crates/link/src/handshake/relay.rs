@@ -68,12 +68,12 @@ impl RelayHandshake {
         identity: &RelayIdentity,
         message: &[u8],
     ) -> Result<(LinkSession, Received), RelayHandshakeError> {
-        let c2 = C2::parse(message).ok_or(RelayHandshakeError::NotAHandshake)?; // K-15: the form of C2.
+        let c2 = C2::parse(message).ok_or(RelayHandshakeError::NotAHandshake)?; // K-13: the form of C2.
         let secret = identity.kem.decapsulate(c2.ciphertext);
         let h3 = transcript_3(&self.h2, &self.confirmation, c2.head);
         let keys = stage_3(&self.chain, &secret, &h3);
         let mut session = LinkSession::new(keys.relay, keys.client, self.version, self.features);
-        // K-16: the client pinned this relay, and both saw the same bytes.
+        // K-14: the client pinned this relay, and both saw the same bytes.
         let received = session.open(c2.record).map_err(|error| match error {
             OpenError::Malformed(error) => RelayHandshakeError::Malformed(error),
             _ => RelayHandshakeError::Unauthentic,

@@ -165,6 +165,7 @@ impl Encoding for Deliver {
             sub: r.u32()?,
             tag: r.u32()?,
             via: r.u8()?,
+            // W-13: a relay delivers in classes that version 1 knows.
             blob: decode_blob(r)?.ok_or(DecodeError::Malformed)?,
         })
     }
