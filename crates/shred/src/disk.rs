@@ -43,6 +43,24 @@ impl<D: Disk + ?Sized> Disk for Arc<D> {
     }
 }
 
+impl<D: Disk + ?Sized> Disk for &D {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        (**self).read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(offset, bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        (**self).sync()
+    }
+    fn length(&self) -> io::Result<u64> {
+        (**self).length()
+    }
+    fn publish(&self) -> io::Result<()> {
+        (**self).publish()
+    }
+}
+
 /// A disk in memory: for stores that may die with their process, and for tests.
 #[derive(Debug, Default)]
 pub struct MemoryDisk {

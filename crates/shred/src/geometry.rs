@@ -1,6 +1,9 @@
-//! Sizes of a store, fixed at its creation.
+//! Sizes of a store, fixed at its creation, and where everything lies (spec/13-shred.md, "Layout").
 
+use crate::bytes::{PAGE, page_up, size};
 use crate::keys::PassphraseCost;
+use crate::record::MAX_BODY;
+use crate::slot::SLOT;
 
 /// How a store is laid out. Fixed when the store is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
 /// Most segments.
 pub const MAX_SEGMENTS: u32 = 65_536;
-/// Segments that puts never fill, so that compaction always has room to work.
+/// Segments that puts never fill, so that compaction always has room to work (S12).
 pub const RESERVED_SEGMENTS: u32 = 2;
 
 impl Geometry {
@@ -56,9 +59,138 @@ impl Geometry {
         }
     }
 
-    /// Longest body a store of this geometry takes.
+    /// Longest body a store of this geometry takes; 0 when the geometry is out of bounds.
     #[must_use]
     pub fn max_body(&self) -> usize {
-        todo!()
+        self.layout().map_or(0, |layout| layout.max_body())
+    }
+
+    /// `None` when out of bounds.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let layout = Layout {
+            segment_bytes: self.segment_bytes,
+            slots: self.slots_per_segment,
+            max_segments: self.max_segments,
+            mirror: self.mirror,
+        };
+        let initial = 1..=self.max_segments;
+        (layout.is_bounded() && initial.contains(&self.initial_segments)).then_some(layout)
+    }
+}
+
+/// Bytes of one superblock copy; there are two.
+pub(crate) const SUPERBLOCK: u64 = PAGE as u64;
+/// Commit cells (S2).
+pub(crate) const CELLS: u64 = 8;
+/// Where the first cell lies.
+pub(crate) const CELLS_AT: u64 = 2 * SUPERBLOCK;
+/// Where the first segment lies.
+pub(crate) const SEGMENTS_AT: u64 = CELLS_AT + CELLS * PAGE as u64;
+/// Bytes of a segment header, which repeats itself in each of its sectors.
+pub(crate) const HEADER: u32 = 4_096;
+
+/// The part of the geometry that stands in the superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) segment_bytes: u32,
+    pub(crate) slots: u32,
+    pub(crate) max_segments: u32,
+    pub(crate) mirror: bool,
+}
+
+/// The position of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SlotAt {
+    pub(crate) segment: u32,
+    pub(crate) slot: u32,
+}
+
+impl Layout {
+    pub(crate) fn is_bounded(&self) -> bool {
+        (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes)
+            && self.segment_bytes.is_multiple_of(4_096)
+            && self.slots > 0
+            && self.slots.is_multiple_of(32)
+            && self.slots <= self.segment_bytes / 128
+            && self.body_start() < self.segment_bytes
+            && (RESERVED_SEGMENTS + 1..=MAX_SEGMENTS).contains(&self.max_segments)
+    }
+
+    /// Slot tables per segment.
+    pub(crate) fn tables(&self) -> u32 {
+        if self.mirror { 2 } else { 1 }
+    }
+
+    pub(crate) fn table_bytes(&self) -> u32 {
+        self.slots * 128
+    }
+
+    /// Where bodies begin, from the start of the segment: a page boundary.
+    pub(crate) fn body_start(&self) -> u32 {
+        page_up(HEADER + self.tables() * self.table_bytes())
+    }
+
+    pub(crate) fn max_body(&self) -> usize {
+        MAX_BODY.min(size(self.segment_bytes - self.body_start()))
+    }
+
+    pub(crate) fn segment_at(&self, segment: u32) -> u64 {
+        SEGMENTS_AT + u64::from(segment) * u64::from(self.segment_bytes)
+    }
+
+    pub(crate) fn table_at(&self, segment: u32, table: u32) -> u64 {
+        self.segment_at(segment) + u64::from(HEADER) + u64::from(table) * u64::from(self.table_bytes())
+    }
+
+    pub(crate) fn slot_at(&self, at: SlotAt, table: u32) -> u64 {
+        self.table_at(at.segment, table) + u64::from(at.slot) * SLOT as u64
+    }
+
+    pub(crate) fn body_at(&self, segment: u32, offset: u32) -> u64 {
+        self.segment_at(segment) + u64::from(offset)
+    }
+
+    /// Whether a body lies inside the body area.
+    pub(crate) fn holds(&self, offset: u32, length: u32) -> bool {
+        offset >= self.body_start() && offset.checked_add(length).is_some_and(|end| end <= self.segment_bytes)
+    }
+
+    /// Whole segments in a file of this length.
+    pub(crate) fn segments_in(&self, length: u64) -> u32 {
+        let whole = length.saturating_sub(SEGMENTS_AT) / u64::from(self.segment_bytes);
+        u32::try_from(whole).unwrap_or(u32::MAX).min(self.max_segments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_bounded() {
+        for geometry in [Geometry::server(), Geometry::vault()] {
+            assert_eq!(geometry.max_body(), MAX_BODY);
+            assert!(Geometry { mirror: true, ..geometry }.layout().is_some());
+        }
+    }
+
+    #[test]
+    fn bad_geometries_are_refused() {
+        let ok = Geometry::vault();
+        for bad in [
+            Geometry { segment_bytes: 8 << 10, ..ok },
+            Geometry { segment_bytes: (4 << 20) + 1, ..ok },
+            Geometry { segment_bytes: 512 << 20, ..ok },
+            Geometry { slots_per_segment: 0, ..ok },
+            Geometry { slots_per_segment: 33, ..ok },
+            Geometry { slots_per_segment: 1 << 20, ..ok },
+            Geometry { slots_per_segment: u32::MAX - 31, ..ok },
+            Geometry { initial_segments: 0, ..ok },
+            Geometry { initial_segments: 2_000, ..ok },
+            Geometry { max_segments: 2, ..ok },
+            Geometry { max_segments: u32::MAX, ..ok },
+        ] {
+            assert_eq!(bad.max_body(), 0, "{bad:?}");
+        }
     }
 }

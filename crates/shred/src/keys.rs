@@ -1,7 +1,12 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
+use crate::labels;
+use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use std::fmt;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The key a caller opens a store with.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -15,12 +20,6 @@ impl MasterKey {
     }
 }
 
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MasterKey(..)")
-    }
-}
-
 /// The passphrase a caller opens a store with.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Passphrase(Vec<u8>);
@@ -30,12 +29,6 @@ impl Passphrase {
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase(..)")
     }
 }
 
@@ -52,11 +45,11 @@ pub enum Unlock {
 /// What one guess of a passphrase costs (Argon2id, RFC 9106).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
-    /// Memory in KiB.
+    /// Memory in KiB, 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].
     pub memory_kib: u32,
-    /// Passes over the memory.
+    /// Passes over the memory, 1 to [`PassphraseCost::MAX_PASSES`].
     pub passes: u32,
-    /// Lanes.
+    /// Lanes, 1 to [`PassphraseCost::MAX_LANES`].
     pub lanes: u32,
 }
 
@@ -64,5 +57,227 @@ impl Default for PassphraseCost {
     /// 19 MiB, 2 passes, 1 lane.
     fn default() -> Self {
         Self { memory_kib: 19 << 10, passes: 2, lanes: 1 }
+    }
+}
+
+impl PassphraseCost {
+    /// Most memory a store may ask for when it is opened (S16): 1 GiB.
+    pub const MAX_MEMORY_KIB: u32 = 1 << 20;
+    /// Most passes a store may ask for (S16).
+    pub const MAX_PASSES: u32 = 16;
+    /// Most lanes a store may ask for (S16).
+    pub const MAX_LANES: u32 = 8;
+
+    /// Whether the parameters are within their bounds. Others are not obeyed (S16).
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        (1..=Self::MAX_LANES).contains(&self.lanes)
+            && (1..=Self::MAX_PASSES).contains(&self.passes)
+            && (8 * self.lanes..=Self::MAX_MEMORY_KIB).contains(&self.memory_kib)
+    }
+}
+
+/// The key that seals the data key in the superblock.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct UnlockKey([u8; 32]);
+
+impl UnlockKey {
+    /// `None` when the passphrase cost is out of bounds (S16).
+    pub(crate) fn derive(
+        unlock: &Unlock,
+        cost: PassphraseCost,
+        salt: &[u8; 32],
+        file_id: &[u8; 16],
+    ) -> Option<Self> {
+        let mut secret = Zeroizing::new([0u8; 32]);
+        match unlock {
+            Unlock::Key(key) => secret.copy_from_slice(&key.0),
+            Unlock::Passphrase(passphrase) => {
+                if !cost.is_bounded() {
+                    return None;
+                }
+                let params = argon2::Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).ok()?;
+                argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+                    .hash_password_into(&passphrase.0, salt, secret.as_mut_slice())
+                    .ok()?;
+            }
+        }
+        let mut key = Self([0; 32]);
+        let hkdf = Hkdf::<Sha256>::new(Some(salt), secret.as_slice());
+        hkdf.expand_multi_info(&[labels::UNLOCK, file_id], &mut key.0).ok()?;
+        Some(key)
+    }
+
+    /// Seals the data key; the unlock key is used for nothing else, ever, so its nonce is constant.
+    pub(crate) fn seal(&self, ad: &[u8], key: &StoreKeys) -> [u8; 48] {
+        let mut sealed = [0u8; 48];
+        let mut data = Zeroizing::new(key.data.0);
+        let tag = seal(&self.0, ad, data.as_mut_slice());
+        let (ciphertext, rest) = sealed.split_at_mut(32);
+        ciphertext.copy_from_slice(data.as_slice());
+        rest.copy_from_slice(&tag);
+        sealed
+    }
+
+    pub(crate) fn open(&self, ad: &[u8], sealed: &[u8; 48], file_id: [u8; 16]) -> Option<StoreKeys> {
+        let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
+        let mut data = DataKey([0; 32]);
+        data.0.copy_from_slice(ciphertext);
+        open(&self.0, ad, &mut data.0, tag).then_some(StoreKeys { data, file_id })
+    }
+}
+
+/// The one key everything in a store derives from.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct DataKey([u8; 32]);
+
+/// The data key together with the name of the file it belongs to.
+pub(crate) struct StoreKeys {
+    data: DataKey,
+    file_id: [u8; 16],
+}
+
+/// The key of one head or body. Used for exactly one seal: its nonce is constant.
+#[derive(ZeroizeOnDrop)]
+pub(crate) struct OnceKey([u8; 32]);
+
+impl StoreKeys {
+    pub(crate) fn new(data: [u8; 32], file_id: [u8; 16]) -> Self {
+        Self { data: DataKey(data), file_id }
+    }
+
+    /// S8: the head's key binds file, segment, generation and slot.
+    pub(crate) fn head_key(&self, salt: &[u8; 32], segment: u32, generation: u32, slot: u32) -> OnceKey {
+        OnceKey(self.expand(&[
+            labels::HEAD,
+            salt,
+            &self.file_id,
+            &segment.to_le_bytes(),
+            &generation.to_le_bytes(),
+            &slot.to_le_bytes(),
+        ]))
+    }
+
+    /// The body's key binds file and salt; its place is bound by the head, which holds the body's tag.
+    pub(crate) fn body_key(&self, salt: &[u8; 32]) -> OnceKey {
+        OnceKey(self.expand(&[labels::BODY, salt, &self.file_id]))
+    }
+
+    /// A keyed check over `bytes`.
+    pub(crate) fn check(&self, label: &[u8], bytes: &[u8]) -> [u8; 32] {
+        self.expand(&[label, &self.file_id, bytes])
+    }
+
+    pub(crate) fn verify(&self, label: &[u8], bytes: &[u8], check: &[u8; 32]) -> bool {
+        self.check(label, bytes).ct_eq(check).into()
+    }
+
+    fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
+        let mut out = [0u8; 32];
+        // Neither can fail: the key has the hash's length and the output is one block.
+        if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(&self.data.0) {
+            let _ = hkdf.expand_multi_info(info, &mut out);
+        }
+        out
+    }
+}
+
+impl OnceKey {
+    pub(crate) fn seal(&self, buffer: &mut [u8]) -> [u8; 16] {
+        seal(&self.0, &[], buffer)
+    }
+
+    pub(crate) fn open(&self, buffer: &mut [u8], tag: &[u8; 16]) -> bool {
+        open(&self.0, &[], buffer, tag)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "fails only beyond 256 GiB; a wrong tag here would lose the record")]
+fn seal(key: &[u8; 32], ad: &[u8], buffer: &mut [u8]) -> [u8; 16] {
+    ChaCha20Poly1305::new(key.into())
+        .encrypt_inout_detached(&[0; 12].into(), ad, buffer.into())
+        .expect("length is within RFC 8439's bound")
+        .into()
+}
+
+fn open(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
+    ChaCha20Poly1305::new(key.into())
+        .decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag))
+        .is_ok()
+}
+
+macro_rules! redacted {
+    ($($name:ident)+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )+};
+}
+
+redacted!(MasterKey Passphrase UnlockKey DataKey StoreKeys OnceKey);
+
+/// Fails to compile unless a type is wiped on drop and cannot be copied or printed.
+macro_rules! assert_secret {
+    ($($name:ty),+) => {$(
+        const _: () = {
+            const fn wiped<T: ZeroizeOnDrop>() {}
+            wiped::<$name>();
+            assert!(std::mem::needs_drop::<$name>());
+            // Ambiguous, and so an error, as soon as the type implements one of the three.
+            trait Not<Marker> { fn it() {} }
+            impl<T: ?Sized> Not<()> for T {}
+            struct IsClone;
+            impl<T: Clone> Not<IsClone> for T {}
+            struct IsDisplay;
+            impl<T: fmt::Display> Not<IsDisplay> for T {}
+            let _ = <$name as Not<_>>::it;
+        };
+    )+};
+}
+
+assert_secret!(MasterKey, Passphrase, UnlockKey, DataKey, OnceKey);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_redacted() {
+        assert_eq!(format!("{:?}", Unlock::Key(MasterKey([7; 32]))), "Key(MasterKey(..))");
+        assert_eq!(format!("{:?}", Unlock::Passphrase(Passphrase(vec![7]))), "Passphrase(Passphrase(..))");
+        assert_eq!(format!("{:?}", StoreKeys::new([7; 32], [1; 16])), "StoreKeys(..)");
+    }
+
+    #[test]
+    fn s16_passphrase_cost_is_bounded() {
+        let ok = PassphraseCost::default();
+        assert!(ok.is_bounded());
+        for bad in [
+            PassphraseCost { memory_kib: 7, ..ok },
+            PassphraseCost { memory_kib: (1 << 20) + 1, ..ok },
+            PassphraseCost { passes: 0, ..ok },
+            PassphraseCost { passes: 17, ..ok },
+            PassphraseCost { lanes: 0, ..ok },
+            PassphraseCost { lanes: 9, ..ok },
+        ] {
+            assert!(!bad.is_bounded());
+            let unlock = Unlock::Passphrase(Passphrase(vec![1]));
+            assert!(UnlockKey::derive(&unlock, bad, &[0; 32], &[0; 16]).is_none());
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_position_changes_the_head_key() {
+        let keys = StoreKeys::new([7; 32], [1; 16]);
+        let salt = [3; 32];
+        let one = keys.head_key(&salt, 1, 1, 1).0;
+        assert_ne!(one, keys.head_key(&salt, 2, 1, 1).0);
+        assert_ne!(one, keys.head_key(&salt, 1, 2, 1).0);
+        assert_ne!(one, keys.head_key(&salt, 1, 1, 2).0);
+        assert_ne!(one, keys.head_key(&[4; 32], 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new([7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new([8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
     }
 }

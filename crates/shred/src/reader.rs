@@ -1,45 +1,156 @@
-//! Reading while someone else writes.
+//! Reading while someone else writes (S11).
 
+use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::ReadError;
+use crate::geometry::{Layout, SlotAt};
+use crate::index::{Index, Located};
+use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
-use std::sync::Arc;
+use crate::slot::{Head, SLOT, Word};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// A cheap, cloneable, concurrent view of a store: the published state, never a commit in the making.
-#[derive(Debug)]
+///
+/// It keeps the disk (and with it the lock of a file) open for as long as it lives.
 pub struct Reader<D> {
-    disk: Arc<D>,
+    core: Arc<Core<D>>,
+}
+
+/// What the writer and all readers share.
+pub(crate) struct Core<D> {
+    pub(crate) disk: D,
+    pub(crate) keys: StoreKeys,
+    pub(crate) layout: Layout,
+    pub(crate) index: RwLock<Index>,
 }
 
 impl<D> Clone for Reader<D> {
     fn clone(&self) -> Self {
-        Self { disk: Arc::clone(&self.disk) }
+        Self { core: Arc::clone(&self.core) }
+    }
+}
+
+impl<D> fmt::Debug for Reader<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reader(..)")
     }
 }
 
 impl<D: Disk> Reader<D> {
     /// The body of a record.
+    ///
+    /// # Errors
+    /// [`ReadError`]. A record that is being erased by another process is not found.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
-        let _ = key;
-        todo!()
+        self.core.read(key)
     }
 
     /// What is known about a record without reading it.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
-        let _ = key;
-        todo!()
+        self.core.published().entry(key)
     }
 
     /// All records in commit order, as of now.
     #[must_use]
     pub fn entries(&self) -> std::vec::IntoIter<Entry> {
-        todo!()
+        self.core.published().entries().into_iter()
     }
 
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        todo!()
+        let index = self.core.published();
+        Stats {
+            records: index.records(),
+            live_bytes: index.live_bytes(),
+            segments: u32::try_from(index.generations.len()).unwrap_or(u32::MAX),
+            free_segments: index.counts.free_segments,
+            max_segments: self.core.layout.max_segments,
+            dead_slots: index.counts.dead_slots,
+            void_slots: index.counts.void_slots,
+            damaged_slots: index.counts.damaged_slots,
+            pending_erases: index.counts.pending_erases,
+        }
+    }
+
+    pub(crate) fn new(core: Arc<Core<D>>) -> Self {
+        Self { core }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<D>> {
+        &self.core
+    }
+}
+
+impl<D: Disk> Core<D> {
+    pub(crate) fn published(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn publishing(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// S11: a record that does not open is damaged only if the index still says that it lies there.
+    fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
+        let mut seen = self.locate(key)?;
+        loop {
+            let result = self.read_at(key, &seen.0, seen.1);
+            if !matches!(result, Err(ReadError::Corrupt)) {
+                return result;
+            }
+            let now = self.locate(key)?;
+            if now == seen {
+                return result;
+            }
+            seen = now;
+        }
+    }
+
+    fn locate(&self, key: &RecordKey) -> Result<(Located, u32), ReadError> {
+        let index = self.published();
+        let located = index.find(key).ok_or(ReadError::NotFound)?;
+        let generation = index.generation(located.at.segment).ok_or(ReadError::NotFound)?;
+        Ok((located, generation))
+    }
+
+    fn read_at(&self, key: &RecordKey, located: &Located, generation: u32) -> Result<Vec<u8>, ReadError> {
+        let mut error = ReadError::Corrupt;
+        for table in 0..self.layout.tables() {
+            let slot = self.slot(located.at, table)?;
+            let head = Head::open(&self.keys, &slot, located.at, generation);
+            let ours = |head: &Head| head.key == *key && head.order == located.order;
+            let Some(head) = head.filter(ours) else {
+                if Word::of(&slot) == Word::Dead {
+                    error = ReadError::NotFound;
+                }
+                continue;
+            };
+            let mut body = self.sealed_body(located.at.segment, &head)?;
+            return if head.open_body(&self.keys, &slot, &mut body) {
+                Ok(body)
+            } else {
+                Err(ReadError::Corrupt)
+            };
+        }
+        Err(error)
+    }
+
+    fn slot(&self, at: SlotAt, table: u32) -> Result<[u8; SLOT], ReadError> {
+        let mut slot = [0u8; SLOT];
+        self.disk.read_at(self.layout.slot_at(at, table), &mut slot).map_err(|_| ReadError::Io)?;
+        Ok(slot)
+    }
+
+    fn sealed_body(&self, segment: u32, head: &Head) -> Result<Vec<u8>, ReadError> {
+        if !self.layout.holds(head.offset, head.length) {
+            return Err(ReadError::Corrupt);
+        }
+        let mut body = vec![0u8; size(head.length)];
+        self.disk.read_at(self.layout.body_at(segment, head.offset), &mut body).map_err(|_| ReadError::Io)?;
+        Ok(body)
     }
 }

@@ -2,7 +2,12 @@
 
 use crate::disk::Disk;
 use crate::error::OpenError;
+use crate::geometry::SlotAt;
 use crate::keys::Unlock;
+use crate::recovery::body_opens;
+use crate::segment::read_header;
+use crate::slot::{Head, SLOT};
+use crate::superblock::Superblock;
 
 /// What a scan of every slot position found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,9 +21,37 @@ pub struct Residue {
     pub bodies: u64,
 }
 
-/// Tries every slot position of every segment with the store's own key, whatever index, commit marks and slot
-/// words say, and counts what opens. Writes nothing and takes no lock.
-pub fn scan<D: Disk>(disk: &D, unlock: &Unlock) -> Result<Residue, OpenError> {
-    let _ = (disk, unlock);
-    todo!()
+/// Generations before the present one that are tried, too.
+const PAST_GENERATIONS: u32 = 4;
+
+/// Tries every slot position of every segment with the store's own key, whatever index, commit cells, marks and
+/// headers say, and counts what opens. Writes nothing and takes no lock.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn scan<D: Disk + ?Sized>(disk: &D, unlock: &Unlock) -> Result<Residue, OpenError> {
+    // `Disk` is asked for by the helpers as a sized type; a reference to one is one.
+    let disk = &disk;
+    let (block, keys) = Superblock::open(disk, unlock)?;
+    let layout = block.layout;
+    let mut residue = Residue::default();
+    let length = disk.length().map_err(|_| OpenError::Io)?;
+    for segment in 0..layout.segments_in(length) {
+        let (_, generation) = read_header(disk, &layout, &keys, segment).map_err(|_| OpenError::Io)?;
+        let newest = generation.max(1);
+        for table in 0..layout.tables() {
+            for slot in 0..layout.slots {
+                let at = SlotAt { segment, slot };
+                let mut bytes = [0u8; SLOT];
+                disk.read_at(layout.slot_at(at, table), &mut bytes).map_err(|_| OpenError::Io)?;
+                residue.positions += 1;
+                let mut generations = newest.saturating_sub(PAST_GENERATIONS).max(1)..=newest;
+                if let Some(head) = generations.find_map(|g| Head::open(&keys, &bytes, at, g)) {
+                    residue.heads += 1;
+                    residue.bodies += u64::from(body_opens(disk, &layout, &keys, at, &head, &bytes)?);
+                }
+            }
+        }
+    }
+    Ok(residue)
 }

@@ -1,69 +1,192 @@
 //! The store itself: create, open, commit, erase, settle.
 
+use crate::bytes::{PAGE, padded, size};
+use crate::cell::Cell;
+use crate::commit::{Admission, Group, Job, order};
 use crate::disk::Disk;
 use crate::error::{CommitError, CreateError, OpenError, ReadError};
-use crate::geometry::Geometry;
-use crate::keys::Unlock;
-use crate::reader::Reader;
+use crate::geometry::{CELLS, CELLS_AT, Geometry, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
+use crate::index::{Index, Located};
+use crate::keys::{StoreKeys, Unlock};
+use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, RecordKey, Stats};
+use crate::recovery::Recovery;
+use crate::segment::{self, Condition, Segment};
+use crate::slot::{SLOT, Word};
+use crate::superblock::{Fresh, Superblock};
 use rand_core::CryptoRng;
+use std::io;
+use std::sync::{Arc, RwLock};
+use zeroize::Zeroizing;
+
+/// Looking again while another process writes: more often than any commit could keep overtaking.
+const READ_ONLY_TRIES: usize = 8;
+
+/// Commits between two tries to grow on a volume that was full.
+const GROW_AGAIN_AFTER: u64 = 1_024;
 
 /// A store opened for writing: the one writer of rule S1.
 #[derive(Debug)]
 pub struct Shred<D> {
     reader: Reader<D>,
+    segments: Vec<Segment>,
+    open_segment: Option<u32>,
+    /// Number of the next commit.
+    next: u64,
+    /// S6: what the last commit doomed; the next one destroys it.
+    doomed: Vec<SlotAt>,
+    /// Whether the last commit is an empty one, which certifies everything before it.
+    settled: bool,
+    /// The first commit that may try to grow again after the volume was found full.
+    grow_from: u64,
+    /// S13: the disk has failed; nothing is written any more.
+    stopped: bool,
 }
 
 impl<D: Disk> Shred<D> {
     /// Lays a new, empty store on an empty disk and opens it.
+    ///
+    /// # Errors
+    /// [`CreateError`]; a disk that is not empty is not touched.
     pub fn create(
         disk: D,
         geometry: &Geometry,
         unlock: &Unlock,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, CreateError> {
-        let _ = (disk, geometry, unlock, rng);
-        todo!()
+        let layout = geometry.layout().ok_or(CreateError::BadGeometry)?;
+        if disk.length().map_err(|_| CreateError::Io)? != 0 {
+            return Err(CreateError::Exists);
+        }
+        let mut fresh = Fresh { file_id: [0; 16], salt: [0; 32], data_key: Zeroizing::new([0; 32]) };
+        rng.fill_bytes(&mut fresh.file_id);
+        rng.fill_bytes(&mut fresh.salt);
+        rng.fill_bytes(fresh.data_key.as_mut_slice());
+        let (block, keys) = Superblock::seal(layout, geometry.passphrase_cost, unlock, fresh)
+            .ok_or(CreateError::BadGeometry)?;
+        Self::lay(&disk, geometry, &block, &keys).map_err(|_| CreateError::Io)?;
+        disk.publish().map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => CreateError::Exists,
+            _ => CreateError::Io,
+        })?;
+        let mut index = Index::default();
+        let segments = vec![Segment::fresh(&layout); size(geometry.initial_segments)];
+        index.generations = segments.iter().map(|segment| segment.generation).collect();
+        index.counts.free_segments = geometry.initial_segments;
+        Ok(Self {
+            reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
+            segments,
+            open_segment: None,
+            next: 2,
+            doomed: Vec::new(),
+            settled: true,
+            grow_from: 0,
+            stopped: false,
+        })
     }
 
     /// Opens a store, finishing or undoing what a crash interrupted (S5-S7).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is overwritten on any of them.
     pub fn open(disk: D, unlock: &Unlock, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, OpenError> {
-        let _ = (disk, unlock, rng);
-        todo!()
+        // Recovery needs no randomness yet; rewriting a superblock (S15) will.
+        let _ = rng;
+        let (block, keys) = Superblock::open(&disk, unlock)?;
+        let layout = block.layout;
+        let recovery = Recovery::judge(&disk, &layout, &keys)?;
+        recovery.settle(&disk, &layout, &keys)?;
+        let Recovery { index, segments, next, open_segment, settled, .. } = recovery;
+        Ok(Self {
+            reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
+            segments,
+            open_segment,
+            next,
+            doomed: Vec::new(),
+            settled,
+            grow_from: 0,
+            stopped: false,
+        })
     }
 
     /// Looks into a store without writing a byte or taking a lock; another process may be serving it (S14).
     /// Shows the state at some moment during the call.
+    ///
+    /// # Errors
+    /// [`OpenError`].
     pub fn open_read_only(disk: D, unlock: &Unlock) -> Result<Reader<D>, OpenError> {
-        let _ = (disk, unlock);
-        todo!()
+        let (block, keys) = Superblock::open(&disk, unlock)?;
+        let layout = block.layout;
+        let newest = |disk: &D| {
+            // A file too short for cells is judged below.
+            let cells = crate::recovery::read_cells(disk, &keys).unwrap_or_default();
+            cells.into_iter().map(|cell| cell.number).max()
+        };
+        let mut before = newest(&disk);
+        let mut result = Err(OpenError::Io);
+        for _ in 0..READ_ONLY_TRIES {
+            result = Recovery::judge(&disk, &layout, &keys);
+            let after = newest(&disk);
+            if after == before {
+                break;
+            }
+            before = after;
+        }
+        let index = RwLock::new(result?.index);
+        Ok(Reader::new(Arc::new(Core { disk, keys, layout, index })))
     }
 
     /// Commits a batch: all of it is on stable storage when this returns, and after a crash before
     /// that all of it or nothing of it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; except after `Stopped` nothing has changed.
     pub fn commit(
         &mut self,
         batch: Batch,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Committed, CommitError> {
-        let _ = (batch, rng);
-        todo!()
+        let core = self.reader.core();
+        let job = Job::seal(batch, Vec::new(), &core.layout, &core.keys, rng)?;
+        self.commit_alone(job)
     }
 
-    /// Erases records, each on its own account: when this returns their keys are destroyed on stable storage.
-    /// A crash before that may have erased some. Keys that are not there are passed over.
+    /// Erases records, each on its own account: when this returns their keys are destroyed on stable storage,
+    /// older versions' included. A crash before that may have erased some. Keys that are not there are passed
+    /// over.
+    ///
+    /// # Errors
+    /// [`CommitError`]; never `Full`.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
-        let _ = keys;
-        todo!()
+        let core = self.reader.core();
+        let job = Job::seal_with(Batch::default(), keys.to_vec(), Vec::new(), &core.keys);
+        if keys.len() > crate::record::MAX_BATCH_OPS {
+            return Err(CommitError::TooLarge);
+        }
+        self.commit_alone(job).map(|_| ())
     }
 
     /// Destroys the keys of everything that committed batches replaced or erased, and certifies the last
     /// commit, by one more (empty) commit. Does nothing when there is nothing to settle.
+    ///
+    /// # Errors
+    /// `Stopped`.
     pub fn settle(&mut self) -> Result<(), CommitError> {
-        todo!()
+        if self.stopped {
+            return Err(CommitError::Stopped);
+        }
+        if self.settled {
+            return Ok(());
+        }
+        let mut group = self.begin();
+        group.forced = true;
+        self.flush(group).map(|_| ())
     }
 
     /// The body of a record.
+    ///
+    /// # Errors
+    /// [`ReadError`]; a damaged record affects no other.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.reader.read(key)
     }
@@ -91,4 +214,209 @@ impl<D: Disk> Shred<D> {
     pub fn reader(&self) -> Reader<D> {
         self.reader.clone()
     }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled || self.stopped
+    }
+
+    fn commit_alone(&mut self, job: Job) -> Result<Committed, CommitError> {
+        let mut group = self.begin();
+        match self.admit(&mut group, job) {
+            Admission::Taken(first) => {
+                self.flush(group).map(|number| Committed { first_order: order(number, first) })
+            }
+            Admission::Refused(error) => Err(error),
+            // An empty commit sends nobody away.
+            Admission::Later(_) | Admission::NoRoom(_) => Err(CommitError::Full),
+        }
+    }
+
+    /// An empty commit.
+    pub(crate) fn begin(&self) -> Group {
+        Group::new(self.open_segment, &self.segments)
+    }
+
+    /// Takes a job into a commit, growing the file if it must: between commits, as nothing of this one is
+    /// written yet (S12).
+    pub(crate) fn admit(&mut self, group: &mut Group, mut job: Job) -> Admission {
+        if self.stopped {
+            return Admission::Refused(CommitError::Stopped);
+        }
+        loop {
+            let core = self.reader.core();
+            match group.admit(job, &core.published(), &core.layout, &self.segments) {
+                Admission::NoRoom(back) => job = back,
+                answer => return answer,
+            }
+            match self.grow() {
+                Ok(true) => {}
+                Ok(false) => return Admission::Refused(CommitError::Full),
+                Err(error) => return Admission::Refused(error),
+            }
+        }
+    }
+
+    /// Adds one segment of real zeros, or formats one that a crash left raw. `false` at the limit.
+    pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
+        let core = Arc::clone(self.reader.core());
+        let begun = self.segments.iter().filter(|s| s.condition != Condition::Raw).count();
+        // S12: the last segments are compaction's.
+        let usable = size(core.layout.max_segments.saturating_sub(RESERVED_SEGMENTS));
+        if begun >= usable {
+            return Ok(false);
+        }
+        let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
+        let place = raw.unwrap_or(self.segments.len());
+        let number = u32::try_from(place).map_err(|_| CommitError::Full)?;
+        if self.next < self.grow_from {
+            return Ok(false);
+        }
+        let written = segment::format(&core.disk, &core.layout, &core.keys, number);
+        // A volume without space harms nothing that is stored: erases go on, puts wait.
+        if written.as_ref().is_err_and(is_out_of_space) {
+            self.grow_from = self.next + GROW_AGAIN_AFTER;
+            return Ok(false);
+        }
+        if written.and_then(|()| core.disk.sync()).is_err() {
+            self.stopped = true;
+            return Err(CommitError::Stopped);
+        }
+        let fresh = Segment::fresh(&core.layout);
+        match self.segments.get_mut(place) {
+            Some(segment) => *segment = fresh,
+            None => self.segments.push(fresh),
+        }
+        let mut index = core.publishing();
+        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
+        index.counts.free_segments = self.free_segments();
+        Ok(true)
+    }
+
+    /// Whether a free segment will be wanted soon.
+    pub(crate) fn is_short(&self) -> bool {
+        let layout = &self.reader.core().layout;
+        let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
+        let nearly = open.is_none_or(|segment| {
+            segment.used > layout.slots / 4 * 3 || segment.body_end > layout.segment_bytes / 4 * 3
+        });
+        nearly && self.free_segments() == 0 && !self.stopped
+    }
+
+    fn free_segments(&self) -> u32 {
+        u32::try_from(self.segments.iter().filter(|s| s.is_free()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// S1: writes everything, syncs once, publishes. Returns the commit's number.
+    pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
+        if self.stopped {
+            return Err(CommitError::Stopped);
+        }
+        let number = self.next;
+        // Nothing is asked for that is not so already, and no one waits for an older version's end.
+        if group.is_empty() && !(group.forced || group.names_erased && !self.doomed.is_empty()) {
+            return Ok(number);
+        }
+        if self.write(&group, number).is_err() {
+            // S13: what reached the disk is unknown, and asking again would not tell.
+            self.stopped = true;
+            return Err(CommitError::Stopped);
+        }
+        self.publish(group, number);
+        Ok(number)
+    }
+
+    fn write(&self, group: &Group, number: u64) -> io::Result<()> {
+        let core = self.reader.core();
+        let (disk, layout) = (&core.disk, &core.layout);
+        for (segment, offset, bytes) in group.body_runs() {
+            disk.write_at(layout.body_at(segment, offset), &bytes)?;
+        }
+        for (first, bytes) in group.slot_runs(&core.keys, &self.segments, number) {
+            // A page begun here is written whole, so that the kernel need not read it first: behind the last
+            // slot there is nothing but zeros.
+            let start = size(first.slot) * SLOT;
+            let end = start + bytes.len();
+            let whole = end.next_multiple_of(PAGE);
+            let fresh = start.is_multiple_of(PAGE) || end.div_ceil(PAGE) > start.div_ceil(PAGE);
+            let bytes = match bytes {
+                bytes if fresh => Zeroizing::new(padded(bytes.to_vec(), whole - start)),
+                bytes => bytes,
+            };
+            for table in 0..layout.tables() {
+                disk.write_at(layout.slot_at(first, table), &bytes)?;
+            }
+        }
+        let mut dead: Vec<SlotAt> = self.doomed.clone();
+        dead.extend(group.erases.iter().map(|erase| erase.1));
+        dead.sort_unstable();
+        for run in dead.chunk_by(|a, b| a.segment == b.segment && a.slot + 1 == b.slot) {
+            let marks = Word::Dead.bytes().repeat(run.len());
+            if let Some(at) = run.first() {
+                for table in 0..layout.tables() {
+                    disk.write_at(layout.slot_at(*at, table), &marks)?;
+                }
+            }
+        }
+        let ranges = group.ranges().to_vec();
+        let mut redo = group.redo.clone();
+        let room = Cell::room(ranges.len()).saturating_sub(redo.len());
+        redo.extend(group.erases.iter().map(|erase| erase.1).take(room));
+        let more_erases = group.erases.len() > room;
+        let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
+        let cell = Cell { number, void: false, more_erases, segments, ranges, redo };
+        let page = cell.encode(&core.keys).ok_or(io::ErrorKind::InvalidInput)?;
+        disk.write_at(Cell::at(number), &page)?;
+        disk.sync()
+    }
+
+    fn publish(&mut self, group: Group, number: u64) {
+        let core = Arc::clone(self.reader.core());
+        if let Some((open, used, body_end)) = group.end() {
+            for range in group.ranges() {
+                if let Some(segment) = self.segments.get_mut(size(range.segment)) {
+                    segment.used = range.first + range.count;
+                    segment.body_end = core.layout.segment_bytes;
+                }
+            }
+            if let Some(segment) = self.segments.get_mut(size(open)) {
+                (segment.used, segment.body_end) = (used, body_end);
+            }
+            self.open_segment = Some(open);
+        }
+        let destroyed = self.doomed.len() + group.erases.len();
+        self.settled = group.is_empty();
+        self.next = number + 1;
+        let mut index = core.publishing();
+        for (n, put) in group.puts.iter().enumerate() {
+            index.insert(put.key(), Located::new(&put.head(order(number, n), number), put.at));
+        }
+        for key in group.removes.iter().chain(group.erases.iter().map(|erase| &erase.0)) {
+            index.remove(key);
+        }
+        self.doomed = group.redo;
+        index.counts.dead_slots += destroyed as u64;
+        index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
+        index.counts.free_segments = self.free_segments();
+    }
+
+    /// Everything a new store consists of, and one sync.
+    fn lay(disk: &D, geometry: &Geometry, block: &Superblock, keys: &StoreKeys) -> io::Result<()> {
+        let page = block.encode();
+        disk.write_at(0, &page)?;
+        disk.write_at(SUPERBLOCK, &page)?;
+        disk.write_at(CELLS_AT, &vec![0; PAGE * usize::try_from(CELLS).unwrap_or(0)])?;
+        for number in 0..geometry.initial_segments {
+            segment::format(disk, &block.layout, keys, number)?;
+        }
+        // A store has a complete commit from the start, so that one without any is known to be damaged.
+        let segments = geometry.initial_segments;
+        let first = Cell { void: false, ..Cell::voided(1, segments) };
+        disk.write_at(Cell::at(1), &first.encode(keys).ok_or(io::ErrorKind::InvalidInput)?)?;
+        disk.sync()
+    }
+}
+
+fn is_out_of_space(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

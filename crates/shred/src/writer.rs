@@ -1,34 +1,80 @@
 //! Group commit: one thread that writes for everyone (S1).
 
+use crate::commit::{Admission, Job, order};
 use crate::disk::Disk;
 use crate::error::CommitError;
 use crate::reader::Reader;
 use crate::record::{Batch, Committed, RecordKey};
 use crate::store::Shred;
 use rand_core::CryptoRng;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Longest time between a commit and the destruction of the keys it replaced or erased, when no other
 /// commit comes first (S6).
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
+/// How long the thread waits before it settles: the rest is for the disk.
+const SETTLE_AFTER: Duration = Duration::from_millis(35);
 
 /// Owns a store on a thread of its own and commits whatever has queued up, one flush at a time.
 /// Share it by reference (or `Arc`). Dropping it commits what is queued, settles and joins the thread.
-#[derive(Debug)]
+///
+/// The queue has no bound of its own: whoever submits bounds what is in flight.
 pub struct Writer<D: Disk + 'static> {
     reader: Reader<D>,
+    shared: Arc<Shared>,
+    rng: Mutex<Box<dyn CryptoRng + Send>>,
+    thread: Option<JoinHandle<Result<(), CommitError>>>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    closing: bool,
+    /// The thread is gone.
+    gone: bool,
+}
+
+struct Waiting {
+    job: Job,
+    done: Done,
+}
+
+/// What a caller wants called.
+struct Done(Box<dyn FnOnce(Result<Committed, CommitError>) + Send>);
+
+impl<D: Disk + 'static> fmt::Debug for Writer<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer(..)")
+    }
 }
 
 impl<D: Disk + 'static> Writer<D> {
     /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
     pub fn start(shred: Shred<D>, rng: impl CryptoRng + Send + 'static) -> std::io::Result<Self> {
-        let _ = (shred, rng);
-        todo!()
+        let reader = shred.reader();
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("shred-writer".to_owned())
+            .spawn(move || Loop { shred, shared: theirs, backlog: VecDeque::new() }.run())?;
+        Ok(Self { reader, shared, rng: Mutex::new(Box::new(rng)), thread: Some(thread) })
     }
 
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
-    /// `done` is called on the writer's thread (for refusals that need no disk: on the caller's), after all of
-    /// it is on stable storage and the erased keys are destroyed; calls come in the order of submission.
+    /// `done` is called on the writer's thread (for what is refused before queueing: on the caller's), after all
+    /// of it is on stable storage and the erased keys are destroyed; calls come in the order of submission.
     /// It must be quick and must not wait for this writer.
     /// Bodies are sealed on the calling thread.
     pub fn submit(
@@ -37,20 +83,40 @@ impl<D: Disk + 'static> Writer<D> {
         immediate_erases: Vec<RecordKey>,
         done: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
-        let _ = (batch, immediate_erases, done);
-        todo!()
+        let core = self.reader.core();
+        let salts = {
+            let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+            Job::salts(&batch, &immediate_erases, &core.layout, rng.as_mut())
+        };
+        let salts = match salts {
+            Ok(salts) => salts,
+            Err(error) => return done(Err(error)),
+        };
+        let job = Job::seal_with(batch, immediate_erases, salts, &core.keys);
+        let mut queue = self.shared.locked();
+        if queue.gone {
+            drop(queue);
+            return done(Err(CommitError::Stopped));
+        }
+        queue.waiting.push_back(Waiting { job, done: Done(Box::new(done)) });
+        drop(queue);
+        self.shared.changed.notify_one();
     }
 
     /// Commits a batch and waits for it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; except after `Stopped` nothing has changed.
     pub fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        let _ = batch;
-        todo!()
+        self.submit_and_wait(batch, Vec::new())
     }
 
     /// Erases records at once and waits for it.
+    ///
+    /// # Errors
+    /// [`CommitError`]; never `Full`.
     pub fn erase(&self, keys: Vec<RecordKey>) -> Result<(), CommitError> {
-        let _ = keys;
-        todo!()
+        self.submit_and_wait(Batch::default(), keys).map(|_| ())
     }
 
     /// A handle for reading from any thread.
@@ -60,7 +126,138 @@ impl<D: Disk + 'static> Writer<D> {
     }
 
     /// Commits what is queued, settles, and joins the thread.
-    pub fn close(self) -> Result<(), CommitError> {
-        todo!()
+    ///
+    /// # Errors
+    /// `Stopped` when the disk has failed.
+    pub fn close(mut self) -> Result<(), CommitError> {
+        self.join()
+    }
+
+    fn submit_and_wait(&self, batch: Batch, erases: Vec<RecordKey>) -> Result<Committed, CommitError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(batch, erases, move |result| {
+            let _ = sender.send(result);
+        });
+        receiver.recv().unwrap_or(Err(CommitError::Stopped))
+    }
+
+    fn join(&mut self) -> Result<(), CommitError> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.shared.locked().closing = true;
+        self.shared.changed.notify_one();
+        thread.join().unwrap_or(Err(CommitError::Stopped))
+    }
+}
+
+impl<D: Disk + 'static> Drop for Writer<D> {
+    fn drop(&mut self) {
+        let _ = self.join();
+    }
+}
+
+impl Shared {
+    fn locked(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves what has queued up over; waits for it until `deadline` or, without one, for as long as it takes.
+    fn wait(&self, backlog: &mut VecDeque<Waiting>, deadline: Option<Instant>) -> Woken {
+        let mut queue = self.locked();
+        loop {
+            if !queue.waiting.is_empty() {
+                std::mem::swap(&mut queue.waiting, backlog);
+                return Woken::ByWork;
+            }
+            if queue.closing {
+                return Woken::ToClose;
+            }
+            queue = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return Woken::ByTime,
+                Some(left) => {
+                    self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+enum Woken {
+    ByWork,
+    ByTime,
+    ToClose,
+}
+
+/// The writer's thread.
+struct Loop<D: Disk> {
+    shred: Shred<D>,
+    shared: Arc<Shared>,
+    backlog: VecDeque<Waiting>,
+}
+
+impl<D: Disk> Loop<D> {
+    fn run(mut self) -> Result<(), CommitError> {
+        let mut deadline = None;
+        loop {
+            if self.backlog.is_empty() {
+                match self.shared.wait(&mut self.backlog, deadline) {
+                    Woken::ByWork => {}
+                    Woken::ByTime => {
+                        // S13: a failure is told to whoever asks next.
+                        let _ = self.shred.settle();
+                        deadline = None;
+                        self.grow_if_idle();
+                        continue;
+                    }
+                    Woken::ToClose => return self.shred.settle(),
+                }
+            }
+            self.commit_once();
+            deadline = (!self.shred.is_settled()).then(|| Instant::now() + SETTLE_AFTER);
+        }
+    }
+
+    /// One commit of everything that has queued up and fits.
+    fn commit_once(&mut self) {
+        let mut group = self.shred.begin();
+        let mut answers = Vec::with_capacity(self.backlog.len());
+        while let Some(Waiting { job, done }) = self.backlog.pop_front() {
+            match self.shred.admit(&mut group, job) {
+                Admission::Taken(first) => answers.push((done, Ok(first))),
+                Admission::Refused(error) => answers.push((done, Err(error))),
+                Admission::Later(job) | Admission::NoRoom(job) => {
+                    self.backlog.push_front(Waiting { job, done });
+                    break;
+                }
+            }
+            if self.backlog.is_empty() {
+                std::mem::swap(&mut self.shared.locked().waiting, &mut self.backlog);
+            }
+        }
+        let flushed = self.shred.flush(group);
+        for (done, answer) in answers {
+            let first = answer.and_then(|first| flushed.map(|number| order(number, first)));
+            (done.0)(first.map(|first_order| Committed { first_order }));
+        }
+    }
+
+    /// S12: growing takes as long as writing a segment, so it is done when nobody waits, if it can be.
+    fn grow_if_idle(&mut self) {
+        if self.shred.is_short() && self.shared.locked().waiting.is_empty() {
+            let _ = self.shred.grow();
+        }
+    }
+}
+
+impl<D: Disk> Drop for Loop<D> {
+    /// However the thread ends, nobody is left waiting.
+    fn drop(&mut self) {
+        let mut queue = self.shared.locked();
+        queue.gone = true;
+        let left = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        for waiting in self.backlog.drain(..).chain(left) {
+            (waiting.done.0)(Err(CommitError::Stopped));
+        }
     }
 }

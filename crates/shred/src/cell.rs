@@ -1,0 +1,170 @@
+//! Commit cells: the mark every commit leaves (S2; spec/13-shred.md, "Commit cell").
+
+use crate::bytes::{PAGE, Take, padded};
+use crate::geometry::{CELLS, CELLS_AT, SlotAt};
+use crate::keys::StoreKeys;
+use crate::labels;
+use crate::record::MAX_REDO;
+
+/// Most runs of slots that one commit may fill: one for each segment it touches.
+pub(crate) const MAX_RANGES: usize = 64;
+/// Bytes before the ranges.
+const FIXED: usize = 24;
+const CHECK_AT: usize = PAGE - 32;
+/// The list does not name all erases of this commit: recovery re-writes every erased slot it sees (S7).
+const FLAG_MORE_ERASES: u16 = 1;
+/// The only key epoch so far (S15).
+const KEY_EPOCH: u32 = 1;
+
+const _: () = assert!(FIXED + MAX_RANGES * 12 + MAX_REDO * 8 <= CHECK_AT);
+
+/// A run of slots that a commit filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) segment: u32,
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+}
+
+/// The mark of one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) number: u64,
+    /// Rolled back: says only that the number was used.
+    pub(crate) void: bool,
+    pub(crate) more_erases: bool,
+    /// Segments in the file: a file with fewer has lost its end.
+    pub(crate) segments: u32,
+    pub(crate) ranges: Vec<Range>,
+    /// S6: slots that must be dead once this commit is complete. First those it replaced or erased as part of a
+    /// batch (destroyed by the next commit), then those it destroyed itself.
+    pub(crate) redo: Vec<SlotAt>,
+}
+
+impl Cell {
+    /// Where the cell of a commit lies.
+    pub(crate) fn at(number: u64) -> u64 {
+        CELLS_AT + number % CELLS * PAGE as u64
+    }
+
+    /// The mark of a commit that a recovery rolled back.
+    pub(crate) fn voided(number: u64, segments: u32) -> Self {
+        Self { number, void: true, more_erases: false, segments, ranges: Vec::new(), redo: Vec::new() }
+    }
+
+    /// How many entries of a redo list fit beside this many ranges.
+    pub(crate) fn room(ranges: usize) -> usize {
+        (CHECK_AT - FIXED).saturating_sub(ranges * 12) / 8
+    }
+
+    /// `None` if it does not fit a page.
+    pub(crate) fn encode(&self, keys: &StoreKeys) -> Option<Vec<u8>> {
+        if self.ranges.len() > MAX_RANGES || self.redo.len() > Self::room(self.ranges.len()) {
+            return None;
+        }
+        let mut out = Vec::with_capacity(PAGE);
+        out.extend_from_slice(&self.number.to_le_bytes());
+        let flags = if self.more_erases { FLAG_MORE_ERASES } else { 0 };
+        let (ranges, redo) = (u16::try_from(self.ranges.len()).ok()?, u16::try_from(self.redo.len()).ok()?);
+        for field in [u16::from(self.void), flags, ranges, redo] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        let ranges = self.ranges.iter().flat_map(|range| [range.segment, range.first, range.count]);
+        let redo = self.redo.iter().flat_map(|at| [at.segment, at.slot]);
+        for field in [self.segments, KEY_EPOCH].into_iter().chain(ranges).chain(redo) {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        let check = keys.check(labels::CELL, &out);
+        let mut out = padded(out, CHECK_AT);
+        out.extend_from_slice(&check);
+        Some(out)
+    }
+
+    /// `None` for anything but a whole cell of this store.
+    pub(crate) fn decode(keys: &StoreKeys, page: &[u8; PAGE]) -> Option<Self> {
+        let mut take = Take(page);
+        let number = take.u64()?;
+        let (kind, flags, range_count, redo_count) = (take.u16()?, take.u16()?, take.u16()?, take.u16()?);
+        let (range_count, redo_count) = (usize::from(range_count), usize::from(redo_count));
+        if range_count > MAX_RANGES || redo_count > Self::room(range_count) {
+            return None;
+        }
+        let (covered, _) = page.split_at_checked(FIXED + range_count * 12 + redo_count * 8)?;
+        if !keys.verify(labels::CELL, covered, page.last_chunk()?) {
+            return None;
+        }
+        let (segments, epoch) = (take.u32()?, take.u32()?);
+        if kind > 1 || flags & !FLAG_MORE_ERASES != 0 || epoch != KEY_EPOCH {
+            return None;
+        }
+        let mut ranges = Vec::with_capacity(range_count);
+        for _ in 0..range_count {
+            ranges.push(Range { segment: take.u32()?, first: take.u32()?, count: take.u32()? });
+        }
+        let mut redo = Vec::with_capacity(redo_count);
+        for _ in 0..redo_count {
+            redo.push(SlotAt { segment: take.u32()?, slot: take.u32()? });
+        }
+        Some(Self { number, void: kind == 1, more_erases: flags == FLAG_MORE_ERASES, segments, ranges, redo })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys() -> StoreKeys {
+        StoreKeys::new([1; 32], [2; 16])
+    }
+
+    fn cell(ranges: u32, redo: u32) -> Cell {
+        Cell {
+            number: 77,
+            void: false,
+            more_erases: true,
+            segments: 5,
+            ranges: (0..ranges).map(|n| Range { segment: n, first: 2 * n, count: 3 * n }).collect(),
+            redo: (0..redo).map(|n| SlotAt { segment: n, slot: 7 * n }).collect(),
+        }
+    }
+
+    fn page(cell: &Cell) -> [u8; PAGE] {
+        cell.encode(&keys()).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn round_trips_and_has_bounds() {
+        for (ranges, redo) in [(0, 0), (1, 0), (0, 1), (64, 400), (0, 505), (64, 409)] {
+            let cell = cell(ranges, redo);
+            assert_eq!(Cell::decode(&keys(), &page(&cell)), Some(cell));
+        }
+        assert!(cell(65, 0).encode(&keys()).is_none());
+        assert!(cell(0, 506).encode(&keys()).is_none());
+        let void = Cell::voided(9, 1);
+        assert_eq!(Cell::decode(&keys(), &page(&void)), Some(void));
+        assert_eq!(Cell::decode(&StoreKeys::new([1; 32], [3; 16]), &page(&cell(1, 1))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn flips_are_seen_where_they_matter(bit in 0..(FIXED + 12 + 8) * 8, inside in any::<bool>()) {
+            let mut bytes = page(&cell(1, 1));
+            let at = if inside { bit / 8 } else { CHECK_AT + bit / 8 % 32 };
+            bytes[at] ^= 1 << (bit % 8);
+            prop_assert_eq!(Cell::decode(&keys(), &bytes), None);
+        }
+
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), PAGE)) {
+            prop_assert_eq!(Cell::decode(&keys(), &bytes.try_into().unwrap()), None);
+        }
+
+        #[test]
+        fn torn_cells_do_not_decode(cut in 1..8usize, old in any::<bool>()) {
+            let (new, before) = (page(&cell(2, 3)), if old { page(&cell(1, 9)) } else { [0; PAGE] });
+            let torn = [&new[..cut * 512], &before[cut * 512..]].concat();
+            prop_assert_eq!(Cell::decode(&keys(), &torn.try_into().unwrap()), None);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! One commit in the making: what it will write, and where (S1, S2, S6, S8).
+
+use crate::bytes::{padded, page_up, size};
+use crate::cell::{MAX_RANGES, Range};
+use crate::error::CommitError;
+use crate::geometry::{Layout, SlotAt};
+use crate::index::Index;
+use crate::keys::StoreKeys;
+use crate::record::{Batch, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_REDO, Record, RecordKey};
+use crate::segment::Segment;
+use crate::slot::Head;
+use rand_core::CryptoRng;
+use std::collections::HashSet;
+use zeroize::Zeroizing;
+
+/// A record whose body is sealed; it has no place yet.
+pub(crate) struct Sealed {
+    key: RecordKey,
+    meta: [u8; 8],
+    expiry_day: u32,
+    salt: Zeroizing<[u8; 32]>,
+    body: Vec<u8>,
+    body_tag: [u8; 16],
+}
+
+/// One caller's operations, ready to be committed with others'.
+pub(crate) struct Job {
+    puts: Vec<Sealed>,
+    /// Part of the batch: keys destroyed one commit later (S6).
+    removes: Vec<RecordKey>,
+    /// Each on its own account: keys destroyed by this very commit.
+    erases: Vec<RecordKey>,
+}
+
+impl Job {
+    /// Checks limits and seals bodies. Needs no place and no lock, so callers do it on their own threads.
+    pub(crate) fn seal(
+        batch: Batch,
+        erases: Vec<RecordKey>,
+        layout: &Layout,
+        keys: &StoreKeys,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Self, CommitError> {
+        let salts = Self::salts(&batch, &erases, layout, rng)?;
+        Ok(Self::seal_with(batch, erases, salts, keys))
+    }
+
+    /// The checks, and the randomness that sealing takes.
+    pub(crate) fn salts(
+        batch: &Batch,
+        erases: &[RecordKey],
+        layout: &Layout,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<Zeroizing<[u8; 32]>>, CommitError> {
+        let bytes: usize = batch.puts.iter().map(|record| record.body.len()).sum();
+        let longest = batch.puts.iter().map(|record| record.body.len()).max().unwrap_or(0);
+        // S16.
+        if batch.puts.len() + batch.erases.len() > MAX_BATCH_OPS
+            || erases.len() > MAX_BATCH_OPS
+            || bytes > MAX_BATCH_BYTES
+            || longest > layout.max_body()
+            || batch.erases.len() > MAX_REDO
+        {
+            return Err(CommitError::TooLarge);
+        }
+        let mut seen = HashSet::with_capacity(batch.puts.len() + batch.erases.len());
+        let mut names = batch.puts.iter().map(|record| record.key).chain(batch.erases.iter().copied());
+        if !names.all(|key| seen.insert(key)) {
+            return Err(CommitError::DuplicateKey);
+        }
+        let salt = |_: &Record| {
+            let mut salt = Zeroizing::new([0u8; 32]);
+            // A zero salt is the mark of an erased slot.
+            while salt.iter().all(|&byte| byte == 0) {
+                rng.fill_bytes(salt.as_mut_slice());
+            }
+            salt
+        };
+        Ok(batch.puts.iter().map(salt).collect())
+    }
+
+    pub(crate) fn seal_with(
+        batch: Batch,
+        erases: Vec<RecordKey>,
+        salts: Vec<Zeroizing<[u8; 32]>>,
+        keys: &StoreKeys,
+    ) -> Self {
+        let puts = batch.puts.into_iter().zip(salts).map(|(record, salt)| {
+            let Record { key, meta, expiry_day, mut body } = record;
+            let body_tag = keys.body_key(&salt).seal(&mut body);
+            Sealed { key, meta, expiry_day, salt, body, body_tag }
+        });
+        Self { puts: puts.collect(), removes: batch.erases, erases }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &RecordKey> {
+        self.puts.iter().map(|put| &put.key).chain(&self.removes).chain(&self.erases)
+    }
+
+    fn ops(&self) -> usize {
+        self.puts.len() + self.removes.len() + self.erases.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.puts.iter().map(|put| put.body.len()).sum()
+    }
+}
+
+/// A record and its place.
+pub(crate) struct Placed {
+    sealed: Sealed,
+    pub(crate) at: SlotAt,
+    offset: u32,
+}
+
+impl Placed {
+    pub(crate) fn key(&self) -> RecordKey {
+        self.sealed.key
+    }
+
+    pub(crate) fn head(&self, order: u64, commit: u64) -> Head {
+        let Sealed { key, meta, expiry_day, ref body, body_tag, .. } = self.sealed;
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        Head { key, meta, order, commit, offset: self.offset, length, expiry_day, body_tag }
+    }
+}
+
+/// What became of a job that asked to join a commit.
+pub(crate) enum Admission {
+    /// It is in: its first put has this index among the commit's puts.
+    Taken(usize),
+    /// It has to wait for the next commit.
+    Later(Job),
+    /// It needs more segments than there are.
+    NoRoom(Job),
+    /// It can never be committed as it is.
+    Refused(CommitError),
+}
+
+/// Several jobs that will share one flush.
+pub(crate) struct Group {
+    pub(crate) puts: Vec<Placed>,
+    pub(crate) removes: Vec<RecordKey>,
+    /// Slots of what the batches replace or erase: dead in the next commit (S6).
+    pub(crate) redo: Vec<SlotAt>,
+    /// Found records to destroy in this commit.
+    pub(crate) erases: Vec<(RecordKey, SlotAt)>,
+    /// Somebody asked for destruction by name, found or not: older versions must go, too.
+    pub(crate) names_erased: bool,
+    /// To be written even if empty.
+    pub(crate) forced: bool,
+    touched: HashSet<RecordKey>,
+    ops: usize,
+    bytes: usize,
+    plan: Plan,
+}
+
+/// Where the next records go. Cheap to copy, so that a job which does not fit can be taken back.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// Segment, next slot, next body offset.
+    open: Option<(u32, u32, u32)>,
+    /// First segment not yet looked at for being free.
+    search: usize,
+    ranges: Vec<Range>,
+}
+
+impl Group {
+    /// An empty commit that would begin behind what is written: S8, on a fresh page.
+    pub(crate) fn new(open: Option<u32>, segments: &[Segment]) -> Self {
+        let open = open.and_then(|number| {
+            let segment = segments.get(size(number))?;
+            Some((number, segment.used, page_up(segment.body_end)))
+        });
+        Self {
+            puts: Vec::new(),
+            removes: Vec::new(),
+            redo: Vec::new(),
+            erases: Vec::new(),
+            names_erased: false,
+            forced: false,
+            touched: HashSet::new(),
+            ops: 0,
+            bytes: 0,
+            plan: Plan { open, search: 0, ranges: Vec::new() },
+        }
+    }
+
+    /// Whether a flush would change anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.puts.is_empty() && self.redo.is_empty() && self.erases.is_empty()
+    }
+
+    pub(crate) fn ranges(&self) -> &[Range] {
+        &self.plan.ranges
+    }
+
+    /// The segment in use after this commit, and how much of it.
+    pub(crate) fn end(&self) -> Option<(u32, u32, u32)> {
+        self.plan.open
+    }
+
+    /// Takes a job in if it fits. A key is touched once per commit: what a later job does to it waits for the
+    /// next one, so callers see their order kept whatever crashes.
+    pub(crate) fn admit(
+        &mut self,
+        job: Job,
+        index: &Index,
+        layout: &Layout,
+        segments: &[Segment],
+    ) -> Admission {
+        let full = self.ops + job.ops() > MAX_BATCH_OPS || self.bytes + job.bytes() > MAX_BATCH_BYTES;
+        if self.ops > 0 && (full || job.keys().any(|key| self.touched.contains(key))) {
+            return Admission::Later(job);
+        }
+        let doomed: Vec<SlotAt> = job
+            .puts
+            .iter()
+            .map(|put| &put.key)
+            .chain(&job.removes)
+            .filter_map(|key| index.find(key).map(|located| located.at))
+            .collect();
+        if self.redo.len() + doomed.len() > MAX_REDO {
+            return match self.ops {
+                0 => Admission::Refused(CommitError::TooLarge),
+                _ => Admission::Later(job),
+            };
+        }
+        let mut plan = self.plan.clone();
+        let places: Option<Vec<_>> =
+            job.puts.iter().map(|put| plan.place(put.body.len(), layout, segments)).collect();
+        let Some(places) = places else { return Admission::NoRoom(job) };
+        if plan.ranges.len() > MAX_RANGES {
+            return match self.ops {
+                0 => Admission::Refused(CommitError::TooLarge),
+                _ => Admission::Later(job),
+            };
+        }
+        self.ops += job.ops();
+        self.bytes += job.bytes();
+        self.touched.extend(job.keys());
+        self.plan = plan;
+        self.redo.extend(doomed);
+        let first = self.puts.len();
+        let placed = job.puts.into_iter().zip(places);
+        self.puts.extend(placed.map(|(sealed, (at, offset))| Placed { sealed, at, offset }));
+        self.removes.extend(job.removes);
+        self.names_erased |= !job.erases.is_empty();
+        // A batch that stores or erases a record and an erase of the same record beside it: the batch is what counts.
+        let named: HashSet<RecordKey> =
+            self.puts.iter().skip(first).map(Placed::key).chain(self.removes.iter().copied()).collect();
+        let mut once = HashSet::new();
+        self.erases.extend(
+            job.erases
+                .iter()
+                .filter(|key| !named.contains(*key) && once.insert(**key))
+                .filter_map(|key| index.find(key).map(|located| (*key, located.at))),
+        );
+        Admission::Taken(first)
+    }
+
+    /// The bodies of each range, one behind the other, up to a page boundary: segment, offset, bytes.
+    pub(crate) fn body_runs(&self) -> Vec<(u32, u32, Vec<u8>)> {
+        let mut runs: Vec<(u32, u32, Vec<u8>)> = Vec::new();
+        for put in self.puts.iter().filter(|put| !put.sealed.body.is_empty()) {
+            match runs.last_mut() {
+                Some((segment, _, bytes)) if *segment == put.at.segment => {
+                    bytes.extend_from_slice(&put.sealed.body);
+                }
+                _ => {
+                    let mut bytes = Vec::with_capacity(self.bytes.next_multiple_of(4_096));
+                    bytes.extend_from_slice(&put.sealed.body);
+                    runs.push((put.at.segment, put.offset, bytes));
+                }
+            }
+        }
+        for (.., bytes) in &mut runs {
+            let whole = bytes.len().next_multiple_of(4_096);
+            *bytes = padded(std::mem::take(bytes), whole);
+        }
+        runs
+    }
+
+    /// The sealed slots of each range.
+    pub(crate) fn slot_runs(
+        &self,
+        keys: &StoreKeys,
+        segments: &[Segment],
+        number: u64,
+    ) -> Vec<(SlotAt, Zeroizing<Vec<u8>>)> {
+        let mut runs: Vec<(SlotAt, Zeroizing<Vec<u8>>)> = Vec::new();
+        for (n, put) in self.puts.iter().enumerate() {
+            let generation = segments.get(size(put.at.segment)).map_or(0, |segment| segment.generation);
+            let head = put.head(order(number, n), number);
+            let slot = head.seal(keys, &put.sealed.salt, put.at, generation);
+            match runs.last_mut() {
+                Some((first, bytes)) if first.segment == put.at.segment => bytes.extend_from_slice(&*slot),
+                _ => {
+                    let mut bytes = Zeroizing::new(Vec::with_capacity((self.puts.len() + 32) * slot.len()));
+                    bytes.extend_from_slice(&*slot);
+                    runs.push((put.at, bytes));
+                }
+            }
+        }
+        runs
+    }
+}
+
+impl Plan {
+    /// The place of the next record; `None` when no segment has room.
+    fn place(&mut self, length: usize, layout: &Layout, segments: &[Segment]) -> Option<(SlotAt, u32)> {
+        let length = u32::try_from(length).ok()?;
+        loop {
+            if let Some((segment, slot, offset)) = self.open
+                && slot < layout.slots
+                && layout.holds(offset, length)
+            {
+                self.open = Some((segment, slot + 1, offset + length));
+                match self.ranges.last_mut() {
+                    Some(range) if range.segment == segment => range.count += 1,
+                    _ => self.ranges.push(Range { segment, first: slot, count: 1 }),
+                }
+                return Some((SlotAt { segment, slot }, offset));
+            }
+            let rest = segments.get(self.search..)?;
+            let next = self.search + rest.iter().position(Segment::is_free)?;
+            self.search = next + 1;
+            self.open = Some((u32::try_from(next).ok()?, 0, layout.body_start()));
+        }
+    }
+}
+
+/// Order numbers: unique because commit numbers are (S2) and no commit has more puts than this leaves room for.
+pub(crate) fn order(commit: u64, index: usize) -> u64 {
+    (commit << 12) | (index as u64 & 0xfff)
+}
+
+const _: () = assert!(MAX_BATCH_OPS <= 1 << 12);

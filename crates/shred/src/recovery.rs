@@ -1,0 +1,265 @@
+//! Recovery: from the bytes on a disk to an index, and the few bytes to write before serving (S4-S7).
+//!
+//! [`Recovery::judge`] only reads, so the read-only open uses it too; [`Recovery::settle`] writes.
+
+use crate::bytes::{PAGE, size};
+use crate::cell::{Cell, Range};
+use crate::disk::Disk;
+use crate::error::OpenError;
+use crate::geometry::{CELLS, Layout, SEGMENTS_AT, SlotAt};
+use crate::index::{Index, Located};
+use crate::keys::StoreKeys;
+use crate::scan::{Found, Scan, Seen, slot_copies};
+use crate::segment::Segment;
+use crate::slot::{Head, SLOT, Word};
+use std::collections::HashMap;
+
+/// What a disk says, judged.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    pub(crate) index: Index,
+    pub(crate) segments: Vec<Segment>,
+    /// The number of the next commit: above every number that left a trace (S2).
+    pub(crate) next: u64,
+    /// The segment written to last.
+    pub(crate) open_segment: Option<u32>,
+    /// Whether the last complete commit changed nothing that a later commit would still have to certify or erase.
+    pub(crate) settled: bool,
+    /// Slots to overwrite with a mark.
+    marks: Vec<(SlotAt, Word)>,
+    /// The commit to void, if one was torn.
+    torn: Option<u64>,
+    /// Complete commits whose bytes are written again (S7).
+    relied_on: Vec<Cell>,
+    /// Heads of the last two complete commits, for their bodies.
+    bodies: Vec<(u32, u32, u32)>,
+}
+
+impl Recovery {
+    /// Reads everything and decides what is live.
+    pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &StoreKeys) -> Result<Self, OpenError> {
+        let length = disk.length().map_err(|_| OpenError::Io)?;
+        if length < SEGMENTS_AT {
+            return Err(OpenError::Corrupt);
+        }
+        let cells = read_cells(disk, keys)?;
+        let in_file = layout.segments_in(length);
+        let named = cells.iter().map(|cell| cell.segments).max().ok_or(OpenError::Corrupt)?;
+        if in_file < named {
+            return Err(OpenError::Corrupt);
+        }
+        let scan = Scan::run(disk, layout, keys, in_file).map_err(|_| OpenError::Io)?;
+        let torn = torn_commit(disk, layout, keys, &cells, &scan)?;
+        Ok(Self::build(layout, &cells, scan, torn))
+    }
+
+    fn build(layout: &Layout, cells: &[Cell], scan: Scan, torn: Option<u64>) -> Self {
+        let Scan { segments, found, dead, void, damaged } = scan;
+        let mut marks = Vec::new();
+        let mut lost = 0u64;
+        // S5: a torn commit leaves nothing behind.
+        let (candidates, rolled_back): (Vec<Found>, Vec<Found>) =
+            found.into_iter().partition(|found| Some(found.head.commit) != torn);
+        marks.extend(rolled_back.iter().map(|found| (found.at, Word::Void)));
+
+        // S6: what the last two complete commits doomed is dead, whatever reached the disk.
+        let mut complete: Vec<&Cell> =
+            cells.iter().filter(|cell| !cell.void && Some(cell.number) != torn).collect();
+        complete.sort_unstable_by_key(|cell| std::cmp::Reverse(cell.number));
+        complete.truncate(2);
+        let mut doomed: HashMap<SlotAt, u64> = HashMap::new();
+        for cell in &complete {
+            for at in &cell.redo {
+                let by = doomed.entry(*at).or_insert(cell.number);
+                *by = cell.number.max(*by);
+            }
+        }
+        let mut by_key: HashMap<_, Found> = HashMap::with_capacity(candidates.len());
+        let mut open_segment: Option<(u64, u32)> = None;
+        let last_two: Vec<u64> = complete.iter().map(|cell| cell.number).collect();
+        let mut bodies = Vec::new();
+        for found in candidates {
+            open_segment = open_segment.max(Some((found.head.commit, found.at.segment)));
+            // A slot younger than the list that names it belongs to a later generation of its segment.
+            if doomed.get(&found.at).is_some_and(|by| found.head.commit <= *by) {
+                continue;
+            }
+            doomed.remove(&found.at);
+            if last_two.contains(&found.head.commit) {
+                bodies.push((found.at.segment, found.head.offset, found.head.length));
+            }
+            // S4: of several versions the newest is live; of two copies of one version either.
+            let age = |found: &Found| (found.head.order, found.head.commit);
+            match by_key.get(&found.head.key) {
+                Some(other) if age(other) > age(&found) => marks.push((found.at, Word::Dead)),
+                _ => {
+                    if let Some(old) = by_key.insert(found.head.key, found) {
+                        marks.push((old.at, Word::Dead));
+                    }
+                }
+            }
+        }
+        let in_file = |at: &SlotAt| size(at.segment) < segments.len() && at.slot < layout.slots;
+        marks.extend(doomed.keys().filter(|at| in_file(at)).map(|at| (*at, Word::Dead)));
+        if complete.iter().any(|cell| cell.more_erases) {
+            marks.extend(dead.iter().map(|at| (*at, Word::Dead)));
+        }
+        marks.sort_unstable_by_key(|mark| mark.0);
+        marks.dedup_by_key(|mark| mark.0);
+
+        let mut index = Index::default();
+        index.reserve(by_key.len());
+        for (key, found) in by_key {
+            lost += u64::from(index.insert(key, Located::new(&found.head, found.at)).is_some());
+        }
+        debug_assert_eq!(lost, 0);
+        index.generations = segments.iter().map(|segment| segment.generation).collect();
+        let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
+        let already =
+            dead.iter().filter(|at| marks.binary_search_by_key(at, |m| &m.0).is_ok()).count() as u64;
+        index.counts.dead_slots = dead.len() as u64 + newly(Word::Dead) - already;
+        index.counts.void_slots = void + newly(Word::Void);
+        index.counts.damaged_slots = damaged.len() as u64;
+        index.counts.free_segments = count(segments.iter().filter(|s| s.is_free()).count());
+
+        let next = cells.iter().map(|cell| cell.number).max().max(torn).unwrap_or(0) + 1;
+        let settled = torn.is_none()
+            && marks.is_empty()
+            && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());
+        // Without a live record to tell, the last segment that was begun.
+        let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
+        let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
+        let relied_on = complete.into_iter().cloned().collect();
+        Self { index, segments, next, open_segment, settled, marks, torn, relied_on, bodies }
+    }
+
+    /// S7: writes marks, and again the bytes relied on; syncs. Running it again after a crash anywhere inside
+    /// comes to the same end.
+    pub(crate) fn settle(
+        &self,
+        disk: &impl Disk,
+        layout: &Layout,
+        keys: &StoreKeys,
+    ) -> Result<(), OpenError> {
+        self.write(disk, layout, keys).map_err(|_| OpenError::Io)
+    }
+
+    fn write(&self, disk: &impl Disk, layout: &Layout, keys: &StoreKeys) -> std::io::Result<()> {
+        // The page cache may show what the disk lacks, after a failed sync of an earlier process.
+        for cell in &self.relied_on {
+            rewrite(disk, Cell::at(cell.number), PAGE)?;
+            for range in cell.ranges.iter().filter(|range| is_inside(range, layout, self.segments.len())) {
+                for table in 0..layout.tables() {
+                    let first = SlotAt { segment: range.segment, slot: range.first };
+                    rewrite(disk, layout.slot_at(first, table), size(range.count) * SLOT)?;
+                }
+            }
+        }
+        for (segment, offset, length) in &self.bodies {
+            rewrite(disk, layout.body_at(*segment, *offset), size(*length))?;
+        }
+        for (at, word) in &self.marks {
+            for table in 0..layout.tables() {
+                disk.write_at(layout.slot_at(*at, table), &word.bytes())?;
+            }
+        }
+        if let Some(number) = self.torn {
+            let cell = Cell::voided(number, count(self.segments.len()));
+            if let Some(page) = cell.encode(keys) {
+                disk.write_at(Cell::at(number), &page)?;
+            }
+        }
+        disk.sync()
+    }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn rewrite(disk: &impl Disk, at: u64, length: usize) -> std::io::Result<()> {
+    let mut bytes = vec![0u8; length];
+    disk.read_at(at, &mut bytes)?;
+    disk.write_at(at, &bytes)
+}
+
+/// All cells that verify, at the place of their number.
+pub(crate) fn read_cells(disk: &impl Disk, keys: &StoreKeys) -> Result<Vec<Cell>, OpenError> {
+    let mut cells = Vec::new();
+    for place in 0..CELLS {
+        let mut page = [0u8; PAGE];
+        disk.read_at(Cell::at(place), &mut page).map_err(|_| OpenError::Io)?;
+        cells.extend(Cell::decode(keys, &page).filter(|cell| Cell::at(cell.number) == Cell::at(place)));
+    }
+    Ok(cells)
+}
+
+/// S5: the commit that a crash interrupted, if one was. By S1 only the last one can be.
+fn torn_commit(
+    disk: &impl Disk,
+    layout: &Layout,
+    keys: &StoreKeys,
+    cells: &[Cell],
+    scan: &Scan,
+) -> Result<Option<u64>, OpenError> {
+    let in_cells = cells.iter().map(|cell| cell.number);
+    let in_heads = scan.found.iter().map(|found| found.head.commit);
+    let Some(last) = in_cells.chain(in_heads).max() else { return Ok(None) };
+    let complete = match cells.iter().find(|cell| cell.number == last && !cell.void) {
+        Some(cell) => is_complete(disk, layout, keys, cell, scan)?,
+        None => false,
+    };
+    Ok((!complete).then_some(last))
+}
+
+/// S5: each slot in the cell's ranges is dead, or opens together with its body.
+fn is_complete(
+    disk: &impl Disk,
+    layout: &Layout,
+    keys: &StoreKeys,
+    cell: &Cell,
+    scan: &Scan,
+) -> Result<bool, OpenError> {
+    for range in &cell.ranges {
+        if !is_inside(range, layout, scan.segments.len()) {
+            return Ok(false);
+        }
+        for slot in range.first..range.first + range.count {
+            let at = SlotAt { segment: range.segment, slot };
+            let generation = scan.segments.get(size(at.segment)).map_or(0, |segment| segment.generation);
+            let copies = slot_copies(disk, layout, at).map_err(|_| OpenError::Io)?;
+            let whole = match Seen::of(keys, &copies, at, generation) {
+                Seen::Dead => true,
+                Seen::Live(head, slot) if head.commit == cell.number => {
+                    body_opens(disk, layout, keys, at, &head, &slot)?
+                }
+                _ => false,
+            };
+            if !whole {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+pub(crate) fn body_opens(
+    disk: &impl Disk,
+    layout: &Layout,
+    keys: &StoreKeys,
+    at: SlotAt,
+    head: &Head,
+    slot: &[u8; SLOT],
+) -> Result<bool, OpenError> {
+    if !layout.holds(head.offset, head.length) {
+        return Ok(false);
+    }
+    let mut body = vec![0u8; size(head.length)];
+    disk.read_at(layout.body_at(at.segment, head.offset), &mut body).map_err(|_| OpenError::Io)?;
+    Ok(head.open_body(keys, slot, &mut body))
+}
+
+fn is_inside(range: &Range, layout: &Layout, segments: usize) -> bool {
+    usize::try_from(range.segment).is_ok_and(|n| n < segments)
+        && range.first.checked_add(range.count).is_some_and(|end| end <= layout.slots)
+}

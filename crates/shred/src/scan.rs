@@ -1,0 +1,166 @@
+//! The scan of all slot tables: what each slot holds, before anything is judged.
+
+use crate::bytes::size;
+use crate::disk::Disk;
+use crate::geometry::{Layout, SlotAt};
+use crate::keys::StoreKeys;
+use crate::segment::{Condition, Segment, read_header};
+use crate::slot::{Head, SLOT, Word};
+use std::io;
+use std::num::NonZero;
+
+/// Threads that open heads when there are many.
+const MAX_THREADS: usize = 4;
+
+/// A head that opens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) at: SlotAt,
+    pub(crate) head: Head,
+}
+
+/// Everything the slot tables say.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) found: Vec<Found>,
+    pub(crate) dead: Vec<SlotAt>,
+    pub(crate) void: u64,
+    pub(crate) damaged: Vec<SlotAt>,
+}
+
+/// One slot, all its copies taken together: it counts if either opens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seen {
+    Empty,
+    Dead,
+    Void,
+    /// The head, and the copy of the slot it was in.
+    Live(Head, [u8; SLOT]),
+    Damaged,
+}
+
+impl Seen {
+    pub(crate) fn of(keys: &StoreKeys, copies: &[[u8; SLOT]], at: SlotAt, generation: u32) -> Self {
+        let mut seen = Self::Empty;
+        for copy in copies {
+            let word = Word::of(copy);
+            if word == Word::Candidate
+                && let Some(head) = Head::open(keys, copy, at, generation)
+            {
+                return Self::Live(head, *copy);
+            }
+            seen = match (seen, word) {
+                (Self::Dead, _) | (_, Word::Dead) => Self::Dead,
+                (Self::Void, _) | (_, Word::Void) => Self::Void,
+                (Self::Empty, Word::Empty) => Self::Empty,
+                _ => Self::Damaged,
+            };
+        }
+        seen
+    }
+}
+
+/// Reads the copies of one slot.
+pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::Result<Vec<[u8; SLOT]>> {
+    (0..layout.tables())
+        .map(|table| {
+            let mut slot = [0u8; SLOT];
+            disk.read_at(layout.slot_at(at, table), &mut slot)?;
+            Ok(slot)
+        })
+        .collect()
+}
+
+impl Scan {
+    /// Reads every slot table from end to end: after a crash, slots may be missing in front of others.
+    pub(crate) fn run(
+        disk: &impl Disk,
+        layout: &Layout,
+        keys: &StoreKeys,
+        segments: u32,
+    ) -> io::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+        let share = segments.div_ceil(u32::try_from(threads).unwrap_or(1)).max(1);
+        // Threads cost more than they bring for a few small tables.
+        let many = u64::from(segments) * u64::from(layout.slots) >= 1 << 14;
+        if threads == 1 || !many {
+            return Self::part(disk, layout, keys, 0..segments);
+        }
+        let parts: Vec<io::Result<Self>> = std::thread::scope(|scope| {
+            let starts = (0..segments).step_by(size(share));
+            let spawned: Vec<_> = starts
+                .map(|from| {
+                    let to = (from + share).min(segments);
+                    scope.spawn(move || Self::part(disk, layout, keys, from..to))
+                })
+                .collect();
+            let lost = || Err(io::ErrorKind::Other.into());
+            spawned.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+        });
+        let mut whole = Self::default();
+        for part in parts {
+            let part = part?;
+            whole.segments.extend(part.segments);
+            whole.found.extend(part.found);
+            whole.dead.extend(part.dead);
+            whole.void += part.void;
+            whole.damaged.extend(part.damaged);
+        }
+        Ok(whole)
+    }
+
+    fn part(
+        disk: &impl Disk,
+        layout: &Layout,
+        keys: &StoreKeys,
+        segments: std::ops::Range<u32>,
+    ) -> io::Result<Self> {
+        let mut scan = Self::default();
+        for segment in segments {
+            scan.segment(disk, layout, keys, segment)?;
+        }
+        Ok(scan)
+    }
+
+    fn segment(
+        &mut self,
+        disk: &impl Disk,
+        layout: &Layout,
+        keys: &StoreKeys,
+        number: u32,
+    ) -> io::Result<()> {
+        let (condition, generation) = read_header(disk, layout, keys, number)?;
+        let mut segment = Segment { condition, generation, used: 0, body_end: layout.body_start() };
+        if condition == Condition::Ready {
+            let mut tables = Vec::new();
+            for table in 0..layout.tables() {
+                let mut bytes = vec![0u8; size(layout.table_bytes())];
+                disk.read_at(layout.table_at(number, table), &mut bytes)?;
+                tables.push(bytes);
+            }
+            let mut copies = Vec::with_capacity(tables.len());
+            let mut chunks: Vec<_> = tables.iter().map(|table| table.as_chunks::<SLOT>().0.iter()).collect();
+            for slot in 0..layout.slots {
+                copies.clear();
+                copies.extend(chunks.iter_mut().filter_map(Iterator::next));
+                let at = SlotAt { segment: number, slot };
+                match Seen::of(keys, &copies, at, generation) {
+                    Seen::Empty => continue,
+                    Seen::Dead => self.dead.push(at),
+                    Seen::Void => self.void += 1,
+                    Seen::Damaged => self.damaged.push(at),
+                    Seen::Live(head, _) => {
+                        let end = head.offset.saturating_add(head.length).min(layout.segment_bytes);
+                        segment.body_end = segment.body_end.max(end);
+                        self.found.push(Found { at, head });
+                    }
+                }
+                // S3: in order, so everything up to here counts as used.
+                segment.used = slot + 1;
+            }
+        }
+        self.segments.push(segment);
+        Ok(())
+    }
+}

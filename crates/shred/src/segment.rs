@@ -1,0 +1,155 @@
+//! Segment headers, and what the writer knows about each segment.
+
+use crate::bytes::{PAGE, Take, padded};
+use crate::disk::Disk;
+use crate::geometry::{HEADER, Layout};
+use crate::keys::StoreKeys;
+use crate::labels;
+use std::io;
+
+const MAGIC: &[u8; 8] = b"shredseg";
+const SECTOR: usize = 512;
+/// The part of a header copy that its check covers.
+const COVERED: usize = 24;
+/// Generation of a segment that was never recycled (S10).
+const FIRST_GENERATION: u32 = 1;
+/// The only key epoch so far (S15).
+const KEY_EPOCH: u32 = 1;
+/// Zeros are written in pieces of this size.
+const ZEROS: usize = 1 << 20;
+
+/// How a segment was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Has a header; its slots count.
+    Ready,
+    /// Never formatted: the file grew and then the power failed. Holds nothing.
+    Raw,
+    /// No header copy verifies, yet it is not empty. Never used, never written.
+    Damaged,
+}
+
+/// One segment, as far as the writer cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) condition: Condition,
+    pub(crate) generation: u32,
+    /// Slots used so far: they are used in order, once per generation (S3).
+    pub(crate) used: u32,
+    /// Where the body area is free from.
+    pub(crate) body_end: u32,
+}
+
+impl Segment {
+    /// A segment fresh from [`format`].
+    pub(crate) fn fresh(layout: &Layout) -> Self {
+        Self {
+            condition: Condition::Ready,
+            generation: FIRST_GENERATION,
+            used: 0,
+            body_end: layout.body_start(),
+        }
+    }
+
+    pub(crate) fn is_free(&self) -> bool {
+        self.condition == Condition::Ready && self.used == 0
+    }
+}
+
+/// Reads a header: condition and generation.
+pub(crate) fn read_header(
+    disk: &impl Disk,
+    layout: &Layout,
+    keys: &StoreKeys,
+    segment: u32,
+) -> io::Result<(Condition, u32)> {
+    let mut page = [0u8; PAGE];
+    disk.read_at(layout.segment_at(segment), &mut page)?;
+    // Each sector holds a whole copy: a flipped bit costs one of eight; of an interrupted rewrite the newer wins.
+    let newest = page.chunks_exact(SECTOR).filter_map(|copy| decode(copy, keys, segment)).max();
+    Ok(match newest {
+        Some(generation) => (Condition::Ready, generation),
+        None if page.iter().all(|&byte| byte == 0) => (Condition::Raw, 0),
+        None => (Condition::Damaged, 0),
+    })
+}
+
+fn decode(copy: &[u8], keys: &StoreKeys, segment: u32) -> Option<u32> {
+    let mut take = Take(copy);
+    let magic: [u8; 8] = take.array()?;
+    let (number, generation, epoch, _reserved) = (take.u32()?, take.u32()?, take.u32()?, take.u32()?);
+    let check = take.array()?;
+    let whole = magic == *MAGIC
+        && number == segment
+        && epoch == KEY_EPOCH
+        && generation >= FIRST_GENERATION
+        && keys.verify(labels::SEGMENT, copy.get(..COVERED)?, &check);
+    whole.then_some(generation)
+}
+
+fn encode(keys: &StoreKeys, segment: u32, generation: u32) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(PAGE);
+    copy.extend_from_slice(MAGIC);
+    for field in [segment, generation, KEY_EPOCH, 0] {
+        copy.extend_from_slice(&field.to_le_bytes());
+    }
+    let check = keys.check(labels::SEGMENT, &copy);
+    copy.extend_from_slice(&check);
+    padded(copy, SECTOR).repeat(PAGE / SECTOR)
+}
+
+/// Writes a segment's zeros and header. Real zeros, so that no later commit waits for the file system to
+/// allocate (S12). The caller syncs before anything is put there.
+pub(crate) fn format(disk: &impl Disk, layout: &Layout, keys: &StoreKeys, segment: u32) -> io::Result<()> {
+    let start = layout.segment_at(segment);
+    let end = start + u64::from(layout.segment_bytes);
+    let zeros = vec![0u8; ZEROS];
+    let mut at = start + u64::from(HEADER);
+    while at < end {
+        let piece = usize::try_from(end - at).unwrap_or(ZEROS).min(ZEROS);
+        disk.write_at(at, zeros.get(..piece).unwrap_or(&zeros))?;
+        at += piece as u64;
+    }
+    disk.write_at(start, &encode(keys, segment, FIRST_GENERATION))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryDisk;
+    use crate::geometry::Geometry;
+
+    fn setup() -> (MemoryDisk, Layout, StoreKeys) {
+        let geometry = Geometry { segment_bytes: 16 << 10, slots_per_segment: 32, ..Geometry::vault() };
+        let (disk, layout) = (MemoryDisk::new(), geometry.layout().unwrap());
+        let keys = StoreKeys::new([1; 32], [2; 16]);
+        format(&disk, &layout, &keys, 0).unwrap();
+        format(&disk, &layout, &keys, 1).unwrap();
+        (disk, layout, keys)
+    }
+
+    #[test]
+    fn one_copy_of_eight_is_enough() {
+        let (disk, layout, keys) = setup();
+        let at = layout.segment_at(1);
+        for sector in 0..7 {
+            disk.write_at(at + sector * 512, &[0xff; 512]).unwrap();
+            assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap(), (Condition::Ready, 1));
+        }
+        disk.write_at(at + 7 * 512, &[0xff; 512]).unwrap();
+        assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Damaged);
+        disk.write_at(at, &[0; PAGE]).unwrap();
+        assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Raw);
+    }
+
+    #[test]
+    fn a_header_is_bound_to_key_and_place() {
+        let (disk, layout, keys) = setup();
+        let mut page = [0u8; PAGE];
+        disk.read_at(layout.segment_at(0), &mut page).unwrap();
+        disk.write_at(layout.segment_at(1), &page).unwrap();
+        assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Damaged);
+        let other = StoreKeys::new([9; 32], [2; 16]);
+        assert_eq!(read_header(&disk, &layout, &other, 0).unwrap().0, Condition::Damaged);
+    }
+}

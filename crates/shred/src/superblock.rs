@@ -1,0 +1,281 @@
+//! The superblock: what a store is, and the data key sealed under the caller's (spec/13-shred.md, "Superblock").
+
+use crate::bytes::{PAGE, Take, padded};
+use crate::disk::Disk;
+use crate::error::OpenError;
+use crate::geometry::{Layout, SUPERBLOCK};
+use crate::keys::{PassphraseCost, StoreKeys, Unlock, UnlockKey};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+const MAGIC: &[u8; 16] = b"deaddrop/shred\n\0";
+const VERSION: u32 = 1;
+/// Two slot tables per segment. No other flag is known; unknown ones are refused.
+const FLAG_MIRROR: u32 = 1;
+/// Bytes that the seal of the data key covers as associated data.
+#[cfg(test)]
+const COVERED: usize = 112;
+const CHECKSUM_AT: usize = PAGE - 32;
+
+/// One copy of the superblock, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) layout: Layout,
+    pub(crate) file_id: [u8; 16],
+    /// Counts rewrites: of two valid copies the higher is the newer (S15).
+    revision: u32,
+    passphrase: bool,
+    cost: PassphraseCost,
+    salt: [u8; 32],
+    sealed_key: [u8; 48],
+}
+
+impl Superblock {
+    /// A new store's superblock and keys. `None` when the passphrase cost is out of bounds.
+    pub(crate) fn seal(
+        layout: Layout,
+        cost: PassphraseCost,
+        unlock: &Unlock,
+        fresh: Fresh,
+    ) -> Option<(Self, StoreKeys)> {
+        let Fresh { file_id, salt, data_key } = fresh;
+        let keys = StoreKeys::new(*data_key, file_id);
+        let passphrase = matches!(unlock, Unlock::Passphrase(_));
+        let mut block = Self { layout, file_id, revision: 1, passphrase, cost, salt, sealed_key: [0; 48] };
+        block.sealed_key = UnlockKey::derive(unlock, cost, &salt, &file_id)?.seal(&block.covered(), &keys);
+        Some((block, keys))
+    }
+
+    /// Reads both copies and opens the data key with the newest that is whole.
+    pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, StoreKeys), OpenError> {
+        let length = disk.length().map_err(|_| OpenError::Io)?;
+        let mut copies = Vec::new();
+        let mut error = OpenError::NotAStore;
+        for at in [0, SUPERBLOCK] {
+            if length < at + SUPERBLOCK {
+                continue;
+            }
+            let mut page = [0u8; PAGE];
+            disk.read_at(at, &mut page).map_err(|_| OpenError::Io)?;
+            match Self::decode(&page) {
+                Ok(block) => copies.push(block),
+                // The more a copy looks like a store, the more telling is what is wrong with it.
+                Err(OpenError::NotAStore) => {}
+                Err(OpenError::UnsupportedFormat) => error = OpenError::UnsupportedFormat,
+                Err(_) if error == OpenError::NotAStore => error = OpenError::Corrupt,
+                Err(_) => {}
+            }
+        }
+        copies.sort_by_key(|copy| std::cmp::Reverse(copy.revision));
+        copies.dedup();
+        for copy in copies {
+            if matches!(unlock, Unlock::Passphrase(_)) != copy.passphrase {
+                error = OpenError::WrongKey;
+                continue;
+            }
+            // S16: out of bounds means damaged, not "take a terabyte".
+            let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
+                return Err(OpenError::Corrupt);
+            };
+            match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
+                Some(keys) => return Ok((copy, keys)),
+                None => error = OpenError::WrongKey,
+            }
+        }
+        Err(error)
+    }
+
+    /// The page, twice the same on disk.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut page = self.covered();
+        page.extend_from_slice(&self.sealed_key);
+        let mut page = padded(page, CHECKSUM_AT);
+        page.extend_from_slice(&Sha256::digest(&page));
+        page
+    }
+
+    fn covered(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(PAGE);
+        out.extend_from_slice(MAGIC);
+        let flags = if self.layout.mirror { FLAG_MIRROR } else { 0 };
+        for field in [VERSION, flags] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out.extend_from_slice(&self.file_id);
+        let Layout { segment_bytes, slots, max_segments, .. } = self.layout;
+        let PassphraseCost { memory_kib, passes, lanes } = self.cost;
+        let kind = u32::from(self.passphrase);
+        for field in [segment_bytes, slots, max_segments, self.revision, kind, memory_kib, passes, lanes] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out.extend_from_slice(&self.salt);
+        // One data key, of epoch 1; more of them belong to S15.
+        for field in [1u32, 1] {
+            out.extend_from_slice(&field.to_le_bytes());
+        }
+        out
+    }
+
+    fn decode(page: &[u8; PAGE]) -> Result<Self, OpenError> {
+        if !page.starts_with(MAGIC) {
+            return Err(OpenError::NotAStore);
+        }
+        let (body, checksum) = page.split_at(CHECKSUM_AT);
+        if Sha256::digest(body).as_slice() != checksum {
+            return Err(OpenError::Corrupt);
+        }
+        let mut take = Take(body);
+        Self::fields(&mut take).unwrap_or(Err(OpenError::Corrupt))
+    }
+
+    fn fields(take: &mut Take<'_>) -> Option<Result<Self, OpenError>> {
+        let _magic: [u8; 16] = take.array()?;
+        let (version, flags) = (take.u32()?, take.u32()?);
+        if version != VERSION || flags & !FLAG_MIRROR != 0 {
+            return Some(Err(OpenError::UnsupportedFormat));
+        }
+        let file_id = take.array()?;
+        let layout = Layout {
+            segment_bytes: take.u32()?,
+            slots: take.u32()?,
+            max_segments: take.u32()?,
+            mirror: flags & FLAG_MIRROR != 0,
+        };
+        let revision = take.u32()?;
+        let kind = take.u32()?;
+        let cost = PassphraseCost { memory_kib: take.u32()?, passes: take.u32()?, lanes: take.u32()? };
+        let salt = take.array()?;
+        let (count, epoch) = (take.u32()?, take.u32()?);
+        if kind > 1 || count != 1 || epoch != 1 {
+            return Some(Err(OpenError::UnsupportedFormat));
+        }
+        let sealed_key = take.array()?;
+        if !layout.is_bounded() || (kind == 1 && !cost.is_bounded()) {
+            return None;
+        }
+        Some(Ok(Self { layout, file_id, revision, passphrase: kind == 1, cost, salt, sealed_key }))
+    }
+}
+
+/// The randomness of a new store.
+pub(crate) struct Fresh {
+    pub(crate) file_id: [u8; 16],
+    pub(crate) salt: [u8; 32],
+    pub(crate) data_key: Zeroizing<[u8; 32]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryDisk;
+    use crate::geometry::Geometry;
+    use crate::keys::{MasterKey, Passphrase};
+    use proptest::prelude::*;
+
+    fn key(byte: u8) -> Unlock {
+        Unlock::Key(MasterKey::from_bytes([byte; 32]))
+    }
+
+    fn block(unlock: &Unlock) -> Superblock {
+        let geometry = Geometry {
+            passphrase_cost: PassphraseCost { memory_kib: 8, passes: 1, lanes: 1 },
+            ..Geometry::vault()
+        };
+        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Zeroizing::new([3; 32]) };
+        Superblock::seal(geometry.layout().unwrap(), geometry.passphrase_cost, unlock, fresh).unwrap().0
+    }
+
+    fn disk(a: &[u8], b: &[u8]) -> MemoryDisk {
+        MemoryDisk::from_bytes([a, b].concat())
+    }
+
+    fn resealed(mut page: Vec<u8>, at: usize, value: u32) -> Vec<u8> {
+        page[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        let sum = Sha256::digest(&page[..CHECKSUM_AT]);
+        page[CHECKSUM_AT..].copy_from_slice(&sum);
+        page
+    }
+
+    #[test]
+    fn the_covered_part_has_its_length() {
+        assert_eq!(block(&key(1)).covered().len(), COVERED);
+        assert_eq!(block(&key(1)).encode().len(), PAGE);
+    }
+
+    #[test]
+    fn answers_differ() {
+        let page = block(&key(1)).encode();
+        assert!(Superblock::open(&disk(&page, &page), &key(1)).is_ok());
+        let open = |a: &[u8], b: &[u8], unlock: &Unlock| Superblock::open(&disk(a, b), unlock).unwrap_err();
+        assert_eq!(open(&page, &page, &key(2)), OpenError::WrongKey);
+        assert_eq!(
+            open(&page, &page, &Unlock::Passphrase(Passphrase::from_bytes(vec![1]))),
+            OpenError::WrongKey
+        );
+        assert_eq!(open(&[0; PAGE], &[0; PAGE], &key(1)), OpenError::NotAStore);
+        assert_eq!(open(&[], &[], &key(1)), OpenError::NotAStore);
+        let mut bad = page.clone();
+        bad[100] ^= 1;
+        assert_eq!(open(&bad, &bad, &key(1)), OpenError::Corrupt);
+        assert_eq!(open(&bad, &bad, &key(2)), OpenError::Corrupt);
+        for (at, value) in [(16, 2), (20, 2), (20, u32::MAX), (56, 2), (104, 2), (108, 2)] {
+            let newer = resealed(page.clone(), at, value);
+            assert_eq!(open(&newer, &newer, &key(1)), OpenError::UnsupportedFormat, "{at}");
+        }
+    }
+
+    #[test]
+    fn either_copy_serves() {
+        let page = block(&key(1)).encode();
+        let mut bad = page.clone();
+        bad[0] ^= 1;
+        assert!(Superblock::open(&disk(&bad, &page), &key(1)).is_ok());
+        assert!(Superblock::open(&disk(&page, &bad), &key(1)).is_ok());
+    }
+
+    #[test]
+    fn s15_a_half_done_passphrase_change_opens_with_either() {
+        let old = block(&key(1)).encode();
+        let mut new = block(&key(2));
+        new.revision = 2;
+        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Zeroizing::new([3; 32]) };
+        let keys = StoreKeys::new(*fresh.data_key, fresh.file_id);
+        let unlock_key = UnlockKey::derive(&key(2), new.cost, &new.salt, &new.file_id).unwrap();
+        new.sealed_key = unlock_key.seal(&new.covered(), &keys);
+        for good in [1, 2] {
+            assert!(Superblock::open(&disk(&old, &new.encode()), &key(good)).is_ok());
+        }
+        assert_eq!(Superblock::open(&disk(&old, &new.encode()), &key(3)).unwrap_err(), OpenError::WrongKey);
+    }
+
+    #[test]
+    fn s16_cost_out_of_bounds_is_corrupt_and_not_obeyed() {
+        let unlock = Unlock::Passphrase(Passphrase::from_bytes(b"correct".to_vec()));
+        let page = block(&unlock).encode();
+        assert!(Superblock::open(&disk(&page, &page), &unlock).is_ok());
+        for (at, value) in [(60, u32::MAX), (60, 0), (64, 1 << 30), (68, 1 << 20)] {
+            let huge = resealed(page.clone(), at, value);
+            assert_eq!(Superblock::open(&disk(&huge, &huge), &unlock).unwrap_err(), OpenError::Corrupt);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(mut page in proptest::collection::vec(any::<u8>(), PAGE), keep in 0usize..120) {
+            let good = block(&key(1)).encode();
+            page[..keep].copy_from_slice(&good[..keep]);
+            let sum = Sha256::digest(&page[..CHECKSUM_AT]);
+            page[CHECKSUM_AT..].copy_from_slice(&sum);
+            prop_assert!(Superblock::open(&disk(&page, &page), &key(1)).is_err());
+        }
+
+        #[test]
+        fn a_flipped_bit_in_one_copy_costs_nothing(bit in 0..PAGE * 8) {
+            let good = block(&key(1)).encode();
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(Superblock::open(&disk(&bad, &good), &key(1)).is_ok());
+            prop_assert!(Superblock::open(&disk(&good, &bad), &key(1)).is_ok());
+        }
+    }
+}

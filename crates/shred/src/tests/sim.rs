@@ -1,0 +1,177 @@
+//! A simulated disk: what was not synced may be lost, torn and reordered, sector by sector.
+
+use crate::Disk;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard};
+
+pub(super) const SECTOR: usize = 512;
+
+/// A disk that remembers what it would have after a power loss.
+#[derive(Default)]
+pub(super) struct SimDisk {
+    state: Mutex<State>,
+}
+
+#[derive(Default, Clone)]
+struct State {
+    /// What reads see: everything written.
+    seen: Vec<u8>,
+    /// What was synced.
+    durable: Vec<u8>,
+    /// Of each sector written since the last sync, all its contents since then, oldest first.
+    unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
+    /// Writes and syncs so far.
+    ops: u64,
+    /// The op that fails, and all after it.
+    fails_from: Option<u64>,
+    /// Everything that could be on the disk at each sync, before it.
+    syncs: Vec<Torn>,
+    record: bool,
+}
+
+/// A disk at the moment of a crash: synced bytes, and versions of the sectors that were not.
+#[derive(Clone)]
+pub(super) struct Torn {
+    durable: Vec<u8>,
+    length: usize,
+    pub(super) sectors: Vec<(usize, Vec<[u8; SECTOR]>)>,
+}
+
+impl Torn {
+    /// How many images there are; saturating.
+    pub(super) fn images(&self) -> u64 {
+        self.sectors.iter().fold(1u64, |n, (_, versions)| n.saturating_mul(versions.len() as u64 + 1))
+    }
+
+    /// The image in which sector n has its version `choose(n, versions)`; 0 is the synced one.
+    pub(super) fn image(&self, mut choose: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        bytes.resize(self.length, 0);
+        for (n, (sector, versions)) in self.sectors.iter().enumerate() {
+            if let Some(version) = choose(n, versions.len()).checked_sub(1) {
+                let at = sector * SECTOR;
+                let end = (at + SECTOR).min(bytes.len());
+                bytes[at..end].copy_from_slice(&versions[version][..end - at]);
+            }
+        }
+        bytes
+    }
+
+    /// The `index`-th of all images.
+    pub(super) fn nth(&self, mut index: u64) -> Vec<u8> {
+        self.image(|_, versions| {
+            let base = versions as u64 + 1;
+            let choice = index % base;
+            index /= base;
+            choice as usize
+        })
+    }
+}
+
+impl SimDisk {
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { state: Mutex::new(State { seen: bytes.clone(), durable: bytes, ..State::default() }) }
+    }
+
+    /// From now on keeps the crash state before every sync.
+    pub(super) fn recording(self) -> Self {
+        self.locked().record = true;
+        self
+    }
+
+    pub(super) fn fail_from(&self, op: u64) {
+        self.locked().fails_from = Some(op);
+    }
+
+    pub(super) fn ops(&self) -> u64 {
+        self.locked().ops
+    }
+
+    pub(super) fn durable(&self) -> Vec<u8> {
+        self.locked().durable.clone()
+    }
+
+    pub(super) fn seen(&self) -> Vec<u8> {
+        self.locked().seen.clone()
+    }
+
+    /// The crash states before each sync since recording began.
+    pub(super) fn syncs(&self) -> Vec<Torn> {
+        self.locked().syncs.clone()
+    }
+
+    /// The crash state now.
+    pub(super) fn torn(&self) -> Torn {
+        self.locked().torn()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn torn(&self) -> Torn {
+        let sectors = self.unsynced.iter().map(|(at, versions)| (*at, versions.clone())).collect();
+        Torn { durable: self.durable.clone(), length: self.seen.len(), sectors }
+    }
+
+    fn op(&mut self) -> io::Result<()> {
+        self.ops += 1;
+        match self.fails_from {
+            Some(op) if self.ops > op => Err(io::Error::other("simulated")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Disk for SimDisk {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let state = self.locked();
+        let at = offset as usize;
+        let bytes = state.seen.get(at..at + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.locked();
+        state.op()?;
+        let (at, end) = (offset as usize, offset as usize + bytes.len());
+        if end > state.seen.len() {
+            state.seen.resize(end.next_multiple_of(SECTOR), 0);
+        }
+        state.seen[at..end].copy_from_slice(bytes);
+        for sector in at / SECTOR..end.div_ceil(SECTOR) {
+            let now: [u8; SECTOR] = state.seen[sector * SECTOR..(sector + 1) * SECTOR].try_into().unwrap();
+            let before: Option<[u8; SECTOR]> =
+                state.durable.get(sector * SECTOR..(sector + 1) * SECTOR).map(|s| s.try_into().unwrap());
+            let versions = state.unsynced.entry(sector).or_default();
+            // A1: rewriting the same bytes changes nothing, so it adds no version.
+            if versions.last().copied().or(before).unwrap_or([0; SECTOR]) != now {
+                versions.push(now);
+            }
+            if versions.is_empty() {
+                state.unsynced.remove(&sector);
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.locked();
+        if state.record {
+            let torn = state.torn();
+            state.syncs.push(torn);
+        }
+        state.op()?;
+        state.durable = state.seen.clone();
+        state.unsynced.clear();
+        Ok(())
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.locked().seen.len() as u64)
+    }
+}
