@@ -27,8 +27,8 @@ pub(crate) struct Recovery {
     pub(crate) settled: bool,
     /// Slots to overwrite with a mark.
     marks: Vec<(SlotAt, Word)>,
-    /// The commit to void, if one was torn.
-    torn: Option<u64>,
+    /// Commits whose cells say, or will say, that they are void.
+    voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
     relied_on: Vec<Cell>,
     /// Heads of the last two complete commits, for their bodies.
@@ -56,10 +56,16 @@ impl Recovery {
     fn build(layout: &Layout, cells: &[Cell], scan: Scan, torn: Option<u64>) -> Self {
         let Scan { segments, found, dead, void, damaged } = scan;
         let mut marks = Vec::new();
-        let mut lost = 0u64;
         // S5: a torn commit leaves nothing behind.
-        let (candidates, rolled_back): (Vec<Found>, Vec<Found>) =
-            found.into_iter().partition(|found| Some(found.head.commit) != torn);
+        let mut voided: Vec<u64> = cells.iter().filter(|cell| cell.void).map(|cell| cell.number).collect();
+        // S7: marks of an earlier recovery may have been seen in the page cache only.
+        if !voided.is_empty() {
+            marks.extend(void.iter().map(|at| (*at, Word::Void)));
+        }
+        voided.extend(torn);
+        voided.dedup();
+        let (rolled_back, candidates): (Vec<Found>, Vec<Found>) =
+            found.into_iter().partition(|found| voided.contains(&found.head.commit));
         marks.extend(rolled_back.iter().map(|found| (found.at, Word::Void)));
 
         // S6: what the last two complete commits doomed is dead, whatever reached the disk.
@@ -104,21 +110,21 @@ impl Recovery {
         if complete.iter().any(|cell| cell.more_erases) {
             marks.extend(dead.iter().map(|at| (*at, Word::Dead)));
         }
-        marks.sort_unstable_by_key(|mark| mark.0);
+        // Stable, so that of two marks for one slot the roll-back stays.
+        marks.sort_by_key(|mark| mark.0);
         marks.dedup_by_key(|mark| mark.0);
 
         let mut index = Index::default();
         index.reserve(by_key.len());
         for (key, found) in by_key {
-            lost += u64::from(index.insert(key, Located::new(&found.head, found.at)).is_some());
+            index.insert(key, Located::new(&found.head, found.at));
         }
-        debug_assert_eq!(lost, 0);
         index.generations = segments.iter().map(|segment| segment.generation).collect();
         let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
-        let already =
-            dead.iter().filter(|at| marks.binary_search_by_key(at, |m| &m.0).is_ok()).count() as u64;
-        index.counts.dead_slots = dead.len() as u64 + newly(Word::Dead) - already;
-        index.counts.void_slots = void + newly(Word::Void);
+        let marked = |at: &&SlotAt| marks.binary_search_by_key(*at, |mark| mark.0).is_ok();
+        let kept = |slots: &[SlotAt]| slots.iter().filter(|at| !marked(at)).count() as u64;
+        index.counts.dead_slots = kept(&dead) + newly(Word::Dead);
+        index.counts.void_slots = kept(&void) + newly(Word::Void);
         index.counts.damaged_slots = damaged.len() as u64;
         index.counts.free_segments = count(segments.iter().filter(|s| s.is_free()).count());
 
@@ -130,7 +136,7 @@ impl Recovery {
         let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
         let relied_on = complete.into_iter().cloned().collect();
-        Self { index, segments, next, open_segment, settled, marks, torn, relied_on, bodies }
+        Self { index, segments, next, open_segment, settled, marks, voided, relied_on, bodies }
     }
 
     /// S7: writes marks, and again the bytes relied on; syncs. Running it again after a crash anywhere inside
@@ -155,6 +161,10 @@ impl Recovery {
                 }
             }
         }
+        // A segment that no synced commit has used yet stands or falls with its header.
+        for number in (0..).zip(&self.segments).filter(|(_, s)| s.is_free()).map(|(number, _)| number) {
+            rewrite(disk, layout.segment_at(number), PAGE)?;
+        }
         for (segment, offset, length) in &self.bodies {
             rewrite(disk, layout.body_at(*segment, *offset), size(*length))?;
         }
@@ -163,7 +173,7 @@ impl Recovery {
                 disk.write_at(layout.slot_at(*at, table), &word.bytes())?;
             }
         }
-        if let Some(number) = self.torn {
+        for &number in &self.voided {
             let cell = Cell::voided(number, count(self.segments.len()));
             if let Some(page) = cell.encode(keys) {
                 disk.write_at(Cell::at(number), &page)?;

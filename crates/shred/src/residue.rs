@@ -5,8 +5,9 @@ use crate::error::OpenError;
 use crate::geometry::SlotAt;
 use crate::keys::Unlock;
 use crate::recovery::body_opens;
+use crate::scan::slot_copies;
 use crate::segment::read_header;
-use crate::slot::{Head, SLOT};
+use crate::slot::Head;
 use crate::superblock::Superblock;
 
 /// What a scan of every slot position found.
@@ -39,17 +40,18 @@ pub fn scan<D: Disk + ?Sized>(disk: &D, unlock: &Unlock) -> Result<Residue, Open
     for segment in 0..layout.segments_in(length) {
         let (_, generation) = read_header(disk, &layout, &keys, segment).map_err(|_| OpenError::Io)?;
         let newest = generation.max(1);
-        for table in 0..layout.tables() {
-            for slot in 0..layout.slots {
-                let at = SlotAt { segment, slot };
-                let mut bytes = [0u8; SLOT];
-                disk.read_at(layout.slot_at(at, table), &mut bytes).map_err(|_| OpenError::Io)?;
-                residue.positions += 1;
+        for slot in 0..layout.slots {
+            let at = SlotAt { segment, slot };
+            let copies = slot_copies(disk, &layout, at).map_err(|_| OpenError::Io)?;
+            residue.positions += copies.len() as u64;
+            // A mirrored slot is one record, however many of its copies open.
+            let opened = copies.iter().find_map(|copy| {
                 let mut generations = newest.saturating_sub(PAST_GENERATIONS).max(1)..=newest;
-                if let Some(head) = generations.find_map(|g| Head::open(&keys, &bytes, at, g)) {
-                    residue.heads += 1;
-                    residue.bodies += u64::from(body_opens(disk, &layout, &keys, at, &head, &bytes)?);
-                }
+                generations.find_map(|g| Head::open(&keys, copy, at, g)).map(|head| (head, copy))
+            });
+            if let Some((head, copy)) = opened {
+                residue.heads += 1;
+                residue.bodies += u64::from(body_opens(disk, &layout, &keys, at, &head, copy)?);
             }
         }
     }

@@ -25,7 +25,7 @@ pub(crate) struct Scan {
     pub(crate) segments: Vec<Segment>,
     pub(crate) found: Vec<Found>,
     pub(crate) dead: Vec<SlotAt>,
-    pub(crate) void: u64,
+    pub(crate) void: Vec<SlotAt>,
     pub(crate) damaged: Vec<SlotAt>,
 }
 
@@ -104,7 +104,7 @@ impl Scan {
             whole.segments.extend(part.segments);
             whole.found.extend(part.found);
             whole.dead.extend(part.dead);
-            whole.void += part.void;
+            whole.void.extend(part.void);
             whole.damaged.extend(part.damaged);
         }
         Ok(whole)
@@ -148,7 +148,7 @@ impl Scan {
                 match Seen::of(keys, &copies, at, generation) {
                     Seen::Empty => continue,
                     Seen::Dead => self.dead.push(at),
-                    Seen::Void => self.void += 1,
+                    Seen::Void => self.void.push(at),
                     Seen::Damaged => self.damaged.push(at),
                     Seen::Live(head, _) => {
                         let end = head.offset.saturating_add(head.length).min(layout.segment_bytes);

@@ -1,6 +1,9 @@
 //! Tests that need a simulated disk or the whole store.
 
 mod basics;
+mod crash;
+mod model;
+mod rot;
 mod sim;
 
 use crate::{Batch, Geometry, MasterKey, PassphraseCost, Record, RecordKey, Unlock};

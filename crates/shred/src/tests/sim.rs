@@ -25,6 +25,8 @@ struct State {
     ops: u64,
     /// The op that fails, and all after it.
     fails_from: Option<u64>,
+    /// A failed sync forgets what was to be written: reads go on showing it, the disk never gets it.
+    forgets: bool,
     /// Everything that could be on the disk at each sync, before it.
     syncs: Vec<Torn>,
     record: bool,
@@ -84,6 +86,15 @@ impl SimDisk {
         self.locked().fails_from = Some(op);
     }
 
+    /// What the page cache of a real system does.
+    pub(super) fn forget_on_failure(&self) {
+        self.locked().forgets = true;
+    }
+
+    pub(super) fn heal(&self) {
+        self.locked().fails_from = None;
+    }
+
     pub(super) fn ops(&self) -> u64 {
         self.locked().ops
     }
@@ -96,9 +107,9 @@ impl SimDisk {
         self.locked().seen.clone()
     }
 
-    /// The crash states before each sync since recording began.
-    pub(super) fn syncs(&self) -> Vec<Torn> {
-        self.locked().syncs.clone()
+    /// The crash states before each sync since the last call, or since recording began.
+    pub(super) fn take_syncs(&self) -> Vec<Torn> {
+        std::mem::take(&mut self.locked().syncs)
     }
 
     /// The crash state now.
@@ -165,9 +176,20 @@ impl Disk for SimDisk {
             let torn = state.torn();
             state.syncs.push(torn);
         }
-        state.op()?;
-        state.durable = state.seen.clone();
-        state.unsynced.clear();
+        if let Err(error) = state.op() {
+            if state.forgets {
+                state.unsynced.clear();
+            }
+            return Err(error);
+        }
+        let unsynced = std::mem::take(&mut state.unsynced);
+        let length = state.seen.len();
+        state.durable.resize(length, 0);
+        for (sector, versions) in unsynced {
+            if let Some(last) = versions.last() {
+                state.durable[sector * SECTOR..(sector + 1) * SECTOR].copy_from_slice(last);
+            }
+        }
         Ok(())
     }
 

@@ -1,0 +1,316 @@
+//! Power loss at every write and every sync, each unsynced sector old or new; and again during recovery.
+
+use super::model::{Op, State, contents, opening, recovered};
+use super::sim::{SimDisk, Torn};
+use super::{rng, tiny, unlock};
+use crate::{CommitError, Geometry, MemoryDisk, Shred};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::Rng;
+use std::sync::Arc;
+
+fn empty(geometry: &Geometry) -> Vec<u8> {
+    let disk = Arc::new(MemoryDisk::new());
+    Shred::create(Arc::clone(&disk), geometry, &unlock(), &mut rng(1)).unwrap();
+    disk.to_bytes()
+}
+
+fn put(n: u8, length: usize) -> (u8, Vec<u8>) {
+    (n, vec![n ^ 0x5a; length])
+}
+
+fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
+    (rng.next_u64() % n as u64) as usize
+}
+
+/// All images if there are few, else the telling ones and `samples` random ones.
+fn images(torn: &Torn, limit: u64, samples: usize, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
+    if torn.images() <= limit {
+        return (0..torn.images()).map(|n| torn.nth(n)).collect();
+    }
+    let mut images = vec![torn.image(|_, _| 0), torn.image(|_, versions| versions)];
+    for one in 0..torn.sectors.len().min(samples) {
+        images.push(torn.image(|n, versions| if n == one { 0 } else { versions }));
+        images.push(torn.image(|n, versions| if n == one { versions } else { 0 }));
+    }
+    for _ in 0..samples {
+        // Mostly old, half and half, mostly new.
+        let bias = below(rng, 3);
+        images.push(torn.image(|_, versions| match (bias, below(rng, 4)) {
+            (0, 1..) => 0,
+            (2, 1..) => versions,
+            _ => below(rng, versions + 1),
+        }));
+    }
+    images
+}
+
+/// Crashes during the recovery of an image: it has to come to the same end.
+fn crash_in_recovery(image: &[u8], verdict: &State, limit: u64, rng: &mut ChaCha20Rng) -> usize {
+    let disk = Arc::new(SimDisk::from_bytes(image.to_vec()).recording());
+    drop(Shred::open(Arc::clone(&disk), &unlock(), rng).unwrap());
+    let mut tried = 0;
+    for torn in disk.take_syncs() {
+        for second in images(&torn, limit, 6, rng) {
+            assert_eq!(recovered(&second), *verdict);
+            tried += 1;
+        }
+    }
+    tried
+}
+
+/// Runs a script; crashes at each of its syncs (which covers each write: a crash earlier is one more set of lost
+/// sectors); checks what every image recovers to. Returns how many images were tried.
+fn crash_everywhere(start: Vec<u8>, script: &[Op], limit: u64, twice: u64) -> usize {
+    let mut random = rng(42);
+    let disk = Arc::new(SimDisk::from_bytes(start).recording());
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    disk.take_syncs();
+    let (mut state, mut erased, mut tried) = (contents(&store.reader()), Vec::new(), 0);
+    for (n, op) in script.iter().enumerate() {
+        op.run(&mut store, n as u64).unwrap();
+        if let Op::Commit(puts, _) = op {
+            erased.retain(|key| puts.iter().all(|put| put.0 != *key));
+        }
+        for torn in disk.take_syncs() {
+            for image in images(&torn, limit, 60, &mut random) {
+                let open = opening(&image);
+                assert!(erased.iter().all(|key| !open.contains(key)), "erased for good, whatever the crash");
+                let found = recovered(&image);
+                assert!(op.may_leave(&state, &found), "op {n} {op:?}: {state:?} became {found:?}");
+                tried += 1 + crash_in_recovery(&image, &found, twice, &mut random);
+            }
+        }
+        state = op.apply(&state);
+        if let Op::Erase(keys) = op {
+            erased.extend(keys.iter().copied());
+        }
+        assert_eq!(contents(&store.reader()), state);
+    }
+    tried
+}
+
+#[test]
+fn s2_s4_s5_s6_small_commits_every_image_twice() {
+    let script = [
+        Op::Commit(vec![put(1, 40), put(2, 50)], vec![]),
+        Op::Commit(vec![put(1, 60), put(3, 10)], vec![]),
+        Op::Commit(vec![put(4, 30)], vec![2]),
+        Op::Erase(vec![3]),
+        Op::Commit(vec![put(3, 0)], vec![1]),
+        Op::Erase(vec![3, 4]),
+        Op::Settle,
+    ];
+    let tried = crash_everywhere(empty(&tiny()), &script, 1 << 10, 1 << 6);
+    assert!(tried > 500, "{tried}");
+}
+
+#[test]
+fn s3_s8_commits_across_pages_and_segments() {
+    let script = [
+        Op::Commit((1..30).map(|n| put(n, 20)).collect(), vec![]),
+        Op::Commit((20..40).map(|n| put(n, 300)).collect(), vec![1, 2]),
+        Op::Erase(vec![3, 20, 39]),
+        Op::Commit(vec![put(40, 3000), put(41, 6000), put(42, 1), put(43, 4096)], vec![30]),
+        Op::Commit(vec![put(41, 1)], vec![]),
+        Op::Settle,
+    ];
+    let tried = crash_everywhere(empty(&tiny()), &script, 1 << 6, 4);
+    assert!(tried > 500, "{tried}");
+}
+
+#[test]
+fn s12_growth_is_no_part_of_a_commit() {
+    let script = [
+        Op::Commit(vec![put(1, 8000)], vec![]),
+        Op::Commit(vec![put(2, 8000)], vec![]),
+        Op::Grow,
+        Op::Commit(vec![put(3, 8000), put(1, 8000)], vec![2]),
+        Op::Erase(vec![1]),
+    ];
+    let tried = crash_everywhere(empty(&tiny()), &script, 1 << 6, 4);
+    assert!(tried > 100, "{tried}");
+}
+
+#[test]
+fn a_crash_in_creation_leaves_no_store_or_an_empty_one() {
+    let disk = Arc::new(SimDisk::default().recording());
+    let small = Geometry { initial_segments: 1, ..tiny() };
+    drop(Shred::create(Arc::clone(&disk), &small, &unlock(), &mut rng(1)).unwrap());
+    let mut random = rng(5);
+    for torn in disk.take_syncs() {
+        for image in images(&torn, 1, 200, &mut random) {
+            if let Ok(store) = Shred::open(MemoryDisk::from_bytes(image), &unlock(), &mut rng(1)) {
+                assert_eq!(store.stats().records, 0);
+            }
+        }
+    }
+}
+
+fn random_op(random: &mut ChaCha20Rng) -> Op {
+    let keys = |random: &mut ChaCha20Rng, most| -> Vec<u8> {
+        let mut keys: Vec<u8> = (0..below(random, most)).map(|_| 1 + below(random, 9) as u8).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    };
+    match below(random, 12) {
+        0..=6 => {
+            let names = keys(random, 5);
+            let mut erases = keys(random, 3);
+            erases.retain(|key| !names.contains(key));
+            let mut body = |n| {
+                let length = [0, 10, 300, 700, 2500][below(random, 5)];
+                (n, (0..length).map(|_| random.next_u32() as u8).collect())
+            };
+            Op::Commit(names.into_iter().map(&mut body).collect(), erases)
+        }
+        7..=9 => Op::Erase(keys(random, 4)),
+        10 => Op::Settle,
+        _ => Op::Grow,
+    }
+}
+
+/// The store against a plain map: random operations, crashes at random syncs, life goes on from a random image.
+#[test]
+fn random_lives_with_crashes_match_a_map() {
+    for seed in 0..60 {
+        let mut random = rng(1_000 + seed);
+        let mut bytes = empty(&Geometry { max_segments: 40, mirror: seed % 3 == 0, ..tiny_for(seed) });
+        let mut state = State::default();
+        for _ in 0..6 {
+            let disk = Arc::new(SimDisk::from_bytes(bytes.clone()).recording());
+            let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut random).unwrap();
+            assert_eq!(contents(&store.reader()), state);
+            disk.take_syncs();
+            let crash_after = below(&mut random, 8);
+            let mut op = Op::Settle;
+            for _ in 0..=crash_after {
+                state = op.apply(&state);
+                op = random_op(&mut random);
+                disk.take_syncs();
+                match op.run(&mut store, random.next_u64()) {
+                    Ok(()) => {}
+                    Err(CommitError::Full) => op = Op::Settle,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            let torn = disk.take_syncs();
+            bytes = match torn.get(below(&mut random, torn.len() + 1)) {
+                Some(torn) => {
+                    let all = images(torn, 1, 1, &mut random);
+                    all[below(&mut random, all.len())].clone()
+                }
+                None => disk.durable(),
+            };
+            let found = recovered(&bytes);
+            assert!(op.may_leave(&state, &found), "seed {seed} {op:?}: {state:?} became {found:?}");
+            state = found;
+        }
+    }
+}
+
+fn tiny_for(seed: u64) -> Geometry {
+    if seed % 2 == 0 { tiny() } else { Geometry { segment_bytes: 32 << 10, slots_per_segment: 64, ..tiny() } }
+}
+
+#[test]
+fn s13_after_any_failure_the_store_has_stopped() {
+    let start = empty(&tiny());
+    let script = [
+        Op::Commit(vec![put(1, 40), put(2, 4000)], vec![]),
+        Op::Commit(vec![put(1, 60), put(3, 4000)], vec![2]),
+        Op::Erase(vec![3]),
+        Op::Commit(vec![put(5, 4000), put(6, 4000)], vec![]),
+        Op::Settle,
+    ];
+    let mut random = rng(3);
+    for fail in 0.. {
+        let disk = Arc::new(SimDisk::from_bytes(start.clone()));
+        let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+        disk.fail_from(disk.ops() + fail);
+        let (mut state, mut failed) = (State::default(), None);
+        for (n, op) in script.iter().enumerate() {
+            match (op.run(&mut store, n as u64), failed.is_some()) {
+                (Ok(()), false) => state = op.apply(&state),
+                (Err(CommitError::Stopped), false) => failed = Some(op),
+                (Err(CommitError::Stopped), true) => {}
+                (other, _) => panic!("{other:?} after {failed:?}"),
+            }
+            // What was being erased may be half gone; all else that was published stays readable.
+            if !matches!(failed, Some(Op::Erase(_))) {
+                assert_eq!(contents(&store.reader()), state);
+            }
+        }
+        let Some(op) = failed else {
+            assert!(fail > 10);
+            return;
+        };
+        for image in images(&disk.torn(), 64, 10, &mut random) {
+            let found = recovered(&image);
+            assert!(op.may_leave(&state, &found));
+        }
+    }
+}
+
+#[test]
+fn s7_what_recovery_showed_survives_a_cache_that_lied() {
+    let start = empty(&tiny());
+    let script = [
+        Op::Commit(vec![put(1, 40), put(2, 900)], vec![]),
+        Op::Commit(vec![put(1, 60), put(3, 700)], vec![2]),
+        Op::Erase(vec![3]),
+        Op::Grow,
+        Op::Commit(vec![put(5, 4000), put(6, 4000)], vec![]),
+        Op::Commit(vec![put(7, 4000), put(8, 6000)], vec![5]),
+        Op::Settle,
+    ];
+    for fail in 0.. {
+        let disk = Arc::new(SimDisk::from_bytes(start.clone()));
+        disk.forget_on_failure();
+        let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+        disk.fail_from(disk.ops() + fail);
+        let failed = script.iter().enumerate().any(|(n, op)| op.run(&mut store, n as u64).is_err());
+        if !failed {
+            return;
+        }
+        disk.heal();
+        // Another process on the same kernel: what it reads is partly in the cache only.
+        let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+        let shown = contents(&store.reader());
+        assert_eq!(recovered(&disk.durable()), shown, "power lost after opening, failure at op {fail}");
+        let op = Op::Commit(vec![put(9, 100)], vec![]);
+        op.run(&mut store, 50).unwrap();
+        assert_eq!(recovered(&disk.durable()), op.apply(&shown));
+    }
+}
+
+#[test]
+fn s7_a_recovery_whose_sync_failed_is_done_again() {
+    let disk = Arc::new(SimDisk::from_bytes(empty(&tiny())).recording());
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    disk.take_syncs();
+    Op::Commit(vec![put(1, 600), put(2, 600)], vec![]).run(&mut store, 1).unwrap();
+    let mut random = rng(9);
+    for image in images(&disk.take_syncs()[0], 256, 30, &mut random) {
+        let disk = Arc::new(SimDisk::from_bytes(image));
+        disk.forget_on_failure();
+        disk.fail_from(disk.ops());
+        for _ in 0..2 {
+            assert!(Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).is_err());
+        }
+        disk.heal();
+        // The marks of the failed recovery are in the cache and not on the disk.
+        for fail in 0..12 {
+            disk.fail_from(disk.ops() + fail);
+            drop(Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)));
+            disk.heal();
+        }
+        let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+        let shown = contents(&store.reader());
+        assert_eq!(recovered(&disk.durable()), shown);
+        let op = Op::Commit(vec![put(9, 100)], vec![]);
+        op.run(&mut store, 50).unwrap();
+        op.run(&mut store, 51).unwrap();
+        assert_eq!(recovered(&disk.durable()), op.apply(&shown));
+    }
+}
