@@ -2,9 +2,11 @@
 
 mod basics;
 mod crash;
+mod files;
 mod model;
 mod rot;
 mod sim;
+mod writer;
 
 use crate::{Batch, Geometry, MasterKey, PassphraseCost, Record, RecordKey, Unlock};
 use rand_chacha::ChaCha20Rng;
