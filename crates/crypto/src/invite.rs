@@ -1,0 +1,179 @@
+//! The secret in an invite link, the keys that derive from it, and the link's text (spec/03-invite.md).
+
+use crate::labels;
+use alloc::string::{String, ToString};
+use core::str::FromStr;
+use data_encoding::BASE64URL_NOPAD;
+use deaddrop_primitives::{hkdf, secret_bytes};
+use deaddrop_wire::{Fingerprint, RelayAddress};
+use zeroize::{Zeroize, Zeroizing};
+
+/// The version of a link.
+pub const LINK_VERSION: u8 = 1;
+/// Characters behind the `#` of a link: version 1, fingerprint 32, secret 32, in base64url without padding.
+pub const FRAGMENT_LEN: usize = 87;
+
+const BYTES_LEN: usize = 1 + 32 + 32;
+
+secret_bytes! {
+    /// The 32 bytes in a link: the hash of the bundle, so that nobody can replace what the link points to.
+    pub struct InviteSecret[32];
+}
+secret_bytes! {
+    /// The read capability of the invite mailbox.
+    pub struct InviteRead[32];
+}
+secret_bytes! {
+    pub(crate) struct BundleKey[32];
+}
+secret_bytes! {
+    pub(crate) struct InitialKey[32];
+}
+secret_bytes! {
+    pub(crate) struct Psk[32];
+}
+
+/// All that derives from an [`InviteSecret`].
+pub(crate) struct InviteKeys {
+    pub(crate) read: InviteRead,
+    pub(crate) bundle: BundleKey,
+    pub(crate) initial: InitialKey,
+    pub(crate) psk: Psk,
+}
+
+impl InviteSecret {
+    /// The secret of the read capability of the mailbox in which the bundle lies.
+    #[must_use]
+    pub fn read_capability(&self) -> InviteRead {
+        self.keys().read
+    }
+
+    pub(crate) fn keys(&self) -> InviteKeys {
+        let prk = hkdf::extract(labels::INVITE, &[self.expose()]);
+        let expander = prk.ready();
+        InviteKeys {
+            read: InviteRead::from_bytes(expander.expand(&[labels::INVITE_READ])),
+            bundle: BundleKey::from_bytes(expander.expand(&[labels::INVITE_BUNDLE])),
+            initial: InitialKey::from_bytes(expander.expand(&[labels::INVITE_INITIAL])),
+            psk: Psk::from_bytes(expander.expand(&[labels::INVITE_PSK])),
+        }
+    }
+}
+
+/// An invite as it travels between two people: where its mailbox is, and the secret.
+pub struct InviteLink {
+    relay: RelayAddress,
+    secret: InviteSecret,
+}
+
+/// A text is no usable invite link; see the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// Not an invite link at all.
+    NotALink,
+    /// A part of the link is missing.
+    Truncated,
+    /// The link holds characters that do not belong there, or too many.
+    Damaged,
+    /// The link was made by a newer version.
+    NewerVersion,
+}
+
+impl core::fmt::Display for LinkError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotALink => "this is no invite link; it begins with deaddrop: and holds /i#",
+            Self::Truncated => "the invite link is cut off; copy all of it",
+            Self::Damaged => "the invite link is damaged; copy it again, or ask for a new one",
+            Self::NewerVersion => "the invite link needs a newer version of this program; update",
+        })
+    }
+}
+
+impl core::error::Error for LinkError {}
+
+impl InviteLink {
+    /// The link of an invite whose mailbox lies at `relay`.
+    #[must_use]
+    pub fn new(relay: RelayAddress, secret: InviteSecret) -> Self {
+        Self { relay, secret }
+    }
+
+    /// Where the invite mailbox is.
+    #[must_use]
+    pub const fn relay(&self) -> &RelayAddress {
+        &self.relay
+    }
+
+    /// The secret.
+    #[must_use]
+    pub const fn secret(&self) -> &InviteSecret {
+        &self.secret
+    }
+
+    /// The link's text: whoever reads it can use the invite, so it is wiped and has no `Display`.
+    #[must_use]
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0; BYTES_LEN]);
+        let parts = [&[LINK_VERSION][..], self.relay.fingerprint().as_bytes(), self.secret.expose()];
+        for (place, byte) in bytes.iter_mut().zip(parts.into_iter().flatten()) {
+            *place = *byte;
+        }
+        let mut text = Zeroizing::new(String::from("deaddrop:"));
+        text.push_str(self.relay.url().trim_end_matches('/'));
+        text.push_str("/i#");
+        BASE64URL_NOPAD.encode_append(bytes.as_ref(), &mut text);
+        text
+    }
+}
+
+impl FromStr for InviteLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let text = text.trim();
+        let (place, fragment) = text.split_once('#').ok_or(if text.starts_with("deaddrop:") {
+            LinkError::Truncated
+        } else {
+            LinkError::NotALink
+        })?;
+        let url = relay_url(place).ok_or(LinkError::NotALink)?;
+        if fragment.len() < FRAGMENT_LEN && fragment.bytes().all(is_base64url) {
+            return Err(LinkError::Truncated);
+        }
+        let mut decoded =
+            Zeroizing::new(BASE64URL_NOPAD.decode(fragment.as_bytes()).map_err(|_| LinkError::Damaged)?);
+        let (version, rest) = decoded.split_first().ok_or(LinkError::Damaged)?;
+        if *version != LINK_VERSION {
+            return Err(LinkError::NewerVersion);
+        }
+        let (fingerprint, secret) = rest.split_first_chunk().ok_or(LinkError::Damaged)?;
+        let secret = InviteSecret::from_bytes(*secret.as_array().ok_or(LinkError::Damaged)?);
+        let relay = RelayAddress::new(Fingerprint::from_bytes(*fingerprint), &url);
+        decoded.zeroize();
+        Ok(Self { relay: relay.map_err(|_| LinkError::Damaged)?, secret })
+    }
+}
+
+impl core::fmt::Debug for InviteLink {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("InviteLink(..)")
+    }
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean `wss://R/`.
+fn relay_url(place: &str) -> Option<String> {
+    let place = place.strip_suffix("/i")?;
+    let (scheme, rest) = place.strip_prefix("deaddrop:").unwrap_or(place).split_once("://")?;
+    let scheme = match (scheme, place.starts_with("deaddrop:")) {
+        ("ws", true) | ("http", false) => "ws://",
+        ("wss", true) | ("https", false) => "wss://",
+        _ => return None,
+    };
+    Some([scheme, rest, "/"].concat().to_string())
+}

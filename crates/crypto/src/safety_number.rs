@@ -1,0 +1,63 @@
+//! The safety number: what two people compare to be sure of each other's identity (spec/07-safety-number.md).
+//!
+//! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
+//! shown in ascending order, so both people see the same.
+
+use crate::{identity::IdentityHash, labels};
+use alloc::{string::String, vec::Vec};
+use deaddrop_primitives::hash::sha256;
+
+/// Digits of a safety number.
+pub const DIGITS: usize = 60;
+
+/// Sixty digits that are the same on both sides, and that no third person can bring about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SafetyNumber {
+    halves: [[u8; 32]; 2],
+}
+
+impl SafetyNumber {
+    /// The number of two identities, in either order.
+    #[must_use]
+    pub fn new(one: &IdentityHash, other: &IdentityHash) -> Self {
+        let mut halves = [half(one), half(other)];
+        halves.sort_unstable();
+        Self { halves }
+    }
+
+    /// Twelve groups of five digits with spaces between them.
+    #[must_use]
+    pub fn to_digits(&self) -> String {
+        let mut digits = String::with_capacity(DIGITS + 11);
+        for half in &self.halves {
+            for chunk in half.as_chunks::<5>().0 {
+                if !digits.is_empty() {
+                    digits.push(' ');
+                }
+                let [a, b, c, d, e] = chunk.map(u64::from);
+                let number = (a << 32 | b << 24 | c << 16 | d << 8 | e) % 100_000;
+                let _ = core::fmt::Write::write_fmt(&mut digits, format_args!("{number:05}"));
+            }
+        }
+        digits
+    }
+
+    /// 65 bytes for a QR code: version 1, both halves.
+    #[must_use]
+    pub fn to_qr_payload(&self) -> Vec<u8> {
+        let mut bytes = Vec::from([1]);
+        self.halves.iter().for_each(|half| bytes.extend_from_slice(half));
+        bytes
+    }
+}
+
+/// Iterated so that finding a second identity with the same digits costs that much more.
+const ITERATIONS: u32 = 5_200;
+
+fn half(identity: &IdentityHash) -> [u8; 32] {
+    let mut hash = sha256(&[labels::SAFETY_NUMBER, identity.as_bytes()]);
+    for _ in 1..ITERATIONS {
+        hash = sha256(&[labels::SAFETY_NUMBER, &hash, identity.as_bytes()]);
+    }
+    hash
+}

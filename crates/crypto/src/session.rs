@@ -1,0 +1,310 @@
+//! A session: the state between two people after the handshake (spec/05-ratchet.md).
+//!
+//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a header that has not
+//! been authenticated, and nothing changes before the body has opened.
+
+mod change;
+mod decrypt;
+mod encrypt;
+pub(crate) mod keys;
+pub(crate) mod message;
+mod skipped;
+mod snapshot;
+
+pub use change::{ChangeSet, Opened};
+pub use decrypt::DecryptError;
+pub use encrypt::EncryptError;
+pub use keys::SessionId;
+pub use skipped::{SkippedId, SkippedRow};
+pub use snapshot::LoadError;
+
+use crate::{
+    identity::{IdentityHash, IdentityKey},
+    invite::InitialKey,
+};
+use alloc::{collections::VecDeque, vec::Vec};
+use deaddrop_primitives::{kem, x25519};
+use deaddrop_wire::Day;
+use keys::{ChainKey, HeaderKey, ResetSecret, RootKey, SessionKeys};
+use skipped::SkippedKeys;
+
+/// Most messages of one turn.
+pub const MAX_TURN_LEN: u32 = 1 << 20;
+/// Most message keys that one message may make a receiver skip in one chain.
+pub const MAX_SKIP: u32 = 2_000;
+/// Most skipped message keys of one session; the oldest go first.
+pub const MAX_SKIPPED_KEYS: usize = 4_000;
+/// Days after which a skipped message key is dropped.
+pub const MAX_SKIP_AGE: u32 = 35;
+/// Most closed receiving chains that are kept for their skipped keys.
+pub const MAX_CLOSED_CHAINS: usize = 2;
+
+/// Who began the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sent the InitialMessage; sends even turns.
+    Initiator,
+    /// Made the bundle; sends odd turns.
+    Responder,
+}
+
+/// How far the two have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The initiator has no answer yet: every message is an InitialMessage.
+    Unanswered,
+    /// The responder has answered nothing that came back: the initiator is proven classically only.
+    Unconfirmed,
+    /// Both are authenticated, against a quantum attacker too.
+    Established,
+}
+
+/// The state with one peer. Holds secrets; store what the change sets say.
+pub struct Session {
+    role: Role,
+    id: SessionId,
+    peer: IdentityHash,
+    /// The newest turn, sent or received.
+    turn: u32,
+    root: RootKey,
+    /// Of turn + 1 and turn + 2.
+    next_header: HeaderKey,
+    after_next_header: HeaderKey,
+    side: Side,
+    /// Messages in the newest turn that was sent and ended: `pn` of the next one.
+    previous_chain_length: u32,
+    /// Newest first; only the first can be open.
+    receiving: VecDeque<ReceivingChain>,
+    initial: Initial,
+    resets: ResetSecrets,
+    skipped: SkippedKeys,
+}
+
+/// Whose turn the newest one is.
+enum Side {
+    Sent(SendingChain),
+    Received(RemoteTurn),
+}
+
+/// Own newest turn, while nothing newer was received.
+struct SendingChain {
+    ratchet: x25519::SecretKey,
+    kem: kem::DecapsulationKey,
+    chain: ChainKey,
+    header: HeaderKey,
+    message_number: u32,
+    /// rk, ek, ciphertexts, pn: the header without `n`.
+    head: Vec<u8>,
+}
+
+/// The peer's newest turn, while it was not answered.
+struct RemoteTurn {
+    ratchet: x25519::PublicKey,
+    kem: kem::EncapsulationKey,
+    /// The initiator's identity key, until turn 1 has encapsulated to it.
+    identity: Option<kem::EncapsulationKey>,
+}
+
+/// A turn of the peer from which messages can still come.
+struct ReceivingChain {
+    turn: u32,
+    header: HeaderKey,
+    /// Gone when closed: only skipped keys are left.
+    chain: Option<ChainKey>,
+    /// The next message number.
+    message_number: u32,
+}
+
+/// What ties the session to its InitialMessage.
+enum Initial {
+    /// Neither side needs it any more.
+    Done,
+    /// Initiator, unanswered: goes in front of every message.
+    Flight { key: InitialKey, flight: Vec<u8> },
+    /// Responder: recognises repeats until the initiator is confirmed and turn 0 has no gap.
+    Replay { key: InitialKey, hash: [u8; 32] },
+}
+
+/// Reset secrets of the newest received turn, the newest sent one and the sent one before.
+struct ResetSecrets {
+    received: Option<(u32, ResetSecret)>,
+    sent: Option<(u32, ResetSecret)>,
+    sent_before: Option<(u32, ResetSecret)>,
+}
+
+impl Session {
+    /// The name of the session, the same on both sides.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// Who began.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The other person.
+    #[must_use]
+    pub const fn peer(&self) -> &IdentityHash {
+        &self.peer
+    }
+
+    /// How far the two have come.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.role, self.turn) {
+            (Role::Initiator, 0) => Standing::Unanswered,
+            (Role::Responder, 0 | 1) => Standing::Unconfirmed,
+            _ => Standing::Established,
+        }
+    }
+
+    /// The newest turn, sent or received.
+    #[must_use]
+    pub const fn turn(&self) -> u32 {
+        self.turn
+    }
+
+    /// How many skipped message keys are held.
+    #[must_use]
+    pub fn skipped_keys(&self) -> usize {
+        self.skipped.len()
+    }
+
+    /// The initiator's state after the handshake.
+    pub(crate) fn begin_initiator(
+        peer: &IdentityKey,
+        keys: SessionKeys,
+        ratchet: x25519::SecretKey,
+        kem: kem::DecapsulationKey,
+        key: InitialKey,
+        flight: Vec<u8>,
+    ) -> Self {
+        let mut head = ratchet.public_key().as_bytes().to_vec();
+        head.extend_from_slice(kem.encapsulation_key().as_bytes());
+        head.extend_from_slice(&0_u32.to_le_bytes());
+        let [header, next_header, after_next_header] = keys.headers;
+        Self {
+            role: Role::Initiator,
+            id: keys.id,
+            peer: *peer.hash(),
+            turn: 0,
+            root: keys.root,
+            next_header,
+            after_next_header,
+            side: Side::Sent(SendingChain {
+                ratchet,
+                kem,
+                chain: keys.chain,
+                header,
+                message_number: 0,
+                head,
+            }),
+            previous_chain_length: 0,
+            receiving: VecDeque::new(),
+            initial: Initial::Flight { key, flight },
+            resets: ResetSecrets { received: None, sent: Some((0, keys.reset)), sent_before: None },
+            skipped: SkippedKeys::default(),
+        }
+    }
+
+    /// The responder's state after the first header has opened; turn 0 is open, nothing of it read.
+    pub(crate) fn begin_responder(
+        peer: &IdentityKey,
+        keys: SessionKeys,
+        ratchet: x25519::PublicKey,
+        kem: kem::EncapsulationKey,
+        key: InitialKey,
+        hash: [u8; 32],
+    ) -> Self {
+        let [header, next_header, after_next_header] = keys.headers;
+        let chain = ReceivingChain { turn: 0, header, chain: Some(keys.chain), message_number: 0 };
+        Self {
+            role: Role::Responder,
+            id: keys.id,
+            peer: *peer.hash(),
+            turn: 0,
+            root: keys.root,
+            next_header,
+            after_next_header,
+            side: Side::Received(RemoteTurn { ratchet, kem, identity: Some(peer.kem.clone()) }),
+            previous_chain_length: 0,
+            receiving: VecDeque::from([chain]),
+            initial: Initial::Replay { key, hash },
+            resets: ResetSecrets { received: Some((0, keys.reset)), sent: None, sent_before: None },
+            skipped: SkippedKeys::default(),
+        }
+    }
+
+    /// The InitialMessage is forgotten once it can no longer be needed.
+    fn settle_initial(&mut self) {
+        let needed = match self.initial {
+            Initial::Done => return,
+            Initial::Flight { .. } => self.turn == 0,
+            Initial::Replay { .. } => self.turn < 2 || self.skipped.holds_turn(0),
+        };
+        if !needed {
+            self.initial = Initial::Done;
+        }
+    }
+
+    /// The first change set: everything is new.
+    pub(crate) fn first_changes(&self, invite_consumed: bool) -> ChangeSet {
+        ChangeSet {
+            session: self.snapshot(),
+            reset_secrets: Some(self.resets.to_bytes()),
+            skipped_added: self.skipped.rows(),
+            skipped_removed: Vec::new(),
+            invite_consumed,
+        }
+    }
+
+    /// Forgets skipped keys that are older than [`MAX_SKIP_AGE`] days; call it once a day, store what it returns.
+    pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
+        let removed = self.skipped.expire(today);
+        if removed.is_empty() {
+            return None;
+        }
+        self.close_chains();
+        self.settle_initial();
+        Some(self.changes(Vec::new(), removed, false))
+    }
+
+    /// Closed chains without skipped keys go; so does whatever is beyond the bound, with its keys.
+    fn close_chains(&mut self) -> Vec<SkippedId> {
+        let mut removed = Vec::new();
+        let mut closed = 0;
+        let skipped = &mut self.skipped;
+        self.receiving.retain(|chain| {
+            if chain.chain.is_some() {
+                return true;
+            }
+            let keep = skipped.holds_turn(chain.turn) && closed < MAX_CLOSED_CHAINS;
+            if keep {
+                closed += 1;
+            } else {
+                removed.append(&mut skipped.drop_turn(chain.turn));
+            }
+            keep
+        });
+        removed
+    }
+
+    fn changes(&self, added: Vec<SkippedRow>, removed: Vec<SkippedId>, resets: bool) -> ChangeSet {
+        ChangeSet {
+            session: self.snapshot(),
+            reset_secrets: resets.then(|| self.resets.to_bytes()),
+            skipped_added: added,
+            skipped_removed: removed,
+            invite_consumed: false,
+        }
+    }
+}
+
+impl core::fmt::Debug for Session {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Session(..)")
+    }
+}

@@ -1,0 +1,30 @@
+//! What a call changed: to be stored as one atomic batch before anything leaves or is acknowledged.
+
+use super::skipped::{SkippedId, SkippedRow};
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// Everything that one call changed. Store all of it, in one batch, or none.
+#[derive(Debug)]
+#[must_use = "a change that is not stored is lost"]
+pub struct ChangeSet {
+    /// The session's new snapshot; replaces the old one. About 2.9 KiB, 3.4 KiB more while unanswered.
+    pub session: Zeroizing<Vec<u8>>,
+    /// The new reset secrets; replaces the old row. `None`: unchanged.
+    pub reset_secrets: Option<Zeroizing<Vec<u8>>>,
+    /// Rows to add.
+    pub skipped_added: Vec<SkippedRow>,
+    /// Rows to remove.
+    pub skipped_removed: Vec<SkippedId>,
+    /// The invite's secrets are used up: remove its row.
+    pub invite_consumed: bool,
+}
+
+/// A message that was read.
+#[derive(Debug)]
+pub struct Opened {
+    /// The content, encoded; see [`crate::content::decode`].
+    pub content: Zeroizing<Vec<u8>>,
+    /// What to store together with it.
+    pub changes: ChangeSet,
+}

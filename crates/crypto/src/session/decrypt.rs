@@ -1,0 +1,269 @@
+//! Receiving: which header key opens says where a message belongs (spec/05-ratchet.md section 4).
+//!
+//! At most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or KEM
+//! unless its header was authentic.
+
+use super::{
+    ChangeSet, Initial, MAX_SKIP, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
+    keys::{ChainKey, MessageKey, TurnTranscript},
+    message::{Header, constants_len, open_body, open_header},
+};
+use crate::{handshake::split_initial, identity::IdentityKeyPair};
+use alloc::vec::Vec;
+use deaddrop_primitives::{kem, x25519};
+use deaddrop_wire::{Day, SizeClass};
+use zeroize::Zeroizing;
+
+/// A message was not read, and nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecryptError {
+    /// Not for this session, or changed on its way: count it and ack it.
+    Junk,
+    /// Was read before, or came after its key was dropped: ack it.
+    Duplicate,
+    /// Another handshake on an invite that is used up: somebody else has the link. Tell the user.
+    InviteContested,
+    /// The peer itself broke a bound or sent an invalid key: its software is at fault. Count it and ack it.
+    PeerMisbehaved,
+}
+
+impl core::fmt::Display for DecryptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Junk => "not a message of this session; drop it",
+            Self::Duplicate => "message was read before; drop it",
+            Self::InviteContested => "somebody else tried to use the same invite; compare safety numbers",
+            Self::PeerMisbehaved => "the peer broke the protocol; drop the message",
+        })
+    }
+}
+
+impl core::error::Error for DecryptError {}
+
+/// Where a message belongs.
+enum Place {
+    Known(usize),
+    NextTurn,
+}
+
+impl Session {
+    /// Opens an envelope. Ack it only after the change set is stored.
+    ///
+    /// # Errors
+    /// See [`DecryptError`]; the session is as it was.
+    pub fn decrypt(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        today: Day,
+    ) -> Result<Opened, DecryptError> {
+        if SizeClass::of_len(envelope.len()).is_none() {
+            return Err(DecryptError::Junk); // C-20: the length of a size class.
+        }
+        if let Some((place, header)) = self.place(envelope) {
+            return match place {
+                Place::Known(index) => self.open_known(index, &header, envelope, today),
+                Place::NextTurn => self.open_next_turn(identity, &header, envelope, today),
+            };
+        }
+        let message = self.inner_message(envelope)?;
+        let index = self.receiving.iter().position(|chain| chain.turn == 0).ok_or(DecryptError::Duplicate)?;
+        let chain = self.receiving.get(index).ok_or(DecryptError::Junk)?;
+        let header = open_header(&chain.header, 0, &message).ok_or(DecryptError::Junk)?;
+        self.open_known(index, &header, &message, today)
+    }
+
+    /// Tries the current turn, the next one, then closed turns.
+    fn place(&self, message: &[u8]) -> Option<(Place, Header)> {
+        let known = |(index, chain): (usize, &ReceivingChain)| {
+            Some((Place::Known(index), open_header(&chain.header, chain.turn, message)?))
+        };
+        let mut chains = self.receiving.iter().enumerate();
+        let current = self.receiving.front().is_some_and(|chain| chain.chain.is_some());
+        if current && let Some(found) = chains.next().and_then(known) {
+            return Some(found);
+        }
+        if matches!(self.side, Side::Sent(_))
+            && let Some(header) = open_header(&self.next_header, self.turn.checked_add(1)?, message)
+        {
+            return Some((Place::NextTurn, header));
+        }
+        chains.find_map(known)
+    }
+
+    /// The message inside a repeated InitialMessage.
+    fn inner_message(&self, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+        let Initial::Replay { key, hash } = &self.initial else {
+            return Err(DecryptError::Junk); // C-21: a header key, or an InitialMessage while one is awaited.
+        };
+        let (found, message) = split_initial(key, envelope).ok_or(DecryptError::Junk)?;
+        if found != *hash {
+            return Err(DecryptError::InviteContested); // C-22: an invite is used once.
+        }
+        Ok(message)
+    }
+
+    fn open_known(
+        &mut self,
+        index: usize,
+        header: &Header,
+        message: &[u8],
+        today: Day,
+    ) -> Result<Opened, DecryptError> {
+        let chain = self.receiving.get(index).ok_or(DecryptError::Junk)?;
+        let number = header.message_number();
+        let id = SkippedId { turn: chain.turn, message_number: number };
+        match &chain.chain {
+            Some(key) if number >= chain.message_number => {
+                let steps = step_to(key, chain.turn, chain.message_number, number)?;
+                // C-23: the body is authentic.
+                let content = open_body(&steps.message, header, message).ok_or(DecryptError::Junk)?;
+                if let Some(chain) = self.receiving.get_mut(index) {
+                    chain.chain = Some(steps.chain);
+                    chain.message_number = number.saturating_add(1);
+                }
+                let (rows, removed) = self.skipped.add(steps.skipped, today);
+                Ok(Opened { content, changes: self.changes(rows, removed, false) })
+            }
+            _ => {
+                // C-24: a number counts once.
+                let key = self.skipped.find(id).ok_or(DecryptError::Duplicate)?;
+                let content = open_body(key, header, message).ok_or(DecryptError::Junk)?;
+                self.skipped.remove(id);
+                self.close_chains();
+                self.settle_initial();
+                Ok(Opened { content, changes: self.changes(Vec::new(), Vec::from([id]), false) })
+            }
+        }
+    }
+
+    fn open_next_turn(
+        &mut self,
+        identity: &IdentityKeyPair,
+        header: &Header,
+        message: &[u8],
+        today: Day,
+    ) -> Result<Opened, DecryptError> {
+        use DecryptError::{Junk, PeerMisbehaved};
+        let Side::Sent(own) = &self.side else { return Err(Junk) };
+        let turn = self.turn.checked_add(1).ok_or(PeerMisbehaved)?;
+        let remote = RemoteKeys::parse(header.constants(), turn).ok_or(PeerMisbehaved)?; // C-25: valid keys.
+        if remote.ratchet == *own.ratchet.public_key() {
+            return Err(PeerMisbehaved); // C-26: not one's own key.
+        }
+        // C-27: pn and n are within bounds, before any loop.
+        let old = self.missing_of_open_chain(header.previous_chain_length())?;
+        if header.message_number() > MAX_SKIP {
+            return Err(PeerMisbehaved);
+        }
+        let dh = own.ratchet.diffie_hellman(&remote.ratchet).map_err(|_| PeerMisbehaved)?; // C-28: no low order.
+        let shared = own.kem.decapsulate(remote.ciphertext);
+        let for_identity = remote.for_identity.map(|ciphertext| identity.kem.decapsulate(ciphertext));
+        let transcript = TurnTranscript {
+            turn,
+            previous_x25519: own.ratchet.public_key(),
+            previous_kem: own.kem.encapsulation_key().as_bytes(),
+            constants: header.constants(),
+        };
+        let keys = self.root.turn(&transcript, &dh, &shared, for_identity.as_ref());
+        let steps = step_to(&keys.chain, turn, 0, header.message_number())?;
+        let content = open_body(&steps.message, header, message).ok_or(Junk)?;
+        let sent = own.message_number;
+
+        // Nothing fails from here on.
+        let mut skipped = old;
+        skipped.extend(steps.skipped);
+        if let Some(chain) = self.receiving.front_mut() {
+            chain.chain = None;
+        }
+        self.receiving.push_front(ReceivingChain {
+            turn,
+            header: core::mem::replace(
+                &mut self.next_header,
+                core::mem::replace(&mut self.after_next_header, keys.header),
+            ),
+            chain: Some(steps.chain),
+            message_number: header.message_number().saturating_add(1),
+        });
+        self.turn = turn;
+        self.root = keys.root;
+        self.previous_chain_length = sent;
+        self.side = Side::Received(RemoteTurn { ratchet: remote.ratchet, kem: remote.kem, identity: None });
+        self.resets.received = Some((turn, keys.reset));
+        let (rows, mut removed) = self.skipped.add(skipped, today);
+        removed.append(&mut self.close_chains());
+        self.settle_initial();
+        let changes: ChangeSet = self.changes(rows, removed, true);
+        Ok(Opened { content, changes })
+    }
+
+    /// The keys of the peer's open turn that have not been used, up to its end `pn`.
+    fn missing_of_open_chain(&self, end: u32) -> Result<Vec<(SkippedId, MessageKey)>, DecryptError> {
+        let Some((chain, key)) =
+            self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)))
+        else {
+            return if end == 0 { Ok(Vec::new()) } else { Err(DecryptError::PeerMisbehaved) };
+        };
+        let Some(missing) = end.checked_sub(chain.message_number) else {
+            return Err(DecryptError::PeerMisbehaved);
+        };
+        match missing.checked_sub(1) {
+            None => Ok(Vec::new()),
+            Some(_) if missing > MAX_SKIP || end > MAX_TURN_LEN => Err(DecryptError::PeerMisbehaved),
+            Some(more) => {
+                let last = chain.message_number + more;
+                let mut steps = step_to(key, chain.turn, chain.message_number, last)?;
+                steps.skipped.push((SkippedId { turn: chain.turn, message_number: last }, steps.message));
+                Ok(steps.skipped)
+            }
+        }
+    }
+}
+
+/// A chain stepped to one message.
+struct Steps {
+    skipped: Vec<(SkippedId, MessageKey)>,
+    message: MessageKey,
+    chain: ChainKey,
+}
+
+fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Result<Steps, DecryptError> {
+    if to >= MAX_TURN_LEN || to.saturating_sub(from) > MAX_SKIP {
+        return Err(DecryptError::PeerMisbehaved); // C-29: few skips, and no turn beyond its length.
+    }
+    let (mut message, mut chain) = key.step();
+    let mut skipped = Vec::new();
+    for message_number in from..to {
+        let (next_message, next_chain) = chain.step();
+        let passed = core::mem::replace(&mut message, next_message);
+        skipped.push((SkippedId { turn, message_number }, passed));
+        chain = next_chain;
+    }
+    Ok(Steps { skipped, message, chain })
+}
+
+/// The keys in a header of a new turn, checked.
+struct RemoteKeys<'a> {
+    ratchet: x25519::PublicKey,
+    kem: kem::EncapsulationKey,
+    ciphertext: &'a [u8; kem::CIPHERTEXT_LEN],
+    for_identity: Option<&'a [u8; kem::CIPHERTEXT_LEN]>,
+}
+
+impl<'a> RemoteKeys<'a> {
+    fn parse(constants: &'a [u8], turn: u32) -> Option<Self> {
+        if constants.len() != constants_len(turn) {
+            return None;
+        }
+        let (ratchet, rest) = constants.split_first_chunk()?;
+        let (kem, rest) = rest.split_first_chunk()?;
+        let (ciphertext, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            ratchet: x25519::PublicKey::from_bytes(ratchet).ok()?,
+            kem: kem::EncapsulationKey::from_bytes(kem).ok()?,
+            ciphertext,
+            for_identity: rest.first_chunk(),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 2 and 3).
+
+use super::{
+    ChangeSet, Initial, MAX_TURN_LEN, RemoteTurn, Role, SendingChain, Session, Side,
+    keys::TurnTranscript,
+    message::{constants_len, header_box_len, seal},
+};
+use crate::{handshake, labels};
+use alloc::vec::Vec;
+use deaddrop_primitives::{
+    aead::{self, NONCE_LEN, TAG_LEN},
+    kem, x25519,
+};
+use deaddrop_wire::{Blob, SizeClass};
+use rand_core::CryptoRng;
+
+/// Nothing was encrypted, nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncryptError {
+    /// The content is longer than the largest class holds: send it in parts.
+    TooLong,
+    /// The turn holds all the messages it can: wait for an answer.
+    TurnFull,
+    /// The stored session is damaged: begin a new one.
+    Corrupt,
+}
+
+impl core::fmt::Display for EncryptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "content over the limit of one message; send it in parts",
+            Self::TurnFull => "too many messages without an answer; wait for one",
+            Self::Corrupt => "the session is damaged; begin a new one",
+        })
+    }
+}
+
+impl core::error::Error for EncryptError {}
+
+impl Session {
+    /// Seals content into an envelope of the smallest class that holds it. Nothing may leave before the change set is
+    /// stored.
+    ///
+    /// Draws from `rng`: for a new turn ratchet key 32, ML-KEM seed 64, encapsulation 32 (at turn 1 one more 32 for the
+    /// initiator's identity); then the header's nonce 12; for an InitialMessage the outer nonce 12.
+    ///
+    /// # Errors
+    /// See [`EncryptError`].
+    pub fn encrypt(
+        &mut self,
+        content: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Blob, ChangeSet), EncryptError> {
+        let class = self.class_for(content.len()).ok_or(EncryptError::TooLong)?;
+        let new = match &self.side {
+            Side::Sent(_) => None,
+            Side::Received(remote) => Some(self.next_turn(remote, rng)?),
+        };
+        let chain = match (&new, &self.side) {
+            (Some(new), _) => &new.chain,
+            (None, Side::Sent(chain)) => chain,
+            (None, Side::Received(_)) => return Err(EncryptError::Corrupt),
+        };
+        if chain.message_number >= MAX_TURN_LEN {
+            return Err(EncryptError::TurnFull);
+        }
+        let (message_key, next) = chain.chain.step();
+        let overhead = match &self.initial {
+            Initial::Flight { flight, .. } => NONCE_LEN + flight.len() + TAG_LEN,
+            _ => 0,
+        };
+        let len = class.bytes().checked_sub(overhead).ok_or(EncryptError::TooLong)?;
+        let n = chain.message_number;
+        let message = seal(&chain.header, &message_key, &chain.head, n, content, len, rng);
+        let message = message.ok_or(EncryptError::TooLong)?;
+        let envelope = match &self.initial {
+            Initial::Flight { key, flight } => {
+                let mut nonce = [0; NONCE_LEN];
+                rng.fill_bytes(&mut nonce);
+                let mut bytes = Vec::with_capacity(class.bytes());
+                bytes.extend_from_slice(&nonce);
+                bytes.extend_from_slice(flight);
+                bytes.extend_from_slice(&message);
+                let inner = bytes.get_mut(NONCE_LEN..).ok_or(EncryptError::Corrupt)?;
+                let tag = aead::seal_in_place(key.expose(), &nonce, labels::INITIAL, inner);
+                bytes.extend_from_slice(&tag);
+                bytes
+            }
+            _ => message,
+        };
+        let envelope = Blob::new(envelope).map_err(|_| EncryptError::Corrupt)?;
+
+        // Nothing fails from here on.
+        let turned = new.is_some();
+        if let Some(new) = new {
+            self.enter(new);
+        }
+        if let Side::Sent(chain) = &mut self.side {
+            chain.chain = next;
+            chain.message_number += 1;
+        }
+        let changes = self.changes(Vec::new(), Vec::new(), turned);
+        Ok((envelope, changes))
+    }
+
+    /// Bytes of content that fit into an envelope of this class now.
+    #[must_use]
+    pub fn room(&self, class: SizeClass) -> Option<usize> {
+        let turn = match self.side {
+            Side::Sent(_) => self.turn,
+            Side::Received(_) => self.turn.saturating_add(1),
+        };
+        let initial = match self.initial {
+            Initial::Flight { .. } => NONCE_LEN + handshake::FLIGHT_LEN + TAG_LEN,
+            _ => 0,
+        };
+        class.bytes().checked_sub(initial + header_box_len(turn) + TAG_LEN + 1)
+    }
+
+    fn class_for(&self, len: usize) -> Option<SizeClass> {
+        SizeClass::ALL.into_iter().find(|class| self.room(*class).is_some_and(|room| room >= len))
+    }
+
+    /// The step of the next own turn, on a copy.
+    fn next_turn(
+        &self,
+        remote: &RemoteTurn,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<NewTurn, EncryptError> {
+        let turn = self.turn.checked_add(1).ok_or(EncryptError::TurnFull)?;
+        let ratchet = x25519::SecretKey::generate(rng);
+        let kem = kem::DecapsulationKey::generate(rng);
+        let (ciphertext, shared) = remote.kem.encapsulate(rng);
+        let identity = match (&remote.identity, turn, self.role) {
+            (Some(identity), 1, Role::Responder) => Some(identity.encapsulate(rng)),
+            (None, 1, _) => return Err(EncryptError::Corrupt),
+            _ => None,
+        };
+        let mut head = Vec::with_capacity(constants_len(turn) + 4);
+        head.extend_from_slice(ratchet.public_key().as_bytes());
+        head.extend_from_slice(kem.encapsulation_key().as_bytes());
+        head.extend_from_slice(&ciphertext);
+        if let Some((ciphertext, _)) = &identity {
+            head.extend_from_slice(ciphertext);
+        }
+        let dh = ratchet.diffie_hellman(&remote.ratchet).map_err(|_| EncryptError::Corrupt)?;
+        let transcript = TurnTranscript {
+            turn,
+            previous_x25519: &remote.ratchet,
+            previous_kem: remote.kem.as_bytes(),
+            constants: &head,
+        };
+        let keys = self.root.turn(&transcript, &dh, &shared, identity.as_ref().map(|(_, secret)| secret));
+        head.extend_from_slice(&self.previous_chain_length.to_le_bytes());
+        let header = self.next_header.duplicate();
+        let chain = SendingChain { ratchet, kem, chain: keys.chain, header, message_number: 0, head };
+        Ok(NewTurn { turn, chain, root: keys.root, header: keys.header, reset: keys.reset })
+    }
+
+    fn enter(&mut self, new: NewTurn) {
+        self.turn = new.turn;
+        self.root = new.root;
+        self.next_header = core::mem::replace(&mut self.after_next_header, new.header);
+        self.side = Side::Sent(new.chain);
+        self.resets.sent_before = self.resets.sent.replace((new.turn, new.reset));
+    }
+}
+
+/// A turn that is not entered yet.
+struct NewTurn {
+    turn: u32,
+    chain: SendingChain,
+    root: super::keys::RootKey,
+    header: super::keys::HeaderKey,
+    reset: super::keys::ResetSecret,
+}

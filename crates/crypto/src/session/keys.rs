@@ -1,0 +1,123 @@
+//! The keys of a session, one type a role, and the steps between them (spec/05-ratchet.md).
+
+use crate::labels;
+use deaddrop_primitives::{hash::sha256, hkdf, kem, secret_bytes, x25519};
+
+secret_bytes! {
+    /// The handshake's result; lives only until the session's keys are derived.
+    pub(crate) struct SessionSecret[32];
+}
+secret_bytes! {
+    pub(crate) struct RootKey[32];
+}
+secret_bytes! {
+    pub(crate) struct ChainKey[32];
+}
+secret_bytes! {
+    pub(crate) struct HeaderKey[32];
+}
+secret_bytes! {
+    pub(crate) struct MessageKey[32];
+}
+secret_bytes! {
+    pub(crate) struct BodyKey[32];
+}
+secret_bytes! {
+    /// Proves knowledge of one turn; kept for a later reset.
+    pub(crate) struct ResetSecret[32];
+}
+
+/// The name of a session, the same on both sides; tells nothing about its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
+/// What the handshake's secret yields.
+pub(crate) struct SessionKeys {
+    pub(crate) root: RootKey,
+    pub(crate) chain: ChainKey,
+    pub(crate) headers: [HeaderKey; 3],
+    pub(crate) reset: ResetSecret,
+    pub(crate) id: SessionId,
+}
+
+impl SessionSecret {
+    pub(crate) fn keys(&self) -> SessionKeys {
+        let exp = hkdf::Expander::new(self.expose());
+        let header = |label| HeaderKey::from_bytes(exp.expand(&[label]));
+        SessionKeys {
+            root: RootKey::from_bytes(exp.expand(&[labels::SESSION_ROOT])),
+            chain: ChainKey::from_bytes(exp.expand(&[labels::SESSION_CHAIN])),
+            headers: [
+                header(labels::SESSION_HEADER_0),
+                header(labels::SESSION_HEADER_1),
+                header(labels::SESSION_HEADER_2),
+            ],
+            reset: ResetSecret::from_bytes(exp.expand(&[labels::SESSION_RESET])),
+            id: SessionId(exp.expand(&[labels::SESSION_ID])),
+        }
+    }
+}
+
+impl ChainKey {
+    /// The key of the next message, and the chain behind it.
+    pub(crate) fn step(&self) -> (MessageKey, Self) {
+        let exp = hkdf::Expander::new(self.expose());
+        (
+            MessageKey::from_bytes(exp.expand(&[labels::MESSAGE])),
+            Self::from_bytes(exp.expand(&[labels::CHAIN])),
+        )
+    }
+}
+
+impl MessageKey {
+    /// Fresh randomness enters every body key, so that a state that was rolled back never repeats one.
+    pub(crate) fn body_key(&self, nonce: &[u8; 12]) -> BodyKey {
+        BodyKey::from_bytes(hkdf::expand(self.expose(), &[labels::BODY, nonce]))
+    }
+}
+
+/// What a turn yields.
+pub(crate) struct TurnKeys {
+    pub(crate) root: RootKey,
+    pub(crate) chain: ChainKey,
+    /// Of the turn after the next.
+    pub(crate) header: HeaderKey,
+    pub(crate) reset: ResetSecret,
+}
+
+/// The public part of a turn's step: number, the keys answered to, and the new turn's own constants.
+pub(crate) struct TurnTranscript<'a> {
+    pub(crate) turn: u32,
+    pub(crate) previous_x25519: &'a x25519::PublicKey,
+    pub(crate) previous_kem: &'a [u8; kem::ENCAPSULATION_KEY_LEN],
+    /// rk_t, ek_t, ct_t and at turn 1 the ciphertext to the initiator's identity.
+    pub(crate) constants: &'a [u8],
+}
+
+impl RootKey {
+    /// One turn: a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
+    pub(crate) fn turn(
+        &self,
+        transcript: &TurnTranscript<'_>,
+        dh: &x25519::SharedSecret,
+        shared: &kem::SharedSecret,
+        identity: Option<&kem::SharedSecret>,
+    ) -> TurnKeys {
+        let hash = sha256(&[
+            labels::TURN,
+            &transcript.turn.to_le_bytes(),
+            transcript.previous_x25519.as_bytes(),
+            transcript.previous_kem,
+            transcript.constants,
+        ]);
+        let identity = identity.map_or(&[][..], |secret| secret.expose());
+        let prk = hkdf::extract(self.expose(), &[dh.expose(), shared.expose(), identity]);
+        let exp = prk.ready();
+        TurnKeys {
+            root: Self::from_bytes(exp.expand(&[labels::TURN_ROOT, &hash])),
+            chain: ChainKey::from_bytes(exp.expand(&[labels::TURN_CHAIN, &hash])),
+            header: HeaderKey::from_bytes(exp.expand(&[labels::TURN_HEADER, &hash])),
+            reset: ResetSecret::from_bytes(exp.expand(&[labels::TURN_RESET, &hash])),
+        }
+    }
+}

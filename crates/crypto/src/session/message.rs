@@ -1,0 +1,113 @@
+//! One message: the header box and the body box (spec/05-ratchet.md section 2).
+
+use super::keys::{HeaderKey, MessageKey};
+use crate::{
+    labels,
+    padding::{pad, unpad},
+};
+use alloc::vec::Vec;
+use deaddrop_primitives::{
+    aead::{self, NONCE_LEN, TAG_LEN},
+    kem, x25519,
+};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
+
+/// Bytes of a turn's constants in front of `pn`: rk, ek, and the ciphertexts that the turn carries.
+pub(crate) const fn constants_len(turn: u32) -> usize {
+    let ciphertexts = match turn {
+        0 => 0,
+        1 => 2,
+        _ => 1,
+    };
+    x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + ciphertexts * kem::CIPHERTEXT_LEN
+}
+
+/// Bytes of a turn's header box.
+pub(crate) const fn header_box_len(turn: u32) -> usize {
+    NONCE_LEN + constants_len(turn) + 8 + TAG_LEN
+}
+
+/// A header that opened: its fields are the peer's own.
+pub(crate) struct Header {
+    bytes: Zeroizing<Vec<u8>>,
+    nonce: [u8; NONCE_LEN],
+}
+
+impl Header {
+    /// Everything in front of `pn` and `n`.
+    pub(crate) fn constants(&self) -> &[u8] {
+        self.bytes.get(..self.bytes.len().saturating_sub(8)).unwrap_or_default()
+    }
+
+    /// `pn`: how many messages the sender's previous turn had.
+    pub(crate) fn previous_chain_length(&self) -> u32 {
+        self.numbers().0
+    }
+
+    /// `n`.
+    pub(crate) fn message_number(&self) -> u32 {
+        self.numbers().1
+    }
+
+    fn numbers(&self) -> (u32, u32) {
+        let [a, b, c, d, e, f, g, h] = self.bytes.last_chunk().copied().unwrap_or_default();
+        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    }
+}
+
+/// Seals content into header box and body box of together `len` bytes. Draws the nonce, 12 bytes, from `rng`.
+///
+/// `head` is the turn's constants followed by `pn`. `None` when the content does not fit.
+pub(crate) fn seal(
+    header_key: &HeaderKey,
+    message_key: &MessageKey,
+    head: &[u8],
+    message_number: u32,
+    content: &[u8],
+    len: usize,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Option<Vec<u8>> {
+    let header_len = NONCE_LEN + head.len() + 4 + TAG_LEN;
+    let room = len.checked_sub(header_len + TAG_LEN)?;
+    if content.len() >= room {
+        return None;
+    }
+    let mut nonce = [0; NONCE_LEN];
+    rng.fill_bytes(&mut nonce);
+    let mut bytes = Vec::with_capacity(len);
+    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(head);
+    bytes.extend_from_slice(&message_number.to_le_bytes());
+    let header = bytes.get_mut(NONCE_LEN..)?;
+    let tag = aead::seal_in_place(header_key.expose(), &nonce, labels::HEADER, header);
+    bytes.extend_from_slice(&tag);
+
+    let mut body = content.to_vec();
+    body.reserve_exact(room.saturating_sub(content.len()));
+    pad(&mut body, room)?;
+    let key = message_key.body_key(&nonce);
+    let tag = aead::seal_in_place(key.expose(), &NONCE_0, &bytes, &mut body);
+    bytes.extend_from_slice(&body);
+    bytes.extend_from_slice(&tag);
+    Some(bytes)
+}
+
+/// Opens the header box of a turn; one tag check, nothing else.
+pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<Header> {
+    let sealed = message.get(..header_box_len(turn))?;
+    let (nonce, sealed) = sealed.split_first_chunk()?;
+    let bytes = aead::open(key.expose(), nonce, labels::HEADER, sealed).ok()?;
+    Some(Header { bytes: Zeroizing::new(bytes), nonce: *nonce })
+}
+
+/// Opens the body behind a header that opened.
+pub(crate) fn open_body(key: &MessageKey, header: &Header, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let header_len = NONCE_LEN + header.bytes.len() + TAG_LEN;
+    let (header_box, body) = message.split_at_checked(header_len)?;
+    let key = key.body_key(&header.nonce);
+    let padded = Zeroizing::new(aead::open(key.expose(), &NONCE_0, header_box, body).ok()?);
+    unpad(&padded).map(|content| Zeroizing::new(content.to_vec()))
+}

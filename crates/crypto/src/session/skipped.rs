@@ -1,0 +1,99 @@
+//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 4).
+
+use super::{MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
+use alloc::{collections::BTreeMap, vec::Vec};
+use deaddrop_wire::Day;
+use zeroize::Zeroizing;
+
+/// Names a skipped key within its session: turn and message number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SkippedId {
+    /// The turn.
+    pub turn: u32,
+    /// The message number in it.
+    pub message_number: u32,
+}
+
+/// A skipped key, to be stored under its id.
+#[derive(Debug)]
+pub struct SkippedRow {
+    /// Where it belongs.
+    pub id: SkippedId,
+    /// Version 1, day 4, key 32.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+/// The skipped keys of a session in memory.
+#[derive(Default)]
+pub(super) struct SkippedKeys(BTreeMap<SkippedId, (MessageKey, Day)>);
+
+impl SkippedKeys {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn find(&self, id: SkippedId) -> Option<&MessageKey> {
+        self.0.get(&id).map(|(key, _)| key)
+    }
+
+    pub(super) fn remove(&mut self, id: SkippedId) {
+        self.0.remove(&id);
+    }
+
+    pub(super) fn holds_turn(&self, turn: u32) -> bool {
+        self.0.range(turn_range(turn)).next().is_some()
+    }
+
+    /// Adds keys; gives the rows, and the ids of the oldest that had to go.
+    pub(super) fn add(
+        &mut self,
+        keys: Vec<(SkippedId, MessageKey)>,
+        today: Day,
+    ) -> (Vec<SkippedRow>, Vec<SkippedId>) {
+        let rows = keys.iter().map(|(id, key)| row(*id, key, today)).collect();
+        self.0.extend(keys.into_iter().map(|(id, key)| (id, (key, today))));
+        let mut removed = Vec::new();
+        while self.0.len() > MAX_SKIPPED_KEYS {
+            removed.extend(self.0.pop_first().map(|(id, _)| id));
+        }
+        (rows, removed)
+    }
+
+    pub(super) fn drop_turn(&mut self, turn: u32) -> Vec<SkippedId> {
+        let ids: Vec<_> = self.0.range(turn_range(turn)).map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| self.remove(*id));
+        ids
+    }
+
+    pub(super) fn expire(&mut self, today: Day) -> Vec<SkippedId> {
+        let old = self.0.iter().filter(|(_, (_, day))| today.since(*day) > MAX_SKIP_AGE);
+        let ids: Vec<_> = old.map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| self.remove(*id));
+        ids
+    }
+
+    pub(super) fn rows(&self) -> Vec<SkippedRow> {
+        self.0.iter().map(|(id, (key, day))| row(*id, key, *day)).collect()
+    }
+
+    /// Takes a stored row; `None` when it is not one.
+    pub(super) fn load(&mut self, id: SkippedId, bytes: &[u8]) -> Option<()> {
+        let (1, rest) = bytes.split_first()? else { return None };
+        let (day, key) = rest.split_first_chunk()?;
+        let key = MessageKey::from_bytes(*key.as_array()?);
+        self.0.insert(id, (key, Day::from_number(u32::from_le_bytes(*day))));
+        Some(())
+    }
+}
+
+fn turn_range(turn: u32) -> core::ops::RangeInclusive<SkippedId> {
+    SkippedId { turn, message_number: 0 }..=SkippedId { turn, message_number: u32::MAX }
+}
+
+fn row(id: SkippedId, key: &MessageKey, day: Day) -> SkippedRow {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(37));
+    bytes.push(1);
+    bytes.extend_from_slice(&day.number().to_le_bytes());
+    bytes.extend_from_slice(key.expose());
+    SkippedRow { id, bytes }
+}
