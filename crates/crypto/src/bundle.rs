@@ -7,7 +7,7 @@ use crate::{
     padding::{pad, unpad},
 };
 use alloc::vec::Vec;
-use deaddrop_primitives::{aead, ed25519, hash::sha256, kem, secret_bytes, x25519};
+use deaddrop_primitives::{aead, ed25519, hash::sha256, kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -22,11 +22,6 @@ const SALT_LEN: usize = 32;
 const BLOB_LEN: usize = SizeClass::Small.bytes();
 const FIXED_LEN: usize =
     1 + 1 + 4 + SALT_LEN + IDENTITY_KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + 2;
-
-secret_bytes! {
-    /// The seed of a prekey's ML-KEM half.
-    pub(crate) struct PrekeySeed[kem::SEED_LEN];
-}
 
 /// The inviter's secrets of one bundle: destroyed when a session stands, when the invite is withdrawn, or at its end.
 pub struct PendingInvite {
@@ -115,8 +110,7 @@ impl PendingInvite {
         let prekey_x25519 = x25519::SecretKey::generate(rng);
         let prekey_kem = kem::DecapsulationKey::generate(rng);
 
-        let mut bytes = labels::BUNDLE.to_vec();
-        bytes.extend_from_slice(&[KIND_INVITE, SUITE]);
+        let mut bytes = Vec::from([KIND_INVITE, SUITE]);
         bytes.extend_from_slice(&not_after.number().to_le_bytes());
         bytes.extend_from_slice(&salt);
         bytes.extend_from_slice(identity.identity_key().as_bytes());
@@ -124,18 +118,10 @@ impl PendingInvite {
         bytes.extend_from_slice(prekey_kem.encapsulation_key().as_bytes());
         bytes.extend_from_slice(&address_len.to_le_bytes());
         bytes.extend_from_slice(address);
-        let signature = identity.ed25519.sign(&bytes);
-        let mut body = bytes.split_off(labels::BUNDLE.len());
-        let secret = InviteSecret::from_bytes(sha256(&[labels::BUNDLE_HASH, &body]));
-        body.extend_from_slice(&signature);
-
-        let keys = secret.keys();
         let mut nonce = [0; aead::NONCE_LEN];
         rng.fill_bytes(&mut nonce);
         // At most 2,504 + 512 + 64 bytes: always fits.
-        pad(&mut body, BLOB_LEN - aead::NONCE_LEN - aead::TAG_LEN).ok_or(AddressTooLong)?;
-        let mut blob = nonce.to_vec();
-        blob.extend_from_slice(&aead::seal(keys.bundle.expose(), &nonce, labels::INVITE, &body));
+        let (secret, blob) = seal_body(identity, bytes, &nonce).ok_or(AddressTooLong)?;
         Ok((Self { secret, not_after, prekey_x25519, prekey_kem }, blob))
     }
 
@@ -262,6 +248,21 @@ impl core::fmt::Debug for VerifiedBundle {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("VerifiedBundle(..)")
     }
+}
+
+/// Signs a body, hashes it into the link's secret, and seals both; `None` when it is too long for the blob.
+pub(crate) fn seal_body(
+    signer: &IdentityKeyPair,
+    mut body: Vec<u8>,
+    nonce: &[u8; aead::NONCE_LEN],
+) -> Option<(InviteSecret, Vec<u8>)> {
+    let signature = signer.ed25519.sign(&[labels::BUNDLE, &body].concat());
+    let secret = InviteSecret::from_bytes(sha256(&[labels::BUNDLE_HASH, &body]));
+    body.extend_from_slice(&signature);
+    pad(&mut body, BLOB_LEN - aead::NONCE_LEN - aead::TAG_LEN)?;
+    let mut blob = nonce.to_vec();
+    blob.extend_from_slice(&aead::seal(secret.keys().bundle.expose(), nonce, labels::INVITE, &body));
+    Some((secret, blob))
 }
 
 /// The fields of a body, nothing checked but their lengths.

@@ -15,7 +15,7 @@ use crate::{
         message::{constants_len, open_header},
     },
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{
     aead::{self, NONCE_LEN, TAG_LEN},
     hash::sha256,
@@ -163,39 +163,20 @@ impl PendingInvite {
         }
         let keys = self.secret.keys();
         // C-41: made by someone who knows the link; the only work for anyone else.
-        let (flight, hash, message) = open_initial(&keys.initial, envelope).ok_or(Junk)?;
+        let (flight, message) = open_initial(&keys.initial, envelope).ok_or(Junk)?;
         if self.not_after < today {
             return Err(Expired); // C-42: not past the invite's last day.
         }
-        let fields = Flight::parse(&flight).ok_or(Junk)?;
-        // C-43: E is canonical, and not of low order.
-        let ephemeral = x25519::PublicKey::from_bytes(fields.ephemeral).map_err(|_| PeerMisbehaved)?;
-        let dh =
-            |secret: &x25519::SecretKey, public| secret.diffie_hellman(public).map_err(|_| PeerMisbehaved);
-        let first = FirstSecrets {
-            dh_identity: &dh(&identity.x25519, &ephemeral)?,
-            dh_prekey: &dh(&self.prekey_x25519, &ephemeral)?,
-            kem_identity: &identity.kem.decapsulate(fields.ct_id),
-            kem_prekey: &self.prekey_kem.decapsulate(fields.ct_pre),
-        };
-        let t1 = transcript_1(&self.secret, fields.public);
-        let (box_key, chain) = first_step(&keys.psk, &first, &t1);
-        // C-44: the identity was sealed to this bundle's owner.
-        let peer = aead::open(box_key.expose(), &NONCE_0, &t1, fields.identity_box).map_err(|_| Junk)?;
-        let peer: &[u8; IDENTITY_KEY_LEN] = peer.as_array().ok_or(Junk)?;
-        let t2 = transcript_2(&t1, peer);
+        let first = self.open_flight(identity, &keys.psk, &flight)?;
         // C-45: the identity's keys are valid.
-        let peer = IdentityKey::from_bytes(peer).map_err(|_| PeerMisbehaved)?;
+        let peer = IdentityKey::from_bytes(&first.initiator).map_err(|_| PeerMisbehaved)?;
         if peer.hash().is(identity.identity_key().hash()) {
             return Err(Own); // C-46: not oneself.
         }
         if is_blocked(peer.hash()) {
             return Err(Blocked); // C-47: not blocked.
         }
-        // C-48: no low order in the identity either.
-        let prekey_dh = dh(&self.prekey_x25519, &peer.x25519)?;
-        let identity_dh = dh(&identity.x25519, &peer.x25519)?;
-        let keys_of_session = second_step(&chain, &prekey_dh, &identity_dh, &t2).keys();
+        let keys_of_session = self.session_secret(identity, &first, &peer)?.keys();
         // C-49: the header is authentic.
         let [header_key, ..] = &keys_of_session.headers;
         let header = open_header(header_key, 0, &message).ok_or(Junk)?;
@@ -209,6 +190,7 @@ impl PendingInvite {
         let ratchet_kem = ratchet_kem.as_array().ok_or(PeerMisbehaved)?;
         let ratchet_kem = kem::EncapsulationKey::from_bytes(ratchet_kem).map_err(|_| PeerMisbehaved)?;
         let key = keys.initial;
+        let hash = sha256(&[&flight]);
         let mut session = Session::begin_responder(&peer, keys_of_session, ratchet, ratchet_kem, key, hash);
         // The session is new: if the body does not open it is dropped with all it holds.
         let opened = session.decrypt(identity, envelope, today).map_err(|error| match error {
@@ -223,20 +205,94 @@ impl PendingInvite {
         let changes = session.first_changes(true);
         Ok(Accepted { session, peer, content: opened.content, changes })
     }
+
+    /// The first step: up to the initiator's identity, which is not checked yet.
+    fn open_flight(
+        &self,
+        identity: &IdentityKeyPair,
+        psk: &Psk,
+        flight: &[u8],
+    ) -> Result<FirstStep, AcceptError> {
+        use AcceptError::{Junk, PeerMisbehaved};
+        let fields = Flight::parse(flight).ok_or(Junk)?;
+        // C-43: E is canonical, and not of low order.
+        let ephemeral = x25519::PublicKey::from_bytes(fields.ephemeral).map_err(|_| PeerMisbehaved)?;
+        let dh = |secret: &x25519::SecretKey| secret.diffie_hellman(&ephemeral).map_err(|_| PeerMisbehaved);
+        let secrets = FirstSecrets {
+            dh_identity: &dh(&identity.x25519)?,
+            dh_prekey: &dh(&self.prekey_x25519)?,
+            kem_identity: &identity.kem.decapsulate(fields.ct_id),
+            kem_prekey: &self.prekey_kem.decapsulate(fields.ct_pre),
+        };
+        let t1 = transcript_1(&self.secret, fields.public);
+        let (box_key, chain) = first_step(psk, &secrets, &t1);
+        // C-44: the identity was sealed to this bundle's owner.
+        let opened = aead::open(box_key.expose(), &NONCE_0, &t1, fields.identity_box).map_err(|_| Junk)?;
+        let initiator = Box::new(*opened.as_array().ok_or(Junk)?);
+        Ok(FirstStep { t1, box_key, chain, initiator })
+    }
+
+    /// The second step, with the initiator's checked identity.
+    fn session_secret(
+        &self,
+        identity: &IdentityKeyPair,
+        first: &FirstStep,
+        peer: &IdentityKey,
+    ) -> Result<SessionSecret, AcceptError> {
+        // C-48: no low order in the identity either.
+        let dh = |secret: &x25519::SecretKey| {
+            secret.diffie_hellman(&peer.x25519).map_err(|_| AcceptError::PeerMisbehaved)
+        };
+        let (prekey_dh, identity_dh) = (dh(&self.prekey_x25519)?, dh(&identity.x25519)?);
+        Ok(second_step(&first.chain, &prekey_dh, &identity_dh, &transcript_2(&first.t1, peer.as_bytes())))
+    }
+}
+
+/// What the first step yields.
+struct FirstStep {
+    t1: [u8; 32],
+    #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "shown in traces only"))]
+    box_key: IdentityBoxKey,
+    chain: HandshakeChainKey,
+    initiator: Box<[u8; IDENTITY_KEY_LEN]>,
 }
 
 /// Opens the outer box of an InitialMessage: the hash of its flight, and the message behind it.
-pub(crate) fn split_initial(key: &InitialKey, envelope: &[u8]) -> Option<([u8; 32], Zeroizing<Vec<u8>>)> {
-    open_initial(key, envelope).map(|(_, hash, message)| (hash, message))
+pub(crate) fn split_initial(key: &InitialKey, envelope: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
+    open_initial(key, envelope).map(|(flight, message)| (sha256(&[&flight]), message))
 }
 
-fn open_initial(key: &InitialKey, envelope: &[u8]) -> Option<(Vec<u8>, [u8; 32], Zeroizing<Vec<u8>>)> {
+/// Flight and message.
+fn open_initial(key: &InitialKey, envelope: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (nonce, sealed) = envelope.split_first_chunk()?;
     let mut flight = aead::open(key.expose(), nonce, labels::INITIAL, sealed).ok()?;
-    let message = Zeroizing::new(flight.get(FLIGHT_LEN..)?.to_vec());
+    let message = flight.get(FLIGHT_LEN..)?.to_vec();
     flight.truncate(FLIGHT_LEN);
-    let hash = sha256(&[&flight]);
-    Some((flight, hash, message))
+    Some((flight, message))
+}
+
+/// All intermediate values, for vectors.
+#[cfg(feature = "hazmat")]
+pub(crate) fn trace(
+    invite: &PendingInvite,
+    identity: &IdentityKeyPair,
+    envelope: &[u8],
+) -> Option<crate::hazmat::HandshakeTrace> {
+    let keys = invite.secret.keys();
+    let (flight, message) = open_initial(&keys.initial, envelope)?;
+    let first = invite.open_flight(identity, &keys.psk, &flight).ok()?;
+    let peer = IdentityKey::from_bytes(&first.initiator).ok()?;
+    let secret = invite.session_secret(identity, &first, &peer).ok()?;
+    Some(crate::hazmat::HandshakeTrace {
+        flight,
+        message,
+        t1: first.t1,
+        k_id: *first.box_key.expose(),
+        c1: *first.chain.expose(),
+        id_a: first.initiator.to_vec(),
+        t2: transcript_2(&first.t1, &first.initiator),
+        s: *secret.expose(),
+    })
 }
 
 /// The parts of a flight.

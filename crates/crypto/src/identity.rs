@@ -160,6 +160,12 @@ impl IdentityKeyPair {
     }
 }
 
+/// The Ed25519 secret of a seed.
+#[cfg(feature = "hazmat")]
+pub(crate) fn signing_secret(seed: &IdentitySeed) -> [u8; 32] {
+    hkdf::extract(labels::IDENTITY, &[seed.expose()]).expand(&[labels::IDENTITY_ED25519])
+}
+
 impl core::fmt::Debug for IdentityKeyPair {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("IdentityKeyPair(..)")

@@ -12,6 +12,8 @@ extern crate alloc;
 mod bundle;
 pub mod content;
 mod handshake;
+#[cfg(feature = "hazmat")]
+pub mod hazmat;
 mod identity;
 mod invite;
 mod labels;

@@ -81,6 +81,7 @@ pub struct Session {
 }
 
 /// Whose turn the newest one is.
+#[expect(clippy::large_enum_variant, reason = "a session is always in one of them, and moves between them")]
 enum Side {
     Sent(SendingChain),
     Received(RemoteTurn),
@@ -238,6 +239,24 @@ impl Session {
         }
     }
 
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn sending_trace(&self) -> Option<crate::hazmat::SendingTrace> {
+        let Side::Sent(chain) = &self.side else { return None };
+        Some(crate::hazmat::SendingTrace {
+            ratchet: *chain.ratchet.expose(),
+            kem_seed: *chain.kem.expose_seed(),
+            chain: *chain.chain.expose(),
+            header: *chain.header.expose(),
+            message_number: chain.message_number,
+            head: chain.head.clone(),
+        })
+    }
+
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn root_trace(&self) -> [u8; 32] {
+        *self.root.expose()
+    }
+
     /// The InitialMessage is forgotten once it can no longer be needed.
     fn settle_initial(&mut self) {
         let needed = match self.initial {
@@ -262,12 +281,13 @@ impl Session {
     }
 
     /// Forgets skipped keys that are older than [`MAX_SKIP_AGE`] days; call it once a day, store what it returns.
+    #[must_use = "a change that is not stored is lost"]
     pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
-        let removed = self.skipped.expire(today);
+        let mut removed = self.skipped.expire(today);
         if removed.is_empty() {
             return None;
         }
-        self.close_chains();
+        removed.append(&mut self.close_chains());
         self.settle_initial();
         Some(self.changes(Vec::new(), removed, false))
     }

@@ -12,7 +12,6 @@ use crate::{handshake::split_initial, identity::IdentityKeyPair};
 use alloc::vec::Vec;
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
-use zeroize::Zeroizing;
 
 /// A message was not read, and nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl Session {
     }
 
     /// The message inside a repeated InitialMessage.
-    fn inner_message(&self, envelope: &[u8]) -> Result<Zeroizing<Vec<u8>>, DecryptError> {
+    fn inner_message(&self, envelope: &[u8]) -> Result<Vec<u8>, DecryptError> {
         let Initial::Replay { key, hash } = &self.initial else {
             return Err(DecryptError::Junk); // C-21: a header key, or an InitialMessage while one is awaited.
         };

@@ -94,6 +94,19 @@ pub(crate) struct TurnTranscript<'a> {
     pub(crate) constants: &'a [u8],
 }
 
+impl TurnTranscript<'_> {
+    /// `X_t`.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        sha256(&[
+            labels::TURN,
+            &self.turn.to_le_bytes(),
+            self.previous_x25519.as_bytes(),
+            self.previous_kem,
+            self.constants,
+        ])
+    }
+}
+
 impl RootKey {
     /// One turn: a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
     pub(crate) fn turn(
@@ -103,13 +116,7 @@ impl RootKey {
         shared: &kem::SharedSecret,
         identity: Option<&kem::SharedSecret>,
     ) -> TurnKeys {
-        let hash = sha256(&[
-            labels::TURN,
-            &transcript.turn.to_le_bytes(),
-            transcript.previous_x25519.as_bytes(),
-            transcript.previous_kem,
-            transcript.constants,
-        ]);
+        let hash = transcript.hash();
         let identity = identity.map_or(&[][..], |secret| secret.expose());
         let prk = hkdf::extract(self.expose(), &[dh.expose(), shared.expose(), identity]);
         let exp = prk.ready();

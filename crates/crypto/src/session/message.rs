@@ -52,6 +52,11 @@ impl Header {
         self.numbers().1
     }
 
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn numbers(&self) -> (u32, u32) {
         let [a, b, c, d, e, f, g, h] = self.bytes.last_chunk().copied().unwrap_or_default();
         (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))

@@ -1,0 +1,218 @@
+//! Intermediate values for test vectors. Everything here is secret in earnest: never enable it in an app.
+//!
+//! Behind the additive feature `hazmat`. Names are those of the spec's chapters 02 to 05.
+
+use crate::{
+    bundle::PendingInvite,
+    handshake,
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::InviteSecret,
+    session::{
+        Session,
+        keys::{ChainKey, HeaderKey, MessageKey, RootKey, SessionSecret, TurnTranscript},
+        message,
+    },
+};
+use alloc::vec::Vec;
+use deaddrop_primitives::{kem, x25519};
+
+/// What derives from an [`InviteSecret`].
+#[derive(Debug)]
+pub struct InviteTrace {
+    /// `read`.
+    pub read: [u8; 32],
+    /// `k_bundle`.
+    pub k_bundle: [u8; 32],
+    /// `k_init`.
+    pub k_init: [u8; 32],
+    /// `psk`.
+    pub psk: [u8; 32],
+}
+
+/// What the handshake computes, seen from the responder.
+#[derive(Debug)]
+pub struct HandshakeTrace {
+    /// E, ct_id, ct_pre, id_box.
+    pub flight: Vec<u8>,
+    /// `hbox` and `bbox` of turn 0.
+    pub message: Vec<u8>,
+    /// `T1`.
+    pub t1: [u8; 32],
+    /// `k_id`.
+    pub k_id: [u8; 32],
+    /// `c1`.
+    pub c1: [u8; 32],
+    /// `Id_A`.
+    pub id_a: Vec<u8>,
+    /// `T2`.
+    pub t2: [u8; 32],
+    /// `S`.
+    pub s: [u8; 32],
+}
+
+/// What the session secret yields.
+#[derive(Debug)]
+pub struct SessionTrace {
+    /// `RK_0`.
+    pub root: [u8; 32],
+    /// `CK_0`.
+    pub chain: [u8; 32],
+    /// `HK_0`, `HK_1`, `HK_2`.
+    pub headers: [[u8; 32]; 3],
+    /// `RS_0`.
+    pub reset: [u8; 32],
+    /// `SID`.
+    pub id: [u8; 16],
+}
+
+/// What one turn yields.
+#[derive(Debug)]
+pub struct TurnTrace {
+    /// `X_t`.
+    pub transcript: [u8; 32],
+    /// `RK_t`.
+    pub root: [u8; 32],
+    /// `CK_t`.
+    pub chain: [u8; 32],
+    /// `HK_{t+2}`.
+    pub header: [u8; 32],
+    /// `RS_t`.
+    pub reset: [u8; 32],
+}
+
+/// The secrets of an own turn that was not answered yet.
+#[derive(Debug)]
+pub struct SendingTrace {
+    /// The secret of rk_t.
+    pub ratchet: [u8; 32],
+    /// The seed of ek_t.
+    pub kem_seed: [u8; kem::SEED_LEN],
+    /// The chain key of the next message.
+    pub chain: [u8; 32],
+    /// `HK_t`.
+    pub header: [u8; 32],
+    /// The next `n`.
+    pub message_number: u32,
+    /// The header without `n`.
+    pub head: Vec<u8>,
+}
+
+/// Ed25519, X25519 and ML-KEM secrets of a seed.
+#[must_use]
+pub fn identity_secrets(seed: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; kem::SEED_LEN]) {
+    let pair = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(*seed));
+    (crate::identity::signing_secret(pair.seed()), *pair.x25519.expose(), *pair.kem.expose_seed())
+}
+
+/// The keys of an invite.
+#[must_use]
+pub fn invite(secret: &[u8; 32]) -> InviteTrace {
+    let keys = InviteSecret::from_bytes(*secret).keys();
+    InviteTrace {
+        read: *keys.read.expose(),
+        k_bundle: *keys.bundle.expose(),
+        k_init: *keys.initial.expose(),
+        psk: *keys.psk.expose(),
+    }
+}
+
+/// Signs and seals any body as a bundle: the secret of its link, and the blob.
+#[must_use]
+pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
+    crate::bundle::seal_body(signer, body.to_vec(), nonce).map(|(secret, blob)| (*secret.expose(), blob))
+}
+
+/// What the handshake computes for an InitialMessage; `None` when it does not get as far as `S`.
+#[must_use]
+pub fn handshake(
+    invite: &PendingInvite,
+    identity: &IdentityKeyPair,
+    envelope: &[u8],
+) -> Option<HandshakeTrace> {
+    handshake::trace(invite, identity, envelope)
+}
+
+/// The first keys of a session.
+#[must_use]
+pub fn session(secret: &[u8; 32]) -> SessionTrace {
+    let keys = SessionSecret::from_bytes(*secret).keys();
+    SessionTrace {
+        root: *keys.root.expose(),
+        chain: *keys.chain.expose(),
+        headers: keys.headers.each_ref().map(|key| *key.expose()),
+        reset: *keys.reset.expose(),
+        id: keys.id.0,
+    }
+}
+
+/// `mk_n` and `CK'` of a chain key.
+#[must_use]
+pub fn chain_step(chain: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
+    let (message, next) = ChainKey::from_bytes(*chain).step();
+    (*message.expose(), *next.expose())
+}
+
+/// `bk` of a message key and a nonce.
+#[must_use]
+pub fn body_key(message_key: &[u8; 32], nonce: &[u8; 12]) -> [u8; 32] {
+    *MessageKey::from_bytes(*message_key).body_key(nonce).expose()
+}
+
+/// The header of a message of this turn.
+#[must_use]
+pub fn open_header(header_key: &[u8; 32], turn: u32, message: &[u8]) -> Option<Vec<u8>> {
+    let header = message::open_header(&HeaderKey::from_bytes(*header_key), turn, message)?;
+    Some(header.as_bytes().to_vec())
+}
+
+/// One turn, computed by its receiver: secrets of the turn before, constants of the new one, and at turn 1 the
+/// initiator's identity.
+#[must_use]
+pub fn receive_turn(
+    root: &[u8; 32],
+    turn: u32,
+    own_ratchet: &[u8; 32],
+    own_kem_seed: &[u8; kem::SEED_LEN],
+    constants: &[u8],
+    identity: Option<&IdentityKeyPair>,
+) -> Option<TurnTrace> {
+    let own = x25519::SecretKey::from_bytes(own_ratchet);
+    let own_kem = kem::DecapsulationKey::from_seed(own_kem_seed);
+    let (ratchet, rest) = constants.split_first_chunk()?;
+    let (_kem, rest) = rest.split_first_chunk::<{ kem::ENCAPSULATION_KEY_LEN }>()?;
+    let (ciphertext, rest) = rest.split_first_chunk()?;
+    let dh = own.diffie_hellman(&x25519::PublicKey::from_bytes(ratchet).ok()?).ok()?;
+    let shared = own_kem.decapsulate(ciphertext);
+    let for_identity = match (rest.first_chunk(), identity) {
+        (Some(ciphertext), Some(identity)) => Some(identity.kem.decapsulate(ciphertext)),
+        _ => None,
+    };
+    let transcript = TurnTranscript {
+        turn,
+        previous_x25519: own.public_key(),
+        previous_kem: own_kem.encapsulation_key().as_bytes(),
+        constants,
+    };
+    let keys = RootKey::from_bytes(*root).turn(&transcript, &dh, &shared, for_identity.as_ref());
+    Some(TurnTrace {
+        transcript: transcript.hash(),
+        root: *keys.root.expose(),
+        chain: *keys.chain.expose(),
+        header: *keys.header.expose(),
+        reset: *keys.reset.expose(),
+    })
+}
+
+impl Session {
+    /// The secrets of the newest turn, if it is an own one.
+    #[must_use]
+    pub fn hazmat_sending(&self) -> Option<SendingTrace> {
+        self.sending_trace()
+    }
+
+    /// `RK` of the newest turn.
+    #[must_use]
+    pub fn hazmat_root(&self) -> [u8; 32] {
+        self.root_trace()
+    }
+}
