@@ -63,12 +63,8 @@ fn main() {
         for round in 0..ROUNDS {
             for (n, layout) in LAYOUTS.iter().enumerate() {
                 let bodies = up(PENDING * (body + layout.in_body), PAGE);
-                let slots = if layout.slot == 0 {
-                    0
-                } else {
-                    let per_sector = SECTOR / layout.slot;
-                    PENDING.div_ceil(per_sector) * SECTOR
-                };
+                let per_sector = SECTOR.checked_div(layout.slot);
+                let slots = per_sector.map_or(0, |per_sector| PENDING.div_ceil(per_sector) * SECTOR);
                 if body_at + bodies > table + area {
                     body_at = table;
                 }

@@ -33,7 +33,8 @@ fn puts_replaces_and_erases() {
     assert_eq!(store.stats().dead_slots, 2);
     let mixed = Batch { puts: vec![record(4, b"four")], erases: vec![key(2), key(8)] };
     store.commit(mixed, &mut rng(5)).unwrap();
-    for store in [&reopened(&disk)] {
+    {
+        let store = reopened(&disk);
         let entries: Vec<_> = store.entries().collect();
         assert_eq!(entries.iter().map(|e| e.key).collect::<Vec<_>>(), [key(1), key(4)]);
         assert_eq!(entries[0].order, two.first_order);

@@ -210,7 +210,11 @@ fn random_lives_with_crashes_match_a_map() {
 }
 
 fn tiny_for(seed: u64) -> Geometry {
-    if seed % 2 == 0 { tiny() } else { Geometry { segment_bytes: 32 << 10, slots_per_segment: 64, ..tiny() } }
+    if seed.is_multiple_of(2) {
+        tiny()
+    } else {
+        Geometry { segment_bytes: 32 << 10, slots_per_segment: 64, ..tiny() }
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Tests that need a simulated disk or the whole store.
+#![allow(clippy::cast_possible_truncation)]
 
 mod basics;
 mod crash;

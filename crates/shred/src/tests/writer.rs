@@ -208,7 +208,7 @@ fn one_callers_refusal_is_his_own() {
     writer.submit(puts(&[(1, b"")]), vec![], |_| {});
     gate.barrier.wait();
     let (sender, receiver) = mpsc::channel();
-    let mut submit = |batch: Batch| {
+    let submit = |batch: Batch| {
         let sender = sender.clone();
         writer.submit(batch, vec![], move |result| sender.send(result.map(|_| ())).unwrap());
     };
