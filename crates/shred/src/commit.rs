@@ -63,9 +63,10 @@ impl Job {
         {
             return Err(CommitError::TooLarge);
         }
-        let mut seen = HashSet::with_capacity(batch.puts.len() + batch.erases.len());
+        let mut seen = HashSet::new();
         let mut names = batch.puts.iter().map(|record| record.key).chain(batch.erases.iter().copied());
-        if !names.all(|key| seen.insert(key)) {
+        // One operation is its own only namesake.
+        if batch.puts.len() + batch.erases.len() > 1 && !names.all(|key| seen.insert(key)) {
             return Err(CommitError::DuplicateKey);
         }
         let salt = |_: &Record| {
@@ -244,18 +245,15 @@ impl Group {
         let first = self.puts.len();
         let placed = job.puts.into_iter().zip(places);
         self.puts.extend(placed.map(|(sealed, (at, offset))| Placed { sealed, at, offset }));
+        if !job.erases.is_empty() {
+            self.names_erased = true;
+            // A batch that stores or erases a record and an erase of it beside the batch: the batch counts.
+            let mut named: HashSet<RecordKey> =
+                self.puts.iter().skip(first).map(Placed::key).chain(job.removes.iter().copied()).collect();
+            let erases = job.erases.iter().filter(|key| named.insert(**key));
+            self.erases.extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.at))));
+        }
         self.removes.extend(job.removes);
-        self.names_erased |= !job.erases.is_empty();
-        // A batch that stores or erases a record and an erase of the same record beside it: the batch is what counts.
-        let named: HashSet<RecordKey> =
-            self.puts.iter().skip(first).map(Placed::key).chain(self.removes.iter().copied()).collect();
-        let mut once = HashSet::new();
-        self.erases.extend(
-            job.erases
-                .iter()
-                .filter(|key| !named.contains(*key) && once.insert(**key))
-                .filter_map(|key| index.find(key).map(|located| (*key, located.at))),
-        );
         Admission::Taken(first)
     }
 

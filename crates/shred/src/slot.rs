@@ -86,10 +86,17 @@ impl Head {
         generation: u32,
     ) -> Zeroizing<[u8; SLOT]> {
         let mut head = Zeroizing::new([0u8; HEAD]);
-        let numbers = [self.order.to_le_bytes(), self.commit.to_le_bytes()].concat();
-        let sizes = [self.offset, self.length, self.expiry_day, 0].map(u32::to_le_bytes).concat();
-        let fields: [&[u8]; 6] =
-            [&self.key.0, &self.meta, numbers.as_slice(), &sizes, &[0; 8], &self.body_tag];
+        let fields: [&[u8]; 9] = [
+            &self.key.0,
+            &self.meta,
+            &self.order.to_le_bytes(),
+            &self.commit.to_le_bytes(),
+            &self.offset.to_le_bytes(),
+            &self.length.to_le_bytes(),
+            &self.expiry_day.to_le_bytes(),
+            &[0; 12],
+            &self.body_tag,
+        ];
         copy(head.as_mut_slice(), &fields);
         let tag = keys.head_key(salt, at.segment, generation, at.slot).seal(head.as_mut_slice());
         let mut slot = Zeroizing::new([0u8; SLOT]);

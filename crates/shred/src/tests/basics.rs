@@ -65,6 +65,21 @@ fn after_an_erase_nothing_opens() {
 }
 
 #[test]
+fn s3_a_slot_is_used_once_and_in_order() {
+    let (disk, mut store) = fresh(&tiny());
+    store.commit(puts(&[(1, b"one"), (2, b"two")]), &mut rng(3)).unwrap();
+    store.erase(&[key(2)]).unwrap();
+    store.commit(puts(&[(3, b"three")]), &mut rng(3)).unwrap();
+    store.erase(&[key(3)]).unwrap();
+    let mut store = reopened(&disk);
+    store.commit(puts(&[(4, b"four")]), &mut rng(3)).unwrap();
+    assert_eq!(store.stats().dead_slots, 2, "no dead slot was written over");
+    let core = store.reader().core().clone();
+    let slots = [1, 4].map(|n| core.published().find(&key(n)).unwrap().at.slot);
+    assert_eq!(slots, [0, 3]);
+}
+
+#[test]
 fn nothing_to_do_writes_nothing() {
     let (disk, mut store) = fresh(&tiny());
     let before = disk.to_bytes();

@@ -1,9 +1,11 @@
 //! Power loss at every write and every sync, each unsynced sector old or new; and again during recovery.
 
 use super::model::{Op, State, contents, opening, recovered};
-use super::sim::{SimDisk, Torn};
+use super::sim::{SECTOR, SimDisk, Torn};
 use super::{rng, tiny, unlock};
-use crate::{CommitError, Geometry, MemoryDisk, Shred};
+use crate::cell::Cell;
+use crate::geometry::SEGMENTS_AT;
+use crate::{Batch, CommitError, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
@@ -266,6 +268,7 @@ fn s7_what_recovery_showed_survives_a_cache_that_lied() {
         Op::Grow,
         Op::Commit(vec![put(5, 4000), put(6, 4000)], vec![]),
         Op::Commit(vec![put(7, 4000), put(8, 6000)], vec![5]),
+        Op::Erase(vec![6]),
         Op::Settle,
     ];
     for fail in 0.. {
@@ -282,7 +285,8 @@ fn s7_what_recovery_showed_survives_a_cache_that_lied() {
         let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
         let shown = contents(&store.reader());
         assert_eq!(recovered(&disk.durable()), shown, "power lost after opening, failure at op {fail}");
-        let op = Op::Commit(vec![put(9, 100)], vec![]);
+        // Into the segments behind, too: their headers may have been in the cache only.
+        let op = Op::Commit(vec![put(9, 100), put(10, 8000), put(11, 8000)], vec![]);
         op.run(&mut store, 50).unwrap();
         assert_eq!(recovered(&disk.durable()), op.apply(&shown));
     }
@@ -312,9 +316,87 @@ fn s7_a_recovery_whose_sync_failed_is_done_again() {
         let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
         let shown = contents(&store.reader());
         assert_eq!(recovered(&disk.durable()), shown);
-        let op = Op::Commit(vec![put(9, 100)], vec![]);
-        op.run(&mut store, 50).unwrap();
-        op.run(&mut store, 51).unwrap();
-        assert_eq!(recovered(&disk.durable()), op.apply(&shown));
+        // Until every cell that told of the roll-back is overwritten.
+        let op = Op::Commit(vec![put(9, 10)], vec![]);
+        for n in 0..10 {
+            op.run(&mut store, n).unwrap();
+            assert_eq!(recovered(&disk.durable()), op.apply(&shown));
+        }
     }
+}
+
+#[test]
+fn s7_many_erases_at_once_survive_a_cache_that_lied() {
+    let wide = Geometry { segment_bytes: 256 << 10, slots_per_segment: 1024, ..tiny() };
+    let disk = Arc::new(SimDisk::from_bytes(empty(&wide)));
+    disk.forget_on_failure();
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    let name = |n: u32| RecordKey(u128::from(n).to_le_bytes());
+    let puts = (0..700).map(|n| Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![] });
+    store.commit(Batch { puts: puts.collect(), erases: vec![] }, &mut rng(1)).unwrap();
+    for n in [800, 801] {
+        let puts = vec![Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![] }];
+        store.commit(Batch { puts, erases: vec![] }, &mut rng(1)).unwrap();
+    }
+    // All its writes arrive in the cache, none on the disk.
+    let all: Vec<RecordKey> = (0..700).map(name).collect();
+    disk.fail_from(disk.ops() + 2);
+    assert_eq!(store.erase(&all), Err(CommitError::Stopped));
+    disk.heal();
+    let store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    assert_eq!(store.stats().records, 2);
+    let after = Shred::open(MemoryDisk::from_bytes(disk.durable()), &unlock(), &mut rng(1)).unwrap();
+    assert_eq!(after.stats().records, 2, "more than a cell can list");
+}
+
+#[test]
+fn s2_numbers_are_not_used_again_after_a_roll_back() {
+    let disk = Arc::new(SimDisk::from_bytes(empty(&tiny())).recording());
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    disk.take_syncs();
+    let batch = || Batch { puts: vec![super::record(1, b"one")], erases: vec![] };
+    let torn_order = store.commit(batch(), &mut rng(1)).unwrap().first_order;
+    let torn = disk.take_syncs().remove(0);
+    // Of the commit only its slot arrived: the sector in the first slot table.
+    let slots = (SEGMENTS_AT as usize + 4096) / SECTOR;
+    let image = torn.image(|n, versions| if torn.sectors[n].0 == slots { versions } else { 0 });
+    assert_eq!(opening(&image), [1]);
+    let disk = Arc::new(MemoryDisk::from_bytes(image));
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    assert_eq!((store.stats().records, store.stats().void_slots), (0, 1));
+    let order = store.commit(batch(), &mut rng(1)).unwrap().first_order;
+    assert!(order >> 12 > torn_order >> 12);
+}
+
+/// Two faults at once: a torn commit, and rot in the cell of the one before, whose redo list is lost with it.
+#[test]
+fn s4_the_newest_version_wins_even_without_a_redo_list() {
+    let disk = Arc::new(SimDisk::from_bytes(empty(&tiny())).recording());
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    let first = Op::Commit((1..6).map(|n| put(n, 20)).collect(), vec![]);
+    let second = Op::Commit(vec![put(1, 30), put(2, 30)], vec![]);
+    let third = Op::Commit(vec![put(9, 40)], vec![]);
+    let mut state = State::default();
+    for op in [&first, &second] {
+        op.run(&mut store, 1).unwrap();
+        state = op.apply(&state);
+    }
+    disk.take_syncs();
+    third.run(&mut store, 2).unwrap();
+    let mut seen = [0; 2];
+    for mut image in images(&disk.take_syncs()[0], 1 << 12, 0, &mut rng(1)) {
+        // Commit 1 was the creation, 2 the first, 3 the second.
+        image[Cell::at(3) as usize] ^= 1;
+        let found = recovered(&image);
+        if found == state || found == third.apply(&state) {
+            seen[usize::from(found != state)] += 1;
+        } else {
+            // No trace of the third proves the second: it counts as torn and is gone as a whole, and where the
+            // third had destroyed what it replaced, that is gone, too. All else is there.
+            let left = first.apply(&State::default());
+            assert!(found.0.iter().all(|(key, body)| left.0.get(key) == Some(body)));
+            assert!((3..6).all(|key| found.0.contains_key(&key)));
+        }
+    }
+    assert!(seen.iter().all(|&n| n > 0), "{seen:?}");
 }
