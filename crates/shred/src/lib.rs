@@ -1,4 +1,27 @@
 //! An embedded record log whose deletions are real (spec/13-shred.md).
+//!
+//! Records go in by batches that are all or nothing, come out by key, and when one is erased, the salt its key
+//! derives from is overwritten on stable storage before the call returns: after that nobody reads it, whoever has the
+//! file and the store's key.
+//!
+//! ```
+//! use deaddrop_shred::{Batch, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock};
+//! # use rand_chacha::rand_core::SeedableRng;
+//! # let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
+//! let mut store = Shred::create(MemoryDisk::new(), &Geometry::vault(), &unlock, &mut rng)?;
+//! let (key, body) = (RecordKey([1; 16]), b"gone when read".to_vec());
+//! let record = Record { key, meta: [0; 8], expiry_day: 0, body };
+//! store.commit(Batch { puts: vec![record], erases: vec![] }, &mut rng)?;
+//! assert_eq!(store.read(&key)?, b"gone when read");
+//! store.erase(&[key])?;
+//! assert!(store.read(&key).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In a file: [`FileDisk`]. For many callers: [`Writer`]. To see that it is true: [`residue::scan`].
+//!
+//! Not its concern: what the records mean, when they expire, who may have them.
 
 mod bytes;
 mod cell;

@@ -145,6 +145,10 @@ impl<D: Disk + 'static> Writer<D> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
         self.shared.locked().closing = true;
         self.shared.changed.notify_one();
+        // Dropped by a callback: the thread cannot wait for itself, and ends by itself.
+        if thread.thread().id() == std::thread::current().id() {
+            return Ok(());
+        }
         thread.join().unwrap_or(Err(CommitError::Stopped))
     }
 }

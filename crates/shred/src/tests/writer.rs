@@ -297,3 +297,22 @@ fn s14_a_look_beside_a_busy_writer_shows_some_moment() {
         }
     });
 }
+
+#[test]
+fn a_callback_may_drop_the_last_handle() {
+    let (disk, writer) = start(&tiny());
+    let writer = Arc::new(writer);
+    let (theirs, (sender, receiver)) = (Arc::clone(&writer), mpsc::channel());
+    let barrier = Arc::new(Barrier::new(2));
+    let dropped = Arc::clone(&barrier);
+    writer.submit(puts(&[(1, b"one")]), vec![], move |result| {
+        result.unwrap();
+        dropped.wait();
+        drop(theirs);
+        sender.send(()).unwrap();
+    });
+    drop(writer);
+    barrier.wait();
+    receiver.recv().unwrap();
+    assert_eq!(super::model::opening(&disk.durable()), [1]);
+}
