@@ -13,7 +13,7 @@ pub struct Geometry {
     /// Slots (records) one segment can hold: a multiple of 32. Segment bytes divided by the usual size of a
     /// record is a good value.
     pub slots_per_segment: u32,
-    /// Segments written out (as zeros) at creation, at least 1.
+    /// Segments written out (as zeros) at creation: at least 1, at most what puts may fill.
     pub initial_segments: u32,
     /// Segments the file may grow to, at least [`RESERVED_SEGMENTS`] + 1, at most [`MAX_SEGMENTS`].
     pub max_segments: u32,
@@ -73,7 +73,7 @@ impl Geometry {
             max_segments: self.max_segments,
             mirror: self.mirror,
         };
-        let initial = 1..=self.max_segments;
+        let initial = 1..=self.max_segments.saturating_sub(RESERVED_SEGMENTS);
         (layout.is_bounded() && initial.contains(&self.initial_segments)).then_some(layout)
     }
 }
@@ -186,7 +186,7 @@ mod tests {
             Geometry { slots_per_segment: 1 << 20, ..ok },
             Geometry { slots_per_segment: u32::MAX - 31, ..ok },
             Geometry { initial_segments: 0, ..ok },
-            Geometry { initial_segments: 2_000, ..ok },
+            Geometry { initial_segments: 1_023, ..ok },
             Geometry { max_segments: 2, ..ok },
             Geometry { max_segments: u32::MAX, ..ok },
         ] {

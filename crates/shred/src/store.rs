@@ -9,7 +9,7 @@ use crate::geometry::{CELLS, CELLS_AT, Geometry, RESERVED_SEGMENTS, SUPERBLOCK, 
 use crate::index::{Index, Located};
 use crate::keys::{StoreKeys, Unlock};
 use crate::reader::{Core, Reader};
-use crate::record::{Batch, Committed, Entry, RecordKey, Stats};
+use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::recovery::Recovery;
 use crate::segment::{self, Condition, Segment};
 use crate::slot::{SLOT, Word};
@@ -110,7 +110,8 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Looks into a store without writing a byte or taking a lock; another process may be serving it (S14).
-    /// Shows the state at some moment during the call.
+    /// Shows the state at some moment during the call, unless commits follow each other faster than the slot tables
+    /// can be read: then records that change meanwhile may be shown as before, as after, or not at all.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -156,13 +157,13 @@ impl<D: Disk> Shred<D> {
     /// over.
     ///
     /// # Errors
-    /// [`CommitError`]; never `Full`.
+    /// [`CommitError`]; never `Full`. At most [`MAX_BATCH_OPS`] keys at a time.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
-        let core = self.reader.core();
-        let job = Job::seal_with(Batch::default(), keys.to_vec(), Vec::new(), &core.keys);
-        if keys.len() > crate::record::MAX_BATCH_OPS {
+        if keys.len() > MAX_BATCH_OPS {
             return Err(CommitError::TooLarge);
         }
+        let core = self.reader.core();
+        let job = Job::seal_with(Batch::default(), keys.to_vec(), Vec::new(), &core.keys);
         self.commit_alone(job).map(|_| ())
     }
 
