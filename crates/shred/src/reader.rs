@@ -94,12 +94,12 @@ impl<D: Disk> Core<D> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// S11: a record that does not open is damaged only if the index still says that it lies there.
+    /// S11: a record that does not open, or is erased, is so only if the index still says that it lies there.
     fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         let mut seen = self.locate(key)?;
         loop {
             let result = self.read_at(key, &seen.0, seen.1);
-            if !matches!(result, Err(ReadError::Corrupt)) {
+            if matches!(result, Ok(_) | Err(ReadError::Io)) {
                 return result;
             }
             let now = self.locate(key)?;

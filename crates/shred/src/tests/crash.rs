@@ -3,9 +3,10 @@
 use super::model::{Op, State, contents, opening, recovered};
 use super::sim::{SECTOR, SimDisk, Torn};
 use super::{rng, tiny, unlock};
-use crate::cell::Cell;
-use crate::geometry::SEGMENTS_AT;
-use crate::{Batch, CommitError, Geometry, MemoryDisk, Record, RecordKey, Shred};
+use crate::cell::{Cell, Range};
+use crate::geometry::{SEGMENTS_AT, SlotAt};
+use crate::superblock::Superblock;
+use crate::{Batch, CommitError, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
@@ -405,4 +406,22 @@ fn s4_the_newest_version_wins_even_without_a_redo_list() {
         }
     }
     assert!(seen.iter().all(|&n| n > 0), "{seen:?}");
+}
+
+/// What recycling will bring about: a list older than the record that lies in the slot now.
+#[test]
+fn s6_a_redo_list_does_not_reach_younger_records() {
+    let disk = Arc::new(MemoryDisk::from_bytes(empty(&tiny())));
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
+    let op = Op::Commit(vec![put(1, 20), put(2, 20)], vec![]);
+    op.run(&mut store, 1).unwrap();
+    let (_, keys) = Superblock::open(&disk, &unlock()).unwrap();
+    let redo = vec![SlotAt { segment: 0, slot: 0 }];
+    for (number, dies) in [(1, false), (2, true)] {
+        let ranges = vec![Range { segment: 0, first: 0, count: 2 }];
+        let ranges = if number == 2 { ranges } else { vec![] };
+        let cell = Cell { void: false, redo: redo.clone(), ranges, ..Cell::voided(number, 2) };
+        disk.write_at(Cell::at(number), &cell.encode(&keys).unwrap()).unwrap();
+        assert_eq!(recovered(&disk.to_bytes()).0.contains_key(&1), !dies);
+    }
 }

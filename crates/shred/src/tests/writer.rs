@@ -316,3 +316,63 @@ fn a_callback_may_drop_the_last_handle() {
     receiver.recv().unwrap();
     assert_eq!(super::model::opening(&disk.durable()), [1]);
 }
+
+/// A disk that lets something happen between a reader's look at the index and its read.
+#[derive(Default)]
+struct Hooked {
+    disk: MemoryDisk,
+    hook: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Disk for Hooked {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+        let hook = self.hook.lock().unwrap().take();
+        if let Some(hook) = hook {
+            hook();
+        }
+        self.disk.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.disk.write_at(offset, bytes)
+    }
+    fn sync(&self) -> std::io::Result<()> {
+        self.disk.sync()
+    }
+    fn length(&self) -> std::io::Result<u64> {
+        self.disk.length()
+    }
+}
+
+#[test]
+fn s11_what_moves_under_a_reader_is_followed() {
+    let disk = Arc::new(Hooked::default());
+    let mut store = Shred::create(Arc::clone(&disk), &tiny(), &unlock(), &mut rng(1)).unwrap();
+    store.commit(puts(&[(1, b"one"), (2, b"two"), (3, b"three")]), &mut rng(2)).unwrap();
+    let reader = store.reader();
+    let core = reader.core();
+    let damage = || {
+        let at = core.published().find(&key(3)).unwrap().at;
+        disk.write_at(core.layout.slot_at(at, 0) + 40, &[0xee; 16]).unwrap();
+    };
+    let store = Arc::new(Mutex::new(store));
+    let meanwhile = |hook: Box<dyn FnOnce() + Send>| *disk.hook.lock().unwrap() = Some(hook);
+    let theirs = Arc::clone(&store);
+    meanwhile(Box::new(move || {
+        let mut store = theirs.lock().unwrap();
+        store.commit(puts(&[(1, b"ONE")]), &mut rng(3)).unwrap();
+        store.settle().unwrap();
+    }));
+    assert_eq!(reader.read(&key(1)).unwrap(), b"ONE", "replaced, and the old version destroyed");
+    let theirs = Arc::clone(&store);
+    meanwhile(Box::new(move || theirs.lock().unwrap().erase(&[key(2)]).unwrap()));
+    assert_eq!(reader.read(&key(2)), Err(ReadError::NotFound), "erased");
+    damage();
+    let theirs = Arc::clone(&store);
+    meanwhile(Box::new(move || {
+        theirs.lock().unwrap().commit(puts(&[(3, b"new")]), &mut rng(4)).unwrap();
+    }));
+    assert_eq!(reader.read(&key(3)).unwrap(), b"new", "damaged, but replaced in time");
+    damage();
+    assert_eq!(reader.read(&key(3)), Err(ReadError::Corrupt), "damaged where it lies");
+    assert_eq!(reader.read(&key(1)).unwrap(), b"ONE");
+}
