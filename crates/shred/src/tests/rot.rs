@@ -71,3 +71,34 @@ fn a_whole_sector_of_slots_costs_its_four_records() {
     // Slots 8 to 11: three of the records 9 to 11 and the replacement of 5.
     assert_eq!(lost(bad, &state), [5, 9, 10, 11]);
 }
+
+#[test]
+fn larger_damage_never_shows_what_was_not_stored() {
+    let (good, state) = settled(&tiny());
+    let mut random = rng(78);
+    for _ in 0..400 {
+        let mut bad = good.clone();
+        for _ in 0..1 + random.next_u32() % 3 {
+            let at = random.next_u32() as usize % bad.len();
+            let to = (at + random.next_u32() as usize % 5_000).min(bad.len());
+            match random.next_u32() % 3 {
+                0 => bad[at..to].fill(0),
+                1 => random.fill_bytes(&mut bad[at..to]),
+                _ => {
+                    let from = random.next_u32() as usize % (bad.len() - (to - at));
+                    bad.copy_within(from..from + (to - at), at);
+                }
+            }
+        }
+        let disk = Arc::new(MemoryDisk::from_bytes(bad));
+        let Ok(store) = Shred::open(disk, &unlock(), &mut rng(1)) else { continue };
+        for entry in store.entries() {
+            if let Ok(body) = store.read(&entry.key) {
+                assert!(body.len() == entry.length as usize);
+                let n = entry.key.0[0];
+                // Only what was stored once, whether it is the newest or not.
+                assert!(state.0.get(&n) == Some(&body) || body.iter().all(|byte| *byte == n));
+            }
+        }
+    }
+}
