@@ -1,0 +1,341 @@
+//! A person's client: everything an app calls.
+
+use crate::{
+    config::Config,
+    engine::{ContactInfo, Engine},
+    error::{ClientError, OpenError, VaultError},
+    event::Event,
+    home::{self, Unlock},
+    net::{self, Connectivity, Shared},
+};
+use deaddrop_crypto::{InviteLink, SafetyNumber};
+use deaddrop_wire::RelayAddress;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use tokio::{task::JoinHandle, time::timeout};
+
+/// Events read at once.
+const EVENTS_AT_ONCE: usize = 1_000;
+
+/// An open vault with its connections. Dropping it without [`close`](Self::close) is as safe as pulling the plug.
+pub struct Client {
+    shared: Arc<Shared>,
+    supervisor: JoinHandle<()>,
+}
+
+/// How a client is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Each relay on which own mailboxes lie.
+    pub relays: BTreeMap<String, Connectivity>,
+    /// Messages of any kind that no relay has taken yet.
+    pub unsent: usize,
+    /// Texts whose receipt has not come.
+    pub unreceipted: usize,
+}
+
+impl Client {
+    /// Makes a new person in a folder that holds none. Works without the relay.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing that is there is overwritten.
+    pub async fn create(
+        home: impl AsRef<Path>,
+        unlock: Unlock,
+        relay: Option<RelayAddress>,
+        config: Config,
+    ) -> Result<Self, OpenError> {
+        let home = home.as_ref().to_owned();
+        let engine = blocking(move || match home::create(&home, &unlock) {
+            Ok(store) => Engine::create(store, relay.as_ref()),
+            // A vault whose making was cut short holds nothing yet.
+            Err(OpenError::Exists) => match home::open(&home, &unlock) {
+                Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref()),
+                _ => Err(OpenError::Exists),
+            },
+            Err(error) => Err(error),
+        });
+        Ok(Self::start(engine.await?, config))
+    }
+
+    /// Opens a person's folder and connects in the background.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing is changed.
+    pub async fn open(home: impl AsRef<Path>, unlock: Unlock, config: Config) -> Result<Self, OpenError> {
+        let home = home.as_ref().to_owned();
+        let today = (config.today)();
+        let engine = blocking(move || {
+            let store = home::open(&home, &unlock)?;
+            if store.entries().next().is_none() {
+                return Err(OpenError::Absent);
+            }
+            Engine::open(store, today)
+        });
+        Ok(Self::start(engine.await?, config))
+    }
+
+    fn start(engine: Engine<deaddrop_shred::FileDisk>, config: Config) -> Self {
+        let shared = Shared::new(engine, config);
+        let supervisor = tokio::spawn(net::supervise(Arc::clone(&shared)));
+        Self { shared, supervisor }
+    }
+
+    /// The relay on which new mailboxes are made.
+    ///
+    /// # Errors
+    /// [`ClientError::VaultStopped`] after the vault failed.
+    pub fn relay(&self) -> Result<Option<RelayAddress>, ClientError> {
+        self.shared.look(Engine::relay)
+    }
+
+    /// Sets the relay on which new mailboxes are made.
+    ///
+    /// # Errors
+    /// [`ClientError::NoTls`], or the vault's.
+    pub async fn set_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
+        if relay.is_tls() {
+            return Err(ClientError::NoTls);
+        }
+        self.shared.step(move |engine, _| engine.set_relay(&relay)).await
+    }
+
+    /// Makes an invite for one person, to be called `name` here, and gives its link. The relay must be reachable; if it is not, what
+    /// was made is kept, and calling again with the same name goes on.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
+        let (name, days) = (name.to_owned(), self.shared.config.invite_days);
+        if self.relay()?.is_some_and(|relay| relay.is_tls()) {
+            return Err(ClientError::NoTls);
+        }
+        let contact = self.shared.step(move |engine, today| engine.begin_invite(&name, today, days)).await?;
+        if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
+            net::publish(&self.shared, &publication).await?;
+            self.shared.step(move |engine, _| engine.published(publication.contact)).await?;
+        }
+        let link = self.shared.look(|engine| engine.link_text(contact))?.ok_or(ClientError::InviteUsed)?;
+        Ok(link.as_str().to_owned())
+    }
+
+    /// Takes an invite. Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush).
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn accept(&self, link: &str, name: &str) -> Result<(), ClientError> {
+        let link: InviteLink = link.parse().map_err(ClientError::Link)?;
+        self.shared.look(|engine| engine.check_accept(name, &link))??;
+        let bundle = net::fetch_bundle(&self.shared, link.relay(), &read_capability(&link)).await?;
+        let bundle = bundle.ok_or(ClientError::InviteUsed)?;
+        let name = name.to_owned();
+        self.shared.step(move |engine, today| engine.begin_accept(&name, &link, &bundle, today)).await?;
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// All contacts by name.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn contacts(&self) -> Result<Vec<ContactInfo>, ClientError> {
+        self.shared.look(Engine::contact_list)
+    }
+
+    /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. Durable in the outbox when this returns, whether or not any relay can
+    /// be reached. Gives the number that [`Delivered`](crate::EventKind::Delivered) will name.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; nothing was sent.
+    pub async fn send(&self, name: &str, text: &str) -> Result<u64, ClientError> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        let number = self.shared.step(move |engine, _| engine.send_text(&name, &text)).await?;
+        self.shared.nudge.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(number)
+    }
+
+    /// Events with numbers above `after`, oldest first, at most 1,000.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn events_after(&self, after: u64) -> Result<Vec<Event>, ClientError> {
+        self.shared.look(|engine| engine.events_after(after, EVENTS_AT_ONCE))?.map_err(ClientError::from)
+    }
+
+    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
+        let mut newest = self.shared.events.subscribe();
+        loop {
+            let events = self.shared.look(|engine| engine.events_after(after, 1))??;
+            if let Some(event) = events.into_iter().next() {
+                return Ok(event);
+            }
+            newest.changed().await.map_err(|_| ClientError::VaultStopped)?;
+        }
+    }
+
+    /// Erases events below a number: an app with a store of its own needs them no more.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub async fn forget_events_before(&self, number: u64) -> Result<(), ClientError> {
+        self.shared.step(move |engine, _| engine.forget_events_before(number)).await
+    }
+
+    /// How far an app without a store of its own has shown events.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn cursor(&self) -> Result<u64, ClientError> {
+        self.shared.look(Engine::cursor)
+    }
+
+    /// Remembers how far events were shown.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub async fn set_cursor(&self, number: u64) -> Result<(), ClientError> {
+        self.shared.step(move |engine, _| engine.set_cursor(number)).await
+    }
+
+    /// The number to compare with a contact, the same on both sides.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`].
+    pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
+        self.shared.look(|engine| engine.safety_number(name))?
+    }
+
+    /// Remembers that the safety number was compared, or that it is not to be trusted.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`], the vault's.
+    pub async fn set_verified(&self, name: &str, verified: bool) -> Result<(), ClientError> {
+        let name = name.to_owned();
+        self.shared.step(move |engine, _| engine.set_verified(&name, verified)).await
+    }
+
+    /// How it is doing now.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
+        Ok(Status { relays: self.links()?, unsent, unreceipted })
+    }
+
+    /// Waits until everything that lay at the relays when they were reached is read.
+    ///
+    /// # Errors
+    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`] at once; [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after
+    /// `patience`.
+    pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
+        self.shared.try_now();
+        self.wait(patience, |client| {
+            let links = client.links()?;
+            let state = |wanted| links.values().any(|state| *state == wanted);
+            if state(Connectivity::WrongRelay) {
+                return Err(ClientError::WrongRelay);
+            }
+            if state(Connectivity::NoTls) {
+                return Err(ClientError::NoTls);
+            }
+            Ok(links.values().all(|state| *state == Connectivity::CaughtUp))
+        })
+        .await
+    }
+
+    /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
+    ///
+    /// # Errors
+    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
+    pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
+        self.shared.try_now();
+        self.shared.hurry.send_replace(true);
+        let done = self.wait(patience, |client| client.shared.look(|engine| !engine.has_work())).await;
+        self.shared.hurry.send_replace(false);
+        done
+    }
+
+    /// Ends the connections and finishes the vault.
+    ///
+    /// # Errors
+    /// [`ClientError::VaultStopped`] when the disk failed.
+    pub async fn close(mut self) -> Result<(), ClientError> {
+        self.shared.closing.send_replace(true);
+        let _ = (&mut self.supervisor).await;
+        match self.shared.take_engine() {
+            Some(engine) => blocking(move || engine.close()).await.map_err(|error: VaultError| error.into()),
+            None => Err(ClientError::VaultStopped),
+        }
+    }
+
+    async fn wait(
+        &self,
+        patience: Duration,
+        is_done: impl Fn(&Self) -> Result<bool, ClientError>,
+    ) -> Result<(), ClientError> {
+        let mut work = self.shared.work.subscribe();
+        let waiting = async {
+            while !is_done(self)? {
+                work.changed().await.map_err(|_| ClientError::VaultStopped)?;
+            }
+            Ok(())
+        };
+        match timeout(patience, waiting).await {
+            Ok(done) => done,
+            Err(_) if self.links()?.values().any(|state| *state == Connectivity::Down) => {
+                Err(ClientError::RelayDown)
+            }
+            Err(_) => Err(ClientError::TimedOut),
+        }
+    }
+
+    fn links(&self) -> Result<BTreeMap<String, Connectivity>, ClientError> {
+        let known = self.shared.links();
+        let relays = self.shared.look(Engine::reading_relays)?;
+        let state = |relay: &String| known.get(relay).copied().unwrap_or(Connectivity::Connecting);
+        Ok(relays.into_iter().map(|relay| (relay.clone(), state(&relay))).collect())
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.shared.closing.send_replace(true);
+        self.supervisor.abort();
+    }
+}
+
+impl core::fmt::Debug for Client {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Client(..)")
+    }
+}
+
+fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapability {
+    deaddrop_link::capability::ReadCapability::from_bytes(*link.secret().read_capability().expose())
+}
+
+/// Opening and closing wait for the disk and for Argon2id.
+async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
+}
+
+/// The blocking task did not end.
+struct Stopped;
+
+impl From<Stopped> for OpenError {
+    fn from(_: Stopped) -> Self {
+        Self::Io
+    }
+}
+
+impl From<Stopped> for VaultError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}

@@ -1,0 +1,46 @@
+//! What an app may set: time, patience, politeness.
+
+use deaddrop_wire::Day;
+use std::{ops::Range, sync::Arc, time::Duration};
+
+/// How a client behaves. The defaults suit a person's device.
+#[derive(Clone)]
+pub struct Config {
+    /// Today; tests give their own.
+    pub today: Arc<dyn Fn() -> Day + Send + Sync>,
+    /// A receipt waits a random time in this range, so that it says little about when one is there, and so that one receipt
+    /// serves many messages.
+    pub receipt_delay: Range<Duration>,
+    /// First and longest wait between two tries to connect; jitter is added.
+    pub backoff: Range<Duration>,
+    /// A putting link is closed after so much silence; at most a minute.
+    pub putter_idle: Duration,
+    /// How long connecting and one answer may take.
+    pub patience: Duration,
+    /// Days for which an invite is good.
+    pub invite_days: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            today: Arc::new(system_day),
+            receipt_delay: Duration::from_secs(2)..Duration::from_secs(30),
+            backoff: Duration::from_secs(1)..Duration::from_secs(300),
+            putter_idle: Duration::from_secs(60),
+            patience: Duration::from_secs(15),
+            invite_days: 7,
+        }
+    }
+}
+
+impl core::fmt::Debug for Config {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Config(..)")
+    }
+}
+
+fn system_day() -> Day {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Day::of_unix_seconds(since.map_or(0, |time| time.as_secs()))
+}

@@ -1,0 +1,183 @@
+//! Invites on both sides (spec/14-client.md section 4).
+
+use super::{Engine, mailboxes::address_of};
+use crate::{
+    error::{ClientError, VaultError},
+    vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, PeerAddress, Table, key},
+};
+use deaddrop_crypto::{InviteLink, PendingInvite, Session, VerifiedBundle};
+use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
+use deaddrop_shred::Disk;
+use deaddrop_wire::{Day, RelayAddress};
+use zeroize::Zeroizing;
+
+/// What must lie at the relay before a link is given out.
+pub(crate) struct Publication {
+    pub(crate) contact: u32,
+    pub(crate) relay: RelayAddress,
+    /// Own, read and send capability of the landing mailbox.
+    pub(crate) landing: (OwnCapability, ReadCapability, SendCapability),
+    /// The same of the invite mailbox.
+    pub(crate) invite: (OwnCapability, ReadCapability, SendCapability),
+    pub(crate) bundle: Vec<u8>,
+}
+
+/// An invite mailbox that is to be emptied.
+pub(crate) struct Taken {
+    pub(crate) contact: u32,
+    pub(crate) relay: RelayAddress,
+    pub(crate) read: ReadCapability,
+}
+
+impl<D: Disk + 'static> Engine<D> {
+    /// Makes an invite durably, or finds the one of this name that was made and not published.
+    pub(crate) fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, ClientError> {
+        if let Some((id, contact)) = self.find(name)
+            && contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
+        {
+            return Ok(id);
+        }
+        self.check_name(name)?;
+        let relay = self.relay().ok_or(ClientError::NoRelay)?;
+        let id = self.add_contact(name)?;
+        let rng = &mut self.rng;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
+        contact.want_mailbox(&relay, MailboxKind::Landing, rng);
+        let address = contact.row.mailboxes.first().and_then(address_of).unwrap_or_default();
+        let made = PendingInvite::create(&self.identity, today.plus(days), &address, rng);
+        let (pending, bundle) = made.map_err(|_| ClientError::NoRelay)?;
+        let row = InviteRow {
+            pending: pending.to_bytes().to_vec(),
+            relay: relay.to_string(),
+            own: *OwnCapability::generate(rng).expose(),
+            send: *SendCapability::generate(rng).expose(),
+            bundle: Some(bundle),
+        };
+        let mut step = self.step();
+        step.changes.put(key(Table::Invite, id, 0), &row)?;
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.invite = Some((row, pending));
+        }
+        step.contacts.insert(id);
+        step.config = true;
+        self.finish(step)?;
+        Ok(id)
+    }
+
+    /// What is still to be published of an invite; `None` when all of it is.
+    pub(crate) fn publication(&self, id: u32) -> Option<Publication> {
+        let contact = self.contacts.get(&id)?;
+        let (row, pending) = contact.invite.as_ref()?;
+        let landing = contact.row.mailboxes.iter().find(|mailbox| mailbox.kind == MailboxKind::Landing)?;
+        Some(Publication {
+            contact: id,
+            relay: row.relay.parse().ok()?,
+            landing: (
+                OwnCapability::from_bytes(landing.own),
+                ReadCapability::from_bytes(landing.read),
+                SendCapability::from_bytes(landing.send),
+            ),
+            invite: (
+                OwnCapability::from_bytes(row.own),
+                ReadCapability::from_bytes(*pending.secret().read_capability().expose()),
+                SendCapability::from_bytes(row.send),
+            ),
+            bundle: row.bundle.clone()?,
+        })
+    }
+
+    /// The invite lies at the relay: the link may be given out.
+    pub(crate) fn published(&mut self, id: u32) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        if let Some((row, _)) = contact.invite.as_mut() {
+            row.bundle = None;
+            step.changes.put(key(Table::Invite, id, 0), row)?;
+        }
+        for mailbox in &mut contact.row.mailboxes {
+            if mailbox.state == MailboxState::Wanted {
+                mailbox.state = MailboxState::Live;
+            }
+        }
+        step.contacts.insert(id);
+        self.finish(step)
+    }
+
+    /// The text of an invite's link.
+    pub(crate) fn link_text(&self, id: u32) -> Option<Zeroizing<String>> {
+        let (row, pending) = self.contacts.get(&id)?.invite.as_ref()?;
+        Some(InviteLink::new(row.relay.parse().ok()?, pending.secret().duplicate()).to_text())
+    }
+
+    /// What can be refused before anything is fetched.
+    pub(crate) fn check_accept(&self, name: &str, link: &InviteLink) -> Result<(), ClientError> {
+        self.check_name(name)?;
+        let own = self.contacts.values().filter_map(|contact| contact.invite.as_ref());
+        if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
+            return Err(ClientError::Bundle(deaddrop_crypto::BundleError::Own));
+        }
+        Ok(())
+    }
+
+    /// Begins a session with who made the invite, durably. The invite mailbox is emptied only after a relay has taken the first
+    /// message.
+    pub(crate) fn begin_accept(
+        &mut self,
+        name: &str,
+        link: &InviteLink,
+        blob: &[u8],
+        today: Day,
+    ) -> Result<u32, ClientError> {
+        self.check_accept(name, link)?;
+        let own = *self.identity.identity_key().hash();
+        let bundle =
+            VerifiedBundle::open(link.secret(), blob, &own, None, today).map_err(ClientError::Bundle)?;
+        if self.knows(bundle.identity().hash()) {
+            return Err(ClientError::AlreadyContact);
+        }
+        let relay = self.relay().unwrap_or_else(|| link.relay().clone());
+        let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng)
+            .map_err(|_| ClientError::Bundle(deaddrop_crypto::BundleError::BadKey))?;
+        let mut step = self.step();
+        if self.config.relay.is_none() {
+            self.config.relay = Some(relay.to_string());
+        }
+        let id = self.add_contact(name)?;
+        step.config = true;
+        step.contacts.insert(id);
+        step.session(id, set);
+        let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
+        contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
+        contact.row.identity = Some(*bundle.identity().hash().as_bytes());
+        contact.row.addresses = Vec::from([PeerAddress { encoded: bundle.address().to_vec(), stale: false }]);
+        contact.row.hello_due = true;
+        contact.row.accepted_invite = Some(AcceptedInvite {
+            relay: link.relay().to_string(),
+            read: *link.secret().read_capability().expose(),
+            answered: false,
+        });
+        contact.session = Some(session);
+        self.finish(step)?;
+        Ok(id)
+    }
+
+    /// Invite mailboxes whose bundle is not needed any more.
+    pub(crate) fn invites_to_empty(&self) -> Vec<Taken> {
+        let taken = self.contacts.iter().filter_map(|(id, contact)| {
+            let invite = contact.row.accepted_invite.as_ref().filter(|invite| invite.answered)?;
+            let relay = invite.relay.parse().ok()?;
+            Some(Taken { contact: *id, relay, read: ReadCapability::from_bytes(invite.read) })
+        });
+        taken.collect()
+    }
+
+    /// An invite mailbox is empty.
+    pub(crate) fn invite_emptied(&mut self, id: u32) -> Result<(), VaultError> {
+        let mut step = self.step();
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.row.accepted_invite = None;
+            step.contacts.insert(id);
+        }
+        self.finish(step)
+    }
+}

@@ -1,0 +1,155 @@
+//! Own mailboxes: wanted, live, retiring. Make before break (spec/14-client.md section 4).
+
+use super::{Contact, Engine};
+use crate::{
+    error::VaultError,
+    vault::{MailboxKind, MailboxRow, MailboxState},
+};
+use deaddrop_link::{
+    MailboxAddress,
+    capability::{OwnCapability, ReadCapability, SendCapability},
+};
+use deaddrop_shred::Disk;
+use deaddrop_wire::RelayAddress;
+use rand::CryptoRng;
+
+/// Names an own mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MailboxName {
+    pub(crate) contact: u32,
+    pub(crate) mailbox: u32,
+}
+
+/// An own mailbox for the one who talks to its relay.
+pub(crate) struct OwnMailbox {
+    pub(crate) name: MailboxName,
+    pub(crate) kind: MailboxKind,
+    pub(crate) state: MailboxState,
+    pub(crate) own: OwnCapability,
+    pub(crate) read: ReadCapability,
+    pub(crate) send: SendCapability,
+}
+
+impl<D: Disk + 'static> Engine<D> {
+    /// The relays on which own mailboxes lie.
+    pub(crate) fn reading_relays(&self) -> Vec<String> {
+        let mut relays: Vec<String> = self
+            .contacts
+            .values()
+            .flat_map(|contact| contact.row.mailboxes.iter().map(|mailbox| mailbox.relay.clone()))
+            .collect();
+        relays.sort();
+        relays.dedup();
+        relays
+    }
+
+    /// The own mailboxes at a relay.
+    pub(crate) fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
+        let mut list = Vec::new();
+        for (id, contact) in &self.contacts {
+            // The landing of an invite that is not published yet is made when it is.
+            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
+            for row in contact.row.mailboxes.iter().filter(|row| row.relay == relay) {
+                if !(unpublished && row.state == MailboxState::Wanted) {
+                    list.push(own_mailbox(*id, row));
+                }
+            }
+        }
+        list
+    }
+
+    /// The relay has a mailbox that was wanted.
+    pub(crate) fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&name.contact) else { return Ok(()) };
+        if let Some(row) = contact.mailbox_mut(name.mailbox)
+            && row.state == MailboxState::Wanted
+        {
+            row.state = MailboxState::Live;
+            let announce = row.kind == MailboxKind::Private && !contact.row.hello_due;
+            let address =
+                announce.then(|| contact.mailbox_mut(name.mailbox).and_then(|row| address_of(row))).flatten();
+            step.contacts.insert(name.contact);
+            if let Some(address) = address {
+                self.queue_move(&mut step, name.contact, address)?;
+            }
+            self.seal_drafts(&mut step, name.contact)?;
+        }
+        self.finish(step)
+    }
+
+    /// The relay has a mailbox no more.
+    pub(crate) fn mailbox_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        let mut step = self.step();
+        if let Some(contact) = self.contacts.get_mut(&name.contact) {
+            contact.row.mailboxes.retain(|row| row.id != name.mailbox || row.state != MailboxState::Retiring);
+            step.contacts.insert(name.contact);
+        }
+        self.finish(step)
+    }
+
+    /// A relay that should have a mailbox says it has not: make it anew.
+    pub(crate) fn mailbox_lost(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        let mut step = self.step();
+        if let Some(row) =
+            self.contacts.get_mut(&name.contact).and_then(|contact| contact.mailbox_mut(name.mailbox))
+            && row.state == MailboxState::Live
+        {
+            row.state = MailboxState::Wanted;
+            step.contacts.insert(name.contact);
+        }
+        self.finish(step)
+    }
+}
+
+impl Contact {
+    pub(super) fn mailbox_mut(&mut self, id: u32) -> Option<&mut MailboxRow> {
+        self.row.mailboxes.iter_mut().find(|row| row.id == id)
+    }
+
+    /// Adds a mailbox that is to be created.
+    pub(super) fn want_mailbox(
+        &mut self,
+        relay: &RelayAddress,
+        kind: MailboxKind,
+        rng: &mut impl CryptoRng,
+    ) -> u32 {
+        let id = self.row.next_mailbox;
+        self.row.next_mailbox = id.saturating_add(1);
+        let (own, read, send) =
+            (OwnCapability::generate(rng), ReadCapability::generate(rng), SendCapability::generate(rng));
+        self.row.mailboxes.push(MailboxRow {
+            id,
+            relay: relay.to_string(),
+            kind,
+            state: MailboxState::Wanted,
+            own: *own.expose(),
+            read: *read.expose(),
+            send: *send.expose(),
+        });
+        id
+    }
+
+    /// The address to be told to the peer: that of the newest mailbox, private before landing.
+    pub(super) fn own_address(&self) -> Option<Vec<u8>> {
+        let live = self.row.mailboxes.iter().filter(|row| row.state == MailboxState::Live);
+        live.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
+    }
+}
+
+/// The encoded address of a mailbox.
+pub(super) fn address_of(row: &MailboxRow) -> Option<Vec<u8>> {
+    let relay = row.relay.parse().ok()?;
+    Some(MailboxAddress { relay, send: SendCapability::from_bytes(row.send) }.encode())
+}
+
+fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
+    OwnMailbox {
+        name: MailboxName { contact, mailbox: row.id },
+        kind: row.kind,
+        state: row.state,
+        own: OwnCapability::from_bytes(row.own),
+        read: ReadCapability::from_bytes(row.read),
+        send: SendCapability::from_bytes(row.send),
+    }
+}

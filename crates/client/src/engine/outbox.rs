@@ -1,0 +1,350 @@
+//! The outbox: Draft, Sealed, Accepted, Receipted (spec/14-client.md section 3).
+
+use super::{Contact, Engine, step::Step};
+use crate::{
+    error::{ClientError, VaultError},
+    event::EventKind,
+    vault::{ItemKind, ItemRow, MailboxState, Sealed, Table, key},
+};
+use deaddrop_crypto::{
+    Content, EncryptError, MAX_TEXT, Standing, StreamId,
+    content::{self, MAX_SPARSE},
+};
+use deaddrop_link::MailboxAddress;
+use deaddrop_shred::Disk;
+use deaddrop_wire::Day;
+use rand::rngs::StdRng;
+use std::collections::BTreeSet;
+
+/// Days after which an accepted item without receipt is sent anew: the longest that a relay keeps a blob, and one.
+const RESEND_AFTER: u32 = 31;
+/// The place of the one unnumbered message: Hello, or a receipt.
+const CONTROL: u64 = 0;
+
+/// An envelope to be put.
+pub(crate) struct PutJob {
+    pub(crate) number: u64,
+    pub(crate) address: MailboxAddress,
+    pub(crate) envelope: Vec<u8>,
+}
+
+impl<D: Disk + 'static> Engine<D> {
+    /// Takes a text into the outbox; durable when this returns.
+    pub(crate) fn send_text(&mut self, name: &str, text: &str) -> Result<u64, ClientError> {
+        if text.len() > MAX_TEXT {
+            return Err(ClientError::TextTooLong);
+        }
+        let (id, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        let (number, stream) = (contact.row.next_number, StreamId(contact.row.out_stream));
+        let content = Content::Text { stream, number, text: text.to_owned() };
+        let content = content::encode(&[content]).map_err(|_| ClientError::TextTooLong)?;
+        let mut step = self.step();
+        self.queue(&mut step, id, ItemKind::Text, content)?;
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)?;
+        Ok(number)
+    }
+
+    /// Tells a contact of a new mailbox.
+    pub(super) fn queue_move(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        address: Vec<u8>,
+    ) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get(&id) else { return Ok(()) };
+        let (number, stream) = (contact.row.next_number, StreamId(contact.row.out_stream));
+        let content = content::encode(&[Content::MailboxMove { stream, number, address }]);
+        self.queue(step, id, ItemKind::Move, content.map_err(|_| VaultError::Corrupt)?)
+    }
+
+    fn queue(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        kind: ItemKind,
+        content: Vec<u8>,
+    ) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let number = contact.row.next_number;
+        contact.row.next_number = number.checked_add(1).ok_or(VaultError::Full)?;
+        let item = ItemRow { kind, content, sealed: None, accepted: None };
+        step.changes.put(key(Table::Item, id, number), &item)?;
+        contact.items.insert(number, item);
+        step.contacts.insert(id);
+        Ok(())
+    }
+
+    /// Encrypts whatever can be: needs a session, an address of the peer, and before its first answer an own one to tell.
+    pub(super) fn seal_drafts(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
+        let rng = &mut self.rng;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let unanswered =
+            contact.session.as_ref().is_some_and(|session| session.standing() == Standing::Unanswered);
+        let hello = contact.own_address().filter(|_| unanswered);
+        if contact.session.is_none() || unanswered && hello.is_none() {
+            return Ok(());
+        }
+        let Some(address) = contact.best_address() else { return Ok(()) };
+        let mut prefix = Vec::new();
+        if let Some(address) = hello {
+            prefix = content::encode(&[Content::Hello { address }]).map_err(|_| VaultError::Corrupt)?;
+            let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
+            if waits && contact.items.is_empty() {
+                let item =
+                    ItemRow { kind: ItemKind::Control, content: Vec::new(), sealed: None, accepted: None };
+                contact.items.insert(CONTROL, item);
+            }
+        }
+        let drafts: Vec<u64> = contact
+            .items
+            .iter()
+            .filter(|(_, item)| item.sealed.is_none() && item.accepted.is_none())
+            .map(|(number, _)| *number)
+            .collect();
+        for number in drafts {
+            if !contact.seal(step, id, number, &prefix, &address, rng)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the receipt that is due, unless one is still on its way.
+    pub(crate) fn seal_receipt(&mut self, id: u32) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let rng = &mut self.rng;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let (Some(stream), Some(address)) = (contact.row.in_stream, contact.best_address()) else {
+            return Ok(());
+        };
+        if !contact.row.receipt_due || contact.items.contains_key(&CONTROL) {
+            return Ok(());
+        }
+        let receipt = Content::DeliveryReceipt {
+            stream: StreamId(stream),
+            low_water: contact.row.low_water,
+            sparse: contact.row.sparse.iter().take(MAX_SPARSE).copied().collect(),
+        };
+        let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
+        let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
+        contact.items.insert(CONTROL, item);
+        if contact.seal(&mut step, id, CONTROL, &[], &address, rng)? {
+            contact.row.receipt_due = false;
+            step.contacts.insert(id);
+        } else {
+            contact.items.remove(&CONTROL);
+        }
+        self.finish(step)
+    }
+
+    /// Contacts to whom a receipt is due that can be made now.
+    pub(crate) fn receipts_due(&self) -> Vec<u32> {
+        let due = |contact: &Contact| {
+            contact.row.receipt_due && contact.session.is_some() && !contact.items.contains_key(&CONTROL)
+        };
+        self.contacts.iter().filter(|(_, contact)| due(contact)).map(|(id, _)| *id).collect()
+    }
+
+    /// Contacts for whom envelopes wait.
+    pub(crate) fn contacts_with_puts(&self) -> Vec<u32> {
+        let waits = |contact: &Contact| contact.items.values().any(|item| item.sealed.is_some());
+        self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
+    }
+
+    /// The next envelopes for a contact, oldest first, without those that are under way.
+    pub(crate) fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
+        let Some(contact) = self.contacts.get(&id) else { return Vec::new() };
+        let waiting = contact.items.iter().filter(|(number, _)| !under_way.contains(number));
+        let jobs = waiting.filter_map(|(number, item)| {
+            let sealed = item.sealed.as_ref()?;
+            let address = MailboxAddress::decode(&sealed.address).ok()?;
+            Some(PutJob { number: *number, address, envelope: sealed.envelope.clone() })
+        });
+        jobs.take(most).collect()
+    }
+
+    /// A relay has stored these durably: their sealed bytes go, their content stays until the receipt.
+    pub(crate) fn accepted(&mut self, id: u32, numbers: &[u64], today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        for number in numbers {
+            let row = key(Table::Item, id, *number);
+            match contact.items.get_mut(number) {
+                Some(_) if *number == CONTROL => {
+                    contact.items.remove(number);
+                    step.changes.erase(row);
+                }
+                Some(item) => {
+                    item.sealed = None;
+                    item.accepted = Some(today.number());
+                    step.changes.put(row, item)?;
+                }
+                None => {}
+            }
+        }
+        if let Some(invite) = contact.row.accepted_invite.as_mut().filter(|invite| !invite.answered) {
+            invite.answered = true;
+            step.contacts.insert(id);
+        }
+        if std::mem::take(&mut contact.row.unreachable) {
+            step.contacts.insert(id);
+        }
+        self.finish(step)
+    }
+
+    /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted anew for
+    /// another address, under the same number.
+    pub(crate) fn refused(&mut self, id: u32, number: u64, today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let Some(sealed) = contact.items.get_mut(&number).and_then(|item| item.sealed.take()) else {
+            return Ok(());
+        };
+        contact.row.addresses.iter_mut().filter(|known| known.encoded == sealed.address).for_each(|known| {
+            known.stale = true;
+        });
+        step.contacts.insert(id);
+        let row = key(Table::Item, id, number);
+        let is_receipt =
+            number == CONTROL && contact.items.get(&number).is_some_and(|item| !item.content.is_empty());
+        if is_receipt {
+            contact.items.remove(&number);
+            contact.row.receipt_due = true;
+            step.changes.erase(row);
+        } else if let Some(item) = contact.items.get(&number) {
+            step.changes.put(row, item)?;
+        }
+        if contact.best_address().is_none() && !std::mem::replace(&mut contact.row.unreachable, true) {
+            self.event(&mut step, id, today, EventKind::Unreachable)?;
+        }
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)
+    }
+
+    /// Whether an envelope waits for an older address although a newer one is known.
+    pub(crate) fn has_newer_address(&self, id: u32) -> bool {
+        let Some(contact) = self.contacts.get(&id) else { return false };
+        let Some(best) = contact.best_address() else { return false };
+        contact.items.values().any(|item| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best))
+    }
+
+    /// Encrypts anew, for the newest address, what an older mailbox had no room for.
+    pub(crate) fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let Some(best) = contact.best_address() else { return Ok(()) };
+        for (number, item) in contact.items.iter_mut().filter(|(number, _)| **number != CONTROL) {
+            if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
+                step.changes.put(key(Table::Item, id, *number), item)?;
+            }
+        }
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)
+    }
+
+    /// Whether anything is left to be done that a reachable relay would let be done.
+    pub(crate) fn has_work(&self) -> bool {
+        let mailbox = |contact: &Contact| {
+            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
+            !unpublished && contact.row.mailboxes.iter().any(|row| row.state != MailboxState::Live)
+        };
+        let unsent = |contact: &Contact| {
+            contact.session.is_some() && contact.items.values().any(|item| item.accepted.is_none())
+        };
+        !self.receipts_due().is_empty()
+            || !self.invites_to_empty().is_empty()
+            || self.contacts.values().any(|contact| mailbox(contact) || unsent(contact))
+    }
+
+    /// Addresses that refused are tried once more.
+    pub(crate) fn retry_stale(&mut self) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let mut step = self.step();
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            if contact.best_address().is_none() && !contact.row.addresses.is_empty() {
+                contact.row.addresses.iter_mut().for_each(|address| address.stale = false);
+                step.contacts.insert(id);
+                self.seal_drafts(&mut step, id)?;
+                self.finish(step)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The peer has durably received these: the items end.
+    pub(super) fn receipted(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        low_water: u64,
+        sparse: &[u64],
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let known = contact.items.keys().filter(|number| **number != CONTROL);
+        let done: Vec<u64> = known
+            .filter(|number| **number <= low_water || sparse.binary_search(number).is_ok())
+            .copied()
+            .collect();
+        for number in done {
+            let item = self.contacts.get_mut(&id).and_then(|contact| contact.items.remove(&number));
+            step.changes.erase(key(Table::Item, id, number));
+            if item.is_some_and(|item| item.kind == ItemKind::Text) {
+                self.event(step, id, today, EventKind::Delivered { number })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Items that a relay took long ago and nobody receipted.
+    pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        for item in contact.items.values_mut() {
+            if item.accepted.is_some_and(|day| today.since(Day::from_number(day)) >= RESEND_AFTER) {
+                item.accepted = None;
+            }
+        }
+        // Sealing writes the rows; if it cannot be done now they are found again at the next opening.
+        let _ = self.seal_drafts(step, id);
+    }
+
+    /// How many envelopes wait for a relay, and how many texts for their receipt.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let items = || self.contacts.values().flat_map(|contact| contact.items.values());
+        let unsent = items().filter(|item| item.accepted.is_none()).count();
+        (unsent, items().filter(|item| item.kind == ItemKind::Text).count())
+    }
+}
+
+impl Contact {
+    /// The newest address that did not refuse.
+    pub(super) fn best_address(&self) -> Option<Vec<u8>> {
+        self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
+    }
+
+    /// Encrypts one item for an address. `false`: not now.
+    fn seal(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        number: u64,
+        prefix: &[u8],
+        address: &[u8],
+        rng: &mut StdRng,
+    ) -> Result<bool, VaultError> {
+        let (Some(session), Some(item)) = (self.session.as_mut(), self.items.get_mut(&number)) else {
+            return Ok(false);
+        };
+        let content = [prefix, &item.content].concat();
+        let (envelope, set) = match session.encrypt(&content, rng) {
+            Ok(sealed) => sealed,
+            Err(EncryptError::TurnFull) => return Ok(false),
+            Err(_) => return Err(VaultError::Corrupt),
+        };
+        step.session(id, set);
+        item.sealed = Some(Sealed { address: address.to_vec(), envelope: envelope.as_bytes().to_vec() });
+        step.changes.put(key(Table::Item, id, number), item)?;
+        Ok(true)
+    }
+}

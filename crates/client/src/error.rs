@@ -1,0 +1,142 @@
+//! Errors, one enum an operation, one variant for each thing that a caller does differently.
+
+use deaddrop_crypto::{BundleError, LinkError};
+
+macro_rules! errors {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident $(($inner:ty))? = $text:expr,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        $vis enum $name { $($(#[$doc])* $variant $(($inner))?,)* }
+
+        impl $name {
+            const fn text(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $text,)*
+                }
+            }
+        }
+    };
+}
+
+macro_rules! plain_display {
+    ($($name:ident)*) => {
+        $(
+            impl core::fmt::Display for $name {
+                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                    f.write_str(self.text())
+                }
+            }
+
+            impl core::error::Error for $name {}
+        )*
+    };
+}
+
+plain_display!(VaultError OpenError);
+
+impl core::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Link(error) => core::fmt::Display::fmt(error, f),
+            Self::Bundle(error) => core::fmt::Display::fmt(error, f),
+            other => f.write_str(other.text()),
+        }
+    }
+}
+
+impl core::error::Error for ClientError {}
+
+errors! {
+    /// The vault failed.
+    pub(crate) enum VaultError {
+        /// No room.
+        Full = "the vault is full",
+        /// The disk failed: open the vault again.
+        Stopped = "the vault has stopped",
+        /// A row is damaged.
+        Corrupt = "a row of the vault is damaged",
+        /// A row was written by a newer version.
+        NewerVersion = "the vault was written by a newer version",
+        /// The disk cannot be read.
+        Io = "the vault cannot be read",
+    }
+}
+
+errors! {
+    /// A vault was not opened or created. Nothing on the disk was changed.
+    pub enum OpenError {
+        /// There is no vault: create one.
+        Absent = "there is no vault here; make one with init",
+        /// There is one already: open it, or take another folder.
+        Exists = "there is a vault here already; use it, or choose another folder",
+        /// The passphrase, or the key file, is not this vault's.
+        WrongPassphrase = "wrong passphrase (or key file) for this vault",
+        /// The vault was made without a passphrase, and its key file is missing.
+        KeyFileMissing = "the vault's key file is missing; if the vault has a passphrase, give it",
+        /// Another process has it open.
+        InUse = "the vault is in use by another process; close that one first",
+        /// Written by a newer version: update.
+        NewerVersion = "the vault was written by a newer version; update this program",
+        /// Damaged.
+        Corrupt = "the vault is damaged; nothing was changed in it",
+        /// The file system keeps old bytes.
+        UnsupportedFileSystem = "this file system cannot really delete; choose a folder on a local one",
+        /// The disk refused.
+        Io = "the vault's folder cannot be read or written; check permissions and space",
+    }
+}
+
+errors! {
+    /// An operation of a client failed, and changed nothing.
+    pub enum ClientError {
+        /// There is no contact of this name.
+        UnknownContact = "there is no contact of this name; see contacts",
+        /// There is a contact of this name already.
+        NameTaken = "there is a contact of this name already; choose another name",
+        /// A name is empty, too long or holds control characters.
+        BadName = "a name has 1 to 64 characters and no control characters",
+        /// The text is longer than the protocol allows.
+        TextTooLong = "the text is longer than 60,000 bytes; send it in parts",
+        /// No relay is set.
+        NoRelay = "no relay is set; give one with --relay, as ws://HOST:PORT/#FINGERPRINT",
+        /// The relay cannot be reached now.
+        RelayDown = "the relay cannot be reached; check the address, or try again later",
+        /// Another relay answers at the address: its fingerprint differs.
+        WrongRelay = "another relay answers at this address (its fingerprint differs); do not use it",
+        /// The relay refuses new mailboxes for now.
+        RelayBusy = "the relay takes no new mailboxes now; try again later",
+        /// The relay asks for a token, which this version has not.
+        NeedsToken = "the relay wants a token for new mailboxes; choose another relay",
+        /// The address needs TLS.
+        NoTls = "this build has no TLS; use the relay's ws:// address (the link inside is encrypted either way)",
+        /// The text is no usable invite link.
+        Link(LinkError) = "not a usable invite link",
+        /// What the link points to was refused.
+        Bundle(BundleError) = "the invite was refused",
+        /// The invite was used, withdrawn or has expired.
+        InviteUsed = "the invite was used already, withdrawn, or has expired; ask for a new link",
+        /// This person is a contact already.
+        AlreadyContact = "this person is a contact already",
+        /// There is no session with this contact yet.
+        NoSession = "the contact has not accepted the invite yet",
+        /// It did not end within the time allowed; it goes on.
+        TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
+        /// The vault is full.
+        VaultFull = "the vault is full; free space on the disk, or forget old events",
+        /// The vault failed: close the client and open it again.
+        VaultStopped = "the vault's disk failed; close the program and open the vault again",
+        /// The vault is damaged.
+        VaultCorrupt = "a part of the vault is damaged; nothing was overwritten",
+    }
+}
+
+impl From<VaultError> for ClientError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Full => Self::VaultFull,
+            VaultError::Corrupt | VaultError::NewerVersion => Self::VaultCorrupt,
+            VaultError::Stopped | VaultError::Io => Self::VaultStopped,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A putting link: one contact, one relay, short-lived. Nothing is read over it.
+
+use super::{
+    backoff::Backoff,
+    connection::{Closed, ConnectError, Connection},
+    shared::{Shared, closed},
+};
+use crate::engine::PutJob;
+use deaddrop_wire::{
+    Blob, ClientToken, Item,
+    item::{Answer, AnswerCode, Put},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep_until};
+
+/// Puts under way at once.
+const WINDOW: usize = 16;
+/// How long a full mailbox or a busy relay is left alone if it does not say itself.
+const FULL_WAIT: Duration = Duration::from_secs(5);
+
+/// Puts whatever waits for a contact; ends when nothing does.
+pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
+    let mut backoff = Backoff::new(&shared);
+    while !shared.is_closing() {
+        let Ok(jobs) = shared.look(|engine| engine.take_puts(contact, &BTreeSet::new(), 1)) else { return };
+        let Some(job) = jobs.into_iter().next() else { return };
+        let relay = job.address.relay;
+        let token = ClientToken::from_bytes([0; 16]);
+        match Connection::open(&shared, &relay, token).await {
+            Ok(connection) => {
+                let mut putter =
+                    Putter { shared: &shared, contact, connection, under_way: BTreeMap::new(), next: 1 };
+                if putter.run(relay.url()).await.is_ok() {
+                    putter.connection.close().await;
+                    backoff.reset(&shared);
+                    continue;
+                }
+            }
+            Err(ConnectError::Down | ConnectError::WrongRelay | ConnectError::NoTls) => {}
+        }
+        if !backoff.wait(&shared).await {
+            return;
+        }
+    }
+}
+
+struct Putter<'a> {
+    shared: &'a Arc<Shared>,
+    contact: u32,
+    connection: Connection,
+    /// Request to item.
+    under_way: BTreeMap<u32, u64>,
+    next: u32,
+}
+
+impl Putter<'_> {
+    /// `Ok`: idle, or the rest is for another relay, or the client closes.
+    async fn run(&mut self, url: &str) -> Result<(), Closed> {
+        let mut work = self.shared.work.subscribe();
+        let mut closing = self.shared.closing.subscribe();
+        let mut idle = Instant::now();
+        let mut blocked_until = Instant::now();
+        loop {
+            work.mark_unchanged();
+            let blocked = blocked_until > Instant::now();
+            if blocked {
+                self.move_on().await?;
+            } else if self.send_more(url).await? {
+                idle = Instant::now();
+            }
+            if self.under_way.is_empty() && !blocked && self.waits_elsewhere(url)? {
+                return Ok(());
+            }
+            let wake = if blocked { blocked_until } else { idle + self.shared.config.putter_idle };
+            tokio::select! {
+                items = self.connection.receive() => {
+                    let items = items?;
+                    let items = self.connection.answer(items).await?;
+                    if let Some(wait) = self.handle(items).await? {
+                        blocked_until = Instant::now() + wait;
+                    }
+                    idle = Instant::now();
+                }
+                _ = work.changed() => {}
+                () = sleep_until(wake) => {
+                    if !blocked {
+                        // Idle; or an answer that does not come.
+                        return if self.under_way.is_empty() { Ok(()) } else { Err(Closed) };
+                    }
+                }
+                () = closed(&mut closing) => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends what has room in the window. Whether anything was sent.
+    async fn send_more(&mut self, url: &str) -> Result<bool, Closed> {
+        let room = WINDOW.saturating_sub(self.under_way.len());
+        let busy: BTreeSet<u64> = self.under_way.values().copied().collect();
+        let jobs =
+            self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
+        let mut items = Vec::new();
+        for PutJob { number, address, envelope } in jobs {
+            if address.relay.url() != url {
+                break;
+            }
+            let Ok(blob) = Blob::new(envelope) else { continue };
+            let req = self.next;
+            self.next = self.next.wrapping_add(1);
+            self.under_way.insert(req, number);
+            items.push(Put { req, send: address.send.present(address.relay.fingerprint()), blob }.into());
+        }
+        if items.is_empty() {
+            return Ok(false);
+        }
+        self.connection.send(&items).await?;
+        Ok(true)
+    }
+
+    fn waits_elsewhere(&self, url: &str) -> Result<bool, Closed> {
+        let jobs = self.shared.look(|engine| engine.take_puts(self.contact, &BTreeSet::new(), 1));
+        Ok(jobs.map_err(|_| Closed)?.first().is_some_and(|job| job.address.relay.url() != url))
+    }
+
+    /// What was answered; how long to wait if the mailbox is full or the relay busy.
+    async fn handle(&mut self, items: Vec<Item>) -> Result<Option<Duration>, Closed> {
+        let mut accepted = Vec::new();
+        let mut wait = None;
+        for item in items {
+            match item {
+                Item::Answer(Answer { req, code, retry_s }) => {
+                    let Some(number) = self.under_way.remove(&req) else { continue };
+                    match code {
+                        AnswerCode::Done => accepted.push(number),
+                        AnswerCode::Refused => {
+                            let contact = self.contact;
+                            let step =
+                                self.shared.step(move |engine, today| engine.refused(contact, number, today));
+                            step.await.map_err(|_| Closed)?;
+                        }
+                        _ => {
+                            let said = Duration::from_secs(u64::from(retry_s));
+                            wait = Some(if retry_s == 0 { FULL_WAIT } else { said });
+                        }
+                    }
+                }
+                Item::GoAway(_) => return Err(Closed),
+                _ => {}
+            }
+        }
+        if !accepted.is_empty() {
+            let contact = self.contact;
+            let step = self.shared.step(move |engine, today| engine.accepted(contact, &accepted, today));
+            step.await.map_err(|_| Closed)?;
+        }
+        Ok(wait)
+    }
+
+    /// A full mailbox is left for a newer one as soon as one is known.
+    async fn move_on(&mut self) -> Result<(), Closed> {
+        let contact = self.contact;
+        if self.shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)? {
+            self.shared.step(move |engine, _| engine.seal_for_newest(contact)).await.map_err(|_| Closed)?;
+        }
+        Ok(())
+    }
+}

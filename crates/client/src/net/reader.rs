@@ -1,0 +1,332 @@
+//! The reading link of one relay: makes, reads and deletes own mailboxes. Nothing is put over it.
+
+use super::{
+    Connectivity,
+    backoff::Backoff,
+    connection::{Closed, ConnectError, Connection, PING},
+    publish::create,
+    shared::{Shared, closed},
+};
+use crate::{
+    engine::{MailboxName, OwnMailbox},
+    vault::{MailboxKind, MailboxState},
+};
+use deaddrop_wire::{
+    Item, RelayAddress,
+    item::{
+        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, LeaseClass, Ping, QuotaClass,
+        Subscribe, Subscribed, Subscription,
+    },
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, interval_at, sleep};
+
+/// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
+const DISPLACED_WAIT: Duration = Duration::from_secs(60);
+/// How long a mailbox that was taken over a moment ago is not asked for again.
+const CONTENDED_WAIT: Duration = Duration::from_secs(6);
+/// A relay that is not the pinned one is looked at again after this.
+const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
+
+/// Reads at one relay until the client closes.
+pub(super) async fn read(shared: Arc<Shared>, relay: String) {
+    let Ok(address) = relay.parse::<RelayAddress>() else { return };
+    let mut backoff = Backoff::new(&shared);
+    let mut displaced = BTreeMap::new();
+    while !shared.is_closing() {
+        shared.set_link(&relay, Connectivity::Connecting);
+        let state = match Connection::open(&shared, &address, shared.token).await {
+            Ok(connection) => {
+                backoff.reset(&shared);
+                shared.set_link(&relay, Connectivity::Fetching);
+                let mut reader = Reader::new(&shared, &relay, &address, connection, &mut displaced);
+                if reader.run().await.is_ok() {
+                    reader.connection.close().await;
+                    return;
+                }
+                Connectivity::Down
+            }
+            Err(ConnectError::Down) => Connectivity::Down,
+            Err(ConnectError::WrongRelay) => Connectivity::WrongRelay,
+            Err(ConnectError::NoTls) => Connectivity::NoTls,
+        };
+        shared.set_link(&relay, state);
+        if state == Connectivity::Down {
+            if !backoff.wait(&shared).await {
+                return;
+            }
+        } else {
+            let mut closing = shared.closing.subscribe();
+            tokio::select! {
+                () = sleep(WRONG_RELAY_WAIT) => {}
+                () = closed(&mut closing) => return,
+            }
+        }
+    }
+}
+
+/// What a request was about.
+enum Request {
+    Create(MailboxName),
+    Delete(MailboxName),
+    /// Ends with `CaughtUp`.
+    Subscribe,
+}
+
+/// A mailbox that is being read.
+struct Reading {
+    name: MailboxName,
+    /// Delivered and not yet destroyed: tag, first bytes.
+    unacked: VecDeque<(u32, [u8; 16])>,
+}
+
+struct Reader<'a> {
+    shared: &'a Arc<Shared>,
+    relay: &'a str,
+    address: &'a RelayAddress,
+    connection: Connection,
+    requests: BTreeMap<u32, Request>,
+    next: u32,
+    reading: BTreeMap<u32, Reading>,
+    /// Not to be subscribed before: and how often it was taken over.
+    displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(
+        shared: &'a Arc<Shared>,
+        relay: &'a str,
+        address: &'a RelayAddress,
+        connection: Connection,
+        displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+    ) -> Self {
+        let (requests, reading) = (BTreeMap::new(), BTreeMap::new());
+        Self { shared, relay, address, connection, requests, next: 1, reading, displaced }
+    }
+
+    /// `Ok`: the client closes.
+    async fn run(&mut self) -> Result<(), Closed> {
+        let mut work = self.shared.work.subscribe();
+        let mut closing = self.shared.closing.subscribe();
+        let period = Duration::from_secs(u64::from(PING));
+        let mut ping = interval_at(Instant::now() + period, period);
+        let mut heard = Instant::now();
+        loop {
+            self.keep_up().await?;
+            let recheck = self.next_recheck();
+            tokio::select! {
+                items = self.connection.receive() => {
+                    heard = Instant::now();
+                    let items = items?;
+                    let items = self.connection.answer(items).await?;
+                    self.handle(items).await?;
+                }
+                _ = work.changed() => {}
+                () = tokio::time::sleep_until(recheck) => {}
+                _ = ping.tick() => {
+                    if heard.elapsed() > period * 5 / 2 {
+                        return Err(Closed);
+                    }
+                    self.connection.send(&[Ping { nonce: 0 }.into()]).await?;
+                }
+                () = closed(&mut closing) => return Ok(()),
+            }
+        }
+    }
+
+    /// Asks for whatever the engine wants and was not asked for.
+    async fn keep_up(&mut self) -> Result<(), Closed> {
+        let mailboxes = self.shared.look(|engine| engine.mailboxes_at(self.relay)).map_err(|_| Closed)?;
+        let mut items = Vec::new();
+        let mut subscriptions = Vec::new();
+        for mailbox in &mailboxes {
+            match mailbox.state {
+                MailboxState::Wanted if !self.is_asked(mailbox.name) => items.push(self.create(mailbox)),
+                MailboxState::Retiring if !self.is_asked(mailbox.name) => {
+                    let req = self.request(Request::Delete(mailbox.name));
+                    items.push(Delete { req, own: mailbox.own.present(self.address.fingerprint()) }.into());
+                }
+                MailboxState::Live if !self.is_read(mailbox.name) && !self.is_left_alone(mailbox.name) => {
+                    let sub = self.number();
+                    self.reading.insert(sub, Reading { name: mailbox.name, unacked: VecDeque::new() });
+                    subscriptions
+                        .push(Subscription { sub, read: mailbox.read.present(self.address.fingerprint()) });
+                }
+                _ => {}
+            }
+        }
+        for chunk in subscriptions.chunks(deaddrop_wire::limits::MAX_SUBSCRIBE) {
+            let req = self.request(Request::Subscribe);
+            items.push(Subscribe { req, mailboxes: chunk.iter().map(copy).collect() }.into());
+        }
+        if !items.is_empty() {
+            self.shared.set_link(self.relay, Connectivity::Fetching);
+            self.connection.send(&items).await?;
+        } else if self.requests.is_empty() {
+            self.shared.set_link(self.relay, Connectivity::CaughtUp);
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, mailbox: &OwnMailbox) -> Item {
+        let quota = match mailbox.kind {
+            MailboxKind::Landing => QuotaClass::Few,
+            MailboxKind::Private => QuotaClass::Many,
+        };
+        let req = self.request(Request::Create(mailbox.name));
+        let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
+        create(req, self.address.fingerprint(), capabilities, quota, LeaseClass::Quarter, CreateFlags::NONE)
+    }
+
+    async fn handle(&mut self, items: Vec<Item>) -> Result<(), Closed> {
+        let mut delivered = Vec::new();
+        for item in items {
+            match item {
+                Item::Deliver(deliver) => delivered.push(deliver),
+                Item::Answer(answer) => self.answered(&answer).await?,
+                Item::Subscribed(answer) => self.subscribed(&answer).await?,
+                Item::CaughtUp(caught_up) => {
+                    self.requests.remove(&caught_up.req);
+                }
+                Item::Acked(acked) => self.acked(acked.acks).await?,
+                Item::Displaced(displaced) => self.leave_alone(displaced.sub),
+                Item::Gone(gone) => {
+                    if let Some(reading) = self.reading.remove(&gone.sub) {
+                        self.lost(reading.name).await?;
+                    }
+                }
+                Item::GoAway(_) => return Err(Closed),
+                _ => {}
+            }
+        }
+        if delivered.is_empty() { Ok(()) } else { self.take(delivered).await }
+    }
+
+    /// Stores what came, then acks it. If storing fails nothing is acked and the link ends.
+    async fn take(&mut self, delivered: Vec<Deliver>) -> Result<(), Closed> {
+        let mut blobs = Vec::with_capacity(delivered.len());
+        let mut last = BTreeMap::new();
+        for deliver in delivered {
+            let Some(reading) = self.reading.get_mut(&deliver.sub) else { continue };
+            if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {
+                reading.unacked.push_back((deliver.tag, *tag));
+            }
+            last.insert(deliver.sub, deliver.tag);
+            blobs.push((reading.name, deliver.blob));
+        }
+        let stored = self.shared.step(move |engine, today| {
+            blobs
+                .iter()
+                .try_for_each(|(name, blob)| engine.delivered(*name, blob.as_bytes(), today).map(|_| ()))
+        });
+        stored.await.map_err(|_| Closed)?;
+        let acks = last.into_iter().map(|(sub, upto)| AckEntry { sub, upto, also: Vec::new() }).collect();
+        self.connection.send(&[Ack { acks }.into()]).await
+    }
+
+    async fn acked(&mut self, acks: Vec<AckEntry>) -> Result<(), Closed> {
+        let mut gone = Vec::new();
+        for ack in acks {
+            let Some(reading) = self.reading.get_mut(&ack.sub) else { continue };
+            while let Some((_, tag)) = reading.unacked.pop_front_if(|(tag, _)| *tag <= ack.upto) {
+                gone.push((reading.name, tag));
+            }
+        }
+        let forget = self.shared.step(move |engine, _| {
+            gone.iter().for_each(|(name, tag)| engine.acked(*name, tag));
+            Ok::<_, crate::error::VaultError>(())
+        });
+        forget.await.map_err(|_| Closed)
+    }
+
+    async fn answered(&mut self, answer: &Answer) -> Result<(), Closed> {
+        let request = self.requests.remove(&answer.req);
+        let step = match (request, answer.code) {
+            // A create whose answer was lost is refused when it is repeated: subscribing tells whether the mailbox is there.
+            (Some(Request::Create(name)), AnswerCode::Done | AnswerCode::Refused) => {
+                self.shared.step(move |engine, _| engine.mailbox_created(name)).await
+            }
+            (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
+                self.reading.retain(|_, reading| reading.name != name);
+                self.shared.step(move |engine, _| engine.mailbox_gone(name)).await
+            }
+            (Some(Request::Create(name) | Request::Delete(name)), _) => {
+                let wait = Duration::from_secs(u64::from(answer.retry_s).max(5));
+                self.displaced.insert(name, (Instant::now() + wait, 0));
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        step.map_err(|_| Closed)
+    }
+
+    async fn subscribed(&mut self, answer: &Subscribed) -> Result<(), Closed> {
+        for sub in &answer.contended {
+            if let Some(reading) = self.reading.remove(sub) {
+                self.displaced.insert(reading.name, (Instant::now() + CONTENDED_WAIT, 0));
+            }
+        }
+        for sub in &answer.refused {
+            if let Some(reading) = self.reading.remove(sub) {
+                self.lost(reading.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn lost(&mut self, name: MailboxName) -> Result<(), Closed> {
+        // Not at once again, lest a relay that refuses for ever is asked for ever.
+        self.displaced.insert(name, (Instant::now() + CONTENDED_WAIT, 0));
+        self.shared.step(move |engine, _| engine.mailbox_lost(name)).await.map_err(|_| Closed)
+    }
+
+    fn leave_alone(&mut self, sub: u32) {
+        if let Some(reading) = self.reading.remove(&sub) {
+            let times = self.displaced.get(&reading.name).map_or(0, |(_, times)| *times);
+            let wait = DISPLACED_WAIT.saturating_mul(1 << times.min(6));
+            self.displaced.insert(reading.name, (Instant::now() + wait, times + 1));
+        }
+    }
+
+    fn next_recheck(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3_600);
+        let soon = self.displaced.values().map(|(until, _)| *until).filter(|until| *until > Instant::now());
+        soon.min().unwrap_or(far)
+    }
+
+    fn is_asked(&self, name: MailboxName) -> bool {
+        let open = self.requests.values().any(
+            |request| matches!(request, Request::Create(asked) | Request::Delete(asked) if *asked == name),
+        );
+        open || self.is_left_alone(name)
+    }
+
+    fn is_read(&self, name: MailboxName) -> bool {
+        self.reading.values().any(|reading| reading.name == name)
+    }
+
+    fn is_left_alone(&self, name: MailboxName) -> bool {
+        self.displaced.get(&name).is_some_and(|(until, _)| *until > Instant::now())
+    }
+
+    fn request(&mut self, request: Request) -> u32 {
+        let req = self.number();
+        self.requests.insert(req, request);
+        req
+    }
+
+    fn number(&mut self) -> u32 {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        number
+    }
+}
+
+fn copy(subscription: &Subscription) -> Subscription {
+    let read = deaddrop_wire::PresentedRead::from_bytes(*subscription.read.expose());
+    Subscription { sub: subscription.sub, read }
+}

@@ -1,0 +1,135 @@
+//! Starts readers and putters where they are needed, sends receipts when they are due, keeps the day.
+
+use super::{
+    fetch, putter, reader,
+    shared::{Shared, closed},
+};
+use rand::RngExt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+/// Addresses that refused are tried once more after so long.
+const RETRY_STALE: Duration = Duration::from_secs(300);
+/// The engine is looked at at least so often.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// What a task was for.
+enum Ended {
+    Reader(String),
+    Putter(u32),
+    Emptier(u32, bool),
+}
+
+/// Runs until the client closes, and ends all that it started.
+pub(crate) async fn supervise(shared: Arc<Shared>) {
+    let mut tasks: JoinSet<Ended> = JoinSet::new();
+    let (mut readers, mut putters, mut emptiers) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut receipts: BTreeMap<u32, Instant> = BTreeMap::new();
+    let mut work = shared.work.subscribe();
+    let mut closing = shared.closing.subscribe();
+    let mut hurry = shared.hurry.subscribe();
+    let mut day = shared.today();
+    let mut stale = Instant::now() + RETRY_STALE;
+    while !shared.is_closing() {
+        work.mark_unchanged();
+        let wanted = shared.look(|engine| {
+            (
+                engine.reading_relays(),
+                engine.contacts_with_puts(),
+                engine.receipts_due(),
+                engine.invites_to_empty(),
+            )
+        });
+        let Ok((relays, contacts, due, taken)) = wanted else { break };
+        for relay in relays {
+            if readers.insert(relay.clone()) {
+                let shared = Arc::clone(&shared);
+                tasks.spawn(async move {
+                    reader::read(shared, relay.clone()).await;
+                    Ended::Reader(relay)
+                });
+            }
+        }
+        for contact in contacts {
+            if putters.insert(contact) {
+                let shared = Arc::clone(&shared);
+                tasks.spawn(async move {
+                    putter::put(shared, contact).await;
+                    Ended::Putter(contact)
+                });
+            }
+        }
+        for invite in taken {
+            if emptiers.get(&invite.contact).is_none_or(|at| *at <= Instant::now()) {
+                emptiers.insert(invite.contact, Instant::now() + LOOK);
+                let shared = Arc::clone(&shared);
+                tasks.spawn(async move {
+                    let done = fetch::empty(&shared, &invite.relay, &invite.read).await.is_ok();
+                    Ended::Emptier(invite.contact, done)
+                });
+            }
+        }
+        receipts.retain(|contact, _| due.contains(contact));
+        let now = Instant::now();
+        let hurried = *hurry.borrow_and_update();
+        for contact in due {
+            let at = *receipts.entry(contact).or_insert_with(|| now + receipt_delay(&shared));
+            if (hurried || at <= now)
+                && shared.step(move |engine, _| engine.seal_receipt(contact)).await.is_err()
+            {
+                return;
+            }
+        }
+        if shared.today() != day {
+            day = shared.today();
+            if shared.step(|engine, today| engine.begin_day(today)).await.is_err() {
+                return;
+            }
+        }
+        if stale <= now {
+            stale = now + RETRY_STALE;
+            if shared.step(|engine, _| engine.retry_stale()).await.is_err() {
+                return;
+            }
+        }
+        let wake = receipts.values().copied().filter(|at| *at > now).chain([stale, now + LOOK]).min();
+        tokio::select! {
+            _ = work.changed() => {}
+            _ = hurry.changed() => {}
+            () = closed(&mut closing) => break,
+            () = sleep_until(wake.unwrap_or(now + LOOK)) => {}
+            Some(Ok(ended)) = tasks.join_next() => match ended {
+                Ended::Reader(relay) => {
+                    readers.remove(&relay);
+                }
+                Ended::Putter(contact) => {
+                    putters.remove(&contact);
+                }
+                Ended::Emptier(contact, true) => {
+                    emptiers.remove(&contact);
+                    if shared.step(move |engine, _| engine.invite_emptied(contact)).await.is_err() {
+                        return;
+                    }
+                }
+                Ended::Emptier(contact, false) => {
+                    emptiers.insert(contact, Instant::now() + Duration::from_secs(5));
+                }
+            },
+        }
+    }
+    // Links say goodbye if they can do so soon.
+    let goodbye = async { while tasks.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
+}
+
+fn receipt_delay(shared: &Shared) -> Duration {
+    let range = &shared.config.receipt_delay;
+    if range.is_empty() { range.start } else { rand::rng().random_range(range.clone()) }
+}

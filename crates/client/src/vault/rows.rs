@@ -1,0 +1,147 @@
+//! The rows' shapes. Fields are only ever appended, with a new row version.
+
+use crate::event::EventKind;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct ConfigRow {
+    pub(crate) seed: [u8; 32],
+    pub(crate) relay: Option<String>,
+    pub(crate) next_contact: u32,
+    /// No event has a lower number any more.
+    pub(crate) event_floor: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ContactRow {
+    pub(crate) name: String,
+    /// Known once a session stands.
+    pub(crate) identity: Option<[u8; 32]>,
+    pub(crate) verified: bool,
+    pub(crate) established: bool,
+    pub(crate) contested: bool,
+    pub(crate) unreachable: bool,
+    pub(crate) mailboxes: Vec<MailboxRow>,
+    pub(crate) next_mailbox: u32,
+    /// Oldest first.
+    pub(crate) addresses: Vec<PeerAddress>,
+    pub(crate) out_stream: [u8; 16],
+    pub(crate) next_number: u64,
+    pub(crate) in_stream: Option<[u8; 16]>,
+    /// Every number up to here was received and given to the app.
+    pub(crate) low_water: u64,
+    /// Numbers above it that are held.
+    pub(crate) sparse: BTreeSet<u64>,
+    /// The peer does not know yet what was received.
+    pub(crate) receipt_due: bool,
+    /// The peer was not told yet where to write: only before its first answer.
+    pub(crate) hello_due: bool,
+    /// Blobs that are stored here and perhaps not yet destroyed at the relay: their first 16 bytes.
+    pub(crate) unacked: Vec<[u8; 16]>,
+    /// Blobs that opened under no key.
+    pub(crate) junk: u64,
+    /// The acceptor's side of an invite, until the invite mailbox is emptied.
+    pub(crate) accepted_invite: Option<AcceptedInvite>,
+}
+
+/// An own mailbox.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct MailboxRow {
+    #[zeroize(skip)]
+    pub(crate) id: u32,
+    #[zeroize(skip)]
+    pub(crate) relay: String,
+    #[zeroize(skip)]
+    pub(crate) kind: MailboxKind,
+    #[zeroize(skip)]
+    pub(crate) state: MailboxState,
+    pub(crate) own: [u8; 32],
+    pub(crate) read: [u8; 32],
+    pub(crate) send: [u8; 32],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum MailboxKind {
+    /// Where an invite's first message is awaited.
+    Landing,
+    /// Known to one peer alone.
+    Private,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum MailboxState {
+    /// To be created.
+    Wanted,
+    /// Created; read it.
+    Live,
+    /// To be deleted.
+    Retiring,
+}
+
+/// Where a peer reads.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct PeerAddress {
+    pub(crate) encoded: Vec<u8>,
+    /// A put was refused there; tried again when no other is left.
+    pub(crate) stale: bool,
+}
+
+/// An outbox item: lives until its receipt.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ItemRow {
+    pub(crate) kind: ItemKind,
+    /// The encoded content without Hello.
+    pub(crate) content: Vec<u8>,
+    /// Sealed for one address; erased once a relay has it.
+    pub(crate) sealed: Option<Sealed>,
+    /// The day on which a relay took it.
+    pub(crate) accepted: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ItemKind {
+    /// Hello or receipt: not numbered, never receipted.
+    Control,
+    Text,
+    Move,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) address: Vec<u8>,
+    pub(crate) envelope: Vec<u8>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct EventRow {
+    pub(crate) day: u32,
+    pub(crate) contact: String,
+    pub(crate) kind: EventKind,
+}
+
+/// The inviter's side of an invite.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct InviteRow {
+    /// The crypto crate's snapshot.
+    pub(crate) pending: Vec<u8>,
+    #[zeroize(skip)]
+    pub(crate) relay: String,
+    pub(crate) own: [u8; 32],
+    pub(crate) send: [u8; 32],
+    /// The sealed bundle, until it lies in its mailbox.
+    #[zeroize(skip)]
+    pub(crate) bundle: Option<Vec<u8>>,
+}
+
+/// The acceptor's side of an invite.
+#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct AcceptedInvite {
+    #[zeroize(skip)]
+    pub(crate) relay: String,
+    pub(crate) read: [u8; 32],
+    /// The first message is stored at a relay: the invite may be acked.
+    #[zeroize(skip)]
+    pub(crate) answered: bool,
+}
