@@ -1,1 +1,93 @@
-fn main() {}
+//! The runner's command line: `generate` and `run`.
+
+use clap::{Parser, Subcommand};
+use deaddrop_conformance::{
+    json::{Json, Object, len},
+    runner::{self, Family},
+};
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+/// Checks the test vectors of deaddrop, or makes them.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Recompute every field of every vector; exit code 1 if any differs
+    Run {
+        /// The folder of vectors
+        #[arg(long, default_value = "./test-vectors")]
+        vectors: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write every vector from the committed seeds
+    Generate {
+        /// The folder of vectors
+        #[arg(long, default_value = "./test-vectors")]
+        vectors: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { vectors, json } => runner::run(&vectors).and_then(|families| {
+            let text = if json { as_json(&families) } else { as_text(&families) };
+            print(&text);
+            Ok(families.iter().all(|family| family.failures.is_empty()))
+        }),
+        Command::Generate { vectors } => runner::generate(&vectors).map(|count| {
+            print(&format!("{count} vectors written\n"));
+            true
+        }),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A closed pipe is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn as_text(families: &[Family]) -> String {
+    let mut out = String::new();
+    for family in families {
+        for failure in &family.failures {
+            out.push_str(&format!("FAILED {}: {}\n", failure.file, failure.field));
+        }
+        out.push_str(&format!(
+            "{:<14} {:>3} passed, {} failed\n",
+            family.name,
+            family.passed,
+            family.failures.len()
+        ));
+    }
+    out
+}
+
+fn as_json(families: &[Family]) -> String {
+    let list = families.iter().map(|family| {
+        let failures = family.failures.iter().map(|failure| {
+            Object::new().with("file", failure.file.as_str()).with("field", failure.field.as_str())
+        });
+        Object::new()
+            .with("family", family.name.as_str())
+            .with("passed", len(family.passed))
+            .with("failed", len(family.failures.len()))
+            .with("failures", failures.collect::<Vec<_>>())
+    });
+    let ok = families.iter().all(|family| family.failures.is_empty());
+    Json::from(Object::new().with("ok", ok).with("families", list.collect::<Vec<_>>())).render()
+}

@@ -1,0 +1,229 @@
+//! Bundles: made, opened, and refused for each check; links read and refused.
+
+use super::{
+    Family,
+    world::{ADDRESS, NOT_AFTER, TODAY, World, person},
+};
+use crate::{
+    json::Object,
+    random::Recorder,
+    second::{boxed, pad},
+    vector::Case,
+};
+use deaddrop_crypto::{IdentityKeyPair, InviteLink, InviteSecret, hazmat};
+use deaddrop_wire::{Fingerprint, RelayAddress};
+
+/// Where the fields of a body begin.
+const IDENTITY: usize = 38;
+const X25519: usize = IDENTITY + 32;
+const ML_KEM: usize = IDENTITY + 64;
+const PREKEY_X25519: usize = IDENTITY + 1_248;
+const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
+const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
+
+/// The body of a world's bundle.
+fn body(world: &World) -> Vec<u8> {
+    let keys = hazmat::invite(world.invite.secret().expose());
+    let (nonce, sealed) = world.blob.split_first_chunk().expect("a blob");
+    let padded =
+        deaddrop_primitives::aead::open(&keys.k_bundle, nonce, &crate::second::label("invite"), sealed)
+            .expect("just sealed");
+    padded[..ADDRESS_LEN + 2 + ADDRESS.len()].to_vec()
+}
+
+struct Opened<'a> {
+    h: [u8; 32],
+    blob: &'a [u8],
+    own: [u8; 32],
+    today: u32,
+}
+
+impl Opened<'_> {
+    fn input(&self) -> Object {
+        Object::new().hex("h", self.h).hex("blob", self.blob).hex("own", self.own).with("today", self.today)
+    }
+}
+
+pub(super) fn bundles() -> Vec<Case> {
+    let mut f = Family::new("bundle");
+    let mut world = World::new(10);
+    let mut r = Recorder::new(11);
+    f.add(
+        "create-bundle",
+        "create",
+        "A bundle: body, signature, hash, keys, sealed blob.",
+        Object::new()
+            .hex("identity_seed", world.responder_seed)
+            .with("not_after", NOT_AFTER)
+            .hex("address", ADDRESS)
+            .hex("random", r.vec(140)),
+    );
+    f.add(
+        "create-bundle",
+        "create-longest-address",
+        "The address has 512 bytes.",
+        Object::new()
+            .hex("identity_seed", world.responder_seed)
+            .with("not_after", NOT_AFTER)
+            .hex("address", r.vec(512))
+            .hex("random", r.vec(140)),
+    );
+    f.add(
+        "create-bundle",
+        "create-address-too-long",
+        "513 bytes of address.",
+        Object::new()
+            .hex("identity_seed", world.responder_seed)
+            .with("not_after", NOT_AFTER)
+            .hex("address", r.vec(513))
+            .hex("random", r.vec(140)),
+    );
+    let h = *world.invite.secret().expose();
+    let own = *world.initiator.identity_key().hash().as_bytes();
+    let (blob, body) = (world.blob.clone(), body(&world));
+    let responder = *world.responder.identity_key().hash().as_bytes();
+    let honest = Opened { h, blob: &blob, own, today: TODAY };
+    f.add("open-bundle", "open", "An honest bundle.", honest.input());
+    f.add("open-bundle", "open-last-day", "Its last day.", Opened { today: NOT_AFTER, ..honest }.input());
+    f.add(
+        "open-bundle",
+        "open-known-contact",
+        "From the contact that it must come from.",
+        honest.input().hex("expected", responder),
+    );
+
+    let mut refused = |name: &str, comment: &str, input: Object| {
+        f.add("open-bundle", &format!("refused-{name}"), comment, input);
+    };
+    refused("c-01-short", "C-01: 4,095 bytes.", Opened { blob: &blob[..4_095], ..honest }.input());
+    let mut changed = blob.clone();
+    changed[2_000] ^= 1;
+    refused("c-02-changed", "C-02: one bit changed.", Opened { blob: &changed, ..honest }.input());
+    refused("c-02-other-link", "C-02: another link.", Opened { h: r.bytes(), ..honest }.input());
+
+    let keys = hazmat::invite(&h);
+    let signature = [0x11; 64];
+    let sealed = |plain: &[u8], nonce: [u8; 12]| boxed(&keys.k_bundle, &nonce, "invite", plain);
+    let mut padded = pad(&[&body[..], &signature].concat(), 4_068);
+    *padded.last_mut().expect("not empty") = 1;
+    let bad = sealed(&padded, r.bytes());
+    refused(
+        "c-03-padding",
+        "C-03: the last byte of the padding is 1.",
+        Opened { blob: &bad, ..honest }.input(),
+    );
+    let mut other = body.clone();
+    other[10] ^= 1;
+    let bad = sealed(&pad(&[&other[..], &signature].concat(), 4_068), r.bytes());
+    refused(
+        "c-04-hash",
+        "C-04: sealed under the link's key, but another body: what who knows the link could put in its place.",
+        Opened { blob: &bad, ..honest }.input(),
+    );
+
+    // From here on every body has its own true hash, and is signed by the inviter unless said otherwise.
+    let mut made =
+        |name: &str, comment: &str, change: &dyn Fn(&mut Vec<u8>), signer: &IdentityKeyPair, own| {
+            let mut body = body.clone();
+            change(&mut body);
+            let (h, blob) = hazmat::seal_bundle(signer, &body, &world.recorder.bytes()).expect("fits");
+            refused(name, comment, Opened { h, blob: &blob, own, today: TODAY }.input());
+        };
+    let inviter = person(world.responder_seed);
+    let inviter = &inviter;
+    made(
+        "c-05-address-length",
+        "C-05: the address is said to be longer than it is.",
+        &|b| b[ADDRESS_LEN] += 1,
+        inviter,
+        own,
+    );
+    made("c-05-short", "C-05: the body ends within the prekey.", &|b| b.truncate(2_000), inviter, own);
+    made("c-06-kind", "C-06: kind 2.", &|b| b[0] = 2, inviter, own);
+    made("c-06-suite", "C-06: suite 2.", &|b| b[1] = 2, inviter, own);
+    let yesterday = (TODAY - 1).to_le_bytes();
+    made(
+        "c-07-expired",
+        "C-07: not_after was yesterday.",
+        &|b| b[2..6].copy_from_slice(&yesterday),
+        inviter,
+        own,
+    );
+    let stranger = person([0x77; 32]);
+    made("c-08-signature", "C-08: signed by somebody else.", &|_| {}, &stranger, own);
+    made(
+        "c-09-x25519",
+        "C-09: the identity's X25519 key is not canonical.",
+        &|b| b[X25519..X25519 + 32].fill(0xff),
+        inviter,
+        own,
+    );
+    made(
+        "c-09-ml-kem",
+        "C-09: the identity's ML-KEM key is not reduced.",
+        &|b| b[ML_KEM..ML_KEM + 3].fill(0xff),
+        inviter,
+        own,
+    );
+    made("c-10-own", "C-10: one's own bundle.", &|_| {}, inviter, responder);
+    made(
+        "c-11-x25519",
+        "C-11: the X25519 prekey is not canonical.",
+        &|b| b[PREKEY_X25519..PREKEY_X25519 + 32].fill(0xff),
+        inviter,
+        own,
+    );
+    made(
+        "c-11-ml-kem",
+        "C-11: the ML-KEM prekey is not reduced.",
+        &|b| b[PREKEY_ML_KEM..PREKEY_ML_KEM + 3].fill(0xff),
+        inviter,
+        own,
+    );
+    refused(
+        "c-12-other-person",
+        "C-12: a valid bundle, but not of the contact that it must come from.",
+        honest.input().hex("expected", [0x77; 32]),
+    );
+    f.cases
+}
+
+pub(super) fn invites() -> Vec<Case> {
+    let mut f = Family::new("invite");
+    let mut r = Recorder::new(12);
+    let (fingerprint, h): ([u8; 32], [u8; 32]) = (r.bytes(), r.bytes());
+    let relay =
+        |url: &str| RelayAddress::new(Fingerprint::from_bytes(fingerprint), url).expect("a relay's URL");
+    let link = |url: &str| InviteLink::new(relay(url), InviteSecret::from_bytes(h)).to_text();
+    for (name, url) in [
+        ("tls", "wss://relay.example/"),
+        ("port", "ws://127.0.0.1:4711/"),
+        ("path", "wss://relay.example/drop/"),
+        ("ipv6", "ws://[2001:db8::1]:8080/"),
+    ] {
+        let input = Object::new().with("relay", relay(url).to_string()).hex("h", h);
+        f.add("write-link", &format!("write-{name}"), "A link's text.", input);
+        let input = Object::new().with("link", link(url).as_str());
+        f.add("read-link", &format!("read-{name}"), "And read back.", input);
+    }
+    let text = link("wss://relay.example/");
+    let (place, fragment) = text.split_once('#').expect("a fragment");
+    let web = place.replacen("deaddrop:wss", "https", 1);
+    let mut read = |name: &str, comment: &str, text: &str| {
+        f.add("read-link", name, comment, Object::new().with("link", text));
+    };
+    read("read-https", "The form that a browser opens.", &format!("{web}#{fragment}"));
+    read("read-blanks", "Blanks around a link are ignored.", &format!(" {}\n", text.as_str()));
+    read("refused-not-a-link", "No link at all.", "hello#there");
+    read("refused-other-scheme", "ftp.", &format!("{}#{fragment}", place.replacen("wss", "ftp", 1)));
+    read("refused-no-fragment", "Cut off in front of the fragment.", place);
+    read("refused-truncated", "One character is missing.", &text[..text.len() - 1]);
+    read("refused-too-long", "One character too many.", &format!("{}A", text.as_str()));
+    read("refused-character", "A character that is not base64url.", &text.replacen('#', "#!", 1));
+    let newer = [&[2][..], &fingerprint, &h].concat();
+    let newer = crate::cases::content::base64url(&newer);
+    read("refused-newer", "Version 2.", &format!("{place}#{newer}"));
+    let trailing = format!("{}{}", &text[..text.len() - 1], if text.ends_with('B') { 'C' } else { 'B' });
+    read("refused-trailing-bits", "Unused bits are not zero.", &trailing);
+    f.cases
+}

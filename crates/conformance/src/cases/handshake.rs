@@ -1,0 +1,118 @@
+//! Handshakes: one with all its values, one accepted, and one refused for each check.
+
+use super::{
+    Family,
+    world::{TODAY, Tweak, World, hello, initial_message, person, plain},
+};
+use crate::{
+    json::{Json, Object, hex},
+    vector::Case,
+};
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut f = Family::new("handshake");
+    for (name, seed, text) in [("whole", 20, "Meet me at the oak."), ("whole-empty-text", 21, "")] {
+        let world = World::new(seed);
+        let mut recorder = world.recorder;
+        let input = world.input.hex("content", hello(text)).hex("message_random", recorder.vec(24));
+        f.add("handshake", name, "A bundle, a first message, every value on the way.", input);
+    }
+    let mut world = World::new(23);
+    let mut accept =
+        |name: &str, comment: &str, world: &World, envelope: &[u8], blocked: &[[u8; 32]], today: u32| {
+            let blocked: Vec<Json> = blocked.iter().map(hex).collect();
+            let input = Object::new()
+                .hex("identity_seed", world.responder_seed)
+                .hex("invite", &*world.invite.to_bytes())
+                .hex("envelope", envelope)
+                .with("blocked", blocked)
+                .with("today", today);
+            f.add("accept", name, comment, input);
+        };
+    let honest = initial_message(&mut world, &Tweak::default());
+    accept("accept", "An honest first message.", &world, &honest, &[], TODAY);
+    let envelope = initial_message(
+        &mut world,
+        &Tweak { message_number: 0, content: Some(hello("again")), ..Tweak::default() },
+    );
+    accept("accept-last-day", "On the invite's last day.", &world, &envelope, &[[9; 32]], TODAY + 7);
+
+    accept("refused-c-40-class", "C-40: 4,096 bytes.", &world, &honest[..4_096], &[], TODAY);
+    let mut changed = honest.clone();
+    changed[5_000] ^= 1;
+    accept("refused-c-41-changed", "C-41: one bit changed.", &world, &changed, &[], TODAY);
+    accept("refused-c-42-expired", "C-42: a day after the invite's last.", &world, &honest, &[], TODAY + 8);
+    let peer = *world.initiator.identity_key().hash().as_bytes();
+    accept("refused-c-47-blocked", "C-47: the initiator is blocked.", &world, &honest, &[peer], TODAY);
+
+    let own = world.initiator.identity_key().as_bytes().to_vec();
+    let with = |at: usize, bytes: &[u8]| {
+        let mut identity = own.clone();
+        identity[at..at + bytes.len()].copy_from_slice(bytes);
+        Some(identity)
+    };
+    let ek = person([1; 32]).identity_key().as_bytes()[64..].to_vec();
+    let unreduced = [&[0xff; 3], &ek[3..]].concat();
+    let itself = Some(world.responder_seed);
+    for (name, comment, tweak) in [
+        (
+            "c-43-canonical",
+            "C-43: E is not canonical.",
+            Tweak { ephemeral: Some([0xff; 32]), ..Tweak::default() },
+        ),
+        ("c-43-low-order", "C-43: E is zero.", Tweak { ephemeral: Some([0; 32]), ..Tweak::default() }),
+        (
+            "c-44-identity-box",
+            "C-44: id_box does not open.",
+            Tweak { changed_identity_box: true, ..Tweak::default() },
+        ),
+        (
+            "c-45-x25519",
+            "C-45: the initiator's X25519 key is not canonical.",
+            Tweak { identity: with(32, &[0xff; 32]), ..Tweak::default() },
+        ),
+        (
+            "c-45-ml-kem",
+            "C-45: the initiator's ML-KEM key is not reduced.",
+            Tweak { identity: with(64, &[0xff; 3]), ..Tweak::default() },
+        ),
+        ("c-46-own", "C-46: the initiator is the responder.", Tweak { speaker: itself, ..Tweak::default() }),
+        (
+            "c-48-low-order",
+            "C-48: the initiator's X25519 key is zero.",
+            Tweak { identity: with(32, &[0; 32]), ..Tweak::default() },
+        ),
+        (
+            "c-49-header",
+            "C-49: the header does not open.",
+            Tweak { changed_header: true, ..Tweak::default() },
+        ),
+        ("c-50-pn", "C-50: pn is 1.", Tweak { previous_chain_length: 1, ..Tweak::default() }),
+        (
+            "c-51-x25519",
+            "C-51: rk_0 is not canonical.",
+            Tweak { ratchet: Some([0xff; 32]), ..Tweak::default() },
+        ),
+        ("c-51-ml-kem", "C-51: ek_0 is not reduced.", Tweak { kem: Some(unreduced), ..Tweak::default() }),
+        ("c-23-body", "C-23: the body does not open.", Tweak { changed_body: true, ..Tweak::default() }),
+        (
+            "c-29-skip",
+            "C-29: the first message is number 2,001.",
+            Tweak { message_number: 2_001, ..Tweak::default() },
+        ),
+        (
+            "c-52-no-hello",
+            "C-52: the content does not begin with Hello.",
+            Tweak { content: Some(plain("hi")), ..Tweak::default() },
+        ),
+        (
+            "c-52-malformed",
+            "C-52: the content is malformed.",
+            Tweak { content: Some(vec![1]), ..Tweak::default() },
+        ),
+    ] {
+        let envelope = initial_message(&mut world, &tweak);
+        accept(&format!("refused-{name}"), comment, &world, &envelope, &[], TODAY);
+    }
+    f.cases
+}

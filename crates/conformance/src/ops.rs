@@ -1,0 +1,55 @@
+//! What vectors compute: one operation a name, from inputs alone.
+
+mod bundle;
+mod capability;
+mod content;
+mod handshake;
+mod key_schedule;
+mod link;
+mod ratchet;
+mod wire;
+
+use crate::{
+    json::{BadField, Object},
+    vector::Outcome,
+};
+
+pub use wire::item as item_as_json;
+
+/// Computes an operation.
+///
+/// # Errors
+/// [`BadField`] when there is no such operation or an input is missing or has the wrong form.
+pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
+    match operation {
+        "labels" => key_schedule::labels(input),
+        "derive-identity" => key_schedule::identity(input),
+        "derive-invite-keys" => key_schedule::invite(input),
+        "derive-session-keys" => key_schedule::session(input),
+        "step-chain" => key_schedule::chain(input),
+        "receive-turn" => key_schedule::turn(input),
+        "derive-relay-identity" => key_schedule::relay_identity(input),
+        "create-bundle" => bundle::create(input),
+        "open-bundle" => bundle::open(input),
+        "write-link" => bundle::write_link(input),
+        "read-link" => bundle::read_link(input),
+        "handshake" => handshake::handshake(input),
+        "accept" => handshake::accept(input),
+        "converse" => ratchet::converse(input),
+        "encode-content" => content::encode(input),
+        "decode-content" => content::decode(input),
+        "safety-number" => content::safety_number(input),
+        "decode-record" => wire::record(input),
+        "take-blob" => wire::blob(input),
+        "parse-relay-address" => wire::relay_address(input),
+        "link" => link::link(input),
+        "link-relay-answer" => link::relay_answer(input),
+        "link-client-step" => link::client_step(input),
+        "link-relay-finish" => link::relay_finish(input),
+        "cookie" => link::cookie(input),
+        "present" => capability::present(input),
+        "encode-mailbox-address" => capability::encode_address(input),
+        "decode-mailbox-address" => capability::decode_address(input),
+        _ => Err(BadField("operation".to_owned())),
+    }
+}

@@ -1,0 +1,50 @@
+//! Capabilities and mailbox addresses.
+
+use crate::{
+    json::{BadField, Object},
+    vector::Outcome,
+};
+use deaddrop_link::{
+    MailboxAddress,
+    capability::{OwnCapability, ReadCapability, SendCapability},
+};
+use deaddrop_wire::Fingerprint;
+
+/// A secret at a relay: what is shown, what is kept.
+pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
+    let secret = input.array("secret")?;
+    let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
+    let (presented, id) = match input.text("role")? {
+        "own" => {
+            let capability = OwnCapability::from_bytes(secret);
+            (*capability.present(&relay).expose(), *capability.id(&relay).as_bytes())
+        }
+        "read" => {
+            let capability = ReadCapability::from_bytes(secret);
+            (*capability.present(&relay).expose(), *capability.id(&relay).as_bytes())
+        }
+        "send" => {
+            let capability = SendCapability::from_bytes(secret);
+            (*capability.present(&relay).expose(), *capability.id(&relay).as_bytes())
+        }
+        _ => return Err(BadField("role".to_owned())),
+    };
+    Ok(Outcome::ok(Object::new().hex("presented", presented).hex("id", id)))
+}
+
+/// A relay and a send secret to bytes.
+pub(super) fn encode_address(input: &Object) -> Result<Outcome, BadField> {
+    let relay = input.text("relay")?.parse().map_err(|_| BadField("relay".to_owned()))?;
+    let address = MailboxAddress { relay, send: SendCapability::from_bytes(input.array("send")?) };
+    Ok(Outcome::ok(Object::new().hex("bytes", address.encode())))
+}
+
+/// And back.
+pub(super) fn decode_address(input: &Object) -> Result<Outcome, BadField> {
+    Ok(match MailboxAddress::decode(&input.bytes("bytes")?) {
+        Err(error) => Outcome::refused(error),
+        Ok(address) => Outcome::ok(
+            Object::new().with("relay", address.relay.to_string()).hex("send", address.send.expose()),
+        ),
+    })
+}

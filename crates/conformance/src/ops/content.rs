@@ -1,0 +1,87 @@
+//! Content items and safety numbers.
+
+use crate::{
+    json::{BadField, Json, Object, hex},
+    vector::Outcome,
+};
+use deaddrop_crypto::{
+    Content, IdentityHash, SafetyNumber, StreamId,
+    content::{decode as decode_content, encode as encode_content},
+};
+
+/// Items to bytes.
+pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
+    let items = input.objects("items")?.into_iter().map(from_json).collect::<Result<Vec<_>, _>>()?;
+    Ok(match encode_content(&items) {
+        Ok(bytes) => Outcome::ok(Object::new().hex("bytes", bytes)),
+        Err(error) => Outcome::refused(error),
+    })
+}
+
+/// Bytes to items.
+pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
+    Ok(match decode_content(&input.bytes("bytes")?) {
+        Ok(items) => {
+            let items = items.iter().map(to_json).collect::<Result<Vec<_>, _>>()?;
+            Outcome::ok(Object::new().with("items", items))
+        }
+        Err(error) => Outcome::refused(error),
+    })
+}
+
+/// Two identity hashes to digits.
+pub(super) fn safety_number(input: &Object) -> Result<Outcome, BadField> {
+    let one = IdentityHash::from_bytes(input.array("one")?);
+    let other = IdentityHash::from_bytes(input.array("other")?);
+    let number = SafetyNumber::new(&one, &other);
+    let output = Object::new().with("digits", number.to_digits()).hex("qr", number.to_qr_payload());
+    Ok(Outcome::ok(output))
+}
+
+fn from_json(item: &Object) -> Result<Content, BadField> {
+    let stream = || item.array("stream").map(StreamId);
+    Ok(match item.text("type")? {
+        "hello" => Content::Hello { address: item.bytes("address")? },
+        "text" => Content::Text {
+            stream: stream()?,
+            number: item.number("number")?,
+            text: item.text("text")?.to_owned(),
+        },
+        "delivery-receipt" => {
+            let numbers = item.list("sparse")?.iter().map(|number| match number {
+                Json::Number(number) => Ok(*number),
+                _ => Err(BadField("sparse".to_owned())),
+            });
+            let sparse = numbers.collect::<Result<_, _>>()?;
+            Content::DeliveryReceipt { stream: stream()?, low_water: item.number("low_water")?, sparse }
+        }
+        "mailbox-move" => Content::MailboxMove {
+            stream: stream()?,
+            number: item.number("number")?,
+            address: item.bytes("address")?,
+        },
+        _ => return Err(BadField("type".to_owned())),
+    })
+}
+
+fn to_json(item: &Content) -> Result<Object, BadField> {
+    let object = |name: &str| Object::new().with("type", name);
+    Ok(match item {
+        Content::Hello { address } => object("hello").hex("address", address),
+        Content::Text { stream, number, text } => {
+            object("text").hex("stream", stream.0).with("number", *number).with("text", text.as_str())
+        }
+        Content::DeliveryReceipt { stream, low_water, sparse } => {
+            let sparse = sparse.iter().map(|number| Json::Number(*number)).collect::<Vec<_>>();
+            object("delivery-receipt")
+                .hex("stream", stream.0)
+                .with("low_water", *low_water)
+                .with("sparse", sparse)
+        }
+        Content::MailboxMove { stream, number, address } => object("mailbox-move")
+            .hex("stream", stream.0)
+            .with("number", *number)
+            .with("address", hex(address)),
+        _ => return Err(BadField("type".to_owned())),
+    })
+}

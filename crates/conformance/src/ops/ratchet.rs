@@ -1,0 +1,110 @@
+//! Conversations: steps of both sides over one session, refusals among them.
+
+use super::handshake::begin;
+use crate::{
+    json::{BadField, Object, len},
+    random::Script,
+    vector::{Outcome, class},
+};
+use deaddrop_crypto::Session;
+use deaddrop_wire::SizeClass;
+
+/// Runs steps. `send` gives an envelope, `receive` takes the envelope of an earlier step (`of`) or one given in full.
+/// The first refusal is the vector's class; the conversation goes on, since a refusal changes nothing.
+pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
+    let bad = |field: &str| BadField(field.to_owned());
+    let pair = begin(input)?;
+    let mut initiator = pair.session;
+    let mut responder: Option<Session> = None;
+    let mut envelopes: Vec<Vec<u8>> = Vec::new();
+    let mut expect = "ok".to_owned();
+    let (mut turns, mut outputs) = (Vec::new(), Vec::new());
+    for step in input.objects("steps")? {
+        let by_initiator = match step.text("by")? {
+            "initiator" => true,
+            "responder" => false,
+            _ => return Err(bad("by")),
+        };
+        let mut envelope = Vec::new();
+        let output = match step.text("do")? {
+            "send" => {
+                let session = if by_initiator { Some(&mut initiator) } else { responder.as_mut() };
+                let session = session.ok_or_else(|| bad("by"))?;
+                let before = session.turn();
+                let mut random = Script::new(step.bytes("random")?);
+                let (blob, _) =
+                    session.encrypt(&step.bytes("content")?, &mut random).map_err(|_| bad("content"))?;
+                random.finish("random")?;
+                if session.turn() != before {
+                    turns.push(turn(session).ok_or_else(|| bad("by"))?);
+                }
+                envelope = blob.into_bytes();
+                shown(&envelope)
+            }
+            "receive" => {
+                let taken = match step.find("of") {
+                    Some(_) => {
+                        envelopes.get(step.number::<usize>("of")?).cloned().ok_or_else(|| bad("of"))?
+                    }
+                    None => step.bytes("envelope")?,
+                };
+                let result = match (by_initiator, responder.as_mut()) {
+                    (true, _) => initiator
+                        .decrypt(&pair.initiator, &taken, pair.today)
+                        .map(|opened| opened.content)
+                        .map_err(class),
+                    (false, Some(session)) => session
+                        .decrypt(&pair.responder, &taken, pair.today)
+                        .map(|opened| opened.content)
+                        .map_err(class),
+                    (false, None) => pair
+                        .invite
+                        .accept(&pair.responder, &taken, |_| false, pair.today)
+                        .map(|accepted| {
+                            responder = Some(accepted.session);
+                            accepted.content
+                        })
+                        .map_err(class),
+                };
+                match result {
+                    Ok(content) => Object::new().hex("content", &*content),
+                    Err(class) => {
+                        if expect == "ok" {
+                            expect.clone_from(&class);
+                        }
+                        Object::new().with("refused", class)
+                    }
+                }
+            }
+            _ => return Err(bad("do")),
+        };
+        envelopes.push(envelope);
+        outputs.push(output);
+    }
+    let intermediate = Object::new().with("own_turns", turns);
+    Ok(Outcome { expect, intermediate, output: Object::new().with("steps", outputs) })
+}
+
+/// The smallest class in full; larger ones by their hash, for the size of the files.
+fn shown(envelope: &[u8]) -> Object {
+    if envelope.len() <= SizeClass::Small.bytes() {
+        return Object::new().hex("envelope", envelope);
+    }
+    let hash = deaddrop_primitives::hash::sha256(&[envelope]);
+    Object::new().with("envelope_len", len(envelope.len())).hex("envelope_sha256", hash)
+}
+
+/// The secrets of a turn after its first message.
+fn turn(session: &Session) -> Option<Object> {
+    let trace = session.hazmat_sending()?;
+    Some(
+        Object::new()
+            .with("turn", session.turn())
+            .hex("ratchet_secret", trace.ratchet)
+            .hex("ml_kem_seed", trace.kem_seed)
+            .hex("rk_t", session.hazmat_root())
+            .hex("hk_t", trace.header)
+            .hex("ck_after_first_message", trace.chain)
+            .hex("constants_and_pn", trace.head),
+    )
+}

@@ -1,0 +1,149 @@
+//! Writing all vectors, and comparing all files with what is computed (spec/15-conformance.md section 3).
+
+use crate::{
+    cases,
+    json::{BadField, Json},
+    vector::{Case, compute, difference, recompute},
+};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What became of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name, that of its folder.
+    pub name: String,
+    /// Vectors that hold.
+    pub passed: usize,
+    /// What does not, in the order of the files.
+    pub failures: Vec<Failure>,
+}
+
+/// A file that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Path below the folder of vectors.
+    pub file: String,
+    /// The field, or what else is wrong.
+    pub field: String,
+}
+
+/// Vectors cannot be made or read.
+#[derive(Debug)]
+pub enum Error {
+    /// A file cannot be read or written.
+    Io(PathBuf, io::Error),
+    /// A case does not fit its operation: a fault of this program.
+    Case(String, BadField),
+}
+
+impl core::fmt::Display for Error {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Case(name, field) => write!(f, "case {name} cannot be computed: {}", field.0),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Every vector as (family, name, text), families and cases in their order.
+///
+/// # Errors
+/// [`Error::Case`].
+pub fn all() -> Result<Vec<(Case, String)>, Error> {
+    let compute = |case: Case| match compute(&case) {
+        Ok(file) => Ok((case, file.render())),
+        Err(field) => Err(Error::Case(format!("{}/{}", case.family, case.name), field)),
+    };
+    cases::all().into_iter().map(compute).collect()
+}
+
+/// Writes every vector below `dir`; folders of families are replaced.
+///
+/// # Errors
+/// See [`Error`].
+pub fn generate(dir: &Path) -> Result<usize, Error> {
+    let all = all()?;
+    for family in families(&all) {
+        let folder = dir.join(&family);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| Error::Io(folder.clone(), error))?;
+        }
+        fs::create_dir_all(&folder).map_err(|error| Error::Io(folder.clone(), error))?;
+    }
+    for (case, text) in &all {
+        let path = dir.join(case.family).join(format!("{}.json", case.name));
+        fs::write(&path, text).map_err(|error| Error::Io(path, error))?;
+    }
+    Ok(all.len())
+}
+
+/// Recomputes every file below `dir` from its inputs, and compares it with what this program generates.
+///
+/// # Errors
+/// See [`Error`]; a file that differs is a [`Failure`] instead.
+pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
+    let all = all()?;
+    let mut results = Vec::new();
+    for name in families(&all) {
+        let mut family = Family { name: name.clone(), passed: 0, failures: Vec::new() };
+        let mut found = files(&dir.join(&name))?;
+        for (case, text) in all.iter().filter(|(case, _)| case.family == name) {
+            let file = format!("{}.json", case.name);
+            let shown = format!("{name}/{file}");
+            if !found.remove(&file) {
+                family.failures.push(Failure { file: shown, field: "the file is missing".to_owned() });
+                continue;
+            }
+            let path = dir.join(&name).join(&file);
+            let bytes = fs::read(&path).map_err(|error| Error::Io(path, error))?;
+            match check(&bytes, text) {
+                None => family.passed += 1,
+                Some(field) => family.failures.push(Failure { file: shown, field }),
+            }
+        }
+        let extra = |file| Failure { file: format!("{name}/{file}"), field: "no such case".to_owned() };
+        family.failures.extend(found.into_iter().map(extra));
+        results.push(family);
+    }
+    Ok(results)
+}
+
+/// What is wrong with a file's bytes, if anything is. First it must hold by itself, then be the generated one.
+#[must_use]
+pub fn check(bytes: &[u8], generated: &str) -> Option<String> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return Some("not UTF-8".to_owned()) };
+    let Ok(Json::Object(file)) = Json::parse(text) else { return Some("not a vector".to_owned()) };
+    match recompute(&file) {
+        Ok(None) => {}
+        Ok(Some(field)) => return Some(field),
+        Err(BadField(field)) => return Some(format!("{field} is missing or has the wrong form")),
+    }
+    if text == generated {
+        return None;
+    }
+    let Ok(Json::Object(expected)) = Json::parse(generated) else { return Some("generator".to_owned()) };
+    Some(difference(&file, &expected).unwrap_or_else(|| "not in canonical form".to_owned()))
+}
+
+fn families(all: &[(Case, String)]) -> Vec<String> {
+    let mut names: Vec<String> = all.iter().map(|(case, _)| case.family.to_owned()).collect();
+    names.dedup();
+    names
+}
+
+/// The names of all entries of a folder; none when there is no folder.
+fn files(folder: &Path) -> Result<BTreeSet<String>, Error> {
+    let fail = |error| Error::Io(folder.to_owned(), error);
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.map_err(fail)?,
+    };
+    let names = entries.map(|entry| Ok(entry.map_err(fail)?.file_name().to_string_lossy().into_owned()));
+    names.collect()
+}

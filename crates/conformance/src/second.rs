@@ -1,0 +1,120 @@
+//! The formulas of the spec a second time, from the primitives alone: for values that the crates do not show, and
+//! to make messages that they would never make. Shares no code with what is tested.
+
+use deaddrop_primitives::{
+    aead,
+    hash::sha256,
+    hkdf::{self, Prk},
+};
+
+/// `L"text"`.
+#[must_use]
+pub fn label(text: &str) -> Vec<u8> {
+    format!("deaddrop/1 {text}\0").into_bytes()
+}
+
+/// `Ext(salt, ikm)`.
+#[must_use]
+pub fn ext(salt: &[u8], ikm: &[&[u8]]) -> [u8; 32] {
+    *hkdf::extract(salt, ikm).expose()
+}
+
+/// `Exp(prk, L"text" || context, 32)`.
+#[must_use]
+pub fn exp(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
+    Prk::from_bytes(*prk).expand(&[&label(text), context])
+}
+
+/// `SHA-256(L"text" || parts)`.
+#[must_use]
+pub fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
+    sha256(&[&label(text), &parts.concat()])
+}
+
+/// `pad(bytes, len)`.
+#[must_use]
+pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
+    let mut padded = bytes.to_vec();
+    padded.push(0x80);
+    padded.resize(len, 0);
+    padded
+}
+
+/// Nonce 0.
+pub const NONCE_0: [u8; 12] = [0; 12];
+
+/// `r || AEAD(key, r, L"text", plaintext)`.
+#[must_use]
+pub fn boxed(key: &[u8; 32], nonce: &[u8; 12], text: &str, plaintext: &[u8]) -> Vec<u8> {
+    [&nonce[..], &aead::seal(key, nonce, &label(text), plaintext)].concat()
+}
+
+/// Header box and body box of together `len` bytes (chapter 05 section 2).
+#[must_use]
+pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u8], len: usize) -> Vec<u8> {
+    let header_box = boxed(&keys.header, nonce, "header", header);
+    let body_key = exp(&exp(&keys.chain, "message", &[]), "body", nonce);
+    let room = len.saturating_sub(header_box.len()).saturating_sub(aead::TAG_LEN);
+    let body_box = aead::seal(&body_key, &NONCE_0, &header_box, &pad(content, room));
+    [header_box, body_box].concat()
+}
+
+/// What a message is sealed under.
+#[derive(Clone, Debug)]
+pub struct MessageKeys {
+    /// `HK_t`.
+    pub header: [u8; 32],
+    /// The chain key of this message.
+    pub chain: [u8; 32],
+}
+
+/// The three key stages of a link (chapter 10 section 4).
+#[derive(Clone, Debug)]
+pub struct LinkKeys {
+    /// H1, H2, H3.
+    pub transcripts: [[u8; 32]; 3],
+    /// k_static, c1, k_confirm, c2.
+    pub stages: [[u8; 32]; 4],
+    /// k_client, k_relay.
+    pub records: [[u8; 32]; 2],
+}
+
+/// The secrets of a link, in the order in which they enter.
+#[derive(Clone, Debug)]
+pub struct LinkSecrets {
+    /// DH(e_c, e_r).
+    pub dh_ephemeral: [u8; 32],
+    /// ss_e.
+    pub kem_ephemeral: [u8; 32],
+    /// DH(e_c, x).
+    pub dh_identity: [u8; 32],
+    /// ss_s.
+    pub kem_identity: [u8; 32],
+}
+
+/// From all messages and secrets of a handshake.
+#[must_use]
+pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) -> Option<LinkKeys> {
+    let (s1_head, rest) = s1.split_at_checked(1_134)?;
+    let (sealed, confirmation) = rest.split_at_checked(1_232)?;
+    let h1 = hash("link transcript 1", &[c1, s1_head]);
+    let p1 = ext(&label("link"), &[&secrets.dh_ephemeral, &secrets.kem_ephemeral]);
+    let (k_static, chain_1) = (exp(&p1, "link static", &h1), exp(&p1, "link chain 1", &h1));
+    let h2 = hash("link transcript 2", &[&h1, sealed]);
+    let p2 = ext(&chain_1, &[&secrets.dh_identity]);
+    let (k_confirm, chain_2) = (exp(&p2, "link confirm", &h2), exp(&p2, "link chain 2", &h2));
+    let h3 = hash("link transcript 3", &[&h2, confirmation, c2_head]);
+    let p3 = ext(&chain_2, &[&secrets.kem_identity]);
+    Some(LinkKeys {
+        transcripts: [h1, h2, h3],
+        stages: [k_static, chain_1, k_confirm, chain_2],
+        records: [exp(&p3, "link client", &h3), exp(&p3, "link relay", &h3)],
+    })
+}
+
+/// Record number `number` under a key that was not replaced yet.
+#[must_use]
+pub fn record(key: &[u8; 32], number: u64, padded: &[u8]) -> Vec<u8> {
+    let [a, b, c, d, e, f, g, h] = number.to_le_bytes();
+    aead::seal(key, &[0, 0, 0, 0, a, b, c, d, e, f, g, h], &[], padded)
+}

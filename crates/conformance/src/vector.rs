@@ -1,0 +1,153 @@
+//! One vector: an operation, its inputs, and what must come out (spec/15-conformance.md section 2).
+
+use crate::{
+    json::{BadField, Json, Object},
+    ops,
+};
+
+/// A case before it is computed.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The folder.
+    pub family: &'static str,
+    /// The file's name without its ending.
+    pub name: String,
+    /// What it shows.
+    pub comment: String,
+    /// What is computed.
+    pub operation: &'static str,
+    /// From what.
+    pub input: Object,
+}
+
+/// What an operation gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// `ok`, or the class of the refusal.
+    pub expect: String,
+    /// Values on the way.
+    pub intermediate: Object,
+    /// Results.
+    pub output: Object,
+}
+
+impl Outcome {
+    /// A result.
+    #[must_use]
+    pub fn ok(output: Object) -> Self {
+        Self::traced(Object::new(), output)
+    }
+
+    /// A result with values on the way.
+    #[must_use]
+    pub fn traced(intermediate: Object, output: Object) -> Self {
+        Self { expect: "ok".to_owned(), intermediate, output }
+    }
+
+    /// A refusal.
+    #[must_use]
+    pub fn refused(error: impl core::fmt::Debug) -> Self {
+        Self { expect: class(error), intermediate: Object::new(), output: Object::new() }
+    }
+}
+
+/// The class of an error: the names of its variants in lower case with dashes.
+#[must_use]
+pub fn class(error: impl core::fmt::Debug) -> String {
+    let mut class = String::new();
+    for c in format!("{error:?}").chars() {
+        match c {
+            'A'..='Z' => {
+                if !class.is_empty() && !class.ends_with('-') {
+                    class.push('-');
+                }
+                class.push(c.to_ascii_lowercase());
+            }
+            '(' => class.push('-'),
+            'a'..='z' | '0'..='9' => class.push(c),
+            _ => {}
+        }
+    }
+    class
+}
+
+/// The file of a case.
+///
+/// # Errors
+/// [`BadField`] when the inputs do not fit the operation.
+pub fn compute(case: &Case) -> Result<Json, BadField> {
+    let outcome = ops::run(case.operation, &case.input)?;
+    let file = Object::new()
+        .with("family", case.family)
+        .with("case", case.name.as_str())
+        .with("comment", case.comment.as_str())
+        .with("operation", case.operation)
+        .with("expect", outcome.expect)
+        .with("input", case.input.clone())
+        .with("intermediate", outcome.intermediate)
+        .with("output", outcome.output);
+    Ok(file.into())
+}
+
+/// Recomputes a file from its own inputs: the first field that differs, or none.
+///
+/// # Errors
+/// [`BadField`] when the file lacks a field.
+pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
+    let outcome = ops::run(file.text("operation")?, file.object("input")?)?;
+    if file.text("expect")? != outcome.expect {
+        return Ok(Some("expect".to_owned()));
+    }
+    for (name, computed) in [("intermediate", outcome.intermediate), ("output", outcome.output)] {
+        let found = file.object(name)?;
+        if let Some(field) = difference(found, &computed) {
+            return Ok(Some(format!("{name}.{field}")));
+        }
+    }
+    Ok(None)
+}
+
+/// The first field in which two objects differ.
+#[must_use]
+pub fn difference(one: &Object, other: &Object) -> Option<String> {
+    let mut pairs = one.0.iter().zip(&other.0);
+    let differing = pairs.find_map(|((name, a), (other_name, b))| match (a, b) {
+        _ if name != other_name => Some(name.clone()),
+        (Json::Object(a), Json::Object(b)) => difference(a, b).map(|inner| format!("{name}.{inner}")),
+        _ => (a != b).then(|| name.clone()),
+    });
+    differing.or_else(|| {
+        let shorter = one.0.len().min(other.0.len());
+        let rest = one.0.get(shorter..).and_then(<[_]>::first).or(other.0.get(shorter..)?.first());
+        rest.map(|(name, _)| name.clone())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_names_with_dashes() {
+        #[derive(Debug)]
+        enum Outer {
+            NotThisBundle,
+            Malformed(Inner),
+        }
+        #[derive(Debug)]
+        enum Inner {
+            TooMany,
+        }
+        assert_eq!(class(Outer::NotThisBundle), "not-this-bundle");
+        assert_eq!(class(Outer::Malformed(Inner::TooMany)), "malformed-too-many");
+    }
+
+    #[test]
+    fn the_differing_field_is_named() {
+        let a = Object::new().with("x", 1_u8).with("y", Object::new().with("z", 1_u8));
+        let b = Object::new().with("x", 1_u8).with("y", Object::new().with("z", 2_u8));
+        assert_eq!(difference(&a, &b), Some("y.z".to_owned()));
+        assert_eq!(difference(&a, &a), None);
+        assert_eq!(difference(&a, &a.clone().with("more", 1_u8)), Some("more".to_owned()));
+    }
+}
