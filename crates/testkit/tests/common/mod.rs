@@ -1,5 +1,10 @@
 //! What the tests over the tree share: where it is, and its files.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test code, of which each test uses its part"
+)]
 
 use std::path::{Path, PathBuf};
 
