@@ -1,6 +1,6 @@
 //! The committed vectors are those that this program makes, cover every label and check, and no change of them
 //! passes.
-#![allow(clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_conformance::{cases, runner};
 use std::{
