@@ -270,3 +270,6 @@ fn open_error(error: VaultError) -> OpenError {
         _ => OpenError::Io,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! Two engines over a relay that loses, repeats, reorders and forgets, and vaults that crash at any step.
+
+use super::*;
+use crate::{
+    event::EventKind,
+    vault::{MailboxKind, MailboxState},
+};
+use deaddrop_crypto::InviteLink;
+use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Unlock};
+use rand::{RngExt, SeedableRng};
+use std::sync::Arc;
+
+const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const NAMES: [&str; 2] = ["Ada", "Ben"];
+
+struct Person {
+    disk: Arc<MemoryDisk>,
+    engine: Option<Engine<Arc<MemoryDisk>>>,
+    sent: Vec<String>,
+}
+
+fn unlock() -> Unlock {
+    Unlock::Key(MasterKey::from_bytes([7; 32]))
+}
+
+fn geometry() -> Geometry {
+    Geometry { segment_bytes: 1 << 20, slots_per_segment: 1_024, max_segments: 256, ..Geometry::vault() }
+}
+
+impl Person {
+    fn new() -> Self {
+        let disk = Arc::new(MemoryDisk::new());
+        let store = Shred::create(Arc::clone(&disk), &geometry(), &unlock(), &mut rand::rng()).unwrap();
+        let engine = Engine::create(store, Some(&RELAY.parse().unwrap())).unwrap();
+        Self { disk, engine: Some(engine), sent: Vec::new() }
+    }
+
+    fn engine(&mut self) -> &mut Engine<Arc<MemoryDisk>> {
+        self.engine.as_mut().unwrap()
+    }
+
+    /// Everything in memory is lost; what was committed is not.
+    fn crash(&mut self, today: Day) {
+        let image = Arc::new(MemoryDisk::from_bytes(self.disk.to_bytes()));
+        drop(self.engine.take());
+        let store = Shred::open(Arc::clone(&image), &unlock(), &mut rand::rng()).unwrap();
+        self.disk = image;
+        self.engine = Some(Engine::open(store, today).unwrap());
+    }
+
+    fn texts(&mut self) -> Vec<String> {
+        let mut texts = Vec::new();
+        for event in self.engine().events_after(0, usize::MAX).unwrap() {
+            if let EventKind::MessageReceived { number, text } = event.kind {
+                texts.push(format!("{number} {text}"));
+            }
+        }
+        texts
+    }
+}
+
+/// A mailbox at the relay.
+struct Mailbox {
+    owner: usize,
+    name: MailboxName,
+    blobs: Vec<Vec<u8>>,
+}
+
+struct World {
+    rng: StdRng,
+    today: Day,
+    people: [Person; 2],
+    boxes: BTreeMap<[u8; 32], Mailbox>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut world = Self {
+            rng: StdRng::seed_from_u64(seed),
+            today: Day::from_number(20_000),
+            people: [Person::new(), Person::new()],
+            boxes: BTreeMap::new(),
+        };
+        let today = world.today;
+        let [ada, ben] = &mut world.people;
+        let id = ada.engine().begin_invite("Ben", today, 7).unwrap();
+        let publication = ada.engine().publication(id).unwrap();
+        assert_eq!(ada.engine().begin_invite("Ben", today, 7).unwrap(), id, "an unpublished invite goes on");
+        ada.engine().published(id).unwrap();
+        assert!(ada.engine().begin_invite("Ben", today, 7).is_err());
+        let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
+        assert!(ada.engine().begin_accept("Eve", &link, &publication.bundle, today).is_err());
+        ben.engine().begin_accept("Ada", &link, &publication.bundle, today).unwrap();
+        world.make_mailboxes();
+        world
+    }
+
+    /// Plays the relay's part for wanted and retiring mailboxes.
+    fn make_mailboxes(&mut self) {
+        for (owner, person) in self.people.iter_mut().enumerate() {
+            for mailbox in person.engine().mailboxes_at(RELAY) {
+                match mailbox.state {
+                    MailboxState::Retiring => {
+                        assert_eq!(mailbox.kind, MailboxKind::Landing);
+                        self.boxes.remove(mailbox.send.expose());
+                        person.engine().mailbox_gone(mailbox.name).unwrap();
+                    }
+                    MailboxState::Wanted => person.engine().mailbox_created(mailbox.name).unwrap(),
+                    MailboxState::Live => {}
+                }
+                if mailbox.state != MailboxState::Retiring {
+                    let new = Mailbox { owner, name: mailbox.name, blobs: Vec::new() };
+                    self.boxes.entry(*mailbox.send.expose()).or_insert(new);
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, who: usize) {
+        let text = format!("text {} of {who}", self.people[who].sent.len());
+        let number = self.people[who].engine().send_text(NAMES[1 - who], &text).unwrap();
+        self.people[who].sent.push(format!("{number} {text}"));
+    }
+
+    /// One put; `loss` of its ways to fail.
+    fn put(&mut self, who: usize, loss: bool) -> bool {
+        let today = self.today;
+        let most = self.rng.random_range(1..4);
+        let jobs = self.people[who].engine().take_puts(1, &BTreeSet::new(), most);
+        let Some(job) = jobs.into_iter().last() else { return false };
+        let way = if loss { self.rng.random_range(0..10) } else { 9 };
+        if way == 0 {
+            return true;
+        }
+        match self.boxes.get_mut(job.address.send.expose()) {
+            Some(mailbox) if !mailbox.blobs.contains(&job.envelope) => mailbox.blobs.push(job.envelope),
+            Some(_) => {}
+            None => {
+                self.people[who].engine().refused(1, job.number, today).unwrap();
+                return true;
+            }
+        }
+        if way > 2 {
+            self.people[who].engine().accepted(1, &[job.number], today).unwrap();
+        }
+        true
+    }
+
+    fn deliver(&mut self, who: usize, loss: bool) -> bool {
+        let today = self.today;
+        let filled: Vec<_> = self
+            .boxes
+            .iter()
+            .filter(|(_, mailbox)| mailbox.owner == who && !mailbox.blobs.is_empty())
+            .map(|(send, _)| *send)
+            .collect();
+        if filled.is_empty() {
+            return false;
+        }
+        let mailbox = self.boxes.get_mut(&filled[self.rng.random_range(0..filled.len())]).unwrap();
+        let at = if loss { self.rng.random_range(0..mailbox.blobs.len()) } else { 0 };
+        let blob = mailbox.blobs[at].clone();
+        let name = mailbox.name;
+        self.people[who].engine().delivered(name, &blob, today).unwrap();
+        if !loss || self.rng.random_range(0..5) > 0 {
+            mailbox.blobs.remove(at);
+            self.people[who].engine().acked(name, blob.first_chunk().unwrap());
+        }
+        true
+    }
+
+    fn receipt(&mut self, who: usize) -> bool {
+        let due = self.people[who].engine().receipts_due();
+        due.iter().for_each(|id| self.people[who].engine().seal_receipt(*id).unwrap());
+        !due.is_empty()
+    }
+
+    fn forget_a_blob(&mut self) {
+        if let Some(mailbox) = self.boxes.values_mut().find(|mailbox| !mailbox.blobs.is_empty()) {
+            mailbox.blobs.remove(0);
+        }
+    }
+
+    /// Everything that can move moves, without losses.
+    fn settle(&mut self) {
+        loop {
+            self.make_mailboxes();
+            let mut moved = false;
+            for who in [0, 1] {
+                moved |= self.put(who, false) | self.deliver(who, false);
+            }
+            if !moved {
+                moved = self.receipt(0) | self.receipt(1);
+            }
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn check(&mut self) {
+        for who in [0, 1] {
+            let sent = self.people[who].sent.clone();
+            let received: Vec<String> = self.people[1 - who].texts();
+            let numbers = |list: &[String]| -> Vec<String> {
+                list.iter().map(|text| text.split_once(' ').unwrap().1.to_owned()).collect()
+            };
+            assert_eq!(numbers(&received), numbers(&sent), "from {}", NAMES[who]);
+            assert_eq!(received, sent);
+            assert_eq!(self.people[who].engine().waiting(), (0, 0));
+        }
+        assert!(self.boxes.values().all(|mailbox| mailbox.blobs.is_empty()));
+    }
+}
+
+#[test]
+fn each_content_once_and_in_order_whatever_breaks() {
+    for seed in 0..6 {
+        let mut world = World::new(seed);
+        for _ in 0..700 {
+            let who = world.rng.random_range(0..2);
+            match world.rng.random_range(0..40) {
+                0..10 => world.say(who),
+                10..22 => drop(world.put(who, true)),
+                22..34 => drop(world.deliver(who, true)),
+                34..36 => drop(world.receipt(who)),
+                36 => world.make_mailboxes(),
+                37 => world.forget_a_blob(),
+                _ => {
+                    let today = world.today;
+                    world.people[who].crash(today);
+                }
+            }
+        }
+        world.settle();
+        // What the relay forgot is sent anew when its time is over.
+        for _ in 0..3 {
+            world.today = world.today.plus(32);
+            let today = world.today;
+            world.people.iter_mut().for_each(|person| person.engine().begin_day(today).unwrap());
+            world.settle();
+        }
+        world.check();
+        let today = world.today;
+        world.people.iter_mut().for_each(|person| person.crash(today));
+        world.check();
+        for person in &mut world.people {
+            assert_eq!(
+                person.engine().mailboxes_at(RELAY).len(),
+                1,
+                "the landing is gone, the private mailbox stays"
+            );
+        }
+    }
+}
+
+#[test]
+fn both_sides_see_the_same_safety_number_and_delivery() {
+    let mut world = World::new(9);
+    world.say(1);
+    assert!(world.people[0].engine().send_text("Ben", "early").is_ok(), "waits for the session");
+    world.people[0].sent.push("2 early".to_owned());
+    world.settle();
+    let [ada, ben] = &mut world.people;
+    let number = ada.engine().safety_number("Ben").unwrap();
+    assert_eq!(number, ben.engine().safety_number("Ada").unwrap());
+    let delivered = ben.engine().events_after(0, 100).unwrap();
+    assert!(delivered.iter().any(|event| event.kind == EventKind::Delivered { number: 1 }));
+    ada.engine().set_verified("Ben", true).unwrap();
+    assert!(ada.engine().contact_list()[0].verified);
+}
+
+#[test]
+fn a_bundle_of_somebody_else_does_not_fit_the_link() {
+    let mut world = World::new(10);
+    let today = world.today;
+    let (mut eve, mut other) = (Person::new(), Person::new());
+    let [ada, _] = &mut world.people;
+    let id = ada.engine().contact_ids()[0];
+    let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
+    let foreign = other.engine().begin_invite("x", today, 7).unwrap();
+    let bundle = other.engine().publication(foreign).unwrap().bundle;
+    assert!(eve.engine().begin_accept("Ada", &link, &bundle, today).is_err());
+    assert!(eve.engine().contact_ids().is_empty());
+}
+
+#[test]
+fn limits_are_errors_and_change_nothing() {
+    let mut world = World::new(11);
+    let [ada, _] = &mut world.people;
+    let before = ada.engine().waiting();
+    let long = "x".repeat(deaddrop_crypto::MAX_TEXT + 1);
+    assert_eq!(ada.engine().send_text("Ben", &long), Err(crate::ClientError::TextTooLong));
+    assert_eq!(ada.engine().send_text("Nobody", "x"), Err(crate::ClientError::UnknownContact));
+    let today = Day::from_number(20_000);
+    for name in ["", " x", "a\nb", &"n".repeat(65)] {
+        assert_eq!(ada.engine().begin_invite(name, today, 7), Err(crate::ClientError::BadName));
+    }
+    assert_eq!(ada.engine().waiting(), before);
+    let longest = "y".repeat(deaddrop_crypto::MAX_TEXT);
+    let number = ada.engine().send_text("Ben", &longest).unwrap();
+    ada.sent.push(format!("{number} {longest}"));
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn forgotten_events_leave_their_numbers_behind() {
+    let mut world = World::new(12);
+    for _ in 0..5 {
+        world.say(1);
+    }
+    world.settle();
+    let today = world.today;
+    let ada = &mut world.people[0];
+    let last = ada.engine().last_event();
+    ada.engine().forget_events_before(last + 1).unwrap();
+    assert!(ada.engine().events_after(0, 100).unwrap().is_empty());
+    ada.crash(today);
+    assert_eq!(ada.engine().last_event(), last);
+    world.say(1);
+    world.settle();
+    assert!(world.people[0].engine().last_event() > last);
+}
