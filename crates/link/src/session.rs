@@ -217,7 +217,10 @@ fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
         };
         if before != 0 && !(joins && sensible) {
             let mut next = Vec::with_capacity(alone.saturating_add(TAG_LEN));
-            next.extend_from_slice(current.get(before..).unwrap_or_default());
+            if let Some(moved) = current.get_mut(before..) {
+                next.extend_from_slice(moved);
+                moved.fill(0);
+            }
             current.truncate(before);
             records.push(core::mem::replace(&mut current, next));
             (count, entries) = (0, 0);
