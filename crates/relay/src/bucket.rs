@@ -1,0 +1,56 @@
+//! A token bucket over any clock that counts milliseconds.
+
+/// How much is left. Starts full.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bucket {
+    /// Thousandths of a token that are missing.
+    spent: u64,
+    at_ms: u64,
+}
+
+impl Bucket {
+    /// Takes `tokens`, or says in how many seconds there will be enough. What is asked for at once beyond the
+    /// burst passes when the bucket is full.
+    pub(crate) fn take(&mut self, tokens: u64, per_s: u64, burst: u64, now_ms: u64) -> Result<(), u16> {
+        // A token a second is a thousandth of a token a millisecond.
+        let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(per_s);
+        self.spent = self.spent.saturating_sub(regained);
+        self.at_ms = self.at_ms.max(now_ms);
+        let after = self.spent.saturating_add(tokens.saturating_mul(1_000));
+        let over = after.saturating_sub(burst.saturating_mul(1_000));
+        if over == 0 || self.spent == 0 {
+            self.spent = after;
+            return Ok(());
+        }
+        let wait = over.div_ceil(1_000).div_ceil(per_s.max(1));
+        Err(u16::try_from(wait.max(1)).unwrap_or(u16::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let mut bucket = Bucket::default();
+        for _ in 0..10 {
+            assert_eq!(bucket.take(1, 2, 10, 5), Ok(()));
+        }
+        assert_eq!(bucket.take(1, 2, 10, 5), Err(1));
+        assert_eq!(bucket.take(10, 2, 10, 5), Err(5));
+        assert_eq!(bucket.take(1, 2, 10, 505), Ok(()));
+        assert_eq!(bucket.take(1, 2, 10, 505), Err(1));
+        assert_eq!(bucket.take(10, 2, 10, 1_000_000), Ok(()));
+        // A clock that steps back gives nothing.
+        assert_eq!(bucket.take(1, 2, 10, 0), Err(1));
+    }
+
+    #[test]
+    fn more_than_the_burst_waits_for_a_full_bucket() {
+        let mut bucket = Bucket::default();
+        assert_eq!(bucket.take(100, 1, 10, 0), Ok(()));
+        assert!(bucket.take(1, 1, 10, 80_000).is_err());
+        assert_eq!(bucket.take(100, 1, 10, 100_000), Ok(()));
+    }
+}

@@ -1,0 +1,61 @@
+//! How a store tells a reader that looking again may be worth it. Hints may be lost; nothing depends on them but time.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Why a subscription is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Another reader has the mailbox.
+    Displaced,
+    /// The mailbox was deleted or its lease ended.
+    Gone,
+}
+
+/// What has happened since the last look.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Subscriptions whose mailboxes have changed.
+    pub changed: HashSet<u32>,
+    /// Subscriptions that are over, in order.
+    pub ended: Vec<(u32, Ended)>,
+}
+
+/// One reader's ear. A reader is connected for as long as its ear exists.
+#[derive(Debug, Default)]
+pub struct Hints {
+    news: Mutex<News>,
+    notify: Notify,
+}
+
+impl Hints {
+    /// Tells that the mailbox of this subscription has changed.
+    pub fn changed(&self, sub: u32) {
+        if self.locked().changed.insert(sub) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Tells that this subscription is over.
+    pub fn ended(&self, sub: u32, ended: Ended) {
+        self.locked().ended.push((sub, ended));
+        self.notify.notify_one();
+    }
+
+    /// Waits for news and takes them.
+    pub async fn next(&self) -> News {
+        loop {
+            let heard = self.notify.notified();
+            let news = std::mem::take(&mut *self.locked());
+            if !(news.changed.is_empty() && news.ended.is_empty()) {
+                return news;
+            }
+            heard.await;
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,246 @@
+//! The rules of mailboxes, as a value: who may do what, what is where, what must be written (spec/12-relay.md
+//! sections 3 to 6). Sans-I/O: every transition says what to write, and is told when that is durable.
+//!
+//! What is written is decided here and in this order, so jobs must reach the disk in the order in which they were
+//! given out. A job that fails stops the store.
+
+mod changes;
+mod expiry;
+mod puts;
+mod queue;
+mod readers;
+pub(crate) mod record;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use changes::ChangeStep;
+pub(crate) use expiry::SweepStep;
+pub(crate) use puts::PutStep;
+pub(crate) use readers::{AckStep, Found, PeekStep};
+
+use crate::bucket::Bucket;
+use crate::limits::Limits;
+use crate::names::{Handle, IndexKey, Name};
+use crate::store::Census;
+use deaddrop_shred::{Record, RecordKey};
+use deaddrop_wire::item::CreateFlags;
+use deaddrop_wire::{Blob, Day, SizeClass};
+use queue::{Dying, Pending, Queue, Resident};
+use rand::rngs::StdRng;
+use readers::Attached;
+use record::Lasting;
+use std::collections::HashMap;
+
+/// Something to write: all of it in one commit. Erases are immediate.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    pub(crate) puts: Vec<Record>,
+    pub(crate) erases: Vec<RecordKey>,
+}
+
+/// Where a mailbox's blobs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// With the mailboxes themselves.
+    Lasting,
+    /// In memory, whatever the store.
+    Volatile,
+}
+
+/// All mailboxes of a store.
+pub(crate) struct Mailboxes {
+    key: IndexKey,
+    limits: Limits,
+    /// Whether the store itself is memory, so that nothing need be kept twice.
+    in_memory: bool,
+    rng: StdRng,
+    boxes: HashMap<Handle, Mailbox>,
+    owns: HashMap<Name, Handle>,
+    reads: HashMap<Name, Handle>,
+    sends: HashMap<Name, (Handle, u8)>,
+    blobs: u64,
+    bytes: u64,
+    volatile_bytes: u64,
+    hot_bytes: u64,
+    day: Option<Day>,
+    stopped: bool,
+    sweep_from: Option<Handle>,
+}
+
+/// One mailbox.
+struct Mailbox {
+    lasting: Lasting,
+    queue: Queue,
+    /// Of the reader; 0 before the first.
+    fence: u64,
+    reader: Option<Attached>,
+    /// When the reader last changed while one was connected.
+    taken_ms: Option<u64>,
+    rate: Bucket,
+    /// Set while full: nothing is taken before this moment.
+    full_until_ms: Option<u64>,
+    /// What was last decided is not on the disk, for want of room.
+    unsaved: bool,
+}
+
+impl Mailbox {
+    fn new(lasting: Lasting) -> Self {
+        Self {
+            lasting,
+            queue: Queue::default(),
+            fence: 0,
+            reader: None,
+            taken_ms: None,
+            rate: Bucket::default(),
+            full_until_ms: None,
+            unsaved: false,
+        }
+    }
+
+    fn medium(&self) -> Medium {
+        match self.lasting.flags.contains(CreateFlags::VOLATILE) {
+            true => Medium::Volatile,
+            false => Medium::Lasting,
+        }
+    }
+}
+
+impl Mailboxes {
+    /// No mailboxes yet.
+    pub(crate) fn new(key: IndexKey, limits: Limits, in_memory: bool, rng: StdRng) -> Self {
+        Self {
+            key,
+            limits,
+            in_memory,
+            rng,
+            boxes: HashMap::new(),
+            owns: HashMap::new(),
+            reads: HashMap::new(),
+            sends: HashMap::new(),
+            blobs: 0,
+            bytes: 0,
+            volatile_bytes: 0,
+            hot_bytes: 0,
+            day: None,
+            stopped: false,
+            sweep_from: None,
+        }
+    }
+
+    /// Takes a mailbox back in that was found at opening.
+    pub(crate) fn restore_mailbox(&mut self, handle: Handle, lasting: Lasting) {
+        self.index(handle, &lasting);
+        self.boxes.insert(handle, Mailbox::new(lasting));
+    }
+
+    /// Takes a blob back in, in the store's order. `false` if there is no such mailbox: it is to be erased.
+    pub(crate) fn restore_blob(&mut self, handle: Handle, resident: Resident) -> bool {
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return false };
+        self.blobs += 1;
+        self.bytes += resident.class.bytes() as u64;
+        mailbox.queue.restore(resident);
+        true
+    }
+
+    /// Takes the remembered day back in.
+    pub(crate) fn restore_day(&mut self, day: Day) {
+        self.day = self.day.max(Some(day));
+    }
+
+    /// The store has failed: nothing is decided any more.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub(crate) fn census(&self) -> Census {
+        Census {
+            mailboxes: self.boxes.len() as u64,
+            blobs: self.blobs,
+            bytes: self.bytes,
+            day: self.day,
+            stopped: self.stopped,
+        }
+    }
+
+    fn index(&mut self, handle: Handle, lasting: &Lasting) {
+        self.owns.insert(lasting.own, handle);
+        self.reads.insert(lasting.read, handle);
+        for (name, via) in &lasting.sends {
+            self.sends.insert(*name, (handle, *via));
+        }
+    }
+
+    /// Forgets a mailbox at once and says what to erase. Whoever waits for its blobs is told `Refused`.
+    fn remove(&mut self, handle: Handle) -> Option<(Mailbox, Job, Job)> {
+        let mailbox = self.boxes.remove(&handle)?;
+        self.owns.remove(&mailbox.lasting.own);
+        self.reads.remove(&mailbox.lasting.read);
+        for (name, _) in &mailbox.lasting.sends {
+            self.sends.remove(name);
+        }
+        let keys: Vec<RecordKey> = mailbox.queue.keys().collect();
+        self.uncount(&mailbox);
+        let mut lasting = Job { puts: Vec::new(), erases: vec![record::mailbox_key(handle)] };
+        let mut volatile = Job::default();
+        match mailbox.medium() {
+            Medium::Lasting => lasting.erases.extend(keys),
+            Medium::Volatile => volatile.erases.extend(keys),
+        }
+        Some((mailbox, lasting, volatile))
+    }
+
+    fn uncount(&mut self, mailbox: &Mailbox) {
+        let (blobs, bytes) = (u64::from(mailbox.queue.blobs()), u64::from(mailbox.queue.bytes()));
+        self.blobs = self.blobs.saturating_sub(blobs);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if mailbox.medium() == Medium::Volatile || self.in_memory {
+            self.volatile_bytes = self.volatile_bytes.saturating_sub(bytes);
+        }
+        self.hot_bytes = self.hot_bytes.saturating_sub(mailbox.queue.hot_bytes());
+    }
+
+    /// Whether the record of this mailbox has been written as it was last given out.
+    pub(crate) fn mailbox_written(&mut self, handle: Handle, written: bool) {
+        if let Some(mailbox) = self.boxes.get_mut(&handle) {
+            mailbox.unsaved = !written;
+        }
+    }
+
+    fn rewrite(handle: Handle, mailbox: &Mailbox) -> Job {
+        Job { puts: vec![record::mailbox(handle, &mailbox.lasting)], erases: Vec::new() }
+    }
+
+    /// The day after which a blob of this class in this mailbox expires.
+    fn expiry(&self, mailbox: &Mailbox, class: SizeClass, today: Day) -> Day {
+        let days = match class {
+            SizeClass::Large => self.limits.large_blob_days,
+            SizeClass::Small | SizeClass::Medium => self.limits.blob_days,
+        };
+        today.plus(u32::from(days).min(mailbox.lasting.lease.days().unwrap_or(0)))
+    }
+}
+
+impl std::fmt::Debug for Mailboxes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mailboxes(..)")
+    }
+}
+
+/// Steps of a lease, in days: coarse, so that it tells little about when somebody was there.
+const LEASE_STEP: u32 = 7;
+
+/// The lease begun anew, if less than half of it is left: by the fewest whole steps that cover it.
+fn renewed(lasting: &Lasting, today: Day) -> Option<Day> {
+    let days = lasting.lease.days().unwrap_or(0);
+    let left = lasting.ends.since(today);
+    (left * 2 < days).then(|| lasting.ends.plus((days - left).next_multiple_of(LEASE_STEP)))
+}
+
+/// A blob on its way to a connected reader need not be read from the disk.
+fn keep_hot(blob: &Blob, hot_bytes: u64, limits: &Limits) -> bool {
+    hot_bytes.saturating_add(blob.as_bytes().len() as u64) <= limits.hot_bytes
+}

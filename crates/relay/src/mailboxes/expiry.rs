@@ -1,0 +1,84 @@
+//! The end of days: blobs and leases that are over, mailboxes never used (spec/12-relay.md section 6).
+
+use super::readers::AckStep;
+use super::{Job, Mailboxes, record};
+use crate::clock::Now;
+use crate::hints::Ended;
+use crate::names::Handle;
+
+/// What one step of expiry writes.
+#[derive(Debug, Default)]
+pub(crate) struct SweepStep {
+    /// The remembered day.
+    pub(crate) day: Option<Job>,
+    /// Mailboxes that are over: with the mailboxes, in memory.
+    pub(crate) mailboxes: Vec<(Job, Job)>,
+    /// Blobs that are over.
+    pub(crate) blobs: Vec<AckStep>,
+    /// The limit was reached.
+    pub(crate) more: bool,
+}
+
+/// Mailboxes looked at in one step, so that nobody waits long for the rules.
+const LOOKED_AT: usize = 10_000;
+
+impl Mailboxes {
+    /// One step: lets at most `limit` blobs and mailboxes die.
+    pub(crate) fn sweep(&mut self, now: Now, limit: usize) -> SweepStep {
+        let mut step = SweepStep::default();
+        if self.stopped {
+            return step;
+        }
+        if self.day < Some(now.day) {
+            self.day = Some(now.day);
+            step.day = Some(Job { puts: vec![record::day(now.day)], erases: Vec::new() });
+        }
+        let mut handles: Vec<Handle> =
+            self.boxes.keys().copied().filter(|handle| Some(*handle) > self.sweep_from).collect();
+        if handles.len() > LOOKED_AT {
+            handles.select_nth_unstable(LOOKED_AT);
+            handles.truncate(LOOKED_AT);
+            step.more = true;
+        }
+        handles.sort_unstable();
+        let mut count = 0;
+        let mut last = None;
+        for handle in handles {
+            if count >= limit {
+                step.more = true;
+                break;
+            }
+            last = Some(handle);
+            count += self.sweep_one(handle, now, limit - count, &mut step);
+        }
+        self.sweep_from = if step.more { last.or(self.sweep_from) } else { None };
+        step
+    }
+
+    fn sweep_one(&mut self, handle: Handle, now: Now, limit: usize, step: &mut SweepStep) -> usize {
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return 0 };
+        let over = mailbox.lasting.ends < now.day;
+        let unused = mailbox.lasting.unused_until.is_some_and(|until| until < now.day);
+        if over || unused {
+            let Some((mut mailbox, lasting, volatile)) = self.remove(handle) else { return 0 };
+            mailbox.end_reader(Ended::Gone);
+            let count = lasting.erases.len() + volatile.erases.len();
+            step.mailboxes.push((lasting, volatile));
+            return count;
+        }
+        let residents = mailbox.queue.residents.iter();
+        let expired = residents.filter(|resident| resident.expiry < now.day && !resident.dying);
+        let expired: Vec<_> = expired.map(|resident| resident.id).take(limit).collect();
+        if expired.is_empty() {
+            return 0;
+        }
+        let killed = Self::kill(handle, mailbox, expired.into_iter());
+        let count = killed.dying.len();
+        if let Some(reader) = &mailbox.reader {
+            // What was in flight frees its credit.
+            reader.changed();
+        }
+        step.blobs.push(killed);
+        count
+    }
+}

@@ -1,0 +1,137 @@
+//! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
+
+use super::{Job, Mailboxes, Medium, Pending, keep_hot, record};
+use crate::clock::Now;
+use crate::limits::Limits;
+use crate::names::Handle;
+use crate::store::{RecordId, Verdict};
+use deaddrop_shred::RecordKey;
+use deaddrop_wire::{Blob, SendId};
+use rand::RngExt;
+use tokio::sync::oneshot;
+
+/// What became of a put.
+pub(crate) enum PutStep {
+    /// It is answered, and nothing is written.
+    Answer(Verdict),
+    /// It waits for a commit that is under way.
+    Join(oneshot::Receiver<Verdict>),
+    /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
+    /// the first record of its job.
+    Write { handle: Handle, key: RecordKey, medium: Medium, blob: Job, mailbox: Option<Job>, done: oneshot::Receiver<Verdict> },
+}
+
+impl Mailboxes {
+    /// One put.
+    pub(crate) fn put(&mut self, send: &SendId, blob: Blob, now: Now) -> PutStep {
+        use PutStep::{Answer, Join};
+        if self.stopped {
+            return Answer(Verdict::Stopped);
+        }
+        // the door exists. Revoked, expired, deleted and never granted are all the same: not in the map.
+        let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else { return Answer(Verdict::Refused) };
+        let key = self.key.blob(handle, &blob);
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
+        let (class, len) = (blob.class(), blob.as_bytes().len());
+        // a blob that is there is the same put, and is answered with the commit that it depends on.
+        let (waiter, done) = oneshot::channel();
+        if let Some(pending) = mailbox.queue.pending.iter_mut().find(|pending| pending.key == key) {
+            pending.waiters.push(waiter);
+            return Join(done);
+        }
+        if let Some(resident) = mailbox.queue.residents.iter().find(|resident| resident.key == key) {
+            if !resident.dying {
+                return Answer(Verdict::Done);
+            }
+            mailbox.queue.dying.push(super::Dying { id: resident.id, waiter });
+            return Join(done);
+        }
+        // the store as a whole has room.
+        let volatile = mailbox.medium() == Medium::Volatile || self.in_memory;
+        let (limits, percent) = (&self.limits, self.limits.put_percent);
+        if Limits::reached(self.blobs, limits.blobs, percent)
+            || Limits::reached(self.bytes, limits.store_bytes, percent)
+            || volatile && Limits::reached(self.volatile_bytes, limits.memory_bytes, percent)
+        {
+            return Answer(Verdict::Busy);
+        }
+        // the mailbox has room. Once full it stays so for a random time and until half of it is free, so that
+        // nobody can watch its reader come and go.
+        let quota = mailbox.lasting.quota;
+        let (most_blobs, most_bytes) = (quota.blobs().unwrap_or(0), quota.bytes().unwrap_or(0));
+        let (have_blobs, have_bytes) = (mailbox.queue.blobs(), mailbox.queue.bytes());
+        if let Some(until) = mailbox.full_until_ms {
+            if now.ms < until || have_blobs > most_blobs / 2 || have_bytes > most_bytes / 2 {
+                return Answer(Verdict::Full);
+            }
+            mailbox.full_until_ms = None;
+        }
+        let with = have_bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        if have_blobs >= most_blobs || with > most_bytes {
+            let pause = self.rng.random_range(0..=limits.full_pause_ms);
+            mailbox.full_until_ms = Some(now.ms.saturating_add(pause));
+            return Answer(Verdict::Full);
+        }
+        // not too many in a short time.
+        let (rate, burst) = (limits.mailbox_puts_per_s.into(), limits.mailbox_put_burst.into());
+        if mailbox.rate.take(1, rate, burst, now.ms).is_err() {
+            return Answer(Verdict::Full);
+        }
+
+        let medium = mailbox.medium();
+        let listening = mailbox.reader.as_ref().is_some_and(super::Attached::is_connected);
+        let hot = (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
+        let first_use = mailbox.lasting.unused_until.take().is_some();
+        let rewritten = first_use.then(|| Self::rewrite(handle, mailbox));
+        self.blobs += 1;
+        self.bytes += len as u64;
+        self.volatile_bytes += if volatile { len as u64 } else { 0 };
+        self.hot_bytes += if hot.is_some() { len as u64 } else { 0 };
+        let Some(mailbox) = self.boxes.get(&handle) else { return Answer(Verdict::Refused) };
+        let expiry = self.expiry(mailbox, class, now.day);
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
+        mailbox.queue.begin(Pending { key, class, via, expiry, hot, waiters: vec![waiter] });
+        let stored = record::blob(key, handle, via, expiry, blob.into_bytes());
+        let mut blob = Job { puts: vec![stored], erases: Vec::new() };
+        let mailbox = match medium {
+            // One commit for both.
+            Medium::Lasting => {
+                blob.puts.extend(rewritten.into_iter().flat_map(|job| job.puts));
+                None
+            }
+            Medium::Volatile => rewritten,
+        };
+        PutStep::Write { handle, key, medium, blob, mailbox, done }
+    }
+
+    /// The blob of a [`PutStep::Write`] is on stable storage.
+    pub(crate) fn put_is_durable(&mut self, handle: Handle, key: RecordKey, id: RecordId) {
+        // A mailbox deleted meanwhile has taken the blob with it.
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        let waiters = mailbox.queue.commit(key, id);
+        if let Some(reader) = &mailbox.reader {
+            reader.changed();
+        }
+        for waiter in waiters {
+            // Whoever asked may have gone.
+            let _ = waiter.send(Verdict::Done);
+        }
+    }
+
+    /// The store did not take the blob of a [`PutStep::Write`].
+    pub(crate) fn put_found_no_room(&mut self, handle: Handle, key: RecordKey) {
+        let in_memory = self.in_memory;
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        // It never got an order number; any that is not in use will do to take it out again.
+        let id = RecordId(u64::MAX);
+        let waiters = mailbox.queue.commit(key, id);
+        let volatile = mailbox.medium() == Medium::Volatile || in_memory;
+        if let Some((class, hot, _)) = mailbox.queue.destroyed(id) {
+            self.forget(class, hot, volatile);
+        }
+        let verdict = if self.stopped { Verdict::Stopped } else { Verdict::Busy };
+        for waiter in waiters {
+            let _ = waiter.send(verdict);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! One mailbox's blobs: queued (their commit is under way), resident, dying (their erase is under way).
+
+use crate::store::{RecordId, Verdict};
+use deaddrop_shred::RecordKey;
+use deaddrop_wire::{Blob, Day, SizeClass};
+use std::collections::VecDeque;
+use tokio::sync::oneshot;
+
+/// A blob that is not durable yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) key: RecordKey,
+    pub(crate) class: SizeClass,
+    pub(crate) via: u8,
+    pub(crate) expiry: Day,
+    /// Kept for a connected reader.
+    pub(crate) hot: Option<Blob>,
+    /// Fault 11: retries join the first.
+    pub(crate) waiters: Vec<oneshot::Sender<Verdict>>,
+}
+
+/// A durable blob.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) id: RecordId,
+    pub(crate) key: RecordKey,
+    pub(crate) class: SizeClass,
+    pub(crate) via: u8,
+    pub(crate) expiry: Day,
+    pub(crate) hot: Option<Blob>,
+    /// Not given out any more; its erase is under way.
+    pub(crate) dying: bool,
+}
+
+/// Who waits for an erase: a retry of a put that was delivered meanwhile.
+#[derive(Debug)]
+pub(crate) struct Dying {
+    pub(crate) id: RecordId,
+    pub(crate) waiter: oneshot::Sender<Verdict>,
+}
+
+/// The blobs of one mailbox and their counts, which hold until a blob is destroyed.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pub(crate) pending: Vec<Pending>,
+    /// In the store's order.
+    pub(crate) residents: VecDeque<Resident>,
+    pub(crate) dying: Vec<Dying>,
+    blobs: u32,
+    bytes: u32,
+}
+
+impl Queue {
+    pub(crate) const fn blobs(&self) -> u32 {
+        self.blobs
+    }
+
+    pub(crate) const fn bytes(&self) -> u32 {
+        self.bytes
+    }
+
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        let pending = self.pending.iter().filter_map(|pending| pending.hot.as_ref());
+        let residents = self.residents.iter().filter_map(|resident| resident.hot.as_ref());
+        pending.chain(residents).map(|blob| blob.as_bytes().len() as u64).sum()
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = RecordKey> + '_ {
+        let pending = self.pending.iter().map(|pending| pending.key);
+        pending.chain(self.residents.iter().map(|resident| resident.key))
+    }
+
+    pub(crate) fn begin(&mut self, pending: Pending) {
+        self.count(pending.class);
+        self.pending.push(pending);
+    }
+
+    pub(crate) fn restore(&mut self, resident: Resident) {
+        self.count(resident.class);
+        self.residents.push_back(resident);
+    }
+
+    /// The commit of this blob is durable.
+    pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<oneshot::Sender<Verdict>> {
+        let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
+        let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);
+        let resident = Resident { id, key, class, via, expiry, hot, dying: false };
+        // Commits are reported in their order; should that ever fail, the order still holds here.
+        let place = self.residents.partition_point(|other| other.id < id);
+        self.residents.insert(place, resident);
+        waiters
+    }
+
+    pub(crate) fn place(&self, id: RecordId) -> Option<usize> {
+        self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
+    }
+
+    /// The erase of this blob is durable. Gives its class, its hot bytes, and who waits.
+    pub(crate) fn destroyed(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<oneshot::Sender<Verdict>>)> {
+        let at = self.place(id)?;
+        let resident = self.residents.remove(at)?;
+        self.blobs = self.blobs.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(u32::try_from(resident.class.bytes()).unwrap_or(u32::MAX));
+        let waiters = self.dying.extract_if(.., |dying| dying.id == id).map(|dying| dying.waiter).collect();
+        let hot = resident.hot.map_or(0, |blob| blob.as_bytes().len() as u64);
+        Some((resident.class, hot, waiters))
+    }
+
+    fn count(&mut self, class: SizeClass) {
+        self.blobs = self.blobs.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(u32::try_from(class.bytes()).unwrap_or(u32::MAX));
+    }
+}

@@ -1,0 +1,223 @@
+//! What readers do: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5).
+
+use super::{Job, Mailbox, Mailboxes, Medium, renewed};
+use crate::clock::Now;
+use crate::hints::{Ended, Hints};
+use crate::names::Handle;
+use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peek, Reader, RecordId, Stale, Verdict};
+use deaddrop_shred::RecordKey;
+use deaddrop_wire::item::CreateFlags;
+use deaddrop_wire::{Blob, ClientToken, SizeClass};
+use std::sync::{Arc, Weak};
+
+/// Who reads a mailbox now.
+pub(crate) struct Attached {
+    token: ClientToken,
+    hints: Weak<Hints>,
+    sub: u32,
+}
+
+impl Attached {
+    pub(crate) fn is_connected(&self) -> bool {
+        self.hints.strong_count() > 0
+    }
+
+    pub(crate) fn changed(&self) {
+        if let Some(hints) = self.hints.upgrade() {
+            hints.changed(self.sub);
+        }
+    }
+}
+
+/// What a peek found: bodies that are not in memory are to be read.
+#[derive(Debug, Default)]
+pub(crate) struct PeekStep {
+    pub(crate) found: Vec<Found>,
+    pub(crate) gone: Vec<RecordId>,
+    pub(crate) more: bool,
+}
+
+/// One blob of a [`PeekStep`].
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: RecordId,
+    pub(crate) key: RecordKey,
+    pub(crate) medium: Medium,
+    pub(crate) via: u8,
+    pub(crate) hot: Option<Blob>,
+}
+
+/// What an ack leads to: when the job (possibly without content) is durable, [`Mailboxes::destroyed`] is called.
+#[derive(Debug)]
+pub(crate) struct AckStep {
+    pub(crate) handle: Handle,
+    pub(crate) medium: Medium,
+    pub(crate) job: Job,
+    pub(crate) dying: Vec<RecordId>,
+    /// The mailbox's record, when the lease was renewed.
+    pub(crate) renewal: Option<Job>,
+}
+
+impl Mailbox {
+    pub(super) fn end_reader(&mut self, ended: Ended) {
+        if let Some(reader) = self.reader.take()
+            && let Some(hints) = reader.hints.upgrade()
+        {
+            hints.ended(reader.sub, ended);
+        }
+    }
+
+    /// Reading renews, in coarse steps, unless the mailbox is fixed; and it is a use.
+    fn note_reading(&mut self, now: Now) -> bool {
+        let mut changed = self.lasting.unused_until.take().is_some();
+        if !self.lasting.flags.contains(CreateFlags::FIXED)
+            && let Some(ends) = renewed(&self.lasting, now.day)
+        {
+            self.lasting.ends = ends;
+            changed = true;
+        }
+        changed
+    }
+}
+
+impl Mailboxes {
+    /// Makes `reader` the reader of a mailbox.
+    pub(crate) fn claim(
+        &mut self,
+        claim: &Claim,
+        reader: &Reader,
+        now: Now,
+    ) -> Result<(Claimed, Option<Job>), NotClaimed> {
+        // the reader exists.
+        let handle = self.reads.get(&self.key.read(&claim.read)).copied().ok_or(NotClaimed::Refused)?;
+        let takeover_ms = self.limits.takeover_ms;
+        let mailbox = self.boxes.get_mut(&handle).ok_or(NotClaimed::Refused)?;
+        if let Some(present) = mailbox.reader.as_ref().filter(|present| present.is_connected()) {
+            let nobody = ClientToken::from_bytes([0; 16]);
+            let same = reader.token == present.token && reader.token != nobody;
+            let recently = mailbox.taken_ms.is_some_and(|at| now.ms.saturating_sub(at) < takeover_ms);
+            // readers do not take turns quickly; a reader's own broken connection is replaced at once.
+            if !same && recently {
+                return Err(NotClaimed::Contended);
+            }
+            if !same {
+                mailbox.taken_ms = Some(now.ms);
+            }
+        }
+        mailbox.end_reader(Ended::Displaced);
+        mailbox.fence += 1;
+        mailbox.reader =
+            Some(Attached { token: reader.token, hints: Arc::downgrade(&reader.hints), sub: claim.sub });
+        let newest = mailbox.queue.residents.iter().rev().find(|resident| !resident.dying);
+        let claimed =
+            Claimed { handle, fence: Fence(mailbox.fence), newest: newest.map(|resident| resident.id) };
+        let job = mailbox.note_reading(now).then(|| Self::rewrite(handle, mailbox));
+        Ok((claimed, job))
+    }
+
+    /// Gives a claim back.
+    pub(crate) fn release(&mut self, handle: Handle, fence: Fence) {
+        if let Some(mailbox) = self.boxes.get_mut(&handle).filter(|mailbox| mailbox.fence == fence.0) {
+            mailbox.reader = None;
+            mailbox.fence += 1;
+        }
+    }
+
+    /// The oldest blobs that are not in flight.
+    pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
+        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale)?;
+        // the fence is the mailbox's.
+        if mailbox.fence != peek.fence.0 {
+            return Err(Stale);
+        }
+        let medium = mailbox.medium();
+        let mut step = PeekStep::default();
+        step.gone.extend(peek.in_flight.iter().filter(|id| mailbox.queue.place(**id).is_none()));
+        let mut bytes = peek.bytes;
+        for resident in &mut mailbox.queue.residents {
+            if resident.dying || resident.expiry < now.day || peek.in_flight.contains(&resident.id) {
+                continue;
+            }
+            if step.found.len() >= peek.blobs || resident.class.bytes() > bytes {
+                step.more = true;
+                break;
+            }
+            bytes -= resident.class.bytes();
+            let hot = resident.hot.take();
+            self.hot_bytes =
+                self.hot_bytes.saturating_sub(hot.as_ref().map_or(0, |blob| blob.as_bytes().len() as u64));
+            let (id, key, via) = (resident.id, resident.key, resident.via);
+            step.found.push(Found { id, key, medium, via, hot });
+        }
+        Ok(step)
+    }
+
+    /// Lets blobs die. Those that are not there, or dying already, need only be waited for.
+    pub(crate) fn ack(
+        &mut self,
+        handle: Handle,
+        fence: Fence,
+        records: &[RecordId],
+        now: Now,
+    ) -> Result<AckStep, NotAcked> {
+        if self.stopped {
+            return Err(NotAcked::Stopped);
+        }
+        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale)?;
+        // an ack under an older fence does nothing.
+        if mailbox.fence != fence.0 {
+            return Err(NotAcked::Stale);
+        }
+        let mut step = Self::kill(handle, mailbox, records.iter().copied());
+        step.renewal = mailbox.note_reading(now).then(|| Self::rewrite(handle, mailbox));
+        Ok(step)
+    }
+
+    /// A blob that cannot be read any more is let go, so that it does not stand in the way of others.
+    pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
+        let mailbox = self.boxes.get_mut(&handle)?;
+        Some(Self::kill(handle, mailbox, [record].into_iter()))
+    }
+
+    pub(super) fn kill(
+        handle: Handle,
+        mailbox: &mut Mailbox,
+        records: impl Iterator<Item = RecordId>,
+    ) -> AckStep {
+        let medium = mailbox.medium();
+        let mut step = AckStep { handle, medium, job: Job::default(), dying: Vec::new(), renewal: None };
+        for id in records {
+            let Some(at) = mailbox.queue.place(id) else { continue };
+            if let Some(resident) = mailbox.queue.residents.get_mut(at).filter(|resident| !resident.dying) {
+                resident.dying = true;
+                step.job.erases.push(resident.key);
+                step.dying.push(id);
+            }
+        }
+        step
+    }
+
+    /// These blobs are destroyed.
+    pub(crate) fn destroyed(&mut self, handle: Handle, records: &[RecordId]) {
+        let in_memory = self.in_memory;
+        for id in records {
+            let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+            let volatile = mailbox.medium() == Medium::Volatile || in_memory;
+            let Some((class, hot, waiters)) = mailbox.queue.destroyed(*id) else { continue };
+            self.forget(class, hot, volatile);
+            for waiter in waiters {
+                let _ = waiter.send(Verdict::Done);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, class: SizeClass, hot: u64, volatile: bool) {
+        let len = class.bytes() as u64;
+        self.blobs = self.blobs.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(len);
+        self.hot_bytes = self.hot_bytes.saturating_sub(hot);
+        if volatile {
+            self.volatile_bytes = self.volatile_bytes.saturating_sub(len);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The bytes of the relay's records (spec/12-relay.md section 3).
+
+use super::queue::Resident;
+use crate::names::{Handle, Name};
+use crate::store::RecordId;
+use deaddrop_shred::{Entry, Record, RecordKey};
+use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass};
+use deaddrop_wire::{Day, SizeClass};
+
+/// First byte of `meta`: what a record is, known without reading it.
+const MAILBOX: u8 = 1;
+const BLOB: u8 = 2;
+const DAY: u8 = 3;
+
+/// Format of a mailbox's record.
+const VERSION: u8 = 1;
+/// Most senders that a record can hold.
+pub(crate) const MAX_RECORDED_SENDS: usize = 255;
+
+/// The lasting part of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    pub(crate) own: Name,
+    pub(crate) read: Name,
+    pub(crate) sends: Vec<(Name, u8)>,
+    pub(crate) lease: LeaseClass,
+    pub(crate) quota: QuotaClass,
+    pub(crate) flags: CreateFlags,
+    /// Last day of the lease.
+    pub(crate) ends: Day,
+    /// Last day on which it may still be unused; `None` once it was used.
+    pub(crate) unused_until: Option<Day>,
+}
+
+/// What a record of the store turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Mailbox(Handle),
+    Blob { handle: Handle, via: u8, class: SizeClass },
+    Day(Day),
+    Unknown,
+}
+
+pub(crate) fn kind(entry: &Entry) -> Kind {
+    let [kind, via, handle @ ..] = entry.meta;
+    let handle = Handle::from_bytes(handle);
+    match kind {
+        MAILBOX => Kind::Mailbox(handle),
+        BLOB => match usize::try_from(entry.length).ok().and_then(SizeClass::of_len) {
+            Some(class) => Kind::Blob { handle, via, class },
+            None => Kind::Unknown,
+        },
+        DAY => Kind::Day(Day::from_number(entry.expiry_day)),
+        _ => Kind::Unknown,
+    }
+}
+
+pub(crate) fn mailbox_key(handle: Handle) -> RecordKey {
+    let mut key = [0; 16];
+    if let Some(place) = key.first_chunk_mut() {
+        *place = handle.to_bytes();
+    }
+    RecordKey(key)
+}
+
+pub(crate) fn mailbox(handle: Handle, lasting: &Lasting) -> Record {
+    Record {
+        key: mailbox_key(handle),
+        meta: meta(MAILBOX, 0, handle),
+        expiry_day: lasting.ends.number(),
+        body: encode(lasting),
+    }
+}
+
+pub(crate) fn blob(key: RecordKey, handle: Handle, via: u8, expiry: Day, body: Vec<u8>) -> Record {
+    Record { key, meta: meta(BLOB, via, handle), expiry_day: expiry.number(), body }
+}
+
+pub(crate) fn day(day: Day) -> Record {
+    let nobody = Handle::from_bytes([0; 6]);
+    Record {
+        key: RecordKey([0xff; 16]),
+        meta: meta(DAY, 0, nobody),
+        expiry_day: day.number(),
+        body: Vec::new(),
+    }
+}
+
+/// A blob as its head tells.
+pub(crate) fn resident(entry: &Entry, via: u8, class: SizeClass) -> Resident {
+    Resident {
+        id: RecordId(entry.order),
+        key: entry.key,
+        class,
+        via,
+        expiry: Day::from_number(entry.expiry_day),
+        hot: None,
+        dying: false,
+    }
+}
+
+fn meta(kind: u8, via: u8, handle: Handle) -> [u8; 8] {
+    let [a, b, c, d, e, f] = handle.to_bytes();
+    [kind, via, a, b, c, d, e, f]
+}
+
+fn encode(lasting: &Lasting) -> Vec<u8> {
+    let Lasting { own, read, sends, lease, quota, flags, ends, unused_until } = lasting;
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&own.0);
+    bytes.extend_from_slice(&read.0);
+    bytes.extend_from_slice(&[lease.code(), quota.code(), flags.0]);
+    bytes.extend_from_slice(&ends.number().to_le_bytes());
+    bytes.extend_from_slice(&unused_until.map_or(u32::MAX, Day::number).to_le_bytes());
+    // The limit on senders is far below.
+    bytes.push(u8::try_from(sends.len()).unwrap_or(u8::MAX));
+    for (name, via) in sends.iter().take(MAX_RECORDED_SENDS) {
+        bytes.extend_from_slice(&name.0);
+        bytes.push(*via);
+    }
+    bytes
+}
+
+/// Strict: every mailbox has one encoding.
+pub(crate) fn decode(bytes: &[u8]) -> Option<Lasting> {
+    let (&VERSION, rest) = bytes.split_first()? else { return None };
+    let (own, rest) = rest.split_first_chunk()?;
+    let (read, rest) = rest.split_first_chunk()?;
+    let (&[lease, quota, flags], rest) = rest.split_first_chunk()?;
+    let (ends, rest) = rest.split_first_chunk()?;
+    let (unused, rest) = rest.split_first_chunk()?;
+    let (&count, rest) = rest.split_first()?;
+    let (lease, quota, flags) =
+        (LeaseClass::from_code(lease), QuotaClass::from_code(quota), CreateFlags(flags));
+    // a record of a mailbox has known classes and flags, and as many senders as it says.
+    if lease.days().is_none() || quota.blobs().is_none() || flags.has_unknown() {
+        return None;
+    }
+    let (entries, []) = rest.as_chunks::<17>() else { return None };
+    if entries.len() != usize::from(count) {
+        return None;
+    }
+    let sends = entries.iter().filter_map(|entry| {
+        let (name, [via]) = entry.split_first_chunk::<16>()? else { return None };
+        Some((Name(*name), *via))
+    });
+    let unused = u32::from_le_bytes(*unused);
+    Some(Lasting {
+        own: Name(*own),
+        read: Name(*read),
+        sends: sends.collect(),
+        lease,
+        quota,
+        flags,
+        ends: Day::from_number(u32::from_le_bytes(*ends)),
+        unused_until: (unused != u32::MAX).then_some(Day::from_number(unused)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> Lasting {
+        Lasting {
+            own: Name([1; 16]),
+            read: Name([2; 16]),
+            sends: vec![(Name([3; 16]), 4), (Name([5; 16]), 6)],
+            lease: LeaseClass::Month,
+            quota: QuotaClass::Usual,
+            flags: CreateFlags::FIXED,
+            ends: Day::from_number(20_000),
+            unused_until: None,
+        }
+    }
+
+    #[test]
+    fn a_mailbox_has_one_encoding() {
+        let bytes = encode(&sample());
+        assert_eq!(decode(&bytes), Some(sample()));
+        for len in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..len]), None);
+        }
+        assert_eq!(decode(&[&bytes[..], &[0]].concat()), None);
+    }
+
+    #[test]
+    fn kinds_are_told_from_the_head() {
+        let handle = Handle::from_bytes([7; 6]);
+        let entry = |record: Record| Entry {
+            key: record.key,
+            meta: record.meta,
+            length: u32::try_from(record.body.len()).unwrap(),
+            expiry_day: record.expiry_day,
+            order: 1,
+        };
+        assert_eq!(kind(&entry(mailbox(handle, &sample()))), Kind::Mailbox(handle));
+        let blob = blob(RecordKey([1; 16]), handle, 9, Day::from_number(5), vec![0; 4_096]);
+        assert_eq!(kind(&entry(blob.clone())), Kind::Blob { handle, via: 9, class: SizeClass::Small });
+        assert_eq!(kind(&entry(Record { body: vec![0; 5], ..blob })), Kind::Unknown);
+        assert_eq!(kind(&entry(day(Day::from_number(8)))), Kind::Day(Day::from_number(8)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_what_encodes_to_them(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let bytes = [vec![VERSION], bytes].concat();
+            if let Some(lasting) = decode(&bytes) {
+                prop_assert_eq!(encode(&lasting), bytes);
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_is_refused_or_another_mailbox(at in 0_usize..79, bit in 0..8) {
+            let mut bytes = encode(&sample());
+            bytes[at] ^= 1 << bit;
+            prop_assert_ne!(decode(&bytes), Some(sample()));
+        }
+    }
+}

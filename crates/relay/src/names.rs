@@ -1,0 +1,110 @@
+//! Names inside the relay: what it keeps instead of ids (spec/12-relay.md section 3).
+//!
+//! An id is a hash of what somebody shows. Even that is not stored: the index knows a keyed hash of it, and a mailbox
+//! is called by a random handle.
+
+use crate::labels;
+use deaddrop_primitives::{hash::sha256, hkdf::expand, secret_bytes};
+use deaddrop_shred::{MasterKey, RecordKey, Unlock};
+use deaddrop_wire::{Blob, MailboxId, OwnId, SendId};
+use rand::{CryptoRng, RngExt};
+
+secret_bytes! {
+    /// The operator's key: opens the store and its index.
+    pub struct StoreKey[32];
+}
+
+secret_bytes! {
+    /// Makes names out of ids.
+    pub(crate) struct IndexKey[32];
+}
+
+impl StoreKey {
+    /// What opens the record store.
+    #[must_use]
+    pub fn unlock(&self) -> Unlock {
+        Unlock::Key(MasterKey::from_bytes(expand(self.expose(), &[labels::RELAY_STORE])))
+    }
+
+    /// The index's key.
+    pub(crate) fn index_key(&self) -> IndexKey {
+        IndexKey::from_bytes(expand(self.expose(), &[labels::RELAY_INDEX]))
+    }
+}
+
+/// A keyed hash of an id.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Name(pub(crate) [u8; 16]);
+
+impl std::fmt::Debug for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Name(..)")
+    }
+}
+
+impl IndexKey {
+    pub(crate) fn own(&self, id: &OwnId) -> Name {
+        Name(self.hash(labels::RELAY_OWN, &[id.as_bytes()]))
+    }
+
+    pub(crate) fn read(&self, id: &MailboxId) -> Name {
+        Name(self.hash(labels::RELAY_READ, &[id.as_bytes()]))
+    }
+
+    pub(crate) fn send(&self, id: &SendId) -> Name {
+        Name(self.hash(labels::RELAY_SEND, &[id.as_bytes()]))
+    }
+
+    /// The blob's name in this mailbox: the same blob in another one has another name.
+    pub(crate) fn blob(&self, handle: Handle, blob: &Blob) -> RecordKey {
+        RecordKey(self.hash(labels::RELAY_BLOB, &[&handle.to_bytes(), blob.as_bytes()]))
+    }
+
+    fn hash(&self, label: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+        // Label, key and all parts but the last have fixed lengths.
+        let [a, b] = [parts.first().copied().unwrap_or_default(), parts.get(1).copied().unwrap_or_default()];
+        let hash = sha256(&[label, self.expose(), a, b]);
+        hash.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// What a store calls a mailbox: random, told to nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle([u8; 6]);
+
+impl Handle {
+    /// Draws one.
+    pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
+        Self(rng.random())
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn to_bytes(self) -> [u8; 6] {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handle(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_depend_on_key_role_and_mailbox() {
+        let (a, b) = (StoreKey::from_bytes([1; 32]).index_key(), StoreKey::from_bytes([2; 32]).index_key());
+        assert_ne!(a.own(&OwnId::from_bytes([3; 32])), b.own(&OwnId::from_bytes([3; 32])));
+        assert_ne!(a.own(&OwnId::from_bytes([3; 32])), a.send(&SendId::from_bytes([3; 32])));
+        let blob = Blob::new(vec![0; 4_096]).unwrap();
+        let [one, two] = [Handle::from_bytes([1; 6]), Handle::from_bytes([2; 6])];
+        assert_ne!(a.blob(one, &blob), a.blob(two, &blob));
+        assert_eq!(format!("{one:?}{:?}", a.own(&OwnId::from_bytes([3; 32]))), "Handle(..)Name(..)");
+    }
+}

@@ -1,0 +1,20 @@
+//! What keeps the records under the rules: a disk that forgets, or memory.
+
+use crate::mailboxes::Job;
+use deaddrop_shred::{CommitError, ReadError, RecordKey};
+use std::future::Future;
+
+/// Called once, after a job is durable or has failed, with the order number of its first record. Must be quick.
+pub(crate) trait Done: FnOnce(Result<u64, CommitError>) + Send + 'static {}
+
+impl<F: FnOnce(Result<u64, CommitError>) + Send + 'static> Done for F {}
+
+/// A keeper of records.
+pub trait Backing: Send + Sync + 'static {
+    /// Queues a job; jobs take effect, and are reported, in the order of their submission.
+    #[allow(private_interfaces, private_bounds, reason = "implemented and called in this crate only")]
+    fn submit(&self, job: Job, done: impl Done);
+
+    /// Bodies of records.
+    fn read(&self, keys: Vec<RecordKey>) -> impl Future<Output = Vec<Result<Vec<u8>, ReadError>>> + Send;
+}

@@ -1,0 +1,323 @@
+//! A store: the rules in memory, their records in a backing.
+//!
+//! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
+//! the decisions. `state` is held for the decision alone, and by whoever reports that a job is durable.
+
+use super::backing::Backing;
+use super::memory::MemoryBacking;
+use super::{
+    Census, Change, Claim, Claimed, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader,
+    RecordId, Stale, Store, Stored, Verdict,
+};
+use crate::clock::Now;
+use crate::limits::Limits;
+use crate::mailboxes::{AckStep, ChangeStep, Found, Job, Mailboxes, Medium, PeekStep, PutStep, SweepStep};
+use crate::names::IndexKey;
+use deaddrop_shred::{CommitError, ReadError};
+use deaddrop_wire::{Blob, OwnId, SendId};
+use rand::rngs::StdRng;
+use rand::{CryptoRng, SeedableRng};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// A store over a backing.
+#[derive(Debug)]
+pub struct KeptStore<B> {
+    order: Mutex<()>,
+    state: Arc<State>,
+    backing: B,
+    volatile: MemoryBacking,
+}
+
+#[derive(Debug)]
+struct State(Mutex<Mailboxes>);
+
+impl State {
+    fn locked(&self) -> MutexGuard<'_, Mailboxes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that is known, or will be.
+enum Awaited<T> {
+    Now(T),
+    Later(oneshot::Receiver<T>),
+}
+
+impl<T> Awaited<T> {
+    /// What is never answered was taken away with its mailbox.
+    async fn or(self, gone: T) -> T {
+        match self {
+            Self::Now(answer) => answer,
+            Self::Later(receiver) => receiver.await.unwrap_or(gone),
+        }
+    }
+}
+
+impl<B: Backing> KeptStore<B> {
+    pub(super) fn new(
+        backing: B,
+        key: IndexKey,
+        limits: Limits,
+        in_memory: bool,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Self {
+        let state = Mailboxes::new(key, limits, in_memory, StdRng::from_rng(rng));
+        let state = Arc::new(State(Mutex::new(state)));
+        Self { order: Mutex::new(()), state, backing, volatile: MemoryBacking::default() }
+    }
+
+    pub(super) const fn backing(&self) -> &B {
+        &self.backing
+    }
+
+    pub(super) fn restore(&self, restore: impl FnOnce(&mut Mailboxes)) {
+        restore(&mut self.state.locked());
+    }
+
+    fn in_order(&self) -> MutexGuard<'_, ()> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Submits a job; its end is reported to the rules first, then to whoever waits.
+    fn submit<T: Send + 'static>(
+        &self,
+        medium: Medium,
+        job: Job,
+        report: impl FnOnce(&mut Mailboxes, Result<u64, CommitError>) -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
+        let state = Arc::clone(&self.state);
+        let done = move |result: Result<u64, CommitError>| {
+            let mut state = state.locked();
+            // Whatever else goes wrong is a fault of this program: going on would break promises.
+            if result.is_err_and(|error| error != CommitError::Full) {
+                state.stop();
+            }
+            let answer = report(&mut state, result);
+            drop(state);
+            // Whoever asked may have gone.
+            let _ = sender.send(answer);
+        };
+        match medium {
+            Medium::Lasting => self.backing.submit(job, done),
+            Medium::Volatile => self.volatile.submit(job, done),
+        }
+        receiver
+    }
+
+    fn submit_mailbox(&self, handle: Handle, job: Job) -> oneshot::Receiver<Verdict> {
+        self.submit(Medium::Lasting, job, move |state, result| {
+            state.mailbox_written(handle, result.is_ok());
+            verdict(result)
+        })
+    }
+
+    fn write_change(&self, step: ChangeStep) -> Awaited<Verdict> {
+        match step {
+            ChangeStep::Answer(verdict) => Awaited::Now(verdict),
+            ChangeStep::Write { handle, lasting, volatile } => {
+                if !volatile.erases.is_empty() {
+                    drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
+                }
+                Awaited::Later(self.submit_mailbox(handle, lasting))
+            }
+        }
+    }
+
+    fn write_put(&self, step: PutStep) -> Awaited<Verdict> {
+        match step {
+            PutStep::Answer(verdict) => Awaited::Now(verdict),
+            PutStep::Join(done) => Awaited::Later(done),
+            PutStep::Write { handle, key, medium, blob, mailbox, done } => {
+                if let Some(mailbox) = mailbox {
+                    drop(self.submit_mailbox(handle, mailbox));
+                }
+                drop(self.submit(medium, blob, move |state, result| match result {
+                    Ok(order) => state.put_is_durable(handle, key, RecordId(order)),
+                    Err(_) => state.put_found_no_room(handle, key),
+                }));
+                Awaited::Later(done)
+            }
+        }
+    }
+
+    fn write_ack(&self, step: AckStep) -> oneshot::Receiver<Result<(), NotAcked>> {
+        let AckStep { handle, medium, job, dying, renewal } = step;
+        if let Some(renewal) = renewal {
+            drop(self.submit_mailbox(handle, renewal));
+        }
+        self.submit(medium, job, move |state, result| {
+            if result.is_err() {
+                return Err(NotAcked::Stopped);
+            }
+            state.destroyed(handle, &dying);
+            Ok(())
+        })
+    }
+
+    /// Reads what is not in memory; keeps the order.
+    async fn bodies(&self, handle: Handle, found: &mut [Found]) -> bool {
+        let mut unreadable = false;
+        for medium in [Medium::Lasting, Medium::Volatile] {
+            let wanted: Vec<_> =
+                found.iter_mut().filter(|found| found.medium == medium && found.hot.is_none()).collect();
+            let keys: Vec<_> = wanted.iter().map(|found| found.key).collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let bodies = match medium {
+                Medium::Lasting => self.backing.read(keys).await,
+                Medium::Volatile => self.volatile.read(keys).await,
+            };
+            for (found, body) in wanted.into_iter().zip(bodies) {
+                match body {
+                    Ok(body) => found.hot = Blob::new(body).ok(),
+                    Err(ReadError::Corrupt) => self.discard(handle, found.id),
+                    Err(ReadError::NotFound) => {}
+                    Err(_) => unreadable = true,
+                }
+            }
+        }
+        unreadable
+    }
+
+    fn discard(&self, handle: Handle, record: RecordId) {
+        tracing::warn!("a damaged blob was let go");
+        let _order = self.in_order();
+        let step = self.state.locked().discard(handle, record);
+        if let Some(step) = step {
+            drop(self.write_ack(step));
+        }
+    }
+}
+
+fn verdict(result: Result<u64, CommitError>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Done,
+        Err(CommitError::Full) => Verdict::Busy,
+        Err(_) => Verdict::Stopped,
+    }
+}
+
+impl<B: Backing> Store for KeptStore<B> {
+    async fn create(&self, new: Vec<NewMailbox>, now: Now) -> Vec<Verdict> {
+        let begin = |new: &NewMailbox| {
+            let _order = self.in_order();
+            let step = self.state.locked().create(new, now);
+            self.write_change(step)
+        };
+        let awaited: Vec<_> = new.iter().map(begin).collect();
+        all(awaited, || Verdict::Refused).await
+    }
+
+    async fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> Vec<Verdict> {
+        let begin = |(own, change): &(OwnId, Change)| {
+            let _order = self.in_order();
+            let step = self.state.locked().change(own, *change, now);
+            self.write_change(step)
+        };
+        let awaited: Vec<_> = changes.iter().map(begin).collect();
+        all(awaited, || Verdict::Refused).await
+    }
+
+    async fn put(&self, puts: Vec<(SendId, Blob)>, now: Now) -> Vec<Verdict> {
+        let begin = |(send, blob): (SendId, Blob)| {
+            let _order = self.in_order();
+            let step = self.state.locked().put(&send, blob, now);
+            self.write_put(step)
+        };
+        let awaited: Vec<_> = puts.into_iter().map(begin).collect();
+        let state = &self.state;
+        all(awaited, || if state.locked().is_stopped() { Verdict::Stopped } else { Verdict::Refused }).await
+    }
+
+    async fn claim(
+        &self,
+        claims: Vec<Claim>,
+        reader: &Reader,
+        now: Now,
+    ) -> Vec<Result<Claimed, NotClaimed>> {
+        let begin = |claim: &Claim| {
+            let _order = self.in_order();
+            let (claimed, renewal) = self.state.locked().claim(claim, reader, now)?;
+            if let Some(renewal) = renewal {
+                // A lease is renewed behind the reader's back: nothing depends on when.
+                drop(self.submit_mailbox(claimed.handle, renewal));
+            }
+            Ok(claimed)
+        };
+        claims.iter().map(begin).collect()
+    }
+
+    async fn release(&self, claims: Vec<(Handle, Fence)>) {
+        let mut state = self.state.locked();
+        for (handle, fence) in claims {
+            state.release(handle, fence);
+        }
+    }
+
+    async fn peek(&self, peek: Peek, now: Now) -> Result<Peeked, Stale> {
+        let PeekStep { mut found, gone, mut more } = self.state.locked().peek(&peek, now)?;
+        if self.bodies(peek.handle, &mut found).await {
+            // Not at once again.
+            more = false;
+        }
+        let stored = |found: Found| Some(Stored { record: found.id, via: found.via, blob: found.hot? });
+        Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more })
+    }
+
+    async fn ack(
+        &self,
+        acks: Vec<(Handle, Fence, Vec<RecordId>)>,
+        now: Now,
+    ) -> Vec<Result<(), NotAcked>> {
+        let begin = |(handle, fence, records): &(Handle, Fence, Vec<RecordId>)| {
+            let _order = self.in_order();
+            let step = self.state.locked().ack(*handle, *fence, records, now);
+            match step {
+                Ok(step) => Awaited::Later(self.write_ack(step)),
+                Err(error) => Awaited::Now(Err(error)),
+            }
+        };
+        let awaited: Vec<_> = acks.iter().map(begin).collect();
+        all(awaited, || Err(NotAcked::Stopped)).await
+    }
+
+    async fn sweep(&self, now: Now, limit: usize) -> bool {
+        let mut waiting = Vec::new();
+        let more = {
+            let _order = self.in_order();
+            let SweepStep { day, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
+            let nobody = Handle::from_bytes([0; 6]);
+            waiting.extend(day.map(|job| self.submit_mailbox(nobody, job)));
+            for (lasting, volatile) in mailboxes {
+                drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
+                waiting.push(self.submit_mailbox(nobody, lasting));
+            }
+            for step in blobs {
+                drop(self.write_ack(step));
+            }
+            more
+        };
+        for done in waiting {
+            let _ = done.await;
+        }
+        more
+    }
+
+    fn census(&self) -> Census {
+        self.state.locked().census()
+    }
+}
+
+async fn all<T>(awaited: Vec<Awaited<T>>, gone: impl Fn() -> T) -> Vec<T> {
+    let mut answers = Vec::with_capacity(awaited.len());
+    for one in awaited {
+        answers.push(match one {
+            Awaited::Now(answer) => answer,
+            later @ Awaited::Later(_) => later.or(gone()).await,
+        });
+    }
+    answers
+}

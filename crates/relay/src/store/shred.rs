@@ -1,0 +1,115 @@
+//! Records on a disk that really forgets (spec/12-relay.md section 3, spec/13-shred.md).
+
+use super::backing::{Backing, Done};
+use super::kept::KeptStore;
+use crate::limits::Limits;
+use crate::mailboxes::{
+    Job,
+    record::{self, Kind},
+};
+use crate::names::StoreKey;
+use deaddrop_shred::{Batch, Disk, Entry, FileDisk, ReadError, Reader, RecordKey, Shred, Writer};
+use rand::rngs::StdRng;
+use rand::{CryptoRng, SeedableRng};
+
+/// Records in a store of `deaddrop-shred`.
+pub struct ShredBacking<D: Disk + 'static = FileDisk> {
+    writer: Writer<D>,
+    reader: Reader<D>,
+}
+
+/// A store did not become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// Its disk failed while damaged or orphaned records were put away.
+    Stopped,
+    /// The system gives no thread.
+    NoThread,
+}
+
+impl std::fmt::Display for OpenStoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "the disk failed while the store was opened; check the disk, then start again",
+            Self::NoThread => "the system gives no thread; raise its limit, then start again",
+        })
+    }
+}
+
+impl std::error::Error for OpenStoreError {}
+
+/// Records erased in one step at opening.
+const ERASED_AT_ONCE: usize = 4_096;
+
+impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
+    /// Takes an opened store over: reads the mailboxes, finds the blobs by their heads alone, and erases what
+    /// belongs to no mailbox.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn over(
+        shred: Shred<D>,
+        key: &StoreKey,
+        limits: Limits,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Self, OpenStoreError> {
+        let writer = Writer::start(shred, StdRng::from_rng(rng)).map_err(|_| OpenStoreError::NoThread)?;
+        let reader = writer.reader();
+        let backing = ShredBacking { writer, reader };
+        let store = Self::new(backing, key.index_key(), limits, false, rng);
+        let entries: Vec<Entry> = store.backing().reader.entries().collect();
+        let mut lost = Vec::new();
+        store.restore(|state| {
+            for entry in &entries {
+                match record::kind(entry) {
+                    Kind::Mailbox(handle) => match store.lasting(entry) {
+                        Some(lasting) => state.restore_mailbox(handle, lasting),
+                        None => lost.push(entry.key),
+                    },
+                    Kind::Day(day) => state.restore_day(day),
+                    Kind::Blob { .. } => {}
+                    Kind::Unknown => lost.push(entry.key),
+                }
+            }
+            // A mailbox's record may have been rewritten after its blobs.
+            for entry in &entries {
+                if let Kind::Blob { handle, via, class } = record::kind(entry)
+                    && !state.restore_blob(handle, record::resident(entry, via, class))
+                {
+                    lost.push(entry.key);
+                }
+            }
+        });
+        for keys in lost.chunks(ERASED_AT_ONCE) {
+            store.backing().writer.erase(keys.to_vec()).map_err(|_| OpenStoreError::Stopped)?;
+        }
+        Ok(store)
+    }
+
+    fn lasting(&self, entry: &Entry) -> Option<record::Lasting> {
+        record::decode(&self.backing().reader.read(&entry.key).ok()?)
+    }
+}
+
+impl<D: Disk + 'static> Backing for ShredBacking<D> {
+    #[allow(private_interfaces, private_bounds, reason = "as in the trait")]
+    fn submit(&self, job: Job, done: impl Done) {
+        let batch = Batch { puts: job.puts, erases: Vec::new() };
+        self.writer.submit(batch, job.erases, |result| done(result.map(|committed| committed.first_order)));
+    }
+
+    async fn read(&self, keys: Vec<RecordKey>) -> Vec<Result<Vec<u8>, ReadError>> {
+        let reader = self.reader.clone();
+        let count = keys.len();
+        // The disk may take its time; others shall not wait for it.
+        let read = move || keys.iter().map(|key| reader.read(key)).collect();
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| vec![Err(ReadError::Io); count])
+    }
+}
+
+impl<D: Disk> std::fmt::Debug for ShredBacking<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ShredBacking(..)")
+    }
+}
