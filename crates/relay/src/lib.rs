@@ -11,6 +11,7 @@ mod labels;
 pub mod limits;
 mod mailboxes;
 mod names;
+pub mod session;
 pub mod store;
 
 pub use limits::Limits;

@@ -1,0 +1,262 @@
+//! One link's conversation, as a value: items and outcomes in, items and calls out (spec/12-relay.md section 5).
+//!
+//! Sans-I/O: what the store is to do leaves as a [`Call`], and comes back as an [`Outcome`] whenever it is done.
+
+mod call;
+mod reading;
+mod requests;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+pub use call::{Call, Outcome};
+
+use crate::bucket::Bucket;
+use crate::clock::Now;
+use crate::hints::{Hints, News};
+use crate::limits::Limits;
+use crate::store::Reader;
+use deaddrop_primitives::hash::sha256;
+use deaddrop_wire::item::{Hello, Ping, Pong, RelayHello};
+use deaddrop_wire::{ClientToken, Item, Received};
+use reading::Reading;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What all links of a relay share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The limits.
+    pub limits: Limits,
+    /// Hash of the token that creating takes; `None` if anybody may.
+    create_token: Option<[u8; 32]>,
+    creates: Mutex<Bucket>,
+}
+
+impl Shared {
+    /// Of one relay. With `create_token`, only who shows it makes mailboxes.
+    #[must_use]
+    pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
+        let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
+        Self { limits, create_token, creates: Mutex::default() }
+    }
+
+    fn take_create(&self, now: Now) -> Result<(), u16> {
+        let (rate, burst) = (self.limits.all_creates_per_s.into(), self.limits.all_create_burst.into());
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(1, rate, burst, now.ms)
+    }
+}
+
+/// The client broke the rules, or the store has failed: the link ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// By the client's fault.
+    Breach,
+    /// By the store's.
+    Stopped,
+}
+
+/// What a step leads to.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// To be sent, in order.
+    pub items: Vec<Item>,
+    /// To be done; each gives one outcome.
+    pub calls: Vec<Call>,
+}
+
+/// The conversation.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    greeted: bool,
+    ping_s: u16,
+    reader: Reader,
+    reading: Reading,
+    puts: Bucket,
+    put_bytes: Bucket,
+    creates: Bucket,
+    open_calls: u32,
+    held_bytes: u64,
+    used_ms: u64,
+}
+
+impl Session {
+    /// Begins a conversation.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, now: Now) -> Self {
+        let limits = &shared.limits;
+        Self {
+            greeted: false,
+            ping_s: limits.ping_max_s,
+            reader: Reader { token: ClientToken::from_bytes([0; 16]), hints: Arc::new(Hints::default()) },
+            reading: Reading::default(),
+            puts: Bucket::default(),
+            put_bytes: Bucket::default(),
+            creates: Bucket::default(),
+            open_calls: 0,
+            held_bytes: 0,
+            used_ms: now.ms,
+            shared,
+        }
+    }
+
+    /// Where hints for this link arrive.
+    #[must_use]
+    pub fn hints(&self) -> Arc<Hints> {
+        Arc::clone(&self.reader.hints)
+    }
+
+    /// Who this link reads for.
+    #[must_use]
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Bytes of requests that wait for the store.
+    #[must_use]
+    pub const fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Calls without an outcome.
+    #[must_use]
+    pub const fn open_calls(&self) -> u32 {
+        self.open_calls
+    }
+
+    /// Milliseconds of silence after which the client is taken for lost.
+    #[must_use]
+    pub fn silence_ms(&self) -> u64 {
+        u64::from(self.ping_s) * 2_500
+    }
+
+    /// Whether the client has said who it is.
+    #[must_use]
+    pub const fn greeted(&self) -> bool {
+        self.greeted
+    }
+
+    /// Whether the link serves nobody.
+    #[must_use]
+    pub fn is_idle(&self, now: Now) -> bool {
+        self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
+    }
+
+    /// Takes one record.
+    ///
+    /// # Errors
+    /// [`Close`].
+    pub fn on_received(&mut self, received: Received, now: Now, out: &mut Output) -> Result<(), Close> {
+        let mut puts = Vec::new();
+        for item in received.items {
+            self.on_item(item, now, &mut puts, out)?;
+        }
+        if !puts.is_empty() {
+            self.call(Call::Put(puts), out);
+        }
+        out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
+        self.pump(out);
+        Ok(())
+    }
+
+    /// Takes what the store has done.
+    ///
+    /// # Errors
+    /// [`Close::Stopped`].
+    pub fn on_outcome(&mut self, outcome: Outcome, now: Now, out: &mut Output) -> Result<(), Close> {
+        self.open_calls = self.open_calls.saturating_sub(1);
+        match outcome {
+            Outcome::Answered(answers) => self.answer(answers, out)?,
+            Outcome::Put { answers, bytes } => {
+                self.held_bytes = self.held_bytes.saturating_sub(bytes);
+                self.answer(answers, out)?;
+            }
+            Outcome::Claimed { request, claimed } => self.on_claimed(request, claimed, out),
+            Outcome::Peeked { sub, fence, peeked } => self.on_peeked(sub, fence, peeked, out),
+            Outcome::Acked(acked) => self.on_acked(acked, out)?,
+            Outcome::Released => {}
+        }
+        let _ = now;
+        self.pump(out);
+        Ok(())
+    }
+
+    /// Takes hints.
+    pub fn on_news(&mut self, news: News, out: &mut Output) {
+        self.reading.on_news(news, out);
+        self.pump(out);
+    }
+
+    /// Looks at every mailbox again: hints may be lost.
+    pub fn look_again(&mut self, out: &mut Output) {
+        self.reading.want_all();
+        self.pump(out);
+    }
+
+    fn on_item(&mut self, item: Item, now: Now, puts: &mut call::Puts, out: &mut Output) -> Result<(), Close> {
+        // who speaks first says who it is, once.
+        if matches!(item, Item::Hello(_)) == self.greeted {
+            return Err(Close::Breach);
+        }
+        match item {
+            Item::Hello(hello) => return self.on_hello(&hello, now, out),
+            Item::Ping(Ping { nonce }) => out.items.push(Pong { nonce }.into()),
+            Item::Pong(_) | Item::Error(_) => {}
+            Item::Window(window) => self.reading.set_window(window.blobs, window.bytes, &self.shared.limits),
+            Item::Create(create) => self.on_create(create, now, out),
+            Item::Grant(grant) => self.on_grant(&grant, out),
+            Item::Revoke(revoke) => self.on_revoke(&revoke, out),
+            Item::Renew(renew) => self.on_renew(&renew, out),
+            Item::Delete(delete) => self.on_delete(&delete, out),
+            Item::Rekey(rekey) => self.on_rekey(&rekey, out),
+            Item::Put(put) => {
+                self.used_ms = now.ms;
+                self.on_put(put, now, puts, out);
+            }
+            Item::Subscribe(subscribe) => {
+                self.used_ms = now.ms;
+                self.on_subscribe(subscribe, out)?;
+            }
+            Item::Unsubscribe(unsubscribe) => self.on_unsubscribe(&unsubscribe, out),
+            Item::Ack(ack) => self.on_ack(ack, out)?,
+            // only a relay says the rest.
+            _ => return Err(Close::Breach),
+        }
+        Ok(())
+    }
+
+    fn on_hello(&mut self, hello: &Hello, now: Now, out: &mut Output) -> Result<(), Close> {
+        // a relay does not call a relay.
+        if hello.relay.is_some() {
+            return Err(Close::Breach);
+        }
+        let limits = &self.shared.limits;
+        self.greeted = true;
+        self.ping_s = hello.ping_s.clamp(limits.ping_min_s, limits.ping_max_s);
+        self.reader.token = hello.client;
+        self.reading.set_window(hello.window_blobs, hello.window_bytes, limits);
+        let ours = Hello {
+            features: 0,
+            ping_s: self.ping_s,
+            window_blobs: limits.window_blobs,
+            window_bytes: limits.window_bytes,
+            client: ClientToken::from_bytes([0; 16]),
+            relay: Some(RelayHello {
+                day: now.day,
+                max_subscriptions: limits.subscriptions,
+                max_in_flight: limits.in_flight_per_mailbox,
+                puts_per_s: limits.puts_per_s,
+                put_burst: limits.put_burst,
+                blob_days: limits.blob_days,
+                token_needed: self.shared.create_token.is_some(),
+            }),
+        };
+        out.items.push(ours.into());
+        Ok(())
+    }
+
+    fn call(&mut self, call: Call, out: &mut Output) {
+        self.open_calls = self.open_calls.saturating_add(1);
+        out.calls.push(call);
+    }
+}

@@ -1,0 +1,102 @@
+//! What a conversation asks of a store, and what comes back.
+
+use crate::clock::Now;
+use crate::store::{
+    Change, Claim, Claimed, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader, RecordId,
+    Stale, Store, Verdict,
+};
+use deaddrop_wire::item::AckEntry;
+use deaddrop_wire::{Blob, OwnId, SendId};
+
+/// Puts of one record: request, door, blob.
+pub(super) type Puts = Vec<(u32, SendId, Blob)>;
+
+/// Something for the store to do.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields are those of the store's operations")]
+pub enum Call {
+    /// Make a mailbox.
+    Create { req: u32, new: NewMailbox },
+    /// Change one.
+    Change { req: u32, own: OwnId, change: Change },
+    /// Leave blobs.
+    Put(Vec<(u32, SendId, Blob)>),
+    /// Become the reader of mailboxes.
+    Claim { request: u64, claims: Vec<Claim> },
+    /// Be it no longer.
+    Release(Vec<(Handle, Fence)>),
+    /// Look.
+    Peek { sub: u32, peek: Peek },
+    /// Destroy.
+    Ack(Vec<Acking>),
+}
+
+/// One entry of an ack under way.
+#[derive(Debug)]
+pub struct Acking {
+    /// As the client said it.
+    pub entry: AckEntry,
+    /// Whose.
+    pub handle: Handle,
+    /// Under which.
+    pub fence: Fence,
+    /// What.
+    pub records: Vec<RecordId>,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "fields are those of the store's answers")]
+pub enum Outcome {
+    /// Of owners' requests.
+    Answered(Vec<(u32, Verdict)>),
+    /// Of puts.
+    Put { answers: Vec<(u32, Verdict)>, bytes: u64 },
+    /// Of claims.
+    Claimed { request: u64, claimed: Vec<(u32, Result<Claimed, NotClaimed>)> },
+    /// Of a look.
+    Peeked { sub: u32, fence: Fence, peeked: Result<Peeked, Stale> },
+    /// Of acks.
+    Acked(Vec<(Acking, Result<(), NotAcked>)>),
+    /// Of giving claims back.
+    Released,
+}
+
+impl Call {
+    /// Does it.
+    pub async fn run<S: Store>(self, store: &S, reader: &Reader, now: Now) -> Outcome {
+        match self {
+            Self::Create { req, new } => answered(req, store.create(vec![new], now).await),
+            Self::Change { req, own, change } => answered(req, store.change(vec![(own, change)], now).await),
+            Self::Put(puts) => {
+                let bytes = puts.iter().map(|(_, _, blob)| blob.as_bytes().len() as u64).sum();
+                let reqs: Vec<u32> = puts.iter().map(|(req, _, _)| *req).collect();
+                let puts = puts.into_iter().map(|(_, send, blob)| (send, blob)).collect();
+                let verdicts = store.put(puts, now).await;
+                Outcome::Put { answers: reqs.into_iter().zip(verdicts).collect(), bytes }
+            }
+            Self::Claim { request, claims } => {
+                let subs: Vec<u32> = claims.iter().map(|claim| claim.sub).collect();
+                let claimed = store.claim(claims, reader, now).await;
+                Outcome::Claimed { request, claimed: subs.into_iter().zip(claimed).collect() }
+            }
+            Self::Release(claims) => {
+                store.release(claims).await;
+                Outcome::Released
+            }
+            Self::Peek { sub, peek } => {
+                let fence = peek.fence;
+                Outcome::Peeked { sub, fence, peeked: store.peek(peek, now).await }
+            }
+            Self::Ack(acking) => {
+                let acks = acking.iter().map(|one| (one.handle, one.fence, one.records.clone())).collect();
+                let results = store.ack(acks, now).await;
+                Outcome::Acked(acking.into_iter().zip(results).collect())
+            }
+        }
+    }
+}
+
+fn answered(req: u32, verdicts: Vec<Verdict>) -> Outcome {
+    Outcome::Answered(verdicts.into_iter().map(|verdict| (req, verdict)).collect())
+}

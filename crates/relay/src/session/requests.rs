@@ -1,0 +1,97 @@
+//! Requests of owners and senders, and their answers.
+
+use super::{Call, Close, Output, Session, call::Puts};
+use crate::clock::Now;
+use crate::store::{Change, NewMailbox, Verdict};
+use deaddrop_link::capability::{own_id, send_id};
+use deaddrop_primitives::hash::sha256;
+use deaddrop_wire::PresentedOwn;
+use deaddrop_wire::item::{
+    Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant,
+};
+
+/// What a client is told to wait when the store as a whole is at a limit, in seconds.
+const BUSY_RETRY_S: u16 = 30;
+
+impl Session {
+    pub(super) fn on_create(&mut self, create: Create, now: Now, out: &mut Output) {
+        let Create { req, own, read, sends, lease, quota, flags, token } = create;
+        // classes and flags are known.
+        if lease.days().is_none() || quota.blobs().is_none() || flags.has_unknown() {
+            return refuse(req, AnswerCode::BadClass, 0, out);
+        }
+        // the token is the operator's.
+        if self.shared.create_token.is_some_and(|expected| sha256(&[&token]) != expected) {
+            return refuse(req, AnswerCode::NeedToken, 0, out);
+        }
+        // not too many in a short time, on this link and over all.
+        let limits = &self.shared.limits;
+        let here =
+            self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
+        if let Err(wait) = here.and_then(|()| self.shared.take_create(now)) {
+            return refuse(req, AnswerCode::Busy, wait, out);
+        }
+        let new = NewMailbox { own, read, sends, lease, quota, flags };
+        self.call(Call::Create { req, new }, out);
+    }
+
+    pub(super) fn on_grant(&mut self, grant: &Grant, out: &mut Output) {
+        let change = Change::Grant(SendGrant { send: grant.send, via: grant.via });
+        self.change(grant.req, &grant.own, change, out);
+    }
+
+    pub(super) fn on_revoke(&mut self, revoke: &Revoke, out: &mut Output) {
+        self.change(revoke.req, &revoke.own, Change::Revoke(revoke.send), out);
+    }
+
+    pub(super) fn on_renew(&mut self, renew: &Renew, out: &mut Output) {
+        self.change(renew.req, &renew.own, Change::Renew, out);
+    }
+
+    pub(super) fn on_delete(&mut self, delete: &Delete, out: &mut Output) {
+        self.change(delete.req, &delete.own, Change::Delete, out);
+    }
+
+    pub(super) fn on_rekey(&mut self, rekey: &Rekey, out: &mut Output) {
+        self.change(rekey.req, &rekey.own, Change::Rekey(rekey.read), out);
+    }
+
+    pub(super) fn on_put(&mut self, put: Put, now: Now, puts: &mut Puts, out: &mut Output) {
+        let Put { req, send, blob } = put;
+        let limits = &self.shared.limits;
+        let bytes = blob.as_bytes().len() as u64;
+        // not too much in a short time.
+        let by_count = self.puts.take(1, limits.puts_per_s.into(), limits.put_burst.into(), now.ms);
+        let rate = by_count.and_then(|()| {
+            let (rate, burst) = (limits.put_bytes_per_s.into(), limits.put_bytes_burst.into());
+            self.put_bytes.take(bytes, rate, burst, now.ms)
+        });
+        if let Err(wait) = rate {
+            return refuse(req, AnswerCode::Busy, wait, out);
+        }
+        self.held_bytes += bytes;
+        puts.push((req, send_id(&send), blob));
+    }
+
+    pub(super) fn answer(&mut self, answers: Vec<(u32, Verdict)>, out: &mut Output) -> Result<(), Close> {
+        for (req, verdict) in answers {
+            let (code, retry_s) = match verdict {
+                Verdict::Done => (AnswerCode::Done, 0),
+                Verdict::Refused => (AnswerCode::Refused, 0),
+                Verdict::Full => (AnswerCode::Full, self.shared.limits.full_retry_s),
+                Verdict::Busy => (AnswerCode::Busy, BUSY_RETRY_S),
+                Verdict::Stopped => return Err(Close::Stopped),
+            };
+            out.items.push(Answer { req, code, retry_s }.into());
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, req: u32, own: &PresentedOwn, change: Change, out: &mut Output) {
+        self.call(Call::Change { req, own: own_id(own), change }, out);
+    }
+}
+
+fn refuse(req: u32, code: AnswerCode, retry_s: u16, out: &mut Output) {
+    out.items.push(Answer { req, code, retry_s }.into());
+}

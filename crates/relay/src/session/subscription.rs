@@ -1,0 +1,131 @@
+//! One subscription: what is in flight under which tag, and whether the reader has caught up.
+
+use crate::store::{Fence, Handle, RecordId};
+use deaddrop_wire::item::AckEntry;
+use std::collections::VecDeque;
+
+/// A blob that was delivered and not acked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flight {
+    pub(super) tag: u32,
+    pub(super) record: RecordId,
+    pub(super) bytes: usize,
+}
+
+/// What has to be confirmed before the reader has caught up with this mailbox.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Catching {
+    /// The internal number of the subscribe request.
+    pub(super) request: u64,
+    /// The newest blob that was there when the subscription began.
+    upto: RecordId,
+    /// Everything up to there was delivered or is gone.
+    drained: bool,
+    /// Acked, but not destroyed yet.
+    dying: usize,
+}
+
+/// A subscription.
+#[derive(Debug)]
+pub(super) struct Sub {
+    pub(super) handle: Handle,
+    pub(super) fence: Fence,
+    last_tag: u32,
+    pub(super) in_flight: VecDeque<Flight>,
+    pub(super) catching: Option<Catching>,
+    /// There may be something to deliver.
+    pub(super) wants: bool,
+    /// Waits for its turn.
+    pub(super) queued: bool,
+    /// Something happened while a look was under way.
+    pub(super) dirty: bool,
+}
+
+/// The tags of an ack were never delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NeverDelivered;
+
+impl Sub {
+    pub(super) fn new(handle: Handle, fence: Fence, request: u64, newest: Option<RecordId>) -> Self {
+        let catching = newest.map(|upto| Catching { request, upto, drained: false, dying: 0 });
+        Self {
+            handle,
+            fence,
+            last_tag: 0,
+            in_flight: VecDeque::new(),
+            catching,
+            wants: newest.is_some(),
+            queued: false,
+            dirty: false,
+        }
+    }
+
+    /// Gives a blob its tag: from 1, without gaps. `None` when there are no more tags.
+    pub(super) fn deliver(&mut self, record: RecordId, bytes: usize) -> Option<u32> {
+        self.last_tag = self.last_tag.checked_add(1)?;
+        self.in_flight.push_back(Flight { tag: self.last_tag, record, bytes });
+        Some(self.last_tag)
+    }
+
+    /// What an ack confirms; it is not in flight any more.
+    pub(super) fn ack(&mut self, entry: &AckEntry) -> Result<Vec<Flight>, NeverDelivered> {
+        let known = |tag: u32| tag <= self.last_tag;
+        // only what was delivered can be confirmed.
+        if !known(entry.upto) || !entry.also.iter().all(|tag| known(*tag) && *tag != 0) {
+            return Err(NeverDelivered);
+        }
+        let mut acked = Vec::new();
+        self.in_flight.retain(|flight| {
+            let named = flight.tag <= entry.upto || entry.also.contains(&flight.tag);
+            if named {
+                acked.push(*flight);
+            }
+            !named
+        });
+        if let Some(catching) = &mut self.catching {
+            catching.dying += acked.iter().filter(|flight| flight.record <= catching.upto).count();
+        }
+        Ok(acked)
+    }
+
+    /// What was acked is destroyed (or not this reader's any more).
+    pub(super) fn acked(&mut self, records: &[RecordId]) {
+        if let Some(catching) = &mut self.catching {
+            let count = records.iter().filter(|record| **record <= catching.upto).count();
+            catching.dying = catching.dying.saturating_sub(count);
+        }
+    }
+
+    /// Takes what expired in flight out; gives it.
+    pub(super) fn gone(&mut self, records: &[RecordId]) -> Vec<Flight> {
+        let mut gone = Vec::new();
+        self.in_flight.retain(|flight| {
+            let is = records.contains(&flight.record);
+            if is {
+                gone.push(*flight);
+            }
+            !is
+        });
+        gone
+    }
+
+    /// A look found nothing more up to `newest`, or nothing more at all.
+    pub(super) fn looked(&mut self, newest: Option<RecordId>, more: bool) {
+        if let Some(catching) = &mut self.catching
+            && (!more || newest.is_some_and(|newest| newest >= catching.upto))
+        {
+            catching.drained = true;
+        }
+    }
+
+    /// Whether all that was there at the beginning is confirmed; then the request's internal number, once.
+    pub(super) fn caught_up(&mut self) -> Option<u64> {
+        let Catching { request, upto, drained, dying } = self.catching?;
+        let open = self.in_flight.iter().any(|flight| flight.record <= upto);
+        if !drained || dying != 0 || open {
+            return None;
+        }
+        self.catching = None;
+        Some(request)
+    }
+}
