@@ -4,13 +4,19 @@
 //! with on this disk is destroyed. The relay knows no person, no pair of people and no content: it does not link the
 //! crate that could open an envelope.
 
+mod admission;
 mod bucket;
+pub mod cli;
 pub mod clock;
+pub mod data_dir;
 pub mod hints;
+pub mod inspect;
 mod labels;
 pub mod limits;
+mod logging;
 mod mailboxes;
 mod names;
+pub mod server;
 pub mod session;
 pub mod store;
 

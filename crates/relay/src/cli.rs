@@ -1,0 +1,274 @@
+//! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
+//! do about it.
+
+use crate::clock::Clock;
+use crate::data_dir::{Config, DataDir, DataDirError, StoreSize};
+use crate::limits::Limits;
+use crate::server::{Ended, Server};
+use crate::session::Shared;
+use crate::store::{KeptStore, Store};
+use crate::{inspect, logging};
+use clap::{Parser, Subcommand};
+use deaddrop_link::RelayIdentity;
+use deaddrop_wire::RelayAddress;
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use serde_json::json;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A blind relay: keeps sealed messages for people who are away, and forgets them.
+#[derive(Debug, Parser)]
+#[command(name = "deaddrop-relay", version)]
+struct Arguments {
+    /// What to log: off, error, warn, info, debug, trace.
+    #[arg(long, global = true, env = "RUST_LOG", hide_env_values = true)]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new relay: keys and an empty store.
+    Init {
+        /// An empty or new directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// MiB by which the store grows.
+        #[arg(long, default_value_t = StoreSize::default().segment_mib, value_parser = clap::value_parser!(u32).range(1..=256))]
+        segment_mib: u32,
+        /// MiB to which the store may grow.
+        #[arg(long, default_value_t = StoreSize::default().max_mib, value_parser = clap::value_parser!(u32).range(4..))]
+        max_mib: u32,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve until interrupted.
+    Serve {
+        /// The relay's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Where to listen; port 0 takes a free one.
+        #[arg(long)]
+        listen: Option<String>,
+        /// Keep everything in memory: nothing survives the process, and nothing is on the disk to be seized.
+        #[arg(long)]
+        volatile: bool,
+        /// Another configuration than the directory's own.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// The system's clock is right, however far it is ahead of the stored day.
+        #[arg(long)]
+        trust_clock: bool,
+        /// Print one JSON object when ready.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything that an operator can know. Works while the relay serves.
+    Inspect {
+        /// The relay's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a relay's directory, and say where its keys lie.
+    Check {
+        /// The relay's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Another configuration than the directory's own.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What went wrong, said to the operator.
+enum Failure {
+    Directory(DataDirError),
+    Say(String),
+}
+
+impl From<DataDirError> for Failure {
+    fn from(error: DataDirError) -> Self {
+        Self::Directory(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(_: io::Error) -> Self {
+        Self::Say("standard output is closed".to_owned())
+    }
+}
+
+/// Runs the program with these arguments, the program's name first.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    if !logging::begin(arguments.log.as_deref()) {
+        return complain("--log (or RUST_LOG) is not a level; use off, error, warn, info, debug or trace");
+    }
+    match dispatch(arguments.command) {
+        Ok(code) => code,
+        Err(Failure::Directory(error)) => complain(&error.to_string()),
+        Err(Failure::Say(text)) => complain(&text),
+    }
+}
+
+fn complain(text: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "deaddrop-relay: {text}");
+    ExitCode::FAILURE
+}
+
+fn say(text: impl std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Init { data, segment_mib, max_mib, json } => {
+            init(&DataDir::at(data), StoreSize { segment_mib, max_mib }, json)
+        }
+        Command::Serve { data, listen, volatile, config, trust_clock, json } => {
+            let data = DataDir::at(data);
+            let mut settings = data.config(config.as_deref())?;
+            settings.listen = listen.or(settings.listen);
+            settings.trust_clock |= trust_clock;
+            serve(&data, &settings, volatile, json)
+        }
+        Command::Inspect { data, json } => {
+            let report = inspect::report(&DataDir::at(data).look()?);
+            let text = if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
+            say(text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check { data, config, json } => check(&DataDir::at(data), config, json),
+    }
+}
+
+fn fresh_rng() -> Result<StdRng, Failure> {
+    StdRng::try_from_rng(&mut SysRng).map_err(|_| Failure::Say("the system gives no randomness".to_owned()))
+}
+
+fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure> {
+    data.init(size, &mut fresh_rng()?)?;
+    let fingerprint = data.identity()?.fingerprint().to_string();
+    if json {
+        say(json!({ "fingerprint": fingerprint }))?;
+    } else {
+        say(format_args!(
+            "made a relay with the fingerprint {fingerprint}\n\
+             its store key lies beside the store: whoever takes this disk opens it like the running relay, minus \
+             what has been destroyed"
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
+    if let Some(fault) = data.config_fault(config.as_deref())? {
+        return Err(Failure::Say(fault));
+    }
+    let fingerprint = data.identity()?.fingerprint().to_string();
+    let _ = data.look()?;
+    let key = data.store_key_path();
+    if json {
+        say(json!({ "fingerprint": fingerprint, "store": data.store_path(), "store_key": key, "store_key_on_same_disk": true }))?;
+    } else {
+        say(format_args!(
+            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n\
+             store key: in {}, on the disk of the store. A disk that is seized opens like the running relay, minus \
+             what has been destroyed. To keep the key off the disk, put this file on another volume or in memory \
+             and link to it; or serve with --volatile.",
+            key.display()
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+    let mut rng = fresh_rng()?;
+    let identity = data.identity()?;
+    let limits = config.limits.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
+    let ended = if volatile {
+        let store = KeptStore::in_memory(limits, &mut rng);
+        runtime.block_on(listen(store, identity, config, json, rng))
+    } else {
+        let store = data.open(limits, &mut rng)?;
+        runtime.block_on(listen(store, identity, config, json, rng))
+    };
+    match ended? {
+        Ended::Asked => Ok(ExitCode::SUCCESS),
+        Ended::StoreFailed => Err(Failure::Say(
+            "the disk failed and the relay has stopped, so that nothing more is promised; check the disk, then start again"
+                .to_owned(),
+        )),
+    }
+}
+
+async fn listen<S: Store>(
+    store: S,
+    identity: RelayIdentity,
+    config: &Config,
+    json: bool,
+    mut rng: StdRng,
+) -> Result<Ended, Failure> {
+    let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
+    let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
+        Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
+    })?;
+    let clock = Clock::start(store.census().day, config.trust_clock);
+    let shared = Shared::new(config.limits.clone(), config.create_token.as_deref());
+    let server = Server::new(listener, store, identity, shared, clock, &mut rng);
+    let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
+    let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
+    let address = RelayAddress::new(*server.fingerprint(), &url)
+        .map_err(|_| Failure::Say("`url` in the configuration is not one of a relay: wss://HOST/".to_owned()))?;
+    if json {
+        say(json!({ "ready": address.to_string() }))?;
+    } else {
+        say(format_args!("deaddrop-relay ready: {address}"))?;
+    }
+    Ok(server.run(interrupted()).await)
+}
+
+/// Resolves when somebody wants the relay to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// The limits and their defaults, as the specification lists them.
+#[must_use]
+pub fn limits_table() -> String {
+    Limits::TABLE.iter().map(|(name, value)| format!("| `{name}` | {value} |\n")).collect()
+}

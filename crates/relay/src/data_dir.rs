@@ -1,0 +1,290 @@
+//! The operator's directory: configuration, two keys, the store (spec/12-relay.md section 9).
+//!
+//! The store key lies beside the store: whoever takes the disk opens it like the running relay, minus what has been
+//! destroyed. An operator who wants more keeps the key elsewhere, or lets the relay forget everything (`--volatile`).
+
+use crate::limits::Limits;
+use crate::names::StoreKey;
+use crate::store::{KeptStore, OpenStoreError, ShredBacking};
+use deaddrop_link::{RelayIdentity, RelaySeed};
+use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
+use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Name of the configuration.
+pub const CONFIG: &str = "config.toml";
+/// Name of the file from which the relay's identity derives.
+pub const IDENTITY_KEY: &str = "identity.key";
+/// Name of the store key's file.
+pub const STORE_KEY: &str = "store.key";
+/// Name of the store.
+pub const STORE: &str = "store.shred";
+
+/// What an operator can set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; `127.0.0.1:0` takes a free port.
+    pub listen: Option<String>,
+    /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
+    pub url: Option<String>,
+    /// Only who shows this token makes mailboxes.
+    pub create_token: Option<String>,
+    /// The system's clock is right, however far it is ahead of the stored day.
+    pub trust_clock: bool,
+    /// The limits that differ from the defaults.
+    pub limits: Limits,
+}
+
+/// Why a directory was not used. What to do stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// `init` found something there.
+    NotEmpty,
+    /// `init` has not been run.
+    NotInitialised,
+    /// A file is missing.
+    Incomplete,
+    /// A key file has not 32 bytes.
+    BadKey,
+    /// The configuration does not parse.
+    BadConfig,
+    /// The store was not created.
+    Create(CreateError),
+    /// The store was not opened.
+    Open(OpenError),
+    /// The store did not become ready.
+    Ready(OpenStoreError),
+    /// The system refused.
+    Io,
+}
+
+impl std::fmt::Display for DataDirError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotEmpty => "there is something in this directory already; choose an empty or a new one",
+            Self::NotInitialised => "this is no relay's directory; run `deaddrop-relay init --data DIR` first",
+            Self::Incomplete => "a file of this relay is missing; restore the directory, or begin with a new one",
+            Self::BadKey => "a key file is damaged; it holds 32 bytes, restore it",
+            Self::BadConfig => "the configuration is not valid TOML of a relay; `check` says where",
+            Self::Create(error) => return error.fmt(f),
+            Self::Open(error) => return error.fmt(f),
+            Self::Ready(error) => return error.fmt(f),
+            Self::Io => "the directory cannot be read or written; check the disk and the permissions",
+        })
+    }
+}
+
+impl std::error::Error for DataDirError {}
+
+/// A relay's directory.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+/// How large a new store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSize {
+    /// MiB of one segment: what is written at once when the store grows.
+    pub segment_mib: u32,
+    /// MiB the store may grow to.
+    pub max_mib: u32,
+}
+
+impl Default for StoreSize {
+    fn default() -> Self {
+        Self { segment_mib: 64, max_mib: 8_192 }
+    }
+}
+
+impl StoreSize {
+    fn geometry(self) -> Geometry {
+        // A slot for every 4 KiB of the segment, as a 4 KiB blob takes one page and a slot.
+        let segment_bytes = self.segment_mib.clamp(1, 256) << 20;
+        Geometry {
+            segment_bytes,
+            slots_per_segment: segment_bytes / 4_096,
+            initial_segments: 1,
+            max_segments: (self.max_mib / self.segment_mib.clamp(1, 256)).max(4),
+            ..Geometry::server()
+        }
+    }
+}
+
+impl DataDir {
+    /// The directory at `path`.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Lays a new relay: keys, store, and last the configuration, which tells that all is there.
+    ///
+    /// # Errors
+    /// [`DataDirError`]; what was there is not touched.
+    pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
+        make_directory(&self.path)?;
+        if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
+            return Err(DataDirError::NotEmpty);
+        }
+        let seed = RelaySeed::generate(rng);
+        let key = StoreKey::generate(rng);
+        write_new(&self.path.join(IDENTITY_KEY), seed.expose())?;
+        write_new(&self.path.join(STORE_KEY), key.expose())?;
+        let disk = FileDisk::create(self.path.join(STORE)).map_err(DataDirError::Create)?;
+        Shred::create(disk, &size.geometry(), &key.unlock(), rng).map_err(DataDirError::Create)?;
+        write_new(&self.path.join(CONFIG), NEW_CONFIG.as_bytes())?;
+        sync_directory(&self.path)
+    }
+
+    /// The configuration: this file's, or the directory's own.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn config(&self, instead: Option<&Path>) -> Result<Config, DataDirError> {
+        let text = self.config_text(instead)?;
+        toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
+    }
+
+    /// What is wrong with the configuration, if anything is: with line and column.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
+        let text = self.config_text(instead)?;
+        Ok(toml::from_str::<Config>(&text).err().map(|error| error.to_string()))
+    }
+
+    fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
+        let own = self.path.join(CONFIG);
+        if !own.is_file() {
+            return Err(DataDirError::NotInitialised);
+        }
+        fs::read_to_string(instead.unwrap_or(&own)).map_err(|_| DataDirError::Io)
+    }
+
+    /// Who the relay is.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn identity(&self) -> Result<RelayIdentity, DataDirError> {
+        let bytes = self.read_key(IDENTITY_KEY)?;
+        Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
+    }
+
+    /// What opens the store.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn store_key(&self) -> Result<StoreKey, DataDirError> {
+        Ok(StoreKey::from_bytes(*self.read_key(STORE_KEY)?))
+    }
+
+    /// The store, for serving.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn open(
+        &self,
+        limits: Limits,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<KeptStore<ShredBacking>, DataDirError> {
+        let key = self.store_key()?;
+        let disk = FileDisk::open(self.store_path()).map_err(opening)?;
+        let shred = Shred::open(disk, &key.unlock(), rng).map_err(opening)?;
+        KeptStore::over(shred, &key, limits, rng).map_err(DataDirError::Ready)
+    }
+
+    /// The store, for looking; another process may be serving it.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn look(&self) -> Result<Reader<FileDisk>, DataDirError> {
+        let key = self.store_key()?;
+        let disk = FileDisk::open_read_only(self.store_path()).map_err(opening)?;
+        Shred::open_read_only(disk, &key.unlock()).map_err(opening)
+    }
+
+    /// Where the store is.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.path.join(STORE)
+    }
+
+    /// Where the store key is.
+    #[must_use]
+    pub fn store_key_path(&self) -> PathBuf {
+        self.path.join(STORE_KEY)
+    }
+
+    fn read_key(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, DataDirError> {
+        if !self.path.join(CONFIG).is_file() {
+            return Err(DataDirError::NotInitialised);
+        }
+        let mut file = File::open(self.path.join(name)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => DataDirError::Incomplete,
+            _ => DataDirError::Io,
+        })?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        file.read_exact(bytes.as_mut_slice()).map_err(|_| DataDirError::BadKey)?;
+        // R-70: nothing trails a key.
+        match file.read(&mut [0]).map_err(|_| DataDirError::Io)? {
+            0 => Ok(bytes),
+            _ => Err(DataDirError::BadKey),
+        }
+    }
+}
+
+const NEW_CONFIG: &str = "\
+# A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
+# listen = \"127.0.0.1:0\"
+# url = \"wss://relay.example/\"
+# create_token = \"only who shows this makes mailboxes\"
+
+[limits]
+# connections = 5000
+";
+
+fn opening(error: OpenError) -> DataDirError {
+    match error {
+        OpenError::Absent => DataDirError::Incomplete,
+        other => DataDirError::Open(other),
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), DataDirError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|_| DataDirError::Io)
+}
+
+/// Readable by the owner only, and never over something else.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => DataDirError::NotEmpty,
+        _ => DataDirError::Io,
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|_| DataDirError::Io)
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> Result<(), DataDirError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
+    Ok(())
+}

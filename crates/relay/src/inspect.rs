@@ -1,0 +1,154 @@
+//! Everything that an operator can know about what is stored (spec/12-relay.md section 10).
+//!
+//! Mailboxes have no names here: they are counted off in the order of the disk. Handles, hashes and record names are
+//! left out, as they say nothing to anybody but this store.
+
+use crate::mailboxes::record::{self, Kind};
+use crate::names::Handle;
+use deaddrop_shred::{Disk, Reader};
+use deaddrop_wire::SizeClass;
+use deaddrop_wire::item::CreateFlags;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// What is stored.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The day that the store remembers, counted from 1970-01-01.
+    pub day: Option<u32>,
+    /// How many mailboxes.
+    pub mailboxes: usize,
+    /// How many blobs.
+    pub blobs: usize,
+    /// How many bytes of blobs.
+    pub bytes: u64,
+    /// Each mailbox.
+    pub each: Vec<MailboxReport>,
+    /// The record store.
+    pub store: StoreReport,
+}
+
+/// One mailbox.
+#[derive(Debug, Default, Serialize)]
+pub struct MailboxReport {
+    /// Days of its lease.
+    pub lease_days: u32,
+    /// Last day of the lease, in steps of seven days.
+    pub lease_ends: u32,
+    /// The most blobs it holds.
+    pub quota_blobs: u32,
+    /// Senders that are let in.
+    pub senders: usize,
+    /// Reading does not renew the lease.
+    pub fixed: bool,
+    /// Its blobs are kept in memory and are not counted here.
+    pub volatile: bool,
+    /// Whether anything was ever put in or read.
+    pub used: bool,
+    /// Its blobs, oldest first.
+    pub blobs: Vec<BlobReport>,
+}
+
+/// One blob.
+#[derive(Debug, Serialize)]
+pub struct BlobReport {
+    /// Its size class.
+    pub bytes: usize,
+    /// By which of the owner's doors it came.
+    pub via: u8,
+    /// Last day.
+    pub expires: u32,
+}
+
+/// The record store.
+#[derive(Debug, Default, Serialize)]
+pub struct StoreReport {
+    /// Live records.
+    pub records: u64,
+    /// Bytes of their bodies.
+    pub live_bytes: u64,
+    /// Segments in the file.
+    pub segments: u32,
+    /// Segments the file may grow to.
+    pub max_segments: u32,
+    /// Slots whose key was destroyed.
+    pub destroyed: u64,
+    /// Slots that are damaged.
+    pub damaged: u64,
+}
+
+/// Looks at everything.
+#[must_use]
+pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
+    let stats = reader.stats();
+    let store = StoreReport {
+        records: stats.records,
+        live_bytes: stats.live_bytes,
+        segments: stats.segments,
+        max_segments: stats.max_segments,
+        destroyed: stats.dead_slots,
+        damaged: stats.damaged_slots,
+    };
+    let mut report = Report { store, ..Report::default() };
+    let mut places: HashMap<Handle, usize> = HashMap::new();
+    let entries: Vec<_> = reader.entries().collect();
+    for entry in &entries {
+        match record::kind(entry) {
+            Kind::Mailbox(handle) => {
+                let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body)) else {
+                    continue;
+                };
+                places.insert(handle, report.each.len());
+                report.each.push(MailboxReport {
+                    lease_days: lasting.lease.days().unwrap_or(0),
+                    lease_ends: lasting.ends.number(),
+                    quota_blobs: lasting.quota.blobs().unwrap_or(0),
+                    senders: lasting.sends.len(),
+                    fixed: lasting.flags.contains(CreateFlags::FIXED),
+                    volatile: lasting.flags.contains(CreateFlags::VOLATILE),
+                    used: lasting.unused_until.is_none(),
+                    blobs: Vec::new(),
+                });
+            }
+            Kind::Day(day) => report.day = Some(day.number()),
+            Kind::Blob { .. } | Kind::Unknown => {}
+        }
+    }
+    for entry in &entries {
+        if let Kind::Blob { handle, via, class } = record::kind(entry) {
+            report.blobs += 1;
+            report.bytes += class.bytes() as u64;
+            let mailbox = places.get(&handle).and_then(|place| report.each.get_mut(*place));
+            if let Some(mailbox) = mailbox {
+                mailbox.blobs.push(BlobReport { bytes: class.bytes(), via, expires: entry.expiry_day });
+            }
+        }
+    }
+    report.mailboxes = report.each.len();
+    report
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{} mailboxes, {} blobs, {} bytes of blobs", self.mailboxes, self.blobs, self.bytes)?;
+        for (at, mailbox) in self.each.iter().enumerate() {
+            let count = |class: SizeClass| mailbox.blobs.iter().filter(|blob| blob.bytes == class.bytes()).count();
+            writeln!(
+                f,
+                "mailbox {}: {} x 4 KiB, {} x 16 KiB, {} x 64 KiB; {} senders, lease {} days until day {}{}{}",
+                at + 1,
+                count(SizeClass::Small),
+                count(SizeClass::Medium),
+                count(SizeClass::Large),
+                mailbox.senders,
+                mailbox.lease_days,
+                mailbox.lease_ends,
+                if mailbox.fixed { ", fixed" } else { "" },
+                if mailbox.volatile { ", volatile" } else { "" },
+            )?;
+        }
+        let StoreReport { records, segments, max_segments, destroyed, damaged, .. } = self.store;
+        writeln!(f, "store: {records} records, {segments} of {max_segments} segments, {destroyed} destroyed, {damaged} damaged")?;
+        f.write_str("That is all there is to know: no person, no sender, no reader, no address, no content.")
+    }
+}

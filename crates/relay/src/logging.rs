@@ -1,0 +1,20 @@
+//! What a relay says about itself: counters, classes, coarse durations, by this project's own crates only. At no level
+//! an address, an identifier or a blob.
+
+use std::io;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Begins logging to standard error. `spec` is a level or a filter; without one only warnings are told.
+/// Gives `false` when the filter does not parse. A second call in one process changes nothing.
+#[must_use]
+pub(crate) fn begin(spec: Option<&str>) -> bool {
+    let Ok(filter) = EnvFilter::try_new(spec.unwrap_or("warn")) else { return false };
+    // Whatever the filter asks for: libraries may print addresses.
+    let own = filter_fn(|event| event.target().starts_with("deaddrop"));
+    // No times: the journal has its own, and a relay need not keep a diary.
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).without_time().with_ansi(false);
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter.and(own))).try_init();
+    true
+}

@@ -1,0 +1,112 @@
+//! What answers on the port: a WebSocket for clients, a few still pages for people.
+
+use super::Relay;
+use super::link;
+use super::rewound::Rewound;
+use crate::admission::Connected;
+use crate::store::Store;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use axum::{Router, routing::get};
+use deaddrop_link::MAX_RECORD_LEN;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_websockets::{Config, Limits, ServerBuilder};
+
+/// Bytes around the first record of a handshake: its magic and ciphertext.
+const HANDSHAKE_EXTRA: usize = 2_048;
+/// Unsent bytes above which the socket is written to before more is taken.
+const FLUSH_ABOVE: usize = 32_768;
+/// Bytes that a request for a page may have buffered.
+const PAGE_BUFFER: usize = 16_384;
+
+/// Serves one connection to its end.
+pub(super) async fn serve<S: Store>(relay: Arc<Relay<S>>, stream: TcpStream, connected: Connected) {
+    let patience = Duration::from_millis(relay.shared.limits.handshake_ms);
+    let begun = tokio::time::Instant::now();
+    let Ok(Some(stream)) = tokio::time::timeout(patience, Rewound::read_head(stream)).await else {
+        tracing::debug!("a connection said nothing that is understood");
+        return;
+    };
+    if !asks_for_websocket(stream.head()) {
+        // A page is small; whoever cannot take it in this time does not want it.
+        let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
+        return;
+    }
+    let limits = Limits::default().max_payload_len(Some(MAX_RECORD_LEN + HANDSHAKE_EXTRA));
+    let builder = ServerBuilder::new().limits(limits).config(Config::default().flush_threshold(FLUSH_ABOVE));
+    let left = patience.saturating_sub(begun.elapsed());
+    match tokio::time::timeout(left, builder.accept(stream)).await {
+        Ok(Ok((_, socket))) => Box::pin(link::serve(&relay, socket, connected, begun + patience)).await,
+        _ => tracing::debug!("a connection did not become a WebSocket"),
+    }
+}
+
+/// Whether the head asks for a WebSocket at one of the relay's paths.
+fn asks_for_websocket(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.split("\r\n");
+    let at_our_path = lines.next().is_some_and(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some("GET") && words.next().is_some_and(|path| path == "/" || path == "/v1")
+    });
+    at_our_path
+        && lines.any(|line| {
+            line.split_once(':').is_some_and(|(name, value)| {
+                name.eq_ignore_ascii_case("upgrade") && value.trim().eq_ignore_ascii_case("websocket")
+            })
+        })
+}
+
+async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
+    let healthy = !relay.store.census().stopped;
+    let service = TowerToHyperService::new(pages(healthy));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .max_buf_size(PAGE_BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    if served.await.is_err() {
+        tracing::debug!("a request for a page failed");
+    }
+}
+
+/// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
+fn pages(healthy: bool) -> Router {
+    let health = if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped\n") };
+    Router::new()
+        .route("/", get(|| async { still(Html(include_str!("about.html"))) }))
+        .route("/i", get(|| async { still(Html(include_str!("invite.html"))) }))
+        .route("/health", get(move || async move { still(health) }))
+}
+
+fn still(page: impl IntoResponse) -> impl IntoResponse {
+    let set = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
+    let headers = [
+        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        set(header::REFERRER_POLICY, "no-referrer"),
+        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        set(header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_websocket_is_asked_for_by_path_and_header() {
+        let ask = |line: &str, header: &str| asks_for_websocket(format!("{line}\r\nHost: a\r\n{header}\r\n\r\n").as_bytes());
+        assert!(ask("GET / HTTP/1.1", "Upgrade: websocket"));
+        assert!(ask("GET /v1 HTTP/1.1", "upgrade: WebSocket"));
+        assert!(!ask("GET /i HTTP/1.1", "Upgrade: websocket"));
+        assert!(!ask("POST / HTTP/1.1", "Upgrade: websocket"));
+        assert!(!ask("GET / HTTP/1.1", "Accept: */*"));
+        assert!(!asks_for_websocket(b"\xff\xfe"));
+    }
+}
