@@ -212,9 +212,9 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_is_refused_or_another_mailbox(at in 0_usize..79, bit in 0..8) {
+        fn a_flipped_bit_is_refused_or_another_mailbox(at in 0_usize..79, bit in 0_u8..8) {
             let mut bytes = encode(&sample());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert_ne!(decode(&bytes), Some(sample()));
         }
     }
