@@ -101,6 +101,9 @@ pub struct Demo {
     /// Seed of the moments at which the relay is killed
     #[arg(long, value_name = "N", default_value_t = 1, requires = "transcript")]
     pub seed: u64,
+    /// Keep the vaults, the relay's data and its log in this new folder, instead of removing all at the end
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 /// `init`
@@ -223,6 +226,9 @@ pub struct Verify {
 /// `relay`
 #[derive(Debug, Args)]
 pub struct Relay {
+    /// End when standard input ends
+    #[arg(long)]
+    pub tied: bool,
     #[doc = "Given to the relay as they are"]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub args: Vec<OsString>,

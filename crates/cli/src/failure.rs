@@ -36,3 +36,15 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<deaddrop_client::OpenError> for Failure {
+    fn from(error: deaddrop_client::OpenError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<deaddrop_client::ClientError> for Failure {
+    fn from(error: deaddrop_client::ClientError) -> Self {
+        Self::new(error)
+    }
+}

@@ -1,18 +1,84 @@
 //! The reference messenger of deaddrop on the command line, and its demonstration.
+//!
+//! A thin shell: rules of messaging are in `deaddrop-client`, rules of the relay in `deaddrop-relay`. Here are words, files,
+//! terminals, and the counting of a replay.
+
 pub mod args;
-pub mod demo {
-    //! Demo
-    pub mod plan;
-    pub mod tally;
-}
+pub mod chat;
+pub mod commands;
+pub mod demo;
+pub mod event;
 pub mod failure;
 pub mod home;
 pub mod output;
 pub mod passphrase;
 pub mod qr;
+mod relay_command;
+mod signals;
 pub mod transcript;
 
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use crate::{
+    args::{Cli, Command},
+    failure::Failure,
+    output::Output,
+};
+
+/// How long background tasks get to end when a command is done.
+const SHUTDOWN: Duration = Duration::from_millis(500);
+
 /// Runs a command line, whose first argument is the program's name.
-pub fn run(_args: impl IntoIterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    let output = Output::new(cli.common.json);
+    // The relay makes a runtime of its own.
+    if let Command::Relay(relay) = cli.command {
+        return relay_command::run(relay);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.note(format_args!("deaddrop: the runtime cannot be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(command(output, cli));
+    // A read of standard input that nobody will answer must not hold the process.
+    runtime.shutdown_timeout(SHUTDOWN);
+    match ended {
+        Ok(code) => code,
+        Err(failure) if failure.reader_is_gone() => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.note(format_args!("deaddrop: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { common, command } = cli;
+    match command {
+        Command::Demo(demo) => return Box::pin(demo::run(output, &demo)).await,
+        Command::Chat(chat) => Box::pin(chat::run(output, &common, &chat)).await?,
+        Command::Init(init) => commands::init(output, &common, &init).await?,
+        Command::Invite(invite) => commands::invite(output, &common, &invite).await?,
+        Command::Accept(accept) => commands::accept(output, &common, &accept).await?,
+        Command::Contacts => commands::contacts(output, &common).await?,
+        Command::Send(send) => commands::send(output, &common, &send).await?,
+        Command::Receive(receive) => commands::receive(output, &common, &receive).await?,
+        Command::Verify(verify) => commands::verify(output, &common, &verify).await?,
+        Command::Status => commands::status(output, &common).await?,
+        // Started without a runtime, above.
+        Command::Relay(relay) => return Ok(relay_command::run(relay)),
+    }
+    Ok(ExitCode::SUCCESS)
 }

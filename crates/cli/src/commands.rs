@@ -1,0 +1,294 @@
+//! The commands that do one thing and end.
+
+mod receive;
+
+use std::{
+    io::{self, Read},
+    time::Duration,
+};
+
+use deaddrop_client::{Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock};
+use serde_json::json;
+
+pub use self::receive::receive;
+use crate::{
+    args::{self, Common},
+    failure::Failure,
+    home::{self, Home},
+    output::{Output, Shown},
+    passphrase::{Ask, Passphrase},
+    qr,
+};
+
+/// What a command may wait at its end for receipts and other politeness.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How long `status` waits for an answer of the relay.
+const STATUS_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Opens the vault that the options name.
+pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
+    Home::find(common.home.as_deref())?.open(common, Config::default()).await
+}
+
+/// `init`
+pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<(), Failure> {
+    let home = Home::find(common.home.as_deref())?;
+    if home.has_vault() {
+        return Err(Failure::new(deaddrop_client::OpenError::Exists));
+    }
+    let relay = init.relay.as_deref().map(relay_address).transpose()?;
+    let shown = relay.as_ref().map(ToString::to_string);
+    let unlock = if init.no_passphrase {
+        Unlock::KeyFile
+    } else {
+        home::with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Twice)?)
+    };
+    let client = Client::create(home.folder(), unlock, relay, Config::default()).await?;
+    client.close().await?;
+    let folder = home.folder().display();
+    let mut text = format!("A new identity, in an encrypted vault in {folder}.");
+    if init.no_passphrase {
+        text += &format!(
+            "\nIts key is in {}, and no passphrase protects it: whoever can read that folder, or a copy or backup of it,\n\
+             can read everything in the vault and write in your name. Only your user may read it (mode 0600).",
+            home.key_file().display()
+        );
+    }
+    match &shown {
+        Some(relay) => text += &format!("\nYou receive through {relay}\nNext: deaddrop --home {folder} invite NAME"),
+        None => {
+            text += "\nNo relay is set: you can accept an invite, and will receive through the inviter's relay.\n";
+            text += &format!("Next: deaddrop --home {folder} accept LINK NAME");
+        }
+    }
+    let key_file = init.no_passphrase.then(|| home.key_file());
+    output.say(text, &json!({ "home": home.folder(), "relay": shown, "key_file": key_file }))
+}
+
+/// `invite`
+pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> Result<(), Failure> {
+    let home = Home::find(common.home.as_deref())?;
+    let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
+    let client = home.open(common, config).await?;
+    let link = client.invite(&invite.name).await;
+    finish(client).await?;
+    let link = link?;
+    let name = Shown(&invite.name);
+    if let Some(drawn) = qr::draw(&link).filter(|_| !output.is_json()) {
+        output.text(drawn)?;
+    }
+    output.text(&link)?;
+    output.text(format_args!(
+        "\nGive this link to {name}, and to nobody else: it works once, for {} days. Whoever has it first is \"{name}\" to you,\n\
+         until you compare the safety number (verify).",
+        invite.days
+    ))?;
+    output.object(&json!({ "name": invite.name, "link": link, "days": invite.days }))
+}
+
+/// `accept`
+pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let accepted = client.accept(&accept.link, &accept.name).await;
+    let answered = match accepted {
+        Ok(()) => client.flush(client_patience()).await,
+        Err(error) => {
+            finish(client).await?;
+            return Err(error.into());
+        }
+    };
+    finish(client).await?;
+    let name = Shown(&accept.name);
+    match answered {
+        Ok(()) => output.say(
+            format_args!("Connected. Say hello: deaddrop send {name} 'hello'"),
+            &json!({ "name": accept.name, "state": "answered" }),
+        ),
+        Err(ClientError::RelayDown | ClientError::TimedOut) => output.say(
+            format_args!("The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."),
+            &json!({ "name": accept.name, "state": "queued" }),
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `contacts`
+pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let list = client.contacts();
+    finish(client).await?;
+    let list = list?;
+    if list.is_empty() {
+        output.text("No contacts yet: invite somebody, or accept an invite.")?;
+    }
+    for contact in list {
+        let (state, human) = match contact.state {
+            ContactState::Invited => ("invited", "invited, not accepted yet"),
+            ContactState::Connecting => ("connecting", "connected"),
+            ContactState::Established => ("established", "connected, both sides proven"),
+            _ => ("other", "connected"),
+        };
+        let verified = if contact.verified { ", verified" } else { ", not verified" };
+        let contested = if contact.contested { ", CONTESTED: a second person tried to use the invite" } else { "" };
+        output.say(
+            format_args!("{}: {human}{verified}{contested}", Shown(&contact.name)),
+            &json!({
+                "name": contact.name,
+                "state": state,
+                "verified": contact.verified,
+                "contested": contact.contested,
+                "waiting": contact.waiting,
+            }),
+        )?;
+    }
+    Ok(())
+}
+
+/// `send`
+pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<(), Failure> {
+    let text = if send.text == "-" { from_stdin()? } else { send.text.clone() };
+    if text.is_empty() {
+        return Err(Failure::new("the text is empty; there is nothing to send"));
+    }
+    let client = open(common).await?;
+    let number = match client.send(&send.name, &text).await {
+        Ok(number) => number,
+        Err(error) => {
+            finish(client).await?;
+            return Err(error.into());
+        }
+    };
+    // From here on it is in the vault: whatever the relay does, this command has done its work.
+    let flushed = client.flush(Duration::from_secs(send.wait)).await;
+    let invited = is_invited(&client, &send.name);
+    finish(client).await?;
+    let name = Shown(&send.name);
+    let (state, human) = match flushed {
+        _ if invited => ("queued", format!("Queued: it leaves when {name} has accepted your invite.")),
+        Ok(()) => ("stored", format!("Stored on the relay, until {name} reads it.")),
+        Err(error) => (
+            "queued",
+            format!("Queued in your vault, not sent yet: {error}\nIt leaves with your next send, receive or chat."),
+        ),
+    };
+    output.say(human, &json!({ "to": send.name, "number": number, "state": state }))
+}
+
+/// `verify`
+pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let number = client.safety_number(&verify.name);
+    let confirmed = match &number {
+        Ok(_) if verify.confirm => client.set_verified(&verify.name, true).await,
+        _ => Ok(()),
+    };
+    let contacts = client.contacts();
+    finish(client).await?;
+    let number = number?.to_digits();
+    confirmed?;
+    let verified = contacts?.iter().any(|contact| contact.name == verify.name && contact.verified);
+    let name = Shown(&verify.name);
+    let advice = if verified {
+        format!("{name} is verified.")
+    } else {
+        format!("Compare it with {name}, face to face or on a call. If it is the same on both sides: verify {name} --confirm")
+    };
+    output.say(
+        format_args!("{}\n{advice}", in_rows(&number)),
+        &json!({ "name": verify.name, "safety_number": number, "verified": verified }),
+    )
+}
+
+/// `status`
+pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
+    let client = open(common).await?;
+    // A timeout is an answer here.
+    let _ = client.wait_caught_up(STATUS_PATIENCE).await;
+    let (status, relay) = (client.status(), client.relay());
+    finish(client).await?;
+    let (status, relay) = (status?, relay?.map(|relay| relay.to_string()));
+    let answers = |state: &Connectivity| matches!(state, Connectivity::CaughtUp | Connectivity::Fetching);
+    let all = status.relays.values().all(answers);
+    let mut lines = vec![match &relay {
+        Some(relay) => format!("New mailboxes are made on {relay}"),
+        None => "No relay is set.".to_owned(),
+    }];
+    for (relay, state) in &status.relays {
+        let human = match state {
+            Connectivity::CaughtUp => "everything that waited there has been fetched",
+            Connectivity::Fetching => "answers; fetching",
+            Connectivity::WrongRelay => "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it",
+            Connectivity::NoTls => "needs TLS, which this program has not",
+            _ => "does not answer",
+        };
+        lines.push(format!("{relay}: {human}"));
+    }
+    lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
+    output.say(
+        lines.join("\n"),
+        &json!({
+            "relay": relay,
+            "relay_answers": all,
+            "relays": status.relays.iter().map(|(relay, state)| json!({ "relay": relay, "state": word(*state) })).collect::<Vec<_>>(),
+            "queued": status.unsent,
+            "unreceipted": status.unreceipted,
+        }),
+    )
+}
+
+/// Lets go of the vault.
+pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
+    Ok(client.close().await?)
+}
+
+pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
+    let contacts = client.contacts().unwrap_or_default();
+    contacts.iter().any(|contact| contact.name == name && contact.state == ContactState::Invited)
+}
+
+/// Sixty digits in three rows, as they are read aloud.
+pub(crate) fn in_rows(digits: &str) -> String {
+    let groups: Vec<&str> = digits.split(' ').collect();
+    groups.chunks(4).map(|row| format!("    {}", row.join(" "))).collect::<Vec<_>>().join("\n")
+}
+
+fn client_patience() -> Duration {
+    Config::default().patience
+}
+
+fn word(state: Connectivity) -> &'static str {
+    match state {
+        Connectivity::Connecting => "connecting",
+        Connectivity::Fetching => "fetching",
+        Connectivity::CaughtUp => "caught_up",
+        Connectivity::WrongRelay => "wrong_relay",
+        Connectivity::NoTls => "no_tls",
+        _ => "down",
+    }
+}
+
+fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
+    let address: RelayAddress = text.trim().parse().map_err(|error| {
+        Failure::new(format_args!(
+            "this is no relay address ({error}); give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT"
+        ))
+    })?;
+    if address.is_tls() { Err(ClientError::NoTls.into()) } else { Ok(address) }
+}
+
+fn from_stdin() -> Result<String, Failure> {
+    // One byte more than fits, and the newline, so that what is too long is seen to be.
+    const ENOUGH: u64 = 2 + MAX_TEXT as u64;
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .take(ENOUGH)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::new(format_args!("standard input cannot be read: {error}")))?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}

@@ -1,0 +1,169 @@
+//! `receive`: what has arrived, once, or on and on.
+//!
+//! The vault keeps one mark: all events up to it were printed. With `--from`, events beyond the mark are printed while others
+//! before them are not; their numbers (and nothing else) are kept in a file beside the vault until the mark has passed them.
+
+use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, time::Duration};
+
+use deaddrop_client::{Client, ClientError, Event};
+
+use super::{GOODBYE, finish};
+use crate::{
+    args::{self, Common},
+    event,
+    failure::Failure,
+    home::Home,
+    output::{Output, Shown},
+    signals,
+};
+
+/// `receive`
+pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -> Result<(), Failure> {
+    let home = Home::find(common.home.as_deref())?;
+    let client = home.open(common, deaddrop_client::Config::default()).await?;
+    let marks = Marks::load(home.folder().join("shown"));
+    let mut printer = Printer { output, client, from: receive.from.as_deref(), after: receive.after, marks };
+    let printed = Box::pin(printer.run(receive)).await;
+    if printed.is_ok() {
+        // Receipts leave before this process does, if the relay listens.
+        let _ = printer.client.flush(GOODBYE).await;
+    }
+    finish(printer.client).await?;
+    printed
+}
+
+struct Printer<'a> {
+    output: Output,
+    client: Client,
+    from: Option<&'a str>,
+    after: Option<u64>,
+    marks: Marks,
+}
+
+impl Printer<'_> {
+    async fn run(&mut self, receive: &args::Receive) -> Result<(), Failure> {
+        if let Some(name) = self.from {
+            let contacts = self.client.contacts()?;
+            if !contacts.iter().any(|contact| contact.name == name) {
+                return Err(Failure::new(format_args!("there is no contact called {}; see contacts", Shown(name))));
+            }
+        }
+        let begin = match self.after {
+            Some(after) => after,
+            None => self.client.cursor()?,
+        };
+        if receive.follow {
+            return tokio::select! {
+                ended = self.follow(begin) => ended,
+                () = signals::asked_to_end() => Ok(()),
+            };
+        }
+        let caught_up = self.client.wait_caught_up(Duration::from_secs(receive.wait)).await;
+        let printed = self.print_all(begin).await?;
+        match caught_up {
+            Ok(()) if printed == 0 => self.output.text("Nothing new."),
+            Ok(()) => Ok(()),
+            Err(error @ (ClientError::RelayDown | ClientError::TimedOut)) => Err(Failure::new(format_args!(
+                "{error}; what had arrived before was printed, what is new stays on the relay"
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn follow(&mut self, begin: u64) -> Result<(), Failure> {
+        let mut last = begin;
+        loop {
+            let next = self.client.next_event(last).await?;
+            last = next.number;
+            self.print(&next)?;
+            self.shown(last).await?;
+        }
+    }
+
+    /// Prints all there is after `begin`; how many events.
+    async fn print_all(&mut self, begin: u64) -> Result<usize, Failure> {
+        let (mut last, mut printed) = (begin, 0);
+        loop {
+            let events = self.client.events_after(last)?;
+            let Some(newest) = events.last() else { return Ok(printed) };
+            last = newest.number;
+            for event in &events {
+                printed += usize::from(self.print(event)?);
+            }
+            self.shown(last).await?;
+        }
+    }
+
+    /// Prints one event, unless it is not asked for or was printed before.
+    fn print(&mut self, next: &Event) -> Result<bool, Failure> {
+        if self.from.is_some_and(|name| next.contact != name) {
+            return Ok(false);
+        }
+        if self.after.is_none() {
+            let printed_before = self.marks.beyond.contains(&next.number);
+            if self.from.is_some() {
+                self.marks.beyond.insert(next.number);
+            }
+            if printed_before {
+                return Ok(false);
+            }
+        }
+        if self.output.is_json() {
+            self.output.object(&event::object(next))?;
+        } else if let Some(line) = event::line(next) {
+            self.output.text(line)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Remembers what was printed: after it was printed, so that a crash prints it again rather than never.
+    async fn shown(&mut self, last: u64) -> Result<(), Failure> {
+        if self.after.is_some() {
+            return Ok(());
+        }
+        if self.from.is_none() {
+            self.client.set_cursor(last).await?;
+            self.marks.beyond.retain(|number| *number > last);
+        }
+        self.marks.save()
+    }
+}
+
+/// Numbers of events that were printed although the vault's mark has not come to them.
+struct Marks {
+    file: PathBuf,
+    beyond: BTreeSet<u64>,
+    stored: BTreeSet<u64>,
+}
+
+impl Marks {
+    /// A missing or damaged file costs a repeated line, no more.
+    fn load(file: PathBuf) -> Self {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let beyond: BTreeSet<u64> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        Self { file, stored: beyond.clone(), beyond }
+    }
+
+    fn save(&mut self) -> Result<(), Failure> {
+        if self.stored == self.beyond {
+            return Ok(());
+        }
+        let write = || {
+            if self.beyond.is_empty() {
+                return fs::remove_file(&self.file);
+            }
+            let new = self.file.with_extension("new");
+            let mut file = fs::File::create(&new)?;
+            for number in &self.beyond {
+                writeln!(file, "{number}")?;
+            }
+            file.sync_all()?;
+            fs::rename(&new, &self.file)
+        };
+        write().map_err(|error| Failure::new(format_args!("what was printed cannot be remembered: {error}")))?;
+        self.stored.clone_from(&self.beyond);
+        Ok(())
+    }
+}

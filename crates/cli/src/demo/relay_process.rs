@@ -1,0 +1,151 @@
+//! A real relay as a process of its own: this very program, started again with its hidden command `relay`.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{failure::Failure, passphrase};
+
+/// How long a relay may take until it says its address.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a relay may take to end when asked to.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to try again when the port of a killed relay is not free yet.
+const PORT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running relay. Dropped, it is killed; should this process be killed, the relay sees its standard input end and goes too.
+#[derive(Debug)]
+pub struct RelayProcess {
+    child: Child,
+    folder: PathBuf,
+    address: String,
+}
+
+impl RelayProcess {
+    /// Makes a relay's data in `folder` and serves it on a free port of loopback.
+    pub async fn start(folder: &Path) -> Result<Self, Failure> {
+        fs::create_dir_all(folder).map_err(|error| Failure::new(format_args!("the relay's folder cannot be made: {error}")))?;
+        let made = relay([OsStr::new("init"), OsStr::new("--data"), data(folder).as_os_str()])?
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(not_started)?;
+        if !made.status.success() {
+            let why = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+            return Err(Failure::new(format_args!("the relay could not make its data: {why}")));
+        }
+        let (child, address) = serve(folder, "127.0.0.1:0").await?;
+        Ok(Self { child, folder: folder.to_owned(), address })
+    }
+
+    /// The relay's address with its fingerprint.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where the relay writes what it has to say.
+    pub fn log(&self) -> PathBuf {
+        log(&self.folder)
+    }
+
+    /// Kills the relay without any warning (SIGKILL).
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill().await.map_err(|error| Failure::new(format_args!("the relay could not be killed: {error}")))
+    }
+
+    /// Starts a killed relay again on its data and its port.
+    pub async fn restart(&mut self) -> Result<(), Failure> {
+        let listen = self.address.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let begin = Instant::now();
+        loop {
+            match serve(&self.folder, &listen).await {
+                Ok((child, address)) if address == self.address => {
+                    self.child = child;
+                    return Ok(());
+                }
+                Ok(_) => return Err(Failure::new("the relay came back as another relay")),
+                Err(failure) if begin.elapsed() > PORT_PATIENCE => return Err(failure),
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Everything an operator can know, as the relay's own `inspect --json` says it.
+    pub async fn inspect(&self) -> Result<Value, Failure> {
+        let words = ["inspect".as_ref(), "--json".as_ref(), "--data".as_ref(), data(&self.folder).as_os_str()];
+        let output = relay::<&OsStr>(words)?.stdin(Stdio::null()).output().await.map_err(not_started)?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Failure::new(format_args!("the relay's inspect failed: {why}")));
+        }
+        serde_json::from_slice(&output.stdout).map_err(|_| Failure::new("the relay's inspect printed no JSON object"))
+    }
+
+    /// Ends the relay: politely, by closing its standard input, and by force if that does not help.
+    pub async fn stop(mut self) {
+        drop(self.child.stdin.take());
+        if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+            let _ = self.child.kill().await;
+        }
+    }
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("relay.log")
+}
+
+fn not_started(error: std::io::Error) -> Failure {
+    Failure::new(format_args!("the relay could not be started: {error}"))
+}
+
+/// This program as a relay.
+fn relay<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command, Failure> {
+    let mut command = Command::new(env::current_exe().map_err(not_started)?);
+    command.arg("relay").args(words).env_remove(passphrase::VARIABLE).kill_on_drop(true);
+    Ok(command)
+}
+
+/// Serves, and waits until the relay says its address.
+async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> {
+    let log_file = fs::OpenOptions::new().create(true).append(true).open(log(folder)).map_err(not_started)?;
+    let words = ["--tied".as_ref(), "serve".as_ref(), "--data".as_ref(), data(folder).as_os_str()];
+    let mut command = relay::<&OsStr>(words)?;
+    command.args(["--listen", listen]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
+    let mut child = command.spawn().map_err(not_started)?;
+    let mut lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
+    let ready = async {
+        while let Some(lines) = &mut lines
+            && let Ok(Some(line)) = lines.next_line().await
+        {
+            if let Some(address) = line.split_whitespace().find(|word| word.starts_with("ws://") && word.contains('#')) {
+                return Some(address.to_owned());
+            }
+        }
+        None
+    };
+    let Ok(Some(address)) = timeout(START_PATIENCE, ready).await else {
+        let _ = child.kill().await;
+        let said = fs::read_to_string(log(folder)).unwrap_or_default();
+        let why = said.lines().last().unwrap_or("it said nothing");
+        return Err(Failure::new(format_args!("the relay did not become ready: {why}")));
+    };
+    // A pipe nobody reads would stop the relay one day.
+    tokio::spawn(async move { while let Some(Ok(Some(_))) = match &mut lines { Some(lines) => Some(lines.next_line().await), None => None } {} });
+    Ok((child, address))
+}

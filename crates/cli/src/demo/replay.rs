@@ -1,0 +1,254 @@
+//! Replaying a conversation between two people through a relay, with flights and crashes, and counting what arrived.
+
+use std::{io::IsTerminal, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde::Serialize;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    inspect,
+    person::{News, Person},
+    plan::{Flight, Pair, Plan, Side},
+    relay_process::RelayProcess,
+    tally::Tally,
+};
+use crate::failure::Failure;
+
+/// If nothing at all has moved for so long, the replay ends and tells the true figures.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the one on the ground may take to have everything stored that the one in flight misses.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
+/// The relay is killed at most this long after the line that triggers it: in the middle of its put, delivery or ack.
+const CRASH_DELAY_MS: u64 = 15;
+/// How often the relay is asked, at the end, what it holds.
+const INSPECT_EVERY: Duration = Duration::from_millis(200);
+
+/// What came out of it.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Figures {
+    /// Lines in the transcript.
+    #[serde(skip)]
+    pub lines: usize,
+    /// Lines given to the sending sides' vaults.
+    pub sent: usize,
+    /// Lines that the receiving sides' apps got, each counted once.
+    pub delivered: usize,
+    /// Lines they did not get.
+    pub lost: usize,
+    /// What they got beyond that.
+    pub duplicated: usize,
+    /// Lines they got elsewhere than in their place.
+    pub out_of_order: usize,
+    /// Blobs on the relay at the end; none if the relay cannot be asked.
+    pub relay_blobs: Option<u64>,
+    /// How many times somebody was offline.
+    pub flights: usize,
+    /// How many times the relay was killed.
+    pub crashes: usize,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Figures {
+    /// Everything arrived as it should, and nothing is left behind.
+    pub fn is_clean(&self) -> bool {
+        let whole = self.sent == self.lines && self.delivered == self.lines;
+        whole && self.lost == 0 && self.duplicated == 0 && self.out_of_order == 0 && self.relay_blobs == Some(0)
+    }
+
+    /// The last line of a replay.
+    pub fn line(&self) -> String {
+        let blobs = self.relay_blobs.map_or_else(|| "?".to_owned(), |blobs| blobs.to_string());
+        format!(
+            "{} of {} delivered, {} lost, {} duplicated, {} out of order; relay holds {blobs} blobs",
+            self.delivered, self.lines, self.lost, self.duplicated, self.out_of_order
+        )
+    }
+}
+
+/// A replay under way. What was said and got stays countable whatever ends it.
+pub struct Replay<'a> {
+    plan: &'a Plan,
+    relay: &'a mut RelayProcess,
+    people: &'a mut Pair<Person>,
+    /// How many lines each side has said.
+    said: Pair<usize>,
+    flights: usize,
+    flying: Option<&'a Flight>,
+    crashes: usize,
+    rng: StdRng,
+    bar: ProgressBar,
+    begin: Instant,
+}
+
+impl<'a> Replay<'a> {
+    /// Between two people who are connected.
+    pub fn new(plan: &'a Plan, relay: &'a mut RelayProcess, people: &'a mut Pair<Person>, seed: u64) -> Self {
+        let said = Pair { one: 0, two: 0 };
+        let rng = StdRng::seed_from_u64(seed);
+        let begin = Instant::now();
+        Self { plan, relay, people, said, flights: 0, flying: None, crashes: 0, rng, bar: bar(plan.lines()), begin }
+    }
+
+    /// Runs to the end, or until nothing moves any more.
+    pub async fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            self.take_off().await?;
+            self.speak().await?;
+            if self.land().await? {
+                continue;
+            }
+            if self.is_said_and_got() {
+                break;
+            }
+            self.listen().await?;
+        }
+        self.settle().await
+    }
+
+    /// Counts.
+    pub async fn figures(&mut self) -> Figures {
+        for side in Side::BOTH {
+            self.people.of_mut(side).drain().await;
+        }
+        let tally = Side::BOTH.map(|side| {
+            let expected: Vec<_> = self.plan.sayings.of(side.other()).iter().map(|saying| saying.text.as_str()).collect();
+            Tally::compare(&expected, &self.people.of(side).texts())
+        });
+        let tally = tally.into_iter().fold(Tally::default(), Tally::plus);
+        self.bar.finish_and_clear();
+        Figures {
+            lines: self.plan.lines(),
+            sent: self.said.one + self.said.two,
+            delivered: tally.delivered,
+            lost: tally.lost,
+            duplicated: tally.duplicated,
+            out_of_order: tally.out_of_order,
+            relay_blobs: inspect::blobs(self.relay).await.ok(),
+            flights: self.flights,
+            crashes: self.crashes,
+            seconds: self.begin.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Begins the next flight when the talk has come to its start.
+    async fn take_off(&mut self) -> Result<(), Failure> {
+        let Some(flight) = self.plan.flights.get(self.flights).filter(|_| self.flying.is_none()) else { return Ok(()) };
+        let next = Side::BOTH.iter().filter_map(|&side| self.next_place(side)).min();
+        if next.is_none_or(|place| place >= flight.lines.start) {
+            self.people.of_mut(flight.side).close().await;
+            self.flying = Some(flight);
+            self.bar.set_message("somebody is offline");
+        }
+        Ok(())
+    }
+
+    /// Says every line that can be said now.
+    async fn speak(&mut self) -> Result<(), Failure> {
+        for side in Side::BOTH {
+            while let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)).filter(|_| self.may_speak(side)) {
+                self.people.of_mut(side).send(&saying.text).await?;
+                *self.said.of_mut(side) += 1;
+                while self.plan.crashes.get(self.crashes).is_some_and(|&crash| crash <= self.said.one + self.said.two) {
+                    self.crash().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A line is said when its speaker has seen what the other said before it, unless the other is in flight.
+    fn may_speak(&self, side: Side) -> bool {
+        let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)) else { return false };
+        match self.flying {
+            Some(flight) if flight.side == side => false,
+            Some(flight) if saying.place < flight.lines.end => true,
+            _ => self.people.of(side).texts().len() >= saying.after,
+        }
+    }
+
+    /// Ends the flight, if there is one: the other has said all that was meant to be missed, as nothing holds it back, and has
+    /// some time to get it stored.
+    async fn land(&mut self) -> Result<bool, Failure> {
+        let Some(flight) = self.flying else { return Ok(false) };
+        let ground = flight.side.other();
+        let begin = Instant::now();
+        while self.people.of(ground).queued().await? > 0 && begin.elapsed() < STORE_PATIENCE {
+            sleep(Duration::from_millis(5)).await;
+        }
+        self.people.of_mut(flight.side).open().await?;
+        self.flights += 1;
+        self.flying = None;
+        self.bar.set_message("");
+        Ok(true)
+    }
+
+    async fn crash(&mut self) -> Result<(), Failure> {
+        sleep(Duration::from_millis(self.rng.random_range(0..=CRASH_DELAY_MS))).await;
+        self.relay.kill().await?;
+        self.crashes += 1;
+        self.bar.set_message("the relay was killed");
+        self.relay.restart().await?;
+        self.bar.set_message("");
+        Ok(())
+    }
+
+    /// Waits until somebody gets something.
+    async fn listen(&mut self) -> Result<News, Failure> {
+        let Pair { one, two } = &mut *self.people;
+        let either = async {
+            tokio::select! {
+                news = one.next() => news,
+                news = two.next() => news,
+            }
+        };
+        let news = timeout(PATIENCE, either).await.map_err(|_| Failure::new("nothing has moved for a minute"))??;
+        self.bar.set_position(Side::BOTH.iter().map(|&side| self.people.of(side).texts().len() as u64).sum());
+        Ok(news)
+    }
+
+    /// Waits for the receipts of all lines, and until the relay has forgotten everything.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        while Side::BOTH.iter().any(|&side| self.people.of(side).receipted() < *self.said.of(side) as u64) {
+            self.listen().await?;
+        }
+        let (mut moved, mut held) = (Instant::now(), u64::MAX);
+        loop {
+            let now = inspect::blobs(self.relay).await?;
+            if now == 0 {
+                return Ok(());
+            }
+            if now != held {
+                (moved, held) = (Instant::now(), now);
+            }
+            if moved.elapsed() > PATIENCE {
+                return Err(Failure::new("the relay has not forgotten anything for a minute"));
+            }
+            sleep(INSPECT_EVERY).await;
+        }
+    }
+
+    fn next_place(&self, side: Side) -> Option<usize> {
+        self.plan.sayings.of(side).get(*self.said.of(side)).map(|saying| saying.place)
+    }
+
+    fn is_said_and_got(&self) -> bool {
+        let all = |side: Side| {
+            let lines = self.plan.sayings.of(side).len();
+            *self.said.of(side) == lines && self.people.of(side.other()).texts().len() >= lines
+        };
+        self.flights == self.plan.flights.len() && Side::BOTH.into_iter().all(all)
+    }
+}
+
+fn bar(lines: usize) -> ProgressBar {
+    let shown = std::io::stderr().is_terminal();
+    let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(lines as u64), target);
+    match ProgressStyle::with_template("{bar:40} {pos} of {len} lines  {elapsed}  {msg}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

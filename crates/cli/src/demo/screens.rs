@@ -1,0 +1,51 @@
+//! Two screens side by side, as plain text: what happens on the left stands on the left, in the order in which it happens.
+
+use super::plan::Side;
+
+/// Columns of one screen.
+const WIDTH: usize = 44;
+
+/// The heads of the two screens.
+pub fn head(one: &str, two: &str) -> String {
+    let left = format!("{one}'s screen");
+    format!("    {left:WIDTH$} |  {two}'s screen\n    {}-+-{}", "-".repeat(WIDTH), "-".repeat(WIDTH))
+}
+
+/// Something on one screen.
+pub fn row(side: Side, text: &str) -> String {
+    let lines = wrap(text);
+    let rows = lines.iter().map(|line| match side {
+        Side::One => format!("    {line:WIDTH$} |"),
+        Side::Two => format!("    {:WIDTH$} |  {line}", ""),
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// Breaks at spaces; a word longer than the screen gets a line of its own.
+fn wrap(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn screens_stand_side_by_side() {
+        let bar = |text: &str| text.lines().map(|line| line.find(['|', '+']).unwrap()).collect::<Vec<_>>();
+        let all = [head("Ada", "Ben"), row(Side::One, "you: hello"), row(Side::Two, &"many words ".repeat(9))].join("\n");
+        assert!(bar(&all).iter().all(|place| *place == 4 + WIDTH + 1), "{all}");
+        assert!(all.lines().count() > 4, "{all}");
+    }
+}

@@ -1,0 +1,197 @@
+//! What bad input gets: a clear error or a clear state, nothing lost, no panic.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::{fs, io::Write, net::TcpStream, process::Stdio};
+
+use common::{Relay, Running, Sandbox, deaddrop, run, run_with_input};
+
+#[test]
+fn broken_truncated_and_foreign_links_are_told_apart_from_good_ones() {
+    let sandbox = Sandbox::new();
+    let link = sandbox.link();
+    let ben = &sandbox.ben;
+    for junk in ["", "hello", "deaddrop:", "deaddrop:!!!!", "https://example.org/", "https://example.org/i#AAAA"] {
+        ben.run(&["accept", junk, "ada"]).fails(&["link"]);
+    }
+    for len in [link.len() - 1, link.len() - 5, link.len() / 2, 12] {
+        ben.run(&["accept", &link[..len], "ada"]).fails(&["link"]);
+    }
+    for place in [9, link.len() / 2, link.len() - 3] {
+        let mut changed: Vec<char> = link.chars().collect();
+        changed[place] = if changed[place] == 'A' { 'B' } else { 'A' };
+        ben.run(&["accept", &changed.into_iter().collect::<String>(), "ada"]).fails(&[]);
+    }
+    assert!(ben.json(&["contacts"]).ok().lines().is_empty(), "nothing is left of what failed");
+    // The good one still works, spaces around it or not.
+    ben.run(&["accept", &format!(" {link}\n"), "ada"]).ok();
+}
+
+#[test]
+fn a_link_works_once() {
+    let sandbox = Sandbox::connected();
+    let second = sandbox.link_for("cara");
+    sandbox.ben.run(&["accept", &second, "ada-again"]).ok();
+    let dora = sandbox.person("dora");
+    dora.run(&["init", "--no-passphrase", "--relay", &sandbox.relay.address]).ok();
+    let said = dora.run(&["accept", &second, "ada"]).fails(&["link", "used"]);
+    assert!(!said.err.contains(&second), "no secret in an error");
+    assert!(dora.json(&["contacts"]).ok().lines().is_empty());
+    // The same person once more.
+    sandbox.ben.run(&["accept", &second, "third"]).fails(&["link"]);
+    // One's own.
+    let own = sandbox.link_for("myself");
+    sandbox.ada.run(&["accept", &own, "me"]).fails(&["own"]);
+}
+
+#[test]
+fn names_are_checked() {
+    let sandbox = Sandbox::connected();
+    sandbox.ada.run(&["invite", "ben"]).fails(&["ben"]);
+    let link = sandbox.link_for("cara");
+    sandbox.ben.run(&["accept", &link, "ada"]).fails(&["ada"]);
+    sandbox.ada.run(&["invite", ""]).fails(&["name"]);
+    sandbox.ada.run(&["invite", "a\u{1b}b"]).fails(&["name"]);
+    sandbox.ada.run(&["invite", &"x".repeat(1_000)]).fails(&["name"]);
+    for command in [&["send", "nobody", "x"][..], &["verify", "nobody"], &["receive", "--from", "nobody"], &["chat", "nobody"]] {
+        sandbox.ada.run(command).fails(&["nobody", "contacts"]);
+    }
+}
+
+#[test]
+fn vaults_are_neither_guessed_nor_shared_nor_replaced() {
+    let sandbox = Sandbox::new();
+    let cara = sandbox.person("cara");
+    cara.run(&["contacts"]).fails(&["init"]);
+    run(cara.command(["init"]).env("DEADDROP_PASSPHRASE", "right")).ok();
+    let before = tree(&cara.home);
+    run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "wrong")).fails(&["passphrase", "wrong"]);
+    run(cara.command(["init"]).env("DEADDROP_PASSPHRASE", "other")).fails(&["already"]);
+    cara.run(&["init", "--no-passphrase"]).fails(&["already"]);
+    run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "")).fails(&["empty"]);
+    run(cara.command(["contacts", "--passphrase-file", "does-not-exist"])).fails(&["does-not-exist"]);
+    assert_eq!(tree(&cara.home), before, "a failed command changes nothing");
+    run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "right")).ok();
+}
+
+#[test]
+fn a_vault_in_use_by_another_process_says_so() {
+    let sandbox = Sandbox::connected();
+    let mut chat = Running(sandbox.ben.command(["chat", "ada"]).stdin(Stdio::piped()).spawn().unwrap());
+    let begin = std::time::Instant::now();
+    loop {
+        let tried = sandbox.ben.run(&["contacts"]);
+        if tried.code != 0 {
+            tried.fails(&["in use", "process"]);
+            break;
+        }
+        assert!(begin.elapsed() < common::PATIENCE);
+    }
+    chat.kill();
+    sandbox.ben.run(&["contacts"]).ok();
+}
+
+#[test]
+fn a_relay_with_another_fingerprint_is_not_talked_to() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.folder.path().join("other")).unwrap();
+    let other = Relay::start(&sandbox.folder.path().join("other"));
+    let (_, fingerprint) = other.address.split_once('#').unwrap();
+    let (place, _) = sandbox.relay.address.split_once('#').unwrap();
+    let cara = sandbox.person("cara");
+    cara.run(&["init", "--no-passphrase", "--relay", &format!("{place}#{fingerprint}")]).ok();
+    cara.run(&["invite", "dora"]).fails(&["fingerprint"]);
+    assert_eq!(sandbox.relay.inspect()["mailboxes"], 0, "{}", sandbox.relay.inspect());
+}
+
+#[test]
+fn relay_addresses_are_checked() {
+    let sandbox = Sandbox::new();
+    let cara = sandbox.person("cara");
+    let (place, fingerprint) = sandbox.relay.address.split_once('#').unwrap();
+    for address in ["", "localhost", place, &format!("http://x/#{fingerprint}"), &format!("{place}#{}", &fingerprint[1..])] {
+        cara.run(&["init", "--no-passphrase", "--relay", address]).fails(&["address"]);
+    }
+    assert!(!cara.home.join("vault.key").exists(), "nothing is left of what failed");
+    cara.run(&["init", "--no-passphrase"]).ok();
+    cara.run(&["invite", "ben"]).fails(&["relay"]);
+}
+
+#[test]
+fn a_text_over_the_limit_is_refused_before_anything_changes() {
+    let sandbox = Sandbox::connected();
+    let long = "x".repeat(300_000);
+    run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(long.as_bytes())).fails(&["long", "bytes"]);
+    run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(b"\xff\xfe")).fails(&["utf-8"]);
+    run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(b"")).fails(&["empty"]);
+    sandbox.ben.run(&["send", "ada", "-"]).fails(&["empty"]);
+    sandbox.ben.run(&["send", "ada", "short"]).ok();
+    assert_eq!(sandbox.ada.texts(), ["short"]);
+}
+
+#[test]
+fn a_relay_that_is_down_cannot_make_or_take_invites_and_says_so() {
+    let mut sandbox = Sandbox::new();
+    let link = sandbox.link();
+    sandbox.relay.kill();
+    sandbox.ada.run(&["invite", "cara"]).fails(&["relay", "reach"]);
+    sandbox.ben.run(&["accept", &link, "ada"]).fails(&["relay", "reach"]);
+    sandbox.relay.serve();
+    sandbox.ben.run(&["accept", &link, "ada"]).ok();
+    sandbox.ben.run(&["send", "ada", "hello"]).ok();
+    assert_eq!(sandbox.ada.texts(), ["hello"]);
+}
+
+#[test]
+fn junk_on_the_socket_disturbs_nobody() {
+    let sandbox = Sandbox::connected();
+    let mut state = 88_172_645_463_325_252_u64;
+    for round in 0..40_usize {
+        let mut junk = match round % 3 {
+            0 => Vec::new(),
+            1 => b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".to_vec(),
+            _ => b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x82\x7e\x10\x00".to_vec(),
+        };
+        for _ in 0..round * 50 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            junk.push(state.to_le_bytes()[0]);
+        }
+        let mut socket = TcpStream::connect(sandbox.relay.listen()).unwrap();
+        let _ = socket.write_all(&junk);
+    }
+    sandbox.ben.run(&["send", "ada", "hello"]).ok();
+    assert_eq!(sandbox.ada.texts(), ["hello"]);
+}
+
+#[test]
+fn a_file_that_is_no_transcript_is_told_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk");
+    let demo = |bytes: &[u8], words: &[&str]| {
+        fs::write(&file, bytes).unwrap();
+        run(deaddrop().args(["demo", "--transcript"]).arg(&file).args(words))
+    };
+    demo(b"", &[]).fails(&["transcript", "empty"]);
+    demo(b"Ada\thello\nwhat is this\n", &[]).fails(&["line 2", "tab"]);
+    demo(b"Ada\thello\nBen\t\xff\n", &[]).fails(&["line 2", "utf-8"]);
+    demo(b"Ada\thello\n\n", &[]).fails(&["line 2"]);
+    demo(b"Ada\thello\n", &["--me", "Ben"]).fails(&["--me"]);
+    demo(format!("Ada\thello\nAda\t{}\n", "x".repeat(300_000)).as_bytes(), &[]).fails(&["line 2", "long"]);
+    run(deaddrop().args(["demo", "--transcript", "does-not-exist"])).fails(&["transcript", "does-not-exist"]);
+    run(deaddrop().args(["demo", "--flights", "3"])).fails(&["--transcript"]);
+}
+
+fn tree(folder: &std::path::Path) -> Vec<(String, u64)> {
+    let mut all: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len())
+        })
+        .collect();
+    all.sort();
+    all
+}

@@ -1,0 +1,285 @@
+//! A sandbox for the real binary: folders, people, a relay as a process of its own.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// No step of a test takes longer, unless something hangs.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary under test, free of what the caller's environment says.
+pub fn deaddrop() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deaddrop"));
+    for name in ["DEADDROP_HOME", "DEADDROP_PASSPHRASE", "XDG_DATA_HOME", "HOME", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a finished command left behind.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Done {
+    /// It succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self
+    }
+
+    /// It failed with a sentence on stderr that holds these words, and without a panic.
+    #[track_caller]
+    pub fn fails(self, words: &[&str]) -> Self {
+        assert!(self.code == 1 || self.code == 2, "{self:#?}");
+        assert!(!self.err.contains("panicked"), "{self:#?}");
+        let said = self.err.to_lowercase();
+        for word in words {
+            assert!(said.contains(&word.to_lowercase()), "{word:?} is missing: {self:#?}");
+        }
+        self
+    }
+
+    /// The one JSON object it printed.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.out.trim_end()).unwrap_or_else(|_| panic!("{self:#?}"))
+    }
+
+    /// The JSON objects it printed, one per line.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self:#?}"))).collect()
+    }
+}
+
+/// Runs to its end.
+#[track_caller]
+pub fn run(command: &mut Command) -> Done {
+    run_with_input(command, None)
+}
+
+/// Runs to its end with something on its standard input.
+#[track_caller]
+pub fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Done {
+    if input.is_some() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().unwrap();
+    if let Some(input) = input {
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        });
+    }
+    let drain = |stream: Option<Box<dyn std::io::Read + Send>>| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut stream) = stream {
+                let _ = stream.read_to_end(&mut bytes);
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let out = drain(child.stdout.take().map(|x| Box::new(x) as _));
+    let err = drain(child.stderr.take().map(|x| Box::new(x) as _));
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE * 3 {
+            child.kill().unwrap();
+            panic!("{command:?} does not end: {} {}", out.join().unwrap(), err.join().unwrap());
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    Done { code: status.code().unwrap_or(-1), out: out.join().unwrap(), err: err.join().unwrap() }
+}
+
+/// A process that does not outlive its test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// One person: a folder.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub home: PathBuf,
+}
+
+impl Person {
+    /// A command of this person.
+    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = deaddrop();
+        command.arg("--home").arg(&self.home).args(words);
+        command
+    }
+
+    /// Runs a command of this person.
+    #[track_caller]
+    pub fn run(&self, words: &[&str]) -> Done {
+        run(&mut self.command(words))
+    }
+
+    /// Runs a command of this person with `--json`.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Done {
+        run(self.command(words).arg("--json"))
+    }
+
+    /// The texts from `receive`.
+    #[track_caller]
+    pub fn texts(&self) -> Vec<String> {
+        texts(&self.json(&["receive"]).ok().lines())
+    }
+}
+
+/// The texts among events.
+pub fn texts(events: &[Value]) -> Vec<String> {
+    let texts = events.iter().filter(|event| event["kind"] == "text");
+    texts.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A relay that is served by the binary under test.
+pub struct Relay {
+    pub folder: PathBuf,
+    pub address: String,
+    process: Option<Running>,
+}
+
+impl Relay {
+    /// Makes its data and serves it.
+    #[track_caller]
+    pub fn start(folder: &Path) -> Self {
+        run(deaddrop().args(["relay", "init", "--data"]).arg(folder.join("data"))).ok();
+        let mut relay = Self { folder: folder.to_owned(), address: String::new(), process: None };
+        relay.serve();
+        relay
+    }
+
+    /// Its host and port.
+    pub fn listen(&self) -> &str {
+        self.address.strip_prefix("ws://").map_or("127.0.0.1:0", |rest| rest.split('/').next().unwrap())
+    }
+
+    /// Serves on the same port as before, if there was one.
+    #[track_caller]
+    pub fn serve(&mut self) {
+        let begin = Instant::now();
+        loop {
+            let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+            let mut command = deaddrop();
+            command.args(["relay", "--tied", "serve", "--data"]).arg(self.folder.join("data"));
+            command.args(["--listen", self.listen()]).env("RUST_LOG", "trace");
+            let mut child = command.stdin(Stdio::piped()).stderr(log).spawn().unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            self.process = Some(Running(child));
+            let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+                line.split_whitespace().find(|word| word.starts_with("ws://") && word.contains('#')).map(str::to_owned)
+            });
+            thread::spawn(move || for _ in lines {});
+            if let Some(address) = address {
+                assert!(self.address.is_empty() || self.address == address);
+                self.address = address;
+                return;
+            }
+            let said = || fs::read_to_string(self.log()).unwrap();
+            assert!(begin.elapsed() < Duration::from_secs(10), "the relay does not start: {}", said());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Where its stderr goes.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("relay.log")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// What an operator sees.
+    #[track_caller]
+    pub fn inspect(&self) -> Value {
+        run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(self.folder.join("data"))).ok().json()
+    }
+}
+
+/// A folder with a relay and two people, not connected yet.
+pub struct Sandbox {
+    pub folder: tempfile::TempDir,
+    pub relay: Relay,
+    pub ada: Person,
+    pub ben: Person,
+}
+
+impl Sandbox {
+    /// With vaults that need no passphrase.
+    #[track_caller]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("relay")).unwrap();
+        let relay = Relay::start(&folder.path().join("relay"));
+        let person = |name: &str| Person { home: folder.path().join(name) };
+        let (ada, ben) = (person("ada"), person("ben"));
+        for person in [&ada, &ben] {
+            person.run(&["init", "--no-passphrase", "--relay", &relay.address]).ok();
+        }
+        Self { folder, relay, ada, ben }
+    }
+
+    /// With two people who can talk: Ada invited, Ben accepted.
+    #[track_caller]
+    pub fn connected() -> Self {
+        let sandbox = Self::new();
+        let link = sandbox.link();
+        sandbox.ben.run(&["accept", &link, "ada"]).ok();
+        sandbox
+    }
+
+    /// A fresh link of Ada's, for Ben.
+    #[track_caller]
+    pub fn link(&self) -> String {
+        self.link_for("ben")
+    }
+
+    /// A fresh link of Ada's.
+    #[track_caller]
+    pub fn link_for(&self, name: &str) -> String {
+        self.ada.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()
+    }
+
+    /// A person who is not there yet.
+    pub fn person(&self, name: &str) -> Person {
+        Person { home: self.folder.path().join(name) }
+    }
+}
