@@ -34,7 +34,9 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     commands::finish(talk.client).await?;
     talked?;
     if flushed.is_err() && waiting > 0 {
-        output.text(format_args!("({waiting} messages are queued in your vault; they leave with your next send, receive or chat)"))?;
+        output.text(format_args!(
+            "({waiting} messages are queued in your vault; they leave with your next send, receive or chat)"
+        ))?;
     }
     Ok(())
 }
@@ -52,10 +54,13 @@ impl Talk<'_> {
             return Err(deaddrop_client::ClientError::UnknownContact.into());
         };
         let name = Shown(self.name);
-        let verified = if contact.verified { "verified" } else { "not verified: /verify shows the safety number" };
+        let verified =
+            if contact.verified { "verified" } else { "not verified: /verify shows the safety number" };
         self.output.text(format_args!("Chat with {name} ({verified}). /quit ends."))?;
         if commands::is_invited(&self.client, self.name) {
-            self.output.text(format_args!("({name} has not accepted your invite yet; what you write waits until then)"))?;
+            self.output.text(format_args!(
+                "({name} has not accepted your invite yet; what you write waits until then)"
+            ))?;
         }
         let mut typed = typed_lines();
         let mut last = self.client.cursor()?;
@@ -89,15 +94,20 @@ impl Talk<'_> {
             "/quit" => return Ok(false),
             "/verify" => {
                 let number = self.client.safety_number(self.name)?.to_digits();
-                self.output.say(in_rows(&number), &json!({ "kind": "safety_number", "safety_number": number }))?;
+                self.output
+                    .say(in_rows(&number), &json!({ "kind": "safety_number", "safety_number": number }))?;
                 return Ok(true);
             }
             _ => {}
         }
         match self.client.send(self.name, &line).await {
             // The typed line stands on the screen already.
-            Ok(number) => self.output.object(&json!({ "kind": "sent", "to": self.name, "number": number }))?,
-            Err(error @ deaddrop_client::ClientError::TextTooLong) => self.output.note(format_args!("deaddrop: {error}")),
+            Ok(number) => {
+                self.output.object(&json!({ "kind": "sent", "to": self.name, "number": number }))?
+            }
+            Err(error @ deaddrop_client::ClientError::TextTooLong) => {
+                self.output.note(format_args!("deaddrop: {error}"))
+            }
             Err(error) => return Err(error.into()),
         }
         Ok(true)

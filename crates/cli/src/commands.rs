@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use deaddrop_client::{Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock};
+use deaddrop_client::{
+    Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
+};
 use serde_json::json;
 
 pub use self::receive::receive;
@@ -55,7 +57,9 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
         );
     }
     match &shown {
-        Some(relay) => text += &format!("\nYou receive through {relay}\nNext: deaddrop --home {folder} invite NAME"),
+        Some(relay) => {
+            text += &format!("\nYou receive through {relay}\nNext: deaddrop --home {folder} invite NAME")
+        }
         None => {
             text += "\nNo relay is set: you can accept an invite, and will receive through the inviter's relay.\n";
             text += &format!("Next: deaddrop --home {folder} accept LINK NAME");
@@ -129,7 +133,8 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
             _ => ("other", "connected"),
         };
         let verified = if contact.verified { ", verified" } else { ", not verified" };
-        let contested = if contact.contested { ", CONTESTED: a second person tried to use the invite" } else { "" };
+        let contested =
+            if contact.contested { ", CONTESTED: a second person tried to use the invite" } else { "" };
         output.say(
             format_args!("{}: {human}{verified}{contested}", Shown(&contact.name)),
             &json!({
@@ -168,7 +173,9 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         Ok(()) => ("stored", format!("Stored on the relay, until {name} reads it.")),
         Err(error) => (
             "queued",
-            format!("Queued in your vault, not sent yet: {error}\nIt leaves with your next send, receive or chat."),
+            format!(
+                "Queued in your vault, not sent yet: {error}\nIt leaves with your next send, receive or chat."
+            ),
         ),
     };
     output.say(human, &json!({ "to": send.name, "number": number, "state": state }))
@@ -191,7 +198,9 @@ pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> R
     let advice = if verified {
         format!("{name} is verified.")
     } else {
-        format!("Compare it with {name}, face to face or on a call. If it is the same on both sides: verify {name} --confirm")
+        format!(
+            "Compare it with {name}, face to face or on a call. If it is the same on both sides: verify {name} --confirm"
+        )
     };
     output.say(
         format_args!("{}\n{advice}", in_rows(&number)),
@@ -217,7 +226,9 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         let human = match state {
             Connectivity::CaughtUp => "everything that waited there has been fetched",
             Connectivity::Fetching => "answers; fetching",
-            Connectivity::WrongRelay => "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it",
+            Connectivity::WrongRelay => {
+                "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
+            }
             Connectivity::NoTls => "needs TLS, which this program has not",
             _ => "does not answer",
         };
@@ -285,8 +296,8 @@ fn from_stdin() -> Result<String, Failure> {
         .take(ENOUGH)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::new(format_args!("standard input cannot be read: {error}")))?;
-    let mut text =
-        String::from_utf8(bytes).map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
+    let mut text = String::from_utf8(bytes)
+        .map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
     if text.ends_with('\n') {
         text.pop();
     }

@@ -43,7 +43,8 @@ pub async fn run(output: Output, args: &args::Demo) -> Result<ExitCode, Failure>
 }
 
 fn read(path: &Path) -> Result<Transcript, Failure> {
-    Transcript::read(path, deaddrop_client::MAX_TEXT).map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
+    Transcript::read(path, deaddrop_client::MAX_TEXT)
+        .map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
 }
 
 /// Where everything happens.
@@ -60,13 +61,16 @@ enum Folder {
 
 impl Stage {
     fn new(keep: Option<&Path>) -> Result<Self, Failure> {
-        let failed = |error| Failure::new(format_args!("no folder for the demonstration can be made: {error}"));
+        let failed =
+            |error| Failure::new(format_args!("no folder for the demonstration can be made: {error}"));
         let folder = match keep {
             Some(path) => {
                 fs::create_dir(path).map_err(failed)?;
                 Folder::Kept(path.to_owned())
             }
-            None => Folder::Removed(tempfile::Builder::new().prefix("deaddrop-demo-").tempdir().map_err(failed)?),
+            None => {
+                Folder::Removed(tempfile::Builder::new().prefix("deaddrop-demo-").tempdir().map_err(failed)?)
+            }
         };
         Ok(Self { relay: None, folder })
     }
@@ -131,7 +135,10 @@ async fn replay(
         output.note(format_args!("deaddrop: the replay ended early: {failure}"));
     }
     let figures = replay.figures().await;
-    output.text(format_args!("{:.1} seconds, {} flights, {} crashes", figures.seconds, figures.flights, figures.crashes))?;
+    output.text(format_args!(
+        "{:.1} seconds, {} flights, {} crashes",
+        figures.seconds, figures.flights, figures.crashes
+    ))?;
     output.say(figures.line(), &figures)?;
     Ok(if figures.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

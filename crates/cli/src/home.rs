@@ -30,9 +30,11 @@ impl Home {
             return Ok(Self { folder: folder.to_owned() });
         }
         let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
         let data =
-            data.ok_or_else(|| Failure::new("no folder to keep a vault in: give --home DIR or set DEADDROP_HOME"))?;
+            absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+        let data = data.ok_or_else(|| {
+            Failure::new("no folder to keep a vault in: give --home DIR or set DEADDROP_HOME")
+        })?;
         Ok(Self { folder: data.join("deaddrop") })
     }
 

@@ -6,7 +6,7 @@ use crate::args;
 
 /// Runs the relay's own command line. A tied relay ends when its standard input does: whoever holds the other end has then
 /// let go of it, or has been killed.
-pub fn run(args: args::Relay) -> ExitCode {
+pub(crate) fn run(args: args::Relay) -> ExitCode {
     if args.tied {
         thread::spawn(|| {
             let mut input = std::io::stdin().lock();

@@ -3,7 +3,7 @@
 use std::future::pending;
 
 /// Resolves when this process is asked to end.
-pub async fn asked_to_end() {
+pub(crate) async fn asked_to_end() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

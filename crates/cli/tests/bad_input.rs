@@ -12,7 +12,9 @@ fn broken_truncated_and_foreign_links_are_told_apart_from_good_ones() {
     let sandbox = Sandbox::new();
     let link = sandbox.link();
     let ben = &sandbox.ben;
-    for junk in ["", "hello", "deaddrop:", "deaddrop:!!!!", "https://example.org/", "https://example.org/i#AAAA"] {
+    for junk in
+        ["", "hello", "deaddrop:", "deaddrop:!!!!", "https://example.org/", "https://example.org/i#AAAA"]
+    {
         ben.run(&["accept", junk, "ada"]).fails(&["link"]);
     }
     for len in [link.len() - 1, link.len() - 5, link.len() / 2, 12] {
@@ -54,7 +56,12 @@ fn names_are_checked() {
     sandbox.ada.run(&["invite", ""]).fails(&["name"]);
     sandbox.ada.run(&["invite", "a\u{1b}b"]).fails(&["name"]);
     sandbox.ada.run(&["invite", &"x".repeat(1_000)]).fails(&["name"]);
-    for command in [&["send", "nobody", "x"][..], &["verify", "nobody"], &["receive", "--from", "nobody"], &["chat", "nobody"]] {
+    for command in [
+        &["send", "nobody", "x"][..],
+        &["verify", "nobody"],
+        &["receive", "--from", "nobody"],
+        &["chat", "nobody"],
+    ] {
         sandbox.ada.run(command).fails(&["nobody", "contacts"]);
     }
 }
@@ -70,7 +77,7 @@ fn vaults_are_neither_guessed_nor_shared_nor_replaced() {
     run(cara.command(["init"]).env("DEADDROP_PASSPHRASE", "other")).fails(&["already"]);
     cara.run(&["init", "--no-passphrase"]).fails(&["already"]);
     run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "")).fails(&["empty"]);
-    run(cara.command(["contacts", "--passphrase-file", "does-not-exist"])).fails(&["does-not-exist"]);
+    run(&mut cara.command(["contacts", "--passphrase-file", "does-not-exist"])).fails(&["does-not-exist"]);
     assert_eq!(tree(&cara.home), before, "a failed command changes nothing");
     run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "right")).ok();
 }
@@ -110,7 +117,13 @@ fn relay_addresses_are_checked() {
     let sandbox = Sandbox::new();
     let cara = sandbox.person("cara");
     let (place, fingerprint) = sandbox.relay.address.split_once('#').unwrap();
-    for address in ["", "localhost", place, &format!("http://x/#{fingerprint}"), &format!("{place}#{}", &fingerprint[1..])] {
+    for address in [
+        "",
+        "localhost",
+        place,
+        &format!("http://x/#{fingerprint}"),
+        &format!("{place}#{}", &fingerprint[1..]),
+    ] {
         cara.run(&["init", "--no-passphrase", "--relay", address]).fails(&["address"]);
     }
     assert!(!cara.home.join("vault.key").exists(), "nothing is left of what failed");
@@ -122,7 +135,8 @@ fn relay_addresses_are_checked() {
 fn a_text_over_the_limit_is_refused_before_anything_changes() {
     let sandbox = Sandbox::connected();
     let long = "x".repeat(300_000);
-    run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(long.as_bytes())).fails(&["long", "bytes"]);
+    run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(long.as_bytes()))
+        .fails(&["long", "bytes"]);
     run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(b"\xff\xfe")).fails(&["utf-8"]);
     run_with_input(&mut sandbox.ben.command(["send", "ada", "-"]), Some(b"")).fails(&["empty"]);
     sandbox.ben.run(&["send", "ada", "-"]).fails(&["empty"]);

@@ -24,13 +24,18 @@ fn a_replay_with_flights_and_crashes_delivers_every_line_once_and_in_order() {
     let talk = folder.path().join("talk.tsv");
     fs::write(&talk, conversation(90)).unwrap();
     let replay = |more: &[&str]| {
-        run(deaddrop().args(["demo", "--flights", "3", "--crashes", "3", "--transcript"]).arg(&talk).args(more))
+        run(deaddrop()
+            .args(["demo", "--flights", "3", "--crashes", "3", "--transcript"])
+            .arg(&talk)
+            .args(more))
     };
     let text = replay(&["--me", "Lily"]).ok();
     let last = text.out.lines().last().unwrap();
     assert_eq!(last, "90 of 90 delivered, 0 lost, 0 duplicated, 0 out of order; relay holds 0 blobs");
     let json = replay(&["--json"]).ok().json();
-    for (name, figure) in [("sent", 90), ("delivered", 90), ("lost", 0), ("duplicated", 0), ("out_of_order", 0)] {
+    for (name, figure) in
+        [("sent", 90), ("delivered", 90), ("lost", 0), ("duplicated", 0), ("out_of_order", 0)]
+    {
         assert_eq!(json[name], figure, "{name}: {json}");
     }
     for (name, figure) in [("relay_blobs", 0), ("flights", 3), ("crashes", 3)] {
@@ -44,8 +49,12 @@ fn a_monologue_is_a_conversation_too() {
     let folder = tempfile::tempdir().unwrap();
     let talk = folder.path().join("talk.tsv");
     fs::write(&talk, "Ada\tone\nAda\tone\nAda\t\u{1f980}").unwrap();
-    let done = run(deaddrop().args(["demo", "--flights", "2", "--crashes", "1", "--transcript"]).arg(&talk)).ok();
-    assert!(done.out.ends_with("\n3 of 3 delivered, 0 lost, 0 duplicated, 0 out of order; relay holds 0 blobs\n"), "{done:?}");
+    let done =
+        run(deaddrop().args(["demo", "--flights", "2", "--crashes", "1", "--transcript"]).arg(&talk)).ok();
+    assert!(
+        done.out.ends_with("\n3 of 3 delivered, 0 lost, 0 duplicated, 0 out of order; relay holds 0 blobs\n"),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -55,11 +64,16 @@ fn log_and_inspect_of_a_whole_run_name_nobody() {
     fs::write(&talk, conversation(60)).unwrap();
     let kept = folder.path().join("kept");
     let mut command = deaddrop();
-    command.args(["demo", "--flights", "2", "--crashes", "1", "--transcript"]).arg(&talk).arg("--keep").arg(&kept);
+    command
+        .args(["demo", "--flights", "2", "--crashes", "1", "--transcript"])
+        .arg(&talk)
+        .arg("--keep")
+        .arg(&kept);
     run(command.env("RUST_LOG", "trace")).ok();
     let log = fs::read_to_string(kept.join("relay").join("relay.log")).unwrap();
     assert!(log.lines().count() > 3, "the relay was not talkative: {log}");
-    let inspected = run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(kept.join("relay/data"))).ok().out;
+    let inspected =
+        run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(kept.join("relay/data"))).ok().out;
     for (name, text) in [("log", &log), ("inspect", &inspected)] {
         names_nobody(name, text);
     }
@@ -75,7 +89,10 @@ fn names_nobody(name: &str, text: &str) {
         let address = line.split(|c: char| !(c.is_ascii_digit() || c == '.')).any(|word| {
             word.split('.').count() == 4 && word.split('.').all(|part| part.parse::<u8>().is_ok())
         });
-        assert!(listens || !(address || line.contains("::1") || line.contains("localhost")), "{name} holds an address: {line}");
+        assert!(
+            listens || !(address || line.contains("::1") || line.contains("localhost")),
+            "{name} holds an address: {line}"
+        );
         // 16 bytes in hexadecimal, or 15 and more in base 64, are no accident.
         for word in line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')) {
             let hex = word.len() >= 24 && word.chars().all(|c| c.is_ascii_hexdigit());
@@ -100,7 +117,11 @@ fn conversation(lines: usize) -> String {
     let mut text = String::new();
     for n in 0..lines {
         // Every seventh line is the same text: equal lines are still lines of their own.
-        let tail = if n % 7 == 0 { String::from("Yes.") } else { format!("line {n} {}", "\u{e9}\u{1f980} ".repeat(n % 40)) };
+        let tail = if n % 7 == 0 {
+            String::from("Yes.")
+        } else {
+            format!("line {n} {}", "\u{e9}\u{1f980} ".repeat(n % 40))
+        };
         let _ = writeln!(text, "{}\t{tail}", speakers[n % speakers.len()]);
     }
     text

@@ -41,7 +41,8 @@ impl ReceivingApp {
         fs::write(&self.store, &bytes[..whole]).unwrap();
         let after = self.events().last().map_or(0, |event| event["event"].as_u64().unwrap());
         let store = fs::OpenOptions::new().append(true).open(&self.store).unwrap();
-        let mut command = self.person.command(["receive", "--follow", "--json", "--after", &after.to_string()]);
+        let mut command =
+            self.person.command(["receive", "--follow", "--json", "--after", &after.to_string()]);
         self.process = Some(Running(command.stdout(store).stderr(Stdio::null()).spawn().unwrap()));
     }
 
@@ -121,8 +122,13 @@ impl SendingApp {
 fn nothing_acknowledged_is_lost_and_nothing_is_shown_twice() {
     let mut sandbox = Sandbox::connected();
     let mut rng = StdRng::seed_from_u64(SEED);
-    let mut receiver = ReceivingApp { person: sandbox.ada.clone(), store: sandbox.folder.path().join("store"), process: None };
-    let mut sender = SendingApp { person: sandbox.ben.clone(), next: 0, acknowledged: Vec::new(), process: None };
+    let mut receiver = ReceivingApp {
+        person: sandbox.ada.clone(),
+        store: sandbox.folder.path().join("store"),
+        process: None,
+    };
+    let mut sender =
+        SendingApp { person: sandbox.ben.clone(), next: 0, acknowledged: Vec::new(), process: None };
     sender.start();
     receiver.start();
     for _ in 0..KILLS {
@@ -147,7 +153,8 @@ fn nothing_acknowledged_is_lost_and_nothing_is_shown_twice() {
     let begin = Instant::now();
     while begin.elapsed() < common::PATIENCE {
         let got: HashSet<_> = receiver.texts().into_iter().collect();
-        if sender.acknowledged.iter().all(|text| got.contains(text)) && sandbox.relay.inspect()["blobs"] == 0 {
+        if sender.acknowledged.iter().all(|text| got.contains(text)) && sandbox.relay.inspect()["blobs"] == 0
+        {
             break;
         }
         thread::sleep(Duration::from_millis(200));
@@ -155,7 +162,8 @@ fn nothing_acknowledged_is_lost_and_nothing_is_shown_twice() {
     receiver.kill();
     sender.kill();
     let got = receiver.texts();
-    let numbers: Vec<usize> = got.iter().map(|text| text.strip_prefix("text ").unwrap().parse().unwrap()).collect();
+    let numbers: Vec<usize> =
+        got.iter().map(|text| text.strip_prefix("text ").unwrap().parse().unwrap()).collect();
     assert!(numbers.is_sorted_by(|a, b| a < b), "shown twice or out of order: {numbers:?}");
     assert!(numbers.iter().all(|&number| number < sender.next));
     let seen: HashSet<_> = got.iter().collect();

@@ -46,7 +46,10 @@ fn the_safety_number_is_the_same_on_both_sides() {
     };
     let shown = number(ada, "ben");
     assert_eq!(shown, number(ben, "ada"));
-    assert!(shown.contains(' ') && shown.chars().all(|c| c.is_ascii_digit() || c == ' '), "in groups: {shown}");
+    assert!(
+        shown.contains(' ') && shown.chars().all(|c| c.is_ascii_digit() || c == ' '),
+        "in groups: {shown}"
+    );
     ada.run(&["verify", "ben", "--confirm"]).ok();
     assert_eq!(ada.json(&["verify", "ben"]).ok().json()["verified"], true);
     assert_eq!(ada.json(&["contacts"]).ok().lines()[0]["verified"], true);
@@ -67,7 +70,8 @@ fn who_is_offline_gets_everything_on_landing_and_the_relay_forgets_it() {
     // Ben's receipts come back, and after that the relay holds nothing.
     let mut delivered = 0;
     for _ in 0..40 {
-        delivered += ada.json(&["receive"]).ok().lines().iter().filter(|event| event["kind"] == "delivered").count();
+        delivered +=
+            ada.json(&["receive"]).ok().lines().iter().filter(|event| event["kind"] == "delivered").count();
         ben.run(&["receive"]).ok();
         if delivered >= 1 && sandbox.relay.inspect()["blobs"] == 0 {
             return;
@@ -98,7 +102,8 @@ fn a_vault_opens_with_its_passphrase_from_file_or_environment() {
     let file = sandbox.folder.path().join("passphrase");
     fs::write(&file, "correct horse\n").unwrap();
     let cara = sandbox.person("cara");
-    let made = run(cara.command(["init", "--relay", &sandbox.relay.address, "--passphrase-file"]).arg(&file)).ok();
+    let made =
+        run(cara.command(["init", "--relay", &sandbox.relay.address, "--passphrase-file"]).arg(&file)).ok();
     assert!(!made.out.contains("correct horse"));
     run(cara.command(["contacts"]).env("DEADDROP_PASSPHRASE", "correct horse")).ok();
     run(cara.command(["contacts", "--passphrase-file"]).arg(&file)).ok();
@@ -151,8 +156,13 @@ fn chat_is_both_at_once() {
 #[test]
 fn help_shows_examples_and_hides_the_relay() {
     let help = run(common::deaddrop().arg("--help")).ok().out;
-    assert!(help.contains("invite ben") && help.contains("DEADDROP_PASSPHRASE") && !help.contains("relay's own"), "{help}");
-    for command in ["demo", "init", "invite", "accept", "contacts", "send", "receive", "chat", "verify", "status"] {
+    assert!(
+        help.contains("invite ben") && help.contains("DEADDROP_PASSPHRASE") && !help.contains("relay's own"),
+        "{help}"
+    );
+    for command in
+        ["demo", "init", "invite", "accept", "contacts", "send", "receive", "chat", "verify", "status"]
+    {
         assert!(help.contains(&format!("  {command} ")), "{command}");
         let own = run(common::deaddrop().args([command, "--help"])).ok().out;
         assert!(own.contains("--json"), "{own}");
@@ -161,5 +171,7 @@ fn help_shows_examples_and_hides_the_relay() {
 
 fn files(folder: &std::path::Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![fs::read(path).unwrap()] }).collect()
+    entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![fs::read(path).unwrap()] })
+        .collect()
 }

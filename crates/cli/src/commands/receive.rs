@@ -45,7 +45,10 @@ impl Printer<'_> {
         if let Some(name) = self.from {
             let contacts = self.client.contacts()?;
             if !contacts.iter().any(|contact| contact.name == name) {
-                return Err(Failure::new(format_args!("there is no contact called {}; see contacts", Shown(name))));
+                return Err(Failure::new(format_args!(
+                    "there is no contact called {}; see contacts",
+                    Shown(name)
+                )));
             }
         }
         let begin = match self.after {
@@ -162,7 +165,8 @@ impl Marks {
             file.sync_all()?;
             fs::rename(&new, &self.file)
         };
-        write().map_err(|error| Failure::new(format_args!("what was printed cannot be remembered: {error}")))?;
+        write()
+            .map_err(|error| Failure::new(format_args!("what was printed cannot be remembered: {error}")))?;
         self.stored.clone_from(&self.beyond);
         Ok(())
     }

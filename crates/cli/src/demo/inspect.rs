@@ -10,7 +10,9 @@ use crate::failure::Failure;
 /// How many blobs the relay holds.
 pub async fn blobs(relay: &RelayProcess) -> Result<u64, Failure> {
     let seen = relay.inspect().await?;
-    seen.get("blobs").and_then(Value::as_u64).ok_or_else(|| Failure::new("the relay's inspect does not count blobs"))
+    seen.get("blobs")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Failure::new("the relay's inspect does not count blobs"))
 }
 
 /// All of it, one fact per line.
@@ -31,7 +33,9 @@ fn flatten(name: String, value: &Value, facts: &mut Vec<(String, String)>) {
         Value::Object(map) => map.iter().for_each(|(part, value)| flatten(below(part), value, facts)),
         Value::Array(list) if list.is_empty() => facts.push((name, "none".into())),
         Value::Array(list) => {
-            list.iter().zip(1..).for_each(|(value, place): (_, usize)| flatten(below(&place.to_string()), value, facts));
+            list.iter()
+                .zip(1..)
+                .for_each(|(value, place): (_, usize)| flatten(below(&place.to_string()), value, facts));
         }
         Value::String(text) => facts.push((name, text.clone())),
         other => facts.push((name, other.to_string())),
@@ -42,7 +46,8 @@ fn flatten(name: String, value: &Value, facts: &mut Vec<(String, String)>) {
 mod tests {
     #[test]
     fn every_fact_is_shown() {
-        let seen = serde_json::json!({ "blobs": 2, "mailboxes": [{ "days": 7 }, { "days": 30 }], "none": [] });
+        let seen =
+            serde_json::json!({ "blobs": 2, "mailboxes": [{ "days": 7 }, { "days": 30 }], "none": [] });
         let text = super::render(&seen);
         for fact in ["blobs", "mailboxes 1 days", "30", "none"] {
             assert!(text.contains(fact), "{text}");

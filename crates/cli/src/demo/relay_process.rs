@@ -36,12 +36,19 @@ pub struct RelayProcess {
 impl RelayProcess {
     /// Makes a relay's data in `folder` and serves it on a free port of loopback.
     pub async fn start(folder: &Path) -> Result<Self, Failure> {
-        fs::create_dir_all(folder).map_err(|error| Failure::new(format_args!("the relay's folder cannot be made: {error}")))?;
-        let made = relay([OsStr::new("init"), OsStr::new("--data"), data(folder).as_os_str()])?
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .map_err(not_started)?;
+        fs::create_dir_all(folder)
+            .map_err(|error| Failure::new(format_args!("the relay's folder cannot be made: {error}")))?;
+        let made = relay([
+            OsStr::new("init"),
+            OsStr::new("--segment-mib"),
+            OsStr::new("4"),
+            OsStr::new("--data"),
+            data(folder).as_os_str(),
+        ])?
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(not_started)?;
         if !made.status.success() {
             let why = String::from_utf8_lossy(&made.stderr).trim().to_owned();
             return Err(Failure::new(format_args!("the relay could not make its data: {why}")));
@@ -62,12 +69,21 @@ impl RelayProcess {
 
     /// Kills the relay without any warning (SIGKILL).
     pub async fn kill(&mut self) -> Result<(), Failure> {
-        self.child.kill().await.map_err(|error| Failure::new(format_args!("the relay could not be killed: {error}")))
+        self.child
+            .kill()
+            .await
+            .map_err(|error| Failure::new(format_args!("the relay could not be killed: {error}")))
     }
 
     /// Starts a killed relay again on its data and its port.
     pub async fn restart(&mut self) -> Result<(), Failure> {
-        let listen = self.address.split("//").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+        let listen = self
+            .address
+            .split("//")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+            .unwrap_or_default()
+            .to_owned();
         let begin = Instant::now();
         loop {
             match serve(&self.folder, &listen).await {
@@ -84,13 +100,19 @@ impl RelayProcess {
 
     /// Everything an operator can know, as the relay's own `inspect --json` says it.
     pub async fn inspect(&self) -> Result<Value, Failure> {
-        let words = ["inspect".as_ref(), "--json".as_ref(), "--data".as_ref(), data(&self.folder).as_os_str()];
-        let output = relay::<&OsStr>(words)?.stdin(Stdio::null()).output().await.map_err(not_started)?;
+        let data = data(&self.folder);
+        let output =
+            relay([OsStr::new("inspect"), OsStr::new("--json"), OsStr::new("--data"), data.as_os_str()])?
+                .stdin(Stdio::null())
+                .output()
+                .await
+                .map_err(not_started)?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Failure::new(format_args!("the relay's inspect failed: {why}")));
         }
-        serde_json::from_slice(&output.stdout).map_err(|_| Failure::new("the relay's inspect printed no JSON object"))
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| Failure::new("the relay's inspect printed no JSON object"))
     }
 
     /// Ends the relay: politely, by closing its standard input, and by force if that does not help.
@@ -124,8 +146,9 @@ fn relay<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command,
 /// Serves, and waits until the relay says its address.
 async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> {
     let log_file = fs::OpenOptions::new().create(true).append(true).open(log(folder)).map_err(not_started)?;
-    let words = ["--tied".as_ref(), "serve".as_ref(), "--data".as_ref(), data(folder).as_os_str()];
-    let mut command = relay::<&OsStr>(words)?;
+    let data = data(folder);
+    let mut command =
+        relay([OsStr::new("--tied"), OsStr::new("serve"), OsStr::new("--data"), data.as_os_str()])?;
     command.args(["--listen", listen]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
     let mut child = command.spawn().map_err(not_started)?;
     let mut lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
@@ -133,7 +156,9 @@ async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> 
         while let Some(lines) = &mut lines
             && let Ok(Some(line)) = lines.next_line().await
         {
-            if let Some(address) = line.split_whitespace().find(|word| word.starts_with("ws://") && word.contains('#')) {
+            if let Some(address) =
+                line.split_whitespace().find(|word| word.starts_with("ws://") && word.contains('#'))
+            {
                 return Some(address.to_owned());
             }
         }
@@ -146,6 +171,11 @@ async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> 
         return Err(Failure::new(format_args!("the relay did not become ready: {why}")));
     };
     // A pipe nobody reads would stop the relay one day.
-    tokio::spawn(async move { while let Some(Ok(Some(_))) = match &mut lines { Some(lines) => Some(lines.next_line().await), None => None } {} });
+    tokio::spawn(async move {
+        while let Some(Ok(Some(_))) = match &mut lines {
+            Some(lines) => Some(lines.next_line().await),
+            None => None,
+        } {}
+    });
     Ok((child, address))
 }

@@ -55,7 +55,11 @@ impl Figures {
     /// Everything arrived as it should, and nothing is left behind.
     pub fn is_clean(&self) -> bool {
         let whole = self.sent == self.lines && self.delivered == self.lines;
-        whole && self.lost == 0 && self.duplicated == 0 && self.out_of_order == 0 && self.relay_blobs == Some(0)
+        whole
+            && self.lost == 0
+            && self.duplicated == 0
+            && self.out_of_order == 0
+            && self.relay_blobs == Some(0)
     }
 
     /// The last line of a replay.
@@ -89,7 +93,18 @@ impl<'a> Replay<'a> {
         let said = Pair { one: 0, two: 0 };
         let rng = StdRng::seed_from_u64(seed);
         let begin = Instant::now();
-        Self { plan, relay, people, said, flights: 0, flying: None, crashes: 0, rng, bar: bar(plan.lines()), begin }
+        Self {
+            plan,
+            relay,
+            people,
+            said,
+            flights: 0,
+            flying: None,
+            crashes: 0,
+            rng,
+            bar: bar(plan.lines()),
+            begin,
+        }
     }
 
     /// Runs to the end, or until nothing moves any more.
@@ -114,7 +129,8 @@ impl<'a> Replay<'a> {
             self.people.of_mut(side).drain().await;
         }
         let tally = Side::BOTH.map(|side| {
-            let expected: Vec<_> = self.plan.sayings.of(side.other()).iter().map(|saying| saying.text.as_str()).collect();
+            let expected: Vec<_> =
+                self.plan.sayings.of(side.other()).iter().map(|saying| saying.text.as_str()).collect();
             Tally::compare(&expected, &self.people.of(side).texts())
         });
         let tally = tally.into_iter().fold(Tally::default(), Tally::plus);
@@ -135,7 +151,9 @@ impl<'a> Replay<'a> {
 
     /// Begins the next flight when the talk has come to its start.
     async fn take_off(&mut self) -> Result<(), Failure> {
-        let Some(flight) = self.plan.flights.get(self.flights).filter(|_| self.flying.is_none()) else { return Ok(()) };
+        let Some(flight) = self.plan.flights.get(self.flights).filter(|_| self.flying.is_none()) else {
+            return Ok(());
+        };
         let next = Side::BOTH.iter().filter_map(|&side| self.next_place(side)).min();
         if next.is_none_or(|place| place >= flight.lines.start) {
             self.people.of_mut(flight.side).close().await;
@@ -148,10 +166,17 @@ impl<'a> Replay<'a> {
     /// Says every line that can be said now.
     async fn speak(&mut self) -> Result<(), Failure> {
         for side in Side::BOTH {
-            while let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)).filter(|_| self.may_speak(side)) {
+            while let Some(saying) =
+                self.plan.sayings.of(side).get(*self.said.of(side)).filter(|_| self.may_speak(side))
+            {
                 self.people.of_mut(side).send(&saying.text).await?;
                 *self.said.of_mut(side) += 1;
-                while self.plan.crashes.get(self.crashes).is_some_and(|&crash| crash <= self.said.one + self.said.two) {
+                while self
+                    .plan
+                    .crashes
+                    .get(self.crashes)
+                    .is_some_and(|&crash| crash <= self.said.one + self.said.two)
+                {
                     self.crash().await?;
                 }
             }
@@ -165,7 +190,7 @@ impl<'a> Replay<'a> {
         match self.flying {
             Some(flight) if flight.side == side => false,
             Some(flight) if saying.place < flight.lines.end => true,
-            _ => self.people.of(side).texts().len() >= saying.after,
+            _ => self.people.of(side).got() >= saying.after,
         }
     }
 
@@ -204,8 +229,9 @@ impl<'a> Replay<'a> {
                 news = two.next() => news,
             }
         };
-        let news = timeout(PATIENCE, either).await.map_err(|_| Failure::new("nothing has moved for a minute"))??;
-        self.bar.set_position(Side::BOTH.iter().map(|&side| self.people.of(side).texts().len() as u64).sum());
+        let news =
+            timeout(PATIENCE, either).await.map_err(|_| Failure::new("nothing has moved for a minute"))??;
+        self.bar.set_position(Side::BOTH.iter().map(|&side| self.people.of(side).got() as u64).sum());
         Ok(news)
     }
 
@@ -237,7 +263,7 @@ impl<'a> Replay<'a> {
     fn is_said_and_got(&self) -> bool {
         let all = |side: Side| {
             let lines = self.plan.sayings.of(side).len();
-            *self.said.of(side) == lines && self.people.of(side.other()).texts().len() >= lines
+            *self.said.of(side) == lines && self.people.of(side.other()).got() >= lines
         };
         self.flights == self.plan.flights.len() && Side::BOTH.into_iter().all(all)
     }

@@ -44,7 +44,9 @@ mod tests {
     #[test]
     fn screens_stand_side_by_side() {
         let bar = |text: &str| text.lines().map(|line| line.find(['|', '+']).unwrap()).collect::<Vec<_>>();
-        let all = [head("Ada", "Ben"), row(Side::One, "you: hello"), row(Side::Two, &"many words ".repeat(9))].join("\n");
+        let all =
+            [head("Ada", "Ben"), row(Side::One, "you: hello"), row(Side::Two, &"many words ".repeat(9))]
+                .join("\n");
         assert!(bar(&all).iter().all(|place| *place == 4 + WIDTH + 1), "{all}");
         assert!(all.lines().count() > 4, "{all}");
     }

@@ -59,7 +59,11 @@ impl<'a> Story<'a> {
         self.say(Side::Two, "Hi Ada, got your link.").await?;
         self.say(Side::One, "Hello Ben! Nobody between us can read this.").await?;
         self.say(Side::Two, "Not the relay either?").await?;
-        self.say(Side::One, "It holds sealed blobs of one size until we have read them. Then it forgets them.").await?;
+        self.say(
+            Side::One,
+            "It holds sealed blobs of one size until we have read them. Then it forgets them.",
+        )
+        .await?;
         let numbers = [self.people.one.safety_number().await?, self.people.two.safety_number().await?];
         let [one, two] = &numbers;
         self.row(Side::One, &format!("(safety number: {one})"))?;
@@ -75,7 +79,8 @@ impl<'a> Story<'a> {
         self.output.text(screens::head("Ada", "Ben"))?;
         self.people.two.close().await;
         self.row(Side::Two, "(offline)")?;
-        let missed = ["Have a good flight!", "When you land: I moved the dinner to eight.", "And bring the map."];
+        let missed =
+            ["Have a good flight!", "When you land: I moved the dinner to eight.", "And bring the map."];
         for text in missed {
             self.people.one.send(text).await?;
             self.row(Side::One, &format!("you: {text}"))?;
@@ -83,7 +88,8 @@ impl<'a> Story<'a> {
         self.until_stored().await?;
         let held = inspect::blobs(self.relay).await?;
         self.row(Side::One, "(stored on the relay, not yet delivered)")?;
-        self.output.text(format_args!("\n   The relay holds {held} blobs for somebody who is not there.\n"))?;
+        self.output
+            .text(format_args!("\n   The relay holds {held} blobs for somebody who is not there.\n"))?;
         self.show_relay("What the relay can see now:").await?;
         self.say_heading("4. Ben lands: he opens his vault and gets everything, once and in order. Ada gets the receipts.\n")?;
         self.output.text(screens::head("Ada", "Ben"))?;
@@ -106,9 +112,11 @@ impl<'a> Story<'a> {
             sleep(INSPECT_EVERY).await;
             held = inspect::blobs(self.relay).await?;
         }
-        self.say_heading("\n5. Everything is read and confirmed, so the relay has destroyed the key of every blob.\n")?;
+        self.say_heading(
+            "\n5. Everything is read and confirmed, so the relay has destroyed the key of every blob.\n",
+        )?;
         self.show_relay("What the relay can see now:").await?;
-        let texts = self.people.one.texts().len() + self.people.two.texts().len();
+        let texts = self.people.one.got() + self.people.two.got();
         self.output.say(
             format_args!("{texts} messages, each delivered once; the relay holds {held} blobs. Nothing of this demo is left on disk."),
             &serde_json::json!({ "messages": texts, "relay_blobs": held }),

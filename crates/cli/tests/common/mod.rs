@@ -1,5 +1,13 @@
 //! A sandbox for the real binary: folders, people, a relay as a process of its own.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::{
     ffi::OsStr,
@@ -63,7 +71,10 @@ impl Done {
     /// The JSON objects it printed, one per line.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self:#?}"))).collect()
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{self:#?}")))
+            .collect()
     }
 }
 
@@ -203,7 +214,9 @@ impl Relay {
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             self.process = Some(Running(child));
             let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-                line.split_whitespace().find(|word| word.starts_with("ws://") && word.contains('#')).map(str::to_owned)
+                line.split_whitespace()
+                    .find(|word| word.starts_with("ws://") && word.contains('#'))
+                    .map(str::to_owned)
             });
             thread::spawn(move || for _ in lines {});
             if let Some(address) = address {
@@ -230,7 +243,9 @@ impl Relay {
     /// What an operator sees.
     #[track_caller]
     pub fn inspect(&self) -> Value {
-        run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(self.folder.join("data"))).ok().json()
+        run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(self.folder.join("data")))
+            .ok()
+            .json()
     }
 }
 

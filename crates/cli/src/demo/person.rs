@@ -1,0 +1,166 @@
+//! One person of the demonstration: a client with a vault of its own, and an app that counts what it gets.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use deaddrop_client::{Client, Config, Event, EventKind, RelayAddress, Unlock};
+
+use crate::failure::Failure;
+
+/// What an app gets to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// A text has arrived.
+    Text(String),
+    /// A text of this person was received by the other.
+    Receipt,
+    /// Anything else.
+    Other,
+}
+
+/// A person: online while the client is open. What the app keeps (texts, receipts, its place) outlives the client, as in an app
+/// with a store of its own.
+#[derive(Debug)]
+pub struct Person {
+    name: &'static str,
+    home: PathBuf,
+    client: Option<Client>,
+    /// The one contact.
+    peer: String,
+    last: u64,
+    sent: u64,
+    receipted: u64,
+    texts: Vec<String>,
+}
+
+impl Person {
+    /// A new identity in a new vault.
+    pub async fn new(name: &'static str, home: &Path, relay: &str) -> Result<Self, Failure> {
+        let relay: RelayAddress = relay.parse().map_err(Failure::new)?;
+        let client = Client::create(home, Unlock::KeyFile, Some(relay), config()).await?;
+        let (client, home, peer) = (Some(client), home.to_owned(), String::new());
+        Ok(Self { name, home, client, peer, last: 0, sent: 0, receipted: 0, texts: Vec::new() })
+    }
+
+    /// What everybody calls this person.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Makes an invite for `peer`.
+    pub async fn invite(&mut self, peer: &str) -> Result<String, Failure> {
+        peer.clone_into(&mut self.peer);
+        Ok(self.client()?.invite(peer).await?)
+    }
+
+    /// Accepts the invite of `peer`.
+    pub async fn accept(&mut self, link: &str, peer: &str) -> Result<(), Failure> {
+        peer.clone_into(&mut self.peer);
+        Ok(self.client()?.accept(link, peer).await?)
+    }
+
+    /// Goes online.
+    pub async fn open(&mut self) -> Result<(), Failure> {
+        if self.client.is_none() {
+            self.client = Some(Client::open(&self.home, Unlock::KeyFile, config()).await?);
+        }
+        Ok(())
+    }
+
+    /// Goes offline. What waits stays in the vault.
+    pub async fn close(&mut self) {
+        if let Some(client) = self.client.take() {
+            // A vault that failed shows when it is opened again, or in the count.
+            let _ = client.close().await;
+        }
+    }
+
+    /// Gives a text to the vault.
+    pub async fn send(&mut self, text: &str) -> Result<(), Failure> {
+        self.client()?.send(&self.peer, text).await?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// What the app gets next. Waits for ever while offline. Safe to cancel.
+    pub async fn next(&mut self) -> Result<News, Failure> {
+        let Some(client) = &self.client else { return std::future::pending().await };
+        let event = client.next_event(self.last).await?;
+        Ok(self.take(event))
+    }
+
+    /// Takes everything that is there now.
+    pub async fn drain(&mut self) {
+        if self.open().await.is_err() {
+            return;
+        }
+        while let Some(events) = self.client.as_ref().and_then(|client| client.events_after(self.last).ok())
+            && !events.is_empty()
+        {
+            for event in events {
+                self.take(event);
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> News {
+        self.last = event.number;
+        match event.kind {
+            EventKind::MessageReceived { text, .. } => {
+                self.texts.push(text.clone());
+                News::Text(text)
+            }
+            EventKind::Delivered { .. } => {
+                self.receipted += 1;
+                News::Receipt
+            }
+            _ => News::Other,
+        }
+    }
+
+    /// How many messages no relay has taken yet.
+    pub async fn queued(&self) -> Result<usize, Failure> {
+        Ok(self.client()?.status()?.unsent)
+    }
+
+    /// The number to compare, once a session stands.
+    pub async fn safety_number(&self) -> Result<String, Failure> {
+        Ok(self.client()?.safety_number(&self.peer)?.to_digits())
+    }
+
+    /// The texts that arrived, in the order in which they did.
+    pub fn texts(&self) -> Vec<&str> {
+        self.texts.iter().map(String::as_str).collect()
+    }
+
+    /// How many texts arrived.
+    pub fn got(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// How many texts were given to the vault.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many of them the other side's vault has confirmed.
+    pub fn receipted(&self) -> u64 {
+        self.receipted
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        self.client.as_ref().ok_or_else(|| Failure::new("this person is offline"))
+    }
+}
+
+/// On one machine nobody's habits need hiding from a network, and nobody wants to wait: receipts leave sooner, and a relay that was
+/// killed is tried again sooner.
+fn config() -> Config {
+    Config {
+        receipt_delay: Duration::from_millis(20)..Duration::from_millis(200),
+        backoff: Duration::from_millis(50)..Duration::from_secs(1),
+        ..Config::default()
+    }
+}
