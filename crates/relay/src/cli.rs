@@ -153,7 +153,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Inspect { data, json } => {
             let report = inspect::report(&DataDir::at(data).look()?);
-            let text = if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
+            let text =
+                if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
             say(text)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -188,7 +189,9 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     let _ = data.look()?;
     let key = data.store_key_path();
     if json {
-        say(json!({ "fingerprint": fingerprint, "store": data.store_path(), "store_key": key, "store_key_on_same_disk": true }))?;
+        say(
+            json!({ "fingerprint": fingerprint, "store": data.store_path(), "store_key": key, "store_key_on_same_disk": true }),
+        )?;
     } else {
         say(format_args!(
             "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n\
@@ -241,8 +244,9 @@ async fn listen<S: Store>(
     let server = Server::new(listener, store, identity, shared, clock, &mut rng);
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
     let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
-    let address = RelayAddress::new(*server.fingerprint(), &url)
-        .map_err(|_| Failure::Say("`url` in the configuration is not one of a relay: wss://HOST/".to_owned()))?;
+    let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
+        Failure::Say("`url` in the configuration is not one of a relay: wss://HOST/".to_owned())
+    })?;
     if json {
         say(json!({ "ready": address.to_string() }))?;
     } else {

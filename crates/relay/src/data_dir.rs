@@ -68,8 +68,12 @@ impl std::fmt::Display for DataDirError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::NotEmpty => "there is something in this directory already; choose an empty or a new one",
-            Self::NotInitialised => "this is no relay's directory; run `deaddrop-relay init --data DIR` first",
-            Self::Incomplete => "a file of this relay is missing; restore the directory, or begin with a new one",
+            Self::NotInitialised => {
+                "this is no relay's directory; run `deaddrop-relay init --data DIR` first"
+            }
+            Self::Incomplete => {
+                "a file of this relay is missing; restore the directory, or begin with a new one"
+            }
             Self::BadKey => "a key file is damaged; it holds 32 bytes, restore it",
             Self::BadConfig => "the configuration is not valid TOML of a relay; `check` says where",
             Self::Create(error) => return error.fmt(f),

@@ -95,7 +95,8 @@ pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
     for entry in &entries {
         match record::kind(entry) {
             Kind::Mailbox(handle) => {
-                let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body)) else {
+                let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body))
+                else {
                     continue;
                 };
                 places.insert(handle, report.each.len());
@@ -132,7 +133,8 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} mailboxes, {} blobs, {} bytes of blobs", self.mailboxes, self.blobs, self.bytes)?;
         for (at, mailbox) in self.each.iter().enumerate() {
-            let count = |class: SizeClass| mailbox.blobs.iter().filter(|blob| blob.bytes == class.bytes()).count();
+            let count =
+                |class: SizeClass| mailbox.blobs.iter().filter(|blob| blob.bytes == class.bytes()).count();
             writeln!(
                 f,
                 "mailbox {}: {} x 4 KiB, {} x 16 KiB, {} x 64 KiB; {} senders, lease {} days until day {}{}{}",
@@ -148,7 +150,10 @@ impl std::fmt::Display for Report {
             )?;
         }
         let StoreReport { records, segments, max_segments, destroyed, damaged, .. } = self.store;
-        writeln!(f, "store: {records} records, {segments} of {max_segments} segments, {destroyed} destroyed, {damaged} damaged")?;
+        writeln!(
+            f,
+            "store: {records} records, {segments} of {max_segments} segments, {destroyed} destroyed, {damaged} damaged"
+        )?;
         f.write_str("That is all there is to know: no person, no sender, no reader, no address, no content.")
     }
 }

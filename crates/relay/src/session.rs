@@ -193,7 +193,13 @@ impl Session {
         self.pump(out);
     }
 
-    fn on_item(&mut self, item: Item, now: Now, puts: &mut call::Puts, out: &mut Output) -> Result<(), Close> {
+    fn on_item(
+        &mut self,
+        item: Item,
+        now: Now,
+        puts: &mut call::Puts,
+        out: &mut Output,
+    ) -> Result<(), Close> {
         // who speaks first says who it is, once.
         if matches!(item, Item::Hello(_)) == self.greeted {
             return Err(Close::Breach);

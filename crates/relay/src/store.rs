@@ -73,6 +73,8 @@ pub enum Verdict {
     Refused,
     /// The mailbox is full, or was a moment ago.
     Full,
+    /// Too many puts into this mailbox in a short time; there is room again after so many seconds.
+    TooFast(u16),
     /// The store as a whole is at a limit.
     Busy,
     /// The store has failed: what was asked for may or may not have happened. The process ends.

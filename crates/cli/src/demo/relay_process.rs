@@ -18,6 +18,15 @@ use tokio::{
 
 use crate::{failure::Failure, passphrase};
 
+/// Limits that keep a stranger from flooding a relay, raised: the demonstration replays a year of talk in seconds.
+const LIMITS: &str = "\
+[limits]
+puts_per_s = 10000
+put_burst = 10000
+put_bytes_per_s = 100000000
+mailbox_puts_per_s = 10000
+mailbox_put_burst = 10000
+";
 /// How long a relay may take until it says its address.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a relay may take to end when asked to.
@@ -53,6 +62,7 @@ impl RelayProcess {
             let why = String::from_utf8_lossy(&made.stderr).trim().to_owned();
             return Err(Failure::new(format_args!("the relay could not make its data: {why}")));
         }
+        fs::write(limits(folder), LIMITS).map_err(not_started)?;
         let (child, address) = serve(folder, "127.0.0.1:0").await?;
         Ok(Self { child, folder: folder.to_owned(), address })
     }
@@ -128,6 +138,10 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
+fn limits(folder: &Path) -> PathBuf {
+    folder.join("limits.toml")
+}
+
 fn log(folder: &Path) -> PathBuf {
     folder.join("relay.log")
 }
@@ -149,6 +163,7 @@ async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> 
     let data = data(folder);
     let mut command =
         relay([OsStr::new("--tied"), OsStr::new("serve"), OsStr::new("--data"), data.as_os_str()])?;
+    command.arg("--config").arg(limits(folder));
     command.args(["--listen", listen]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file);
     let mut child = command.spawn().map_err(not_started)?;
     let mut lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());

@@ -18,7 +18,14 @@ pub(crate) enum PutStep {
     Join(oneshot::Receiver<Verdict>),
     /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
     /// the first record of its job.
-    Write { handle: Handle, key: RecordKey, medium: Medium, blob: Job, mailbox: Option<Job>, done: oneshot::Receiver<Verdict> },
+    Write {
+        handle: Handle,
+        key: RecordKey,
+        medium: Medium,
+        blob: Job,
+        mailbox: Option<Job>,
+        done: oneshot::Receiver<Verdict>,
+    },
 }
 
 impl Mailboxes {
@@ -29,7 +36,9 @@ impl Mailboxes {
             return Answer(Verdict::Stopped);
         }
         // the door exists. Revoked, expired, deleted and never granted are all the same: not in the map.
-        let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else { return Answer(Verdict::Refused) };
+        let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else {
+            return Answer(Verdict::Refused);
+        };
         let key = self.key.blob(handle, &blob);
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
         let (class, len) = (blob.class(), blob.as_bytes().len());
@@ -74,13 +83,14 @@ impl Mailboxes {
         }
         // not too many in a short time.
         let (rate, burst) = (limits.mailbox_puts_per_s.into(), limits.mailbox_put_burst.into());
-        if mailbox.rate.take(1, rate, burst, now.ms).is_err() {
-            return Answer(Verdict::Full);
+        if let Err(wait) = mailbox.rate.take(1, rate, burst, now.ms) {
+            return Answer(Verdict::TooFast(wait));
         }
 
         let medium = mailbox.medium();
         let listening = mailbox.reader.as_ref().is_some_and(super::Attached::is_connected);
-        let hot = (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
+        let hot =
+            (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
         let first_use = mailbox.lasting.unused_until.take().is_some();
         let rewritten = first_use.then(|| Self::rewrite(handle, mailbox));
         self.blobs += 1;

@@ -96,7 +96,10 @@ impl Queue {
     }
 
     /// The erase of this blob is durable. Gives its class, its hot bytes, and who waits.
-    pub(crate) fn destroyed(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<oneshot::Sender<Verdict>>)> {
+    pub(crate) fn destroyed(
+        &mut self,
+        id: RecordId,
+    ) -> Option<(SizeClass, u64, Vec<oneshot::Sender<Verdict>>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;
         self.blobs = self.blobs.saturating_sub(1);

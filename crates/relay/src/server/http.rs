@@ -77,7 +77,8 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
 
 /// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
 fn pages(healthy: bool) -> Router {
-    let health = if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped\n") };
+    let health =
+        if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped\n") };
     Router::new()
         .route("/", get(|| async { still(Html(include_str!("about.html"))) }))
         .route("/i", get(|| async { still(Html(include_str!("invite.html"))) }))
@@ -101,7 +102,9 @@ mod tests {
 
     #[test]
     fn a_websocket_is_asked_for_by_path_and_header() {
-        let ask = |line: &str, header: &str| asks_for_websocket(format!("{line}\r\nHost: a\r\n{header}\r\n\r\n").as_bytes());
+        let ask = |line: &str, header: &str| {
+            asks_for_websocket(format!("{line}\r\nHost: a\r\n{header}\r\n\r\n").as_bytes())
+        };
         assert!(ask("GET / HTTP/1.1", "Upgrade: websocket"));
         assert!(ask("GET /v1 HTTP/1.1", "upgrade: WebSocket"));
         assert!(!ask("GET /i HTTP/1.1", "Upgrade: websocket"));

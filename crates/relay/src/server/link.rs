@@ -6,7 +6,8 @@ use crate::admission::{Connected, Handshake};
 use crate::session::{Close, Output, Session};
 use crate::store::Store;
 use deaddrop_link::{
-    ClientHello, LinkSession, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf, no_common_version, retry,
+    ClientHello, LinkSession, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf, no_common_version,
+    retry,
 };
 use deaddrop_wire::Received;
 use deaddrop_wire::item::GoAway;
@@ -75,9 +76,8 @@ fn first_step<S: Store>(
 ) -> Option<(Option<RelayHandshake>, Vec<u8>)> {
     let hello = ClientHello::parse(message).ok()?;
     let (now, prefix) = (relay.clock.now(), connected.prefix());
-    let cookie = hello
-        .cookie()
-        .is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
+    let cookie =
+        hello.cookie().is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
     match relay.admission.handshake(prefix, cookie, &relay.shared.limits, now.ms) {
         Handshake::Answer => {}
         Handshake::AskForCookie => {

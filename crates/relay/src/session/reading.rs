@@ -155,8 +155,7 @@ impl Reading {
             sub.dirty = false;
             let turn = if self.turns.is_empty() { blobs } else { 1 };
             let in_flight = sub.in_flight.iter().map(|flight| flight.record).collect();
-            let peek =
-                Peek { handle: sub.handle, fence: sub.fence, in_flight, blobs: turn.min(room), bytes };
+            let peek = Peek { handle: sub.handle, fence: sub.fence, in_flight, blobs: turn.min(room), bytes };
             self.looking = Some(number);
             return Some((number, peek));
         }

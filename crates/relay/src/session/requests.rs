@@ -6,9 +6,7 @@ use crate::store::{Change, NewMailbox, Verdict};
 use deaddrop_link::capability::{own_id, send_id};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::PresentedOwn;
-use deaddrop_wire::item::{
-    Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant,
-};
+use deaddrop_wire::item::{Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant};
 
 /// What a client is told to wait when the store as a whole is at a limit, in seconds.
 const BUSY_RETRY_S: u16 = 30;
@@ -26,8 +24,7 @@ impl Session {
         }
         // not too many in a short time, on this link and over all.
         let limits = &self.shared.limits;
-        let here =
-            self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
+        let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
         if let Err(wait) = here.and_then(|()| self.shared.take_create(now)) {
             return refuse(req, AnswerCode::Busy, wait, out);
         }
@@ -79,6 +76,7 @@ impl Session {
                 Verdict::Done => (AnswerCode::Done, 0),
                 Verdict::Refused => (AnswerCode::Refused, 0),
                 Verdict::Full => (AnswerCode::Full, self.shared.limits.full_retry_s),
+                Verdict::TooFast(wait) => (AnswerCode::Full, wait),
                 Verdict::Busy => (AnswerCode::Busy, BUSY_RETRY_S),
                 Verdict::Stopped => return Err(Close::Stopped),
             };

@@ -232,12 +232,7 @@ impl<B: Backing> Store for KeptStore<B> {
         all(awaited, || if state.locked().is_stopped() { Verdict::Stopped } else { Verdict::Refused }).await
     }
 
-    async fn claim(
-        &self,
-        claims: Vec<Claim>,
-        reader: &Reader,
-        now: Now,
-    ) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
         let begin = |claim: &Claim| {
             let _order = self.in_order();
             let (claimed, renewal) = self.state.locked().claim(claim, reader, now)?;
@@ -267,11 +262,7 @@ impl<B: Backing> Store for KeptStore<B> {
         Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more })
     }
 
-    async fn ack(
-        &self,
-        acks: Vec<(Handle, Fence, Vec<RecordId>)>,
-        now: Now,
-    ) -> Vec<Result<(), NotAcked>> {
+    async fn ack(&self, acks: Vec<(Handle, Fence, Vec<RecordId>)>, now: Now) -> Vec<Result<(), NotAcked>> {
         let begin = |(handle, fence, records): &(Handle, Fence, Vec<RecordId>)| {
             let _order = self.in_order();
             let step = self.state.locked().ack(*handle, *fence, records, now);

@@ -87,7 +87,8 @@ impl Client {
             if let Some(item) = self.inbox.pop_front() {
                 return Some(item);
             }
-            let message = tokio::time::timeout(PATIENCE, self.ws.next()).await.expect("something comes")?.ok()?;
+            let message =
+                tokio::time::timeout(PATIENCE, self.ws.next()).await.expect("something comes")?.ok()?;
             if message.is_binary() {
                 self.inbox.extend(self.link.open(message.as_payload()).unwrap().items);
             }
@@ -252,7 +253,8 @@ impl Relay {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("deaddrop-relay ready: ").expect("it gets ready").parse().unwrap();
+        let address =
+            line.trim().strip_prefix("deaddrop-relay ready: ").expect("it gets ready").parse().unwrap();
         Self { child, address }
     }
 
