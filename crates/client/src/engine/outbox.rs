@@ -194,11 +194,19 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted anew for
-    /// another address, under the same number.
-    pub(crate) fn refused(&mut self, id: u32, number: u64, today: Day) -> Result<(), VaultError> {
+    /// another address, under the same number. Nothing changes if it waits for another address than the refused one already.
+    pub(crate) fn refused(
+        &mut self,
+        id: u32,
+        number: u64,
+        address: &[u8],
+        today: Day,
+    ) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let Some(sealed) = contact.items.get_mut(&number).and_then(|item| item.sealed.take()) else {
+        let item = contact.items.get_mut(&number);
+        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| sealed.address == address))
+        else {
             return Ok(());
         };
         contact.row.addresses.iter_mut().filter(|known| known.encoded == sealed.address).for_each(|known| {
@@ -226,7 +234,8 @@ impl<D: Disk + 'static> Engine<D> {
     pub(crate) fn has_newer_address(&self, id: u32) -> bool {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
-        contact.items.values().any(|item| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best))
+        let old = |item: &ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
+        contact.items.iter().any(|(number, item)| *number != CONTROL && old(item))
     }
 
     /// Encrypts anew, for the newest address, what an older mailbox had no room for.

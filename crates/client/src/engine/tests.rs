@@ -136,7 +136,7 @@ impl World {
             Some(mailbox) if !mailbox.blobs.contains(&job.envelope) => mailbox.blobs.push(job.envelope),
             Some(_) => {}
             None => {
-                self.people[who].engine().refused(1, job.number, today).unwrap();
+                self.people[who].engine().refused(1, job.number, &job.address.encode(), today).unwrap();
                 return true;
             }
         }

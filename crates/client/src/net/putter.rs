@@ -52,8 +52,8 @@ struct Putter<'a> {
     shared: &'a Arc<Shared>,
     contact: u32,
     connection: Connection,
-    /// Request to item.
-    under_way: BTreeMap<u32, u64>,
+    /// Request to item and address.
+    under_way: BTreeMap<u32, (u64, Vec<u8>)>,
     next: u32,
 }
 
@@ -67,9 +67,11 @@ impl Putter<'_> {
         loop {
             work.mark_unchanged();
             let blocked = blocked_until > Instant::now();
-            if blocked {
-                self.move_on().await?;
-            } else if self.send_more(url).await? {
+            if blocked && self.move_on().await? {
+                blocked_until = Instant::now();
+                continue;
+            }
+            if !blocked && self.send_more(url).await? {
                 idle = Instant::now();
             }
             if self.under_way.is_empty() && !blocked && self.waits_elsewhere(url)? {
@@ -100,7 +102,7 @@ impl Putter<'_> {
     /// Sends what has room in the window. Whether anything was sent.
     async fn send_more(&mut self, url: &str) -> Result<bool, Closed> {
         let room = WINDOW.saturating_sub(self.under_way.len());
-        let busy: BTreeSet<u64> = self.under_way.values().copied().collect();
+        let busy: BTreeSet<u64> = self.under_way.values().map(|(number, _)| *number).collect();
         let jobs =
             self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
         let mut items = Vec::new();
@@ -111,7 +113,7 @@ impl Putter<'_> {
             let Ok(blob) = Blob::new(envelope) else { continue };
             let req = self.next;
             self.next = self.next.wrapping_add(1);
-            self.under_way.insert(req, number);
+            self.under_way.insert(req, (number, address.encode()));
             items.push(Put { req, send: address.send.present(address.relay.fingerprint()), blob }.into());
         }
         if items.is_empty() {
@@ -133,13 +135,14 @@ impl Putter<'_> {
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
-                    let Some(number) = self.under_way.remove(&req) else { continue };
+                    let Some((number, address)) = self.under_way.remove(&req) else { continue };
                     match code {
                         AnswerCode::Done => accepted.push(number),
                         AnswerCode::Refused => {
                             let contact = self.contact;
-                            let step =
-                                self.shared.step(move |engine, today| engine.refused(contact, number, today));
+                            let step = self
+                                .shared
+                                .step(move |engine, today| engine.refused(contact, number, &address, today));
                             step.await.map_err(|_| Closed)?;
                         }
                         _ => {
@@ -160,12 +163,13 @@ impl Putter<'_> {
         Ok(wait)
     }
 
-    /// A full mailbox is left for a newer one as soon as one is known.
-    async fn move_on(&mut self) -> Result<(), Closed> {
+    /// A full mailbox is left for a newer one as soon as one is known. Whether anything was moved.
+    async fn move_on(&mut self) -> Result<bool, Closed> {
         let contact = self.contact;
-        if self.shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)? {
+        let newer = self.shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)?;
+        if newer {
             self.shared.step(move |engine, _| engine.seal_for_newest(contact)).await.map_err(|_| Closed)?;
         }
-        Ok(())
+        Ok(newer)
     }
 }
