@@ -15,19 +15,23 @@ use crate::{
     event,
     failure::Failure,
     home::Home,
+    marks::Marks,
     output::{Output, Shown},
     signals,
 };
 
 /// How long the last lines get to reach the relay.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long the relay gets to hand over what waits there, before anything typed is read.
+const CATCH_UP: Duration = Duration::from_secs(2);
 /// Lines typed ahead of the vault.
 const TYPED_AHEAD: usize = 64;
 
 /// Talks until `/quit`, the end of input, or Ctrl-C.
 pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(), Failure> {
-    let client = Home::find(common.home.as_deref())?.open(common, deaddrop_client::Config::default()).await?;
-    let mut talk = Talk { output, name: &chat.name, client };
+    let home = Home::find(common.home.as_deref())?;
+    let client = home.open(common, deaddrop_client::Config::default()).await?;
+    let mut talk = Talk { output, name: &chat.name, client, marks: Marks::load(&home) };
     let talked = Box::pin(talk.talk()).await;
     let flushed = talk.client.flush(if talked.is_ok() { GOODBYE } else { Duration::ZERO }).await;
     let waiting = talk.client.status().map_or(0, |status| status.unsent);
@@ -45,6 +49,7 @@ struct Talk<'a> {
     output: Output,
     name: &'a str,
     client: Client,
+    marks: Marks,
 }
 
 impl Talk<'_> {
@@ -62,8 +67,17 @@ impl Talk<'_> {
                 "({name} has not accepted your invite yet; what you write waits until then)"
             ))?;
         }
-        let mut typed = typed_lines();
+        // What was said before comes before what is said now.
+        let _ = self.client.wait_caught_up(CATCH_UP).await;
         let mut last = self.client.cursor()?;
+        loop {
+            let events = self.client.events_after(last)?;
+            let Some(newest) = events.last() else { break };
+            last = newest.number;
+            events.iter().try_for_each(|event| self.show(event))?;
+        }
+        self.marks.save()?;
+        let mut typed = typed_lines();
         let end = signals::asked_to_end();
         tokio::pin!(end);
         loop {
@@ -80,7 +94,8 @@ impl Talk<'_> {
                 next = self.client.next_event(last) => {
                     let next = next?;
                     last = next.number;
-                    self.show(&next).await?;
+                    self.show(&next)?;
+                    self.marks.save()?;
                 }
                 () = &mut end => return Ok(()),
             }
@@ -113,24 +128,19 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    /// Shows an event of this contact; one of somebody else stays unread, and with it all that follow, for `receive`.
-    async fn show(&mut self, next: &Event) -> Result<(), Failure> {
-        let here = next.contact == self.name;
-        if self.output.is_json() {
-            if here {
-                self.output.object(&event::object(next))?;
-            }
-        } else if here {
-            match &next.kind {
-                EventKind::Delivered { .. } => {}
-                _ => {
-                    if let Some(line) = event::line(next) {
-                        self.output.text(line)?;
-                    }
-                }
-            }
+    /// Shows an event of this contact, once; those of others stay unread, for `receive`.
+    fn show(&mut self, next: &Event) -> Result<(), Failure> {
+        if next.contact != self.name || self.marks.has(next.number) {
+            return Ok(());
         }
-        Ok(())
+        self.marks.set(next.number);
+        if self.output.is_json() {
+            return self.output.object(&event::object(next));
+        }
+        match event::line(next) {
+            Some(line) if !matches!(next.kind, EventKind::Delivered { .. }) => self.output.text(line),
+            _ => Ok(()),
+        }
     }
 }
 

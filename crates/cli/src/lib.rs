@@ -10,6 +10,7 @@ pub mod demo;
 pub mod event;
 pub mod failure;
 pub mod home;
+pub mod marks;
 pub mod output;
 pub mod passphrase;
 pub mod qr;

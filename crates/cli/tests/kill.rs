@@ -24,6 +24,8 @@ use serde_json::Value;
 
 /// How often one of the three is killed.
 const KILLS: usize = 120;
+/// Between two texts: the kills are to hit single messages at all their stages, not one long queue.
+const PACE: Duration = Duration::from_millis(8);
 const SEED: u64 = 20_261_124;
 
 /// An app that receives into its own file.
@@ -103,6 +105,7 @@ impl SendingApp {
                 }
             }
             self.acknowledged.push(text);
+            thread::sleep(PACE);
         }
     }
 
@@ -121,6 +124,9 @@ impl SendingApp {
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_shown_twice() {
     let mut sandbox = Sandbox::connected();
+    sandbox.relay.kill();
+    sandbox.relay.is_hasty = true;
+    sandbox.relay.serve();
     let mut rng = StdRng::seed_from_u64(SEED);
     let mut receiver = ReceivingApp {
         person: sandbox.ada.clone(),

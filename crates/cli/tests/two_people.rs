@@ -88,7 +88,7 @@ fn a_relay_that_is_down_only_delays() {
     let said = sandbox.ben.json(&["send", "ada", "later", "--wait", "1"]).ok().json();
     assert_eq!(said["state"], "queued");
     let human = sandbox.ben.run(&["send", "ada", "later still", "--wait", "1"]).ok();
-    assert!(human.out.contains("queued"), "{human:?}");
+    assert!(human.out.contains("Queued"), "{human:?}");
     let status = sandbox.ben.json(&["status"]).ok().json();
     assert_eq!((&status["relay_answers"], &status["queued"]), (&false.into(), &2.into()), "{status}");
     sandbox.relay.serve();

@@ -1,9 +1,6 @@
 //! `receive`: what has arrived, once, or on and on.
-//!
-//! The vault keeps one mark: all events up to it were printed. With `--from`, events beyond the mark are printed while others
-//! before them are not; their numbers (and nothing else) are kept in a file beside the vault until the mark has passed them.
 
-use std::{collections::BTreeSet, fs, io::Write, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use deaddrop_client::{Client, ClientError, Event};
 
@@ -13,6 +10,7 @@ use crate::{
     event,
     failure::Failure,
     home::Home,
+    marks::Marks,
     output::{Output, Shown},
     signals,
 };
@@ -21,7 +19,7 @@ use crate::{
 pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
-    let marks = Marks::load(home.folder().join("shown"));
+    let marks = Marks::load(&home);
     let mut printer = Printer { output, client, from: receive.from.as_deref(), after: receive.after, marks };
     let printed = Box::pin(printer.run(receive)).await;
     if printed.is_ok() {
@@ -103,9 +101,9 @@ impl Printer<'_> {
             return Ok(false);
         }
         if self.after.is_none() {
-            let printed_before = self.marks.beyond.contains(&next.number);
+            let printed_before = self.marks.has(next.number);
             if self.from.is_some() {
-                self.marks.beyond.insert(next.number);
+                self.marks.set(next.number);
             }
             if printed_before {
                 return Ok(false);
@@ -128,46 +126,8 @@ impl Printer<'_> {
         }
         if self.from.is_none() {
             self.client.set_cursor(last).await?;
-            self.marks.beyond.retain(|number| *number > last);
+            self.marks.forget_through(last);
         }
         self.marks.save()
-    }
-}
-
-/// Numbers of events that were printed although the vault's mark has not come to them.
-struct Marks {
-    file: PathBuf,
-    beyond: BTreeSet<u64>,
-    stored: BTreeSet<u64>,
-}
-
-impl Marks {
-    /// A missing or damaged file costs a repeated line, no more.
-    fn load(file: PathBuf) -> Self {
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let beyond: BTreeSet<u64> = text.lines().filter_map(|line| line.parse().ok()).collect();
-        Self { file, stored: beyond.clone(), beyond }
-    }
-
-    fn save(&mut self) -> Result<(), Failure> {
-        if self.stored == self.beyond {
-            return Ok(());
-        }
-        let write = || {
-            if self.beyond.is_empty() {
-                return fs::remove_file(&self.file);
-            }
-            let new = self.file.with_extension("new");
-            let mut file = fs::File::create(&new)?;
-            for number in &self.beyond {
-                writeln!(file, "{number}")?;
-            }
-            file.sync_all()?;
-            fs::rename(&new, &self.file)
-        };
-        write()
-            .map_err(|error| Failure::new(format_args!("what was printed cannot be remembered: {error}")))?;
-        self.stored.clone_from(&self.beyond);
-        Ok(())
     }
 }

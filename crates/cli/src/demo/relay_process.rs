@@ -19,13 +19,15 @@ use tokio::{
 use crate::{failure::Failure, passphrase};
 
 /// Limits that keep a stranger from flooding a relay, raised: the demonstration replays a year of talk in seconds.
-const LIMITS: &str = "\
+pub const LIMITS: &str = "\
 [limits]
 puts_per_s = 10000
 put_burst = 10000
 put_bytes_per_s = 100000000
 mailbox_puts_per_s = 10000
 mailbox_put_burst = 10000
+full_pause_ms = 500
+full_retry_s = 1
 ";
 /// How long a relay may take until it says its address.
 const START_PATIENCE: Duration = Duration::from_secs(20);

@@ -183,6 +183,8 @@ pub fn texts(events: &[Value]) -> Vec<String> {
 pub struct Relay {
     pub folder: PathBuf,
     pub address: String,
+    /// Serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
+    pub is_hasty: bool,
     process: Option<Running>,
 }
 
@@ -190,8 +192,10 @@ impl Relay {
     /// Makes its data and serves it.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
-        run(deaddrop().args(["relay", "init", "--data"]).arg(folder.join("data"))).ok();
-        let mut relay = Self { folder: folder.to_owned(), address: String::new(), process: None };
+        run(deaddrop().args(["relay", "init", "--segment-mib", "4", "--data"]).arg(folder.join("data"))).ok();
+        fs::write(folder.join("limits.toml"), deaddrop_cli::demo::relay_process::LIMITS).unwrap();
+        let mut relay =
+            Self { folder: folder.to_owned(), address: String::new(), is_hasty: false, process: None };
         relay.serve();
         relay
     }
@@ -209,6 +213,9 @@ impl Relay {
             let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
             let mut command = deaddrop();
             command.args(["relay", "--tied", "serve", "--data"]).arg(self.folder.join("data"));
+            if self.is_hasty {
+                command.arg("--config").arg(self.folder.join("limits.toml"));
+            }
             command.args(["--listen", self.listen()]).env("RUST_LOG", "trace");
             let mut child = command.stdin(Stdio::piped()).stderr(log).spawn().unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
