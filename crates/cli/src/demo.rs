@@ -122,6 +122,8 @@ async fn replay(
     let plan = Plan::new(transcript, me, args.flights, args.crashes);
     let link = people.one.invite("Ben").await?;
     people.two.accept(&link, "Ada").await?;
+    let connected = tokio::time::timeout(replay::PATIENCE, people.one.connected()).await;
+    connected.map_err(|_| Failure::new("the invite was accepted, but the answer does not arrive"))??;
     output.text(format_args!(
         "{} lines: {} of them by {}, the others by one person for all; {} flights, {} crashes of the relay",
         plan.lines(),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use deaddrop_client::{Client, Config, Event, EventKind, RelayAddress, Unlock};
+use deaddrop_client::{Client, Config, ContactState, Event, EventKind, RelayAddress, Unlock};
 
 use crate::failure::Failure;
 
@@ -59,6 +59,20 @@ impl Person {
     pub async fn accept(&mut self, link: &str, peer: &str) -> Result<(), Failure> {
         peer.clone_into(&mut self.peer);
         Ok(self.client()?.accept(link, peer).await?)
+    }
+
+    /// Waits until the peer has taken the invite: from then on what is sent leaves at once.
+    pub async fn connected(&mut self) -> Result<(), Failure> {
+        loop {
+            let contacts = self.client()?.contacts()?;
+            if contacts
+                .iter()
+                .any(|contact| contact.name == self.peer && contact.state != ContactState::Invited)
+            {
+                return Ok(());
+            }
+            self.next().await?;
+        }
     }
 
     /// Goes online.
