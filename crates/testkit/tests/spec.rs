@@ -52,6 +52,20 @@ fn labels_stand_in_the_spec_and_in_one_file_a_crate() {
 }
 
 #[test]
+fn the_readme_shows_the_example_that_is_compiled() {
+    let readme = text("README.md");
+    let shown = readme.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let docs = text("crates/client/src/lib.rs");
+    let lines =
+        docs.lines().filter_map(|line| line.strip_prefix("//! ")).filter(|line| !line.starts_with("# "));
+    let compiled: String = lines.flat_map(|line| [line, "\n"]).collect();
+    assert!(
+        compiled.contains(shown),
+        "the example of README.md is not the one of deaddrop-client's documentation"
+    );
+}
+
+#[test]
 fn checks_stand_in_the_spec_and_in_the_code() {
     let in_spec: Vec<String> = rows("spec/checks.md").into_iter().map(|row| row[0].clone()).collect();
     let unique: BTreeSet<String> = in_spec.iter().cloned().collect();
