@@ -62,7 +62,7 @@ impl Connection {
         if relay.is_tls() {
             return Err(ConnectError::NoTls);
         }
-        let connected = timeout(shared.config.patience, connect(relay, token)).await;
+        let connected = timeout(shared.config.patience, Box::pin(connect(relay, token))).await;
         connected.unwrap_or(Err(ConnectError::Down))
     }
 
