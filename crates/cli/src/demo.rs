@@ -1,6 +1,5 @@
 //! The demonstration: a real relay as a process of its own, two people with vaults of their own, everything on this machine.
 
-pub mod inspect;
 pub mod person;
 pub mod plan;
 pub mod relay_process;

@@ -110,21 +110,25 @@ impl RelayProcess {
         }
     }
 
-    /// Everything an operator can know, as the relay's own `inspect --json` says it.
-    pub async fn inspect(&self) -> Result<Value, Failure> {
+    /// How many blobs the relay's own `inspect --json` counts.
+    pub async fn blobs(&self) -> Result<u64, Failure> {
+        let said = self.inspect(&["--json"]).await?;
+        let seen: Value = serde_json::from_str(&said).unwrap_or_default();
+        seen.get("blobs")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| Failure::new("the relay's inspect does not count blobs"))
+    }
+
+    /// Everything an operator can know, as the relay's own `inspect` prints it.
+    pub async fn inspect(&self, options: &[&str]) -> Result<String, Failure> {
         let data = data(&self.folder);
-        let output =
-            relay([OsStr::new("inspect"), OsStr::new("--json"), OsStr::new("--data"), data.as_os_str()])?
-                .stdin(Stdio::null())
-                .output()
-                .await
-                .map_err(not_started)?;
+        let mut command = relay([OsStr::new("inspect"), OsStr::new("--data"), data.as_os_str()])?;
+        let output = command.args(options).stdin(Stdio::null()).output().await.map_err(not_started)?;
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Failure::new(format_args!("the relay's inspect failed: {why}")));
         }
-        serde_json::from_slice(&output.stdout)
-            .map_err(|_| Failure::new("the relay's inspect printed no JSON object"))
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Ends the relay: politely, by closing its standard input, and by force if that does not help.

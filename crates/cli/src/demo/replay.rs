@@ -8,7 +8,6 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    inspect,
     person::{News, Person},
     plan::{Flight, Pair, Plan, Side},
     relay_process::RelayProcess,
@@ -142,7 +141,7 @@ impl<'a> Replay<'a> {
             lost: tally.lost,
             duplicated: tally.duplicated,
             out_of_order: tally.out_of_order,
-            relay_blobs: inspect::blobs(self.relay).await.ok(),
+            relay_blobs: self.relay.blobs().await.ok(),
             flights: self.flights,
             crashes: self.crashes,
             seconds: self.begin.elapsed().as_secs_f64(),
@@ -242,7 +241,7 @@ impl<'a> Replay<'a> {
         }
         let (mut moved, mut held) = (Instant::now(), u64::MAX);
         loop {
-            let now = inspect::blobs(self.relay).await?;
+            let now = self.relay.blobs().await?;
             if now == 0 {
                 return Ok(());
             }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    inspect,
     person::{News, Person},
     plan::{Pair, Side},
     relay_process::RelayProcess,
@@ -86,7 +85,7 @@ impl<'a> Story<'a> {
             self.row(Side::One, &format!("you: {text}"))?;
         }
         self.until_stored().await?;
-        let held = inspect::blobs(self.relay).await?;
+        let held = self.relay.blobs().await?;
         self.row(Side::One, "(stored on the relay, not yet delivered)")?;
         self.output
             .text(format_args!("\n   The relay holds {held} blobs for somebody who is not there.\n"))?;
@@ -107,10 +106,10 @@ impl<'a> Story<'a> {
         self.receipts(Side::Two).await?;
         self.row(Side::Two, &format!("(delivered: all {})", self.people.two.receipted()))?;
         let begin = Instant::now();
-        let mut held = inspect::blobs(self.relay).await?;
+        let mut held = self.relay.blobs().await?;
         while held > 0 && begin.elapsed() < PATIENCE {
             sleep(INSPECT_EVERY).await;
-            held = inspect::blobs(self.relay).await?;
+            held = self.relay.blobs().await?;
         }
         self.say_heading(
             "\n5. Everything is read and confirmed, so the relay has destroyed the key of every blob.\n",
@@ -180,7 +179,8 @@ impl<'a> Story<'a> {
     }
 
     async fn show_relay(&mut self, heading: &str) -> Result<(), Failure> {
-        let seen = inspect::render(&self.relay.inspect().await?);
+        let seen: String =
+            self.relay.inspect(&[]).await?.lines().map(|line| format!("      {line}\n")).collect();
         self.output.text(format_args!("   {heading}\n\n{seen}"))
     }
 
