@@ -69,7 +69,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             Poll::Ready(Err(())) => return Poll::Ready(Progress::Over),
             Poll::Pending => false,
         };
-        while read {
+        match if read { self.poll_message(context) } else { Poll::Pending } {
+            Poll::Pending if sent => Poll::Ready(Progress::Sent),
+            progress => progress,
+        }
+    }
+
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Progress> {
+        loop {
             match Pin::new(&mut self.stream).poll_next(context) {
                 Poll::Ready(Some(Ok(message))) if message.is_binary() => {
                     return Poll::Ready(Progress::Message(message.into_payload()));
@@ -77,10 +84,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 // The library answers pings.
                 Poll::Ready(Some(Ok(message))) if message.is_ping() || message.is_pong() => {}
                 Poll::Ready(_) => return Poll::Ready(Progress::Over),
-                Poll::Pending => break,
+                Poll::Pending => return Poll::Pending,
             }
         }
-        if sent { Poll::Ready(Progress::Sent) } else { Poll::Pending }
     }
 
     /// Whether the last of it went out just now.
