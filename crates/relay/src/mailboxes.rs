@@ -10,8 +10,6 @@ mod puts;
 mod queue;
 mod readers;
 pub(crate) mod record;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use changes::ChangeStep;
 pub(crate) use expiry::SweepStep;

@@ -6,8 +6,6 @@ mod call;
 mod reading;
 mod requests;
 mod subscription;
-#[cfg(test)]
-mod tests;
 
 pub use call::{Call, Outcome};
 

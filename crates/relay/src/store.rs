@@ -6,8 +6,6 @@
 //! implement it, with the fence in the mailbox's row.
 
 mod backing;
-#[cfg(test)]
-mod contract;
 mod kept;
 mod memory;
 mod shred;
