@@ -48,10 +48,15 @@ impl<D: Disk + 'static> Engine<D> {
         if contact.row.unacked.contains(&tag) {
             return Ok(Ack::Duplicate);
         }
+        let mut step = self.step();
         if self.count_attempt(&tag)? > MAX_ATTEMPTS {
+            // Kept as it came: whatever stopped three starts may be mended one day.
+            let row = key(Table::Aside, name.contact, first_number(blob));
+            step.changes.put_bytes(row, blob.to_vec());
+            self.forget_attempt(&mut step, &tag);
+            self.finish(step)?;
             return Ok(Ack::Quarantined);
         }
-        let mut step = self.step();
         let ack = self.read(&mut step, name, blob, today)?;
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
             contact.row.unacked.push(tag);
@@ -126,8 +131,8 @@ impl<D: Disk + 'static> Engine<D> {
                 }
             }
             Err(ContentError::NeedsNewerVersion) => {
-                let number = blob.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-                step.changes.put_bytes(key(Table::Parked, id, number), plaintext.to_vec());
+                let row = key(Table::Parked, id, first_number(blob));
+                step.changes.put_bytes(row, plaintext.to_vec());
                 self.event(step, id, today, EventKind::NeedsNewerVersion)?;
                 return Ok(Ack::Parked);
             }
@@ -273,7 +278,7 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// Counts a start of processing before it begins, for blobs that came before in this process or after a crash.
-    fn count_attempt(&mut self, tag: &[u8; 16]) -> Result<u8, VaultError> {
+    pub(super) fn count_attempt(&mut self, tag: &[u8; 16]) -> Result<u8, VaultError> {
         let watched = self.watched_starts > 0 || !self.seen.insert(*tag);
         if !watched {
             return Ok(1);
@@ -294,6 +299,11 @@ impl<D: Disk + 'static> Engine<D> {
         }
         self.seen.remove(tag);
     }
+}
+
+/// Tells blobs of one contact apart.
+fn first_number(blob: &[u8]) -> u64 {
+    blob.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 fn attempt_key(tag: &[u8; 16]) -> deaddrop_shred::RecordKey {

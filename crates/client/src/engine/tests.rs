@@ -322,3 +322,89 @@ fn forgotten_events_leave_their_numbers_behind() {
     world.settle();
     assert!(world.people[0].engine().last_event() > last);
 }
+
+#[test]
+fn a_blob_that_stops_the_process_three_times_is_put_aside_and_comes_again_by_its_sender() {
+    let mut world = World::new(13);
+    world.settle();
+    world.say(1);
+    world.put(1, false);
+    let (blob, name) = {
+        let mailbox = world.boxes.values().find(|mailbox| mailbox.owner == 0 && !mailbox.blobs.is_empty());
+        mailbox.map(|mailbox| (mailbox.blobs[0].clone(), mailbox.name)).unwrap()
+    };
+    let tag = *blob.first_chunk::<16>().unwrap();
+    let today = world.today;
+    for _ in 0..3 {
+        // The process dies after the count and before the end. The vault was not closed, so the next start counts, too.
+        world.people[0].crash(today);
+        world.people[0].engine().count_attempt(&tag).unwrap();
+    }
+    world.people[0].crash(today);
+    let ada = world.people[0].engine();
+    assert_eq!(ada.delivered(name, &blob, today), Ok(inbox::Ack::Quarantined));
+    let aside = ada.vault.keys(Table::Aside);
+    assert_eq!(ada.vault.read_bytes(&aside[0]).unwrap().unwrap(), blob);
+    assert!(ada.vault.keys(Table::Attempt).is_empty());
+    world.boxes.values_mut().for_each(|mailbox| mailbox.blobs.clear());
+    // Nobody receipted it, so it is sent anew when no relay can hold it any longer.
+    world.say(1);
+    world.settle();
+    assert_eq!(world.people[0].texts().len(), 0, "the second waits for the first");
+    world.today = today.plus(31);
+    let later = world.today;
+    world.people[1].engine().begin_day(later).unwrap();
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn a_second_guest_is_told_to_the_inviter_and_takes_nothing() {
+    let mut ada = Person::new();
+    let today = Day::from_number(20_000);
+    let id = ada.engine().begin_invite("Ben", today, 7).unwrap();
+    let publication = ada.engine().publication(id).unwrap();
+    ada.engine().published(id).unwrap();
+    let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
+    let landing = ada.engine().mailboxes_at(RELAY)[0].name;
+    // Both have read the bundle before it was acked.
+    let [ben, eve] = [0, 1].map(|_| {
+        let mut guest = Person::new();
+        let engine = guest.engine();
+        let id = engine.begin_accept("Ada", &link, &publication.bundle, today).unwrap();
+        let private = engine.mailboxes_at(RELAY)[0].name;
+        engine.send_text("Ada", "it is me").unwrap();
+        engine.mailbox_created(private).unwrap();
+        engine.take_puts(id, &BTreeSet::new(), 1).remove(0).envelope
+    });
+    assert_eq!(ada.engine().delivered(landing, &ben, today), Ok(inbox::Ack::Stored));
+    ada.engine().set_verified("Ben", true).unwrap();
+    assert_eq!(ada.engine().delivered(landing, &eve, today), Ok(inbox::Ack::Junk));
+    assert_eq!(ada.engine().delivered(landing, &eve, today), Ok(inbox::Ack::Duplicate));
+    let kinds: Vec<EventKind> =
+        ada.engine().events_after(0, 100).unwrap().into_iter().map(|event| event.kind).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == EventKind::InviteContested).count(), 1);
+    assert_eq!(ada.texts().len(), 1);
+    let contact = &ada.engine().contact_list()[0];
+    assert!(contact.contested && !contact.verified);
+}
+
+#[test]
+fn an_expired_invite_is_refused_on_both_sides() {
+    let (mut ada, mut ben, mut late) = (Person::new(), Person::new(), Person::new());
+    let today = Day::from_number(20_000);
+    let id = ada.engine().begin_invite("Ben", today, 7).unwrap();
+    let publication = ada.engine().publication(id).unwrap();
+    ada.engine().published(id).unwrap();
+    let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
+    assert!(late.engine().begin_accept("Ada", &link, &publication.bundle, today.plus(8)).is_err());
+    assert!(late.engine().contact_ids().is_empty());
+    // Answered in time, delivered too late: nothing begins.
+    let contact = ben.engine().begin_accept("Ada", &link, &publication.bundle, today.plus(7)).unwrap();
+    let private = ben.engine().mailboxes_at(RELAY)[0].name;
+    ben.engine().mailbox_created(private).unwrap();
+    let envelope = ben.engine().take_puts(contact, &BTreeSet::new(), 1).remove(0).envelope;
+    let landing = ada.engine().mailboxes_at(RELAY)[0].name;
+    assert_eq!(ada.engine().delivered(landing, &envelope, today.plus(60)), Ok(inbox::Ack::Junk));
+    assert!(ada.engine().events_after(0, 10).unwrap().is_empty());
+}

@@ -31,6 +31,8 @@ pub(crate) enum Table {
     Attempt,
     /// One row: there while the vault is open.
     Running,
+    /// A blob that was put aside; number = its first bytes.
+    Aside,
 }
 
 impl Table {
@@ -49,6 +51,7 @@ impl Table {
             Self::Cursor => 11,
             Self::Attempt => 12,
             Self::Running => 13,
+            Self::Aside => 14,
         }
     }
 }
