@@ -35,6 +35,7 @@ pub fn line(event: &Event) -> Option<String> {
         EventKind::NeedsNewerVersion => {
             format!("  ({name} sent something that needs a newer version of this program; it is kept)")
         }
+        EventKind::InviteExpired => format!("  (nobody used the invite of {name} in time; make a new one)"),
         // That both sides are proven needs no attention.
         EventKind::Established => return None,
         _ => format!("  ({name}: something this program does not know yet)"),
@@ -48,6 +49,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::InviteContested => "invite_contested",
         EventKind::Unreachable => "unreachable",
         EventKind::NeedsNewerVersion => "needs_newer_version",
+        EventKind::InviteExpired => "invite_expired",
         _ => "other",
     }
 }

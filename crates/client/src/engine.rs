@@ -139,6 +139,7 @@ impl<D: Disk + 'static> Engine<D> {
         for id in self.contact_ids() {
             let mut step = self.step();
             self.expire(&mut step, id, today);
+            self.expire_invite(&mut step, id, today)?;
             self.resend_old(&mut step, id, today);
             self.finish(step)?;
         }

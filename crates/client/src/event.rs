@@ -42,6 +42,8 @@ pub enum EventKind {
     Unreachable,
     /// A content needs a newer version of this program; it is kept.
     NeedsNewerVersion,
+    /// Nobody used the invite in time. Texts for the contact wait for a new invite of the same name.
+    InviteExpired,
 }
 
 impl core::fmt::Debug for EventKind {
@@ -54,6 +56,7 @@ impl core::fmt::Debug for EventKind {
             Self::InviteContested => "InviteContested",
             Self::Unreachable => "Unreachable",
             Self::NeedsNewerVersion => "NeedsNewerVersion",
+            Self::InviteExpired => "InviteExpired",
         })
     }
 }

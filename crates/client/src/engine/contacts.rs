@@ -32,7 +32,7 @@ pub struct ContactInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactState {
-    /// The invite is out and was not used.
+    /// The invite is out and was not used, or has expired.
     Invited,
     /// A session stands, the other side is not proven against a quantum attacker yet.
     Connecting,

@@ -1,8 +1,9 @@
 //! Invites on both sides (spec/14-client.md section 4).
 
-use super::{Engine, mailboxes::address_of};
+use super::{Contact, Engine, mailboxes::address_of, step::Step};
 use crate::{
     error::{ClientError, VaultError},
+    event::EventKind,
     vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, PeerAddress, Table, key},
 };
 use deaddrop_crypto::{InviteLink, PendingInvite, Session, VerifiedBundle};
@@ -37,13 +38,16 @@ impl<D: Disk + 'static> Engine<D> {
         {
             return Ok(id);
         }
-        self.check_name(name)?;
+        let expired = self.find(name).filter(|(_, contact)| contact.is_expired()).map(|(id, _)| id);
+        if expired.is_none() {
+            self.check_name(name)?;
+        }
         let relay = self.relay().ok_or(ClientError::NoRelay)?;
-        let id = self.add_contact(name)?;
+        let id = expired.map_or_else(|| self.add_contact(name), Ok)?;
         let rng = &mut self.rng;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         contact.want_mailbox(&relay, MailboxKind::Landing, rng);
-        let address = contact.row.mailboxes.first().and_then(address_of).unwrap_or_default();
+        let address = contact.row.mailboxes.last().and_then(address_of).unwrap_or_default();
         let made = PendingInvite::create(&self.identity, today.plus(days), &address, rng);
         let (pending, bundle) = made.map_err(|_| ClientError::NoRelay)?;
         let row = InviteRow {
@@ -64,11 +68,26 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(id)
     }
 
+    /// An invite whose last day has passed ends: its secrets go, its landing mailbox is deleted. What waits for the contact stays.
+    pub(super) fn expire_invite(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        if contact.invite.take_if(|(_, pending)| pending.not_after() < today).is_none() {
+            return Ok(());
+        }
+        for mailbox in &mut contact.row.mailboxes {
+            mailbox.state = MailboxState::Retiring;
+        }
+        step.changes.erase(key(Table::Invite, id, 0));
+        step.contacts.insert(id);
+        self.event(step, id, today, EventKind::InviteExpired)
+    }
+
     /// What is still to be published of an invite; `None` when all of it is.
     pub(crate) fn publication(&self, id: u32) -> Option<Publication> {
         let contact = self.contacts.get(&id)?;
         let (row, pending) = contact.invite.as_ref()?;
-        let landing = contact.row.mailboxes.iter().find(|mailbox| mailbox.kind == MailboxKind::Landing)?;
+        // An expired invite's landing may still wait to be deleted.
+        let landing = contact.row.mailboxes.iter().rfind(|mailbox| mailbox.kind == MailboxKind::Landing)?;
         Some(Publication {
             contact: id,
             relay: row.relay.parse().ok()?,
@@ -179,5 +198,12 @@ impl<D: Disk + 'static> Engine<D> {
             step.contacts.insert(id);
         }
         self.finish(step)
+    }
+}
+
+impl Contact {
+    /// Invited once; nobody came in time.
+    fn is_expired(&self) -> bool {
+        self.session.is_none() && self.invite.is_none()
     }
 }
