@@ -245,7 +245,7 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;
         if MailboxAddress::decode(encoded).is_err()
-            || addresses.last().is_some_and(|last| last.encoded == encoded)
+            || addresses.last().is_some_and(|last| last.encoded == encoded && !last.stale)
         {
             return;
         }

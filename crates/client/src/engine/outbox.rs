@@ -110,16 +110,16 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
-    /// Makes the receipt that is due, unless one is still on its way.
-    pub(crate) fn seal_receipt(&mut self, id: u32) -> Result<(), VaultError> {
+    /// Makes the receipt that is due, unless one is still on its way. Whether it was made.
+    pub(crate) fn seal_receipt(&mut self, id: u32) -> Result<bool, VaultError> {
         let mut step = self.step();
         let rng = &mut self.rng;
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(false) };
         let (Some(stream), Some(address)) = (contact.row.in_stream, contact.best_address()) else {
-            return Ok(());
+            return Ok(false);
         };
         if !contact.row.receipt_due || contact.items.contains_key(&CONTROL) {
-            return Ok(());
+            return Ok(false);
         }
         let receipt = Content::DeliveryReceipt {
             stream: StreamId(stream),
@@ -129,19 +129,24 @@ impl<D: Disk + 'static> Engine<D> {
         let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
         let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
         contact.items.insert(CONTROL, item);
-        if contact.seal(&mut step, id, CONTROL, &[], &address, rng)? {
+        let sealed = contact.seal(&mut step, id, CONTROL, &[], &address, rng)?;
+        if sealed {
             contact.row.receipt_due = false;
             step.contacts.insert(id);
         } else {
             contact.items.remove(&CONTROL);
         }
-        self.finish(step)
+        self.finish(step)?;
+        Ok(sealed)
     }
 
     /// Contacts to whom a receipt is due that can be made now.
     pub(crate) fn receipts_due(&self) -> Vec<u32> {
         let due = |contact: &Contact| {
-            contact.row.receipt_due && contact.session.is_some() && !contact.items.contains_key(&CONTROL)
+            contact.row.receipt_due
+                && contact.session.is_some()
+                && contact.best_address().is_some()
+                && !contact.items.contains_key(&CONTROL)
         };
         self.contacts.iter().filter(|(_, contact)| due(contact)).map(|(id, _)| *id).collect()
     }
@@ -235,15 +240,25 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
         let old = |item: &ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
-        contact.items.iter().any(|(number, item)| *number != CONTROL && old(item))
+        contact.items.values().any(old)
     }
 
-    /// Encrypts anew, for the newest address, what an older mailbox had no room for.
+    /// Encrypts anew, for the newest address, what an older mailbox had no room for. A receipt is made anew instead; a Hello is not
+    /// needed any more by a peer that has told a newer address.
     pub(crate) fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let Some(best) = contact.best_address() else { return Ok(()) };
-        for (number, item) in contact.items.iter_mut().filter(|(number, _)| **number != CONTROL) {
+        let is_old = |item: &mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
+        if let Some(control) = contact.items.extract_if(CONTROL..=CONTROL, |_, item| is_old(item)).next() {
+            step.changes.erase(key(Table::Item, id, CONTROL));
+            contact.row.receipt_due |= !control.1.content.is_empty();
+            if let Some(invite) = contact.row.accepted_invite.as_mut() {
+                invite.answered = true;
+            }
+            step.contacts.insert(id);
+        }
+        for (number, item) in &mut contact.items {
             if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
                 step.changes.put(key(Table::Item, id, *number), item)?;
             }

@@ -171,7 +171,7 @@ impl World {
 
     fn receipt(&mut self, who: usize) -> bool {
         let due = self.people[who].engine().receipts_due();
-        due.iter().for_each(|id| self.people[who].engine().seal_receipt(*id).unwrap());
+        due.iter().for_each(|id| assert!(self.people[who].engine().seal_receipt(*id).unwrap()));
         !due.is_empty()
     }
 
@@ -407,4 +407,100 @@ fn an_expired_invite_is_refused_on_both_sides() {
     let landing = ada.engine().mailboxes_at(RELAY)[0].name;
     assert_eq!(ada.engine().delivered(landing, &envelope, today.plus(60)), Ok(inbox::Ack::Junk));
     assert!(ada.engine().events_after(0, 10).unwrap().is_empty());
+}
+
+#[test]
+fn an_unused_invite_ends_with_its_last_day_and_another_takes_its_place() {
+    let mut ada = Person::new();
+    let today = Day::from_number(20_000);
+    let id = ada.engine().begin_invite("Ben", today, 7).unwrap();
+    ada.engine().published(id).unwrap();
+    let number = ada.engine().send_text("Ben", "waits").unwrap();
+    ada.engine().begin_day(today.plus(7)).unwrap();
+    assert!(ada.engine().link_text(id).is_some(), "good on its last day");
+    ada.engine().begin_day(today.plus(8)).unwrap();
+    ada.engine().begin_day(today.plus(9)).unwrap();
+    assert!(ada.engine().link_text(id).is_none());
+    assert!(ada.engine().vault.keys(Table::Invite).is_empty(), "its secrets are gone");
+    let events = ada.engine().events_after(0, 9).unwrap();
+    assert_eq!(events.iter().map(|event| &event.kind).collect::<Vec<_>>(), [&EventKind::InviteExpired]);
+    let old = ada.engine().mailboxes_at(RELAY);
+    assert!(old.len() == 1 && old[0].state == MailboxState::Retiring);
+
+    // The old landing need not be deleted first.
+    assert_eq!(ada.engine().begin_invite("Ben", today.plus(9), 7), Ok(id));
+    let publication = ada.engine().publication(id).unwrap();
+    ada.engine().published(id).unwrap();
+    ada.engine().mailbox_gone(old[0].name).unwrap();
+    let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
+    ada.crash(today.plus(9));
+    let landing = ada.engine().mailboxes_at(RELAY).remove(0);
+    assert_eq!((landing.state, landing.send.expose()), (MailboxState::Live, publication.landing.2.expose()));
+    let mut ben = Person::new();
+    let contact = ben.engine().begin_accept("Ada", &link, &publication.bundle, today.plus(9)).unwrap();
+    let private = ben.engine().mailboxes_at(RELAY)[0].name;
+    ben.engine().mailbox_created(private).unwrap();
+    let first = ben.engine().take_puts(contact, &BTreeSet::new(), 1).remove(0).envelope;
+    assert_eq!(ada.engine().delivered(landing.name, &first, today.plus(9)), Ok(inbox::Ack::Stored));
+    assert_eq!(ada.engine().take_puts(id, &BTreeSet::new(), 1)[0].number, number, "what waited leaves");
+}
+
+#[test]
+fn a_receipt_is_not_held_up_by_a_full_mailbox() {
+    let mut world = World::new(14);
+    world.people[0].engine().send_text("Ben", "before the move").unwrap();
+    world.put(1, false);
+    assert!(world.deliver(0, false), "Ada learns of Ben, and answers before she has a private mailbox");
+    world.put(0, false);
+    world.deliver(1, false);
+    assert!(world.receipt(1));
+    let landing = world.people[1].engine().take_puts(1, &BTreeSet::new(), 1).remove(0);
+    assert_eq!(landing.number, 0);
+    // The landing is full; then the move comes.
+    world.make_mailboxes();
+    world.put(0, false);
+    world.deliver(1, false);
+    let ben = world.people[1].engine();
+    assert!(ben.has_newer_address(1));
+    ben.seal_for_newest(1).unwrap();
+    assert!(!ben.has_newer_address(1) && ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
+    assert_eq!(ben.receipts_due(), [1]);
+    assert_eq!(ben.invites_to_empty().len(), 1);
+    assert_eq!(ben.seal_receipt(1), Ok(true));
+    let again = ben.take_puts(1, &BTreeSet::new(), 1).remove(0);
+    assert_ne!(again.address.encode(), landing.address.encode());
+}
+
+#[test]
+fn an_address_that_refused_is_used_again_once_it_is_told_again() {
+    let mut world = World::new(15);
+    world.say(1);
+    world.settle();
+    let today = world.today;
+    // Ada's relay forgets her mailbox.
+    let private = world.people[0].engine().mailboxes_at(RELAY)[0].name;
+    world.boxes.retain(|_, mailbox| mailbox.owner != 0);
+    world.say(1);
+    let job = world.people[1].engine().take_puts(1, &BTreeSet::new(), 1).remove(0);
+    let addresses = world.people[1].engine().contacts[&1].row.addresses.clone();
+    for _ in addresses {
+        for job in world.people[1].engine().take_puts(1, &BTreeSet::new(), 9) {
+            world.people[1].engine().refused(1, job.number, &job.address.encode(), today).unwrap();
+        }
+    }
+    let ben = world.people[1].engine();
+    assert!(ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
+    assert!(ben.events_after(0, 99).unwrap().iter().any(|event| event.kind == EventKind::Unreachable));
+    // A receipt that has nowhere to go is not asked for.
+    ben.contacts.get_mut(&1).unwrap().row.receipt_due = true;
+    assert!(ben.receipts_due().is_empty());
+    assert_eq!(ben.seal_receipt(1), Ok(false));
+
+    let ada = world.people[0].engine();
+    ada.mailbox_lost(private).unwrap();
+    world.make_mailboxes();
+    world.settle();
+    world.check();
+    let known = &world.people[1].engine().contacts[&1].row.addresses;
+    assert!(known.iter().any(|known| known.encoded == job.address.encode() && !known.stale));
 }

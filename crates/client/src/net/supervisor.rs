@@ -31,7 +31,8 @@ enum Ended {
 pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let (mut readers, mut putters, mut emptiers) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut receipts: BTreeMap<u32, Instant> = BTreeMap::new();
+    // When a receipt is made, and whether making it was tried in vain.
+    let mut receipts: BTreeMap<u32, (Instant, bool)> = BTreeMap::new();
     let mut work = shared.work.subscribe();
     let mut closing = shared.closing.subscribe();
     let mut hurry = shared.hurry.subscribe();
@@ -80,11 +81,16 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         let now = Instant::now();
         let hurried = *hurry.borrow_and_update();
         for contact in due {
-            let at = *receipts.entry(contact).or_insert_with(|| now + receipt_delay(&shared));
-            if (hurried || at <= now)
-                && shared.step(move |engine, _| engine.seal_receipt(contact)).await.is_err()
-            {
-                return;
+            let (at, stuck) =
+                receipts.entry(contact).or_insert_with(|| (now + receipt_delay(&shared), false));
+            if *at > now && (*stuck || !hurried) {
+                continue;
+            }
+            match shared.step(move |engine, _| engine.seal_receipt(contact)).await {
+                // It waits for the peer's answer: not tried again at once.
+                Ok(false) => (*at, *stuck) = (now + LOOK, true),
+                Ok(true) => drop(receipts.remove(&contact)),
+                Err(_) => return,
             }
         }
         if shared.today() != day {
@@ -99,7 +105,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 return;
             }
         }
-        let wake = receipts.values().copied().filter(|at| *at > now).chain([stale, now + LOOK]).min();
+        let wake =
+            receipts.values().map(|(at, _)| *at).filter(|at| *at > now).chain([stale, now + LOOK]).min();
         tokio::select! {
             _ = work.changed() => {}
             _ = hurry.changed() => {}
