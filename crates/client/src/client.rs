@@ -172,6 +172,9 @@ impl Client {
             if let Some(event) = events.into_iter().next() {
                 return Ok(event);
             }
+            if self.shared.look(Engine::is_dead)? {
+                return Err(ClientError::VaultStopped);
+            }
             newest.changed().await.map_err(|_| ClientError::VaultStopped)?;
         }
     }

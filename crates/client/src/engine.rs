@@ -174,6 +174,11 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(events)
     }
 
+    /// The vault failed: no step is taken any more.
+    pub(crate) const fn is_dead(&self) -> bool {
+        self.dead
+    }
+
     /// The number of the newest event, 0 if there never was one.
     pub(crate) const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)

@@ -16,8 +16,27 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Everything that is sent or received is durable in the vault before anything leaves or is acknowledged. The app reads events by
-//! number; an app that keeps the number with its own data sees each content exactly once, whatever crashes.
+//! A person is a folder with an encrypted vault. [`Client::open`] opens it and connects in the background; everything else is calls
+//! and events:
+//!
+//! | to | call | needs the relay now |
+//! |---|---|---|
+//! | begin | [`Client::create`], [`Client::open`] | no |
+//! | meet somebody | [`Client::invite`], [`Client::accept`] | yes |
+//! | send | [`Client::send`] | no: durable in the outbox when it returns |
+//! | receive | [`Client::next_event`], [`Client::events_after`] | no: events are durable before the relay is told |
+//! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
+//! | be sure before leaving | [`Client::wait_caught_up`], [`Client::flush`], [`Client::close`] | the first two wait for it |
+//!
+//! **Exactly once.** Events have numbers that ascend and are never used again. An app with a store of its own keeps the number of an
+//! event in the same transaction as what it made of it, and asks for events after that number: it sees each once, whatever
+//! crashes. A simple app uses [`Client::set_cursor`]; after a crash it may see its last event again.
+//!
+//! **Errors** change nothing, except those of the vault: after [`ClientError::VaultStopped`] or [`ClientError::VaultFull`] the
+//! client must be closed and opened again. A relay that is down is no error of [`Client::send`].
+//!
+//! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
+//! network.
 //!
 //! Not its concern: cryptography (`deaddrop-crypto`), how bytes are stored (`deaddrop-shred`), how anything is shown.
 

@@ -19,6 +19,9 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// Seconds between pings.
 pub(crate) const PING: u16 = 45;
 
+/// How long one write may wait for the relay.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+
 /// A connected link.
 pub(crate) struct Connection {
     socket: WebSocketStream<TcpStream>,
@@ -68,10 +71,17 @@ impl Connection {
 
     /// Sends items in order.
     pub(crate) async fn send(&mut self, items: &[Item]) -> Result<(), Closed> {
-        for record in self.seal.seal(items).map_err(|_| Closed)? {
-            self.socket.feed(Message::binary(record)).await.map_err(|_| Closed)?;
+        let records = self.seal.seal(items).map_err(|_| Closed)?;
+        let sent = async {
+            for record in records {
+                self.socket.feed(Message::binary(record)).await?;
+            }
+            self.socket.flush().await
+        };
+        match timeout(WRITE_STALL, sent).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Closed),
         }
-        self.socket.flush().await.map_err(|_| Closed)
     }
 
     /// The items of the next record; safe to cancel.

@@ -5,11 +5,13 @@ use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
     ClientToken, Item, RelayAddress,
-    item::{Ack, AckEntry, Subscribe, Subscription},
+    item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
 };
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
-const SUB: u32 = 1;
+/// How long a mailbox is left alone that another reader has; it has it for a moment only.
+const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
 /// What lies in an invite mailbox; `None`: nothing, or there is no such mailbox.
 pub(crate) async fn fetch_bundle(
@@ -20,7 +22,7 @@ pub(crate) async fn fetch_bundle(
     let work = async {
         let (connection, blob) = look(shared, relay, read).await?;
         connection.close().await;
-        Ok(blob.map(|(_, blob)| blob))
+        Ok(blob.map(|found| found.blob.into_bytes()))
     };
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }
@@ -33,8 +35,8 @@ pub(super) async fn empty(
 ) -> Result<(), ClientError> {
     let work = async {
         let (mut connection, blob) = look(shared, relay, read).await?;
-        if let Some((tag, _)) = blob {
-            let ack = Ack { acks: vec![AckEntry { sub: SUB, upto: tag, also: Vec::new() }] };
+        if let Some(Deliver { sub, tag, .. }) = blob {
+            let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
             connection.send(&[ack.into()]).await.map_err(|_| ClientError::RelayDown)?;
             loop {
                 let items = connection.receive().await.map_err(|_| ClientError::RelayDown)?;
@@ -49,28 +51,36 @@ pub(super) async fn empty(
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }
 
+/// Asks again while another reader has the mailbox; the caller bounds the time.
 async fn look(
     shared: &Shared,
     relay: &RelayAddress,
     read: &ReadCapability,
-) -> Result<(Connection, Option<(u32, Vec<u8>)>), ClientError> {
+) -> Result<(Connection, Option<Deliver>), ClientError> {
     let down = |_| ClientError::from(ConnectError::Down);
     let mut connection = Connection::open(shared, relay, ClientToken::from_bytes([0; 16])).await?;
-    let mailboxes = vec![Subscription { sub: SUB, read: read.present(relay.fingerprint()) }];
-    connection.send(&[Subscribe { req: 1, mailboxes }.into()]).await.map_err(down)?;
-    loop {
-        for item in connection.receive().await.map_err(down)? {
-            match item {
-                Item::Deliver(deliver) if deliver.sub == SUB => {
-                    return Ok((connection, Some((deliver.tag, deliver.blob.into_bytes()))));
+    let mut sub = 0;
+    'ask: loop {
+        sub += 1;
+        let mailboxes = vec![Subscription { sub, read: read.present(relay.fingerprint()) }];
+        connection.send(&[Subscribe { req: sub, mailboxes }.into()]).await.map_err(down)?;
+        loop {
+            let items = connection.receive().await.map_err(down)?;
+            for item in connection.answer(items).await.map_err(down)? {
+                match item {
+                    Item::Deliver(deliver) if deliver.sub == sub => return Ok((connection, Some(deliver))),
+                    Item::Subscribed(answer) if !answer.refused.is_empty() => return Ok((connection, None)),
+                    Item::CaughtUp(answer) if answer.req == sub => return Ok((connection, None)),
+                    Item::Displaced(lost) if lost.sub == sub => {
+                        sleep(CONTENDED_WAIT).await;
+                        continue 'ask;
+                    }
+                    Item::Subscribed(answer) if !answer.contended.is_empty() => {
+                        sleep(CONTENDED_WAIT).await;
+                        continue 'ask;
+                    }
+                    _ => {}
                 }
-                Item::Subscribed(answer) if !answer.refused.is_empty() => return Ok((connection, None)),
-                Item::Subscribed(answer) if !answer.contended.is_empty() => {
-                    return Err(ClientError::RelayDown);
-                }
-                Item::CaughtUp(_) => return Ok((connection, None)),
-                Item::Answer(_) => return Ok((connection, None)),
-                _ => {}
             }
         }
     }

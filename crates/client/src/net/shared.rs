@@ -81,13 +81,14 @@ impl Shared {
         let shared = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
             let today = (shared.config.today)();
-            let (result, newest) = {
+            let (result, newest, is_dead) = {
                 let mut engine = shared.lock();
                 let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
                 let result = step(engine, today).map_err(Into::into);
-                (result, engine.last_event())
+                (result, engine.last_event(), engine.is_dead())
             };
-            shared.events.send_if_modified(|last| std::mem::replace(last, newest) != newest);
+            // A vault that has failed wakes who waits for events, too: none will come.
+            shared.events.send_if_modified(|last| std::mem::replace(last, newest) != newest || is_dead);
             shared.work.send_modify(|count| *count = count.wrapping_add(1));
             result
         });
