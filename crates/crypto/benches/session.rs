@@ -1,6 +1,6 @@
 //! What a session costs: the handshake on each side beside the sum of its primitives, messages one way and in turns,
 //! forgeries, held keys, the safety number.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use deaddrop_crypto::{
