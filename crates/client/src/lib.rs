@@ -58,5 +58,5 @@ pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;
 
-pub use deaddrop_crypto::{InviteLink, LinkError, MAX_TEXT, SafetyNumber};
+pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
