@@ -120,3 +120,68 @@ impl<D: Disk + 'static> Vault<D> {
         self.writer.close().map_err(|_| VaultError::Stopped)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Unlock};
+    use std::sync::Arc;
+
+    fn vault() -> Vault<Arc<MemoryDisk>> {
+        let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
+        let geometry = Geometry {
+            segment_bytes: 1 << 20,
+            slots_per_segment: 1_024,
+            max_segments: 8,
+            ..Geometry::vault()
+        };
+        let disk = Arc::new(MemoryDisk::new());
+        Vault::start(Shred::create(disk, &geometry, &unlock, &mut rand::rng()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_read_by_its_version() {
+        let vault = vault();
+        let name = key(Table::Cursor, 0, 0);
+        assert_eq!(vault.read::<u64>(&name), Ok(None));
+        let mut changes = Changes::default();
+        changes.put(name, &300_u64).unwrap();
+        vault.commit(changes).unwrap();
+        assert_eq!(vault.read_bytes(&name), Ok(Some(vec![1, 0xac, 0x02])));
+        assert_eq!(vault.read::<u64>(&name), Ok(Some(300)));
+        for (bytes, wanted) in [
+            (vec![], VaultError::Corrupt),
+            (vec![0, 1], VaultError::Corrupt),
+            (vec![1], VaultError::Corrupt),
+            (vec![1, 0xac], VaultError::Corrupt),
+            (vec![2, 0xac, 0x02], VaultError::NewerVersion),
+        ] {
+            let mut changes = Changes::default();
+            changes.put_bytes(name, bytes);
+            vault.commit(changes).unwrap();
+            assert_eq!(vault.read::<u64>(&name), Err(wanted));
+        }
+        let mut changes = Changes::default();
+        changes.erase(name);
+        vault.commit(changes).unwrap();
+        assert_eq!(vault.read::<u64>(&name), Ok(None));
+    }
+
+    #[test]
+    fn a_table_is_listed_in_order_and_apart_from_others() {
+        let vault = vault();
+        let mut changes = Changes::default();
+        for number in [300, 2, 70_000] {
+            changes.put(key(Table::Event, 0, number), &number).unwrap();
+            changes.put(key(Table::Item, 7, number), &number).unwrap();
+        }
+        assert_eq!(changes.pending(&key(Table::Event, 0, 2)), Some(&[1, 2][..]));
+        changes.erase(key(Table::Event, 0, 2));
+        assert_eq!(changes.pending(&key(Table::Event, 0, 2)), None);
+        vault.commit(changes).unwrap();
+        let numbers = |table| vault.keys(table).iter().map(|key| parts(key).1).collect::<Vec<_>>();
+        assert_eq!(numbers(Table::Event), [300, 70_000]);
+        assert_eq!(numbers(Table::Item), [2, 300, 70_000]);
+        assert!(numbers(Table::Held).is_empty());
+    }
+}

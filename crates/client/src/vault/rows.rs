@@ -145,3 +145,6 @@ pub(crate) struct AcceptedInvite {
     #[zeroize(skip)]
     pub(crate) answered: bool,
 }
+
+#[cfg(test)]
+mod tests;
