@@ -64,6 +64,14 @@ async fn measure(is_bench: bool) {
         next_text(&ben, &mut seen.1).await;
     }
     let (median, p99) = spread(laps);
+    let mut laps = Vec::new();
+    for _ in 0..rounds {
+        let begin = Instant::now();
+        ben.send("Ada", "and another").await.unwrap();
+        next_text(&ada, &mut seen.0).await;
+        laps.push(begin.elapsed());
+    }
+    let (same, same_p99) = spread(laps);
 
     let begin = Instant::now();
     let sending = async {
@@ -87,6 +95,7 @@ async fn measure(is_bench: bool) {
         rate(sent)
     );
     println!("one text, send to event, each a new turn: median {median:?}, p99 {p99:?} ({rounds} rounds)");
+    println!("one text, send to event, within one turn: median {same:?}, p99 {same_p99:?} ({rounds} rounds)");
     println!("floor, 4 KiB overwrite and fdatasync: median {floor:?}, p99 {floor_p99:?}");
     println!("one text takes {:.1} times the floor", median.as_secs_f64() / floor.as_secs_f64());
     ada.close().await.unwrap();
