@@ -1,7 +1,7 @@
 //! A person's client: everything an app calls.
 
 use crate::{
-    config::Config,
+    config::{Config, MAX_INVITE_DAYS},
     engine::{ContactInfo, Engine},
     error::{ClientError, OpenError, VaultError},
     event::Event,
@@ -105,7 +105,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
-        let (name, days) = (name.to_owned(), self.shared.config.invite_days);
+        let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
         if self.relay()?.is_some_and(|relay| relay.is_tls()) {
             return Err(ClientError::NoTls);
         }

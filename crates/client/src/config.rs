@@ -3,6 +3,9 @@
 use deaddrop_wire::Day;
 use std::{ops::Range, sync::Arc, time::Duration};
 
+/// A relay keeps an invite no longer.
+pub const MAX_INVITE_DAYS: u32 = 30;
+
 /// How a client behaves. The defaults suit a person's device.
 #[derive(Clone)]
 pub struct Config {
@@ -17,7 +20,7 @@ pub struct Config {
     pub putter_idle: Duration,
     /// How long connecting and one answer may take.
     pub patience: Duration,
-    /// Days for which an invite is good.
+    /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
 }
 

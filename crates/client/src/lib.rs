@@ -51,7 +51,7 @@ mod random;
 mod vault;
 
 pub use client::{Client, Status};
-pub use config::Config;
+pub use config::{Config, MAX_INVITE_DAYS};
 pub use engine::{ContactInfo, ContactState};
 pub use error::{ClientError, OpenError};
 pub use event::{Event, EventKind};

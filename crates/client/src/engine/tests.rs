@@ -504,3 +504,42 @@ fn an_address_that_refused_is_used_again_once_it_is_told_again() {
     let known = &world.people[1].engine().contacts[&1].row.addresses;
     assert!(known.iter().any(|known| known.encoded == job.address.encode() && !known.stale));
 }
+
+#[test]
+fn whatever_rots_opening_has_an_answer() {
+    let mut world = World::new(16);
+    for who in [1, 0, 1, 1] {
+        world.say(who);
+        world.settle();
+    }
+    world.say(1);
+    let ben = &mut world.people[1];
+    drop(ben.engine.take());
+    let bytes = ben.disk.to_bytes();
+    let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let (mut opened, mut refused) = (0, 0);
+    for _ in 0..250 {
+        let mut rotten = bytes.clone();
+        match world.rng.random_range(0..4) {
+            0 => rotten.truncate(world.rng.random_range(0..bytes.len())),
+            flips => {
+                for _ in 0..flips {
+                    let at = written[world.rng.random_range(0..written.len())];
+                    rotten[at] ^= world.rng.random_range(1..=255_u8);
+                }
+            }
+        }
+        let disk = Arc::new(MemoryDisk::from_bytes(rotten));
+        let engine = Shred::open(disk, &unlock(), &mut rand::rng())
+            .ok()
+            .and_then(|store| Engine::open(store, world.today).ok());
+        match engine {
+            Some(engine) => {
+                let _ = engine.events_after(0, usize::MAX);
+                opened += 1;
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
+}
