@@ -43,13 +43,18 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self::with_limits("")
+        let folder = tempfile::tempdir().unwrap();
+        let relay = relay_in(&folder, "relay");
+        Self { folder, relay, day: Arc::new(AtomicU32::new(TODAY)) }
     }
 
-    fn with_limits(limits: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let relay = relay_in(&folder, "relay", limits);
-        Self { folder, relay, day: Arc::new(AtomicU32::new(TODAY)) }
+    /// With a relay that takes messages as fast as they come.
+    fn hasty() -> Self {
+        let mut world = Self::new();
+        world.relay.kill();
+        world.relay.is_hasty = true;
+        world.relay.serve();
+        world
     }
 
     fn home(&self, name: &str) -> PathBuf {
@@ -92,12 +97,9 @@ impl World {
     }
 }
 
-fn relay_in(folder: &tempfile::TempDir, name: &str, limits: &str) -> Relay {
+fn relay_in(folder: &tempfile::TempDir, name: &str) -> Relay {
     let folder = folder.path().join(name);
     fs::create_dir(&folder).unwrap();
-    if !limits.is_empty() {
-        fs::write(folder.join("limits.toml"), format!("[limits]\n{limits}")).unwrap();
-    }
     Relay::start(&folder)
 }
 
@@ -186,7 +188,7 @@ async fn who_is_offline_gets_it_on_landing_and_the_sender_gets_the_receipt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_restarts_in_the_middle_loses_and_repeats_nothing() {
-    let mut world = World::with_limits("mailbox_puts_per_s = 10000\nmailbox_put_burst = 10000\n");
+    let mut world = World::hasty();
     let (ada, ben) = world.pair().await;
     let expected: Vec<String> = (0..60).map(|n| format!("text {n}")).collect();
     for (n, text) in expected.iter().enumerate() {
@@ -233,7 +235,7 @@ async fn a_relay_that_is_down_stops_only_what_needs_it() {
 async fn an_invite_that_two_use_at_once_is_contested() {
     let world = World::new();
     // The guests' own relay is down: both have read the bundle before either can answer.
-    let mut other = relay_in(&world.folder, "other", "");
+    let mut other = relay_in(&world.folder, "other");
     let ada = world.person("ada").await;
     let (ben, eve) =
         (world.person_at("ben", &other.address).await, world.person_at("eve", &other.address).await);
@@ -358,7 +360,7 @@ async fn a_text_is_at_most_the_longest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mailboxes_move_to_the_relay_that_is_set() {
     let world = World::new();
-    let mut other = relay_in(&world.folder, "other", "");
+    let mut other = relay_in(&world.folder, "other");
     let (ada, ben) = (world.person("ada").await, world.person("ben").await);
     let link = ada.invite("Ben").await.unwrap();
     ada.set_relay(other.address.parse().unwrap()).await.unwrap();
@@ -488,9 +490,7 @@ async fn eight_contacts_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_send_two_hundred_at_once() {
-    let world = World::with_limits(
-        "mailbox_puts_per_s = 10000\nmailbox_put_burst = 10000\nputs_per_s = 10000\nput_burst = 10000\n",
-    );
+    let world = World::hasty();
     let (ada, ben) = world.pair().await;
     let all = |who: &str| (0..200).map(|n| format!("{who} {n}")).collect::<Vec<String>>();
     let say = async |client: &Client, to: &str, who: &str| {

@@ -217,11 +217,6 @@ impl Relay {
                 command.arg("--config").arg(self.folder.join("limits.toml"));
             }
             command.args(["--listen", self.listen()]).env("RUST_LOG", "trace");
-            // A test that needs other limits lays them here before it starts the relay.
-            let limits = self.folder.join("limits.toml");
-            if limits.exists() {
-                command.arg("--config").arg(limits);
-            }
             let mut child = command.stdin(Stdio::piped()).stderr(log).spawn().unwrap();
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
             self.process = Some(Running(child));
