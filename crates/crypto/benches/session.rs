@@ -2,7 +2,7 @@
 //! forgeries, held keys, the safety number.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use deaddrop_crypto::{
     Content, IdentityKeyPair, PendingInvite, SafetyNumber, Session, VerifiedBundle, content,
 };
@@ -123,10 +123,25 @@ fn messages(c: &mut Criterion) {
     let invited = invited();
     let random = &mut rng(5);
     let mut group = c.benchmark_group("message");
-    let (mut sender, _) = invited.established();
-    let _ = sender.encrypt(TEXT, random).unwrap();
-    group.bench_function("encrypt one way", |b| b.iter(|| sender.encrypt(TEXT, random).unwrap()));
     // A fresh pair now and then: a turn holds only so many messages.
+    group.bench_function("encrypt one way", |b| {
+        b.iter_custom(|times| {
+            let mut spent = Duration::ZERO;
+            let mut left = times;
+            while left > 0 {
+                let (mut sender, _) = invited.established();
+                let _ = sender.encrypt(TEXT, random).unwrap();
+                let some = left.min(1_024);
+                let begin = Instant::now();
+                for _ in 0..some {
+                    black_box(sender.encrypt(TEXT, random).unwrap());
+                }
+                spent += begin.elapsed();
+                left -= some;
+            }
+            spent
+        });
+    });
     group.bench_function("decrypt one way", |b| {
         b.iter_custom(|times| {
             let mut spent = Duration::ZERO;
@@ -184,22 +199,46 @@ fn hostile(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("keys held");
     for held in [0, SKIPPED] {
-        let (mut sender, mut receiver) = invited.established();
-        for _ in 0..held {
-            let _ = sender.encrypt(TEXT, random).unwrap();
-        }
-        let (first, _) = sender.encrypt(TEXT, random).unwrap();
-        receiver.decrypt(&invited.bob, first.as_bytes(), TODAY).unwrap();
-        assert_eq!(receiver.skipped_keys(), held);
         group.bench_function(format!("decrypt with {held}"), |b| {
-            b.iter_batched(
-                || sender.encrypt(TEXT, random).unwrap().0,
-                |envelope| receiver.decrypt(&invited.bob, envelope.as_bytes(), TODAY).unwrap(),
-                BatchSize::NumIterations(200),
-            );
+            b.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                let mut left = times;
+                while left > 0 {
+                    let (mut sender, mut receiver) = holding(&invited, held);
+                    let some = left.min(256);
+                    let envelopes: Vec<Blob> =
+                        (0..some).map(|_| sender.encrypt(TEXT, random).unwrap().0).collect();
+                    let begin = Instant::now();
+                    for envelope in &envelopes {
+                        black_box(receiver.decrypt(&invited.bob, envelope.as_bytes(), TODAY).unwrap());
+                    }
+                    spent += begin.elapsed();
+                    left -= some;
+                }
+                spent
+            });
         });
     }
     group.finish();
+}
+
+/// Alice and Bob, who holds so many skipped keys: half of them of a closed turn.
+fn holding(invited: &Invited, held: usize) -> (Session, Session) {
+    let random = &mut rng(7);
+    let (mut alice, mut bob) = invited.established();
+    for _ in 0..2 {
+        for _ in 0..held / 2 {
+            let _ = alice.encrypt(TEXT, random).unwrap();
+        }
+        let (envelope, _) = alice.encrypt(TEXT, random).unwrap();
+        bob.decrypt(&invited.bob, envelope.as_bytes(), TODAY).unwrap();
+        if bob.skipped_keys() < held {
+            let (answer, _) = bob.encrypt(TEXT, random).unwrap();
+            alice.decrypt(&invited.alice, answer.as_bytes(), TODAY).unwrap();
+        }
+    }
+    assert_eq!(bob.skipped_keys(), held);
+    (alice, bob)
 }
 
 fn safety_number(c: &mut Criterion) {

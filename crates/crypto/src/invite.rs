@@ -121,8 +121,9 @@ impl InviteLink {
             *place = *byte;
         }
         let mut text = Zeroizing::new(String::from("deaddrop:"));
-        text.push_str(self.relay.url().trim_end_matches('/'));
-        text.push_str("/i#");
+        // The URL ends with `/`.
+        text.push_str(self.relay.url());
+        text.push_str("i#");
         BASE64URL_NOPAD.encode_append(bytes.as_ref(), &mut text);
         text
     }

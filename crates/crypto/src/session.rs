@@ -28,8 +28,8 @@ use deaddrop_wire::Day;
 use keys::{ChainKey, HeaderKey, ResetSecret, RootKey, SessionKeys};
 use skipped::SkippedKeys;
 
-/// Most messages of one turn.
-pub const MAX_TURN_LEN: u32 = 1 << 20;
+/// Most messages of one turn: no more than a receiver can skip, so that no loss ends a direction for good.
+pub const MAX_TURN_LEN: u32 = MAX_SKIP;
 /// Most message keys that one message may make a receiver skip in one chain.
 pub const MAX_SKIP: u32 = 2_000;
 /// Most skipped message keys of one session; the oldest go first.

@@ -14,7 +14,7 @@ pub const KEY_LEN: usize = 32;
 pub enum BadPoint {
     /// The encoding is not the one canonical encoding of its u-coordinate (u >= p, or the top bit is set).
     NotCanonical,
-    /// The shared secret is all zero: the point has low order (RFC 7748 section 6.1).
+    /// The point has low order: the shared secret with any key is all zero (RFC 7748 section 6.1).
     LowOrder,
 }
 
@@ -29,7 +29,7 @@ impl core::fmt::Display for BadPoint {
 
 impl core::error::Error for BadPoint {}
 
-/// A public key in its canonical encoding. Low order shows only at [`SecretKey::diffie_hellman`].
+/// A public key in its canonical encoding, not of low order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PublicKey([u8; KEY_LEN]);
 
@@ -37,9 +37,15 @@ impl PublicKey {
     /// Parses the 32-byte encoding.
     ///
     /// # Errors
-    /// [`BadPoint::NotCanonical`].
+    /// [`BadPoint`].
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self, BadPoint> {
-        if is_canonical(bytes) { Ok(Self(*bytes)) } else { Err(BadPoint::NotCanonical) }
+        if !is_canonical(bytes) {
+            return Err(BadPoint::NotCanonical);
+        }
+        if LOW_ORDER.contains(bytes) {
+            return Err(BadPoint::LowOrder);
+        }
+        Ok(Self(*bytes))
     }
 
     /// The 32-byte encoding.
@@ -92,7 +98,7 @@ impl SecretKey {
     /// The shared secret with `peer`.
     ///
     /// # Errors
-    /// [`BadPoint::LowOrder`] when the result is all zero.
+    /// [`BadPoint::LowOrder`] when the result is all zero; no public key that was parsed comes to that.
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
         let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
         if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
@@ -110,6 +116,25 @@ impl core::fmt::Debug for SecretKey {
         f.write_str("SecretKey(..)")
     }
 }
+
+/// The u-coordinates of all points of order 1, 2, 4 and 8 on the curve and its twist, in their canonical encodings: 0, 1,
+/// two of order 8, and p - 1 (D. J. Bernstein, "Curve25519: new Diffie-Hellman speed records", and RFC 7748 section 6.1).
+const LOW_ORDER: [[u8; KEY_LEN]; 5] = [
+    [0; KEY_LEN],
+    [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda,
+        0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04,
+        0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    [
+        0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
+    ],
+];
 
 /// u < 2^255 - 19, little-endian. Public data: no need for constant time.
 fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
@@ -142,7 +167,8 @@ mod tests {
     fn only_the_canonical_encoding_is_taken() {
         let mut p = [0xff; 32];
         p[31] = 0x7f;
-        for (first, canonical) in [(0x00, true), (0xec, true), (0xed, false), (0xee, false), (0xff, false)] {
+        // p - 1 is canonical, and of low order.
+        for (first, canonical) in [(0x00, true), (0xeb, true), (0xed, false), (0xee, false), (0xff, false)] {
             p[0] = first;
             assert_eq!(PublicKey::from_bytes(&p).is_ok(), canonical, "{first:x}");
         }
@@ -151,23 +177,21 @@ mod tests {
         assert_eq!(PublicKey::from_bytes(&top_bit), Err(BadPoint::NotCanonical));
     }
 
-    // The points of small order on the curve and its twist, in canonical form.
     #[test]
     fn low_order_is_refused() {
-        let secret = SecretKey::from_bytes(&[0x42; 32]);
-        let mut minus_one = [0xff; 32];
-        minus_one[0] = 0xec;
-        minus_one[31] = 0x7f;
-        let points = [
-            [0; 32],
-            core::array::from_fn(|i| u8::from(i == 0)),
-            unhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
-            unhex("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
-            minus_one,
+        let texts = [
+            "0000000000000000000000000000000000000000000000000000000000000000",
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+            "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
         ];
-        for point in points {
-            let point = PublicKey::from_bytes(&point).unwrap();
-            assert_eq!(secret.diffie_hellman(&point), Err(BadPoint::LowOrder));
+        let secret = SecretKey::from_bytes(&[0x42; 32]);
+        for text in texts {
+            let point = unhex(text);
+            assert_eq!(PublicKey::from_bytes(&point), Err(BadPoint::LowOrder));
+            // The list is right: each comes to zero with any key.
+            assert_eq!(secret.diffie_hellman(&PublicKey(point)), Err(BadPoint::LowOrder));
         }
     }
 }

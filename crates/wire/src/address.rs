@@ -84,7 +84,7 @@ impl RelayAddress {
         self.port
     }
 
-    /// The path, beginning with `/`.
+    /// The path, beginning and ending with `/`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -153,7 +153,8 @@ fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
         None => 80,
     };
     let path_ok = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
-    path_ok.then_some((tls, host, port, path))
+    // A link puts its own word behind the path, and must give the same path back.
+    (path_ok && path.ends_with('/')).then_some((tls, host, port, path))
 }
 
 /// 1 to 65535 without sign and leading zeros.
@@ -190,7 +191,7 @@ mod tests {
         for url in [
             "ws://127.0.0.1:4711/",
             "wss://relay.example/",
-            "wss://relay.example:8443/drop/box-1",
+            "wss://relay.example:8443/drop/box-1/",
             "ws://[::1]:80/",
             "ws://[2001:db8::1]/",
             "ws://abcdefghijklmnopqrstuvwxyz234567.onion/",
@@ -204,8 +205,8 @@ mod tests {
 
     #[test]
     fn parts_are_given() {
-        let address = parse("wss://relay.example/drop").unwrap();
-        assert_eq!((address.host(), address.port(), address.path()), ("relay.example", 443, "/drop"));
+        let address = parse("wss://relay.example/drop/").unwrap();
+        assert_eq!((address.host(), address.port(), address.path()), ("relay.example", 443, "/drop/"));
         assert!(address.is_tls());
         let address = parse("ws://[::1]:4711/").unwrap();
         assert_eq!((address.host(), address.port(), address.path()), ("::1", 4711, "/"));

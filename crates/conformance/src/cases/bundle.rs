@@ -159,6 +159,13 @@ pub(super) fn bundles() -> Vec<Case> {
         own,
     );
     made(
+        "c-09-low-order",
+        "C-09: the identity's X25519 key is zero.",
+        &|b| b[X25519..X25519 + 32].fill(0),
+        inviter,
+        own,
+    );
+    made(
         "c-09-ml-kem",
         "C-09: the identity's ML-KEM key is not reduced.",
         &|b| b[ML_KEM..ML_KEM + 3].fill(0xff),
@@ -170,6 +177,13 @@ pub(super) fn bundles() -> Vec<Case> {
         "c-11-x25519",
         "C-11: the X25519 prekey is not canonical.",
         &|b| b[PREKEY_X25519..PREKEY_X25519 + 32].fill(0xff),
+        inviter,
+        own,
+    );
+    made(
+        "c-11-low-order",
+        "C-11: the X25519 prekey is zero.",
+        &|b| b[PREKEY_X25519..PREKEY_X25519 + 32].fill(0),
         inviter,
         own,
     );
@@ -219,7 +233,7 @@ pub(super) fn invites() -> Vec<Case> {
     read("refused-no-fragment", "Cut off in front of the fragment.", place);
     read("refused-truncated", "One character is missing.", &text[..text.len() - 1]);
     read("refused-too-long", "One character too many.", &format!("{}A", text.as_str()));
-    read("refused-character", "A character that is not base64url.", &text.replacen('#', "#!", 1));
+    read("refused-character", "A character that is not base64url.", &text.replacen("#A", "#!", 1));
     let newer = [&[2][..], &fingerprint, &h].concat();
     let newer = crate::cases::content::base64url(&newer);
     read("refused-newer", "Version 2.", &format!("{place}#{newer}"));

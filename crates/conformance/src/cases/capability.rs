@@ -16,7 +16,8 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     let address = |url: &str| format!("{url}#{}", super::content::base64url(&here));
-    for (name, url) in [("short", "ws://a/".to_owned()), ("longest", format!("ws://a/{}", "x".repeat(439)))] {
+    for (name, url) in [("short", "ws://a/".to_owned()), ("longest", format!("ws://a/{}/", "x".repeat(438)))]
+    {
         let input = Object::new().with("relay", address(&url)).hex("send", secret);
         f.add("encode-mailbox-address", &format!("address-{name}"), "A mailbox address.", input);
     }

@@ -93,6 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
             "C-51: rk_0 is not canonical.",
             Tweak { ratchet: Some([0xff; 32]), ..Tweak::default() },
         ),
+        ("c-51-low-order", "C-51: rk_0 is zero.", Tweak { ratchet: Some([0; 32]), ..Tweak::default() }),
         ("c-51-ml-kem", "C-51: ek_0 is not reduced.", Tweak { kem: Some(unreduced), ..Tweak::default() }),
         ("c-23-body", "C-23: the body does not open.", Tweak { changed_body: true, ..Tweak::default() }),
         (

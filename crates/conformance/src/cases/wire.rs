@@ -204,7 +204,7 @@ fn addresses(f: &mut Family) {
     for (name, url) in [
         ("loopback", "ws://127.0.0.1:4711/"),
         ("tls", "wss://relay.example/"),
-        ("path", "wss://relay.example:8443/drop/box-1"),
+        ("path", "wss://relay.example:8443/drop/box-1/"),
         ("ipv6", "ws://[2001:db8::1]:80/"),
     ] {
         parse(&format!("address-{name}"), "A relay's address.", &format!("{url}#{FINGERPRINT}"));
@@ -213,6 +213,7 @@ fn addresses(f: &mut Family) {
         ("scheme", "http://relay.example/"),
         ("upper-case", "wss://Relay.example/"),
         ("no-path", "wss://relay.example"),
+        ("path-end", "wss://relay.example/drop"),
         ("port-zero", "ws://relay.example:0/"),
         ("port-range", "ws://relay.example:65536/"),
         ("port-leading-zero", "ws://relay.example:080/"),
@@ -229,7 +230,7 @@ fn addresses(f: &mut Family) {
             &format!("{url}#{FINGERPRINT}"),
         );
     }
-    let long = format!("ws://relay.example/{}#{FINGERPRINT}", "a".repeat(428));
+    let long = format!("ws://relay.example/{}#{FINGERPRINT}", "a".repeat(427) + "/");
     parse("refused-w-10-long", "W-10: a URL of 447 bytes.", &long);
     let url = "wss://relay.example/";
     parse("refused-w-11-none", "W-11: no fingerprint.", url);

@@ -96,6 +96,9 @@ impl Session {
         let Initial::Replay { key, hash } = &self.initial else {
             return Err(DecryptError::Junk); // C-21: a header key, or an InitialMessage while one is awaited.
         };
+        if SizeClass::of_len(envelope.len()) == Some(SizeClass::Small) {
+            return Err(DecryptError::Junk);
+        }
         let (found, message) = split_initial(key, envelope).ok_or(DecryptError::Junk)?;
         if found != *hash {
             return Err(DecryptError::InviteContested); // C-22: an invite is used once.
