@@ -7,7 +7,10 @@ use crate::{
     vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, PeerAddress, Table, key},
 };
 use deaddrop_crypto::{InviteLink, PendingInvite, Session, VerifiedBundle};
-use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
+use deaddrop_link::{
+    MailboxAddress,
+    capability::{OwnCapability, ReadCapability, SendCapability},
+};
 use deaddrop_shred::Disk;
 use deaddrop_wire::{Day, RelayAddress};
 use zeroize::Zeroizing;
@@ -153,6 +156,9 @@ impl<D: Disk + 'static> Engine<D> {
             VerifiedBundle::open(link.secret(), blob, &own, None, today).map_err(ClientError::Bundle)?;
         if self.knows(bundle.identity().hash()) {
             return Err(ClientError::AlreadyContact);
+        }
+        if MailboxAddress::decode(bundle.address()).is_err() {
+            return Err(ClientError::Bundle(deaddrop_crypto::BundleError::BadKey));
         }
         let relay = self.relay().unwrap_or_else(|| link.relay().clone());
         let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng)

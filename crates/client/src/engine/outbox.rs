@@ -153,7 +153,11 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// Contacts for whom envelopes wait.
     pub(crate) fn contacts_with_puts(&self) -> Vec<u32> {
-        let waits = |contact: &Contact| contact.items.values().any(|item| item.sealed.is_some());
+        // What has no address that can be read is no work: whoever looked for it would find nothing, again and again.
+        let is_sealed = |item: &ItemRow| {
+            item.sealed.as_ref().is_some_and(|sealed| MailboxAddress::decode(&sealed.address).is_ok())
+        };
+        let waits = |contact: &Contact| contact.items.values().any(is_sealed);
         self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
     }
 

@@ -543,3 +543,19 @@ fn whatever_rots_opening_has_an_answer() {
     }
     assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
 }
+
+#[test]
+fn an_invite_that_leads_nowhere_is_refused() {
+    let (ada, mut ben) = (Person::new(), Person::new());
+    let today = Day::from_number(20_000);
+    let rng = &mut rand::rng();
+    let inviter = ada.engine.as_ref().unwrap();
+    for address in [&b""[..], b"nowhere", &[0xff; 512]] {
+        let (pending, bundle) =
+            PendingInvite::create(&inviter.identity, today.plus(7), address, rng).unwrap();
+        let link = InviteLink::new(RELAY.parse().unwrap(), pending.secret().duplicate());
+        let refused = Err(crate::ClientError::Bundle(crate::BundleError::BadKey));
+        assert_eq!(ben.engine().begin_accept("Ada", &link, &bundle, today), refused);
+        assert!(ben.engine().contact_ids().is_empty());
+    }
+}
