@@ -173,13 +173,21 @@ impl<D: Disk + 'static> Engine<D> {
         jobs.take(most).collect()
     }
 
-    /// A relay has stored these durably: their sealed bytes go, their content stays until the receipt.
-    pub(crate) fn accepted(&mut self, id: u32, numbers: &[u64], today: Day) -> Result<(), VaultError> {
+    /// A relay has stored these durably at these addresses: their sealed bytes go, their content stays until the receipt. What was
+    /// encrypted anew for a newer address meanwhile goes there as well: the older mailbox may end before it is read.
+    pub(crate) fn accepted(
+        &mut self,
+        id: u32,
+        puts: &[(u64, Vec<u8>)],
+        today: Day,
+    ) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        for number in numbers {
+        for (number, address) in puts {
             let row = key(Table::Item, id, *number);
-            match contact.items.get_mut(number) {
+            let is_meant =
+                |item: &&mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address == *address);
+            match contact.items.get_mut(number).filter(is_meant) {
                 Some(_) if *number == CONTROL => {
                     contact.items.remove(number);
                     step.changes.erase(row);

@@ -132,16 +132,17 @@ impl World {
         if way == 0 {
             return true;
         }
+        let address = job.address.encode();
         match self.boxes.get_mut(job.address.send.expose()) {
             Some(mailbox) if !mailbox.blobs.contains(&job.envelope) => mailbox.blobs.push(job.envelope),
             Some(_) => {}
             None => {
-                self.people[who].engine().refused(1, job.number, &job.address.encode(), today).unwrap();
+                self.people[who].engine().refused(1, job.number, &address, today).unwrap();
                 return true;
             }
         }
         if way > 2 {
-            self.people[who].engine().accepted(1, &[job.number], today).unwrap();
+            self.people[who].engine().accepted(1, &[(job.number, address)], today).unwrap();
         }
         true
     }
@@ -461,9 +462,16 @@ fn a_receipt_is_not_held_up_by_a_full_mailbox() {
     world.put(0, false);
     world.deliver(1, false);
     let ben = world.people[1].engine();
+    let (number, today) = (ben.send_text("Ada", "to the newest").unwrap(), world.today);
+    let newest = ben.take_puts(1, &BTreeSet::from([0]), 1).remove(0);
     assert!(ben.has_newer_address(1));
     ben.seal_for_newest(1).unwrap();
-    assert!(!ben.has_newer_address(1) && ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
+    assert!(!ben.has_newer_address(1));
+    // An answer for an older address says nothing about what was encrypted anew.
+    ben.accepted(1, &[(number, landing.address.encode())], today).unwrap();
+    assert_eq!(ben.take_puts(1, &BTreeSet::new(), 1)[0].envelope, newest.envelope);
+    ben.accepted(1, &[(number, newest.address.encode())], today).unwrap();
+    assert!(ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
     assert_eq!(ben.receipts_due(), [1]);
     assert_eq!(ben.invites_to_empty().len(), 1);
     assert_eq!(ben.seal_receipt(1), Ok(true));

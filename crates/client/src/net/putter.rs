@@ -137,7 +137,7 @@ impl Putter<'_> {
                 Item::Answer(Answer { req, code, retry_s }) => {
                     let Some((number, address)) = self.under_way.remove(&req) else { continue };
                     match code {
-                        AnswerCode::Done => accepted.push(number),
+                        AnswerCode::Done => accepted.push((number, address)),
                         AnswerCode::Refused => {
                             let contact = self.contact;
                             let step = self
