@@ -68,6 +68,15 @@ pub struct MessageKeys {
     pub chain: [u8; 32],
 }
 
+impl MessageKeys {
+    /// Those of the message that comes so many later in the same turn.
+    #[must_use]
+    pub fn later(&self, messages: u32) -> Self {
+        let chain = (0..messages).fold(self.chain, |chain, _| exp(&chain, "chain", &[]));
+        Self { header: self.header, chain }
+    }
+}
+
 /// The three key stages of a link (chapter 10 section 4).
 #[derive(Clone, Debug)]
 pub struct LinkKeys {

@@ -6,10 +6,14 @@ use super::{
 };
 use crate::{
     json::{Json, Object, len},
-    second::{MessageKeys, message},
+    second::{MessageKeys, exp, ext, hash, message},
     vector::Case,
 };
-use deaddrop_crypto::{Session, hazmat::SendingTrace};
+use deaddrop_crypto::{
+    Session,
+    hazmat::{self, SendingTrace},
+};
+use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::Day;
 
 /// A conversation under way, with the steps that led there.
@@ -100,6 +104,7 @@ impl Talk {
 pub(super) fn cases() -> Vec<Case> {
     let mut f = Family::new("ratchet");
     honest(&mut f);
+    from_the_formulas(&mut f);
     refused_anywhere(&mut f);
     refused_in_a_new_turn(&mut f);
     f.cases
@@ -216,43 +221,64 @@ fn refused_anywhere(f: &mut Family) {
     );
 }
 
+/// What the forged messages below are made of: without a fault they open.
+fn from_the_formulas(f: &mut Family) {
+    let mut talk = Talk::met(57);
+    talk.send(B, &plain("held back"));
+    let (head, dh) = (talk.trace(B).head, honest_dh(&mut talk));
+    let envelope = turn_1(&mut talk, &head, &dh);
+    talk.receive_crafted(A, &envelope);
+    talk.end(f, "from-the-formulas", "The first message of turn 1, written from the formulas of chapter 05.");
+
+    let mut talk = Talk::met(58);
+    talk.send(B, &plain("held back"));
+    let trace = talk.trace(B);
+    let envelope = crafted(&mut talk, &trace, &trace.head, 1_999);
+    talk.receive_crafted(A, &envelope);
+    talk.end(
+        f,
+        "last-of-a-turn",
+        "The first message seen of a turn is the last that there can be, number 1,999.",
+    );
+}
+
+/// Every message here is right but for the one rule that it breaks: whoever leaves the check out reads it.
 fn refused_in_a_new_turn(f: &mut Family) {
     // B's first message of turn 1 is held back; a forged one of the same turn, whose header opens, comes before it.
-    let mut refused = |seed, name: &str, comment: &str, change: &dyn Fn(&mut Talk, &mut Vec<u8>), n: u32| {
+    let mut held = |seed, name: &str, comment: &str, forge: &dyn Fn(&mut Talk) -> Vec<u8>| {
         let mut talk = Talk::met(seed);
         let genuine = talk.send(B, &plain("genuine"));
-        let trace = talk.trace(B);
-        let mut head = trace.head.clone();
-        change(&mut talk, &mut head);
-        let envelope = crafted(&mut talk, &trace, &head, n);
+        let envelope = forge(&mut talk);
         talk.receive_crafted(A, &envelope);
         talk.receive(A, genuine);
         talk.end(f, &format!("refused-{name}"), comment);
     };
-    refused(50, "c-25-x25519", "C-25: rk_1 is not canonical.", &|_, head| head[..32].fill(0xff), 0);
-    refused(51, "c-25-ml-kem", "C-25: ek_1 is not reduced.", &|_, head| head[32..35].fill(0xff), 0);
-    refused(
-        52,
-        "c-26-reflected",
-        "C-26: rk_1 is A's own rk_0.",
-        &|talk, head| {
-            let own = talk.trace(A).head;
-            head[..32].copy_from_slice(&own[..32]);
-        },
-        0,
-    );
-    refused(
-        53,
-        "c-27-pn",
-        "C-27: pn of the first turn of a side is not 0.",
-        &|_, head| {
-            let at = head.len() - 4;
-            head[at..].copy_from_slice(&1_u32.to_le_bytes());
-        },
-        0,
-    );
-    refused(54, "c-27-n", "C-27: the first message seen of a turn is number 2,001.", &|_, _| {}, 2_001);
-    refused(55, "c-28-low-order", "C-28: rk_1 is zero.", &|_, head| head[..32].fill(0), 0);
+    held(50, "c-25-x25519", "C-25: rk_1 has its top bit set, which X25519 alone would pass over.", &|talk| {
+        let (head, dh) = (talk.trace(B).head, honest_dh(talk));
+        turn_1(talk, &changed(&head, 31, &[head[31] | 0x80]), &dh)
+    });
+    held(51, "c-25-ml-kem", "C-25: ek_1 is not reduced.", &|talk| {
+        let (head, dh) = (talk.trace(B).head, honest_dh(talk));
+        turn_1(talk, &changed(&head, 32, &[0xff; 3]), &dh)
+    });
+    held(52, "c-26-reflected", "C-26: rk_1 is A's own rk_0.", &|talk| {
+        let own = x25519::SecretKey::from_bytes(&talk.trace(A).ratchet);
+        let dh = *own.diffie_hellman(own.public_key()).expect("not of low order").expose();
+        let head = talk.trace(B).head;
+        turn_1(talk, &changed(&head, 0, own.public_key().as_bytes()), &dh)
+    });
+    held(53, "c-27-pn", "C-27: pn of the first turn of a side is not 0.", &|talk| {
+        let trace = talk.trace(B);
+        crafted(talk, &trace, &with_pn(&trace.head, 1), 1)
+    });
+    held(54, "c-27-n", "C-27: the first message seen of a turn is number 2,001.", &|talk| {
+        let trace = talk.trace(B);
+        crafted(talk, &trace, &trace.head, 2_001)
+    });
+    held(55, "c-28-low-order", "C-25 and C-28: rk_1 is zero.", &|talk| {
+        let head = talk.trace(B).head;
+        turn_1(talk, &changed(&head, 0, &[0; 32]), &[0; 32])
+    });
 
     let mut talk = Talk::met(56);
     for by in [B, A] {
@@ -262,10 +288,7 @@ fn refused_in_a_new_turn(f: &mut Family) {
     let genuine = talk.send(B, &plain("genuine"));
     let trace = talk.trace(B);
     for pn in [0_u32, 2_002] {
-        let mut head = trace.head.clone();
-        let at = head.len() - 4;
-        head[at..].copy_from_slice(&pn.to_le_bytes());
-        let envelope = crafted(&mut talk, &trace, &head, 0);
+        let envelope = crafted(&mut talk, &trace, &with_pn(&trace.head, pn), 1);
         talk.receive_crafted(A, &envelope);
     }
     talk.receive(A, genuine);
@@ -278,9 +301,43 @@ fn flipped(envelope: &[u8], at: usize) -> Vec<u8> {
     changed
 }
 
-/// A message of a turn whose header key and chain are known, with any header.
+/// A message of a turn whose header key and chain are known, with any header; sealed under the key of its number.
 fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
+    let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
     let header = [head, &n.to_le_bytes()].concat();
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096)
+}
+
+/// Message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05 section 1).
+fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
+    let (a, root, header) = (talk.trace(A), talk.world.session.hazmat_root(), talk.trace(B).header);
+    let constants = &head[..head.len() - 4];
+    let ciphertext = |at: usize| constants[at..at + kem::CIPHERTEXT_LEN].try_into().expect("1,088 bytes");
+    let (_, _, identity) = hazmat::identity_secrets(&talk.world.initiator_seed);
+    let ss_t = kem::DecapsulationKey::from_seed(&a.kem_seed).decapsulate(ciphertext(1_216));
+    let ss_a =
+        kem::DecapsulationKey::from_seed(&identity).decapsulate(ciphertext(1_216 + kem::CIPHERTEXT_LEN));
+    let x = hash("turn", &[&1_u32.to_le_bytes(), &a.head[..1_216], constants]);
+    let q = ext(&root, &[dh, ss_t.expose(), ss_a.expose()]);
+    let keys = MessageKeys { header, chain: exp(&q, "turn chain", &x) };
+    let header = [head, &0_u32.to_le_bytes()].concat();
+    message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096)
+}
+
+/// DH(rk_1, rk_0).
+fn honest_dh(talk: &mut Talk) -> [u8; 32] {
+    let (a, b) = (talk.trace(A).ratchet, talk.trace(B).ratchet);
+    let b = x25519::SecretKey::from_bytes(&b);
+    *x25519::SecretKey::from_bytes(&a).diffie_hellman(b.public_key()).expect("not of low order").expose()
+}
+
+fn with_pn(head: &[u8], pn: u32) -> Vec<u8> {
+    changed(head, head.len() - 4, &pn.to_le_bytes())
+}
+
+fn changed(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[at..at + with.len()].copy_from_slice(with);
+    changed
 }

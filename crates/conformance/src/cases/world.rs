@@ -140,6 +140,7 @@ pub(super) fn initial_message(world: &mut World, tweak: &Tweak) -> Vec<u8> {
     let flight = [&shown_e[..], &ct_id, &ct_pre, &id_box].concat();
     let content = tweak.content.clone().unwrap_or_else(|| hello("crafted"));
     let len = 16_384 - 28 - flight.len();
+    let session = session.later(tweak.message_number);
     let mut message = second::message(&session, &header, &r.bytes(), &content, len);
     message[20] ^= u8::from(tweak.changed_header);
     *message.last_mut().expect("not empty") ^= u8::from(tweak.changed_body);
