@@ -14,11 +14,9 @@ impl Backoff {
         Self { next: shared.config.backoff.start }
     }
 
-    /// How long to wait now; the next wait is twice as long, up to `longest`.
-    fn step(&mut self, longest: Duration) -> Duration {
-        let wait = jitter(self.next);
+    /// The next wait is twice as long, up to `longest`.
+    fn grow(&mut self, longest: Duration) {
         self.next = self.next.saturating_mul(2).min(longest);
-        wait
     }
 
     /// After a success the next wait is the shortest again.
@@ -28,13 +26,14 @@ impl Backoff {
 
     /// Waits. `false`: the client closes.
     pub(super) async fn wait(&mut self, shared: &Shared) -> bool {
-        let wait = self.step(shared.config.backoff.end);
+        let wait = jitter(self.next);
         let mut nudge = shared.nudge.subscribe();
         let mut closing = shared.closing.subscribe();
         // Even a nudge leaves a relay that is down a moment.
         let moment = self.next.min(Duration::from_millis(200));
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            // Who sends much while a relay is down for a moment must not wait long after it: only waits that end by themselves grow.
+            () = tokio::time::sleep(wait) => self.grow(shared.config.backoff.end),
             () = async { let _ = nudge.changed().await; tokio::time::sleep(moment).await } => {}
             () = closed(&mut closing) => {}
         }
@@ -65,7 +64,13 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut backoff = Backoff { next: second };
         let longest = second * 300;
-        let waits: Vec<Duration> = (0..40).map(|_| backoff.step(longest)).collect();
+        let waits: Vec<Duration> = (0..40)
+            .map(|_| {
+                let wait = jitter(backoff.next);
+                backoff.grow(longest);
+                wait
+            })
+            .collect();
         for (n, wait) in waits.iter().enumerate() {
             let whole = (second * (1 << n.min(20))).min(longest);
             assert!((whole / 2..=whole).contains(wait), "{n}: {wait:?}");
@@ -79,7 +84,8 @@ mod tests {
         for (next, longest) in [(0, 0), (0, 9), (9, 0), (u64::MAX / 4, u64::MAX)] {
             let mut backoff = Backoff { next: Duration::from_secs(next) };
             for _ in 0..70 {
-                backoff.step(Duration::from_secs(longest));
+                assert!(jitter(backoff.next) <= backoff.next);
+                backoff.grow(Duration::from_secs(longest));
             }
         }
     }
@@ -88,7 +94,7 @@ mod tests {
     async fn a_nudge_ends_a_wait_and_so_does_closing() {
         let folder = tempfile::tempdir().unwrap();
         let hour = Duration::from_secs(3_600);
-        let shared = shared(folder.path(), hour..hour);
+        let shared = shared(folder.path(), hour..hour * 24);
         let mut backoff = Backoff::new(&shared);
         let begin = Instant::now();
         let nudge = async {
@@ -103,6 +109,7 @@ mod tests {
         };
         assert!(!tokio::join!(backoff.wait(&shared), close).0);
         assert!(begin.elapsed() < hour);
+        assert_eq!(backoff.next, hour);
     }
 
     #[tokio::test]

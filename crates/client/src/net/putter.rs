@@ -32,11 +32,20 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
         let token = ClientToken::from_bytes([0; 16]);
         match Connection::open(&shared, &relay, token).await {
             Ok(connection) => {
-                let mut putter =
-                    Putter { shared: &shared, contact, connection, under_way: BTreeMap::new(), next: 1 };
-                if putter.run(relay.url()).await.is_ok() {
-                    putter.connection.close().await;
+                let mut putter = Putter {
+                    shared: &shared,
+                    contact,
+                    connection,
+                    under_way: BTreeMap::new(),
+                    next: 1,
+                    is_answered: false,
+                };
+                let ended = putter.run(relay.url()).await;
+                if ended.is_ok() || putter.is_answered {
                     backoff.reset(&shared);
+                }
+                if ended.is_ok() {
+                    putter.connection.close().await;
                     continue;
                 }
             }
@@ -55,6 +64,8 @@ struct Putter<'a> {
     /// Request to item and address.
     under_way: BTreeMap<u32, (u64, Vec<u8>)>,
     next: u32,
+    /// The relay has answered a put.
+    is_answered: bool,
 }
 
 impl Putter<'_> {
@@ -136,6 +147,7 @@ impl Putter<'_> {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
                     let Some((number, address)) = self.under_way.remove(&req) else { continue };
+                    self.is_answered = true;
                     match code {
                         AnswerCode::Done => accepted.push((number, address)),
                         AnswerCode::Refused => {
