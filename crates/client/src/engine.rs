@@ -53,6 +53,8 @@ struct Contact {
     session: Option<Session>,
     invite: Option<(InviteRow, PendingInvite)>,
     items: BTreeMap<u64, ItemRow>,
+    /// A receipt of which a step had no room for all.
+    confirmed: Option<(u64, Vec<u64>)>,
 }
 
 impl<D: Disk + 'static> Engine<D> {
@@ -142,6 +144,7 @@ impl<D: Disk + 'static> Engine<D> {
             self.expire_invite(&mut step, id, today)?;
             self.resend_old(&mut step, id, today);
             self.finish(step)?;
+            self.go_on(id, today)?;
         }
         Ok(())
     }
@@ -238,7 +241,7 @@ impl Contact {
                 Some((row, pending))
             }
         };
-        Ok(Self { row, session, invite, items: BTreeMap::new() })
+        Ok(Self { row, session, invite, items: BTreeMap::new(), confirmed: None })
     }
 }
 

@@ -108,7 +108,10 @@ impl<D: Disk + 'static> Engine<D> {
             junk: 0,
             accepted_invite: None,
         };
-        self.contacts.insert(id, Contact { row, session: None, invite: None, items: BTreeMap::new() });
+        self.contacts.insert(
+            id,
+            Contact { row, session: None, invite: None, items: BTreeMap::new(), confirmed: None },
+        );
         Ok(id)
     }
 

@@ -1,6 +1,6 @@
 //! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 3).
 
-use super::{Engine, MailboxName, step::Step};
+use super::{Engine, MailboxName, outbox::MAX_ROWS, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
@@ -66,7 +66,28 @@ impl<D: Disk + 'static> Engine<D> {
         }
         self.forget_attempt(&mut step, &tag);
         self.finish(step)?;
+        self.go_on(name.contact, today)?;
         Ok(ack)
+    }
+
+    /// What one step had no room for: more of a receipt, more of what was held. After a crash between two steps the next opening
+    /// gives what is held, and the next receipt, being cumulative, ends the rest.
+    pub(super) fn go_on(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
+        while let Some((low_water, sparse)) =
+            self.contacts.get_mut(&id).and_then(|contact| contact.confirmed.take())
+        {
+            let mut step = self.step();
+            self.receipted(&mut step, id, low_water, &sparse, today)?;
+            self.finish(step)?;
+        }
+        loop {
+            let mut step = self.step();
+            if !self.give_held(&mut step, id, today)? {
+                return Ok(());
+            }
+            step.contacts.insert(id);
+            self.finish(step)?;
+        }
     }
 
     /// The relay has destroyed a blob.
@@ -205,7 +226,15 @@ impl<D: Disk + 'static> Engine<D> {
         }
         row.low_water = number;
         self.give(step, id, item, today)?;
-        while let Some(next) = self.next_held(id) {
+        self.give_held(step, id, today).map(|_| ())
+    }
+
+    /// Gives what is held and follows, as much as one step takes. Whether there was any.
+    fn give_held(&mut self, step: &mut Step, id: u32, today: Day) -> Result<bool, VaultError> {
+        let mut given = false;
+        for _ in 0..MAX_ROWS {
+            let Some(next) = self.next_held(id) else { break };
+            given = true;
             let row = key(Table::Held, id, next);
             let held = match step.changes.pending(&row) {
                 Some(bytes) => Some(bytes.to_vec()),
@@ -216,7 +245,7 @@ impl<D: Disk + 'static> Engine<D> {
                 self.give(step, id, &item, today)?;
             }
         }
-        Ok(())
+        Ok(given)
     }
 
     /// Moves the low-water mark over the next number if that is held.

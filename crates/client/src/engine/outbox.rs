@@ -21,6 +21,9 @@ const RESEND_AFTER: u32 = 31;
 /// The place of the one unnumbered message: Hello, or a receipt.
 const CONTROL: u64 = 0;
 
+/// Most rows of one kind that one step replaces or erases: a store takes only so many in one batch.
+pub(super) const MAX_ROWS: usize = 100;
+
 /// An envelope to be put.
 pub(crate) struct PutJob {
     pub(crate) number: u64,
@@ -102,7 +105,7 @@ impl<D: Disk + 'static> Engine<D> {
             .filter(|(_, item)| item.sealed.is_none() && item.accepted.is_none())
             .map(|(number, _)| *number)
             .collect();
-        for number in drafts {
+        for number in drafts.into_iter().take(MAX_ROWS) {
             if !contact.seal(step, id, number, &prefix, &address, rng)? {
                 break;
             }
@@ -207,6 +210,7 @@ impl<D: Disk + 'static> Engine<D> {
         if std::mem::take(&mut contact.row.unreachable) {
             step.contacts.insert(id);
         }
+        self.seal_drafts(&mut step, id)?;
         self.finish(step)
     }
 
@@ -270,7 +274,9 @@ impl<D: Disk + 'static> Engine<D> {
             }
             step.contacts.insert(id);
         }
-        for (number, item) in &mut contact.items {
+        let old =
+            contact.items.iter_mut().filter_map(|(number, item)| is_old(item).then_some((number, item)));
+        for (number, item) in old.take(MAX_ROWS) {
             if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
                 step.changes.put(key(Table::Item, id, *number), item)?;
             }
@@ -323,7 +329,9 @@ impl<D: Disk + 'static> Engine<D> {
             .filter(|number| **number <= low_water || sparse.binary_search(number).is_ok())
             .copied()
             .collect();
-        for number in done {
+        // The rest follows in steps of their own.
+        contact.confirmed = (done.len() > MAX_ROWS).then(|| (low_water, sparse.to_vec()));
+        for number in done.into_iter().take(MAX_ROWS) {
             let item = self.contacts.get_mut(&id).and_then(|contact| contact.items.remove(&number));
             step.changes.erase(key(Table::Item, id, number));
             if item.is_some_and(|item| item.kind == ItemKind::Text) {

@@ -567,3 +567,14 @@ fn an_invite_that_leads_nowhere_is_refused() {
         assert!(ben.engine().contact_ids().is_empty());
     }
 }
+
+#[test]
+fn who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
+    let mut world = World::new(17);
+    world.settle();
+    for _ in 0..2_100 {
+        world.say(1);
+    }
+    world.settle();
+    world.check();
+}
