@@ -1,4 +1,4 @@
-//! Relay, sender and receiver are killed (SIGKILL) at random moments, a hundred times and more: nothing that was acknowledged
+//! Relay, sender and receiver are killed (SIGKILL) at random moments, two hundred times: nothing that was acknowledged
 //! is lost, nothing is shown twice.
 //!
 //! The sending app counts a text as acknowledged when `chat --json` has said that it is in the vault. The receiving app keeps
@@ -23,9 +23,9 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
 /// How often one of the three is killed.
-const KILLS: usize = 120;
+const KILLS: usize = 200;
 /// Between two texts: the kills are to hit single messages at all their stages, not one long queue.
-const PACE: Duration = Duration::from_millis(8);
+const PACE: Duration = Duration::from_millis(12);
 const SEED: u64 = 20_261_124;
 
 /// An app that receives into its own file.
