@@ -113,8 +113,13 @@ impl Talk<'_> {
                     .say(in_rows(&number), &json!({ "kind": "safety_number", "safety_number": number }))?;
                 return Ok(true);
             }
+            command if command.starts_with('/') && !command.starts_with("//") => {
+                self.output.note("deaddrop: there is only /verify and /quit; to send a line that begins with /, type // before it");
+                return Ok(true);
+            }
             _ => {}
         }
+        let line = line.strip_prefix("//").map_or_else(|| line.clone(), |rest| format!("/{rest}"));
         match self.client.send(self.name, &line).await {
             // The typed line stands on the screen already.
             Ok(number) => {

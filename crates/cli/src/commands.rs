@@ -35,7 +35,7 @@ pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
 /// `init`
 pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
-    if home.has_vault() {
+    if home.has_vault()? {
         return Err(Failure::new(deaddrop_client::OpenError::Exists));
     }
     let relay = init.relay.as_deref().map(relay_address).transpose()?;
@@ -105,7 +105,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
     let name = Shown(&accept.name);
     match answered {
         Ok(()) => output.say(
-            format_args!("Connected. Say hello: deaddrop send {name} 'hello'"),
+            format_args!("Connected. Say hello: deaddrop --home {} send {name} 'hello'", home_of(common)?),
             &json!({ "name": accept.name, "state": "answered" }),
         ),
         Err(ClientError::RelayDown | ClientError::TimedOut) => output.say(
@@ -199,7 +199,8 @@ pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> R
         format!("{name} is verified.")
     } else {
         format!(
-            "Compare it with {name}, face to face or on a call. If it is the same on both sides: verify {name} --confirm"
+            "Compare it with {name}, face to face or on a call. If it is the same on both sides: deaddrop --home {} verify {name} --confirm",
+            home_of(common)?
         )
     };
     output.say(
@@ -261,6 +262,11 @@ pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
 pub(crate) fn in_rows(digits: &str) -> String {
     let groups: Vec<&str> = digits.split(' ').collect();
     groups.chunks(4).map(|row| format!("    {}", row.join(" "))).collect::<Vec<_>>().join("\n")
+}
+
+/// The folder, as it is typed behind `--home`.
+fn home_of(common: &Common) -> Result<String, Failure> {
+    Ok(Home::find(common.home.as_deref())?.folder().display().to_string())
 }
 
 fn client_patience() -> Duration {

@@ -30,7 +30,9 @@ pub fn line(event: &Event) -> Option<String> {
             "  (a second person has tried to use the invite of {name}: compare safety numbers with `verify` before you trust this contact)"
         ),
         EventKind::Unreachable => {
-            format!("  ({name} takes no messages at any known address; what you send waits in the vault)")
+            format!(
+                "  ({name} takes no messages at any known address; what you send waits in the vault. If it stays so, ask {name} for a new invite and accept it under another name)"
+            )
         }
         EventKind::NeedsNewerVersion => {
             format!("  ({name} sent something that needs a newer version of this program; it is kept)")

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     args::Common,
     failure::Failure,
+    output::Output,
     passphrase::{Ask, Passphrase},
 };
 
@@ -49,13 +50,15 @@ impl Home {
     }
 
     /// Whether somebody lives here: asked before anybody is asked for a passphrase.
-    pub fn has_vault(&self) -> bool {
-        self.folder.join("vault").exists()
+    pub fn has_vault(&self) -> Result<bool, Failure> {
+        self.folder.join("vault").try_exists().map_err(|error| {
+            Failure::new(format_args!("the folder {} cannot be looked at: {error}", self.folder.display()))
+        })
     }
 
     /// Opens the vault in it and connects in the background.
     pub async fn open(&self, common: &Common, config: Config) -> Result<Client, Failure> {
-        if !self.has_vault() {
+        if !self.has_vault()? {
             return Err(Failure::new(format_args!(
                 "there is no vault in {}; make one with init, or give --home DIR",
                 self.folder.display()
@@ -70,9 +73,24 @@ impl Home {
             }
             Unlock::KeyFile
         } else {
-            with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Once)?)
+            let passphrase =
+                Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Once).map_err(|failure| {
+                    Failure::new(format_args!(
+                        "{failure}\n(a vault made with --no-passphrase opens with {}, which is not there)",
+                        self.key_file().display()
+                    ))
+                });
+            with(passphrase?)
         };
-        Ok(Client::open(&self.folder, unlock, config).await?)
+        let client = Client::open(&self.folder, unlock, config).await?;
+        let damaged = client.status()?.damaged;
+        if damaged > 0 {
+            Output::new(common.json).note(format_args!(
+                "deaddrop: the disk has damaged this vault: {damaged} of its records are lost, and nobody can tell which. \
+                 Look at your contacts; make a new vault and new invites if one is missing or not as it was"
+            ));
+        }
+        Ok(client)
     }
 }
 

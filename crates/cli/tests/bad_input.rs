@@ -210,3 +210,61 @@ fn tree(folder: &std::path::Path) -> Vec<(String, u64)> {
     all.sort();
     all
 }
+
+#[test]
+fn a_disk_that_rots_is_told() {
+    let sandbox = Sandbox::connected();
+    sandbox.ada.run(&["receive"]).ok();
+    let vault = sandbox.ada.home.join("vault");
+    let good = fs::read(&vault).unwrap();
+    let (mut warned, mut refused) = (0, 0);
+    // The slots of the first segment begin in its twelfth page; a bit of each of the first ones in turn.
+    for slot in 0..60 {
+        let mut bytes = good.clone();
+        bytes[45_056 + 128 * slot + 20] ^= 1;
+        fs::write(&vault, &bytes).unwrap();
+        let done = sandbox.ada.run(&["contacts"]);
+        assert!(!done.err.contains("panicked"), "{done:?}");
+        if done.code != 0 {
+            refused += 1;
+        } else if done.err.contains("damaged") {
+            warned += 1;
+        } else {
+            // Nothing that counts was hit.
+            assert!(done.out.contains("ben"), "{done:?}");
+        }
+    }
+    assert!(warned > 0, "no slot of a live record was hit; {refused} refused");
+    fs::write(&vault, &good).unwrap();
+    assert!(sandbox.ada.run(&["contacts"]).ok().err.is_empty());
+}
+
+#[test]
+fn who_was_too_late_with_an_invite_can_take_another() {
+    let sandbox = Sandbox::new();
+    let link = sandbox.link();
+    let late = sandbox.person("late");
+    late.run(&["init", "--no-passphrase", "--relay", &sandbox.relay.address]).ok();
+    // Both have fetched the bundle before either has answered: the relay goes away in between.
+    std::thread::scope(|scope| {
+        let tries =
+            [&sandbox.ben, &late].map(|person| scope.spawn(|| person.run(&["accept", &link, "ada"]).code));
+        assert!(tries.map(|one| one.join().unwrap()).contains(&0));
+    });
+    sandbox.ada.run(&["receive"]).ok();
+    let second = sandbox.link_for("the other");
+    let again = [&sandbox.ben, &late].map(|person| person.run(&["accept", &second, "ada-again"]).code);
+    assert!(again.contains(&0), "whoever was too late takes the second");
+}
+
+#[test]
+fn a_mistyped_command_of_the_chat_is_not_sent() {
+    let sandbox = Sandbox::connected();
+    let said = common::run_with_input(
+        &mut sandbox.ben.command(["chat", "ada"]),
+        Some(b"/qut\n//slash\nhello\n/quit\n"),
+    )
+    .ok();
+    assert!(said.err.contains("/quit"), "{said:?}");
+    assert_eq!(sandbox.ada.texts(), ["/slash", "hello"]);
+}

@@ -31,6 +31,8 @@ pub struct Status {
     pub unsent: usize,
     /// Texts whose receipt has not come.
     pub unreceipted: usize,
+    /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
+    pub damaged: u64,
 }
 
 impl Client {
@@ -226,7 +228,8 @@ impl Client {
     /// The vault's.
     pub fn status(&self) -> Result<Status, ClientError> {
         let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
-        Ok(Status { relays: self.links()?, unsent, unreceipted })
+        let damaged = self.shared.look(Engine::damaged)?;
+        Ok(Status { relays: self.links()?, unsent, unreceipted, damaged })
     }
 
     /// Waits until everything that lay at the relays when they were reached is read.
@@ -253,7 +256,7 @@ impl Client {
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
-    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
+    /// [`ClientError::WrongRelay`], [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
     pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
         self.shared.try_now();
         self.shared.hurry.send_replace(true);
@@ -289,10 +292,15 @@ impl Client {
         };
         match timeout(patience, waiting).await {
             Ok(done) => done,
-            Err(_) if self.links()?.values().any(|state| *state == Connectivity::Down) => {
-                Err(ClientError::RelayDown)
+            Err(_) => {
+                let links = self.links()?;
+                let any = |wanted| links.values().any(|state| *state == wanted);
+                Err(match () {
+                    () if any(Connectivity::WrongRelay) => ClientError::WrongRelay,
+                    () if any(Connectivity::Down) => ClientError::RelayDown,
+                    () => ClientError::TimedOut,
+                })
             }
-            Err(_) => Err(ClientError::TimedOut),
         }
     }
 

@@ -149,6 +149,11 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
+    /// Rows that a damaged disk has cost.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.vault.damaged()
+    }
+
     /// Own relay, if one is set.
     pub(crate) fn relay(&self) -> Option<RelayAddress> {
         self.config.relay.as_ref()?.parse().ok()

@@ -115,6 +115,11 @@ impl<D: Disk + 'static> Vault<D> {
         keys
     }
 
+    /// Rows that a damaged disk has cost.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.reader.stats().damaged_slots
+    }
+
     /// Finishes what is under way.
     pub(crate) fn close(self) -> Result<(), VaultError> {
         self.writer.close().map_err(|_| VaultError::Stopped)

@@ -55,6 +55,9 @@ enum Command {
         /// Where to listen; port 0 takes a free one.
         #[arg(long)]
         listen: Option<String>,
+        /// The URL by which clients come, if it is another one than where the relay listens: ws://HOST:PORT/
+        #[arg(long)]
+        url: Option<String>,
         /// Keep everything in memory: nothing survives the process, and nothing is on the disk to be seized.
         #[arg(long)]
         volatile: bool,
@@ -144,10 +147,11 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Init { data, segment_mib, max_mib, json } => {
             init(&DataDir::at(data), StoreSize { segment_mib, max_mib }, json)
         }
-        Command::Serve { data, listen, volatile, config, trust_clock, json } => {
+        Command::Serve { data, listen, url, volatile, config, trust_clock, json } => {
             let data = DataDir::at(data);
             let mut settings = data.config(config.as_deref())?;
             settings.listen = listen.or(settings.listen);
+            settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
             serve(&data, &settings, volatile, json)
         }
@@ -186,7 +190,13 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
         return Err(Failure::Say(fault));
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
-    let _ = data.look()?;
+    let damaged = inspect::report(&data.look()?).store.damaged;
+    if damaged > 0 {
+        return Err(Failure::Say(format!(
+            "{damaged} records of the store are damaged, and what they held is lost; check the disk. All others are \
+             not affected: the relay can go on"
+        )));
+    }
     let key = data.store_key_path();
     if json {
         say(
@@ -245,8 +255,16 @@ async fn listen<S: Store>(
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
     let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
     let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
-        Failure::Say("`url` in the configuration is not one of a relay: wss://HOST/".to_owned())
+        Failure::Say(
+            "--url (or `url` in the configuration) is not one of a relay: ws://HOST:PORT/".to_owned(),
+        )
     })?;
+    if config.url.is_none() && local.ip().is_unspecified() {
+        complain(
+            "clients cannot use this address: say by which name or number they come, with --url ws://HOST:PORT/ \
+             or `url` in the configuration",
+        );
+    }
     if json {
         say(json!({ "ready": address.to_string() }))?;
     } else {

@@ -248,7 +248,7 @@ impl DataDir {
 const NEW_CONFIG: &str = "\
 # A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
 # listen = \"127.0.0.1:0\"
-# url = \"wss://relay.example/\"
+# url = \"ws://relay.example:7700/\"
 # create_token = \"only who shows this makes mailboxes\"
 
 [limits]

@@ -115,9 +115,14 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(id)
     }
 
-    /// Whether a person is known already.
+    /// Whether a person is a contact already: one who has answered. An invite that somebody else was quicker to take leaves a
+    /// contact that never answers, and must not keep its holder from a new one.
     pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
-        self.contacts.values().any(|contact| contact.row.identity.as_ref() == Some(identity.as_bytes()))
+        self.contacts.values().any(|contact| {
+            let answered =
+                contact.session.as_ref().is_some_and(|session| session.standing() != Standing::Unanswered);
+            answered && contact.row.identity.as_ref() == Some(identity.as_bytes())
+        })
     }
 }
 

@@ -43,6 +43,10 @@ impl<D: Disk + 'static> Engine<D> {
         blob: &[u8],
         today: Day,
     ) -> Result<Ack, VaultError> {
+        // Memory may be ahead of the disk: what it holds proves nothing any more.
+        if self.dead {
+            return Err(VaultError::Stopped);
+        }
         let Some(tag) = blob.first_chunk::<16>().copied() else { return Ok(Ack::Junk) };
         let Some(contact) = self.contacts.get(&name.contact) else { return Ok(Ack::Junk) };
         if contact.row.unacked.contains(&tag) {
