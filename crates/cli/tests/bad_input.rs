@@ -33,6 +33,9 @@ fn broken_truncated_and_foreign_links_are_told_apart_from_good_ones() {
 #[test]
 fn a_link_works_once() {
     let sandbox = Sandbox::connected();
+    sandbox.ada.run(&["send", "ben", "answered"]).ok();
+    sandbox.ada.run(&["receive"]).ok();
+    assert_eq!(sandbox.ben.texts(), ["answered"]);
     let second = sandbox.link_for("cara");
     // Who knows Ada already does not use it up.
     sandbox.ben.run(&["accept", &second, "ada-again"]).fails(&["contact already"]);

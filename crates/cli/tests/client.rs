@@ -282,6 +282,8 @@ async fn an_invite_ends_with_its_last_day() {
 async fn links_that_cannot_be_used_say_why() {
     let world = World::new();
     let (ada, ben) = world.pair().await;
+    ada.send("Ben", "answered").await.unwrap();
+    assert_eq!(texts(&ben, "Ada", 1).await, ["answered"]);
     for link in ["", "hello", "deaddrop:ws://x/i#", "https://example.org/i#AAAA"] {
         assert!(matches!(ben.accept(link, "x").await, Err(ClientError::Link(_))), "{link}");
     }
