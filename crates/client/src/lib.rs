@@ -9,9 +9,9 @@
 //! let link = alice.invite("Bob").await?;
 //! bob.accept(&link, "Alice").await?;
 //! bob.send("Alice", "Hello from Bob").await?;
-//! let event = alice.next_event(0).await?;
-//! if let EventKind::MessageReceived { text, .. } = event.kind {
-//!     assert_eq!(text, "Hello from Bob");
+//! let mut event = alice.next_event(0).await?;
+//! while !matches!(&event.kind, EventKind::MessageReceived { text, .. } if text == "Hello from Bob") {
+//!     event = alice.next_event(event.number).await?;
 //! }
 //! # Ok(()) }
 //! ```
