@@ -276,7 +276,7 @@ impl<B: Backing> Store for KeptStore<B> {
     }
 
     async fn sweep(&self, now: Now, limit: usize) -> bool {
-        let mut waiting = Vec::new();
+        let (mut waiting, mut dying) = (Vec::new(), Vec::new());
         let more = {
             let _order = self.in_order();
             let SweepStep { day, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
@@ -286,12 +286,13 @@ impl<B: Backing> Store for KeptStore<B> {
                 drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
                 waiting.push(self.submit_mailbox(nobody, lasting));
             }
-            for step in blobs {
-                drop(self.write_ack(step));
-            }
+            dying.extend(blobs.into_iter().map(|step| self.write_ack(step)));
             more
         };
         for done in waiting {
+            let _ = done.await;
+        }
+        for done in dying {
             let _ = done.await;
         }
         more
