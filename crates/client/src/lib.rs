@@ -45,6 +45,8 @@ mod config;
 mod engine;
 mod error;
 mod event;
+#[cfg(feature = "hazmat")]
+pub mod hazmat;
 mod home;
 mod net;
 mod random;

@@ -30,8 +30,7 @@ pub(crate) struct Changes(BTreeMap<RecordKey, Option<Vec<u8>>>);
 impl Changes {
     /// Writes a row of ours.
     pub(crate) fn put<T: Serialize>(&mut self, key: RecordKey, row: &T) -> Result<(), VaultError> {
-        let body = postcard::to_extend(row, vec![ROW_VERSION]).map_err(|_| VaultError::Corrupt)?;
-        self.put_bytes(key, body);
+        self.put_bytes(key, encode(row)?);
         Ok(())
     }
 
@@ -62,6 +61,20 @@ impl Changes {
     }
 }
 
+/// A row's bytes, its version in front.
+pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, VaultError> {
+    postcard::to_extend(row, vec![ROW_VERSION]).map_err(|_| VaultError::Corrupt)
+}
+
+/// The row of such bytes.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, VaultError> {
+    match body.split_first() {
+        Some((&ROW_VERSION, row)) => postcard::from_bytes(row).map_err(|_| VaultError::Corrupt),
+        Some((version, _)) if *version > ROW_VERSION => Err(VaultError::NewerVersion),
+        _ => Err(VaultError::Corrupt),
+    }
+}
+
 impl<D: Disk + 'static> Vault<D> {
     /// Takes an open store over.
     pub(crate) fn start(store: Shred<D>) -> Result<Self, VaultError> {
@@ -84,12 +97,7 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// A row of ours, if it is there.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &RecordKey) -> Result<Option<T>, VaultError> {
-        let Some(body) = self.read_bytes(key)? else { return Ok(None) };
-        match body.split_first() {
-            Some((&ROW_VERSION, row)) => postcard::from_bytes(row).map(Some).map_err(|_| VaultError::Corrupt),
-            Some((version, _)) if *version > ROW_VERSION => Err(VaultError::NewerVersion),
-            _ => Err(VaultError::Corrupt),
-        }
+        self.read_bytes(key)?.map(|body| decode(&body)).transpose()
     }
 
     /// A row's bytes, if it is there.

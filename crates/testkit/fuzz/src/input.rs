@@ -1,0 +1,58 @@
+//! How a body takes its bytes: values from the front, zeros when there are no more.
+
+/// What is left of the fuzzer's bytes.
+pub struct Input<'a>(pub &'a [u8]);
+
+impl<'a> Input<'a> {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        let (taken, rest) = self.0.split_at(N.min(self.0.len()));
+        array[..taken.len()].copy_from_slice(taken);
+        self.0 = rest;
+        array
+    }
+
+    pub fn u8(&mut self) -> u8 {
+        u8::from_le_bytes(self.array())
+    }
+
+    pub fn u16(&mut self) -> u16 {
+        u16::from_le_bytes(self.array())
+    }
+
+    pub fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.array())
+    }
+
+    /// One of so many.
+    pub fn pick(&mut self, count: usize) -> usize {
+        usize::from(self.u8()) % count.max(1)
+    }
+
+    /// A string of bytes with its length, a byte, in front.
+    pub fn short(&mut self) -> &'a [u8] {
+        let len = usize::from(self.u8()).min(self.0.len());
+        let (taken, rest) = self.0.split_at(len);
+        self.0 = rest;
+        taken
+    }
+
+    pub fn rest(&mut self) -> &'a [u8] {
+        core::mem::take(&mut self.0)
+    }
+
+    /// Changes `bytes` where the input says: count 1, then position 2 and mask 1 for each.
+    pub fn change(&mut self, bytes: &mut [u8]) {
+        for _ in 0..self.u8() {
+            let (at, mask) = (usize::from(self.u16()), self.u8());
+            if !bytes.is_empty() {
+                let len = bytes.len();
+                bytes[at % len] ^= mask;
+            }
+        }
+    }
+}

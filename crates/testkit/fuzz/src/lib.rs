@@ -1,0 +1,47 @@
+//! The bodies of the fuzz targets: functions of bytes that panic when a promise of the workspace is broken.
+//!
+//! They compile on stable too: a test of the test kit replays every file of every corpus through them.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a broken promise must panic"
+)]
+
+pub mod conversation;
+pub mod decoders;
+pub mod first_message;
+pub mod forged;
+pub mod input;
+pub mod link;
+pub mod saved;
+pub mod scenes;
+pub mod store;
+
+/// A target: its name, which is that of its corpus, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 16] = [
+    ("content", decoders::content),
+    ("bundle", decoders::bundle),
+    ("identity_key", decoders::identity_key),
+    ("invite_link", decoders::invite_link),
+    ("pending_invite", decoders::pending_invite),
+    ("addresses", decoders::addresses),
+    ("wire_record", decoders::wire_record),
+    ("link_handshake", link::handshake),
+    ("link_record", link::record),
+    ("saved_session", saved::session),
+    ("envelope", forged::envelope),
+    ("message", forged::message),
+    ("first_message", first_message::first_message),
+    ("conversation", conversation::conversation),
+    ("store_image", store::image),
+    ("vault_row", store::vault_row),
+];

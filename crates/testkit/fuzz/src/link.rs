@@ -1,0 +1,123 @@
+//! Links: each handshake message of any bytes, records of any items.
+
+use super::input::Input;
+use deaddrop_link::{
+    ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, LinkSession, OpenError, RelayHandshake,
+    RelayIdentity, RelaySeed,
+};
+use deaddrop_testkit::rng;
+use deaddrop_wire::{Item, Offer, decode_items};
+use std::sync::OnceLock;
+
+fn relay() -> &'static RelayIdentity {
+    static RELAY: OnceLock<RelayIdentity> = OnceLock::new();
+    RELAY.get_or_init(|| RelayIdentity::from_seed(&RelaySeed::from_bytes([3; 32])))
+}
+
+fn start() -> (ClientHandshake, Vec<u8>) {
+    ClientHandshake::start(relay().fingerprint(), Offer::v1(), &mut rng(1))
+}
+
+fn answer(c1: &[u8]) -> Option<(RelayHandshake, Vec<u8>)> {
+    let hello = ClientHello::parse(c1).ok()?;
+    RelayHandshake::answer(relay(), &Offer::v1(), &hello, &mut rng(2)).ok()
+}
+
+fn finish(
+    client: ClientHandshake,
+    s1: &[u8],
+    items: &[Item],
+) -> Result<(LinkSession, Vec<Vec<u8>>), Option<ClientHandshakeError>> {
+    match client.on_message(s1, items, &mut rng(4)) {
+        Ok(ClientStep::Finished(finished)) => Ok((finished.session, finished.messages)),
+        Ok(ClientStep::Again(..)) => Err(None),
+        Err(error) => Err(Some(error)),
+    }
+}
+
+/// The message, changed or replaced.
+fn changed(genuine: &[u8], input: &mut Input<'_>, mode: u8) -> Vec<u8> {
+    let mut bytes = genuine.to_vec();
+    input.change(&mut bytes);
+    if mode & 0x10 != 0 {
+        bytes.truncate(usize::from(input.u16()));
+    }
+    if mode & 0x20 != 0 {
+        bytes.splice(..usize::from(input.u16()).min(bytes.len()), input.rest().iter().copied());
+    } else {
+        bytes.extend_from_slice(input.rest());
+    }
+    bytes
+}
+
+pub fn handshake(data: &[u8]) {
+    let mut input = Input(data);
+    let mode = input.u8();
+    let (client, c1) = start();
+    match mode % 3 {
+        0 => {
+            let bytes = changed(&c1, &mut input, mode);
+            let Some((_, s1)) = answer(&bytes) else {
+                assert_ne!(bytes, c1);
+                return;
+            };
+            assert_eq!(finish(client, &s1, &[]).is_ok(), bytes == c1, "both must have seen the same C1");
+        }
+        1 => {
+            let (_, s1) = answer(&c1).expect("genuine");
+            let bytes = changed(&s1, &mut input, mode);
+            match client.on_message(&bytes, &[], &mut rng(4)) {
+                Ok(ClientStep::Finished(_)) => assert_eq!(bytes, s1, "a changed S1 was taken"),
+                Ok(ClientStep::Again(client, again)) => {
+                    assert!(ClientHello::parse(&again).expect("genuine").cookie().is_some());
+                    assert_eq!(
+                        client.on_message(&bytes, &[], &mut rng(4)).err(),
+                        Some(ClientHandshakeError::Overloaded)
+                    );
+                }
+                Err(_) => assert_ne!(bytes, s1),
+            }
+        }
+        _ => {
+            let (relay_side, s1) = answer(&c1).expect("genuine");
+            let (_, messages) = finish(client, &s1, &[]).expect("genuine");
+            let bytes = changed(&messages[0], &mut input, mode);
+            let opened = relay_side.on_c2(relay(), &bytes);
+            assert_eq!(opened.is_ok(), bytes == messages[0], "exactly the genuine C2 is taken");
+        }
+    }
+}
+
+/// A link that stands on both sides: client, relay.
+fn established() -> (LinkSession, LinkSession) {
+    let (client, c1) = start();
+    let (relay_side, s1) = answer(&c1).expect("genuine");
+    let (client, messages) = finish(client, &s1, &[]).expect("genuine");
+    let (relay_side, _) = relay_side.on_c2(relay(), &messages[0]).expect("genuine");
+    (client, relay_side)
+}
+
+/// Items come through as they were; a changed record ends the link.
+pub fn record(data: &[u8]) {
+    let mut input = Input(data);
+    let (at, mask) = (input.u32() as usize, input.u8());
+    let Ok(received) = decode_items(input.rest()) else { return };
+    let (mut client, mut relay_side) = established();
+    let records = client.seal(&received.items).expect("what decodes can be sent");
+    let mut arrived = Vec::new();
+    let last = records.len().saturating_sub(1);
+    for (number, mut record) in records.into_iter().enumerate() {
+        if number == last && mask != 0 {
+            let at = at % record.len();
+            record[at] ^= mask;
+            assert_eq!(relay_side.open(&record).err(), Some(OpenError::Unauthentic));
+            record[at] ^= mask;
+            assert_eq!(relay_side.open(&record).err(), Some(OpenError::Dead));
+            return;
+        }
+        let received = relay_side.open(&record).expect("genuine, in order");
+        assert!(received.unsupported.is_empty());
+        arrived.extend(received.items);
+    }
+    assert!(arrived == received.items);
+}

@@ -1,0 +1,311 @@
+//! Two people, and states between them in which something is still to arrive: made once, loaded for every input.
+
+use deaddrop_crypto::{
+    ChangeSet, Content, IdentityKeyPair, IdentitySeed, PendingInvite, Session, SkippedId, Standing,
+    VerifiedBundle, content,
+};
+use deaddrop_primitives::aead;
+use deaddrop_testkit::rng;
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+use std::{collections::BTreeMap, sync::OnceLock};
+
+pub const TODAY: Day = Day::from_number(20_780);
+
+/// What an app has stored of a session, from change sets alone.
+#[derive(Clone)]
+pub struct Rows {
+    pub session: Vec<u8>,
+    pub resets: Vec<u8>,
+    pub skipped: BTreeMap<SkippedId, Vec<u8>>,
+}
+
+impl Rows {
+    pub fn new(first: ChangeSet) -> Self {
+        let mut rows = Self { session: vec![], resets: vec![], skipped: BTreeMap::new() };
+        rows.store(first);
+        rows
+    }
+
+    pub fn store(&mut self, set: ChangeSet) {
+        self.session = set.session.to_vec();
+        if let Some(resets) = set.reset_secrets {
+            self.resets = resets.to_vec();
+        }
+        for row in set.skipped_added {
+            assert!(self.skipped.insert(row.id, row.bytes.to_vec()).is_none(), "a key is skipped once");
+        }
+        for id in set.skipped_removed {
+            self.skipped.remove(&id).expect("only what was added is removed");
+        }
+    }
+
+    pub fn load(&self) -> Session {
+        let skipped = self.skipped.iter().map(|(id, bytes)| (*id, bytes.as_slice()));
+        Session::load(&self.session, &self.resets, skipped).expect("what was stored loads")
+    }
+
+    /// Memory and store tell the same.
+    pub fn are_of(&self, session: &Session) {
+        assert!(self.session == *session.snapshot());
+        assert_eq!(self.skipped.len(), session.skipped_keys());
+        assert!(*self.load().snapshot() == self.session);
+    }
+}
+
+/// Two people and the invite between them.
+pub struct People {
+    pub initiator_seed: [u8; 32],
+    pub responder_seed: [u8; 32],
+    pub initiator: IdentityKeyPair,
+    pub responder: IdentityKeyPair,
+    /// The stored invite.
+    pub pending: Vec<u8>,
+    /// The plaintext of its bundle, without signature and padding.
+    pub bundle_body: Vec<u8>,
+    /// The initiator before its first message.
+    pub initial: Rows,
+    /// Its first message.
+    pub first_envelope: Vec<u8>,
+}
+
+pub fn person(seed: [u8; 32]) -> IdentityKeyPair {
+    IdentityKeyPair::from_seed(IdentitySeed::from_bytes(seed))
+}
+
+pub fn hello(text: &str) -> Vec<u8> {
+    content::encode(&[Content::Hello { address: text.as_bytes().to_vec() }]).expect("short")
+}
+
+/// The two whom every input meets.
+pub fn people() -> &'static People {
+    static PEOPLE: OnceLock<People> = OnceLock::new();
+    PEOPLE.get_or_init(|| People::new([1; 32], [2; 32]))
+}
+
+/// Envelopes of two others: a first message, an answer, and what follows.
+pub fn foreign() -> &'static [Vec<u8>] {
+    static FOREIGN: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    FOREIGN.get_or_init(|| {
+        static OTHERS: OnceLock<People> = OnceLock::new();
+        let others = OTHERS.get_or_init(|| People::new([3; 32], [4; 32]));
+        let mut one = Side::new(&others.initiator, others.initial.clone());
+        one.say(0, &mut rng(71));
+        let mut two = accept(others, &mut one, 0);
+        two.say(0, &mut rng(72));
+        read(&mut two, &mut one, 0);
+        one.say(20_000, &mut rng(73));
+        [one.sent, two.sent].concat().into_iter().map(|message| message.envelope).collect()
+    })
+}
+
+impl People {
+    fn new(initiator_seed: [u8; 32], responder_seed: [u8; 32]) -> Self {
+        let random = &mut rng(u64::from(initiator_seed[0]));
+        let (initiator, responder) = (person(initiator_seed), person(responder_seed));
+        let (pending, blob) =
+            PendingInvite::create(&responder, TODAY.plus(7), b"landing", random).expect("short");
+        let own = initiator.identity_key().hash();
+        let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).expect("just made");
+        let (mut session, set) = Session::initiate(&initiator, &bundle, random).expect("honest");
+        let initial = Rows::new(set);
+        let (first, _) = session.encrypt(&hello("first"), random).expect("short");
+        let keys = deaddrop_crypto::hazmat::invite(pending.secret().expose());
+        let (nonce, sealed) = blob.split_first_chunk().expect("long enough");
+        let padded =
+            aead::open(&keys.k_bundle, nonce, b"deaddrop/1 invite\0", sealed).expect("just sealed");
+        let mark = padded.iter().rposition(|byte| *byte == 0x80).expect("padded");
+        People {
+            initiator_seed,
+            responder_seed,
+            initiator,
+            responder,
+            pending: pending.to_bytes().to_vec(),
+            bundle_body: padded[..mark - 64].to_vec(),
+            initial,
+            first_envelope: first.into_bytes(),
+        }
+    }
+}
+
+/// A message on its way.
+#[derive(Clone)]
+pub struct Message {
+    pub envelope: Vec<u8>,
+    pub text: Vec<u8>,
+    /// Of its sender when it was sent.
+    pub turn: u32,
+    pub read: bool,
+}
+
+/// One of the two.
+pub struct Side {
+    pub identity: &'static IdentityKeyPair,
+    pub session: Session,
+    pub rows: Rows,
+    pub sent: Vec<Message>,
+}
+
+impl Side {
+    pub fn new(identity: &'static IdentityKeyPair, rows: Rows) -> Self {
+        Self { identity, session: rows.load(), rows, sent: vec![] }
+    }
+
+    pub fn say(&mut self, extra: usize, random: &mut impl CryptoRng) {
+        let name = format!("{:?} {} {}", self.session.role(), self.session.turn(), self.sent.len());
+        let text = match self.session.standing() {
+            // Until an answer comes, content says where to write.
+            Standing::Unanswered => hello(&name),
+            _ => [name.as_bytes(), &vec![0x80; extra]].concat(),
+        };
+        let (envelope, set) = self.session.encrypt(&text, random).expect("turns are short here");
+        self.rows.store(set);
+        let (envelope, turn) = (envelope.into_bytes(), self.session.turn());
+        self.sent.push(Message { envelope, text, turn, read: false });
+    }
+
+    /// A failed call leaves no trace.
+    pub fn refuses(&mut self, envelope: &[u8]) {
+        let before = self.session.snapshot();
+        assert!(self.session.decrypt(self.identity, envelope, TODAY).is_err());
+        assert!(*self.session.snapshot() == *before);
+        self.rows.are_of(&self.session);
+    }
+}
+
+/// Reads message `at`, which must open.
+pub fn read(from: &mut Side, to: &mut Side, at: usize) {
+    let message = &mut from.sent[at];
+    let opened = to.session.decrypt(to.identity, &message.envelope, TODAY).expect("genuine");
+    assert!(*opened.content == message.text);
+    to.rows.store(opened.changes);
+    message.read = true;
+}
+
+/// The responder, from its invite and a first message.
+pub fn accept(people: &'static People, from: &mut Side, at: usize) -> Side {
+    let pending = PendingInvite::from_bytes(&people.pending).expect("stored");
+    let message = &mut from.sent[at];
+    let accepted =
+        pending.accept(&people.responder, &message.envelope, |_| false, TODAY).expect("genuine");
+    assert!(*accepted.content == message.text);
+    message.read = true;
+    Side::new(&people.responder, Rows::new(accepted.changes))
+}
+
+/// A receiver, its peer, and what is on its way.
+pub struct Scene {
+    pub receiver: Rows,
+    pub receiver_seed: [u8; 32],
+    pub identity: &'static IdentityKeyPair,
+    pub sender: Rows,
+    /// Messages of the sender, all of them.
+    pub sent: Vec<Message>,
+}
+
+impl Scene {
+    fn new(receiver: Side, sender: Side) -> Self {
+        let people = people();
+        let initiator = std::ptr::eq(receiver.identity, &raw const people.initiator);
+        Self {
+            receiver_seed: if initiator { people.initiator_seed } else { people.responder_seed },
+            identity: receiver.identity,
+            receiver: receiver.rows,
+            sender: sender.rows,
+            sent: sender.sent,
+        }
+    }
+
+    pub fn receiving_side(&self) -> Side {
+        Side::new(self.identity, self.receiver.clone())
+    }
+
+    /// Whatever came before: what was on its way still arrives, once.
+    pub fn goes_on(&self, side: &mut Side) {
+        let mut sent = self.sent.clone();
+        for message in &mut sent {
+            match side.session.decrypt(side.identity, &message.envelope, TODAY) {
+                Ok(opened) => {
+                    assert!(!message.read && *opened.content == message.text);
+                    side.rows.store(opened.changes);
+                }
+                Err(error) => assert!(message.read, "{error:?}"),
+            }
+        }
+        side.rows.are_of(&side.session);
+    }
+}
+
+/// Every scene.
+pub fn scenes() -> &'static [Scene] {
+    static SCENES: OnceLock<Vec<Scene>> = OnceLock::new();
+    SCENES.get_or_init(|| vec![first_answer(), repeats(), open_turn(), next_turn(), closed_turns(), alone()])
+}
+
+fn met(seed: u64, first: usize, accepted: usize) -> (Side, Side) {
+    let random = &mut rng(seed);
+    let mut one = Side::new(&people().initiator, people().initial.clone());
+    for _ in 0..first {
+        one.say(0, random);
+    }
+    let two = accept(people(), &mut one, accepted);
+    (one, two)
+}
+
+/// The initiator has no answer yet; three messages of turn 1 are on their way.
+fn first_answer() -> Scene {
+    let (one, mut two) = met(10, 1, 0);
+    (0..3).for_each(|_| two.say(0, &mut rng(11)));
+    Scene::new(one, two)
+}
+
+/// The responder has read the second of three InitialMessages.
+fn repeats() -> Scene {
+    let (one, two) = met(20, 3, 1);
+    Scene::new(two, one)
+}
+
+/// The initiator has read the second of three messages of turn 1.
+fn open_turn() -> Scene {
+    let (mut one, mut two) = met(30, 1, 0);
+    (0..3).for_each(|_| two.say(0, &mut rng(31)));
+    read(&mut two, &mut one, 1);
+    Scene::new(one, two)
+}
+
+/// Turn 3 is on its way, and the rest of turn 1.
+fn next_turn() -> Scene {
+    let (mut one, mut two) = met(40, 1, 0);
+    let random = &mut rng(41);
+    (0..3).for_each(|_| two.say(0, random));
+    read(&mut two, &mut one, 0);
+    (0..2).for_each(|_| one.say(0, random));
+    read(&mut one, &mut two, 1);
+    (0..3).for_each(|_| two.say(5_000, random));
+    Scene::new(one, two)
+}
+
+/// Two closed turns and an open one have gaps at the responder.
+fn closed_turns() -> Scene {
+    let (mut one, mut two) = met(50, 3, 1);
+    let random = &mut rng(51);
+    for _ in 0..2 {
+        two.say(0, random);
+        let last = two.sent.len() - 1;
+        read(&mut two, &mut one, last);
+        (0..3).for_each(|_| one.say(0, random));
+        let middle = one.sent.len() - 2;
+        read(&mut one, &mut two, middle);
+    }
+    Scene::new(two, one)
+}
+
+/// The responder has answered and waits for turn 2.
+fn alone() -> Scene {
+    let (mut one, mut two) = met(60, 2, 0);
+    let random = &mut rng(61);
+    (0..2).for_each(|_| two.say(0, random));
+    read(&mut two, &mut one, 1);
+    (0..2).for_each(|_| one.say(0, random));
+    Scene::new(two, one)
+}
