@@ -19,6 +19,7 @@ pub mod first_message;
 pub mod forged;
 pub mod input;
 pub mod link;
+pub mod relay;
 pub mod saved;
 pub mod scenes;
 pub mod store;
@@ -27,7 +28,7 @@ pub mod store;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -44,4 +45,5 @@ pub const TARGETS: [Target; 16] = [
     ("conversation", conversation::conversation),
     ("store_image", store::image),
     ("vault_row", store::vault_row),
+    ("relay_conversation", relay::conversation),
 ];
