@@ -12,15 +12,14 @@ pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
         encode(&decode::<T>(bytes).ok()?).ok()
     }
-    let shapes: [(Table, fn(&[u8]) -> Option<Vec<u8>>); 7] = [
-        (Table::Config, again::<ConfigRow>),
-        (Table::Contact, again::<ContactRow>),
-        (Table::Item, again::<ItemRow>),
-        (Table::Event, again::<EventRow>),
-        (Table::Invite, again::<InviteRow>),
-        (Table::Cursor, again::<u64>),
-        (Table::Running, again::<bool>),
-    ];
-    let (_, shape) = shapes.into_iter().find(|(known, _)| known.code() == table)?;
-    shape(bytes)
+    match table {
+        _ if table == Table::Config.code() => again::<ConfigRow>(bytes),
+        _ if table == Table::Contact.code() => again::<ContactRow>(bytes),
+        _ if table == Table::Item.code() => again::<ItemRow>(bytes),
+        _ if table == Table::Event.code() => again::<EventRow>(bytes),
+        _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
+        _ if table == Table::Cursor.code() => again::<u64>(bytes),
+        _ if table == Table::Running.code() => again::<bool>(bytes),
+        _ => None,
+    }
 }

@@ -1,10 +1,9 @@
 //! InitialMessages: the plaintext behind the link's key, and all that an initiator with any identity could forge.
 
 use super::{input::Input, scenes};
-use deaddrop_conformance::second::{MessageKeys, NONCE_0, boxed, exp, ext, hash, message};
+use deaddrop_conformance::second::{MessageKeys, NONCE_0, boxed, exp, ext, hash, label, message};
 use deaddrop_crypto::{
-    AcceptError, Content, DecryptError, PendingInvite, Standing,
-    content as codec, hazmat,
+    AcceptError, Content, DecryptError, PendingInvite, Standing, content as codec, hazmat,
 };
 use deaddrop_primitives::{aead, kem, x25519};
 use deaddrop_testkit::rng;
@@ -20,8 +19,7 @@ pub fn first_message(data: &[u8]) {
     let (envelope, forged) = match mode % 3 {
         0 => {
             let (nonce, sealed) = people.first_envelope.split_first_chunk().expect("long");
-            let mut plain =
-                aead::open(&keys.k_init, nonce, b"deaddrop/1 initial\0", sealed).expect("genuine");
+            let mut plain = aead::open(&keys.k_init, nonce, &label("initial"), sealed).expect("genuine");
             input.change(&mut plain);
             (boxed(&keys.k_init, &input.array(), "initial", &plain), None)
         }
@@ -93,9 +91,8 @@ impl Forged {
         let mut identity = scenes::people().initiator.identity_key().as_bytes().to_vec();
         input.change(&mut identity);
         let mut constants = x25519::SecretKey::from_bytes(&[5; 32]).public_key().as_bytes().to_vec();
-        constants.extend_from_slice(
-            kem::DecapsulationKey::from_seed(&[6; 64]).encapsulation_key().as_bytes(),
-        );
+        constants
+            .extend_from_slice(kem::DecapsulationKey::from_seed(&[6; 64]).encapsulation_key().as_bytes());
         input.change(&mut constants);
         let ephemeral = (mode & 0x80 != 0).then(|| input.array());
         let previous_chain_length = if mode & 0x40 != 0 { input.u32() } else { 0 };
@@ -153,5 +150,4 @@ impl Forged {
         let message = message(&session, &header, &[3; 12], &self.content[..keep], LEN - 28 - flight.len());
         boxed(&keys.k_init, &[4; 12], "initial", &[flight, message].concat())
     }
-
 }

@@ -54,7 +54,8 @@ pub fn message(data: &[u8]) {
     let trace = sender.hazmat_sending().expect("the sender is in its turn");
     let next = sender.turn() == side.session.turn() + 1;
     let flags = input.u8();
-    let n = if flags & 1 == 0 { trace.message_number.wrapping_add(u32::from(input.u8())) } else { input.u32() };
+    let n =
+        if flags & 1 == 0 { trace.message_number.wrapping_add(u32::from(input.u8())) } else { input.u32() };
     let mut head = trace.head.clone();
     input.change(&mut head);
     if flags & 2 != 0 {

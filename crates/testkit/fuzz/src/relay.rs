@@ -183,10 +183,8 @@ impl World {
                 }
                 Subscribe { req, mailboxes }.into()
             }
-            13 => {
-                Unsubscribe { req, subs: (0..input.pick(3)).map(|_| u32::from(input.u8() % 4)).collect() }
-                    .into()
-            }
+            13 => Unsubscribe { req, subs: (0..input.pick(3)).map(|_| u32::from(input.u8() % 4)).collect() }
+                .into(),
             14 => {
                 let sub = u32::from(input.u8() % 4);
                 let delivered = self.clients[by].in_flight.range((sub, 0)..=(sub, u32::MAX));
@@ -249,7 +247,10 @@ impl World {
             let door = *self.doors.get(&number).expect("was put");
             let reader = *client.subscribed.get(&deliver.sub).expect("was asked for");
             let owners = self.readers.get(&reader).expect("was made");
-            assert!(owners.iter().any(|name| self.granted.contains(&(*name, door))), "another mailbox's blob");
+            assert!(
+                owners.iter().any(|name| self.granted.contains(&(*name, door))),
+                "another mailbox's blob"
+            );
             let before = client.in_flight.insert((deliver.sub, deliver.tag), number);
             assert!(before.is_none(), "a tag was used twice");
         }

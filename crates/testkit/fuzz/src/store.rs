@@ -27,7 +27,7 @@ fn key(number: u8) -> RecordKey {
 
 fn geometry(mirror: bool) -> Geometry {
     Geometry {
-        segment_bytes: 16 << 10,
+        segment_bytes: 20 << 10,
         slots_per_segment: 32,
         initial_segments: 1,
         max_segments: 6,
@@ -41,8 +41,7 @@ fn images(mirror: bool) -> &'static Images {
     IMAGES[usize::from(mirror)].get_or_init(|| {
         let random = &mut rng(1);
         let disk = std::sync::Arc::new(MemoryDisk::new());
-        let mut store =
-            Shred::create(disk.clone(), &geometry(mirror), &unlock(), random).expect("bounded");
+        let mut store = Shred::create(disk.clone(), &geometry(mirror), &unlock(), random).expect("bounded");
         let (mut states, mut history) = (vec![disk.to_bytes()], vec![]);
         let steps: [(&[u8], &[u8]); 8] = [
             (&[1, 2], &[]),
@@ -139,5 +138,9 @@ pub fn vault_row(data: &[u8]) {
     let mut input = Input(data);
     let table = input.u8();
     let Some(written) = deaddrop_client::hazmat::row(table, input.rest()) else { return };
-    assert_eq!(deaddrop_client::hazmat::row(table, &written), Some(written), "what is written reads the same");
+    assert_eq!(
+        deaddrop_client::hazmat::row(table, &written),
+        Some(written),
+        "what is written reads the same"
+    );
 }
