@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// The version of every row that this build writes.
 const ROW_VERSION: u8 = 1;
+/// Most rows that are erased together on their own account.
+const ERASED_AT_ONCE: usize = 1_024;
 
 /// Rows in a store.
 pub(crate) struct Vault<D: Disk + 'static> {
@@ -25,7 +27,11 @@ pub(crate) struct Vault<D: Disk + 'static> {
 
 /// What one step changes: stored as a whole or not at all.
 #[derive(Default)]
-pub(crate) struct Changes(BTreeMap<RecordKey, Option<Vec<u8>>>);
+pub(crate) struct Changes {
+    rows: BTreeMap<RecordKey, Option<Vec<u8>>>,
+    bytes: usize,
+    later: Vec<RecordKey>,
+}
 
 impl Changes {
     /// Writes a row of ours.
@@ -36,28 +42,44 @@ impl Changes {
 
     /// Writes a row whose bytes carry a version of their own.
     pub(crate) fn put_bytes(&mut self, key: RecordKey, body: Vec<u8>) {
-        self.0.insert(key, Some(body));
+        self.bytes = self.bytes.saturating_add(body.len());
+        self.rows.insert(key, Some(body));
     }
 
     /// Erases a row.
     pub(crate) fn erase(&mut self, key: RecordKey) {
-        self.0.insert(key, None);
+        self.rows.insert(key, None);
+    }
+
+    /// Erases rows once the rest is stored, however many: a crash between the two leaves them.
+    pub(crate) fn erase_later(&mut self, keys: impl Iterator<Item = RecordKey>) {
+        self.later.extend(keys);
     }
 
     /// A row that this very step writes.
     pub(crate) fn pending(&self, key: &RecordKey) -> Option<&[u8]> {
-        self.0.get(key)?.as_deref()
+        self.rows.get(key)?.as_deref()
     }
 
-    fn into_batch(self) -> Batch {
+    /// Rows that are written or erased at once.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Bytes that were written, rows that were written twice counted twice.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn into_batch(self) -> (Batch, Vec<RecordKey>) {
         let mut batch = Batch::default();
-        for (key, body) in self.0 {
+        for (key, body) in self.rows {
             match body {
                 Some(body) => batch.puts.push(Record { key, meta: [0; 8], expiry_day: 0, body }),
                 None => batch.erases.push(key),
             }
         }
-        batch
+        (batch, self.later)
     }
 }
 
@@ -86,13 +108,15 @@ impl<D: Disk + 'static> Vault<D> {
     /// Stores all of it durably. After an error nothing more is taken: what the disk holds is known only when the vault is
     /// opened again.
     pub(crate) fn commit(&self, changes: Changes) -> Result<(), VaultError> {
-        if changes.0.is_empty() {
-            return Ok(());
-        }
-        self.writer.commit(changes.into_batch()).map(|_| ()).map_err(|error| match error {
+        let (batch, later) = changes.into_batch();
+        let refused = |error| match error {
             CommitError::Full => VaultError::Full,
             _ => VaultError::Stopped,
-        })
+        };
+        if !(batch.puts.is_empty() && batch.erases.is_empty()) {
+            self.writer.commit(batch).map_err(refused)?;
+        }
+        later.chunks(ERASED_AT_ONCE).try_for_each(|keys| self.writer.erase(keys.to_vec())).map_err(refused)
     }
 
     /// A row of ours, if it is there.

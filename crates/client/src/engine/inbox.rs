@@ -1,6 +1,6 @@
 //! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 3).
 
-use super::{Engine, MailboxName, outbox::MAX_ROWS, step::Step};
+use super::{Engine, MailboxName, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
@@ -151,7 +151,11 @@ impl<D: Disk + 'static> Engine<D> {
         }
         match content::decode(&plaintext) {
             Ok(items) => {
-                for item in &items {
+                for (at, item) in items.iter().enumerate() {
+                    // The first is stored together with the session; only a strange peer sends many.
+                    if at > 0 {
+                        self.make_room(step, id, today)?;
+                    }
                     self.take(step, id, item, today)?;
                 }
             }
@@ -236,7 +240,7 @@ impl<D: Disk + 'static> Engine<D> {
     /// Gives what is held and follows, as much as one step takes. Whether there was any.
     fn give_held(&mut self, step: &mut Step, id: u32, today: Day) -> Result<bool, VaultError> {
         let mut given = false;
-        for _ in 0..MAX_ROWS {
+        while step.room() > 0 {
             let Some(next) = self.next_held(id) else { break };
             given = true;
             let row = key(Table::Held, id, next);
@@ -307,6 +311,7 @@ impl<D: Disk + 'static> Engine<D> {
         if standing == Some(Standing::Established) && !std::mem::replace(&mut contact.row.established, true) {
             self.event(step, id, today, EventKind::Established)?;
         }
+        self.make_room(step, id, today)?;
         self.seal_drafts(step, id)
     }
 

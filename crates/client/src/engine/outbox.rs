@@ -21,9 +21,6 @@ const RESEND_AFTER: u32 = 31;
 /// The place of the one unnumbered message: Hello, or a receipt.
 const CONTROL: u64 = 0;
 
-/// Most rows of one kind that one step replaces or erases: a store takes only so many in one batch.
-pub(super) const MAX_ROWS: usize = 100;
-
 /// An envelope to be put.
 pub(crate) struct PutJob {
     pub(crate) number: u64,
@@ -105,8 +102,9 @@ impl<D: Disk + 'static> Engine<D> {
             .filter(|(_, item)| item.sealed.is_none() && item.accepted.is_none())
             .map(|(number, _)| *number)
             .collect();
-        for number in drafts.into_iter().take(MAX_ROWS) {
-            if !contact.seal(step, id, number, &prefix, &address, rng)? {
+        for number in drafts {
+            // The rest follows with the next answer of a relay.
+            if step.room() == 0 || !contact.seal(step, id, number, &prefix, &address, rng)? {
                 break;
             }
         }
@@ -210,8 +208,7 @@ impl<D: Disk + 'static> Engine<D> {
         if std::mem::take(&mut contact.row.unreachable) {
             step.contacts.insert(id);
         }
-        self.seal_drafts(&mut step, id)?;
-        self.finish(step)
+        self.finish_and_seal(step, id)
     }
 
     /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted anew for
@@ -276,13 +273,15 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let old =
             contact.items.iter_mut().filter_map(|(number, item)| is_old(item).then_some((number, item)));
-        for (number, item) in old.take(MAX_ROWS) {
+        for (number, item) in old {
+            if step.room() == 0 {
+                break;
+            }
             if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
                 step.changes.put(key(Table::Item, id, *number), item)?;
             }
         }
-        self.seal_drafts(&mut step, id)?;
-        self.finish(step)
+        self.finish_and_seal(step, id)
     }
 
     /// Whether anything is left to be done that a reachable relay would let be done.
@@ -330,8 +329,9 @@ impl<D: Disk + 'static> Engine<D> {
             .copied()
             .collect();
         // The rest follows in steps of their own.
-        contact.confirmed = (done.len() > MAX_ROWS).then(|| (low_water, sparse.to_vec()));
-        for number in done.into_iter().take(MAX_ROWS) {
+        let room = step.room();
+        contact.confirmed = (done.len() > room).then(|| (low_water, sparse.to_vec()));
+        for number in done.into_iter().take(room) {
             let item = self.contacts.get_mut(&id).and_then(|contact| contact.items.remove(&number));
             step.changes.erase(key(Table::Item, id, number));
             if item.is_some_and(|item| item.kind == ItemKind::Text) {

@@ -11,6 +11,11 @@ use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use std::collections::BTreeSet;
 
+/// Most rows that one step writes and erases, as far as it can be ended: a store takes only so many in one batch.
+pub(super) const MAX_ROWS: usize = 200;
+/// Most bytes of them.
+const MAX_BYTES: usize = 2 << 20;
+
 /// What one step changes besides memory.
 #[derive(Default)]
 pub(super) struct Step {
@@ -32,12 +37,25 @@ impl Step {
         for row in set.skipped_added {
             self.changes.put_bytes(key(Table::Skipped, contact, skipped_number(row.id)), row.bytes.to_vec());
         }
-        for id in set.skipped_removed {
-            self.changes.erase(key(Table::Skipped, contact, skipped_number(id)));
+        let removed = set.skipped_removed.into_iter();
+        let removed = removed.map(|id| key(Table::Skipped, contact, skipped_number(id)));
+        // The key of a message that was read goes alone and at once: it must not be read again, whatever happens. Many are
+        // those of messages that were given up: what a crash leaves of them goes with its day.
+        if removed.len() <= MAX_ROWS / 2 {
+            removed.for_each(|row| self.changes.erase(row));
+        } else {
+            self.changes.erase_later(removed);
         }
         if set.invite_consumed {
             self.changes.erase(key(Table::Invite, contact, 0));
         }
+    }
+}
+
+impl Step {
+    /// How many more things of two rows each have room.
+    pub(super) fn room(&self) -> usize {
+        if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }
     }
 }
 
@@ -79,6 +97,26 @@ impl<D: Disk + 'static> Engine<D> {
         self.vault.commit(step.changes).inspect_err(|_| self.dead = true)?;
         self.events.extend(step.events);
         Ok(())
+    }
+
+    /// Stores a step that has no room for more, and with it the contact as it is now; the step goes on empty.
+    pub(super) fn make_room(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
+        if step.room() > 0 {
+            return Ok(());
+        }
+        let mut full = std::mem::take(step);
+        full.contacts.insert(id);
+        self.finish(full)?;
+        self.go_on(id, today)
+    }
+
+    /// Stores a step, in two if need be, and encrypts what waits.
+    pub(super) fn finish_and_seal(&mut self, mut step: Step, id: u32) -> Result<(), VaultError> {
+        if step.room() == 0 {
+            self.finish(std::mem::take(&mut step))?;
+        }
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)
     }
 
     pub(super) fn contact_ids(&self) -> Vec<u32> {
