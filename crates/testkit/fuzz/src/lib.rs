@@ -13,6 +13,7 @@
     reason = "a broken promise must panic"
 )]
 
+pub mod client;
 pub mod conversation;
 pub mod decoders;
 pub mod first_message;
@@ -28,7 +29,7 @@ pub mod store;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -45,5 +46,6 @@ pub const TARGETS: [Target; 17] = [
     ("conversation", conversation::conversation),
     ("store_image", store::image),
     ("vault_row", store::vault_row),
+    ("client", client::client),
     ("relay_conversation", relay::conversation),
 ];

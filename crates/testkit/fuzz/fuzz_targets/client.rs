@@ -1,0 +1,4 @@
+//! See `client::client`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::client::client(data));
