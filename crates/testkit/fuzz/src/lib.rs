@@ -29,7 +29,7 @@ pub mod store;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -48,4 +48,5 @@ pub const TARGETS: [Target; 18] = [
     ("vault_row", store::vault_row),
     ("client", client::client),
     ("relay_conversation", relay::conversation),
+    ("relay_records", relay::records),
 ];

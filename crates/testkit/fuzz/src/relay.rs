@@ -292,3 +292,71 @@ fn done<T>(future: impl Future<Output = T>) -> T {
         Poll::Pending => panic!("the store does not answer"),
     }
 }
+
+/// A disk's records of any kind and content: the relay begins with what it can use, and goes on.
+pub fn records(data: &[u8]) {
+    use deaddrop_relay::StoreKey;
+    use deaddrop_shred::{Batch, Geometry, MemoryDisk, Record, RecordKey, Shred};
+    let mut input = Input(data);
+    let random = &mut rng(1);
+    let geometry = Geometry { segment_bytes: 1 << 20, slots_per_segment: 64, ..Geometry::server() };
+    let geometry = Geometry { initial_segments: 1, max_segments: 8, ..geometry };
+    let key = StoreKey::from_bytes([9; 32]);
+    let disk = Arc::new(MemoryDisk::new());
+    let mut store = Shred::create(Arc::clone(&disk), &geometry, &key.unlock(), random).expect("bounded");
+    let mut puts = BTreeMap::new();
+    for _ in 0..=input.pick(12) {
+        let mut name = [input.u8() % 4; 16];
+        if input.u8() % 2 == 0 {
+            name[6..].fill(0);
+        }
+        let handle = name[0];
+        let meta = [input.u8() % 5, input.u8(), handle, handle, handle, handle, handle, handle];
+        let body = match input.u8() % 4 {
+            0 => vec![input.u8(); SizeClass::Small.bytes()],
+            1 => input.short().to_vec(),
+            _ => {
+                // A mailbox's record: version, owner and reader, classes and flags, days, senders.
+                let mut body = [&[1][..], &[input.u8() % 3; 16], &[input.u8() % 3; 16]].concat();
+                body.extend_from_slice(&[input.u8() % 5, input.u8() % 5, input.u8() % 4]);
+                body.extend_from_slice(&(DAY.number().wrapping_add(input.u8().into())).to_le_bytes());
+                let unused = if input.u8() % 2 == 0 { u32::MAX } else { input.u32() };
+                body.extend_from_slice(&unused.to_le_bytes());
+                let sends = input.u8() % 4;
+                body.push(sends);
+                body.extend((0..sends).flat_map(|via| [[input.u8() % 5; 16].to_vec(), vec![via]].concat()));
+                input.change(&mut body);
+                body
+            }
+        };
+        let expiry_day = DAY.number().wrapping_add(u32::from(input.u8())).wrapping_sub(64);
+        puts.insert(name, Record { key: RecordKey(name), meta, expiry_day, body });
+    }
+    let many = puts.len() as u64;
+    store.commit(Batch { puts: puts.into_values().collect(), erases: vec![] }, random).expect("few");
+    drop(store);
+    let store = Shred::open(disk, &key.unlock(), random).expect("just made");
+    let store = KeptStore::over(store, &key, Limits::DEFAULT, random).expect("whatever lies there");
+    let census = store.census();
+    assert!(census.mailboxes + census.blobs <= many && !census.stopped);
+    let blob = Blob::new(vec![7; SizeClass::Small.bytes()]).expect("a size class");
+    let _ =
+        wait(store.put(vec![(send_id(&PresentedSend::from_bytes([1; 32])), blob)], Now { day: DAY, ms: 1 }));
+    for days in [1, 400, 100_000] {
+        let now = Now { day: DAY.plus(days), ms: u64::from(days) };
+        while wait(store.sweep(now, 4)) {}
+    }
+    let left = store.census();
+    assert!(left.blobs == 0 && !left.stopped, "nothing outlives its day");
+}
+
+/// A store on a disk answers soon.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+        std::thread::yield_now();
+    }
+}

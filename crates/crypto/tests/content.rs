@@ -1,0 +1,58 @@
+//! The limits of content on the way out, and what content shows of itself.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use deaddrop_crypto::{
+    Content, ContentError, MAX_TEXT, StreamId,
+    content::{MAX_ADDRESS, MAX_ITEMS, MAX_SPARSE, TooLong, decode, encode},
+};
+
+const STREAM: StreamId = StreamId([5; 16]);
+
+fn text(text: &str) -> Content {
+    Content::Text { stream: STREAM, number: 1, text: text.to_owned() }
+}
+
+fn receipt(sparse: Vec<u64>) -> Content {
+    Content::DeliveryReceipt { stream: STREAM, low_water: 0, sparse }
+}
+
+#[test]
+fn what_is_at_a_limit_is_encoded_and_what_is_beyond_is_not() {
+    let many = |count: usize| -> Vec<Content> { (0..count).map(|_| text("x")).collect() };
+    let numbers = |count: usize| (1..).take(count).collect();
+    let moved = |len: usize| Content::MailboxMove { stream: STREAM, number: 1, address: vec![7; len] };
+    for (items, beyond) in [
+        (many(MAX_ITEMS), many(MAX_ITEMS + 1)),
+        (vec![text(&"x".repeat(MAX_TEXT))], vec![text(&"x".repeat(MAX_TEXT + 1))]),
+        (vec![receipt(numbers(MAX_SPARSE))], vec![receipt(numbers(MAX_SPARSE + 1))]),
+        (vec![moved(MAX_ADDRESS)], vec![moved(MAX_ADDRESS + 1)]),
+        (
+            vec![Content::Hello { address: vec![7; MAX_ADDRESS] }],
+            vec![Content::Hello { address: vec![7; MAX_ADDRESS + 1] }],
+        ),
+    ] {
+        assert!(decode(&encode(&items).unwrap()).unwrap() == items);
+        assert_eq!(encode(&beyond), Err(TooLong));
+    }
+}
+
+#[test]
+fn content_is_named_and_not_shown() {
+    let secret = "secret";
+    let hello = Content::Hello { address: secret.as_bytes().to_vec() };
+    let moved = Content::MailboxMove { stream: STREAM, number: 1, address: vec![1] };
+    let shown = format!("{:?}", [text(secret), hello, moved, receipt(vec![])]);
+    assert_eq!(shown, "[Text(..), Hello(..), MailboxMove(..), DeliveryReceipt(..)]");
+}
+
+#[test]
+fn every_error_says_what_to_do() {
+    let texts = [
+        TooLong.to_string(),
+        ContentError::Malformed.to_string(),
+        ContentError::NeedsNewerVersion.to_string(),
+    ];
+    for hint in ["send it in parts", "the peer's software is at fault", "update to read it"] {
+        assert_eq!(texts.iter().filter(|text| text.contains(hint)).count(), 1, "{hint}");
+    }
+}
