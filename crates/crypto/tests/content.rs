@@ -37,6 +37,23 @@ fn what_is_at_a_limit_is_encoded_and_what_is_beyond_is_not() {
 }
 
 #[test]
+fn numbers_begin_at_1_and_addresses_end() {
+    let item = |kind: u8, number: u64, rest: &[u8]| {
+        let body = [&STREAM.0[..], &number.to_le_bytes(), rest].concat();
+        let [a, b, c, _] = u32::try_from(body.len()).unwrap().to_le_bytes();
+        decode(&[&[kind, 0, 1, a, b, c], &body[..]].concat()).map(|items| items.len())
+    };
+    for kind in [2, 4] {
+        assert_eq!(item(kind, 1, b"x"), Ok(1));
+        assert_eq!(item(kind, 0, b"x"), Err(ContentError::Malformed));
+    }
+    assert_eq!(item(4, 1, &[7; MAX_ADDRESS]), Ok(1));
+    assert_eq!(item(4, 1, &[7; MAX_ADDRESS + 1]), Err(ContentError::Malformed));
+    // A receipt may say that nothing has arrived.
+    assert_eq!(item(3, 0, &[]), Ok(1));
+}
+
+#[test]
 fn content_is_named_and_not_shown() {
     let secret = "secret";
     let hello = Content::Hello { address: secret.as_bytes().to_vec() };
