@@ -75,8 +75,8 @@ pub fn client(data: &[u8]) {
             break;
         }
         world.step(&mut input).expect("the vault goes on");
-        world.check();
     }
+    world.check();
     let before = world.events();
     world.client = Secluded::open(world.client.image(), &relay(), world.today).expect("opens again");
     let after = world.events();
