@@ -2,6 +2,7 @@
 //!
 //! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless critical.
 
+use crate::prekeys::MAX_SIGNED;
 use alloc::{string::String, vec::Vec};
 use zeroize::Zeroize;
 
@@ -20,6 +21,8 @@ const HELLO: u16 = 1;
 const TEXT: u16 = 2;
 const DELIVERY_RECEIPT: u16 = 3;
 const MAILBOX_MOVE: u16 = 4;
+const RESET_BUNDLE: u16 = 5;
+const SESSION_ERA: u16 = 6;
 
 /// Names one direction of one relationship; drawn at random by the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +64,17 @@ pub enum Content {
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
+    /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::Contact) makes and
+    /// takes it.
+    ResetBundle {
+        /// Body and signature.
+        bundle: Vec<u8>,
+    },
+    /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::Contact) makes and takes it.
+    SessionEra {
+        /// The session's era.
+        era: u32,
+    },
 }
 
 impl core::fmt::Debug for Content {
@@ -70,6 +84,8 @@ impl core::fmt::Debug for Content {
             Self::Text { .. } => "Text(..)",
             Self::DeliveryReceipt { .. } => "DeliveryReceipt(..)",
             Self::MailboxMove { .. } => "MailboxMove(..)",
+            Self::ResetBundle { .. } => "ResetBundle(..)",
+            Self::SessionEra { .. } => "SessionEra(..)",
         })
     }
 }
@@ -79,7 +95,8 @@ impl Drop for Content {
         match self {
             Self::Text { text, .. } => text.zeroize(),
             Self::Hello { address } | Self::MailboxMove { address, .. } => address.zeroize(),
-            Self::DeliveryReceipt { .. } => {}
+            Self::ResetBundle { bundle } => bundle.zeroize(),
+            Self::DeliveryReceipt { .. } | Self::SessionEra { .. } => {}
         }
     }
 }
@@ -150,6 +167,14 @@ pub fn encode(items: &[Content]) -> Result<Vec<u8>, TooLong> {
                 body.extend_from_slice(bounded(address, MAX_ADDRESS)?);
                 (MAILBOX_MOVE, CRITICAL)
             }
+            Content::ResetBundle { bundle } => {
+                body.extend_from_slice(bounded(bundle, MAX_SIGNED)?);
+                (RESET_BUNDLE, 0)
+            }
+            Content::SessionEra { era } => {
+                body.extend_from_slice(&era.to_le_bytes());
+                (SESSION_ERA, 0)
+            }
         };
         push(&mut bytes, kind, flags, &body)?;
         body.zeroize();
@@ -171,7 +196,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
         let (kind, flags, body, rest) = split(bytes).filter(|_| count <= MAX_ITEMS).ok_or(Malformed)?;
         bytes = rest;
         match kind {
-            HELLO | TEXT | DELIVERY_RECEIPT | MAILBOX_MOVE => {
+            HELLO..=SESSION_ERA => {
                 items.push(item(kind, body).ok_or(Malformed)?); // C-31: known items keep their form and limits.
             }
             _ if flags & CRITICAL != 0 => return Err(NeedsNewerVersion), // C-32: critical items are known.
@@ -179,6 +204,39 @@ pub fn decode(mut bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
         }
     }
     Ok(items)
+}
+
+/// What a content says to the contact itself, without reading the rest: nothing of it is copied but a bundle.
+pub(crate) struct ForContact<'a> {
+    pub(crate) bundle: Option<&'a [u8]>,
+    pub(crate) era: Option<u32>,
+}
+
+/// The last item of each kind counts; malformed content says nothing.
+pub(crate) fn for_contact(mut bytes: &[u8]) -> ForContact<'_> {
+    let mut found = ForContact { bundle: None, era: None };
+    while !bytes.is_empty() {
+        let Some((kind, _, body, rest)) = split(bytes) else {
+            return ForContact { bundle: None, era: None };
+        };
+        bytes = rest;
+        match kind {
+            RESET_BUNDLE if body.len() <= MAX_SIGNED => found.bundle = Some(body),
+            SESSION_ERA => found.era = body.as_array().map(|era| u32::from_le_bytes(*era)).or(found.era),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Bytes that [`add_era`] adds.
+pub(crate) const ERA_ITEM_LEN: usize = HEAD + 4;
+
+/// Appends the item to a content.
+pub(crate) fn add_era(content: &mut Vec<u8>, era: u32) {
+    content.extend_from_slice(&SESSION_ERA.to_le_bytes());
+    content.extend_from_slice(&[0, 4, 0, 0]);
+    content.extend_from_slice(&era.to_le_bytes());
 }
 
 fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
@@ -211,6 +269,12 @@ fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
 fn item(kind: u16, body: &[u8]) -> Option<Content> {
     if kind == HELLO {
         return (body.len() <= MAX_ADDRESS).then(|| Content::Hello { address: body.to_vec() });
+    }
+    if kind == RESET_BUNDLE {
+        return (body.len() <= MAX_SIGNED).then(|| Content::ResetBundle { bundle: body.to_vec() });
+    }
+    if kind == SESSION_ERA {
+        return body.as_array().map(|era| Content::SessionEra { era: u32::from_le_bytes(*era) });
     }
     let (stream, rest) = body.split_first_chunk()?;
     let stream = StreamId(*stream);

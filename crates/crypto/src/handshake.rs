@@ -7,8 +7,9 @@ use crate::{
     bundle::{PendingInvite, VerifiedBundle},
     content::{self, Content},
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
-    invite::{InitialKey, InviteSecret, Psk},
+    invite::{InitialKey, Psk},
     labels,
+    prekeys::{Bundle, Prekeys},
     session::{
         ChangeSet, Session,
         keys::SessionSecret,
@@ -35,14 +36,6 @@ secret_bytes! {
 }
 secret_bytes! {
     struct HandshakeChainKey[32];
-}
-
-/// The four secrets of the first step.
-struct FirstSecrets<'a> {
-    dh_identity: &'a x25519::SharedSecret,
-    dh_prekey: &'a x25519::SharedSecret,
-    kem_identity: &'a kem::SharedSecret,
-    kem_prekey: &'a kem::SharedSecret,
 }
 
 /// No session can be begun with this bundle: a key of it has low order.
@@ -88,7 +81,6 @@ impl core::fmt::Display for AcceptError {
 impl core::error::Error for AcceptError {}
 
 /// A session that an invite led to.
-#[derive(Debug)]
 pub struct Accepted {
     /// The session.
     pub session: Session,
@@ -98,6 +90,12 @@ pub struct Accepted {
     pub content: Zeroizing<Vec<u8>>,
     /// What to store; the invite's secrets go in the same batch.
     pub changes: ChangeSet,
+}
+
+impl core::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Accepted").field("changes", &self.changes).finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -114,32 +112,13 @@ impl Session {
         bundle: &VerifiedBundle,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, ChangeSet), BadBundleKey> {
-        let ephemeral = x25519::SecretKey::generate(rng);
-        let (ct_id, kem_identity) = bundle.identity.kem.encapsulate(rng);
-        let (ct_pre, kem_prekey) = bundle.prekey_kem.encapsulate(rng);
-        let ratchet = x25519::SecretKey::generate(rng);
-        let ratchet_kem = kem::DecapsulationKey::generate(rng);
-        let dh = |secret: &x25519::SecretKey, public| secret.diffie_hellman(public).map_err(|_| BadBundleKey);
-        let first = FirstSecrets {
-            dh_identity: &dh(&ephemeral, &bundle.identity.x25519)?,
-            dh_prekey: &dh(&ephemeral, &bundle.prekey_x25519)?,
-            kem_identity: &kem_identity,
-            kem_prekey: &kem_prekey,
+        let target = Target {
+            bundle: &bundle.bundle,
+            hash: bundle.secret.expose(),
+            psk: &bundle.keys.psk,
+            initial: bundle.keys.initial.duplicate(),
         };
-        let mut flight = Vec::with_capacity(FLIGHT_LEN);
-        flight.extend_from_slice(ephemeral.public_key().as_bytes());
-        flight.extend_from_slice(&ct_id);
-        flight.extend_from_slice(&ct_pre);
-        let t1 = transcript_1(&bundle.secret, &flight);
-        let (box_key, chain) = first_step(&bundle.keys.psk, &first, &t1);
-        let own = identity.identity_key().as_bytes();
-        flight.extend_from_slice(&aead::seal(box_key.expose(), &NONCE_0, &t1, own));
-        let prekey_dh = dh(&identity.x25519, &bundle.prekey_x25519)?;
-        let identity_dh = dh(&identity.x25519, &bundle.identity.x25519)?;
-        let secret = second_step(&chain, &prekey_dh, &identity_dh, &transcript_2(&t1, own));
-        let key = bundle.keys.initial.duplicate();
-        let session =
-            Self::begin_initiator(&bundle.identity, secret.keys(), ratchet, ratchet_kem, key, flight);
+        let session = target.initiate(identity, rng)?;
         let changes = session.first_changes(false);
         Ok((session, changes))
     }
@@ -157,29 +136,143 @@ impl PendingInvite {
         is_blocked: impl FnOnce(&IdentityHash) -> bool,
         today: Day,
     ) -> Result<Accepted, AcceptError> {
-        use AcceptError::{Blocked, Expired, Junk, Own, PeerMisbehaved};
+        let keys = self.secret.keys();
+        let awaiting = self.awaiting(identity);
+        let initial = awaiting.open_outer(keys.initial, envelope, today)?;
+        let flight = awaiting.open_flight(&initial.flight)?;
+        let first = flight.with_psk(&keys.psk).ok_or(AcceptError::Junk)?;
+        let (session, peer, content) = awaiting.finish(first, initial, envelope, is_blocked, today)?;
+        let changes = session.first_changes(true);
+        Ok(Accepted { session, peer, content, changes })
+    }
+
+    fn awaiting<'a>(&'a self, identity: &'a IdentityKeyPair) -> Awaiting<'a> {
+        Awaiting { identity, hash: self.secret.expose(), prekeys: &self.prekeys }
+    }
+}
+
+/// Whom a first message goes to, and the keys that are shared beforehand.
+pub(crate) struct Target<'a> {
+    pub(crate) bundle: &'a Bundle,
+    pub(crate) hash: &'a [u8; 32],
+    pub(crate) psk: &'a Psk,
+    pub(crate) initial: InitialKey,
+}
+
+impl Target<'_> {
+    pub(crate) fn initiate(
+        self,
+        identity: &IdentityKeyPair,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Session, BadBundleKey> {
+        let bundle = self.bundle;
+        let ephemeral = x25519::SecretKey::generate(rng);
+        let (ct_id, kem_identity) = bundle.identity.kem.encapsulate(rng);
+        let (ct_pre, kem_prekey) = bundle.prekey_kem.encapsulate(rng);
+        let ratchet = x25519::SecretKey::generate(rng);
+        let ratchet_kem = kem::DecapsulationKey::generate(rng);
+        let dh = |secret: &x25519::SecretKey, public| secret.diffie_hellman(public).map_err(|_| BadBundleKey);
+        let secrets = FirstSecrets {
+            dh_identity: dh(&ephemeral, &bundle.identity.x25519)?,
+            dh_prekey: dh(&ephemeral, &bundle.prekey_x25519)?,
+            kem_identity,
+            kem_prekey,
+        };
+        let mut flight = Vec::with_capacity(FLIGHT_LEN);
+        flight.extend_from_slice(ephemeral.public_key().as_bytes());
+        flight.extend_from_slice(&ct_id);
+        flight.extend_from_slice(&ct_pre);
+        let t1 = transcript_1(self.hash, &flight);
+        let (box_key, chain) = secrets.step(self.psk, &t1);
+        let own = identity.identity_key().as_bytes();
+        flight.extend_from_slice(&aead::seal(box_key.expose(), &NONCE_0, &t1, own));
+        let prekey_dh = dh(&identity.x25519, &bundle.prekey_x25519)?;
+        let identity_dh = dh(&identity.x25519, &bundle.identity.x25519)?;
+        let secret = second_step(&chain, &prekey_dh, &identity_dh, &transcript_2(&t1, own));
+        Ok(Session::begin_initiator(
+            &bundle.identity,
+            secret.keys(),
+            ratchet,
+            ratchet_kem,
+            self.initial,
+            flight,
+        ))
+    }
+}
+
+/// Who awaits a first message: the secrets of one own bundle.
+pub(crate) struct Awaiting<'a> {
+    pub(crate) identity: &'a IdentityKeyPair,
+    pub(crate) hash: &'a [u8; 32],
+    pub(crate) prekeys: &'a Prekeys,
+}
+
+/// An InitialMessage whose outer box opened.
+pub(crate) struct InitialMessage {
+    key: InitialKey,
+    pub(crate) flight: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Awaiting<'_> {
+    /// The only work for whoever does not know the bundle.
+    pub(crate) fn open_outer(
+        &self,
+        key: InitialKey,
+        envelope: &[u8],
+        today: Day,
+    ) -> Result<InitialMessage, AcceptError> {
+        use AcceptError::{Expired, Junk};
         if !matches!(SizeClass::of_len(envelope.len()), Some(SizeClass::Medium | SizeClass::Large)) {
             return Err(Junk); // C-40: an InitialMessage has 16 or 64 KiB.
         }
-        let keys = self.secret.keys();
-        // C-41: made by someone who knows the link; the only work for anyone else.
-        let (flight, message) = open_initial(&keys.initial, envelope).ok_or(Junk)?;
-        if self.not_after < today {
-            return Err(Expired); // C-42: not past the invite's last day.
+        // C-41: made by someone who knows the bundle.
+        let (flight, message) = open_initial(&key, envelope).ok_or(Junk)?;
+        if self.prekeys.not_after < today {
+            return Err(Expired); // C-42: not past the bundle's last day.
         }
-        let first = self.open_flight(identity, &keys.psk, &flight)?;
+        Ok(InitialMessage { key, flight, message })
+    }
+
+    /// The secrets of the first step, whatever was shared beforehand.
+    pub(crate) fn open_flight<'b>(&self, flight: &'b [u8]) -> Result<OpenFlight<'b>, AcceptError> {
+        use AcceptError::{Junk, PeerMisbehaved};
+        let fields = Flight::parse(flight).ok_or(Junk)?;
+        // C-43: E is canonical, and not of low order.
+        let ephemeral = x25519::PublicKey::from_bytes(fields.ephemeral).map_err(|_| PeerMisbehaved)?;
+        let dh = |secret: &x25519::SecretKey| secret.diffie_hellman(&ephemeral).map_err(|_| PeerMisbehaved);
+        let secrets = FirstSecrets {
+            dh_identity: dh(&self.identity.x25519)?,
+            dh_prekey: dh(&self.prekeys.x25519)?,
+            kem_identity: self.identity.kem.decapsulate(fields.ct_id),
+            kem_prekey: self.prekeys.kem.decapsulate(fields.ct_pre),
+        };
+        let t1 = transcript_1(self.hash, fields.public);
+        Ok(OpenFlight { t1, secrets, identity_box: fields.identity_box })
+    }
+
+    /// From the initiator's identity to the first content.
+    pub(crate) fn finish(
+        &self,
+        first: FirstStep,
+        initial: InitialMessage,
+        envelope: &[u8],
+        is_blocked: impl FnOnce(&IdentityHash) -> bool,
+        today: Day,
+    ) -> Result<(Session, IdentityKey, Zeroizing<Vec<u8>>), AcceptError> {
+        use AcceptError::{Blocked, Junk, Own, PeerMisbehaved};
         // C-45: the identity's keys are valid.
         let peer = IdentityKey::from_bytes(&first.initiator).map_err(|_| PeerMisbehaved)?;
-        if peer.hash().is(identity.identity_key().hash()) {
+        if peer.hash().is(self.identity.identity_key().hash()) {
             return Err(Own); // C-46: not oneself.
         }
         if is_blocked(peer.hash()) {
             return Err(Blocked); // C-47: not blocked.
         }
-        let keys_of_session = self.session_secret(identity, &first, &peer)?.keys();
+        let keys = self.session_secret(&first, &peer)?.keys();
         // C-49: the header is authentic.
-        let [header_key, ..] = &keys_of_session.headers;
-        let header = open_header(header_key, 0, &message).ok_or(Junk)?;
+        let [header_key, ..] = &keys.headers;
+        let header = open_header(header_key, 0, &initial.message).ok_or(Junk)?;
         let constants = header.constants();
         if constants.len() != constants_len(0) || header.previous_chain_length() != 0 {
             return Err(PeerMisbehaved); // C-50: turn 0 follows nothing.
@@ -189,11 +282,10 @@ impl PendingInvite {
         let ratchet = x25519::PublicKey::from_bytes(ratchet).map_err(|_| PeerMisbehaved)?;
         let ratchet_kem = ratchet_kem.as_array().ok_or(PeerMisbehaved)?;
         let ratchet_kem = kem::EncapsulationKey::from_bytes(ratchet_kem).map_err(|_| PeerMisbehaved)?;
-        let key = keys.initial;
-        let hash = sha256(&[&flight]);
-        let mut session = Session::begin_responder(&peer, keys_of_session, ratchet, ratchet_kem, key, hash);
+        let hash = sha256(&[&initial.flight]);
+        let mut session = Session::begin_responder(&peer, keys, ratchet, ratchet_kem, initial.key, hash);
         // The session is new: if the body does not open it is dropped with all it holds.
-        let opened = session.decrypt(identity, envelope, today).map_err(|error| match error {
+        let opened = session.decrypt(self.identity, envelope, today).map_err(|error| match error {
             crate::session::DecryptError::PeerMisbehaved => PeerMisbehaved,
             _ => Junk,
         })?;
@@ -202,54 +294,65 @@ impl PendingInvite {
             Ok([Content::Hello { .. }, ..]) => {}
             _ => return Err(PeerMisbehaved),
         }
-        let changes = session.first_changes(true);
-        Ok(Accepted { session, peer, content: opened.content, changes })
-    }
-
-    /// The first step: up to the initiator's identity, which is not checked yet.
-    fn open_flight(
-        &self,
-        identity: &IdentityKeyPair,
-        psk: &Psk,
-        flight: &[u8],
-    ) -> Result<FirstStep, AcceptError> {
-        use AcceptError::{Junk, PeerMisbehaved};
-        let fields = Flight::parse(flight).ok_or(Junk)?;
-        // C-43: E is canonical, and not of low order.
-        let ephemeral = x25519::PublicKey::from_bytes(fields.ephemeral).map_err(|_| PeerMisbehaved)?;
-        let dh = |secret: &x25519::SecretKey| secret.diffie_hellman(&ephemeral).map_err(|_| PeerMisbehaved);
-        let secrets = FirstSecrets {
-            dh_identity: &dh(&identity.x25519)?,
-            dh_prekey: &dh(&self.prekey_x25519)?,
-            kem_identity: &identity.kem.decapsulate(fields.ct_id),
-            kem_prekey: &self.prekey_kem.decapsulate(fields.ct_pre),
-        };
-        let t1 = transcript_1(&self.secret, fields.public);
-        let (box_key, chain) = first_step(psk, &secrets, &t1);
-        // C-44: the identity was sealed to this bundle's owner.
-        let opened = aead::open(box_key.expose(), &NONCE_0, &t1, fields.identity_box).map_err(|_| Junk)?;
-        let initiator = Box::new(*opened.as_array().ok_or(Junk)?);
-        Ok(FirstStep { t1, box_key, chain, initiator })
+        Ok((session, peer, opened.content))
     }
 
     /// The second step, with the initiator's checked identity.
-    fn session_secret(
-        &self,
-        identity: &IdentityKeyPair,
-        first: &FirstStep,
-        peer: &IdentityKey,
-    ) -> Result<SessionSecret, AcceptError> {
+    fn session_secret(&self, first: &FirstStep, peer: &IdentityKey) -> Result<SessionSecret, AcceptError> {
         // C-48: no low order in the identity either.
         let dh = |secret: &x25519::SecretKey| {
             secret.diffie_hellman(&peer.x25519).map_err(|_| AcceptError::PeerMisbehaved)
         };
-        let (prekey_dh, identity_dh) = (dh(&self.prekey_x25519)?, dh(&identity.x25519)?);
+        let (prekey_dh, identity_dh) = (dh(&self.prekeys.x25519)?, dh(&self.identity.x25519)?);
         Ok(second_step(&first.chain, &prekey_dh, &identity_dh, &transcript_2(&first.t1, peer.as_bytes())))
     }
 }
 
+/// A flight whose Diffie-Hellman and KEM work is done; several shared secrets can be tried at one key derivation each.
+pub(crate) struct OpenFlight<'a> {
+    t1: [u8; 32],
+    secrets: FirstSecrets,
+    identity_box: &'a [u8],
+}
+
+impl OpenFlight<'_> {
+    /// The first step, up to the initiator's identity, which is not checked yet.
+    pub(crate) fn with_psk(&self, psk: &Psk) -> Option<FirstStep> {
+        let (box_key, chain) = self.secrets.step(psk, &self.t1);
+        // C-44: the identity was sealed to this bundle's owner, with what was shared beforehand.
+        let opened = aead::open(box_key.expose(), &NONCE_0, &self.t1, self.identity_box).ok()?;
+        let initiator = Box::new(*opened.as_array()?);
+        Some(FirstStep { t1: self.t1, box_key, chain, initiator })
+    }
+}
+
+/// The four secrets of the first step.
+struct FirstSecrets {
+    dh_identity: x25519::SharedSecret,
+    dh_prekey: x25519::SharedSecret,
+    kem_identity: kem::SharedSecret,
+    kem_prekey: kem::SharedSecret,
+}
+
+impl FirstSecrets {
+    fn step(&self, psk: &Psk, t1: &[u8; 32]) -> (IdentityBoxKey, HandshakeChainKey) {
+        let ikm: [&[u8]; 4] = [
+            self.dh_identity.expose(),
+            self.dh_prekey.expose(),
+            self.kem_identity.expose(),
+            self.kem_prekey.expose(),
+        ];
+        let prk = hkdf::extract(psk.expose(), &ikm);
+        let exp = prk.ready();
+        (
+            IdentityBoxKey::from_bytes(exp.expand(&[labels::HANDSHAKE_IDENTITY, t1])),
+            HandshakeChainKey::from_bytes(exp.expand(&[labels::HANDSHAKE_CHAIN, t1])),
+        )
+    }
+}
+
 /// What the first step yields.
-struct FirstStep {
+pub(crate) struct FirstStep {
     t1: [u8; 32],
     #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "shown in traces only"))]
     box_key: IdentityBoxKey,
@@ -280,9 +383,10 @@ pub(crate) fn trace(
 ) -> Option<crate::hazmat::HandshakeTrace> {
     let keys = invite.secret.keys();
     let (flight, message) = open_initial(&keys.initial, envelope)?;
-    let first = invite.open_flight(identity, &keys.psk, &flight).ok()?;
+    let awaiting = invite.awaiting(identity);
+    let first = awaiting.open_flight(&flight).ok()?.with_psk(&keys.psk)?;
     let peer = IdentityKey::from_bytes(&first.initiator).ok()?;
-    let secret = invite.session_secret(identity, &first, &peer).ok()?;
+    let secret = awaiting.session_secret(&first, &peer).ok()?;
     Some(crate::hazmat::HandshakeTrace {
         flight,
         message,
@@ -315,27 +419,12 @@ impl<'a> Flight<'a> {
 }
 
 /// `public` is E, ct_id and ct_pre.
-fn transcript_1(secret: &InviteSecret, public: &[u8]) -> [u8; 32] {
-    sha256(&[labels::HANDSHAKE_1, secret.expose(), public])
+fn transcript_1(hash: &[u8; 32], public: &[u8]) -> [u8; 32] {
+    sha256(&[labels::HANDSHAKE_1, hash, public])
 }
 
 fn transcript_2(t1: &[u8; 32], initiator: &[u8; IDENTITY_KEY_LEN]) -> [u8; 32] {
     sha256(&[labels::HANDSHAKE_2, t1, initiator])
-}
-
-fn first_step(psk: &Psk, secrets: &FirstSecrets<'_>, t1: &[u8; 32]) -> (IdentityBoxKey, HandshakeChainKey) {
-    let ikm: [&[u8]; 4] = [
-        secrets.dh_identity.expose(),
-        secrets.dh_prekey.expose(),
-        secrets.kem_identity.expose(),
-        secrets.kem_prekey.expose(),
-    ];
-    let prk = hkdf::extract(psk.expose(), &ikm);
-    let exp = prk.ready();
-    (
-        IdentityBoxKey::from_bytes(exp.expand(&[labels::HANDSHAKE_IDENTITY, t1])),
-        HandshakeChainKey::from_bytes(exp.expand(&[labels::HANDSHAKE_CHAIN, t1])),
-    )
 }
 
 fn second_step(

@@ -116,6 +116,12 @@ pub fn invite(secret: &[u8; 32]) -> InviteTrace {
     }
 }
 
+/// `k_init`, soft `psk` with a reset secret, and hard `psk`, of the hash of a reset bundle.
+#[must_use]
+pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32]) {
+    crate::reset::trace(hash, secret)
+}
+
 /// Signs and seals any body as a bundle: the secret of its link, and the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {

@@ -22,6 +22,11 @@ labels! {
     INVITE_BUNDLE = b"deaddrop/1 invite bundle\0";
     INVITE_INITIAL = b"deaddrop/1 invite initial\0";
     INVITE_PSK = b"deaddrop/1 invite psk\0";
+    /// Keys from the hash of a reset bundle.
+    RESET = b"deaddrop/1 reset\0";
+    RESET_INITIAL = b"deaddrop/1 reset initial\0";
+    RESET_PSK = b"deaddrop/1 reset psk\0";
+    RESET_HARD = b"deaddrop/1 reset hard\0";
     HANDSHAKE_1 = b"deaddrop/1 handshake 1\0";
     HANDSHAKE_2 = b"deaddrop/1 handshake 2\0";
     HANDSHAKE_IDENTITY = b"deaddrop/1 handshake identity\0";

@@ -10,6 +10,7 @@
 extern crate alloc;
 
 mod bundle;
+mod contact;
 pub mod content;
 mod handshake;
 #[cfg(feature = "hazmat")]
@@ -18,16 +19,26 @@ mod identity;
 mod invite;
 mod labels;
 mod padding;
+mod prekeys;
+mod reader;
+mod reset;
 mod safety_number;
 mod session;
 
 pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle};
+pub use contact::{
+    AgreeError, Contact, ContactChanges, ContactEvent, Hour, MAX_RESET_BUNDLES, MAX_SESSIONS, Meeting,
+    OtherPerson, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
+    SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
+};
 pub use content::{Content, ContentError, MAX_TEXT, StreamId};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};
 pub use identity::{BadIdentity, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentitySeed};
 pub use invite::{FRAGMENT_LEN, InviteLink, InviteRead, InviteSecret, LINK_VERSION, LinkError};
+pub use reset::MAX_SESSIONS_OF_BUNDLE;
 pub use safety_number::{DIGITS, SafetyNumber};
 pub use session::{
     ChangeSet, DecryptError, EncryptError, LoadError, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
-    MAX_SKIPPED_KEYS, MAX_TURN_LEN, Opened, Role, Session, SessionId, SkippedId, SkippedRow, Standing,
+    MAX_SKIPPED_KEYS, MAX_TURN_LEN, Opened, REWIND_WINDOW, Role, Session, SessionId, SkippedId, SkippedRow,
+    Standing,
 };

@@ -6,6 +6,7 @@
 use crate::{identity::IdentityHash, labels};
 use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
+use subtle::ConstantTimeEq;
 
 /// Digits of a safety number.
 pub const DIGITS: usize = 60;
@@ -40,6 +41,12 @@ impl SafetyNumber {
             }
         }
         digits
+    }
+
+    /// Whether this is the [payload](Self::to_qr_payload) of the same two people; compares in constant time.
+    #[must_use]
+    pub fn is_qr_payload(&self, payload: &[u8]) -> bool {
+        self.to_qr_payload().as_slice().ct_eq(payload).into()
     }
 
     /// 65 bytes for a QR code: version 1, both halves.

@@ -8,6 +8,8 @@ mod decrypt;
 mod encrypt;
 pub(crate) mod keys;
 pub(crate) mod message;
+pub(crate) mod resets;
+mod seen;
 mod skipped;
 mod snapshot;
 
@@ -15,6 +17,7 @@ pub use change::{ChangeSet, Opened};
 pub use decrypt::DecryptError;
 pub use encrypt::EncryptError;
 pub use keys::SessionId;
+pub use seen::REWIND_WINDOW;
 pub use skipped::{SkippedId, SkippedRow};
 pub use snapshot::LoadError;
 
@@ -25,7 +28,9 @@ use crate::{
 use alloc::{collections::VecDeque, vec::Vec};
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::Day;
-use keys::{ChainKey, HeaderKey, ResetSecret, RootKey, SessionKeys};
+use keys::{ChainKey, HeaderKey, RootKey, SessionKeys};
+use resets::ResetSecrets;
+use seen::Seen;
 use skipped::SkippedKeys;
 
 /// Most messages of one turn: no more than a receiver can skip, so that no loss ends a direction for good.
@@ -114,6 +119,7 @@ struct ReceivingChain {
     chain: Option<ChainKey>,
     /// The next message number.
     message_number: u32,
+    seen: Seen,
 }
 
 /// What ties the session to its InitialMessage.
@@ -124,13 +130,6 @@ enum Initial {
     Flight { key: InitialKey, flight: Vec<u8> },
     /// Responder: recognises repeats until the initiator is confirmed and turn 0 has no gap.
     Replay { key: InitialKey, hash: [u8; 32] },
-}
-
-/// Reset secrets of the newest received turn, the newest sent one and the sent one before.
-struct ResetSecrets {
-    received: Option<(u32, ResetSecret)>,
-    sent: Option<(u32, ResetSecret)>,
-    sent_before: Option<(u32, ResetSecret)>,
 }
 
 impl Session {
@@ -172,6 +171,11 @@ impl Session {
     #[must_use]
     pub fn skipped_keys(&self) -> usize {
         self.skipped.len()
+    }
+
+    /// What a later reset can be proved with.
+    pub(crate) const fn resets(&self) -> &ResetSecrets {
+        &self.resets
     }
 
     /// The initiator's state after the handshake.
@@ -221,7 +225,8 @@ impl Session {
         hash: [u8; 32],
     ) -> Self {
         let [header, next_header, after_next_header] = keys.headers;
-        let chain = ReceivingChain { turn: 0, header, chain: Some(keys.chain), message_number: 0 };
+        let seen = Seen::begin(&ratchet);
+        let chain = ReceivingChain { turn: 0, header, chain: Some(keys.chain), message_number: 0, seen };
         Self {
             role: Role::Responder,
             id: keys.id,

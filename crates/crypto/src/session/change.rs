@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 /// Everything that one call changed. Store all of it, in one batch, or none.
-#[derive(Debug)]
 #[must_use = "a change that is not stored is lost"]
 pub struct ChangeSet {
     /// The session's new snapshot; replaces the old one. About 2.9 KiB, 3.4 KiB more while unanswered.
@@ -21,10 +20,26 @@ pub struct ChangeSet {
 }
 
 /// A message that was read.
-#[derive(Debug)]
 pub struct Opened {
     /// The content, encoded; see [`crate::content::decode`].
     pub content: Zeroizing<Vec<u8>>,
     /// What to store together with it.
     pub changes: ChangeSet,
+}
+
+impl core::fmt::Debug for ChangeSet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ChangeSet")
+            .field("reset_secrets", &self.reset_secrets.is_some())
+            .field("skipped_added", &self.skipped_added.len())
+            .field("skipped_removed", &self.skipped_removed.len())
+            .field("invite_consumed", &self.invite_consumed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Opened").field("changes", &self.changes).finish_non_exhaustive()
+    }
 }

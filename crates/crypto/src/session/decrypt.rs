@@ -7,6 +7,7 @@ use super::{
     ChangeSet, Initial, MAX_SKIP, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
     keys::{ChainKey, MessageKey, TurnTranscript},
     message::{Header, constants_len, open_body, open_header},
+    seen::Seen,
 };
 use crate::{handshake::split_initial, identity::IdentityKeyPair};
 use alloc::vec::Vec;
@@ -23,6 +24,9 @@ pub enum DecryptError {
     Duplicate,
     /// Another handshake on an invite that is used up: somebody else has the link. Tell the user.
     InviteContested,
+    /// The peer's state was put back to an older one: it sent a second message of a number, or began a turn twice. What it
+    /// says cannot be read any more in this session. Tell the user, and begin a reset.
+    PeerRewound,
     /// The peer itself broke a bound or sent an invalid key: its software is at fault. Count it and ack it.
     PeerMisbehaved,
 }
@@ -33,6 +37,7 @@ impl core::fmt::Display for DecryptError {
             Self::Junk => "not a message of this session; drop it",
             Self::Duplicate => "message was read before; drop it",
             Self::InviteContested => "somebody else tried to use the same invite; compare safety numbers",
+            Self::PeerRewound => "the peer went back to an older state; reset the session",
             Self::PeerMisbehaved => "the peer broke the protocol; drop the message",
         })
     }
@@ -116,6 +121,9 @@ impl Session {
         let chain = self.receiving.get(index).ok_or(DecryptError::Junk)?;
         let number = header.message_number();
         let id = SkippedId { turn: chain.turn, message_number: number };
+        if chain.seen.is_other_turn(header.constants()) {
+            return Err(DecryptError::PeerRewound); // C-53: a turn begins once.
+        }
         match &chain.chain {
             Some(key) if number >= chain.message_number => {
                 let steps = step_to(key, chain.turn, chain.message_number, number)?;
@@ -123,16 +131,24 @@ impl Session {
                 let content = open_body(&steps.message, header, message).ok_or(DecryptError::Junk)?;
                 if let Some(chain) = self.receiving.get_mut(index) {
                     chain.chain = Some(steps.chain);
+                    chain.seen.advance(chain.message_number, number, header.nonce());
                     chain.message_number = number.saturating_add(1);
                 }
                 let (rows, removed) = self.skipped.add(steps.skipped, today);
                 Ok(Opened { content, changes: self.changes(rows, removed, false) })
             }
             _ => {
-                // C-24: a number counts once.
-                let key = self.skipped.find(id).ok_or(DecryptError::Duplicate)?;
+                let Some(key) = self.skipped.find(id) else {
+                    if chain.seen.is_other_message(number, chain.message_number, header.nonce()) {
+                        return Err(DecryptError::PeerRewound); // C-54: a number names one message.
+                    }
+                    return Err(DecryptError::Duplicate); // C-24: a number counts once.
+                };
                 let content = open_body(key, header, message).ok_or(DecryptError::Junk)?;
                 self.skipped.remove(id);
+                if let Some(chain) = self.receiving.get_mut(index) {
+                    chain.seen.late(number, chain.message_number, header.nonce());
+                }
                 self.close_chains();
                 self.settle_initial();
                 Ok(Opened { content, changes: self.changes(Vec::new(), Vec::from([id]), false) })
@@ -179,6 +195,8 @@ impl Session {
         if let Some(chain) = self.receiving.front_mut() {
             chain.chain = None;
         }
+        let mut seen = Seen::begin(&remote.ratchet);
+        seen.advance(0, header.message_number(), header.nonce());
         self.receiving.push_front(ReceivingChain {
             turn,
             header: core::mem::replace(
@@ -187,6 +205,7 @@ impl Session {
             ),
             chain: Some(steps.chain),
             message_number: header.message_number().saturating_add(1),
+            seen,
         });
         self.turn = turn;
         self.root = keys.root;

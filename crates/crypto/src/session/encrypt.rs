@@ -24,6 +24,8 @@ pub enum EncryptError {
     TurnFull,
     /// The stored session is damaged: begin a new one.
     Corrupt,
+    /// The contact has no session that could send: begin a reset, or send a new invite.
+    NoSession,
 }
 
 impl core::fmt::Display for EncryptError {
@@ -32,6 +34,7 @@ impl core::fmt::Display for EncryptError {
             Self::TooLong => "content over the limit of one message; send it in parts",
             Self::TurnFull => "too many messages without an answer; wait for one",
             Self::Corrupt => "the session is damaged; begin a new one",
+            Self::NoSession => "no session with this person; reset it, or send a new invite",
         })
     }
 }

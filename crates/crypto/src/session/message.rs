@@ -52,6 +52,11 @@ impl Header {
         self.numbers().1
     }
 
+    /// `r` of the header box.
+    pub(crate) const fn nonce(&self) -> &[u8; NONCE_LEN] {
+        &self.nonce
+    }
+
     #[cfg(feature = "hazmat")]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes

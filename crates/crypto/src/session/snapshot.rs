@@ -1,17 +1,25 @@
 //! Saved sessions: versioned bytes of our own, never a dependency's state (spec/08-snapshots.md).
 
 use super::{
-    Initial, ReceivingChain, RemoteTurn, ResetSecrets, Role, SendingChain, Session, SessionId, Side,
-    keys::{ChainKey, HeaderKey, ResetSecret, RootKey},
+    Initial, ReceivingChain, RemoteTurn, Role, SendingChain, Session, SessionId, Side,
+    keys::{ChainKey, HeaderKey, RootKey},
     message::constants_len,
+    resets::ResetSecrets,
+    seen::Seen,
     skipped::{SkippedId, SkippedKeys},
 };
-use crate::{handshake::FLIGHT_LEN, identity::IdentityHash, invite::InitialKey};
+use crate::{handshake::FLIGHT_LEN, identity::IdentityHash, invite::InitialKey, reader::Reader};
 use alloc::{collections::VecDeque, vec::Vec};
 use deaddrop_primitives::{kem, x25519};
 use zeroize::Zeroizing;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without what was seen of a chain.
+const VERSION_1: u8 = 1;
+/// Everything in front of the chains.
+const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;
+/// One chain without what was seen of it.
+const CHAIN_LEN: usize = 4 + 32 + 4 + 1 + 32;
 
 /// A saved session was not loaded. Overwrite nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +46,7 @@ impl Session {
     /// The session without its skipped keys and reset secrets, which are rows of their own.
     #[must_use]
     pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(7_000));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.snapshot_len()));
         bytes.push(VERSION);
         bytes.push(u8::from(self.role == Role::Responder));
         bytes.extend_from_slice(&self.id.0);
@@ -55,6 +63,7 @@ impl Session {
             bytes.extend_from_slice(&chain.message_number.to_le_bytes());
             bytes.push(u8::from(chain.chain.is_some()));
             bytes.extend_from_slice(chain.chain.as_ref().map_or(&[0; 32], |key| key.expose()));
+            chain.seen.write(&mut bytes);
         }
         match &self.side {
             Side::Sent(chain) => {
@@ -90,6 +99,23 @@ impl Session {
         bytes
     }
 
+    /// Exact, so that no more than what was written is wiped, and no copy of it is left by growing.
+    fn snapshot_len(&self) -> usize {
+        let side = match &self.side {
+            Side::Sent(chain) => 32 + kem::SEED_LEN + 32 + 32 + 4 + chain.head.len(),
+            Side::Received(remote) => {
+                let identity = usize::from(remote.identity.is_some());
+                32 + 1 + kem::ENCAPSULATION_KEY_LEN * (1 + identity)
+            }
+        };
+        let initial = match &self.initial {
+            Initial::Done => 0,
+            Initial::Flight { flight, .. } => 32 + flight.len(),
+            Initial::Replay { .. } => 64,
+        };
+        FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + 1 + initial
+    }
+
     /// Loads what change sets have stored: the newest snapshot, the newest reset secrets, and every skipped row that was added
     /// and not removed.
     ///
@@ -100,12 +126,9 @@ impl Session {
         reset_secrets: &[u8],
         skipped: impl IntoIterator<Item = (SkippedId, &'a [u8])>,
     ) -> Result<Self, LoadError> {
-        match (snapshot.first(), reset_secrets.first()) {
-            (Some(&VERSION), Some(&VERSION)) => {}
-            (Some(version), Some(other)) if *version > VERSION || *other > VERSION => {
-                return Err(LoadError::NewerVersion);
-            }
-            _ => return Err(LoadError::Corrupt),
+        if snapshot.first().is_some_and(|version| *version > VERSION) || ResetSecrets::is_newer(reset_secrets)
+        {
+            return Err(LoadError::NewerVersion);
         }
         let mut keys = SkippedKeys::default();
         for (id, bytes) in skipped {
@@ -116,34 +139,8 @@ impl Session {
     }
 }
 
-impl ResetSecrets {
-    /// Version 1, then three times: present 1, turn 4, secret 32.
-    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(112));
-        bytes.push(VERSION);
-        for secret in [&self.received, &self.sent, &self.sent_before] {
-            bytes.push(u8::from(secret.is_some()));
-            bytes.extend_from_slice(&secret.as_ref().map_or(0, |(turn, _)| *turn).to_le_bytes());
-            bytes.extend_from_slice(secret.as_ref().map_or(&[0; 32], |(_, secret)| secret.expose()));
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader(bytes);
-        let _version = reader.u8()?;
-        let mut next = || {
-            let present = reader.flag()?;
-            let (turn, secret) = (reader.u32()?, reader.array()?);
-            Some(present.then(|| (turn, ResetSecret::from_bytes(secret))))
-        };
-        let resets = Self { received: next()?, sent: next()?, sent_before: next()? };
-        reader.0.is_empty().then_some(resets)
-    }
-}
-
 fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> Option<Session> {
-    let _version = reader.u8()?;
+    let version = reader.u8().filter(|version| [VERSION_1, VERSION].contains(version))?;
     let role = if reader.flag()? { Role::Responder } else { Role::Initiator };
     let id = SessionId(reader.array()?);
     let peer = IdentityHash::from_bytes(reader.array()?);
@@ -158,7 +155,9 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
             (reader.u32()?, HeaderKey::from_bytes(reader.array()?), reader.u32()?);
         let open = reader.flag()?;
         let chain = ChainKey::from_bytes(reader.array()?);
-        receiving.push_back(ReceivingChain { turn, header, chain: open.then_some(chain), message_number });
+        let seen = if version == VERSION_1 { Seen::unknown() } else { Seen::read(&mut reader)? };
+        let chain = open.then_some(chain);
+        receiving.push_back(ReceivingChain { turn, header, chain, message_number, seen });
     }
     let side = match reader.u8()? {
         0 => Side::Sent(SendingChain {
@@ -204,35 +203,4 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
         resets,
         skipped,
     })
-}
-
-/// Reads fixed-size fields from the front.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.as_array().copied()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array().map(u8::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
 }

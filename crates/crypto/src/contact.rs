@@ -1,0 +1,400 @@
+//! A contact: every session with one person, and which of them is used (spec/05-ratchet.md section 6).
+//!
+//! Two people may come to have several sessions: both invited the other, or one of them lost a session and began a new one.
+//! All of them receive; one sends, and both sides come to the same one. Not its concern: whom a text is shown to, and
+//! when it is sent again.
+
+mod event;
+mod held;
+mod reset;
+mod rows;
+
+pub use event::{ContactChanges, ContactEvent, Received};
+pub use reset::{AgreeError, Hour, ResetError, ResetKind};
+pub use rows::StoredSession;
+
+use crate::{
+    content::{self, ERA_ITEM_LEN},
+    handshake::Accepted,
+    identity::{IdentityHash, IdentityKeyPair},
+    reset::{PeerBundle, PendingReset},
+    safety_number::SafetyNumber,
+    session::{ChangeSet, DecryptError, EncryptError, Role, Session, SessionId, Standing},
+};
+use alloc::vec::Vec;
+use deaddrop_wire::{Blob, Day, SizeClass};
+use held::{Held, HeldSessions, Origin};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// Most sessions with one person that are held at a time.
+pub const MAX_SESSIONS: usize = 4;
+/// Most reset bundles that are held of either side: the newest and the one before.
+pub const MAX_RESET_BUNDLES: usize = 2;
+/// Days that a session which is not used any more still receives.
+pub const UNUSED_DAYS: u32 = 7;
+/// Days after which a reset bundle is renewed.
+pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
+/// Days for which a reset bundle can be used.
+pub const RESET_BUNDLE_DAYS: u32 = 90;
+
+/// How a new session stands to those that a contact already has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// Both may live: two people invited each other at once. Right whenever none of the sessions has ended badly.
+    Beside,
+    /// The user begins anew with this person, on a new device or after a loss: earlier sessions are over, and the person is
+    /// to be verified again.
+    Again,
+}
+
+/// The session is with somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherPerson;
+
+impl core::fmt::Display for OtherPerson {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the session is with another identity; make a new contact, or change this one's identity")
+    }
+}
+
+impl core::error::Error for OtherPerson {}
+
+/// The scanned or typed safety number is not that of these two people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SafetyNumberDiffers;
+
+impl core::fmt::Display for SafetyNumberDiffers {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the safety numbers differ; do not trust this contact before you have met in another way")
+    }
+}
+
+impl core::error::Error for SafetyNumberDiffers {}
+
+/// One person, and the sessions with that person. Holds secrets; store what the changes say.
+pub struct Contact {
+    peer: IdentityHash,
+    verified: bool,
+    held: HeldSessions,
+    /// Own reset bundles, oldest first.
+    own_bundles: Vec<PendingReset>,
+    /// The peer's, oldest first.
+    peer_bundles: Vec<PeerBundle>,
+    last_reset: Option<Hour>,
+    /// When the newest own bundle was made, and whether the peer has answered since.
+    bundle_made: Option<Day>,
+    bundle_answered: bool,
+}
+
+impl Contact {
+    /// A person with whom there is no session yet.
+    #[must_use]
+    pub const fn new(peer: IdentityHash) -> Self {
+        Self {
+            peer,
+            verified: false,
+            held: HeldSessions::new(),
+            own_bundles: Vec::new(),
+            peer_bundles: Vec::new(),
+            last_reset: None,
+            bundle_made: None,
+            bundle_answered: false,
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn peer(&self) -> &IdentityHash {
+        &self.peer
+    }
+
+    /// The user has compared safety numbers, and nothing has happened since that makes another comparison necessary.
+    #[must_use]
+    pub const fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    /// The sessions, those that were lost among them.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.held.iter().map(|held| held.id)
+    }
+
+    /// The session that is used for sending; `None` when there is none, or when it was lost.
+    #[must_use]
+    pub fn sending(&self) -> Option<&Session> {
+        self.held.best().and_then(|index| self.held.get(index)?.session())
+    }
+
+    /// How far the session that is used has come. Until it is answered, content begins with
+    /// [`Content::Hello`](crate::Content::Hello).
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.sending().map(Session::standing)
+    }
+
+    /// The session that ought to be used is lost: its rows are gone or damaged. Nothing can be sent before a
+    /// [`reset`](Self::reset) or a new invite.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.held.best().and_then(|index| self.held.get(index)).is_some_and(|held| held.session().is_none())
+    }
+
+    /// Takes a session that [`Session::initiate`] began. `answer_by` is the bundle's last day: a day later an unanswered
+    /// session is told as [`ContactEvent::InviteTaken`] by [`tidy`](Self::tidy).
+    ///
+    /// # Errors
+    /// [`OtherPerson`]; nothing changed.
+    pub fn add_initiated(
+        &mut self,
+        session: Session,
+        changes: ChangeSet,
+        answer_by: Day,
+        meeting: Meeting,
+    ) -> Result<Received, OtherPerson> {
+        self.add(session, changes, Some(answer_by), meeting)
+    }
+
+    /// Takes a session that [`PendingInvite::accept`](crate::PendingInvite::accept) made; gives its first content back.
+    ///
+    /// # Errors
+    /// [`OtherPerson`]; nothing changed.
+    pub fn add_accepted(&mut self, accepted: Accepted, meeting: Meeting) -> Result<Received, OtherPerson> {
+        let said = content::for_contact(&accepted.content).era;
+        let mut received = self.add(accepted.session, accepted.changes, None, meeting)?;
+        if let Some(era) = said {
+            self.held.raise_newest(era);
+            received.changes.contact = Some(self.row());
+        }
+        received.content = Some(accepted.content);
+        Ok(received)
+    }
+
+    fn add(
+        &mut self,
+        session: Session,
+        changes: ChangeSet,
+        answer_by: Option<Day>,
+        meeting: Meeting,
+    ) -> Result<Received, OtherPerson> {
+        if !session.peer().is(&self.peer) {
+            return Err(OtherPerson);
+        }
+        let era = match meeting {
+            Meeting::Beside => self.held.newest_era(),
+            Meeting::Again => self.held.answered_era().map_or(1, |era| era.saturating_add(1)),
+        };
+        let mut events = Vec::new();
+        if meeting == Meeting::Again {
+            self.clear_verification(&mut events);
+        }
+        let id = session.id();
+        let dropped = self.held.add(Held::live(session, era, Origin::Invite, answer_by));
+        Ok(Received { content: None, events, changes: self.changes(Some((id, changes)), dropped, true) })
+    }
+
+    /// Seals encoded content (see [`crate::content::encode`]) with the session that is used.
+    ///
+    /// Draws as [`Session::encrypt`].
+    ///
+    /// # Errors
+    /// See [`EncryptError`]; nothing changed.
+    pub fn encrypt(
+        &mut self,
+        content: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Blob, ContactChanges), EncryptError> {
+        let held = self.held.best().and_then(|index| self.held.get_mut(index));
+        let held = held.ok_or(EncryptError::NoSession)?;
+        let (id, era) = (held.id, held.era);
+        let session = held.session_mut().ok_or(EncryptError::NoSession)?;
+        // The peer learns the era together with the session.
+        let tells = era > 0 && session.standing() != Standing::Established;
+        let mut with_era = Zeroizing::new(Vec::new());
+        let content = if tells {
+            with_era.reserve_exact(content.len() + ERA_ITEM_LEN);
+            with_era.extend_from_slice(content);
+            content::add_era(&mut with_era, era);
+            &with_era
+        } else {
+            content
+        };
+        let (envelope, changes) = session.encrypt(content, rng)?;
+        Ok((envelope, self.changes(Some((id, changes)), Vec::new(), false)))
+    }
+
+    /// Bytes of encoded content that fit into an envelope of this class now.
+    #[must_use]
+    pub fn room(&self, class: SizeClass) -> Option<usize> {
+        let held = self.held.get(self.held.best()?)?;
+        let session = held.session()?;
+        let tells = held.era > 0 && session.standing() != Standing::Established;
+        session.room(class)?.checked_sub(if tells { ERA_ITEM_LEN } else { 0 })
+    }
+
+    /// Opens an envelope with whichever session it belongs to, or as a soft reset. Ack it only after the changes are stored.
+    ///
+    /// # Errors
+    /// [`DecryptError::Junk`], [`DecryptError::Duplicate`] or [`DecryptError::PeerMisbehaved`]; nothing changed.
+    pub fn decrypt(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        today: Day,
+    ) -> Result<Received, DecryptError> {
+        let mut contested = false;
+        for index in self.held.newest_first() {
+            let Some(held) = self.held.get_mut(index) else { continue };
+            let of_invite = held.origin == Origin::Invite;
+            let Some(session) = held.session_mut() else { continue };
+            let before = (session.turn(), session.standing());
+            match session.decrypt(identity, envelope, today) {
+                Ok(opened) => {
+                    return Ok(self.read(index, before, opened.content, opened.changes, identity, today));
+                }
+                Err(DecryptError::Junk) => {}
+                // Whoever resets again uses the same bundle: that is no contest.
+                Err(DecryptError::InviteContested) => contested |= of_invite,
+                Err(DecryptError::PeerRewound) => {
+                    return Ok(Received::event(ContactEvent::PeerRewound));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        match self.try_reset(identity, envelope, false, today) {
+            Err(DecryptError::Junk) if contested => Ok(Received::event(ContactEvent::InviteContested)),
+            other => other,
+        }
+    }
+
+    /// What follows from a message that was read.
+    fn read(
+        &mut self,
+        index: usize,
+        (turn, standing): (u32, Standing),
+        content: Zeroizing<Vec<u8>>,
+        changes: ChangeSet,
+        identity: &IdentityKeyPair,
+        today: Day,
+    ) -> Received {
+        let mut events = Vec::new();
+        let mut row = false;
+        let Some(held) = self.held.get_mut(index) else {
+            return Received { content: Some(content), events, changes: ContactChanges::default() };
+        };
+        let id = held.id;
+        let session = held.session();
+        let now = session.map_or(standing, Session::standing);
+        let role = session.map(Session::role);
+        let turned = session.is_some_and(|session| session.turn() != turn);
+        if now == Standing::Established && standing != now {
+            events.push(ContactEvent::Established { session: id });
+            // A bundle that has led to a session which both hold has done its work.
+            if let (Origin::Reset(bundle), Some(role)) = (held.origin, role) {
+                match role {
+                    Role::Initiator => self.peer_bundles.retain(|kept| kept.id() != Some(bundle)),
+                    Role::Responder => self.own_bundles.retain(|kept| kept.id() != bundle),
+                }
+                row = true;
+            }
+        }
+        if turned && !self.bundle_answered && self.bundle_made.is_some() {
+            self.bundle_answered = true;
+            row = true;
+        }
+        let said = content::for_contact(&content);
+        if let Some(era) = said.era {
+            row |= self.held.raise(index, era);
+        }
+        if let Some(bundle) = said.bundle {
+            row |= self.take_bundle(bundle, identity, today);
+        }
+        row |= self.held.used(index);
+        row |= self.held.settle(today);
+        Received {
+            content: Some(content),
+            events,
+            changes: self.changes(Some((id, changes)), Vec::new(), row),
+        }
+    }
+
+    /// To be called once a day: skipped keys and sessions whose time is over go. `caught_up`: everything that waited in this
+    /// contact's mailboxes has been read.
+    #[must_use = "a change that is not stored is lost"]
+    pub fn tidy(&mut self, today: Day, caught_up: bool) -> Received {
+        let mut sessions = Vec::new();
+        for held in self.held.iter_mut() {
+            let id = held.id;
+            sessions.extend(held.session_mut().and_then(|session| Some((id, session.expire(today)?))));
+        }
+        let mut row = self.held.settle(today);
+        let taken = self.held.overdue(today);
+        row |= !taken.is_empty();
+        let events = taken.into_iter().map(|session| ContactEvent::InviteTaken { session }).collect();
+        let (own, peer) = (self.own_bundles.len(), self.peer_bundles.len());
+        self.own_bundles.retain(|bundle| bundle.not_after() >= today);
+        self.peer_bundles.retain(|bundle| bundle.not_after().is_some_and(|day| day >= today));
+        row |= (own, peer) != (self.own_bundles.len(), self.peer_bundles.len());
+        let dropped = if caught_up { self.held.drop_unused(today) } else { Vec::new() };
+        row |= !dropped.is_empty();
+        let mut changes = self.changes(None, dropped, row);
+        changes.sessions = sessions;
+        changes.sessions.retain(|(id, _)| !changes.dropped.contains(id));
+        Received { content: None, events, changes }
+    }
+
+    /// The user has compared safety numbers in another way, or takes that back.
+    pub fn set_verified(&mut self, verified: bool) -> ContactChanges {
+        self.verified = verified;
+        self.changes(None, Vec::new(), true)
+    }
+
+    /// The user has scanned the peer's [QR payload](SafetyNumber::to_qr_payload).
+    ///
+    /// # Errors
+    /// [`SafetyNumberDiffers`]; nothing changed.
+    pub fn verify_scanned(
+        &mut self,
+        own: &IdentityHash,
+        scanned: &[u8],
+    ) -> Result<ContactChanges, SafetyNumberDiffers> {
+        if !SafetyNumber::new(own, &self.peer).is_qr_payload(scanned) {
+            return Err(SafetyNumberDiffers);
+        }
+        Ok(self.set_verified(true))
+    }
+
+    /// The person has a new identity, and the user has agreed to go on with it: every session with the old one ends, and the
+    /// person is to be verified again. The peer's new identity comes from a new invite.
+    pub fn change_identity(&mut self, now: IdentityHash) -> Received {
+        if self.peer.is(&now) {
+            return Received::event(ContactEvent::IdentityChanged { before: self.peer, now });
+        }
+        let mut events = Vec::from([ContactEvent::IdentityChanged { before: self.peer, now }]);
+        self.clear_verification(&mut events);
+        let dropped = self.sessions().collect();
+        *self = Self { last_reset: self.last_reset, ..Self::new(now) };
+        Received { content: None, events, changes: self.changes(None, dropped, true) }
+    }
+
+    fn clear_verification(&mut self, events: &mut Vec<ContactEvent>) {
+        if core::mem::replace(&mut self.verified, false) {
+            events.push(ContactEvent::VerificationCleared);
+        }
+    }
+
+    fn changes(
+        &self,
+        session: Option<(SessionId, ChangeSet)>,
+        dropped: Vec<SessionId>,
+        row: bool,
+    ) -> ContactChanges {
+        ContactChanges { contact: row.then(|| self.row()), sessions: session.into_iter().collect(), dropped }
+    }
+}
+
+impl core::fmt::Debug for Contact {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Contact(..)")
+    }
+}

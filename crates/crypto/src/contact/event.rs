@@ -1,0 +1,100 @@
+//! What a call on a contact tells the app, and what is to be stored.
+
+use crate::{
+    identity::IdentityHash,
+    session::{ChangeSet, SessionId},
+};
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// Something that the app shows, or acts upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactEvent {
+    /// Both sides are authenticated in this session, against a quantum attacker too.
+    Established {
+        /// Which.
+        session: SessionId,
+    },
+    /// The peer had lost its session, has proved knowledge of a recent turn and began a new one. Nothing needs to be shown.
+    PeerReset {
+        /// The new one.
+        session: SessionId,
+    },
+    /// The peer wants to begin anew and cannot prove a recent turn: a device that was restored, or somebody who has stolen its
+    /// identity. Ask the user; keep the envelope for [`agree_to_reset`](crate::Contact::agree_to_reset).
+    PeerWantsReset {
+        /// It was meant to be proved, by a turn that is too old. There is nothing to agree to: begin a
+        /// [hard reset](crate::ResetKind::Hard), or send a new invite.
+        stale: bool,
+    },
+    /// The contact was verified and is not any more: compare safety numbers again.
+    VerificationCleared,
+    /// The person has another identity from now on.
+    IdentityChanged {
+        /// The one before.
+        before: IdentityHash,
+        /// The new one.
+        now: IdentityHash,
+    },
+    /// Somebody else tried to use the invite that led to this contact: the link was seen by others. Compare safety numbers.
+    InviteContested,
+    /// Nobody has answered the session that this invite began, and its last day has passed: perhaps somebody else used the link
+    /// first. Ask for a new one.
+    InviteTaken {
+        /// The session that stays unanswered.
+        session: SessionId,
+    },
+    /// The peer's state was put back to an older one (a restored backup, a copied folder). What it said since cannot be
+    /// read: tell the user, and begin a [reset](crate::Contact::reset).
+    PeerRewound,
+}
+
+/// Everything that one call changed. Store all of it in one batch, or none.
+#[derive(Default)]
+#[must_use = "a change that is not stored is lost"]
+pub struct ContactChanges {
+    /// The contact's new row; replaces the old one. `None`: unchanged. About 0.6 KiB, and 2.8 KiB for each reset bundle of
+    /// the peer (two at most).
+    pub contact: Option<Zeroizing<Vec<u8>>>,
+    /// The change sets of sessions, each under its session's id.
+    pub sessions: Vec<(SessionId, ChangeSet)>,
+    /// Sessions whose rows all go.
+    pub dropped: Vec<SessionId>,
+}
+
+/// What came of a call.
+pub struct Received {
+    /// The content, if there is any to read.
+    pub content: Option<Zeroizing<Vec<u8>>>,
+    /// What the app shows or acts upon.
+    pub events: Vec<ContactEvent>,
+    /// What to store, together with the content.
+    pub changes: ContactChanges,
+}
+
+impl Received {
+    pub(super) fn event(event: ContactEvent) -> Self {
+        Self { content: None, events: Vec::from([event]), changes: ContactChanges::default() }
+    }
+}
+
+impl core::fmt::Debug for ContactChanges {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ContactChanges")
+            .field("contact", &self.contact.is_some())
+            .field("sessions", &self.sessions)
+            .field("dropped", &self.dropped)
+            .finish()
+    }
+}
+
+impl core::fmt::Debug for Received {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Received")
+            .field("content", &self.content.is_some())
+            .field("events", &self.events)
+            .field("changes", &self.changes)
+            .finish()
+    }
+}

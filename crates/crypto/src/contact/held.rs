@@ -1,0 +1,243 @@
+//! The sessions of a contact: which one sends, whose secrets prove a reset, which may go.
+//!
+//! Each has an *era*: a session that supersedes others has a higher one. The peer is told it until the session is
+//! established, so both sides order their sessions in the same way.
+
+use super::{MAX_SESSIONS, UNUSED_DAYS};
+use crate::{
+    reset::BundleId,
+    session::{Role, Session, SessionId, Standing, keys::ResetSecret, resets::ResetSecrets},
+};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use deaddrop_wire::Day;
+
+/// What a session began with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Invite,
+    Reset(BundleId),
+}
+
+/// A session in memory, or what is left of it.
+#[expect(clippy::large_enum_variant, reason = "nearly all are alive")]
+pub(super) enum State {
+    Live(Session),
+    /// The snapshot is gone; the row of reset secrets may be there.
+    Lost(ResetSecrets),
+}
+
+/// One session and its place among the others.
+pub(super) struct Held {
+    pub(super) id: SessionId,
+    pub(super) era: u32,
+    pub(super) origin: Origin,
+    /// The last day on which an answer to an own invite session can be hoped for.
+    pub(super) answer_by: Option<Day>,
+    /// Since when another one is used.
+    pub(super) unused_since: Option<Day>,
+    pub(super) state: State,
+}
+
+impl Held {
+    pub(super) const fn live(session: Session, era: u32, origin: Origin, answer_by: Option<Day>) -> Self {
+        let id = session.id();
+        Self { id, era, origin, answer_by, unused_since: None, state: State::Live(session) }
+    }
+
+    pub(super) const fn session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Live(session) => Some(session),
+            State::Lost(_) => None,
+        }
+    }
+
+    pub(super) const fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            State::Live(session) => Some(session),
+            State::Lost(_) => None,
+        }
+    }
+
+    const fn resets(&self) -> &ResetSecrets {
+        match &self.state {
+            State::Live(session) => session.resets(),
+            State::Lost(resets) => resets,
+        }
+    }
+
+    /// The peer is known to hold it: it has answered.
+    fn is_answered(&self) -> bool {
+        self.resets().answered()
+    }
+
+    /// The peer has begun it.
+    fn is_begun_by_peer(&self) -> bool {
+        self.session().is_some_and(|session| session.role() == Role::Responder)
+    }
+}
+
+/// All of them, in the order in which they came.
+pub(super) struct HeldSessions(Vec<Held>);
+
+impl HeldSessions {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn iter(&self) -> core::slice::Iter<'_, Held> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Held> {
+        self.0.iter_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Held> {
+        self.0.get(index)
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Held> {
+        self.0.get_mut(index)
+    }
+
+    /// Takes a stored one.
+    pub(super) fn push(&mut self, held: Held) {
+        self.0.push(held);
+    }
+
+    /// The session that sends: of the highest era; among those that are answered the one with the smallest id; if none is, the
+    /// newest that the peer began, and if there is none of those either the newest.
+    pub(super) fn best(&self) -> Option<usize> {
+        let era = self.newest_era();
+        let of_era = || self.0.iter().enumerate().filter(move |(_, held)| held.era == era);
+        of_era()
+            .filter(|(_, held)| held.is_answered())
+            .min_by_key(|(_, held)| held.id)
+            .or_else(|| of_era().rfind(|(_, held)| held.is_begun_by_peer()))
+            .or_else(|| of_era().next_back())
+            .map(|(index, _)| index)
+    }
+
+    /// In the order in which an envelope is tried.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = usize> + use<> {
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|index| Reverse((self.0.get(*index).map(|held| held.era), *index)));
+        order.into_iter()
+    }
+
+    pub(super) fn newest_era(&self) -> u32 {
+        self.0.iter().map(|held| held.era).max().unwrap_or_default()
+    }
+
+    /// The newest era in which the peer is known to hold a session.
+    pub(super) fn answered_era(&self) -> Option<u32> {
+        self.0.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
+    }
+
+    /// What an own soft reset is proved with, and the era of its session: the newest received turn of the newest session in
+    /// which something was received. The peer has made that turn.
+    pub(super) fn own_proof(&self) -> Option<(&ResetSecret, u32)> {
+        let received = |held: &'_ Held| held.resets().received().is_some();
+        let newest = self.0.iter().filter(|held| received(held)).max_by_key(|held| held.era)?;
+        Some((newest.resets().received()?, newest.era))
+    }
+
+    /// What a peer's soft reset may be proved with, each with the era of its session: the two newest sent turns of each session
+    /// that is no older than the newest in which the peer has answered. The newest turn that the peer has received is one of them.
+    pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
+        let oldest = self.answered_era().unwrap_or_default();
+        let recent = self.0.iter().filter(|held| held.era >= oldest);
+        recent.flat_map(|held| held.resets().sent().map(|secret| (secret, held.era))).collect()
+    }
+
+    /// Adds one, and gives the ids of those for which there is no room any more.
+    pub(super) fn add(&mut self, held: Held) -> Vec<SessionId> {
+        // The same handshake again, after its session was lost.
+        self.0.retain(|other| other.id != held.id);
+        self.0.push(held);
+        let mut dropped = Vec::new();
+        while self.0.len() > MAX_SESSIONS {
+            let best = self.best();
+            // Never the one that sends, nor the new one; first what another has replaced, and of that the oldest.
+            let newest = self.0.len().saturating_sub(1);
+            let spare = (0..newest).filter(|index| Some(*index) != best);
+            let keep = |index: &usize| {
+                self.0.get(*index).map(|held| {
+                    let replaced = held.unused_since.is_some() || Some(held.era) < self.answered_era();
+                    (!replaced, held.is_answered(), held.era, *index)
+                })
+            };
+            let Some(index) = spare.min_by_key(keep) else { break };
+            dropped.push(self.0.remove(index).id);
+        }
+        dropped
+    }
+
+    /// The newest session has this era at least.
+    pub(super) fn raise_newest(&mut self, era: u32) -> bool {
+        self.0.len().checked_sub(1).is_some_and(|index| self.raise(index, era))
+    }
+
+    /// A session has this era at least; says whether that is new.
+    pub(super) fn raise(&mut self, index: usize, era: u32) -> bool {
+        match self.0.get_mut(index) {
+            Some(held) if held.era < era => {
+                held.era = era;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The peer used this one just now; says whether that is news.
+    pub(super) fn used(&mut self, index: usize) -> bool {
+        self.0.get_mut(index).is_some_and(|held| held.unused_since.take().is_some())
+    }
+
+    /// Once the session that sends is established, the others are unused; says whether anything changed.
+    pub(super) fn settle(&mut self, today: Day) -> bool {
+        let Some(best) = self.best() else { return false };
+        let standing = self.0.get(best).and_then(Held::session).map(Session::standing);
+        let mut changed = false;
+        for (index, held) in self.0.iter_mut().enumerate() {
+            if index == best {
+                changed |= held.unused_since.take().is_some();
+            } else if standing == Some(Standing::Established) && held.unused_since.is_none() {
+                held.unused_since = Some(today);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Removes sessions that have been unused for long enough.
+    pub(super) fn drop_unused(&mut self, today: Day) -> Vec<SessionId> {
+        let mut dropped = Vec::new();
+        self.0.retain(|held| {
+            let over = held.unused_since.is_some_and(|since| today.since(since) > UNUSED_DAYS);
+            if over {
+                dropped.push(held.id);
+            }
+            !over
+        });
+        dropped
+    }
+
+    /// Own invite sessions whose last day has passed without an answer; each is told once.
+    pub(super) fn overdue(&mut self, today: Day) -> Vec<SessionId> {
+        let mut overdue = Vec::new();
+        for held in &mut self.0 {
+            let waits = held.session().is_some_and(|session| session.standing() == Standing::Unanswered);
+            if waits && held.answer_by.is_some_and(|last| last < today) {
+                held.answer_by = None;
+                overdue.push(held.id);
+            }
+        }
+        overdue
+    }
+}

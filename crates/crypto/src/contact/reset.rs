@@ -1,0 +1,255 @@
+//! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
+
+use super::{
+    Contact, ContactChanges, ContactEvent, Held, MAX_RESET_BUNDLES, Origin, RESET_BUNDLE_DAYS,
+    RESET_BUNDLE_RENEWAL_DAYS, Received,
+};
+use crate::{
+    bundle::AddressTooLong,
+    content::{Content, for_contact},
+    handshake::AcceptError,
+    identity::IdentityKeyPair,
+    reset::{Attempt, PeerBundle, PendingReset},
+    session::DecryptError,
+};
+use alloc::vec::Vec;
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+
+const HOURS_OF_DAY: u32 = 24;
+
+/// An hour, counted from the beginning of 1970 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hour(u32);
+
+impl Hour {
+    /// The hour with this number.
+    #[must_use]
+    pub const fn from_number(hours: u32) -> Self {
+        Self(hours)
+    }
+
+    /// Hours since the beginning of 1970.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The day it belongs to.
+    #[must_use]
+    pub const fn day(self) -> Day {
+        Day::from_number(self.0 / HOURS_OF_DAY)
+    }
+}
+
+/// How a reset is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetKind {
+    /// By a secret of the newest received turn: the peer accepts it silently, and the contact stays verified. At most one an
+    /// hour.
+    Soft,
+    /// By the identity alone: the peer's user must agree, and the contact is to be verified again. Only on the user's word.
+    Hard,
+}
+
+/// No reset was begun; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResetError {
+    /// The peer's reset bundle is not there, or its time is over: send a new invite.
+    NoBundle,
+    /// No secret of a recent turn is left: only a hard reset is possible.
+    NoProof,
+    /// There was one within the hour.
+    TooSoon,
+}
+
+impl core::fmt::Display for ResetError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoBundle => "nothing to reset with; send a new invite",
+            Self::NoProof => "no recent turn is known; ask the user for a hard reset, or send a new invite",
+            Self::TooSoon => "the session was reset within the hour; wait before the next reset",
+        })
+    }
+}
+
+impl core::error::Error for ResetError {}
+
+/// The envelope does not hold a reset to agree to; nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgreeError;
+
+impl core::fmt::Display for AgreeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("nothing to agree to any more; begin a hard reset, or send a new invite")
+    }
+}
+
+impl core::error::Error for AgreeError {}
+
+impl Contact {
+    /// A new reset bundle for the peer, if one is due: send it as content with the next message. One is due when there is none
+    /// that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last if the peer has answered since.
+    ///
+    /// `address` is the encoded mailbox address at which a reset is awaited; it may be empty for the one in use. Draws from
+    /// `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
+    ///
+    /// # Errors
+    /// [`AddressTooLong`]; nothing changed.
+    pub fn renew_bundle(
+        &mut self,
+        identity: &IdentityKeyPair,
+        address: &[u8],
+        today: Day,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Option<(Content, ContactChanges)>, AddressTooLong> {
+        if !self.is_bundle_due(today) {
+            return Ok(None);
+        }
+        let (pending, bundle) = PendingReset::create(identity, today.plus(RESET_BUNDLE_DAYS), address, rng)?;
+        self.own_bundles.push(pending);
+        keep_newest(&mut self.own_bundles);
+        (self.bundle_made, self.bundle_answered) = (Some(today), false);
+        Ok(Some((Content::ResetBundle { bundle }, self.changes(None, Vec::new(), true))))
+    }
+
+    fn is_bundle_due(&self, today: Day) -> bool {
+        let unused = self.own_bundles.last().is_some_and(PendingReset::is_unused);
+        let old = self.bundle_made.is_none_or(|made| today.since(made) >= RESET_BUNDLE_RENEWAL_DAYS);
+        // Without a session there is nobody to send it to; with an unanswered one nobody can be sure to get it.
+        self.sending().is_some_and(|session| session.turn() > 0 || session.role() == crate::Role::Responder)
+            && (!unused || old && self.bundle_answered)
+    }
+
+    /// Begins a new session on the peer's reset bundle. Its first messages come from [`encrypt`](Self::encrypt), and begin
+    /// with [`Content::Hello`] until one is answered.
+    ///
+    /// Draws as [`Session::initiate`](crate::Session::initiate).
+    ///
+    /// # Errors
+    /// See [`ResetError`].
+    pub fn reset(
+        &mut self,
+        identity: &IdentityKeyPair,
+        kind: ResetKind,
+        now: Hour,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Received, ResetError> {
+        let own = identity.identity_key().hash();
+        let (proof, era) = match kind {
+            ResetKind::Soft => {
+                if self.last_reset.is_some_and(|last| now.0.saturating_sub(last.0) < 1) {
+                    return Err(ResetError::TooSoon);
+                }
+                let (secret, era) = self.held.own_proof().ok_or(ResetError::NoProof)?;
+                (Some(secret), era)
+            }
+            ResetKind::Hard => (None, self.held.newest_era()),
+        };
+        let bundle =
+            self.peer_bundles.iter().rev().find_map(|kept| kept.usable(own, &self.peer, now.day()).ok());
+        let bundle = bundle.ok_or(ResetError::NoBundle)?;
+        let session = bundle.initiate(identity, proof, rng).map_err(|_| ResetError::NoBundle)?;
+        let (id, changes) = (session.id(), session.first_changes(false));
+
+        // Nothing fails from here on.
+        let origin = Origin::Reset(bundle.id());
+        let dropped = self.held.add(Held::live(session, era.saturating_add(1), origin, None));
+        self.last_reset = Some(now);
+        let mut events = Vec::new();
+        if kind == ResetKind::Hard {
+            self.clear_verification(&mut events);
+        }
+        Ok(Received { content: None, events, changes: self.changes(Some((id, changes)), dropped, true) })
+    }
+
+    /// Accepts the envelope of which [`ContactEvent::PeerWantsReset`] told, because the user wants it.
+    ///
+    /// # Errors
+    /// [`AgreeError`].
+    pub fn agree_to_reset(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        today: Day,
+    ) -> Result<Received, AgreeError> {
+        let received = self.try_reset(identity, envelope, true, today).map_err(|_| AgreeError)?;
+        if received.content.is_none() { Err(AgreeError) } else { Ok(received) }
+    }
+
+    /// Tries an envelope that no session opens on own reset bundles, newest first.
+    pub(super) fn try_reset(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        agreed: bool,
+        today: Day,
+    ) -> Result<Received, DecryptError> {
+        let proofs = self.held.peer_proofs();
+        let (secrets, eras): (Vec<_>, Vec<_>) = proofs.into_iter().unzip();
+        for bundle in self.own_bundles.iter_mut().rev() {
+            let attempt = match bundle.attempt(identity, envelope, &secrets, agreed, &self.peer, today) {
+                Err(AcceptError::Junk) => continue,
+                Err(AcceptError::PeerMisbehaved) => return Err(DecryptError::PeerMisbehaved),
+                Err(_) => return Err(DecryptError::Junk),
+                Ok(attempt) => attempt,
+            };
+            let origin = Origin::Reset(bundle.id());
+            return Ok(match attempt {
+                Attempt::Accepted { session, content, proof } => {
+                    let proved = proof.and_then(|place| eras.get(place).copied());
+                    self.accept(session, content, origin, proved)
+                }
+                Attempt::Hard => self.wants_reset(false),
+                Attempt::Stale => self.wants_reset(true),
+            });
+        }
+        Err(DecryptError::Junk)
+    }
+
+    fn accept(
+        &mut self,
+        session: crate::Session,
+        content: zeroize::Zeroizing<Vec<u8>>,
+        origin: Origin,
+        proved: Option<u32>,
+    ) -> Received {
+        let (id, changes) = (session.id(), session.first_changes(false));
+        let mut events = Vec::new();
+        if proved.is_some() {
+            events.push(ContactEvent::PeerReset { session: id });
+        } else {
+            self.clear_verification(&mut events);
+        }
+        let era = proved.unwrap_or_else(|| self.held.newest_era()).saturating_add(1);
+        let era = for_contact(&content).era.unwrap_or_default().max(era);
+        let dropped = self.held.add(Held::live(session, era, origin, None));
+        let changes = self.changes(Some((id, changes)), dropped, true);
+        Received { content: Some(content), events, changes }
+    }
+
+    fn wants_reset(&mut self, stale: bool) -> Received {
+        let mut events = Vec::from([ContactEvent::PeerWantsReset { stale }]);
+        self.clear_verification(&mut events);
+        let cleared = events.len() > 1;
+        Received { content: None, events, changes: self.changes(None, Vec::new(), cleared) }
+    }
+
+    /// Keeps a bundle that came as content; says whether it was taken.
+    pub(super) fn take_bundle(&mut self, signed: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
+        let own = identity.identity_key().hash();
+        let Ok(bundle) = PeerBundle::from_signed(signed, own, &self.peer, today) else { return false };
+        if self.peer_bundles.iter().any(|kept| kept.as_bytes() == bundle.as_bytes()) {
+            return false;
+        }
+        self.peer_bundles.push(bundle);
+        keep_newest(&mut self.peer_bundles);
+        true
+    }
+}
+
+fn keep_newest<T>(bundles: &mut Vec<T>) {
+    let over = bundles.len().saturating_sub(MAX_RESET_BUNDLES);
+    bundles.drain(..over);
+}

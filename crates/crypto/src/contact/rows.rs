@@ -1,0 +1,161 @@
+//! The contact's stored row (spec/08-snapshots.md section 3).
+
+use super::{
+    Contact, Hour, MAX_RESET_BUNDLES, MAX_SESSIONS,
+    held::{Held, HeldSessions, Origin, State},
+};
+use crate::{
+    identity::IdentityHash,
+    reader::Reader,
+    reset::{BundleId, PeerBundle, PendingReset},
+    session::{LoadError, Session, SessionId, SkippedId, resets::ResetSecrets},
+};
+use alloc::vec::Vec;
+use deaddrop_wire::Day;
+use zeroize::Zeroizing;
+
+const VERSION: u8 = 1;
+/// A day or hour that is not there.
+const NONE: u32 = u32::MAX;
+const HELD_LEN: usize = 16 + 4 + 1 + 8 + 4 + 4;
+
+/// What is stored of one session: all that its change sets said.
+pub struct StoredSession<'a> {
+    /// Its id.
+    pub id: SessionId,
+    /// The newest snapshot; empty when it is gone.
+    pub snapshot: &'a [u8],
+    /// The newest row of reset secrets; empty when it is gone.
+    pub reset_secrets: &'a [u8],
+    /// Every skipped row that was added and not removed.
+    pub skipped: Vec<(SkippedId, &'a [u8])>,
+}
+
+impl core::fmt::Debug for StoredSession<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("StoredSession").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Contact {
+    /// Loads a contact from its row and the rows of its sessions.
+    ///
+    /// A session whose snapshot is missing or damaged is kept as lost: with its reset secrets it can be begun anew
+    /// ([`is_lost`](Self::is_lost), [`reset`](Self::reset)).
+    ///
+    /// # Errors
+    /// See [`LoadError`]; overwrite nothing.
+    pub fn load<'a>(
+        row: &[u8],
+        sessions: impl IntoIterator<Item = StoredSession<'a>>,
+    ) -> Result<Self, LoadError> {
+        if row.first().is_some_and(|version| *version > VERSION) {
+            return Err(LoadError::NewerVersion);
+        }
+        let mut contact = parse(Reader(row)).ok_or(LoadError::Corrupt)?;
+        for stored in sessions {
+            let Some(held) = contact.held.iter_mut().find(|held| held.id == stored.id) else { continue };
+            held.state = load(&stored, &contact.peer)?;
+        }
+        Ok(contact)
+    }
+
+    /// The contact's row as it is now, for an app that writes whole states.
+    #[must_use]
+    pub fn row(&self) -> Zeroizing<Vec<u8>> {
+        let bundles: usize = self.peer_bundles.iter().map(|bundle| 2 + bundle.as_bytes().len()).sum();
+        let len = 1 + 32 + 1 + 4 + 4 + 3 + self.held.len() * HELD_LEN;
+        let mut bytes =
+            Zeroizing::new(Vec::with_capacity(len + self.own_bundles.len() * PendingReset::LEN + bundles));
+        bytes.push(VERSION);
+        bytes.extend_from_slice(self.peer.as_bytes());
+        bytes.push(u8::from(self.verified) | u8::from(self.bundle_answered) << 1);
+        bytes.extend_from_slice(&self.last_reset.map_or(NONE, Hour::number).to_le_bytes());
+        day(&mut bytes, self.bundle_made);
+        count(&mut bytes, self.held.len());
+        for held in self.held.iter() {
+            bytes.extend_from_slice(&held.id.0);
+            bytes.extend_from_slice(&held.era.to_le_bytes());
+            let (origin, bundle) = match held.origin {
+                Origin::Invite => (0, [0; 8]),
+                Origin::Reset(BundleId(bundle)) => (1, bundle),
+            };
+            bytes.push(origin);
+            bytes.extend_from_slice(&bundle);
+            day(&mut bytes, held.answer_by);
+            day(&mut bytes, held.unused_since);
+        }
+        count(&mut bytes, self.own_bundles.len());
+        self.own_bundles.iter().for_each(|bundle| bundle.write(&mut bytes));
+        count(&mut bytes, self.peer_bundles.len());
+        for bundle in &self.peer_bundles {
+            let len = u16::try_from(bundle.as_bytes().len()).unwrap_or_default();
+            bytes.extend_from_slice(&len.to_le_bytes());
+            bytes.extend_from_slice(bundle.as_bytes());
+        }
+        bytes
+    }
+}
+
+/// Only what is damaged is lost; what a newer version has made is not touched.
+fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadError> {
+    match Session::load(stored.snapshot, stored.reset_secrets, stored.skipped.iter().copied()) {
+        Ok(session) if session.id() == stored.id && session.peer() == peer => Ok(State::Live(session)),
+        Err(LoadError::NewerVersion) => Err(LoadError::NewerVersion),
+        _ => Ok(State::Lost(ResetSecrets::from_bytes(stored.reset_secrets).unwrap_or_default())),
+    }
+}
+
+fn parse(mut reader: Reader<'_>) -> Option<Contact> {
+    reader.u8().filter(|version| *version == VERSION)?;
+    let peer = IdentityHash::from_bytes(reader.array()?);
+    let flags = reader.u8().filter(|flags| *flags < 4)?;
+    let last_reset = reader.u32()?;
+    let bundle_made = read_day(&mut reader)?;
+    let mut held = HeldSessions::new();
+    for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
+        let id = SessionId(reader.array()?);
+        let era = reader.u32()?;
+        let origin = match (reader.u8()?, BundleId(reader.array()?)) {
+            (0, _) => Origin::Invite,
+            (1, bundle) => Origin::Reset(bundle),
+            _ => return None,
+        };
+        let (answer_by, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
+        let state = State::Lost(ResetSecrets::default());
+        held.push(Held { id, era, origin, answer_by, unused_since, state });
+    }
+    let bundles = |count: &u8| usize::from(*count) <= MAX_RESET_BUNDLES;
+    let mut own_bundles = Vec::new();
+    for _ in 0..reader.u8().filter(bundles)? {
+        own_bundles.push(PendingReset::read(&mut reader)?);
+    }
+    let mut peer_bundles = Vec::new();
+    for _ in 0..reader.u8().filter(bundles)? {
+        let len = reader.u16()?;
+        peer_bundles.push(PeerBundle::from_stored(reader.bytes(usize::from(len))?));
+    }
+    reader.0.is_empty().then_some(Contact {
+        peer,
+        verified: flags & 1 != 0,
+        held,
+        own_bundles,
+        peer_bundles,
+        last_reset: (last_reset != NONE).then(|| Hour::from_number(last_reset)),
+        bundle_made,
+        bundle_answered: flags & 2 != 0,
+    })
+}
+
+fn count(bytes: &mut Vec<u8>, count: usize) {
+    bytes.push(u8::try_from(count).unwrap_or(u8::MAX));
+}
+
+fn day(bytes: &mut Vec<u8>, day: Option<Day>) {
+    bytes.extend_from_slice(&day.map_or(NONE, Day::number).to_le_bytes());
+}
+
+fn read_day(reader: &mut Reader<'_>) -> Option<Option<Day>> {
+    let number = reader.u32()?;
+    Some((number != NONE).then(|| Day::from_number(number)))
+}

@@ -1,0 +1,233 @@
+//! Reset bundles: what a contact keeps of the other so that a lost session can be begun anew (spec/05-ratchet.md section 6).
+//!
+//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and never accepted without the
+//! user's word. Not its concern: which secrets count as recent, and when ([`contact`](crate::contact)).
+
+use crate::{
+    bundle::{AddressTooLong, BundleError},
+    handshake::{AcceptError, Awaiting, BadBundleKey, Target},
+    identity::{IdentityHash, IdentityKeyPair},
+    invite::{InitialKey, Psk},
+    labels,
+    prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
+    reader::Reader,
+    session::{Session, keys::ResetSecret},
+};
+use alloc::vec::Vec;
+use deaddrop_primitives::{hkdf, secret_bytes, x25519};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// Most sessions that one own reset bundle begins before its secrets go.
+pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
+
+secret_bytes! {
+    /// The hash of a reset bundle: it travels inside the ratchet, so it is known to the two alone.
+    pub(crate) struct ResetHash[32];
+}
+
+/// Names a bundle in stored rows: the first bytes of its X25519 prekey.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BundleId(pub(crate) [u8; 8]);
+
+impl BundleId {
+    fn of(prekey: &x25519::PublicKey) -> Self {
+        Self(prekey.as_bytes().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// What derives from the hash of a reset bundle.
+struct ResetKeys(hkdf::Prk);
+
+impl ResetKeys {
+    fn of(hash: &ResetHash) -> Self {
+        Self(hkdf::extract(labels::RESET, &[hash.expose()]))
+    }
+
+    fn initial(&self) -> InitialKey {
+        InitialKey::from_bytes(self.0.expand(&[labels::RESET_INITIAL]))
+    }
+
+    /// With the proof of a recent turn, or without any.
+    fn psk(&self, proof: Option<&ResetSecret>) -> Psk {
+        Psk::from_bytes(match proof {
+            Some(secret) => self.0.expand(&[labels::RESET_PSK, secret.expose()]),
+            None => self.0.expand(&[labels::RESET_HARD]),
+        })
+    }
+}
+
+/// The secrets of an own reset bundle.
+pub(crate) struct PendingReset {
+    hash: ResetHash,
+    prekeys: Prekeys,
+    /// Sessions it has begun.
+    sessions: u8,
+}
+
+/// What came of an envelope.
+pub(crate) enum Attempt {
+    /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
+    Accepted { session: Session, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
+    /// Proved by the identity alone.
+    Hard,
+    /// Meant as soft, but by no secret that counts as recent.
+    Stale,
+}
+
+impl PendingReset {
+    /// A new bundle; the second value is body and signature.
+    pub(crate) fn create(
+        identity: &IdentityKeyPair,
+        not_after: Day,
+        address: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Self, Vec<u8>), AddressTooLong> {
+        let (prekeys, mut body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
+        let hash = ResetHash::from_bytes(prekeys::hash(&body));
+        let signature = prekeys::sign(identity, &body);
+        body.extend_from_slice(&signature);
+        Ok((Self { hash, prekeys, sessions: 0 }, body))
+    }
+
+    pub(crate) fn id(&self) -> BundleId {
+        BundleId::of(self.prekeys.x25519.public_key())
+    }
+
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.sessions == 0
+    }
+
+    pub(crate) const fn not_after(&self) -> Day {
+        self.prekeys.not_after
+    }
+
+    /// Tries an InitialMessage against every proof that counts; the bundle is as it was unless a session came of it.
+    ///
+    /// `agreed`: the user wants a hard reset.
+    pub(crate) fn attempt(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        proofs: &[&ResetSecret],
+        agreed: bool,
+        peer: &IdentityHash,
+        today: Day,
+    ) -> Result<Attempt, AcceptError> {
+        let keys = ResetKeys::of(&self.hash);
+        let awaiting = Awaiting { identity, hash: self.hash.expose(), prekeys: &self.prekeys };
+        let initial = awaiting.open_outer(keys.initial(), envelope, today)?;
+        let flight = awaiting.open_flight(&initial.flight)?;
+        let fits = |proof: &ResetSecret| flight.with_psk(&keys.psk(Some(proof)));
+        let soft = proofs.iter().enumerate().find_map(|(place, proof)| Some((Some(place), fits(proof)?)));
+        let found = soft.or_else(|| Some((None, flight.with_psk(&keys.psk(None))?)));
+        let Some((proof, first)) = found else { return Ok(Attempt::Stale) };
+        if proof.is_some() && self.sessions >= MAX_SESSIONS_OF_BUNDLE {
+            return Ok(Attempt::Stale); // C-57: one bundle begins few sessions.
+        }
+        // C-55: a reset comes from the contact itself; everybody else is blocked.
+        let (session, _, content) =
+            awaiting.finish(first, initial, envelope, |hash| !hash.is(peer), today)?;
+        if proof.is_none() && !agreed {
+            return Ok(Attempt::Hard); // C-56: no hard reset without the user's word.
+        }
+        self.sessions = self.sessions.saturating_add(1);
+        Ok(Attempt::Accepted { session, content, proof })
+    }
+
+    /// Hash 32, prekeys 100, sessions 1.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.hash.expose());
+        self.prekeys.write(bytes);
+        bytes.push(self.sessions);
+    }
+
+    /// Bytes of [`write`](Self::write).
+    pub(crate) const LEN: usize = 32 + PREKEYS_LEN + 1;
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let hash = ResetHash::from_bytes(reader.array()?);
+        Some(Self { hash, prekeys: Prekeys::read(&reader.array()?)?, sessions: reader.u8()? })
+    }
+}
+
+/// A reset bundle of the contact: its body, which was checked when it came.
+pub(crate) struct PeerBundle(Zeroizing<Vec<u8>>);
+
+impl PeerBundle {
+    /// Body and signature as they came in the contact's content.
+    pub(crate) fn from_signed(
+        signed: &[u8],
+        own: &IdentityHash,
+        peer: &IdentityHash,
+        today: Day,
+    ) -> Result<Self, BundleError> {
+        let (body, signature) =
+            signed.split_last_chunk::<SIGNATURE_LEN>().ok_or(BundleError::NotThisBundle)?;
+        Bundle::check(Kind::Reset, body, Some(signature), own, Some(peer), today)?;
+        Ok(Self(Zeroizing::new(body.to_vec())))
+    }
+
+    /// A stored body.
+    pub(crate) fn from_stored(body: &[u8]) -> Self {
+        Self(Zeroizing::new(body.to_vec()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its name and last day, if it can be used today.
+    pub(crate) fn usable(
+        &self,
+        own: &IdentityHash,
+        peer: &IdentityHash,
+        today: Day,
+    ) -> Result<UsableBundle, BundleError> {
+        let bundle = Bundle::check(Kind::Reset, &self.0, None, own, Some(peer), today)?;
+        Ok(UsableBundle { hash: ResetHash::from_bytes(prekeys::hash(&self.0)), bundle })
+    }
+
+    /// The last day on which it can be used.
+    pub(crate) fn not_after(&self) -> Option<Day> {
+        prekeys::last_day(&self.0)
+    }
+
+    /// The name, whatever the day.
+    pub(crate) fn id(&self) -> Option<BundleId> {
+        Bundle::prekey_of(&self.0).map(BundleId)
+    }
+}
+
+/// A reset bundle that a session can be begun with.
+pub(crate) struct UsableBundle {
+    hash: ResetHash,
+    bundle: Bundle,
+}
+
+impl UsableBundle {
+    pub(crate) fn id(&self) -> BundleId {
+        BundleId::of(&self.bundle.prekey_x25519)
+    }
+
+    /// Draws as [`Session::initiate`].
+    pub(crate) fn initiate(
+        &self,
+        identity: &IdentityKeyPair,
+        proof: Option<&ResetSecret>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Session, BadBundleKey> {
+        let keys = ResetKeys::of(&self.hash);
+        let (psk, initial) = (keys.psk(proof), keys.initial());
+        Target { bundle: &self.bundle, hash: self.hash.expose(), psk: &psk, initial }.initiate(identity, rng)
+    }
+}
+
+/// All that derives from the hash of a reset bundle: `k_init`, the soft `psk`, the hard one.
+#[cfg(feature = "hazmat")]
+pub(crate) fn trace(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32]) {
+    let keys = ResetKeys::of(&ResetHash::from_bytes(*hash));
+    let soft = keys.psk(Some(&ResetSecret::from_bytes(*secret)));
+    (*keys.initial().expose(), *soft.expose(), *keys.psk(None).expose())
+}
