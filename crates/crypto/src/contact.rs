@@ -19,7 +19,7 @@ use crate::{
     identity::{IdentityHash, IdentityKeyPair},
     reset::{PeerBundle, PendingReset},
     safety_number::SafetyNumber,
-    session::{ChangeSet, DecryptError, EncryptError, Role, Session, SessionId, Standing},
+    session::{ChangeSet, DecryptError, EncryptError, Session, SessionId, Standing},
 };
 use alloc::vec::Vec;
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -28,9 +28,11 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// Most sessions with one person that are held at a time.
-pub const MAX_SESSIONS: usize = 4;
-/// Most reset bundles that are held of either side: the newest and the one before.
-pub const MAX_RESET_BUNDLES: usize = 2;
+pub const MAX_SESSIONS: usize = 8;
+/// Most own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
+pub const MAX_OWN_BUNDLES: usize = 4;
+/// Most reset bundles of the peer that are held: the newest and the one before.
+pub const MAX_PEER_BUNDLES: usize = 2;
 /// Days that a session which is not used any more still receives.
 pub const UNUSED_DAYS: u32 = 7;
 /// Days after which a reset bundle is renewed.
@@ -133,11 +135,11 @@ impl Contact {
         self.sending().map(Session::standing)
     }
 
-    /// The session that ought to be used is lost: its rows are gone or damaged. Nothing can be sent before a
-    /// [`reset`](Self::reset) or a new invite.
+    /// The session that ought to be used is lost, or one that the peer may be using: its rows are gone or damaged. Begin a
+    /// [`reset`](Self::reset), or send a new invite.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.held.best().and_then(|index| self.held.get(index)).is_some_and(|held| held.session().is_none())
+        self.held.is_lost()
     }
 
     /// Takes a session that [`Session::initiate`] began. `answer_by` is the bundle's last day: a day later an unanswered
@@ -204,12 +206,11 @@ impl Contact {
         content: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Blob, ContactChanges), EncryptError> {
+        let tells = self.tells_era();
         let held = self.held.best().and_then(|index| self.held.get_mut(index));
         let held = held.ok_or(EncryptError::NoSession)?;
         let (id, era) = (held.id, held.era);
         let session = held.session_mut().ok_or(EncryptError::NoSession)?;
-        // The peer learns the era together with the session.
-        let tells = era > 0 && session.standing() != Standing::Established;
         let mut with_era = Zeroizing::new(Vec::new());
         let content = if tells {
             with_era.reserve_exact(content.len() + ERA_ITEM_LEN);
@@ -226,10 +227,13 @@ impl Contact {
     /// Bytes of encoded content that fit into an envelope of this class now.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
-        let held = self.held.get(self.held.best()?)?;
-        let session = held.session()?;
-        let tells = held.era > 0 && session.standing() != Standing::Established;
-        session.room(class)?.checked_sub(if tells { ERA_ITEM_LEN } else { 0 })
+        self.sending()?.room(class)?.checked_sub(if self.tells_era() { ERA_ITEM_LEN } else { 0 })
+    }
+
+    /// The peer learns the era with the session, and as long as there are several to choose from.
+    fn tells_era(&self) -> bool {
+        let best = self.held.best().and_then(|index| self.held.get(index));
+        best.is_some_and(|held| held.era > 0 && (!held.is_answered() || self.held.len() > 1))
     }
 
     /// Opens an envelope with whichever session it belongs to, or as a soft reset. Ack it only after the changes are stored.
@@ -285,18 +289,9 @@ impl Contact {
         let id = held.id;
         let session = held.session();
         let now = session.map_or(standing, Session::standing);
-        let role = session.map(Session::role);
         let turned = session.is_some_and(|session| session.turn() != turn);
         if now == Standing::Established && standing != now {
             events.push(ContactEvent::Established { session: id });
-            // A bundle that has led to a session which both hold has done its work.
-            if let (Origin::Reset(bundle), Some(role)) = (held.origin, role) {
-                match role {
-                    Role::Initiator => self.peer_bundles.retain(|kept| kept.id() != Some(bundle)),
-                    Role::Responder => self.own_bundles.retain(|kept| kept.id() != bundle),
-                }
-                row = true;
-            }
         }
         if turned && !self.bundle_answered && self.bundle_made.is_some() {
             self.bundle_answered = true;

@@ -2,7 +2,10 @@
 //!
 //! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless critical.
 
-use crate::prekeys::MAX_SIGNED;
+use crate::{
+    attachment::{AttachmentKey, MAX_ATTACHMENT},
+    prekeys::MAX_SIGNED,
+};
 use alloc::{string::String, vec::Vec};
 use zeroize::Zeroize;
 
@@ -12,6 +15,12 @@ pub const MAX_TEXT: usize = 60_000;
 pub const MAX_ADDRESS: usize = 512;
 /// Most numbers above the low-water mark in one receipt.
 pub const MAX_SPARSE: usize = 200;
+/// Longest place of an attachment's segments in bytes.
+pub const MAX_PLACE: usize = 512;
+/// Longest media type in bytes.
+pub const MAX_MEDIA_TYPE: usize = 127;
+/// Longest file name in bytes.
+pub const MAX_NAME: usize = 255;
 /// Most items in one content.
 pub const MAX_ITEMS: usize = 64;
 
@@ -23,13 +32,14 @@ const DELIVERY_RECEIPT: u16 = 3;
 const MAILBOX_MOVE: u16 = 4;
 const RESET_BUNDLE: u16 = 5;
 const SESSION_ERA: u16 = 6;
+const ATTACHMENT: u16 = 7;
 
 /// Names one direction of one relationship; drawn at random by the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub [u8; 16]);
 
 /// One item of content.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
     /// Where the sender reads: the first item of every InitialMessage.
@@ -64,6 +74,23 @@ pub enum Content {
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
+    /// A file or picture, numbered; its segments lie elsewhere ([`Manifest`](crate::Manifest)).
+    Attachment {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// Opens the segments.
+        key: AttachmentKey,
+        /// Bytes of the attachment.
+        length: u64,
+        /// Where the segments lie: up to the app, at most [`MAX_PLACE`] bytes.
+        place: Vec<u8>,
+        /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.
+        media_type: String,
+        /// The file's name; at most [`MAX_NAME`] bytes. Peer data: never use it as a path.
+        name: String,
+    },
     /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::Contact) makes and
     /// takes it.
     ResetBundle {
@@ -84,6 +111,7 @@ impl core::fmt::Debug for Content {
             Self::Text { .. } => "Text(..)",
             Self::DeliveryReceipt { .. } => "DeliveryReceipt(..)",
             Self::MailboxMove { .. } => "MailboxMove(..)",
+            Self::Attachment { .. } => "Attachment(..)",
             Self::ResetBundle { .. } => "ResetBundle(..)",
             Self::SessionEra { .. } => "SessionEra(..)",
         })
@@ -95,6 +123,11 @@ impl Drop for Content {
         match self {
             Self::Text { text, .. } => text.zeroize(),
             Self::Hello { address } | Self::MailboxMove { address, .. } => address.zeroize(),
+            Self::Attachment { place, media_type, name, .. } => {
+                place.zeroize();
+                media_type.zeroize();
+                name.zeroize();
+            }
             Self::ResetBundle { bundle } => bundle.zeroize(),
             Self::DeliveryReceipt { .. } | Self::SessionEra { .. } => {}
         }
@@ -171,6 +204,19 @@ pub fn encode(items: &[Content]) -> Result<Vec<u8>, TooLong> {
                 body.extend_from_slice(bounded(bundle, MAX_SIGNED)?);
                 (RESET_BUNDLE, 0)
             }
+            Content::Attachment { stream, number, key, length, place, media_type, name } => {
+                numbered(&mut body, stream, *number);
+                body.extend_from_slice(key.expose());
+                body.extend_from_slice(&length.to_le_bytes());
+                let place = bounded(place, MAX_PLACE)?;
+                let media_type = bounded(media_type.as_bytes(), MAX_MEDIA_TYPE)?;
+                body.extend_from_slice(&u16::try_from(place.len()).map_err(|_| TooLong)?.to_le_bytes());
+                body.extend_from_slice(place);
+                body.push(u8::try_from(media_type.len()).map_err(|_| TooLong)?);
+                body.extend_from_slice(media_type);
+                body.extend_from_slice(bounded(name.as_bytes(), MAX_NAME)?);
+                (ATTACHMENT, CRITICAL)
+            }
             Content::SessionEra { era } => {
                 body.extend_from_slice(&era.to_le_bytes());
                 (SESSION_ERA, 0)
@@ -196,7 +242,7 @@ pub fn decode(mut bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
         let (kind, flags, body, rest) = split(bytes).filter(|_| count <= MAX_ITEMS).ok_or(Malformed)?;
         bytes = rest;
         match kind {
-            HELLO..=SESSION_ERA => {
+            HELLO..=ATTACHMENT => {
                 items.push(item(kind, body).ok_or(Malformed)?); // C-31: known items keep their form and limits.
             }
             _ if flags & CRITICAL != 0 => return Err(NeedsNewerVersion), // C-32: critical items are known.
@@ -284,6 +330,7 @@ fn item(kind: u16, body: &[u8]) -> Option<Content> {
         TEXT if number > 0 && rest.len() <= MAX_TEXT => {
             Some(Content::Text { stream, number, text: String::from_utf8(rest.to_vec()).ok()? })
         }
+        ATTACHMENT if number > 0 => attachment(stream, number, rest),
         MAILBOX_MOVE if number > 0 && rest.len() <= MAX_ADDRESS => {
             Some(Content::MailboxMove { stream, number, address: rest.to_vec() })
         }
@@ -300,4 +347,27 @@ fn item(kind: u16, body: &[u8]) -> Option<Content> {
         }
         _ => None,
     }
+}
+
+fn attachment(stream: StreamId, number: u64, body: &[u8]) -> Option<Content> {
+    let (key, rest) = body.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (place_len, rest) = rest.split_first_chunk()?;
+    let (place, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*place_len)))?;
+    let (type_len, rest) = rest.split_first()?;
+    let (media_type, name) = rest.split_at_checked(usize::from(*type_len))?;
+    let length = u64::from_le_bytes(*length);
+    let bounded = place.len() <= MAX_PLACE && media_type.len() <= MAX_MEDIA_TYPE && name.len() <= MAX_NAME;
+    if !bounded || length > MAX_ATTACHMENT {
+        return None;
+    }
+    Some(Content::Attachment {
+        stream,
+        number,
+        key: AttachmentKey::from_bytes(*key),
+        length,
+        place: place.to_vec(),
+        media_type: String::from_utf8(media_type.to_vec()).ok()?,
+        name: String::from_utf8(name.to_vec()).ok()?,
+    })
 }

@@ -1,7 +1,10 @@
 //! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
 
-use crate::labels;
-use alloc::boxed::Box;
+use crate::{
+    labels,
+    words::{self, WordsError},
+};
+use alloc::{boxed::Box, string::String};
 use deaddrop_primitives::{ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -13,6 +16,22 @@ pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::EN
 secret_bytes! {
     /// All that a person must keep: the three secret keys derive from it.
     pub struct IdentitySeed[32];
+}
+
+impl IdentitySeed {
+    /// The seed as 24 words (BIP 39, English), for paper. Whoever reads them is this person.
+    #[must_use]
+    pub fn to_words(&self) -> Zeroizing<String> {
+        words::encode_32(self.expose())
+    }
+
+    /// What [`to_words`](Self::to_words) made; upper case, any white space, and words cut to four letters or more are fine.
+    ///
+    /// # Errors
+    /// See [`WordsError`].
+    pub fn from_words(text: &str) -> Result<Self, WordsError> {
+        words::decode_32(text).map(|bytes| Self::from_bytes(*bytes))
+    }
 }
 
 /// The only name of a person: SHA-256 over all three public keys. Safety numbers are made from it.

@@ -50,5 +50,7 @@ labels! {
     TURN_CHAIN = b"deaddrop/1 turn chain\0";
     TURN_HEADER = b"deaddrop/1 turn header\0";
     TURN_RESET = b"deaddrop/1 turn reset\0";
+    /// Associated data of a segment of an attachment.
+    ATTACHMENT = b"deaddrop/1 attachment\0";
     SAFETY_NUMBER = b"deaddrop/1 safety number\0";
 }

@@ -155,11 +155,6 @@ impl Bundle {
         let (address, not_after) = (fields.address.to_vec(), fields.not_after);
         Ok(Self { identity, prekey_x25519, prekey_kem, address, not_after })
     }
-
-    /// The first bytes of the X25519 prekey of a body.
-    pub(crate) fn prekey_of(body: &[u8]) -> Option<[u8; 8]> {
-        Fields::parse(body)?.prekey_x25519.first_chunk().copied()
-    }
 }
 
 /// The fields of a body, nothing checked but their lengths.

@@ -14,7 +14,7 @@ use crate::{
     session::{Session, keys::ResetSecret},
 };
 use alloc::vec::Vec;
-use deaddrop_primitives::{hkdf, secret_bytes, x25519};
+use deaddrop_primitives::{hkdf, secret_bytes};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -25,16 +25,6 @@ pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
 secret_bytes! {
     /// The hash of a reset bundle: it travels inside the ratchet, so it is known to the two alone.
     pub(crate) struct ResetHash[32];
-}
-
-/// Names a bundle in stored rows: the first bytes of its X25519 prekey.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BundleId(pub(crate) [u8; 8]);
-
-impl BundleId {
-    fn of(prekey: &x25519::PublicKey) -> Self {
-        Self(prekey.as_bytes().first_chunk().copied().unwrap_or_default())
-    }
 }
 
 /// What derives from the hash of a reset bundle.
@@ -91,10 +81,6 @@ impl PendingReset {
         Ok((Self { hash, prekeys, sessions: 0 }, body))
     }
 
-    pub(crate) fn id(&self) -> BundleId {
-        BundleId::of(self.prekeys.x25519.public_key())
-    }
-
     pub(crate) const fn is_unused(&self) -> bool {
         self.sessions == 0
     }
@@ -103,11 +89,16 @@ impl PendingReset {
         self.prekeys.not_after
     }
 
-    /// Tries an InitialMessage against every proof that counts; the bundle is as it was unless a session came of it.
+    /// One more session has begun.
+    pub(crate) const fn count_session(&mut self) {
+        self.sessions = self.sessions.saturating_add(1);
+    }
+
+    /// Tries an InitialMessage against every proof that counts.
     ///
     /// `agreed`: the user wants a hard reset.
     pub(crate) fn attempt(
-        &mut self,
+        &self,
         identity: &IdentityKeyPair,
         envelope: &[u8],
         proofs: &[&ResetSecret],
@@ -132,7 +123,6 @@ impl PendingReset {
         if proof.is_none() && !agreed {
             return Ok(Attempt::Hard); // C-56: no hard reset without the user's word.
         }
-        self.sessions = self.sessions.saturating_add(1);
         Ok(Attempt::Accepted { session, content, proof })
     }
 
@@ -193,11 +183,6 @@ impl PeerBundle {
     pub(crate) fn not_after(&self) -> Option<Day> {
         prekeys::last_day(&self.0)
     }
-
-    /// The name, whatever the day.
-    pub(crate) fn id(&self) -> Option<BundleId> {
-        Bundle::prekey_of(&self.0).map(BundleId)
-    }
 }
 
 /// A reset bundle that a session can be begun with.
@@ -207,10 +192,6 @@ pub(crate) struct UsableBundle {
 }
 
 impl UsableBundle {
-    pub(crate) fn id(&self) -> BundleId {
-        BundleId::of(&self.bundle.prekey_x25519)
-    }
-
     /// Draws as [`Session::initiate`].
     pub(crate) fn initiate(
         &self,

@@ -3,13 +3,15 @@
 //! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
 //! shown in ascending order, so both people see the same.
 
-use crate::{identity::IdentityHash, labels};
+use crate::{identity::IdentityHash, labels, words};
 use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 use subtle::ConstantTimeEq;
 
 /// Digits of a safety number.
 pub const DIGITS: usize = 60;
+/// Words of a safety number.
+pub const WORDS: usize = 18;
 
 /// Sixty digits that are the same on both sides, and that no third person can bring about.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +43,14 @@ impl SafetyNumber {
             }
         }
         digits
+    }
+
+    /// Eighteen words with blanks between them, nine for each half: easier to read aloud than digits (the first 99 bits of
+    /// each half in the English list of BIP 39).
+    #[must_use]
+    pub fn to_words(&self) -> String {
+        let [first, second] = self.halves.each_ref().map(|half| words::encode(half, WORDS / 2));
+        [first.as_str(), second.as_str()].join(" ")
     }
 
     /// Whether this is the [payload](Self::to_qr_payload) of the same two people; compares in constant time.

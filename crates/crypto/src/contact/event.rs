@@ -24,8 +24,9 @@ pub enum ContactEvent {
     /// The peer wants to begin anew and cannot prove a recent turn: a device that was restored, or somebody who has stolen its
     /// identity. Ask the user; keep the envelope for [`agree_to_reset`](crate::Contact::agree_to_reset).
     PeerWantsReset {
-        /// It was meant to be proved, by a turn that is too old. There is nothing to agree to: begin a
-        /// [hard reset](crate::ResetKind::Hard), or send a new invite.
+        /// It was meant to be proved, by a turn that is too old: an old backup, a thief of one, or a reset that came late when
+        /// another had done its work. Nothing of it is authenticated, and there is nothing to agree to; if the peer stays
+        /// silent, begin a [hard reset](crate::ResetKind::Hard), or send a new invite.
         stale: bool,
     },
     /// The contact was verified and is not any more: compare safety numbers again.

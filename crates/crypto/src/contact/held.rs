@@ -4,10 +4,7 @@
 //! established, so both sides order their sessions in the same way.
 
 use super::{MAX_SESSIONS, UNUSED_DAYS};
-use crate::{
-    reset::BundleId,
-    session::{Role, Session, SessionId, Standing, keys::ResetSecret, resets::ResetSecrets},
-};
+use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, resets::ResetSecrets};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use deaddrop_wire::Day;
@@ -16,7 +13,7 @@ use deaddrop_wire::Day;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     Invite,
-    Reset(BundleId),
+    Reset,
 }
 
 /// A session in memory, or what is left of it.
@@ -67,8 +64,12 @@ impl Held {
     }
 
     /// The peer is known to hold it: it has answered.
-    fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&self) -> bool {
         self.resets().answered()
+    }
+
+    fn is_sent_in(&self) -> bool {
+        self.resets().sent().next().is_some()
     }
 
     /// The peer has begun it.
@@ -77,7 +78,7 @@ impl Held {
     }
 }
 
-/// All of them, in the order in which they came.
+/// All of them, in the order in which they came or, before they are answered, were used.
 pub(super) struct HeldSessions(Vec<Held>);
 
 impl HeldSessions {
@@ -111,7 +112,7 @@ impl HeldSessions {
     }
 
     /// The session that sends: of the highest era; among those that are answered the one with the smallest id; if none is, the
-    /// newest that the peer began, and if there is none of those either the newest.
+    /// one begun by the peer that it used last, and if there is none of those either the newest.
     pub(super) fn best(&self) -> Option<usize> {
         let era = self.newest_era();
         let of_era = || self.0.iter().enumerate().filter(move |(_, held)| held.era == era);
@@ -121,6 +122,14 @@ impl HeldSessions {
             .or_else(|| of_era().rfind(|(_, held)| held.is_begun_by_peer()))
             .or_else(|| of_era().next_back())
             .map(|(index, _)| index)
+    }
+
+    /// The session that sends is lost; or the peer began it and has not answered in it, and may be using a lost one of the same
+    /// era. (An own one that is not answered brings the peer to it.)
+    pub(super) fn is_lost(&self) -> bool {
+        let Some(best) = self.best().and_then(|index| self.0.get(index)) else { return false };
+        let lost = |held: &Held| held.session().is_none() && held.era == best.era;
+        best.session().is_none() || !best.is_answered() && best.is_begun_by_peer() && self.0.iter().any(lost)
     }
 
     /// In the order in which an envelope is tried.
@@ -139,11 +148,14 @@ impl HeldSessions {
         self.0.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
     }
 
-    /// What an own soft reset is proved with, and the era of its session: the newest received turn of the newest session in
-    /// which something was received. The peer has made that turn.
+    /// What an own soft reset is proved with, and the era of its session: the newest received turn of the newest session that
+    /// the peer cannot have forgotten. The peer has made that turn.
+    ///
+    /// A session that the peer began and that nothing was sent in is passed over: as long as it is not answered the peer accepts
+    /// older ones, and may have lost it.
     pub(super) fn own_proof(&self) -> Option<(&ResetSecret, u32)> {
-        let received = |held: &'_ Held| held.resets().received().is_some();
-        let newest = self.0.iter().filter(|held| received(held)).max_by_key(|held| held.era)?;
+        let order = |held: &&Held| (held.is_sent_in(), held.era, held.is_answered());
+        let newest = self.0.iter().filter(|held| held.resets().received().is_some()).max_by_key(order)?;
         Some((newest.resets().received()?, newest.era))
     }
 
@@ -157,19 +169,19 @@ impl HeldSessions {
 
     /// Adds one, and gives the ids of those for which there is no room any more.
     pub(super) fn add(&mut self, held: Held) -> Vec<SessionId> {
-        // The same handshake again, after its session was lost.
-        self.0.retain(|other| other.id != held.id);
         self.0.push(held);
         let mut dropped = Vec::new();
         while self.0.len() > MAX_SESSIONS {
             let best = self.best();
-            // Never the one that sends, nor the new one; first what another has replaced, and of that the oldest.
+            // Never the one that sends, nor the new one. First what another has replaced, and of that the oldest; then what
+            // nobody has answered: the answered ones hold the proofs of a reset.
             let newest = self.0.len().saturating_sub(1);
             let spare = (0..newest).filter(|index| Some(*index) != best);
             let keep = |index: &usize| {
                 self.0.get(*index).map(|held| {
                     let replaced = held.unused_since.is_some() || Some(held.era) < self.answered_era();
-                    (!replaced, held.is_answered(), held.era, *index)
+                    let answered = u32::from(held.is_answered());
+                    if replaced { (0, held.era, answered, *index) } else { (1, answered, held.era, *index) }
                 })
             };
             let Some(index) = spare.min_by_key(keep) else { break };
@@ -195,8 +207,28 @@ impl HeldSessions {
     }
 
     /// The peer used this one just now; says whether that is news.
+    ///
+    /// Of several that the peer has begun and that are not answered, it holds the one that it goes on using. And as long as
+    /// no newer one is answered, whichever the peer uses is as good.
     pub(super) fn used(&mut self, index: usize) -> bool {
-        self.0.get_mut(index).is_some_and(|held| held.unused_since.take().is_some())
+        let newest = self.newest_era();
+        let best = self.best().and_then(|index| self.0.get(index));
+        let open = best.is_some_and(|held| !held.is_answered());
+        let Some(held) = self.0.get_mut(index) else { return false };
+        let mut news = held.unused_since.take().is_some();
+        if held.is_answered() {
+            return news;
+        }
+        if open && held.era < newest {
+            held.era = newest;
+            news = true;
+        }
+        if index + 1 < self.0.len() {
+            let held = self.0.remove(index);
+            self.0.push(held);
+            news = true;
+        }
+        news
     }
 
     /// Once the session that sends is established, the others are unused; says whether anything changed.

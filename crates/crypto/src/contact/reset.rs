@@ -1,8 +1,8 @@
 //! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
 
 use super::{
-    Contact, ContactChanges, ContactEvent, Held, MAX_RESET_BUNDLES, Origin, RESET_BUNDLE_DAYS,
-    RESET_BUNDLE_RENEWAL_DAYS, Received,
+    Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
+    RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received,
 };
 use crate::{
     bundle::AddressTooLong,
@@ -109,7 +109,7 @@ impl Contact {
         }
         let (pending, bundle) = PendingReset::create(identity, today.plus(RESET_BUNDLE_DAYS), address, rng)?;
         self.own_bundles.push(pending);
-        keep_newest(&mut self.own_bundles);
+        keep_newest(&mut self.own_bundles, MAX_OWN_BUNDLES);
         (self.bundle_made, self.bundle_answered) = (Some(today), false);
         Ok(Some((Content::ResetBundle { bundle }, self.changes(None, Vec::new(), true))))
     }
@@ -143,9 +143,9 @@ impl Contact {
                     return Err(ResetError::TooSoon);
                 }
                 let (secret, era) = self.held.own_proof().ok_or(ResetError::NoProof)?;
-                (Some(secret), era)
+                (Some(secret), self.held.newest_era().max(era.saturating_add(1)))
             }
-            ResetKind::Hard => (None, self.held.newest_era()),
+            ResetKind::Hard => (None, self.held.newest_era().saturating_add(1)),
         };
         let bundle =
             self.peer_bundles.iter().rev().find_map(|kept| kept.usable(own, &self.peer, now.day()).ok());
@@ -154,8 +154,7 @@ impl Contact {
         let (id, changes) = (session.id(), session.first_changes(false));
 
         // Nothing fails from here on.
-        let origin = Origin::Reset(bundle.id());
-        let dropped = self.held.add(Held::live(session, era.saturating_add(1), origin, None));
+        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         self.last_reset = Some(now);
         let mut events = Vec::new();
         if kind == ResetKind::Hard {
@@ -195,11 +194,15 @@ impl Contact {
                 Err(_) => return Err(DecryptError::Junk),
                 Ok(attempt) => attempt,
             };
-            let origin = Origin::Reset(bundle.id());
             return Ok(match attempt {
                 Attempt::Accepted { session, content, proof } => {
+                    // C-58: a session that was lost is not begun a second time with its old keys.
+                    if self.held.iter().any(|held| held.id == session.id()) {
+                        return Err(DecryptError::Duplicate);
+                    }
+                    bundle.count_session();
                     let proved = proof.and_then(|place| eras.get(place).copied());
-                    self.accept(session, content, origin, proved)
+                    self.accept(session, content, proved)
                 }
                 Attempt::Hard => self.wants_reset(false),
                 Attempt::Stale => self.wants_reset(true),
@@ -212,7 +215,6 @@ impl Contact {
         &mut self,
         session: crate::Session,
         content: zeroize::Zeroizing<Vec<u8>>,
-        origin: Origin,
         proved: Option<u32>,
     ) -> Received {
         let (id, changes) = (session.id(), session.first_changes(false));
@@ -224,14 +226,17 @@ impl Contact {
         }
         let era = proved.unwrap_or_else(|| self.held.newest_era()).saturating_add(1);
         let era = for_contact(&content).era.unwrap_or_default().max(era);
-        let dropped = self.held.add(Held::live(session, era, origin, None));
+        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
         Received { content: Some(content), events, changes }
     }
 
     fn wants_reset(&mut self, stale: bool) -> Received {
         let mut events = Vec::from([ContactEvent::PeerWantsReset { stale }]);
-        self.clear_verification(&mut events);
+        // Nothing is authenticated of a stale one; it may even be a reset that came late, when another had done its work.
+        if !stale {
+            self.clear_verification(&mut events);
+        }
         let cleared = events.len() > 1;
         Received { content: None, events, changes: self.changes(None, Vec::new(), cleared) }
     }
@@ -244,12 +249,12 @@ impl Contact {
             return false;
         }
         self.peer_bundles.push(bundle);
-        keep_newest(&mut self.peer_bundles);
+        keep_newest(&mut self.peer_bundles, MAX_PEER_BUNDLES);
         true
     }
 }
 
-fn keep_newest<T>(bundles: &mut Vec<T>) {
-    let over = bundles.len().saturating_sub(MAX_RESET_BUNDLES);
+fn keep_newest<T>(bundles: &mut Vec<T>, most: usize) {
+    let over = bundles.len().saturating_sub(most);
     bundles.drain(..over);
 }

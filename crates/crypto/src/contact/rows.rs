@@ -1,13 +1,13 @@
 //! The contact's stored row (spec/08-snapshots.md section 3).
 
 use super::{
-    Contact, Hour, MAX_RESET_BUNDLES, MAX_SESSIONS,
+    Contact, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, MAX_SESSIONS,
     held::{Held, HeldSessions, Origin, State},
 };
 use crate::{
     identity::IdentityHash,
     reader::Reader,
-    reset::{BundleId, PeerBundle, PendingReset},
+    reset::{PeerBundle, PendingReset},
     session::{LoadError, Session, SessionId, SkippedId, resets::ResetSecrets},
 };
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 /// A day or hour that is not there.
 const NONE: u32 = u32::MAX;
-const HELD_LEN: usize = 16 + 4 + 1 + 8 + 4 + 4;
+const HELD_LEN: usize = 16 + 4 + 1 + 4 + 4;
 
 /// What is stored of one session: all that its change sets said.
 pub struct StoredSession<'a> {
@@ -76,12 +76,7 @@ impl Contact {
         for held in self.held.iter() {
             bytes.extend_from_slice(&held.id.0);
             bytes.extend_from_slice(&held.era.to_le_bytes());
-            let (origin, bundle) = match held.origin {
-                Origin::Invite => (0, [0; 8]),
-                Origin::Reset(BundleId(bundle)) => (1, bundle),
-            };
-            bytes.push(origin);
-            bytes.extend_from_slice(&bundle);
+            bytes.push(u8::from(held.origin == Origin::Reset));
             day(&mut bytes, held.answer_by);
             day(&mut bytes, held.unused_since);
         }
@@ -116,22 +111,17 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
         let id = SessionId(reader.array()?);
         let era = reader.u32()?;
-        let origin = match (reader.u8()?, BundleId(reader.array()?)) {
-            (0, _) => Origin::Invite,
-            (1, bundle) => Origin::Reset(bundle),
-            _ => return None,
-        };
+        let origin = if reader.flag()? { Origin::Reset } else { Origin::Invite };
         let (answer_by, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
         let state = State::Lost(ResetSecrets::default());
         held.push(Held { id, era, origin, answer_by, unused_since, state });
     }
-    let bundles = |count: &u8| usize::from(*count) <= MAX_RESET_BUNDLES;
     let mut own_bundles = Vec::new();
-    for _ in 0..reader.u8().filter(bundles)? {
+    for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_OWN_BUNDLES)? {
         own_bundles.push(PendingReset::read(&mut reader)?);
     }
     let mut peer_bundles = Vec::new();
-    for _ in 0..reader.u8().filter(bundles)? {
+    for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_PEER_BUNDLES)? {
         let len = reader.u16()?;
         peer_bundles.push(PeerBundle::from_stored(reader.bytes(usize::from(len))?));
     }
