@@ -12,6 +12,7 @@ mod handshake;
 mod key_schedule;
 mod link;
 mod ratchet;
+mod reset;
 mod wire;
 mod world;
 
@@ -20,14 +21,17 @@ use crate::{json::Object, vector::Case};
 /// Every case, families and cases in their order.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    let families: [fn() -> Vec<Case>; 10] = [
+    let families: [fn() -> Vec<Case>; 13] = [
         key_schedule::cases,
         bundle::bundles,
         bundle::invites,
         handshake::cases,
         ratchet::cases,
+        reset::cases,
         content::contents,
         content::safety_numbers,
+        content::attachments,
+        content::words,
         wire::cases,
         link::cases,
         capability::cases,

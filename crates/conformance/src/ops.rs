@@ -1,5 +1,6 @@
 //! What vectors compute: one operation a name, from inputs alone.
 
+mod attachment;
 mod bundle;
 mod capability;
 mod content;
@@ -7,6 +8,7 @@ mod handshake;
 mod key_schedule;
 mod link;
 mod ratchet;
+mod reset;
 mod wire;
 
 use crate::{
@@ -38,6 +40,13 @@ pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
         "converse" => ratchet::converse(input),
         "encode-content" => content::encode(input),
         "decode-content" => content::decode(input),
+        "derive-reset-keys" => reset::keys(input),
+        "create-reset-bundle" => reset::create(input),
+        "reset" => reset::reset(input),
+        "seal-segment" => attachment::seal(input),
+        "open-segment" => attachment::open(input),
+        "write-words" => content::write_words(input),
+        "read-words" => content::read_words(input),
         "safety-number" => content::safety_number(input),
         "decode-record" => wire::record(input),
         "take-blob" => wire::blob(input),

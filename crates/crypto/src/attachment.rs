@@ -19,7 +19,7 @@ pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 pub const SEGMENT_LEN: usize = SizeClass::Large.bytes() - SEGMENT_OVERHEAD;
 /// Most segments of an attachment.
 pub const MAX_SEGMENTS: u32 = 1 << 20;
-/// Longest attachment in bytes, about 61 GiB: what Padmé makes of it fits [`MAX_SEGMENTS`].
+/// Longest attachment in bytes, 68,182,605,824: what Padmé makes of it fits [`MAX_SEGMENTS`].
 pub const MAX_ATTACHMENT: u64 = padme_floor(SEGMENT_LEN as u64 * MAX_SEGMENTS as u64);
 
 secret_bytes! {
@@ -231,6 +231,11 @@ const fn padme_mask(length: u64) -> u64 {
 mod tests {
     use super::*;
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    #[test]
+    fn the_longest_is_as_the_spec_says() {
+        assert_eq!(MAX_ATTACHMENT, 68_182_605_824);
+    }
 
     // Figures of the paper's formula, worked out by hand.
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     invite::InviteSecret,
     session::{
         Session,
-        keys::{ChainKey, HeaderKey, MessageKey, RootKey, SessionSecret, TurnTranscript},
+        keys::{ChainKey, HeaderKey, MessageKey, ResetSecret, RootKey, SessionSecret, TurnTranscript},
         message,
     },
 };
@@ -122,6 +122,114 @@ pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32
     crate::reset::trace(hash, secret)
 }
 
+/// A reset bundle: its hash, prekey secrets, body and signature.
+pub struct ResetBundleTrace {
+    /// `h`.
+    pub hash: [u8; 32],
+    /// The X25519 prekey's secret.
+    pub px: [u8; 32],
+    /// The ML-KEM prekey's seed.
+    pub pk: [u8; kem::SEED_LEN],
+    /// What the contact gets.
+    pub signed: Vec<u8>,
+    pending: crate::reset::PendingReset,
+}
+
+impl core::fmt::Debug for ResetBundleTrace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ResetBundleTrace(..)")
+    }
+}
+
+/// What came of an InitialMessage on a reset bundle.
+#[derive(Debug)]
+pub enum ResetOutcome {
+    /// A session, its first content, and the place of the proof that fitted (`None`: hard).
+    Accepted(Session, Vec<u8>, Option<usize>),
+    /// Proved by the identity alone, and the user has not agreed.
+    Hard,
+    /// By no proof that counts.
+    Stale,
+    /// A known session's handshake.
+    Known,
+    /// Refused.
+    Refused(crate::AcceptError),
+}
+
+/// What a reset is accepted by.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetRules<'a> {
+    /// Reset secrets that count.
+    pub proofs: &'a [[u8; 32]],
+    /// The user has agreed to a hard reset.
+    pub agreed: bool,
+    /// Who the contact is.
+    pub peer: &'a crate::IdentityHash,
+    /// Sessions that are or were held.
+    pub held: &'a [[u8; 16]],
+    /// Sessions that the bundle has begun before.
+    pub begun: u8,
+}
+
+/// Makes a reset bundle. Draws salt 32, X25519 prekey 32, ML-KEM prekey 64.
+#[must_use]
+pub fn create_reset_bundle(
+    identity: &IdentityKeyPair,
+    not_after: deaddrop_wire::Day,
+    address: &[u8],
+    rng: &mut impl rand_core::CryptoRng,
+) -> Option<ResetBundleTrace> {
+    let (pending, signed) = crate::reset::PendingReset::create(identity, not_after, address, rng).ok()?;
+    let (hash, px, pk) = pending.trace();
+    Some(ResetBundleTrace { hash, px, pk, signed, pending })
+}
+
+impl ResetBundleTrace {
+    /// What the bundle's owner does with an envelope.
+    #[must_use]
+    pub fn attempt(
+        &self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        rules: &ResetRules<'_>,
+        today: deaddrop_wire::Day,
+    ) -> ResetOutcome {
+        use crate::reset::Attempt;
+        let proofs: Vec<_> = rules.proofs.iter().map(|proof| ResetSecret::from_bytes(*proof)).collect();
+        let proofs: Vec<&ResetSecret> = proofs.iter().collect();
+        let is_held = |id: &crate::SessionId| rules.held.contains(&id.0);
+        let pending = self.pending.begun(rules.begun);
+        match pending.attempt(identity, envelope, &proofs, rules.agreed, rules.peer, is_held, today) {
+            Ok(Attempt::Accepted { session, content, proof }) => {
+                ResetOutcome::Accepted(session, content.to_vec(), proof)
+            }
+            Ok(Attempt::Hard) => ResetOutcome::Hard,
+            Ok(Attempt::Stale) => ResetOutcome::Stale,
+            Ok(Attempt::Known) => ResetOutcome::Known,
+            Err(error) => ResetOutcome::Refused(error),
+        }
+    }
+}
+
+/// Begins a session on a reset bundle, with a proof or without. Draws as [`Session::initiate`].
+///
+/// # Errors
+/// As for any bundle.
+pub fn initiate_reset(
+    identity: &IdentityKeyPair,
+    signed: &[u8],
+    peer: &crate::IdentityHash,
+    proof: Option<&[u8; 32]>,
+    today: deaddrop_wire::Day,
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<Session, crate::BundleError> {
+    let own = identity.identity_key().hash();
+    let bundle = crate::reset::PeerBundle::from_signed(signed, own, peer, today)?;
+    let proof = proof.map(|proof| ResetSecret::from_bytes(*proof));
+    let usable = bundle.usable(own, peer, today)?;
+    usable.initiate(identity, proof.as_ref(), rng).map_err(|_| crate::BundleError::BadKey)
+}
+
 /// Signs and seals any body as a bundle: the secret of its link, and the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
@@ -214,6 +322,18 @@ impl Session {
     #[must_use]
     pub fn hazmat_sending(&self) -> Option<SendingTrace> {
         self.sending_trace()
+    }
+
+    /// `RS` of the newest received turn, if there was one.
+    #[must_use]
+    pub fn hazmat_received_reset(&self) -> Option<[u8; 32]> {
+        self.resets().received().map(|secret| *secret.expose())
+    }
+
+    /// `RS` of the two newest sent turns, newest first.
+    #[must_use]
+    pub fn hazmat_sent_resets(&self) -> Vec<[u8; 32]> {
+        self.resets().sent().map(|secret| *secret.expose()).collect()
     }
 
     /// `RK` of the newest turn.

@@ -11,7 +11,7 @@ use crate::{
     labels,
     prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
     reader::Reader,
-    session::{Session, keys::ResetSecret},
+    session::{Session, SessionId, keys::ResetSecret},
 };
 use alloc::vec::Vec;
 use deaddrop_primitives::{hkdf, secret_bytes};
@@ -64,6 +64,8 @@ pub(crate) enum Attempt {
     Hard,
     /// Meant as soft, but by no secret that counts as recent.
     Stale,
+    /// The handshake of a session that is held, or was lost.
+    Known,
 }
 
 impl PendingReset {
@@ -104,6 +106,7 @@ impl PendingReset {
         proofs: &[&ResetSecret],
         agreed: bool,
         peer: &IdentityHash,
+        is_held: impl FnOnce(&SessionId) -> bool,
         today: Day,
     ) -> Result<Attempt, AcceptError> {
         let keys = ResetKeys::of(&self.hash);
@@ -123,7 +126,25 @@ impl PendingReset {
         if proof.is_none() && !agreed {
             return Ok(Attempt::Hard); // C-56: no hard reset without the user's word.
         }
+        if is_held(&session.id()) {
+            return Ok(Attempt::Known); // C-58: a session that was lost does not begin again with its old keys.
+        }
         Ok(Attempt::Accepted { session, content, proof })
+    }
+
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn trace(&self) -> ([u8; 32], [u8; 32], [u8; 64]) {
+        (*self.hash.expose(), *self.prekeys.x25519.expose(), *self.prekeys.kem.expose_seed())
+    }
+
+    /// The same bundle after some sessions.
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn begun(&self, sessions: u8) -> Self {
+        let mut bytes = Vec::new();
+        self.prekeys.write(&mut bytes);
+        let prekeys = bytes.as_array().and_then(Prekeys::read);
+        #[expect(clippy::expect_used, reason = "reads what it has just written")]
+        Self { hash: self.hash.duplicate(), prekeys: prekeys.expect("just written"), sessions }
     }
 
     /// Hash 32, prekeys 100, sessions 1.

@@ -20,6 +20,15 @@ fn receipt(low_water: u64, sparse: &[u64]) -> Object {
     numbered("delivery-receipt", "low_water", low_water).with("sparse", sparse)
 }
 
+fn attachment(length: u64) -> Object {
+    numbered("attachment", "number", 4)
+        .hex("key", [7; 32])
+        .with("length", length)
+        .hex("place", [8; 40])
+        .with("media_type", "image/png")
+        .with("name", "oak.png")
+}
+
 fn raw(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).expect("short").to_le_bytes();
     [&kind.to_le_bytes()[..], &[flags], &len[..3], body].concat()
@@ -40,6 +49,9 @@ pub(super) fn contents() -> Vec<Case> {
         ("receipt", vec![receipt(41, &[43, 44, 99])]),
         ("receipt-empty", vec![receipt(0, &[])]),
         ("mailbox-move", vec![moved]),
+        ("session-era", vec![Object::new().with("type", "session-era").with("era", 3_u32)]),
+        ("reset-bundle", vec![Object::new().with("type", "reset-bundle").hex("bundle", [9; 2_568])]),
+        ("attachment", vec![attachment(1 << 32)]),
         ("several", vec![hello, text(1, "one"), receipt(5, &[7])]),
     ] {
         f.add(
@@ -81,6 +93,19 @@ pub(super) fn contents() -> Vec<Case> {
         raw(3, 0, &body(5, &sparse(&[8, 7]))),
     );
     decode("refused-c-31-odd", "C-31: a number of seven bytes.", raw(3, 0, &body(5, &[1; 7])));
+    decode("refused-c-31-era", "C-31: an era has four bytes.", raw(6, 0, &[1; 5]));
+    decode("refused-c-31-bundle", "C-31: a reset bundle of 3,081 bytes.", raw(5, 0, &[9; 3_081]));
+    let file = |length: u64, place: u16, rest: &[u8]| {
+        [&[7; 32][..], &length.to_le_bytes(), &place.to_le_bytes(), rest].concat()
+    };
+    for (name, comment, bytes) in [
+        ("length", "C-31: an attachment over the longest.", file(1 << 40, 0, b"\0name")),
+        ("place", "C-31: the place ends behind the item.", file(5, 9, b"short")),
+        ("media-type", "C-31: a media type that is not UTF-8.", file(5, 0, &[1, 0xff])),
+        ("name", "C-31: a name of 256 bytes.", file(5, 0, &[&[0][..], &[b'a'; 256]].concat())),
+    ] {
+        decode(&format!("refused-c-31-attachment-{name}"), comment, raw(7, 1, &body(1, &bytes)));
+    }
     decode("refused-c-32-critical", "C-32: an unknown critical item.", [oak, raw(999, 1, b"?")].concat());
     f.cases
 }
@@ -92,6 +117,80 @@ pub(super) fn safety_numbers() -> Vec<Case> {
     for (name, one, other) in [("pair", one, other), ("swapped", other, one), ("zeros", [0; 32], [0; 32])] {
         let input = Object::new().hex("one", one).hex("other", other);
         f.add("safety-number", name, "Sixty digits, the same in either order.", input);
+    }
+    f.cases
+}
+
+/// Attachments and words.
+pub(super) fn attachments() -> Vec<Case> {
+    let mut f = Family::new("attachment");
+    let mut r = Recorder::new(61);
+    let key: [u8; 32] = r.bytes();
+    let input = |length: u64, segment: u32| {
+        Object::new().hex("key", key).with("length", length).with("segment", segment)
+    };
+    // Edges of classes, of segments and of Padmé: length, segment, its bytes.
+    for (length, segment, bytes) in [
+        (0, 0, 0),
+        (1, 0, 1),
+        (4_064, 0, 4_064),
+        (4_068, 0, 4_068),
+        (65_508, 0, 65_508),
+        (70_000, 1, 4_492),
+        (200_000, 3, 3_476),
+        (131_000, 1, 65_492),
+    ] {
+        let comment = "A segment of bytes 0x61: its class, and the number of segments.";
+        let name = format!("seal-{length}-{segment}");
+        let random = r.bytes::<12>();
+        let input = input(length, segment).with("bytes_61", bytes as u32).hex("random", random);
+        f.add("seal-segment", &name, comment, input);
+    }
+    let place = |length: u64, segment: u32, segments: u32| {
+        let place = [&segment.to_le_bytes()[..], &segments.to_le_bytes(), &length.to_le_bytes()].concat();
+        [crate::second::label("attachment"), place].concat()
+    };
+    let mut sealed = |length: u64, segments: u32, body: &[u8]| {
+        let nonce: [u8; 12] = r.bytes();
+        let mut padded = body.to_vec();
+        padded.resize(4_068, 0);
+        let ad = place(length, 0, segments);
+        [&nonce[..], &deaddrop_primitives::aead::seal(&key, &nonce, &ad, &padded)].concat()
+    };
+    let good = sealed(5, 1, b"short");
+    let mut open = |name: &str, comment: &str, length: u64, segment: u32, bytes: Vec<u8>| {
+        f.add("open-segment", name, comment, input(length, segment).hex("sealed", bytes));
+    };
+    open("open", "The only segment of five bytes, sealed from the formula.", 5, 0, good.clone());
+    open("refused-c-60-length", "C-60: a byte is missing.", 5, 0, good[1..].to_vec());
+    open("refused-c-60-no-such", "C-60: the attachment has one segment.", 5, 1, good.clone());
+    open("refused-c-61-length", "C-61: the manifest says six bytes.", 6, 0, good.clone());
+    open("refused-c-61-of-two", "C-61: sealed as the first of two.", 5, 0, sealed(5, 2, b"short"));
+    open("refused-c-61-changed", "C-61: a bit is changed.", 5, 0, {
+        let mut changed = good;
+        changed[4_000] ^= 1;
+        changed
+    });
+    open("refused-c-62-padding", "C-62: a byte behind the end is not zero.", 5, 0, sealed(5, 1, b"longer"));
+    f.cases
+}
+
+/// Seeds as words.
+pub(super) fn words() -> Vec<Case> {
+    let mut f = Family::new("words");
+    for (name, seed) in [("zeros", [0; 32]), ("ones", [0xff; 32]), ("seed", Recorder::new(62).bytes())] {
+        let comment = "An identity's seed as 24 words (chapter 02 section 2).";
+        f.add("write-words", &format!("write-{name}"), comment, Object::new().hex("seed", seed));
+    }
+    let art = |words: usize, last: &str| [&vec!["abandon"; words][..], &[last]].concat().join(" ");
+    for (name, comment, words) in [
+        ("read", "24 words.", art(23, "art")),
+        ("read-short", "Upper case and four letters.", "ABAN ".repeat(23) + "ART"),
+        ("refused-count", "23 words.", art(22, "art")),
+        ("refused-unknown", "A word that is not in the list.", art(23, "arts")),
+        ("refused-checksum", "The checksum does not fit.", art(23, "ability")),
+    ] {
+        f.add("read-words", name, comment, Object::new().with("words", words));
     }
     f.cases
 }

@@ -27,6 +27,10 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "invite bundle",
             "invite initial",
             "invite psk",
+            "reset",
+            "reset initial",
+            "reset psk",
+            "reset hard",
             "handshake 1",
             "handshake 2",
             "handshake identity",
@@ -49,6 +53,7 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "turn chain",
             "turn header",
             "turn reset",
+            "attachment",
             "safety number",
         ],
     ),
@@ -107,6 +112,12 @@ pub(super) fn cases() -> Vec<Case> {
         "invite-keys",
         "What derives from a bundle's hash (chapter 03).",
         Object::new().hex("h", r.bytes::<32>()),
+    );
+    f.add(
+        "derive-reset-keys",
+        "reset-keys",
+        "What derives from the hash of a reset bundle and a reset secret (chapter 05 section 6).",
+        Object::new().hex("h", Recorder::new(3).bytes::<32>()).hex("rs", Recorder::new(4).bytes::<32>()),
     );
     f.add(
         "derive-session-keys",

@@ -195,6 +195,26 @@ fn refused_anywhere(f: &mut Family) {
     talk.receive(A, next);
     talk.end(f, "refused-c-24-duplicate", "C-24: the same message twice.");
 
+    // The sender's state was put back: the same turn again with another key, the same number again.
+    for (seed, name, comment) in [
+        (48, "c-53-turn", "C-53: a message of turn 1 whose rk is not the one that turn 1 began with."),
+        (49, "c-54-number", "C-54: another message 0 of turn 1, after the first was read."),
+    ] {
+        let mut talk = Talk::met(seed);
+        let first = talk.send(B, &plain("first"));
+        talk.receive(A, first);
+        let trace = talk.trace(B);
+        let keys = MessageKeys { header: trace.header, chain: trace.chain };
+        let other = [&[9; 32][..], &trace.head[32..], &1_u32.to_le_bytes()].concat();
+        let again = [&trace.head[..], &0_u32.to_le_bytes()].concat();
+        let header = if name == "c-53-turn" { other } else { again };
+        let envelope = message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096);
+        talk.receive_crafted(A, &envelope);
+        let genuine = talk.send(B, &plain("genuine"));
+        talk.receive(A, genuine);
+        talk.end(f, &format!("refused-{name}"), comment);
+    }
+
     let mut talk = Talk::met(46);
     let contested = initial_message(
         &mut talk.world,

@@ -5,7 +5,7 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_crypto::{
-    Content, IdentityHash, SafetyNumber, StreamId,
+    AttachmentKey, Content, IdentityHash, IdentitySeed, SafetyNumber, StreamId,
     content::{decode as decode_content, encode as encode_content},
 };
 
@@ -34,8 +34,25 @@ pub(super) fn safety_number(input: &Object) -> Result<Outcome, BadField> {
     let one = IdentityHash::from_bytes(input.array("one")?);
     let other = IdentityHash::from_bytes(input.array("other")?);
     let number = SafetyNumber::new(&one, &other);
-    let output = Object::new().with("digits", number.to_digits()).hex("qr", number.to_qr_payload());
+    let output = Object::new()
+        .with("digits", number.to_digits())
+        .with("words", number.to_words())
+        .hex("qr", number.to_qr_payload());
     Ok(Outcome::ok(output))
+}
+
+/// A person's seed to 24 words.
+pub(super) fn write_words(input: &Object) -> Result<Outcome, BadField> {
+    let seed = IdentitySeed::from_bytes(input.array("seed")?);
+    Ok(Outcome::ok(Object::new().with("words", seed.to_words().as_str())))
+}
+
+/// 24 words to a person's seed.
+pub(super) fn read_words(input: &Object) -> Result<Outcome, BadField> {
+    Ok(match IdentitySeed::from_words(input.text("words")?) {
+        Ok(seed) => Outcome::ok(Object::new().hex("seed", seed.expose())),
+        Err(error) => Outcome::refused(error),
+    })
 }
 
 fn from_json(item: &Object) -> Result<Content, BadField> {
@@ -60,6 +77,17 @@ fn from_json(item: &Object) -> Result<Content, BadField> {
             number: item.number("number")?,
             address: item.bytes("address")?,
         },
+        "reset-bundle" => Content::ResetBundle { bundle: item.bytes("bundle")? },
+        "session-era" => Content::SessionEra { era: item.number("era")? },
+        "attachment" => Content::Attachment {
+            stream: stream()?,
+            number: item.number("number")?,
+            key: AttachmentKey::from_bytes(item.array("key")?),
+            length: item.number("length")?,
+            place: item.bytes("place")?,
+            media_type: item.text("media_type")?.to_owned(),
+            name: item.text("name")?.to_owned(),
+        },
         _ => return Err(BadField("type".to_owned())),
     })
 }
@@ -82,6 +110,16 @@ fn to_json(item: &Content) -> Result<Object, BadField> {
             .hex("stream", stream.0)
             .with("number", *number)
             .with("address", hex(address)),
+        Content::ResetBundle { bundle } => object("reset-bundle").hex("bundle", bundle),
+        Content::SessionEra { era } => object("session-era").with("era", *era),
+        Content::Attachment { stream, number, key, length, place, media_type, name } => object("attachment")
+            .hex("stream", stream.0)
+            .with("number", *number)
+            .hex("key", key.expose())
+            .with("length", *length)
+            .hex("place", place)
+            .with("media_type", media_type.as_str())
+            .with("name", name.as_str()),
         _ => return Err(BadField("type".to_owned())),
     })
 }

@@ -10,7 +10,7 @@ use crate::{
     handshake::AcceptError,
     identity::IdentityKeyPair,
     reset::{Attempt, PeerBundle, PendingReset},
-    session::DecryptError,
+    session::{DecryptError, SessionId},
 };
 use alloc::vec::Vec;
 use deaddrop_wire::Day;
@@ -187,8 +187,10 @@ impl Contact {
     ) -> Result<Received, DecryptError> {
         let proofs = self.held.peer_proofs();
         let (secrets, eras): (Vec<_>, Vec<_>) = proofs.into_iter().unzip();
+        let is_held = |id: &SessionId| self.held.iter().any(|held| held.id == *id);
         for bundle in self.own_bundles.iter_mut().rev() {
-            let attempt = match bundle.attempt(identity, envelope, &secrets, agreed, &self.peer, today) {
+            let attempt = bundle.attempt(identity, envelope, &secrets, agreed, &self.peer, is_held, today);
+            let attempt = match attempt {
                 Err(AcceptError::Junk) => continue,
                 Err(AcceptError::PeerMisbehaved) => return Err(DecryptError::PeerMisbehaved),
                 Err(_) => return Err(DecryptError::Junk),
@@ -196,16 +198,13 @@ impl Contact {
             };
             return Ok(match attempt {
                 Attempt::Accepted { session, content, proof } => {
-                    // C-58: a session that was lost is not begun a second time with its old keys.
-                    if self.held.iter().any(|held| held.id == session.id()) {
-                        return Err(DecryptError::Duplicate);
-                    }
                     bundle.count_session();
                     let proved = proof.and_then(|place| eras.get(place).copied());
                     self.accept(session, content, proved)
                 }
                 Attempt::Hard => self.wants_reset(false),
                 Attempt::Stale => self.wants_reset(true),
+                Attempt::Known => return Err(DecryptError::Duplicate),
             });
         }
         Err(DecryptError::Junk)

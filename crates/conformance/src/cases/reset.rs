@@ -1,0 +1,114 @@
+//! Resets: soft, hard, stale, and by others.
+
+use super::{
+    Family,
+    world::{NOT_AFTER, TODAY, hello, person},
+};
+use crate::{
+    json::{Json, Object, hex},
+    random::Recorder,
+    vector::Case,
+};
+use deaddrop_crypto::hazmat;
+use deaddrop_wire::Day;
+
+/// One reset before it is varied.
+struct Scene {
+    initiator: [u8; 32],
+    responder: [u8; 32],
+    proofs: [[u8; 32]; 2],
+    signed: Vec<u8>,
+    input: Object,
+    random: (Vec<u8>, Vec<u8>),
+}
+
+impl Scene {
+    fn new(seed: u64, not_after: u32) -> Self {
+        let mut r = Recorder::new(seed);
+        let (initiator, responder): ([u8; 32], [u8; 32]) = (r.bytes(), r.bytes());
+        let proofs = [r.bytes(), r.bytes()];
+        drop(r.take());
+        let owner = person(responder);
+        let bundle = hazmat::create_reset_bundle(&owner, Day::from_number(not_after), b"", &mut r);
+        let signed = bundle.expect("short address").signed;
+        let input = Object::new()
+            .hex("initiator_seed", initiator)
+            .hex("responder_seed", responder)
+            .with("today", TODAY)
+            .with("not_after", not_after)
+            .hex("bundle_address", [])
+            .hex("bundle_random", r.take());
+        // The randomness of a session and a message, whoever uses it.
+        let random = (r.vec(192), r.vec(24));
+        Self { initiator, responder, proofs, signed, input, random }
+    }
+
+    fn message(&self, input: Object, proof: Option<[u8; 32]>, content: &[u8]) -> Object {
+        let input = input
+            .hex("initiator_random", &self.random.0)
+            .hex("message_random", &self.random.1)
+            .hex("content", content);
+        match proof {
+            Some(proof) => input.hex("proof", proof),
+            None => input,
+        }
+    }
+
+    fn rules(&self, input: Object, agreed: &str, held: Vec<Json>, begun: u32) -> Object {
+        self.rules_for(self.initiator, input, agreed, held, begun)
+    }
+
+    fn rules_for(&self, peer: [u8; 32], input: Object, agreed: &str, held: Vec<Json>, begun: u32) -> Object {
+        let proofs: Vec<Json> = self.proofs.iter().map(|proof| hex(*proof)).collect();
+        input
+            .hex("peer", person(peer).identity_key().hash().as_bytes())
+            .with("proofs", proofs)
+            .with("agreed", agreed)
+            .with("held", held)
+            .with("begun", begun)
+    }
+
+    fn session_id(&self, proof: [u8; 32]) -> [u8; 16] {
+        let mut random = crate::random::Script::new(self.random.0.clone());
+        let (initiator, responder) = (person(self.initiator), person(self.responder));
+        let peer = responder.identity_key().hash();
+        let today = Day::from_number(TODAY);
+        let session =
+            hazmat::initiate_reset(&initiator, &self.signed, peer, Some(&proof), today, &mut random);
+        session.expect("honest").id().0
+    }
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut f = Family::new("reset");
+    let scene = Scene::new(70, NOT_AFTER);
+    f.add("create-reset-bundle", "bundle", "A reset bundle from its inputs.", scene.input.clone());
+    let content = hello("once more");
+    let message = |proof| scene.message(scene.input.clone(), proof, &content);
+    let plain = |proof| scene.rules(message(proof), "no", vec![], 0);
+    let mut add = |name: &str, comment: &str, input: Object| f.add("reset", name, comment, input);
+    add("soft-newest", "A reset proved by the newest secret.", plain(Some(scene.proofs[0])));
+    add("soft-before", "A reset proved by the secret before.", plain(Some(scene.proofs[1])));
+    add("hard-agreed", "A hard reset, and the user agrees.", scene.rules(message(None), "yes", vec![], 0));
+    add("refused-c-44-stale", "C-44: proved by a secret that does not count.", plain(Some([7; 32])));
+    add("refused-c-56-hard", "C-56: a hard reset, and nobody was asked.", plain(None));
+    let other = scene.rules_for([0x33; 32], message(Some(scene.proofs[0])), "no", vec![], 0);
+    add("refused-c-55-other", "C-55: by somebody who is not the contact.", other);
+    let proved = || message(Some(scene.proofs[0]));
+    add(
+        "refused-c-57-often",
+        "C-57: the bundle has begun four sessions.",
+        scene.rules(proved(), "no", vec![], 4),
+    );
+    let held = vec![hex(scene.session_id(scene.proofs[0]))];
+    add("refused-c-58-known", "C-58: the session is known.", scene.rules(proved(), "no", held, 0));
+    add("refused-c-41-junk", "C-41: 16,384 zeros.", plain(None).hex("envelope", [0; 16_384]));
+    let old = Scene::new(71, TODAY - 1);
+    let expired = old.message(old.input.clone(), Some(old.proofs[0]), &content);
+    add(
+        "refused-c-07-expired",
+        "C-07: the bundle's last day has passed.",
+        old.rules(expired, "no", vec![], 0),
+    );
+    f.cases
+}
