@@ -13,7 +13,7 @@ use crate::{
         message,
     },
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{kem, x25519};
 
 /// What derives from an [`InviteSecret`].
@@ -145,7 +145,7 @@ impl core::fmt::Debug for ResetBundleTrace {
 #[derive(Debug)]
 pub enum ResetOutcome {
     /// A session, its first content, and the place of the proof that fitted (`None`: hard).
-    Accepted(Session, Vec<u8>, Option<usize>),
+    Accepted(Box<Session>, Vec<u8>, Option<usize>),
     /// Proved by the identity alone, and the user has not agreed.
     Hard,
     /// By no proof that counts.
@@ -199,7 +199,8 @@ impl ResetBundleTrace {
         let proofs: Vec<&ResetSecret> = proofs.iter().collect();
         let is_held = |id: &crate::SessionId| rules.held.contains(&id.0);
         let pending = self.pending.begun(rules.begun);
-        match pending.attempt(identity, envelope, &proofs, rules.agreed, rules.peer, is_held, today) {
+        let rules = crate::reset::Rules { proofs: &proofs, agreed: rules.agreed, peer: rules.peer };
+        match pending.attempt(identity, envelope, &rules, is_held, today) {
             Ok(Attempt::Accepted { session, content, proof }) => {
                 ResetOutcome::Accepted(session, content.to_vec(), proof)
             }

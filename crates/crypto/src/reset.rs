@@ -13,7 +13,7 @@ use crate::{
     reader::Reader,
     session::{Session, SessionId, keys::ResetSecret},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{hkdf, secret_bytes};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
@@ -56,10 +56,20 @@ pub(crate) struct PendingReset {
     sessions: u8,
 }
 
+/// What a reset is accepted by.
+pub(crate) struct Rules<'a> {
+    /// The secrets that count as recent.
+    pub(crate) proofs: &'a [&'a ResetSecret],
+    /// The user wants a hard reset.
+    pub(crate) agreed: bool,
+    /// Who the contact is.
+    pub(crate) peer: &'a IdentityHash,
+}
+
 /// What came of an envelope.
 pub(crate) enum Attempt {
     /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
-    Accepted { session: Session, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
+    Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
     /// Proved by the identity alone.
     Hard,
     /// Meant as soft, but by no secret that counts as recent.
@@ -96,16 +106,12 @@ impl PendingReset {
         self.sessions = self.sessions.saturating_add(1);
     }
 
-    /// Tries an InitialMessage against every proof that counts.
-    ///
-    /// `agreed`: the user wants a hard reset.
+    /// Tries an InitialMessage against every proof that counts. `is_held`: the session is known already.
     pub(crate) fn attempt(
         &self,
         identity: &IdentityKeyPair,
         envelope: &[u8],
-        proofs: &[&ResetSecret],
-        agreed: bool,
-        peer: &IdentityHash,
+        rules: &Rules<'_>,
         is_held: impl FnOnce(&SessionId) -> bool,
         today: Day,
     ) -> Result<Attempt, AcceptError> {
@@ -114,7 +120,8 @@ impl PendingReset {
         let initial = awaiting.open_outer(keys.initial(), envelope, today)?;
         let flight = awaiting.open_flight(&initial.flight)?;
         let fits = |proof: &ResetSecret| flight.with_psk(&keys.psk(Some(proof)));
-        let soft = proofs.iter().enumerate().find_map(|(place, proof)| Some((Some(place), fits(proof)?)));
+        let soft =
+            rules.proofs.iter().enumerate().find_map(|(place, proof)| Some((Some(place), fits(proof)?)));
         let found = soft.or_else(|| Some((None, flight.with_psk(&keys.psk(None))?)));
         let Some((proof, first)) = found else { return Ok(Attempt::Stale) };
         if proof.is_some() && self.sessions >= MAX_SESSIONS_OF_BUNDLE {
@@ -122,14 +129,14 @@ impl PendingReset {
         }
         // C-55: a reset comes from the contact itself; everybody else is blocked.
         let (session, _, content) =
-            awaiting.finish(first, initial, envelope, |hash| !hash.is(peer), today)?;
-        if proof.is_none() && !agreed {
+            awaiting.finish(first, initial, envelope, |hash| !hash.is(rules.peer), today)?;
+        if proof.is_none() && !rules.agreed {
             return Ok(Attempt::Hard); // C-56: no hard reset without the user's word.
         }
         if is_held(&session.id()) {
             return Ok(Attempt::Known); // C-58: a session that was lost does not begin again with its old keys.
         }
-        Ok(Attempt::Accepted { session, content, proof })
+        Ok(Attempt::Accepted { session: Box::new(session), content, proof })
     }
 
     #[cfg(feature = "hazmat")]

@@ -10,7 +10,7 @@ const LIST_LEN: usize = 2_048;
 const BITS: usize = 11;
 
 /// The list of BIP 39, sorted; the first four letters tell any two words apart.
-const LIST: [&str; LIST_LEN] = list(include_str!("words.txt"));
+static LIST: [&str; LIST_LEN] = list(include_str!("words.txt"));
 
 /// Words were not understood; see the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::{
     content::{Content, for_contact},
     handshake::AcceptError,
     identity::IdentityKeyPair,
-    reset::{Attempt, PeerBundle, PendingReset},
+    reset::{Attempt, PeerBundle, PendingReset, Rules},
     session::{DecryptError, SessionId},
 };
 use alloc::vec::Vec;
@@ -187,10 +187,10 @@ impl Contact {
     ) -> Result<Received, DecryptError> {
         let proofs = self.held.peer_proofs();
         let (secrets, eras): (Vec<_>, Vec<_>) = proofs.into_iter().unzip();
+        let rules = Rules { proofs: &secrets, agreed, peer: &self.peer };
         let is_held = |id: &SessionId| self.held.iter().any(|held| held.id == *id);
         for bundle in self.own_bundles.iter_mut().rev() {
-            let attempt = bundle.attempt(identity, envelope, &secrets, agreed, &self.peer, is_held, today);
-            let attempt = match attempt {
+            let attempt = match bundle.attempt(identity, envelope, &rules, is_held, today) {
                 Err(AcceptError::Junk) => continue,
                 Err(AcceptError::PeerMisbehaved) => return Err(DecryptError::PeerMisbehaved),
                 Err(_) => return Err(DecryptError::Junk),
@@ -200,7 +200,7 @@ impl Contact {
                 Attempt::Accepted { session, content, proof } => {
                     bundle.count_session();
                     let proved = proof.and_then(|place| eras.get(place).copied());
-                    self.accept(session, content, proved)
+                    self.accept(*session, content, proved)
                 }
                 Attempt::Hard => self.wants_reset(false),
                 Attempt::Stale => self.wants_reset(true),
