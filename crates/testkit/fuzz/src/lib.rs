@@ -14,6 +14,7 @@
 )]
 
 pub mod client;
+pub mod contact;
 pub mod conversation;
 pub mod decoders;
 pub mod first_message;
@@ -29,7 +30,7 @@ pub mod store;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 23] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -47,6 +48,10 @@ pub const TARGETS: [Target; 19] = [
     ("store_image", store::image),
     ("vault_row", store::vault_row),
     ("client", client::client),
+    ("contact", contact::contact),
+    ("contact_row", contact::row),
+    ("attachment", contact::attachment),
+    ("words", contact::words),
     ("relay_conversation", relay::conversation),
     ("relay_records", relay::records),
 ];
