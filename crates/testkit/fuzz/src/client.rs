@@ -145,7 +145,7 @@ impl World {
             _ => {
                 self.today = self.today.plus(u32::from(input.u8() % 40));
                 self.client.begin_day(self.today)?;
-                if input.u8().is_multiple_of(4) {
+                if input.one_in(4) {
                     self.client = Secluded::open(self.client.image(), &relay(), self.today)?;
                 }
             }

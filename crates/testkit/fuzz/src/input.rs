@@ -33,6 +33,11 @@ impl<'a> Input<'a> {
         usize::from(self.u8()) % count.max(1)
     }
 
+    /// Yes once in so many, and when there are no more bytes.
+    pub fn one_in(&mut self, many: u8) -> bool {
+        self.u8().is_multiple_of(many)
+    }
+
     /// A string of bytes with its length, a byte, in front.
     pub fn short(&mut self) -> &'a [u8] {
         let len = usize::from(self.u8()).min(self.0.len());

@@ -307,7 +307,7 @@ pub fn records(data: &[u8]) {
     let mut puts = BTreeMap::new();
     for _ in 0..=input.pick(12) {
         let mut name = [input.u8() % 4; 16];
-        if input.u8() % 2 == 0 {
+        if input.one_in(2) {
             name[6..].fill(0);
         }
         let handle = name[0];
@@ -320,7 +320,7 @@ pub fn records(data: &[u8]) {
                 let mut body = [&[1][..], &[input.u8() % 3; 16], &[input.u8() % 3; 16]].concat();
                 body.extend_from_slice(&[input.u8() % 5, input.u8() % 5, input.u8() % 4]);
                 body.extend_from_slice(&(DAY.number().wrapping_add(input.u8().into())).to_le_bytes());
-                let unused = if input.u8() % 2 == 0 { u32::MAX } else { input.u32() };
+                let unused = if input.one_in(2) { u32::MAX } else { input.u32() };
                 body.extend_from_slice(&unused.to_le_bytes());
                 let sends = input.u8() % 4;
                 body.push(sends);
