@@ -268,6 +268,13 @@ impl Json {
         out
     }
 
+    /// The same on one line, without a newline.
+    #[must_use]
+    pub fn render_line(&self) -> String {
+        // A newline within a text is written as an escape.
+        self.render().lines().map(str::trim_start).collect()
+    }
+
     fn write(&self, out: &mut String, depth: usize) {
         match self {
             Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),

@@ -8,4 +8,5 @@ pub mod ops;
 pub mod random;
 pub mod runner;
 pub mod second;
+pub mod talk;
 pub mod vector;

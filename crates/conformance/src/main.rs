@@ -1,9 +1,10 @@
-//! The runner's command line: `generate` and `run`.
+//! The runner's command line: `generate`, `run` and `talk`.
 
 use clap::{Parser, Subcommand};
 use deaddrop_conformance::{
     json::{Json, Object, len},
     runner::{self, Family},
+    talk::Talk,
 };
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -26,6 +27,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Be one side of a conversation: a line of JSON in, a line out (chapter 15 section 6)
+    Talk {
+        /// Identity and randomness come from it; for tests alone
+        #[arg(long)]
+        seed: u64,
+    },
     /// Write every vector from the committed seeds
     Generate {
         /// The folder of vectors
@@ -36,15 +43,23 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { vectors, json } => runner::run(&vectors).map(|families| {
-            let text = if json { as_json(&families) } else { as_text(&families) };
-            print(&text);
-            families.iter().all(|family| family.failures.is_empty())
-        }),
-        Command::Generate { vectors } => runner::generate(&vectors).map(|count| {
-            print(&format!("{count} vectors written\n"));
-            true
-        }),
+        Command::Run { vectors, json } => {
+            runner::run(&vectors).map_err(|error| error.to_string()).map(|families| {
+                let text = if json { as_json(&families) } else { as_text(&families) };
+                print(&text);
+                families.iter().all(|family| family.failures.is_empty())
+            })
+        }
+        Command::Talk { seed } => {
+            let served = Talk::new(seed).serve(std::io::stdin().lock(), std::io::stdout().lock());
+            served.map(|()| true).map_err(|error| error.to_string())
+        }
+        Command::Generate { vectors } => {
+            runner::generate(&vectors).map_err(|error| error.to_string()).map(|count| {
+                print(&format!("{count} vectors written\n"));
+                true
+            })
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
