@@ -10,7 +10,7 @@ use deaddrop_crypto::{
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
-fn main() {
+pub(crate) fn main() {
     // An app gives the system's randomness and its day; the crate has neither.
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
     let today = Day::from_number(20_780);

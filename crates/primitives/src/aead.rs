@@ -57,6 +57,8 @@ pub fn seal_in_place(
     ad: &[u8],
     buffer: &mut [u8],
 ) -> [u8; TAG_LEN] {
+    #[cfg(feature = "count")]
+    crate::count::add(|counts| &mut counts.seals);
     ChaCha20Poly1305::new(key.into())
         .encrypt_inout_detached(nonce.into(), ad, buffer.into())
         .expect("length is within RFC 8439's bound")
@@ -74,6 +76,8 @@ pub fn open_in_place(
     buffer: &mut [u8],
     tag: &[u8; TAG_LEN],
 ) -> Result<(), Invalid> {
+    #[cfg(feature = "count")]
+    crate::count::add(|counts| &mut counts.opens);
     ChaCha20Poly1305::new(key.into())
         .decrypt_inout_detached(nonce.into(), ad, buffer.into(), &Tag::from(*tag))
         .map_err(|_| Invalid)

@@ -12,6 +12,8 @@ crate::secret_bytes! {
 /// RFC 5869 section 2.2 over the concatenation of `ikm`.
 #[must_use]
 pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Prk {
+    #[cfg(feature = "count")]
+    crate::count::add(|counts| &mut counts.kdf);
     let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
     for part in ikm {
         extract.input_ikm(part);
@@ -58,6 +60,8 @@ impl Expander {
     #[must_use]
     #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
+        #[cfg(feature = "count")]
+        crate::count::add(|counts| &mut counts.kdf);
         const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 8,160 bytes") };
         let mut output = [0; N];
         self.0.expand_multi_info(info, &mut output).expect("length is within bounds");

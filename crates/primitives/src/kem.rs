@@ -62,6 +62,8 @@ impl EncapsulationKey {
     /// Draws 32 bytes from `rng`; gives the ciphertext for the key's owner and the shared secret.
     #[must_use]
     pub fn encapsulate(&self, rng: &mut (impl CryptoRng + ?Sized)) -> ([u8; CIPHERTEXT_LEN], SharedSecret) {
+        #[cfg(feature = "count")]
+        crate::count::add(|counts| &mut counts.kem);
         let mut message = Zeroizing::new([0; 32]);
         rng.fill_bytes(message.as_mut());
         let mut m = B32::from(*message);
@@ -106,6 +108,8 @@ impl DecapsulationKey {
     /// FIPS 203 `KeyGen_internal(d, z)` with `seed = d || z`.
     #[must_use]
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
+        #[cfg(feature = "count")]
+        crate::count::add(|counts| &mut counts.kem);
         let mut expanded = Seed::from(*seed);
         let key = ml_kem::DecapsulationKey::<MlKem768>::from_seed(expanded);
         expanded.zeroize();
@@ -129,6 +133,8 @@ impl DecapsulationKey {
     /// Never fails visibly: for a foreign ciphertext the secret is pseudorandom (implicit rejection).
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
+        #[cfg(feature = "count")]
+        crate::count::add(|counts| &mut counts.kem);
         let mut shared = self.key.decapsulate(&(*ciphertext).into());
         let secret = SharedSecret::from_bytes(shared.into());
         shared.zeroize();

@@ -11,6 +11,8 @@
 extern crate alloc;
 
 pub mod aead;
+#[cfg(feature = "count")]
+pub mod count;
 pub mod ed25519;
 pub mod hash;
 pub mod hkdf;

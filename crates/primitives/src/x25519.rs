@@ -100,6 +100,8 @@ impl SecretKey {
     /// # Errors
     /// [`BadPoint::LowOrder`] when the result is all zero; no public key that was parsed comes to that.
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
+        #[cfg(feature = "count")]
+        crate::count::add(|counts| &mut counts.diffie_hellman);
         let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
         if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
             return Err(BadPoint::LowOrder);

@@ -1,0 +1,168 @@
+//! Every bound of a session, from both sides: what still works at it, and what is answered beyond.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use deaddrop_crypto::{
+    Content, DecryptError, EncryptError, IdentityKeyPair, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
+    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, Session, VerifiedBundle, content,
+};
+use deaddrop_testkit::rng;
+use deaddrop_wire::Day;
+use rand_chacha::ChaCha20Rng;
+
+const TODAY: Day = Day::from_number(20_780);
+
+struct Side {
+    identity: IdentityKeyPair,
+    session: Session,
+    rng: ChaCha20Rng,
+}
+
+impl Side {
+    fn say(&mut self) -> Vec<u8> {
+        let hello = [Content::Hello { address: b"here".to_vec() }];
+        self.session.encrypt(&content::encode(&hello).unwrap(), &mut self.rng).unwrap().0.into_bytes()
+    }
+
+    fn hear_on(&mut self, envelope: &[u8], day: Day) -> Result<usize, DecryptError> {
+        let opened = self.session.decrypt(&self.identity, envelope, day)?;
+        Ok(opened.changes.skipped_added.len())
+    }
+
+    fn hear(&mut self, envelope: &[u8]) -> Result<usize, DecryptError> {
+        self.hear_on(envelope, TODAY)
+    }
+}
+
+/// Both established, the first one's turn to speak.
+fn pair(seed: u64) -> (Side, Side) {
+    let mut random = rng(seed);
+    let (a, b) = (IdentityKeyPair::generate(&mut random), IdentityKeyPair::generate(&mut random));
+    let (pending, blob) = PendingInvite::create(&b, TODAY.plus(7), b"landing", &mut random).unwrap();
+    let own = a.identity_key().hash();
+    let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).unwrap();
+    let (session, _) = Session::initiate(&a, &bundle, &mut random).unwrap();
+    let mut one = Side { identity: a, session, rng: rng(seed + 1) };
+    let first = one.say();
+    let session = pending.accept(&b, &first, |_| false, TODAY).unwrap().session;
+    let mut two = Side { identity: b, session, rng: rng(seed + 2) };
+    turn(&mut two, &mut one);
+    turn(&mut one, &mut two);
+    turn(&mut two, &mut one);
+    (one, two)
+}
+
+fn turn(from: &mut Side, to: &mut Side) {
+    let envelope = from.say();
+    to.hear(&envelope).unwrap();
+}
+
+#[test]
+fn a_turn_is_as_long_as_a_receiver_can_skip() {
+    let (mut one, mut two) = pair(10);
+    let mut sent: Vec<_> = (0..MAX_TURN_LEN).map(|_| one.say()).collect();
+    let full = one.session.encrypt(b"", &mut one.rng);
+    assert_eq!(full.err(), Some(EncryptError::TurnFull));
+    // All but the last are lost, and the last is read; then the others, in any order.
+    let last = sent.pop().unwrap();
+    assert_eq!(two.hear(&last), Ok(MAX_TURN_LEN as usize - 1));
+    const { assert!(MAX_TURN_LEN <= MAX_SKIP) };
+    sent.iter().rev().for_each(|envelope| assert_eq!(two.hear(envelope), Ok(0)));
+    assert_eq!(two.session.skipped_keys(), 0);
+    // An answer frees the direction.
+    turn(&mut two, &mut one);
+    turn(&mut one, &mut two);
+}
+
+#[test]
+fn from_before_a_gap_after_thousands_of_newer_ones() {
+    let (mut one, mut two) = pair(20);
+    let early: Vec<_> = (0..10).map(|_| one.say()).collect();
+    // One turn later by the other side, the early ones still missing.
+    let known = one.say();
+    two.hear(&known).unwrap();
+    let size = two.session.snapshot().len();
+    for _ in 0..1_900 {
+        turn(&mut one, &mut two);
+    }
+    assert_eq!(two.session.snapshot().len(), size, "the size does not grow");
+    turn(&mut two, &mut one);
+    for _ in 0..1_900 {
+        turn(&mut one, &mut two);
+    }
+    assert_eq!(two.session.skipped_keys(), 10);
+    for envelope in &early {
+        assert_eq!(two.hear(envelope), Ok(0));
+        assert_eq!(two.hear(envelope).err(), Some(two.hear(&early[0]).unwrap_err()));
+    }
+    assert_eq!(two.session.skipped_keys(), 0);
+}
+
+#[test]
+fn closed_turns_with_gaps_are_kept_up_to_the_bound() {
+    let (mut one, mut two) = pair(30);
+    let mut lost = Vec::new();
+    for turns in 0..4 {
+        lost.push(one.say());
+        turn(&mut one, &mut two);
+        // The open turn's key is held in any case.
+        assert_eq!(two.session.skipped_keys(), (turns + 1).min(MAX_CLOSED_CHAINS + 1), "{turns}");
+        turn(&mut two, &mut one);
+    }
+    // The oldest turn went with its keys when a newer one took its place: what comes of it is junk.
+    assert_eq!(two.hear(&lost[0]), Err(DecryptError::Junk));
+    for envelope in &lost[1..] {
+        assert_eq!(two.hear(envelope), Ok(0));
+    }
+    // A closed turn without a gap is forgotten at once.
+    assert_eq!(two.hear(&lost[1]), Err(DecryptError::Junk));
+}
+
+#[test]
+fn skipped_keys_are_bounded_by_count() {
+    let (mut one, mut two) = pair(40);
+    let mut lost = Vec::new();
+    for _ in 0..3 {
+        let skipped: Vec<_> = (0..1_990).map(|_| one.say()).collect();
+        turn(&mut one, &mut two);
+        turn(&mut two, &mut one);
+        lost.push(skipped);
+    }
+    assert_eq!(two.session.skipped_keys(), MAX_SKIPPED_KEYS);
+    // The oldest have gone.
+    let gone = 3 * 1_990 - MAX_SKIPPED_KEYS;
+    assert_eq!(two.hear(&lost[0][gone - 1]), Err(DecryptError::Duplicate));
+    assert_eq!(two.hear(&lost[0][gone]), Ok(0));
+    assert_eq!(two.hear(&lost[2][0]), Ok(0));
+}
+
+#[test]
+fn skipped_keys_are_bounded_by_age() {
+    let (mut one, mut two) = pair(50);
+    let (early, later) = (one.say(), one.say());
+    two.hear_on(&later, TODAY).unwrap();
+    assert!(two.session.expire(TODAY.plus(MAX_SKIP_AGE)).is_none());
+    let changes = two.session.expire(TODAY.plus(MAX_SKIP_AGE + 1)).unwrap();
+    assert_eq!(changes.skipped_removed.len(), 1);
+    assert_eq!(two.hear_on(&early, TODAY.plus(MAX_SKIP_AGE + 1)), Err(DecryptError::Duplicate));
+    turn(&mut one, &mut two);
+}
+
+#[test]
+fn an_old_state_never_seals_two_texts_under_one_key() {
+    // The same state goes on twice: every envelope has a header nonce of its own, and the body key hangs on it.
+    let (mut one, mut two) = pair(60);
+    turn(&mut one, &mut two);
+    // A row of reset secrets that holds none.
+    let (snapshot, first) = (one.session.snapshot(), one.session.turn());
+    let resets = [&[1_u8][..], &[0; 111]].concat();
+    let mut nonces = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let mut again = Session::load(&snapshot, &resets, []).unwrap();
+        let (envelope, _) = again.encrypt(format!("text {seed}").as_bytes(), &mut rng(seed)).unwrap();
+        assert_eq!(again.turn(), first);
+        assert!(nonces.insert(envelope.as_bytes()[..12].to_vec()));
+        // The first of them is read; every other is told apart.
+        let answer = two.hear(envelope.as_bytes());
+        assert_eq!(answer, if seed == 0 { Ok(0) } else { Err(DecryptError::PeerRewound) });
+    }
+}
