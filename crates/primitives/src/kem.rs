@@ -3,10 +3,7 @@
 //! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
 
 use alloc::boxed::Box;
-use ml_kem::{
-    B32, KeyExport, MlKem768, Seed,
-    kem::{Decapsulate, Kem},
-};
+use libcrux_ml_kem::mlkem768;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -36,12 +33,9 @@ crate::secret_bytes! {
     pub struct SharedSecret[SHARED_SECRET_LEN];
 }
 
-/// A checked public key, expanded, with its encoding beside it.
+/// A checked public key.
 #[derive(Clone)]
-pub struct EncapsulationKey {
-    key: <MlKem768 as Kem>::EncapsulationKey,
-    bytes: Box<[u8; ENCAPSULATION_KEY_LEN]>,
-}
+pub struct EncapsulationKey(Box<mlkem768::MlKem768PublicKey>);
 
 impl EncapsulationKey {
     /// Parses and checks the 1,184-byte encoding (FIPS 203 section 7.2: length and modulus).
@@ -49,14 +43,17 @@ impl EncapsulationKey {
     /// # Errors
     /// [`BadKey`] when a coefficient is not reduced.
     pub fn from_bytes(bytes: &[u8; ENCAPSULATION_KEY_LEN]) -> Result<Self, BadKey> {
-        let key = ml_kem::EncapsulationKey::<MlKem768>::new(bytes.into()).map_err(|_| BadKey)?;
-        Ok(Self { key, bytes: Box::new(*bytes) })
+        let key = Box::new(mlkem768::MlKem768PublicKey::from(bytes));
+        if !mlkem768::validate_public_key(&key) {
+            return Err(BadKey);
+        }
+        Ok(Self(key))
     }
 
     /// The 1,184-byte encoding.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; ENCAPSULATION_KEY_LEN] {
-        &self.bytes
+        self.0.as_slice()
     }
 
     /// Draws 32 bytes from `rng`; gives the ciphertext for the key's owner and the shared secret.
@@ -66,10 +63,8 @@ impl EncapsulationKey {
         crate::count::add(|counts| &mut counts.kem);
         let mut message = Zeroizing::new([0; 32]);
         rng.fill_bytes(message.as_mut());
-        let mut m = B32::from(*message);
-        let (ciphertext, mut shared) = self.key.encapsulate_deterministic(&m);
-        m.zeroize();
-        let secret = SharedSecret::from_bytes(shared.into());
+        let (ciphertext, mut shared) = mlkem768::encapsulate(&self.0, *message);
+        let secret = SharedSecret::from_bytes(shared);
         shared.zeroize();
         (ciphertext.into(), secret)
     }
@@ -77,7 +72,7 @@ impl EncapsulationKey {
 
 impl PartialEq for EncapsulationKey {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.as_bytes() == other.as_bytes()
     }
 }
 
@@ -91,7 +86,7 @@ impl core::fmt::Debug for EncapsulationKey {
 
 /// A secret key with its seed.
 pub struct DecapsulationKey {
-    key: <MlKem768 as Kem>::DecapsulationKey,
+    key: Box<mlkem768::MlKem768PrivateKey>,
     seed: Zeroizing<[u8; SEED_LEN]>,
     public: EncapsulationKey,
 }
@@ -110,12 +105,10 @@ impl DecapsulationKey {
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut expanded = Seed::from(*seed);
-        let key = ml_kem::DecapsulationKey::<MlKem768>::from_seed(expanded);
-        expanded.zeroize();
-        let public = key.encapsulation_key().clone();
-        let bytes = Box::new(public.to_bytes().into());
-        Self { key, seed: Zeroizing::new(*seed), public: EncapsulationKey { key: public, bytes } }
+        let (mut key, public) = mlkem768::generate_key_pair(*seed).into_parts();
+        let boxed = Box::new(key.clone());
+        wipe(&mut key);
+        Self { key: boxed, seed: Zeroizing::new(*seed), public: EncapsulationKey(Box::new(public)) }
     }
 
     /// The seed `d || z`.
@@ -135,10 +128,22 @@ impl DecapsulationKey {
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut shared = self.key.decapsulate(&(*ciphertext).into());
-        let secret = SharedSecret::from_bytes(shared.into());
+        let mut shared = mlkem768::decapsulate(&self.key, &ciphertext.into());
+        let secret = SharedSecret::from_bytes(shared);
         shared.zeroize();
         secret
+    }
+}
+
+/// The provider's key does not wipe itself.
+#[expect(clippy::indexing_slicing, reason = "a range from 0 on is in every slice")]
+fn wipe(key: &mut mlkem768::MlKem768PrivateKey) {
+    key[0..].zeroize();
+}
+
+impl Drop for DecapsulationKey {
+    fn drop(&mut self) {
+        wipe(&mut self.key);
     }
 }
 
@@ -166,6 +171,14 @@ mod tests {
         assert_eq!(DecapsulationKey::from_seed(secret.expose_seed()).decapsulate(&ciphertext), shared);
         ciphertext[7] ^= 1;
         assert_ne!(secret.decapsulate(&ciphertext), shared);
+    }
+
+    #[test]
+    fn wiping_leaves_zeros() {
+        let mut secret = DecapsulationKey::from_seed(&[7; SEED_LEN]);
+        assert_ne!(secret.key.as_slice(), &[0; 2_400]);
+        wipe(&mut secret.key);
+        assert_eq!(secret.key.as_slice(), &[0; 2_400]);
     }
 
     #[test]
