@@ -86,7 +86,6 @@ pub struct Session {
 }
 
 /// Whose turn the newest one is.
-#[expect(clippy::large_enum_variant, reason = "a session is always in one of them, and moves between them")]
 enum Side {
     Sent(SendingChain),
     Received(RemoteTurn),

@@ -136,7 +136,6 @@ impl DecapsulationKey {
 }
 
 /// The provider's key does not wipe itself.
-#[expect(clippy::indexing_slicing, reason = "a range from 0 on is in every slice")]
 fn wipe(key: &mut mlkem768::MlKem768PrivateKey) {
     key[0..].zeroize();
 }
