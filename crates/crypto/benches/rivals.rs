@@ -2,26 +2,21 @@
 //! `cargo bench -p deaddrop-crypto --bench rivals`.
 
 use std::{
-    env,
+    env, io,
     path::Path,
     process::{Command, ExitCode},
 };
 
-fn main() -> ExitCode {
+fn main() -> io::Result<ExitCode> {
     // `cargo test --benches` only wants to know that this builds.
     if env::args().any(|argument| argument == "--test") {
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rivals/Cargo.toml");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let run =
-        Command::new(cargo).args(["run", "--release", "--locked", "--manifest-path"]).arg(&manifest).status();
-    match run {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("cargo did not start: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let run = Command::new(cargo)
+        .args(["run", "--release", "--locked", "--manifest-path"])
+        .arg(&manifest)
+        .status()?;
+    Ok(if run.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
