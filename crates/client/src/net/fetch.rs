@@ -33,20 +33,31 @@ pub(super) async fn empty(
     relay: &RelayAddress,
     read: &ReadCapability,
 ) -> Result<(), ClientError> {
+    let down = |_| ClientError::RelayDown;
     let work = async {
-        let (mut connection, blob) = look(shared, relay, read).await?;
-        if let Some(Deliver { sub, tag, .. }) = blob {
-            let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
-            connection.send(&[ack.into()]).await.map_err(|_| ClientError::RelayDown)?;
-            loop {
-                let items = connection.receive().await.map_err(|_| ClientError::RelayDown)?;
-                if items.iter().any(|item| matches!(item, Item::Acked(_))) {
-                    break;
+        // Once more whenever another reader takes the mailbox before the relay has answered.
+        'look: loop {
+            let (mut connection, blob) = look(shared, relay, read).await?;
+            if let Some(Deliver { sub, tag, .. }) = blob {
+                let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
+                connection.send(&[ack.into()]).await.map_err(down)?;
+                'answer: loop {
+                    for item in connection.receive().await.map_err(down)? {
+                        match item {
+                            Item::Acked(_) => break 'answer,
+                            Item::Displaced(lost) if lost.sub == sub => {
+                                connection.close().await;
+                                sleep(CONTENDED_WAIT).await;
+                                continue 'look;
+                            }
+                            _ => {}
+                        }
+                    }
                 }
             }
+            connection.close().await;
+            return Ok(());
         }
-        connection.close().await;
-        Ok(())
     };
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }

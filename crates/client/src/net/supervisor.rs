@@ -105,8 +105,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 return;
             }
         }
-        let wake =
-            receipts.values().map(|(at, _)| *at).filter(|at| *at > now).chain([stale, now + LOOK]).min();
+        let due = receipts.values().map(|(at, _)| at).chain(emptiers.values()).copied();
+        let wake = due.filter(|at| *at > now).chain([stale, now + LOOK]).min();
         tokio::select! {
             _ = work.changed() => {}
             _ = hurry.changed() => {}
