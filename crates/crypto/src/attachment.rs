@@ -3,7 +3,7 @@
 //!
 //! The manifest travels as content; segments lie wherever both sides agree. Not its concern: where that is.
 
-use crate::labels;
+use crate::{labels, padding::is_zero};
 use alloc::vec::Vec;
 use core::ops::Range;
 use deaddrop_primitives::{
@@ -177,7 +177,7 @@ impl Manifest {
             .map_err(|_| BadSegment)?;
         let len = usize::try_from(range.end - range.start).map_err(|_| BadSegment)?;
         let (bytes, padding) = body.split_at_checked(len).ok_or(BadSegment)?;
-        if padding.iter().any(|byte| *byte != 0) {
+        if !is_zero(padding) {
             return Err(BadSegment); // C-62: padding is zeros.
         }
         Ok(bytes)

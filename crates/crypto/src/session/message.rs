@@ -11,7 +11,7 @@ use deaddrop_primitives::{
     kem, x25519,
 };
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
@@ -32,7 +32,7 @@ pub(crate) const fn header_box_len(turn: u32) -> usize {
 
 /// A header that opened: its fields are the peer's own.
 pub(crate) struct Header {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Vec<u8>,
     nonce: [u8; NONCE_LEN],
 }
 
@@ -81,8 +81,8 @@ pub(crate) fn seal(
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Option<Vec<u8>> {
     let header_len = NONCE_LEN + head.len() + 4 + TAG_LEN;
-    let room = len.checked_sub(header_len + TAG_LEN)?;
-    if content.len() >= room {
+    let body_len = len.checked_sub(header_len + TAG_LEN)?;
+    if content.len() >= body_len {
         return None;
     }
     let mut nonce = [0; NONCE_LEN];
@@ -95,12 +95,11 @@ pub(crate) fn seal(
     let tag = aead::seal_in_place(header_key.expose(), &nonce, labels::HEADER, header);
     bytes.extend_from_slice(&tag);
 
-    let mut body = content.to_vec();
-    body.reserve_exact(room.saturating_sub(content.len()));
-    pad(&mut body, room)?;
+    bytes.extend_from_slice(content);
+    pad(&mut bytes, header_len + body_len)?;
+    let (header_box, body) = bytes.split_at_mut_checked(header_len)?;
     let key = message_key.body_key(&nonce);
-    let tag = aead::seal_in_place(key.expose(), &NONCE_0, &bytes, &mut body);
-    bytes.extend_from_slice(&body);
+    let tag = aead::seal_in_place(key.expose(), &NONCE_0, header_box, body);
     bytes.extend_from_slice(&tag);
     Some(bytes)
 }
@@ -110,7 +109,7 @@ pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<
     let sealed = message.get(..header_box_len(turn))?;
     let (nonce, sealed) = sealed.split_first_chunk()?;
     let bytes = aead::open(key.expose(), nonce, labels::HEADER, sealed).ok()?;
-    Some(Header { bytes: Zeroizing::new(bytes), nonce: *nonce })
+    Some(Header { bytes, nonce: *nonce })
 }
 
 /// Opens the body behind a header that opened.
@@ -118,6 +117,12 @@ pub(crate) fn open_body(key: &MessageKey, header: &Header, message: &[u8]) -> Op
     let header_len = NONCE_LEN + header.bytes.len() + TAG_LEN;
     let (header_box, body) = message.split_at_checked(header_len)?;
     let key = key.body_key(&header.nonce);
-    let padded = Zeroizing::new(aead::open(key.expose(), &NONCE_0, header_box, body).ok()?);
-    unpad(&padded).map(|content| Zeroizing::new(content.to_vec()))
+    let mut padded = aead::open(key.expose(), &NONCE_0, header_box, body).ok()?;
+    let content = unpad(&padded).map(|content| Zeroizing::new(content.to_vec()));
+    // Of padding that was checked there is nothing to wipe.
+    let wiped = content.as_ref().map_or(padded.len(), |content| content.len());
+    if let Some(text) = padded.get_mut(..wiped) {
+        text.zeroize();
+    }
+    content
 }
