@@ -166,3 +166,21 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
         assert_eq!(answer, if seed == 0 { Ok(0) } else { Err(DecryptError::PeerRewound) });
     }
 }
+
+#[test]
+fn a_repeat_from_a_turn_that_ended_with_a_gap_is_no_rewind() {
+    let (mut one, mut two) = pair(60);
+    let sent: Vec<_> = (0..70).map(|_| one.say()).collect();
+    assert_eq!(two.hear(&sent[1]), Ok(1));
+    // The turn ends while most of it is on its way; then that comes, and then everything once more.
+    turn(&mut two, &mut one);
+    let next = one.say();
+    assert_eq!(two.hear(&next), Ok(68));
+    for late in sent.iter().skip(2).rev() {
+        assert_eq!(two.hear(late), Ok(0));
+    }
+    for repeated in sent.iter().skip(1) {
+        assert_eq!(two.hear(repeated), Err(DecryptError::Duplicate));
+    }
+    assert_eq!(two.hear(&sent[0]), Ok(0));
+}

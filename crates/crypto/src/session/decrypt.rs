@@ -193,7 +193,11 @@ impl Session {
         let mut skipped = old;
         skipped.extend(steps.skipped);
         if let Some(chain) = self.receiving.front_mut() {
-            chain.chain = None;
+            // What is behind the end of the turn was never sent; what was skipped up to it has now a number below the next.
+            if chain.chain.take().is_some() {
+                chain.seen.pass(chain.message_number, header.previous_chain_length());
+                chain.message_number = header.previous_chain_length();
+            }
         }
         let mut seen = Seen::begin(&remote.ratchet);
         seen.advance(0, header.message_number(), header.nonce());

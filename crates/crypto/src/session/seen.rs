@@ -37,21 +37,25 @@ impl Seen {
 
     /// Another message with this number was read, `next` being the chain's next number.
     pub(super) fn is_other_message(&self, number: u32, next: u32, nonce: &[u8; 12]) -> bool {
-        let known = next.checked_sub(number).is_some_and(|behind| (1..=REWIND_WINDOW).contains(&behind));
         let seen = self.tags.get(slot(number)).copied().unwrap_or_default();
-        known && seen != 0 && seen != tag(nonce)
+        is_known(number, next) && seen != 0 && seen != tag(nonce)
     }
 
     /// The chain moves from `next` to behind `number`, whose message was read.
     pub(super) fn advance(&mut self, next: u32, number: u32, nonce: &[u8; 12]) {
-        let first = next.max(number.saturating_sub(REWIND_WINDOW - 1));
-        (first..number).for_each(|skipped| self.set(skipped, 0));
+        self.pass(next, number.saturating_add(1));
         self.set(number, tag(nonce));
+    }
+
+    /// The chain moves from `next` to `end`, and none of the messages between them was read.
+    pub(super) fn pass(&mut self, next: u32, end: u32) {
+        let first = next.max(end.saturating_sub(REWIND_WINDOW));
+        (first..end).for_each(|skipped| self.set(skipped, 0));
     }
 
     /// A late message was read, `next` being the chain's next number.
     pub(super) fn late(&mut self, number: u32, next: u32, nonce: &[u8; 12]) {
-        if next.saturating_sub(number) <= REWIND_WINDOW {
+        if is_known(number, next) {
             self.set(number, tag(nonce));
         }
     }
@@ -77,6 +81,11 @@ impl Seen {
         }
         Some(seen)
     }
+}
+
+/// Whether a number below `next` has a slot of its own.
+fn is_known(number: u32, next: u32) -> bool {
+    next.checked_sub(number).is_some_and(|behind| (1..=REWIND_WINDOW).contains(&behind))
 }
 
 fn slot(number: u32) -> usize {
