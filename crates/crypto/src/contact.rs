@@ -184,7 +184,7 @@ impl Contact {
         }
         let era = match meeting {
             Meeting::Beside => self.held.newest_era(),
-            Meeting::Again => self.held.answered_era().map_or(1, |era| era.saturating_add(1)),
+            Meeting::Again => self.held.next_era(),
         };
         let mut events = Vec::new();
         if meeting == Meeting::Again {

@@ -143,6 +143,14 @@ impl HeldSessions {
         self.0.iter().map(|held| held.era).max().unwrap_or_default()
     }
 
+    /// The era in which the user begins anew: above every session that the peer may be using, which is all but own ones that
+    /// wait for an answer.
+    pub(super) fn next_era(&self) -> u32 {
+        let waits = |held: &Held| held.session().is_some() && !held.is_answered() && !held.is_begun_by_peer();
+        let shared = self.0.iter().filter(|held| !waits(held)).map(|held| held.era).max();
+        shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
+    }
+
     /// The newest era in which the peer is known to hold a session.
     pub(super) fn answered_era(&self) -> Option<u32> {
         self.0.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
