@@ -539,6 +539,24 @@ fn a_new_invite_begins_anew() {
 }
 
 #[test]
+fn a_new_invite_supersedes_a_session_that_the_peer_began_and_lost() {
+    let (mut one, mut two) = friends(12, 2);
+    one.lose_sessions();
+    one.reset(ResetKind::Soft, NOW).unwrap();
+    one.say();
+    pass(&mut one, &mut two);
+    // What two holds unanswered is of a later era than what was answered.
+    one.contact = Contact::new(*two.identity.identity_key().hash());
+    one.rows = Rows { contact: one.contact.row().to_vec(), ..Rows::default() };
+    let (pending, blob) = one.invite();
+    two.take(&pending, &blob, Meeting::Again);
+    two.say();
+    let first = two.sent.pop().unwrap();
+    one.accept(&pending, &first, Meeting::Beside);
+    assert_converged(&mut one, &mut two);
+}
+
+#[test]
 fn a_used_invite_is_contested_or_taken() {
     let (mut one, mut two) = strangers(9);
     let (mut thief, _) = strangers(10);
