@@ -3,10 +3,10 @@
 
 use deaddrop_crypto::{
     Content, DecryptError, EncryptError, IdentityKeyPair, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
-    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, Session, VerifiedBundle, content,
+    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, Session, Standing, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
-use deaddrop_wire::Day;
+use deaddrop_wire::{Day, SizeClass};
 use rand_chacha::ChaCha20Rng;
 
 const TODAY: Day = Day::from_number(20_780);
@@ -33,18 +33,27 @@ impl Side {
     }
 }
 
-/// Both established, the first one's turn to speak.
-fn pair(seed: u64) -> (Side, Side) {
+/// An initiator before his first message, and the responder's invite.
+fn begin(seed: u64) -> (Side, PendingInvite, IdentityKeyPair) {
     let mut random = rng(seed);
     let (a, b) = (IdentityKeyPair::generate(&mut random), IdentityKeyPair::generate(&mut random));
     let (pending, blob) = PendingInvite::create(&b, TODAY.plus(7), b"landing", &mut random).unwrap();
     let own = a.identity_key().hash();
     let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).unwrap();
     let (session, _) = Session::initiate(&a, &bundle, &mut random).unwrap();
-    let mut one = Side { identity: a, session, rng: rng(seed + 1) };
-    let first = one.say();
-    let session = pending.accept(&b, &first, |_| false, TODAY).unwrap().session;
-    let mut two = Side { identity: b, session, rng: rng(seed + 2) };
+    (Side { identity: a, session, rng: rng(seed + 1) }, pending, b)
+}
+
+/// The responder once the first message is there.
+fn accept(pending: &PendingInvite, identity: IdentityKeyPair, first: &[u8], seed: u64) -> Side {
+    let session = pending.accept(&identity, first, |_| false, TODAY).unwrap().session;
+    Side { identity, session, rng: rng(seed + 2) }
+}
+
+/// Both established, the first one's turn to speak.
+fn pair(seed: u64) -> (Side, Side) {
+    let (mut one, pending, b) = begin(seed);
+    let mut two = accept(&pending, b, &one.say(), seed);
     turn(&mut two, &mut one);
     turn(&mut one, &mut two);
     turn(&mut two, &mut one);
@@ -183,4 +192,48 @@ fn a_repeat_from_a_turn_that_ended_with_a_gap_is_no_rewind() {
         assert_eq!(two.hear(repeated), Err(DecryptError::Duplicate));
     }
     assert_eq!(two.hear(&sent[0]), Ok(0));
+}
+
+/// What fits into each class; and that one byte more goes into the next one.
+fn rooms(side: &Side) -> [Option<usize>; 3] {
+    let rooms = SizeClass::ALL.map(|class| side.session.room(class));
+    // A row of reset secrets that holds none.
+    let mut resets = [0; 1 + 3 * 37];
+    resets[0] = 1;
+    for (at, room) in rooms.iter().enumerate() {
+        let Some(room) = room else { continue };
+        for (len, class) in [(*room, Some(at)), (room + 1, Some(at + 1).filter(|next| *next < 3))] {
+            let mut copy = Side {
+                identity: IdentityKeyPair::generate(&mut rng(0)),
+                session: Session::load(&side.session.snapshot(), &resets, []).unwrap(),
+                rng: rng(9),
+            };
+            let sealed = copy.session.encrypt(&vec![7; len], &mut copy.rng);
+            let len = sealed.map(|(envelope, _)| envelope.as_bytes().len());
+            assert_eq!(len, class.map_or(Err(EncryptError::TooLong), |at| Ok(SizeClass::ALL[at].bytes())));
+        }
+    }
+    rooms
+}
+
+#[test]
+fn room_and_standing_are_those_of_the_spec_at_every_step() {
+    let (mut one, pending, b) = begin(70);
+    assert_eq!(rooms(&one), [None, Some(11_615), Some(60_767)]);
+    assert_eq!(one.session.standing(), Standing::Unanswered);
+    let first = one.say();
+    let mut two = accept(&pending, b, &first, 70);
+    assert_eq!(rooms(&two), [Some(651), Some(12_939), Some(62_091)]);
+    assert_eq!(two.session.standing(), Standing::Unconfirmed);
+    turn(&mut two, &mut one);
+    assert_eq!((rooms(&two)[0], two.session.standing()), (Some(651), Standing::Unconfirmed));
+    assert_eq!(rooms(&one), [Some(1_739), Some(14_027), Some(63_179)]);
+    assert_eq!(one.session.standing(), Standing::Established);
+    // The InitialMessage is known until the first turn behind it has come, and then is junk like any other.
+    assert_eq!(two.hear(&first), Err(DecryptError::Duplicate));
+    turn(&mut one, &mut two);
+    assert_eq!(two.session.standing(), Standing::Established);
+    assert_eq!(two.hear(&first), Err(DecryptError::Junk));
+    turn(&mut two, &mut one);
+    assert_eq!((rooms(&one)[0], rooms(&two)[0]), (Some(1_739), Some(1_739)));
 }
