@@ -234,6 +234,9 @@ fn a_damaged_row_is_refused_and_a_newer_one_told_apart() {
     let mut rows = good.clone();
     rows.session[0] = 3;
     assert_eq!(reload(&rows).err(), Some(deaddrop_crypto::LoadError::NewerVersion));
+    let mut rows = good.clone();
+    rows.resets[0] = 2;
+    assert_eq!(reload(&rows).err(), Some(deaddrop_crypto::LoadError::NewerVersion));
     // Whatever bytes stand there: an answer, never a panic.
     for _ in 0..2_000 {
         let mut rows = good.clone();
