@@ -19,7 +19,7 @@ use crate::{
     identity::{IdentityHash, IdentityKeyPair},
     reset::{PeerBundle, PendingReset},
     safety_number::SafetyNumber,
-    session::{ChangeSet, DecryptError, EncryptError, Session, SessionId, Standing},
+    session::{ChangeSet, DecryptError, EncryptError, Opened, Session, SessionId, Standing},
 };
 use alloc::vec::Vec;
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -40,13 +40,14 @@ pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
 /// Days for which a reset bundle can be used.
 pub const RESET_BUNDLE_DAYS: u32 = 90;
 
-/// How a new session stands to those that a contact already has.
+/// How a new session from an invite stands to those that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meeting {
-    /// Both may live: two people invited each other at once. Right whenever none of the sessions has ended badly.
+    /// A first meeting: two people may invite each other at once, and both sessions live. Once the peer has answered in a
+    /// session, a further invite is never a first meeting, and counts as [`Again`](Self::Again).
     Beside,
-    /// The user begins anew with this person, on a new device or after a loss: earlier sessions are over, and the person is
-    /// to be verified again.
+    /// The two begin anew, on a new device or after a loss: earlier sessions are superseded, and the person is to be verified
+    /// again.
     Again,
 }
 
@@ -74,6 +75,14 @@ impl core::fmt::Display for SafetyNumberDiffers {
 
 impl core::error::Error for SafetyNumberDiffers {}
 
+/// What was so before a message was read.
+struct Before {
+    turn: u32,
+    standing: Standing,
+    /// A session was answered.
+    settled: bool,
+}
+
 /// One person, and the sessions with that person. Holds secrets; store what the changes say.
 pub struct Contact {
     peer: IdentityHash,
@@ -96,7 +105,7 @@ impl Contact {
         Self {
             peer,
             verified: false,
-            held: HeldSessions::new(),
+            held: HeldSessions::new(0),
             own_bundles: Vec::new(),
             peer_bundles: Vec::new(),
             last_reset: None,
@@ -154,20 +163,19 @@ impl Contact {
         answer_by: Day,
         meeting: Meeting,
     ) -> Result<Received, OtherPerson> {
-        self.add(session, changes, Some(answer_by), meeting)
+        self.add(session, changes, Some(answer_by), meeting, None)
     }
 
     /// Takes a session that [`PendingInvite::accept`](crate::PendingInvite::accept) made; gives its first content back.
+    ///
+    /// Whoever has stolen the peer's identity and finds an open invite comes this way, too: ask the user first if the invite
+    /// was not meant for this person. The contact tells [`ContactEvent::BegunAnew`] whenever a session was answered before.
     ///
     /// # Errors
     /// [`OtherPerson`]; nothing changed.
     pub fn add_accepted(&mut self, accepted: Accepted, meeting: Meeting) -> Result<Received, OtherPerson> {
         let said = content::for_contact(&accepted.content).era;
-        let mut received = self.add(accepted.session, accepted.changes, None, meeting)?;
-        if let Some(era) = said {
-            self.held.raise_newest(era);
-            received.changes.contact = Some(self.row());
-        }
+        let mut received = self.add(accepted.session, accepted.changes, None, meeting, said)?;
         received.content = Some(accepted.content);
         Ok(received)
     }
@@ -178,21 +186,39 @@ impl Contact {
         changes: ChangeSet,
         answer_by: Option<Day>,
         meeting: Meeting,
+        said: Option<u32>,
     ) -> Result<Received, OtherPerson> {
         if !session.peer().is(&self.peer) {
             return Err(OtherPerson);
         }
-        let era = match meeting {
-            Meeting::Beside => self.held.newest_era(),
-            Meeting::Again => self.held.next_era(),
-        };
-        let mut events = Vec::new();
-        if meeting == Meeting::Again {
-            self.clear_verification(&mut events);
-        }
+        let answered = self.held.any_answered();
+        let anew = answered || meeting == Meeting::Again;
+        let era = if anew { self.held.next_era() } else { self.held.newest_era() };
+        let era = self.held.believe(said, answered).unwrap_or_default().max(era);
         let id = session.id();
+        let mut events = Vec::new();
+        if anew {
+            self.begin_anew(id, era, answered, &mut events);
+        }
         let dropped = self.held.add(Held::live(session, era, Origin::Invite, answer_by));
-        Ok(Received { content: None, events, changes: self.changes(Some((id, changes)), dropped, true) })
+        Ok(Received {
+            session: Some(id),
+            superseded: false,
+            content: None,
+            events,
+            changes: self.changes(Some((id, changes)), dropped, true),
+        })
+    }
+
+    /// What was before decides nothing any more: neither its sessions, nor the bundles that came in them.
+    fn begin_anew(&mut self, session: SessionId, era: u32, tell: bool, events: &mut Vec<ContactEvent>) {
+        self.held.begin_anew(era);
+        self.peer_bundles.clear();
+        (self.bundle_made, self.bundle_answered) = (None, false);
+        if tell {
+            events.push(ContactEvent::BegunAnew { session });
+        }
+        self.clear_verification(events);
     }
 
     /// Seals encoded content (see [`crate::content::encode`]) with the session that is used.
@@ -247,15 +273,14 @@ impl Contact {
         today: Day,
     ) -> Result<Received, DecryptError> {
         let mut contested = false;
+        let settled = self.held.any_answered();
         for index in self.held.newest_first() {
             let Some(held) = self.held.get_mut(index) else { continue };
             let of_invite = held.origin == Origin::Invite;
             let Some(session) = held.session_mut() else { continue };
-            let before = (session.turn(), session.standing());
+            let before = Before { turn: session.turn(), standing: session.standing(), settled };
             match session.decrypt(identity, envelope, today) {
-                Ok(opened) => {
-                    return Ok(self.read(index, before, opened.content, opened.changes, identity, today));
-                }
+                Ok(opened) => return Ok(self.read(index, &before, opened, identity, today)),
                 Err(DecryptError::Junk) => {}
                 // Whoever resets again uses the same bundle: that is no contest.
                 Err(DecryptError::InviteContested) => contested |= of_invite,
@@ -275,42 +300,60 @@ impl Contact {
     fn read(
         &mut self,
         index: usize,
-        (turn, standing): (u32, Standing),
-        content: Zeroizing<Vec<u8>>,
-        changes: ChangeSet,
+        before: &Before,
+        opened: Opened,
         identity: &IdentityKeyPair,
         today: Day,
     ) -> Received {
+        let Opened { content, changes } = opened;
         let mut events = Vec::new();
         let mut row = false;
-        let Some(held) = self.held.get_mut(index) else {
-            return Received { content: Some(content), events, changes: ContactChanges::default() };
-        };
-        let id = held.id;
-        let session = held.session();
-        let now = session.map_or(standing, Session::standing);
-        let turned = session.is_some_and(|session| session.turn() != turn);
-        if now == Standing::Established && standing != now {
-            events.push(ContactEvent::Established { session: id });
+        let held = self.held.get(index);
+        let id = held.map(|held| held.id);
+        let session = held.and_then(Held::session);
+        let (now, turn) = session.map_or((before.standing, before.turn), |s| (s.standing(), s.turn()));
+        if let Some(session) = id
+            && now == Standing::Established
+            && before.standing != now
+        {
+            events.push(ContactEvent::Established { session });
         }
-        if turned && !self.bundle_answered && self.bundle_made.is_some() {
+        if turn != before.turn && !self.bundle_answered && self.bundle_made.is_some() {
             self.bundle_answered = true;
             row = true;
         }
         let said = content::for_contact(&content);
-        if let Some(era) = said.era {
-            row |= self.held.raise(index, era);
+        let current = self.held.is_current(index);
+        if !self.held.is_superseded(index)
+            && let Some(era) = self.held.believe(said.era, before.settled)
+        {
+            row |= self.raise(index, era, &mut events);
         }
-        if let Some(bundle) = said.bundle {
+        if current && let Some(bundle) = said.bundle {
             row |= self.take_bundle(bundle, identity, today);
         }
         row |= self.held.used(index);
         row |= self.held.settle(today);
         Received {
+            session: id,
+            superseded: !current,
             content: Some(content),
             events,
-            changes: self.changes(Some((id, changes)), Vec::new(), row),
+            changes: self.changes(id.map(|id| (id, changes)), Vec::new(), row),
         }
+    }
+
+    /// The peer says that the session supersedes others. When it comes back to one that the contact had left for an established
+    /// one, it has lost the newer, or somebody has a state of the older: the user is told.
+    fn raise(&mut self, index: usize, era: u32, events: &mut Vec<ContactEvent>) -> bool {
+        let left = self.standing() == Some(Standing::Established);
+        let best = self.held.best();
+        let raised = self.held.raise(index, era);
+        if left && self.held.best() != best {
+            events.extend(self.sending().map(|session| ContactEvent::PeerFellBack { session: session.id() }));
+            self.clear_verification(events);
+        }
+        raised
     }
 
     /// To be called once a day: skipped keys and sessions whose time is over go. `caught_up`: everything that waited in this
@@ -335,7 +378,7 @@ impl Contact {
         let mut changes = self.changes(None, dropped, row);
         changes.sessions = sessions;
         changes.sessions.retain(|(id, _)| !changes.dropped.contains(id));
-        Received { content: None, events, changes }
+        Received { events, changes, ..Received::default() }
     }
 
     /// The user has compared safety numbers in another way, or takes that back.
@@ -360,16 +403,17 @@ impl Contact {
     }
 
     /// The person has a new identity, and the user has agreed to go on with it: every session with the old one ends, and the
-    /// person is to be verified again. The peer's new identity comes from a new invite.
+    /// person is to be verified again. The peer's new identity comes from a new invite. With the identity that the person has
+    /// nothing changes.
     pub fn change_identity(&mut self, now: IdentityHash) -> Received {
         if self.peer.is(&now) {
-            return Received::event(ContactEvent::IdentityChanged { before: self.peer, now });
+            return Received::default();
         }
         let mut events = Vec::from([ContactEvent::IdentityChanged { before: self.peer, now }]);
         self.clear_verification(&mut events);
         let dropped = self.sessions().collect();
         *self = Self { last_reset: self.last_reset, ..Self::new(now) };
-        Received { content: None, events, changes: self.changes(None, dropped, true) }
+        Received { events, changes: self.changes(None, dropped, true), ..Received::default() }
     }
 
     fn clear_verification(&mut self, events: &mut Vec<ContactEvent>) {

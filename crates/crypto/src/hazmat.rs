@@ -198,13 +198,13 @@ impl ResetBundleTrace {
         let proofs: Vec<_> = rules.proofs.iter().map(|proof| ResetSecret::from_bytes(*proof)).collect();
         let proofs: Vec<&ResetSecret> = proofs.iter().collect();
         let is_held = |id: &crate::SessionId| rules.held.contains(&id.0);
-        let pending = self.pending.begun(rules.begun);
+        let mut pending = self.pending.begun(rules.begun);
         let rules = crate::reset::Rules { proofs: &proofs, agreed: rules.agreed, peer: rules.peer };
         match pending.attempt(identity, envelope, &rules, is_held, today) {
             Ok(Attempt::Accepted { session, content, proof }) => {
                 ResetOutcome::Accepted(session, content.to_vec(), proof)
             }
-            Ok(Attempt::Hard) => ResetOutcome::Hard,
+            Ok(Attempt::Hard { .. }) => ResetOutcome::Hard,
             Ok(Attempt::Stale) => ResetOutcome::Stale,
             Ok(Attempt::Known) => ResetOutcome::Known,
             Err(error) => ResetOutcome::Refused(error),

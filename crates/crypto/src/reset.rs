@@ -14,13 +14,16 @@ use crate::{
     session::{Session, SessionId, keys::ResetSecret},
 };
 use alloc::{boxed::Box, vec::Vec};
-use deaddrop_primitives::{hkdf, secret_bytes};
+use deaddrop_primitives::{hash::sha256, hkdf, secret_bytes};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Most sessions that one own reset bundle begins before its secrets go.
+/// Most sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
 pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
+/// Most flights that one own bundle remembers: those that began a session, and the newest that were asked about.
+const MAX_BEGUN: usize = 2 * MAX_SESSIONS_OF_BUNDLE as usize;
+const MAX_ASKED: usize = 4;
 
 secret_bytes! {
     /// The hash of a reset bundle: it travels inside the ratchet, so it is known to the two alone.
@@ -51,9 +54,13 @@ impl ResetKeys {
 /// The secrets of an own reset bundle.
 pub(crate) struct PendingReset {
     hash: ResetHash,
+    /// Derived once: an envelope that nobody sent costs no derivation.
+    initial: InitialKey,
     prekeys: Prekeys,
-    /// Sessions it has begun.
-    sessions: u8,
+    /// SHA-256 of the flight of each session that it has begun: none begins a second time with its old keys.
+    begun: Vec<[u8; 32]>,
+    /// The same of hard resets that the user was asked about, oldest first.
+    asked: Vec<[u8; 32]>,
 }
 
 /// What a reset is accepted by.
@@ -70,11 +77,11 @@ pub(crate) struct Rules<'a> {
 pub(crate) enum Attempt {
     /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// Proved by the identity alone.
-    Hard,
+    /// Proved by the identity alone; `again`: this flight has asked before.
+    Hard { again: bool },
     /// Meant as soft, but by no secret that counts as recent.
     Stale,
-    /// The handshake of a session that is held, or was lost.
+    /// The handshake of a session that was begun before, whatever has become of it.
     Known,
 }
 
@@ -90,52 +97,68 @@ impl PendingReset {
         let hash = ResetHash::from_bytes(prekeys::hash(&body));
         let signature = prekeys::sign(identity, &body);
         body.extend_from_slice(&signature);
-        Ok((Self { hash, prekeys, sessions: 0 }, body))
+        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))
+    }
+
+    fn new(hash: ResetHash, prekeys: Prekeys, begun: Vec<[u8; 32]>, asked: Vec<[u8; 32]>) -> Self {
+        let initial = ResetKeys::of(&hash).initial();
+        Self { hash, initial, prekeys, begun, asked }
     }
 
     pub(crate) const fn is_unused(&self) -> bool {
-        self.sessions == 0
+        self.begun.is_empty()
     }
 
     pub(crate) const fn not_after(&self) -> Day {
         self.prekeys.not_after
     }
 
-    /// One more session has begun.
-    pub(crate) const fn count_session(&mut self) {
-        self.sessions = self.sessions.saturating_add(1);
-    }
-
-    /// Tries an InitialMessage against every proof that counts. `is_held`: the session is known already.
+    /// Tries an InitialMessage against every proof that counts, and remembers what it was. `is_held`: the session is known already.
+    ///
+    /// # Errors
+    /// See [`AcceptError`]; nothing is remembered.
     pub(crate) fn attempt(
-        &self,
+        &mut self,
         identity: &IdentityKeyPair,
         envelope: &[u8],
         rules: &Rules<'_>,
         is_held: impl FnOnce(&SessionId) -> bool,
         today: Day,
     ) -> Result<Attempt, AcceptError> {
-        let keys = ResetKeys::of(&self.hash);
         let awaiting = Awaiting { identity, hash: self.hash.expose(), prekeys: &self.prekeys };
-        let initial = awaiting.open_outer(keys.initial(), envelope, today)?;
+        let initial = awaiting.open_outer(self.initial.duplicate(), envelope, today)?;
+        let name = sha256(&[&initial.flight]);
+        if self.begun.contains(&name) {
+            return Ok(Attempt::Known); // C-58: no session begins a second time.
+        }
         let flight = awaiting.open_flight(&initial.flight)?;
+        let keys = ResetKeys::of(&self.hash);
         let fits = |proof: &ResetSecret| flight.with_psk(&keys.psk(Some(proof)));
         let soft =
             rules.proofs.iter().enumerate().find_map(|(place, proof)| Some((Some(place), fits(proof)?)));
         let found = soft.or_else(|| Some((None, flight.with_psk(&keys.psk(None))?)));
         let Some((proof, first)) = found else { return Ok(Attempt::Stale) };
-        if proof.is_some() && self.sessions >= MAX_SESSIONS_OF_BUNDLE {
+        let most = if proof.is_some() { usize::from(MAX_SESSIONS_OF_BUNDLE) } else { MAX_BEGUN };
+        if self.begun.len() >= most {
             return Ok(Attempt::Stale); // C-57: one bundle begins few sessions.
         }
         // C-55: a reset comes from the contact itself; everybody else is blocked.
         let (session, _, content) =
             awaiting.finish(first, initial, envelope, |hash| !hash.is(rules.peer), today)?;
-        if proof.is_none() && !rules.agreed {
-            return Ok(Attempt::Hard); // C-56: no hard reset without the user's word.
-        }
         if is_held(&session.id()) {
-            return Ok(Attempt::Known); // C-58: a session that was lost does not begin again with its old keys.
+            return Ok(Attempt::Known); // C-58: not even if the bundle's row was put back.
         }
+        if proof.is_none() && !rules.agreed {
+            // C-56: no hard reset without the user's word.
+            let again = self.asked.contains(&name);
+            if !again {
+                let over = (self.asked.len() + 1).saturating_sub(MAX_ASKED);
+                self.asked.drain(..over);
+                self.asked.push(name);
+            }
+            return Ok(Attempt::Hard { again });
+        }
+        self.begun.push(name);
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })
     }
 
@@ -144,29 +167,41 @@ impl PendingReset {
         (*self.hash.expose(), *self.prekeys.x25519.expose(), *self.prekeys.kem.expose_seed())
     }
 
-    /// The same bundle after some sessions.
+    /// The same bundle after some sessions that nobody remembers.
     #[cfg(feature = "hazmat")]
     pub(crate) fn begun(&self, sessions: u8) -> Self {
         let mut bytes = Vec::new();
         self.prekeys.write(&mut bytes);
         let prekeys = bytes.as_array().and_then(Prekeys::read);
         #[expect(clippy::expect_used, reason = "reads what it has just written")]
-        Self { hash: self.hash.duplicate(), prekeys: prekeys.expect("just written"), sessions }
+        let prekeys = prekeys.expect("just written");
+        Self::new(self.hash.duplicate(), prekeys, (0..sessions).map(|n| [n; 32]).collect(), Vec::new())
     }
 
-    /// Hash 32, prekeys 100, sessions 1.
+    /// Hash 32, prekeys 100, then twice a count and as many flights.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.hash.expose());
         self.prekeys.write(bytes);
-        bytes.push(self.sessions);
+        for flights in [&self.begun, &self.asked] {
+            bytes.push(u8::try_from(flights.len()).unwrap_or(u8::MAX));
+            bytes.extend_from_slice(flights.as_flattened());
+        }
     }
 
     /// Bytes of [`write`](Self::write).
-    pub(crate) const LEN: usize = 32 + PREKEYS_LEN + 1;
+    pub(crate) const fn len(&self) -> usize {
+        32 + PREKEYS_LEN + 2 + 32 * (self.begun.len() + self.asked.len())
+    }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let hash = ResetHash::from_bytes(reader.array()?);
-        Some(Self { hash, prekeys: Prekeys::read(&reader.array()?)?, sessions: reader.u8()? })
+        let prekeys = Prekeys::read(&reader.array()?)?;
+        let mut flights = |most: usize| -> Option<Vec<[u8; 32]>> {
+            let count = reader.u8().filter(|count| usize::from(*count) <= most)?;
+            (0..count).map(|_| reader.array()).collect()
+        };
+        let (begun, asked) = (flights(MAX_BEGUN)?, flights(MAX_ASKED)?);
+        Some(Self::new(hash, prekeys, begun, asked))
     }
 }
 

@@ -29,6 +29,18 @@ pub enum ContactEvent {
         /// silent, begin a [hard reset](crate::ResetKind::Hard), or send a new invite.
         stale: bool,
     },
+    /// The two begin anew, by an invite or a hard reset, though the peer had answered in a session: what comes by an older
+    /// session from now on is told as superseded. Show it; the person is to be verified again.
+    BegunAnew {
+        /// The new session.
+        session: SessionId,
+    },
+    /// The peer uses a session again that another had replaced: it has lost the newer one, or somebody has an old state of it.
+    /// Show it; the person is to be verified again.
+    PeerFellBack {
+        /// The session that is used from now on.
+        session: SessionId,
+    },
     /// The contact was verified and is not any more: compare safety numbers again.
     VerificationCleared,
     /// The person has another identity from now on.
@@ -65,7 +77,13 @@ pub struct ContactChanges {
 }
 
 /// What came of a call.
+#[derive(Default)]
 pub struct Received {
+    /// The session that it came by, or that was begun.
+    pub session: Option<SessionId>,
+    /// The content came by a session that another has superseded or replaced: it was under way when the other began, or somebody
+    /// has an old state of the peer. Show it apart from what the peer says now, and follow no address in it.
+    pub superseded: bool,
     /// The content, if there is any to read.
     pub content: Option<Zeroizing<Vec<u8>>>,
     /// What the app shows or acts upon.
@@ -76,7 +94,7 @@ pub struct Received {
 
 impl Received {
     pub(super) fn event(event: ContactEvent) -> Self {
-        Self { content: None, events: Vec::from([event]), changes: ContactChanges::default() }
+        Self { events: Vec::from([event]), ..Self::default() }
     }
 }
 
@@ -93,6 +111,7 @@ impl core::fmt::Debug for ContactChanges {
 impl core::fmt::Debug for Received {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Received")
+            .field("superseded", &self.superseded)
             .field("content", &self.content.is_some())
             .field("events", &self.events)
             .field("changes", &self.changes)

@@ -1,7 +1,8 @@
 //! The sessions of a contact: which one sends, whose secrets prove a reset, which may go.
 //!
 //! Each has an *era*: a session that supersedes others has a higher one. The peer is told it until the session is
-//! established, so both sides order their sessions in the same way.
+//! established, so both sides order their sessions in the same way. When a side begins anew, all that was before is
+//! *superseded*: it is still read, and decides nothing any more, because whoever stole it may be using it.
 
 use super::{MAX_SESSIONS, UNUSED_DAYS};
 use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, resets::ResetSecrets};
@@ -72,50 +73,96 @@ impl Held {
         self.resets().sent().next().is_some()
     }
 
+    /// An own session that nobody has answered yet.
+    fn waits(&self) -> bool {
+        self.session().is_some() && !self.is_answered() && !self.is_begun_by_peer()
+    }
+
     /// The peer has begun it.
     fn is_begun_by_peer(&self) -> bool {
         self.session().is_some_and(|session| session.role() == Role::Responder)
     }
 }
 
+/// An era that is said may lie this far above the highest one that is held: what a peer says never uses the numbers up.
+const MAX_ERA_STEP: u32 = 64;
+/// The highest era that is believed while no session is answered.
+const MAX_FIRST_ERA: u32 = 1 << 31;
+
 /// All of them, in the order in which they came or, before they are answered, were used.
-pub(super) struct HeldSessions(Vec<Held>);
+pub(super) struct HeldSessions {
+    list: Vec<Held>,
+    /// The era in which this side last began anew; sessions of a lower one are superseded.
+    begun_anew: u32,
+}
 
 impl HeldSessions {
-    pub(super) const fn new() -> Self {
-        Self(Vec::new())
+    pub(super) const fn new(begun_anew: u32) -> Self {
+        Self { list: Vec::new(), begun_anew }
+    }
+
+    pub(super) const fn begun_anew(&self) -> u32 {
+        self.begun_anew
+    }
+
+    /// This side begins anew with the session of this era: what is of a lower one is superseded, but own sessions that wait for an
+    /// answer: the first that is answered is the one.
+    pub(super) fn begin_anew(&mut self, era: u32) {
+        self.begun_anew = era;
+        self.list.iter_mut().filter(|held| held.waits()).for_each(|held| held.era = held.era.max(era));
+    }
+
+    /// The user has begun anew since.
+    pub(super) fn is_superseded(&self, index: usize) -> bool {
+        self.list.get(index).is_some_and(|held| held.era < self.begun_anew)
+    }
+
+    /// It decides something for the contact: nothing has superseded or replaced it.
+    pub(super) fn is_current(&self, index: usize) -> bool {
+        let used = self.list.get(index).is_some_and(|held| held.unused_since.is_none());
+        used && !self.is_superseded(index)
+    }
+
+    pub(super) fn any_answered(&self) -> bool {
+        self.list.iter().any(Held::is_answered)
+    }
+
+    /// An era that the peer says, if it is to be believed; `settled`: a session was answered before it was said.
+    pub(super) fn believe(&self, said: Option<u32>, settled: bool) -> Option<u32> {
+        let most = if settled { self.newest_era().saturating_add(MAX_ERA_STEP) } else { MAX_FIRST_ERA };
+        said.filter(|era| *era <= most)
     }
 
     pub(super) fn iter(&self) -> core::slice::Iter<'_, Held> {
-        self.0.iter()
+        self.list.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Held> {
-        self.0.iter_mut()
+        self.list.iter_mut()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.list.len()
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Held> {
-        self.0.get(index)
+        self.list.get(index)
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Held> {
-        self.0.get_mut(index)
+        self.list.get_mut(index)
     }
 
     /// Takes a stored one.
     pub(super) fn push(&mut self, held: Held) {
-        self.0.push(held);
+        self.list.push(held);
     }
 
     /// The session that sends: of the highest era; among those that are answered the one with the smallest id; if none is, the
     /// one begun by the peer that it used last, and if there is none of those either the newest.
     pub(super) fn best(&self) -> Option<usize> {
         let era = self.newest_era();
-        let of_era = || self.0.iter().enumerate().filter(move |(_, held)| held.era == era);
+        let of_era = || self.list.iter().enumerate().filter(move |(_, held)| held.era == era);
         of_era()
             .filter(|(_, held)| held.is_answered())
             .min_by_key(|(_, held)| held.id)
@@ -127,85 +174,85 @@ impl HeldSessions {
     /// The session that sends is lost; or the peer began it and has not answered in it, and may be using a lost one of the same
     /// era. (An own one that is not answered brings the peer to it.)
     pub(super) fn is_lost(&self) -> bool {
-        let Some(best) = self.best().and_then(|index| self.0.get(index)) else { return false };
+        let Some(best) = self.best().and_then(|index| self.list.get(index)) else { return false };
         let lost = |held: &Held| held.session().is_none() && held.era == best.era;
-        best.session().is_none() || !best.is_answered() && best.is_begun_by_peer() && self.0.iter().any(lost)
+        best.session().is_none()
+            || !best.is_answered() && best.is_begun_by_peer() && self.list.iter().any(lost)
     }
 
     /// In the order in which an envelope is tried.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = usize> + use<> {
-        let mut order: Vec<usize> = (0..self.0.len()).collect();
-        order.sort_by_key(|index| Reverse((self.0.get(*index).map(|held| held.era), *index)));
+        let mut order: Vec<usize> = (0..self.list.len()).collect();
+        order.sort_by_key(|index| Reverse((self.list.get(*index).map(|held| held.era), *index)));
         order.into_iter()
     }
 
     pub(super) fn newest_era(&self) -> u32 {
-        self.0.iter().map(|held| held.era).max().unwrap_or_default()
+        self.list.iter().map(|held| held.era).max().unwrap_or_default()
     }
 
-    /// The era in which the user begins anew: above every session that the peer may be using, which is all but own ones that
+    /// The era of a session that supersedes others: above every one that the peer may be using, which is all but own ones that
     /// wait for an answer.
     pub(super) fn next_era(&self) -> u32 {
-        let waits = |held: &Held| held.session().is_some() && !held.is_answered() && !held.is_begun_by_peer();
-        let shared = self.0.iter().filter(|held| !waits(held)).map(|held| held.era).max();
+        let shared = self.list.iter().filter(|held| !held.waits()).map(|held| held.era).max();
         shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
     }
 
     /// The newest era in which the peer is known to hold a session.
     pub(super) fn answered_era(&self) -> Option<u32> {
-        self.0.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
+        self.list.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
     }
 
-    /// What an own soft reset is proved with, and the era of its session: the newest received turn of the newest session that
-    /// the peer cannot have forgotten. The peer has made that turn.
+    /// What an own soft reset is proved with: the newest received turn of the newest session that the peer cannot have
+    /// forgotten, and of several the one that sends. The peer has made that turn.
     ///
     /// A session that the peer began and that nothing was sent in is passed over: as long as it is not answered the peer accepts
     /// older ones, and may have lost it.
-    pub(super) fn own_proof(&self) -> Option<(&ResetSecret, u32)> {
-        let order = |held: &&Held| (held.is_sent_in(), held.era, held.is_answered());
-        let newest = self.0.iter().filter(|held| held.resets().received().is_some()).max_by_key(order)?;
-        Some((newest.resets().received()?, newest.era))
+    pub(super) fn own_proof(&self) -> Option<&ResetSecret> {
+        let order = |held: &&Held| {
+            let (answered, used) = (held.is_answered(), held.unused_since.is_none());
+            (held.is_sent_in(), held.era, answered, used, answered.then_some(Reverse(held.id)))
+        };
+        let usable = |held: &&Held| held.era >= self.begun_anew && held.resets().received().is_some();
+        self.list.iter().filter(usable).max_by_key(order)?.resets().received()
     }
 
     /// What a peer's soft reset may be proved with, each with the era of its session: the two newest sent turns of each session
-    /// that is no older than the newest in which the peer has answered. The newest turn that the peer has received is one of them.
+    /// in use that is no older than the newest in which the peer has answered. The newest turn that the peer has received is one
+    /// of them. An unused session does not turn any more, so what once leaked of it would prove for ever.
     pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
-        let oldest = self.answered_era().unwrap_or_default();
-        let recent = self.0.iter().filter(|held| held.era >= oldest);
+        let oldest = self.answered_era().unwrap_or_default().max(self.begun_anew);
+        let recent = self.list.iter().filter(|held| held.era >= oldest && held.unused_since.is_none());
         recent.flat_map(|held| held.resets().sent().map(|secret| (secret, held.era))).collect()
     }
 
     /// Adds one, and gives the ids of those for which there is no room any more.
     pub(super) fn add(&mut self, held: Held) -> Vec<SessionId> {
-        self.0.push(held);
+        self.list.push(held);
         let mut dropped = Vec::new();
-        while self.0.len() > MAX_SESSIONS {
+        while self.list.len() > MAX_SESSIONS {
             let best = self.best();
             // Never the one that sends, nor the new one. First what another has replaced, and of that the oldest; then what
             // nobody has answered: the answered ones hold the proofs of a reset.
-            let newest = self.0.len().saturating_sub(1);
+            let newest = self.list.len().saturating_sub(1);
             let spare = (0..newest).filter(|index| Some(*index) != best);
             let keep = |index: &usize| {
-                self.0.get(*index).map(|held| {
-                    let replaced = held.unused_since.is_some() || Some(held.era) < self.answered_era();
+                self.list.get(*index).map(|held| {
+                    let oldest = self.answered_era().max(Some(self.begun_anew));
+                    let replaced = held.unused_since.is_some() || Some(held.era) < oldest;
                     let answered = u32::from(held.is_answered());
                     if replaced { (0, held.era, answered, *index) } else { (1, answered, held.era, *index) }
                 })
             };
             let Some(index) = spare.min_by_key(keep) else { break };
-            dropped.push(self.0.remove(index).id);
+            dropped.push(self.list.remove(index).id);
         }
         dropped
     }
 
-    /// The newest session has this era at least.
-    pub(super) fn raise_newest(&mut self, era: u32) -> bool {
-        self.0.len().checked_sub(1).is_some_and(|index| self.raise(index, era))
-    }
-
     /// A session has this era at least; says whether that is new.
     pub(super) fn raise(&mut self, index: usize, era: u32) -> bool {
-        match self.0.get_mut(index) {
+        match self.list.get_mut(index) {
             Some(held) if held.era < era => {
                 held.era = era;
                 true
@@ -220,20 +267,20 @@ impl HeldSessions {
     /// no newer one is answered, whichever the peer uses is as good.
     pub(super) fn used(&mut self, index: usize) -> bool {
         let newest = self.newest_era();
-        let best = self.best().and_then(|index| self.0.get(index));
+        let best = self.best().and_then(|index| self.list.get(index));
         let open = best.is_some_and(|held| !held.is_answered());
-        let Some(held) = self.0.get_mut(index) else { return false };
-        let mut news = held.unused_since.take().is_some();
-        if held.is_answered() {
-            return news;
+        if self.is_superseded(index) {
+            return false;
         }
+        let Some(held) = self.list.get_mut(index).filter(|held| !held.is_answered()) else { return false };
+        let mut news = false;
         if open && held.era < newest {
             held.era = newest;
             news = true;
         }
-        if index + 1 < self.0.len() {
-            let held = self.0.remove(index);
-            self.0.push(held);
+        if index + 1 < self.list.len() {
+            let held = self.list.remove(index);
+            self.list.push(held);
             news = true;
         }
         news
@@ -242,9 +289,9 @@ impl HeldSessions {
     /// Once the session that sends is established, the others are unused; says whether anything changed.
     pub(super) fn settle(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
-        let standing = self.0.get(best).and_then(Held::session).map(Session::standing);
+        let standing = self.list.get(best).and_then(Held::session).map(Session::standing);
         let mut changed = false;
-        for (index, held) in self.0.iter_mut().enumerate() {
+        for (index, held) in self.list.iter_mut().enumerate() {
             if index == best {
                 changed |= held.unused_since.take().is_some();
             } else if standing == Some(Standing::Established) && held.unused_since.is_none() {
@@ -258,7 +305,7 @@ impl HeldSessions {
     /// Removes sessions that have been unused for long enough.
     pub(super) fn drop_unused(&mut self, today: Day) -> Vec<SessionId> {
         let mut dropped = Vec::new();
-        self.0.retain(|held| {
+        self.list.retain(|held| {
             let over = held.unused_since.is_some_and(|since| today.since(since) > UNUSED_DAYS);
             if over {
                 dropped.push(held.id);
@@ -271,7 +318,7 @@ impl HeldSessions {
     /// Own invite sessions whose last day has passed without an answer; each is told once.
     pub(super) fn overdue(&mut self, today: Day) -> Vec<SessionId> {
         let mut overdue = Vec::new();
-        for held in &mut self.0 {
+        for held in &mut self.list {
             let waits = held.session().is_some_and(|session| session.standing() == Standing::Unanswered);
             if waits && held.answer_by.is_some_and(|last| last < today) {
                 held.answer_by = None;

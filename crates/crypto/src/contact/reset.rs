@@ -92,6 +92,9 @@ impl Contact {
     /// A new reset bundle for the peer, if one is due: send it as content with the next message. One is due when there is none
     /// that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last if the peer has answered since.
     ///
+    /// It counts as given once it is made: if the message with it cannot be sealed, do not store the changes and load the contact
+    /// again, or the next bundle comes with the next renewal.
+    ///
     /// `address` is the encoded mailbox address at which a reset is awaited; it may be empty for the one in use. Draws from
     /// `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
     ///
@@ -116,10 +119,11 @@ impl Contact {
 
     fn is_bundle_due(&self, today: Day) -> bool {
         let unused = self.own_bundles.last().is_some_and(PendingReset::is_unused);
-        let old = self.bundle_made.is_none_or(|made| today.since(made) >= RESET_BUNDLE_RENEWAL_DAYS);
+        // A day that is still to come was a clock's error.
+        let old = |made: Day| made > today || today.since(made) >= RESET_BUNDLE_RENEWAL_DAYS;
         // Without a session there is nobody to send it to; with an unanswered one nobody can be sure to get it.
         self.sending().is_some_and(|session| session.turn() > 0 || session.role() == crate::Role::Responder)
-            && (!unused || old && self.bundle_answered)
+            && self.bundle_made.is_none_or(|made| !unused || old(made) && self.bundle_answered)
     }
 
     /// Begins a new session on the peer's reset bundle. Its first messages come from [`encrypt`](Self::encrypt), and begin
@@ -137,15 +141,11 @@ impl Contact {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Received, ResetError> {
         let own = identity.identity_key().hash();
-        let (proof, era) = match kind {
-            ResetKind::Soft => {
-                if self.last_reset.is_some_and(|last| now.0.saturating_sub(last.0) < 1) {
-                    return Err(ResetError::TooSoon);
-                }
-                let (secret, era) = self.held.own_proof().ok_or(ResetError::NoProof)?;
-                (Some(secret), self.held.newest_era().max(era.saturating_add(1)))
-            }
-            ResetKind::Hard => (None, self.held.newest_era().saturating_add(1)),
+        let proof = match kind {
+            // Within the hour; one that is still to come was a clock's error.
+            ResetKind::Soft if self.last_reset == Some(now) => return Err(ResetError::TooSoon),
+            ResetKind::Soft => Some(self.held.own_proof().ok_or(ResetError::NoProof)?),
+            ResetKind::Hard => None,
         };
         let bundle =
             self.peer_bundles.iter().rev().find_map(|kept| kept.usable(own, &self.peer, now.day()).ok());
@@ -154,13 +154,18 @@ impl Contact {
         let (id, changes) = (session.id(), session.first_changes(false));
 
         // Nothing fails from here on.
-        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
+        let era = self.held.next_era();
         self.last_reset = Some(now);
         let mut events = Vec::new();
         if kind == ResetKind::Hard {
-            self.clear_verification(&mut events);
+            // The peer's bundle is what this reset is begun with, and stays.
+            let kept = core::mem::take(&mut self.peer_bundles);
+            self.begin_anew(id, era, true, &mut events);
+            self.peer_bundles = kept;
         }
-        Ok(Received { content: None, events, changes: self.changes(Some((id, changes)), dropped, true) })
+        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
+        let changes = self.changes(Some((id, changes)), dropped, true);
+        Ok(Received { session: Some(id), events, changes, ..Received::default() })
     }
 
     /// Accepts the envelope of which [`ContactEvent::PeerWantsReset`] told, because the user wants it.
@@ -198,12 +203,11 @@ impl Contact {
             };
             return Ok(match attempt {
                 Attempt::Accepted { session, content, proof } => {
-                    bundle.count_session();
                     let proved = proof.and_then(|place| eras.get(place).copied());
                     self.accept(*session, content, proved)
                 }
-                Attempt::Hard => self.wants_reset(false),
-                Attempt::Stale => self.wants_reset(true),
+                Attempt::Hard { again } => self.wants_reset(false, again),
+                Attempt::Stale => self.wants_reset(true, true),
                 Attempt::Known => return Err(DecryptError::Duplicate),
             });
         }
@@ -218,26 +222,26 @@ impl Contact {
     ) -> Received {
         let (id, changes) = (session.id(), session.first_changes(false));
         let mut events = Vec::new();
+        let said = self.held.believe(for_contact(&content).era, self.held.any_answered());
+        let least = proved.map_or_else(|| self.held.next_era(), |era| era.saturating_add(1));
+        let era = said.unwrap_or_default().max(least);
         if proved.is_some() {
             events.push(ContactEvent::PeerReset { session: id });
         } else {
-            self.clear_verification(&mut events);
+            self.begin_anew(id, era, true, &mut events);
         }
-        let era = proved.unwrap_or_else(|| self.held.newest_era()).saturating_add(1);
-        let era = for_contact(&content).era.unwrap_or_default().max(era);
         let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
-        Received { content: Some(content), events, changes }
+        Received { session: Some(id), content: Some(content), events, changes, ..Received::default() }
     }
 
-    fn wants_reset(&mut self, stale: bool) -> Received {
+    /// `again`: it was asked before, or nothing of it is authenticated. That clears no verification, or whoever repeats it could.
+    fn wants_reset(&mut self, stale: bool, again: bool) -> Received {
         let mut events = Vec::from([ContactEvent::PeerWantsReset { stale }]);
-        // Nothing is authenticated of a stale one; it may even be a reset that came late, when another had done its work.
-        if !stale {
+        if !again {
             self.clear_verification(&mut events);
         }
-        let cleared = events.len() > 1;
-        Received { content: None, events, changes: self.changes(None, Vec::new(), cleared) }
+        Received { events, changes: self.changes(None, Vec::new(), !again), ..Received::default() }
     }
 
     /// Keeps a bundle that came as content; says whether it was taken.
@@ -248,6 +252,9 @@ impl Contact {
             return false;
         }
         self.peer_bundles.push(bundle);
+        // The newest by what they say, not by when they came; no further ahead than a true clock would say.
+        let most = today.plus(RESET_BUNDLE_DAYS);
+        self.peer_bundles.sort_by_key(|kept| kept.not_after().unwrap_or(today).min(most));
         keep_newest(&mut self.peer_bundles, MAX_PEER_BUNDLES);
         true
     }

@@ -64,14 +64,15 @@ impl Contact {
     #[must_use]
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
         let bundles: usize = self.peer_bundles.iter().map(|bundle| 2 + bundle.as_bytes().len()).sum();
-        let len = 1 + 32 + 1 + 4 + 4 + 3 + self.held.len() * HELD_LEN;
-        let mut bytes =
-            Zeroizing::new(Vec::with_capacity(len + self.own_bundles.len() * PendingReset::LEN + bundles));
+        let own: usize = self.own_bundles.iter().map(PendingReset::len).sum();
+        let len = 1 + 32 + 1 + 4 + 4 + 4 + 3 + self.held.len() * HELD_LEN + own + bundles;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(len));
         bytes.push(VERSION);
         bytes.extend_from_slice(self.peer.as_bytes());
         bytes.push(u8::from(self.verified) | u8::from(self.bundle_answered) << 1);
         bytes.extend_from_slice(&self.last_reset.map_or(NONE, Hour::number).to_le_bytes());
         day(&mut bytes, self.bundle_made);
+        bytes.extend_from_slice(&self.held.begun_anew().to_le_bytes());
         count(&mut bytes, self.held.len());
         for held in self.held.iter() {
             bytes.extend_from_slice(&held.id.0);
@@ -107,7 +108,7 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     let flags = reader.u8().filter(|flags| *flags < 4)?;
     let last_reset = reader.u32()?;
     let bundle_made = read_day(&mut reader)?;
-    let mut held = HeldSessions::new();
+    let mut held = HeldSessions::new(reader.u32()?);
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
         let id = SessionId(reader.array()?);
         let era = reader.u32()?;
