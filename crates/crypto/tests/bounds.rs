@@ -3,13 +3,19 @@
 
 use deaddrop_crypto::{
     Content, DecryptError, EncryptError, IdentityKeyPair, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
-    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, Session, Standing, VerifiedBundle, content,
+    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, REWIND_WINDOW, Session, Standing, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, SizeClass};
 use rand_chacha::ChaCha20Rng;
 
 const TODAY: Day = Day::from_number(20_780);
+/// A row of reset secrets that holds none.
+const NO_RESETS: [u8; 1 + 3 * 37] = {
+    let mut row = [0; 1 + 3 * 37];
+    row[0] = 1;
+    row
+};
 
 struct Side {
     identity: IdentityKeyPair,
@@ -161,12 +167,10 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
     // The same state goes on twice: every envelope has a header nonce of its own, and the body key hangs on it.
     let (mut one, mut two) = pair(60);
     turn(&mut one, &mut two);
-    // A row of reset secrets that holds none.
     let (snapshot, first) = (one.session.snapshot(), one.session.turn());
-    let resets = [&[1_u8][..], &[0; 111]].concat();
     let mut nonces = std::collections::BTreeSet::new();
     for seed in 0..20 {
-        let mut again = Session::load(&snapshot, &resets, []).unwrap();
+        let mut again = Session::load(&snapshot, &NO_RESETS, []).unwrap();
         let (envelope, _) = again.encrypt(format!("text {seed}").as_bytes(), &mut rng(seed)).unwrap();
         assert_eq!(again.turn(), first);
         assert!(nonces.insert(envelope.as_bytes()[..12].to_vec()));
@@ -174,6 +178,53 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
         let answer = two.hear(envelope.as_bytes());
         assert_eq!(answer, if seed == 0 { Ok(0) } else { Err(DecryptError::PeerRewound) });
     }
+}
+
+/// The same side as it was, with what its peer knows of it gone on.
+fn put_back(side: &Side, snapshot: &[u8]) -> Side {
+    let identity =
+        IdentityKeyPair::from_seed(deaddrop_crypto::IdentitySeed::from_bytes(*side.identity.seed().expose()));
+    Side { identity, session: Session::load(snapshot, &NO_RESETS, []).unwrap(), rng: rng(61) }
+}
+
+#[test]
+fn a_state_put_back_within_a_turn_is_seen_when_it_comes_into_the_window() {
+    let (mut one, mut two) = pair(62);
+    let (behind, sent) = (5, REWIND_WINDOW + 6);
+    let mut old = Vec::new();
+    for number in 0..sent {
+        if number == behind {
+            old = one.session.snapshot().to_vec();
+        }
+        turn(&mut one, &mut two);
+    }
+    // Number 5 is 65 below the next one, which is 70; number 6 is 64 below it.
+    let mut again = put_back(&one, &old);
+    assert_eq!(two.hear(&again.say()), Err(DecryptError::Duplicate));
+    for _ in behind + 1..sent {
+        assert_eq!(two.hear(&again.say()), Err(DecryptError::PeerRewound));
+    }
+    // What it says with numbers that were not read is read.
+    assert_eq!(two.hear(&again.say()), Ok(0));
+}
+
+#[test]
+fn who_goes_on_with_a_turn_that_it_has_ended_was_put_back() {
+    let (mut one, mut two) = pair(63);
+    let lost = one.say();
+    turn(&mut one, &mut two);
+    let mut again = put_back(&one, &one.session.snapshot());
+    turn(&mut two, &mut one);
+    turn(&mut one, &mut two);
+    // The ended turn had two messages and is held for the one that is missing: there is no third or later one.
+    for _ in 0..3 {
+        assert_eq!(two.hear(&again.say()), Err(DecryptError::PeerRewound));
+    }
+    assert_eq!(two.hear(&lost), Ok(0));
+    // With its last key the turn is forgotten.
+    assert_eq!(two.hear(&again.say()), Err(DecryptError::Junk));
+    turn(&mut two, &mut one);
+    turn(&mut one, &mut two);
 }
 
 #[test]
@@ -197,15 +248,12 @@ fn a_repeat_from_a_turn_that_ended_with_a_gap_is_no_rewind() {
 /// What fits into each class; and that one byte more goes into the next one.
 fn rooms(side: &Side) -> [Option<usize>; 3] {
     let rooms = SizeClass::ALL.map(|class| side.session.room(class));
-    // A row of reset secrets that holds none.
-    let mut resets = [0; 1 + 3 * 37];
-    resets[0] = 1;
     for (at, room) in rooms.iter().enumerate() {
         let Some(room) = room else { continue };
         for (len, class) in [(*room, Some(at)), (room + 1, Some(at + 1).filter(|next| *next < 3))] {
             let mut copy = Side {
                 identity: IdentityKeyPair::generate(&mut rng(0)),
-                session: Session::load(&side.session.snapshot(), &resets, []).unwrap(),
+                session: Session::load(&side.session.snapshot(), &NO_RESETS, []).unwrap(),
                 rng: rng(9),
             };
             let sealed = copy.session.encrypt(&vec![7; len], &mut copy.rng);

@@ -24,8 +24,8 @@ pub enum DecryptError {
     Duplicate,
     /// Another handshake on an invite that is used up: somebody else has the link. Tell the user.
     InviteContested,
-    /// The peer's state was put back to an older one: it sent a second message of a number, or began a turn twice. What it
-    /// says cannot be read any more in this session. Tell the user, and begin a reset.
+    /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, or went on with
+    /// one that it had ended. What it says cannot be read any more in this session. Tell the user, and begin a reset.
     PeerRewound,
     /// The peer itself broke a bound or sent an invalid key: its software is at fault. Count it and ack it.
     PeerMisbehaved,
@@ -139,8 +139,11 @@ impl Session {
             }
             _ => {
                 let Some(key) = self.skipped.find(id) else {
-                    if chain.seen.is_other_message(number, chain.message_number, header.nonce()) {
-                        return Err(DecryptError::PeerRewound); // C-54: a number names one message.
+                    // C-54: a number names one message, and a turn that has ended goes on no more.
+                    if chain.seen.is_other_message(number, chain.message_number, header.nonce())
+                        || chain.seen.is_behind_end(number, chain.message_number)
+                    {
+                        return Err(DecryptError::PeerRewound);
                     }
                     return Err(DecryptError::Duplicate); // C-24: a number counts once.
                 };

@@ -41,6 +41,12 @@ impl Seen {
         is_known(number, next) && seen != 0 && seen != tag(nonce)
     }
 
+    /// A closed turn had `end` messages, and this is none of them. Of a turn of which nothing is known `end` may be less than its
+    /// length.
+    pub(super) fn is_behind_end(&self, number: u32, end: u32) -> bool {
+        self.ratchet != [0; MARK_LEN] && number >= end
+    }
+
     /// The chain moves from `next` to behind `number`, whose message was read.
     pub(super) fn advance(&mut self, next: u32, number: u32, nonce: &[u8; 12]) {
         self.pass(next, number.saturating_add(1));
