@@ -5,6 +5,7 @@
     reason = "inputs are fixed: a failure is a fault of this program and shows in every run of its tests"
 )]
 
+mod bounds;
 mod bundle;
 mod capability;
 mod content;
@@ -13,6 +14,8 @@ mod key_schedule;
 mod link;
 mod ratchet;
 mod reset;
+mod rewound;
+mod talk;
 mod wire;
 mod world;
 

@@ -33,10 +33,10 @@ use resets::ResetSecrets;
 use seen::Seen;
 use skipped::SkippedKeys;
 
-/// Most messages of one turn: no more than a receiver can skip, so that no loss ends a direction for good.
-pub const MAX_TURN_LEN: u32 = MAX_SKIP;
-/// Most message keys that one message may make a receiver skip in one chain.
-pub const MAX_SKIP: u32 = 2_000;
+/// Most messages of one turn. A receiver can skip all of them, so that no loss ends a direction for good.
+pub const MAX_TURN_LEN: u32 = 2_000;
+/// Most message keys that one message may make a receiver skip in one chain: those of a whole turn.
+pub const MAX_SKIP: u32 = MAX_TURN_LEN;
 /// Most skipped message keys of one session; the oldest go first.
 pub const MAX_SKIPPED_KEYS: usize = 4_000;
 /// Days after which a skipped message key is dropped.

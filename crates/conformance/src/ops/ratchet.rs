@@ -6,11 +6,11 @@ use crate::{
     random::Script,
     vector::{Outcome, class},
 };
-use deaddrop_crypto::Session;
+use deaddrop_crypto::{MAX_TURN_LEN, Session};
 use deaddrop_wire::SizeClass;
 
-/// Runs steps. `send` gives an envelope, `receive` takes the envelope of an earlier step (`of`) or one given in full.
-/// The first refusal is the vector's class; the conversation goes on, since a refusal changes nothing.
+/// Runs steps. `send` gives an envelope (with `times` that of the last message of so many), `receive` takes the envelope of an
+/// earlier step (`of`) or one given in full. The first refusal is the vector's class; the conversation goes on, since a refusal changes nothing.
 pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let pair = begin(input)?;
@@ -19,6 +19,12 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     let mut envelopes: Vec<Vec<u8>> = Vec::new();
     let mut expect = "ok".to_owned();
     let (mut turns, mut outputs) = (Vec::new(), Vec::new());
+    let mut refused = |class: String| {
+        if expect == "ok" {
+            expect.clone_from(&class);
+        }
+        Object::new().with("refused", class)
+    };
     for step in input.objects("steps")? {
         let by_initiator = match step.text("by")? {
             "initiator" => true,
@@ -31,15 +37,24 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                 let session = if by_initiator { Some(&mut initiator) } else { responder.as_mut() };
                 let session = session.ok_or_else(|| bad("by"))?;
                 let before = session.turn();
-                let mut random = Script::new(step.bytes("random")?);
-                let (blob, _) =
-                    session.encrypt(&step.bytes("content")?, &mut random).map_err(|_| bad("content"))?;
+                let (mut random, content) = (Script::new(step.bytes("random")?), step.bytes("content")?);
+                let times = if step.find("times").is_some() { step.number("times")? } else { 1 };
+                if !(1..=MAX_TURN_LEN).contains(&times) {
+                    return Err(bad("times"));
+                }
+                let sent: Result<Vec<_>, _> =
+                    (0..times).map(|_| session.encrypt(&content, &mut random).map(|sent| sent.0)).collect();
                 random.finish("random")?;
                 if session.turn() != before {
                     turns.push(turn(session).ok_or_else(|| bad("by"))?);
                 }
-                envelope = blob.into_bytes();
-                shown(&envelope)
+                match sent.map(|mut sent| sent.pop()) {
+                    Ok(last) => {
+                        envelope = last.ok_or_else(|| bad("times"))?.into_bytes();
+                        shown(&envelope)
+                    }
+                    Err(error) => refused(class(error)),
+                }
             }
             "receive" => {
                 let taken = match step.find("of") {
@@ -68,12 +83,7 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                 };
                 match result {
                     Ok(content) => Object::new().hex("content", &*content),
-                    Err(class) => {
-                        if expect == "ok" {
-                            expect.clone_from(&class);
-                        }
-                        Object::new().with("refused", class)
-                    }
+                    Err(class) => refused(class),
                 }
             }
             _ => return Err(bad("do")),

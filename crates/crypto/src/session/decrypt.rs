@@ -4,7 +4,7 @@
 //! unless its header was authentic.
 
 use super::{
-    ChangeSet, Initial, MAX_SKIP, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
+    ChangeSet, Initial, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
     keys::{ChainKey, MessageKey, TurnTranscript},
     message::{Header, constants_len, open_body, open_header},
     seen::Seen,
@@ -119,14 +119,14 @@ impl Session {
         today: Day,
     ) -> Result<Opened, DecryptError> {
         let chain = self.receiving.get(index).ok_or(DecryptError::Junk)?;
-        let number = header.message_number();
+        let number = number_of(header)?;
         let id = SkippedId { turn: chain.turn, message_number: number };
         if chain.seen.is_other_turn(header.constants()) {
             return Err(DecryptError::PeerRewound); // C-53: a turn begins once.
         }
         match &chain.chain {
             Some(key) if number >= chain.message_number => {
-                let steps = step_to(key, chain.turn, chain.message_number, number)?;
+                let steps = step_to(key, chain.turn, chain.message_number, number);
                 // C-23: the body is authentic.
                 let content = open_body(&steps.message, header, message).ok_or(DecryptError::Junk)?;
                 if let Some(chain) = self.receiving.get_mut(index) {
@@ -168,16 +168,14 @@ impl Session {
     ) -> Result<Opened, DecryptError> {
         use DecryptError::{Junk, PeerMisbehaved};
         let Side::Sent(own) = &self.side else { return Err(Junk) };
+        let number = number_of(header)?;
         let turn = self.turn.checked_add(1).ok_or(PeerMisbehaved)?;
         let remote = RemoteKeys::parse(header.constants(), turn).ok_or(PeerMisbehaved)?; // C-25: valid keys.
         if remote.ratchet == *own.ratchet.public_key() {
             return Err(PeerMisbehaved); // C-26: not one's own key.
         }
-        // C-27: pn and n are within bounds, before any loop.
-        let old = self.missing_of_open_chain(header.previous_chain_length())?;
-        if header.message_number() > MAX_SKIP {
-            return Err(PeerMisbehaved);
-        }
+        let end = header.previous_chain_length();
+        let old = self.missing_of_open_chain(end)?;
         let dh = own.ratchet.diffie_hellman(&remote.ratchet).map_err(|_| PeerMisbehaved)?; // C-28: no low order.
         let shared = own.kem.decapsulate(remote.ciphertext);
         let for_identity = remote.for_identity.map(|ciphertext| identity.kem.decapsulate(ciphertext));
@@ -188,7 +186,7 @@ impl Session {
             constants: header.constants(),
         };
         let keys = self.root.turn(&transcript, &dh, &shared, for_identity.as_ref());
-        let steps = step_to(&keys.chain, turn, 0, header.message_number())?;
+        let steps = step_to(&keys.chain, turn, 0, number);
         let content = open_body(&steps.message, header, message).ok_or(Junk)?;
         let sent = own.message_number;
 
@@ -198,12 +196,12 @@ impl Session {
         if let Some(chain) = self.receiving.front_mut() {
             // What is behind the end of the turn was never sent; what was skipped up to it has now a number below the next.
             if chain.chain.take().is_some() {
-                chain.seen.pass(chain.message_number, header.previous_chain_length());
-                chain.message_number = header.previous_chain_length();
+                chain.seen.pass(chain.message_number, end);
+                chain.message_number = end;
             }
         }
         let mut seen = Seen::begin(&remote.ratchet);
-        seen.advance(0, header.message_number(), header.nonce());
+        seen.advance(0, number, header.nonce());
         self.receiving.push_front(ReceivingChain {
             turn,
             header: core::mem::replace(
@@ -211,7 +209,7 @@ impl Session {
                 core::mem::replace(&mut self.after_next_header, keys.header),
             ),
             chain: Some(steps.chain),
-            message_number: header.message_number().saturating_add(1),
+            message_number: number.saturating_add(1),
             seen,
         });
         self.turn = turn;
@@ -228,25 +226,26 @@ impl Session {
 
     /// The keys of the peer's open turn that have not been used, up to its end `pn`.
     fn missing_of_open_chain(&self, end: u32) -> Result<Vec<(SkippedId, MessageKey)>, DecryptError> {
-        let Some((chain, key)) =
-            self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)))
-        else {
-            return if end == 0 { Ok(Vec::new()) } else { Err(DecryptError::PeerMisbehaved) };
-        };
-        let Some(missing) = end.checked_sub(chain.message_number) else {
+        let open = self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)));
+        let next = open.map_or(0, |(chain, _)| chain.message_number);
+        // C-27: the turn before ended no earlier than was read, and within its length; without one there is nothing to end.
+        let most = if open.is_some() { MAX_TURN_LEN } else { 0 };
+        if end < next || end > most {
             return Err(DecryptError::PeerMisbehaved);
-        };
-        match missing.checked_sub(1) {
-            None => Ok(Vec::new()),
-            Some(_) if missing > MAX_SKIP || end > MAX_TURN_LEN => Err(DecryptError::PeerMisbehaved),
-            Some(more) => {
-                let last = chain.message_number + more;
-                let mut steps = step_to(key, chain.turn, chain.message_number, last)?;
-                steps.skipped.push((SkippedId { turn: chain.turn, message_number: last }, steps.message));
-                Ok(steps.skipped)
-            }
         }
+        let (Some((chain, key)), Some(last)) = (open, end.checked_sub(1).filter(|last| *last >= next)) else {
+            return Ok(Vec::new());
+        };
+        let mut steps = step_to(key, chain.turn, next, last);
+        steps.skipped.push((SkippedId { turn: chain.turn, message_number: last }, steps.message));
+        Ok(steps.skipped)
     }
+}
+
+/// C-29: no number beyond a turn's length. Before any loop: whatever follows takes at most [`MAX_TURN_LEN`] steps.
+fn number_of(header: &Header) -> Result<u32, DecryptError> {
+    let number = header.message_number();
+    if number < MAX_TURN_LEN { Ok(number) } else { Err(DecryptError::PeerMisbehaved) }
 }
 
 /// A chain stepped to one message.
@@ -256,10 +255,8 @@ struct Steps {
     chain: ChainKey,
 }
 
-fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Result<Steps, DecryptError> {
-    if to >= MAX_TURN_LEN || to.saturating_sub(from) > MAX_SKIP {
-        return Err(DecryptError::PeerMisbehaved); // C-29: few skips, and no turn beyond its length.
-    }
+/// From number `from`, whose chain key this is, to number `to`, which is below [`MAX_TURN_LEN`].
+fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     let (mut message, mut chain) = key.step();
     let mut skipped = Vec::new();
     for message_number in from..to {
@@ -268,7 +265,7 @@ fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Result<Steps, Decry
         skipped.push((SkippedId { turn, message_number }, passed));
         chain = next_chain;
     }
-    Ok(Steps { skipped, message, chain })
+    Steps { skipped, message, chain }
 }
 
 /// The keys in a header of a new turn, checked.

@@ -1,0 +1,190 @@
+//! A conversation under way, with the steps that led there, and messages that no honest side would send in it.
+
+use super::{
+    Family,
+    world::{World, hello},
+};
+use crate::{
+    json::{Json, Object, len},
+    random::Script,
+    second::{MessageKeys, boxed, message},
+};
+use deaddrop_crypto::{
+    Session,
+    hazmat::{self, SendingTrace},
+};
+use deaddrop_primitives::aead;
+use deaddrop_wire::Day;
+
+/// The initiator.
+pub(super) const A: bool = true;
+/// The responder.
+pub(super) const B: bool = false;
+
+/// Bytes of a flight (chapter 04).
+const FLIGHT_LEN: usize = 3_472;
+/// A row of reset secrets that holds none.
+const NO_RESETS: [u8; 112] = {
+    let mut row = [0; 112];
+    row[0] = 1;
+    row
+};
+
+/// Both sides, and what they did.
+pub(super) struct Talk {
+    pub(super) world: World,
+    responder: Option<Session>,
+    steps: Vec<Object>,
+    pub(super) envelopes: Vec<Vec<u8>>,
+}
+
+fn name(initiator: bool) -> &'static str {
+    if initiator { "initiator" } else { "responder" }
+}
+
+impl Talk {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { world: World::new(seed), responder: None, steps: Vec::new(), envelopes: Vec::new() }
+    }
+
+    /// A's first message has arrived at B.
+    pub(super) fn met(seed: u64) -> Self {
+        let mut talk = Self::new(seed);
+        let first = talk.send(A, &hello("hello"));
+        talk.receive(B, first);
+        talk
+    }
+
+    fn session(&mut self, initiator: bool) -> &mut Session {
+        if initiator { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") }
+    }
+
+    pub(super) fn trace(&mut self, initiator: bool) -> SendingTrace {
+        self.session(initiator).hazmat_sending().expect("it is this side's turn")
+    }
+
+    pub(super) fn snapshot(&mut self, initiator: bool) -> Vec<u8> {
+        self.session(initiator).snapshot().to_vec()
+    }
+
+    pub(super) fn send(&mut self, by: bool, content: &[u8]) -> usize {
+        let session =
+            if by { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") };
+        let (blob, _) = session.encrypt(content, &mut self.world.recorder).expect("short");
+        let step = Object::new()
+            .with("do", "send")
+            .with("by", name(by))
+            .hex("content", content)
+            .hex("random", self.world.recorder.take());
+        self.push(step, blob.into_bytes())
+    }
+
+    /// As many more messages of a turn that has begun, all with the same content and the same r.
+    pub(super) fn send_times(&mut self, by: bool, content: &[u8], times: u32) -> usize {
+        let random = vec![0x5a; 12 * usize::try_from(times).expect("few")];
+        let mut script = Script::new(random.clone());
+        let session = self.session(by);
+        let sent = (0..times).map(|_| session.encrypt(content, &mut script).expect("room in the turn").0);
+        let last = sent.last().expect("one at least").into_bytes();
+        let step = Object::new()
+            .with("do", "send")
+            .with("by", name(by))
+            .with("times", times)
+            .hex("content", content)
+            .hex("random", random);
+        self.push(step, last)
+    }
+
+    /// What cannot be sent draws nothing.
+    pub(super) fn send_refused(&mut self, by: bool, content: &[u8]) {
+        let sent = self.session(by).encrypt(content, &mut Script::new(Vec::new()));
+        assert!(sent.is_err(), "nothing to refuse");
+        let step =
+            Object::new().with("do", "send").with("by", name(by)).hex("content", content).hex("random", []);
+        self.push(step, Vec::new());
+    }
+
+    pub(super) fn receive(&mut self, by: bool, of: usize) {
+        let envelope = self.envelopes[of].clone();
+        let step = Object::new().with("do", "receive").with("by", name(by)).with("of", len(of));
+        self.take(by, &envelope);
+        self.push(step, Vec::new());
+    }
+
+    pub(super) fn receive_crafted(&mut self, by: bool, envelope: &[u8]) {
+        let step = Object::new().with("do", "receive").with("by", name(by)).hex("envelope", envelope);
+        self.take(by, envelope);
+        self.push(step, Vec::new());
+    }
+
+    fn take(&mut self, by: bool, envelope: &[u8]) {
+        let today = Day::from_number(super::world::TODAY);
+        match (by, self.responder.as_mut()) {
+            (A, _) => drop(self.world.session.decrypt(&self.world.initiator, envelope, today)),
+            (B, Some(session)) => drop(session.decrypt(&self.world.responder, envelope, today)),
+            (B, None) => {
+                let accepted = self.world.invite.accept(&self.world.responder, envelope, |_| false, today);
+                self.responder = accepted.ok().map(|accepted| accepted.session);
+            }
+        }
+    }
+
+    fn push(&mut self, step: Object, envelope: Vec<u8>) -> usize {
+        self.steps.push(step);
+        self.envelopes.push(envelope);
+        self.steps.len() - 1
+    }
+
+    pub(super) fn end(self, f: &mut Family, name: &str, comment: &str) {
+        let steps: Vec<Json> = self.steps.into_iter().map(Json::from).collect();
+        f.add("converse", name, comment, self.world.input.with("steps", steps));
+    }
+}
+
+/// What a side whose state was put back to this one sends next.
+pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut old = Session::load(snapshot, &NO_RESETS, []).expect("a snapshot");
+    let (blob, _) = old.encrypt(content, &mut talk.world.recorder).expect("short");
+    drop(talk.world.recorder.take());
+    blob.into_bytes()
+}
+
+/// A message of a turn whose header key and chain are known, with any header; sealed under the key of its number.
+pub(super) fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32) -> Vec<u8> {
+    crafted_of(talk, trace, head, n, 4_096)
+}
+
+fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
+    let keys = MessageKeys { header: trace.header, chain: trace.chain };
+    let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
+    let header = [head, &n.to_le_bytes()].concat();
+    message(&keys, &header, &talk.world.recorder.bytes(), b"forged", len)
+}
+
+/// Such a message of turn 0, behind the flight of an honest InitialMessage.
+pub(super) fn crafted_initial(talk: &mut Talk, honest: usize, head: &[u8], n: u32) -> Vec<u8> {
+    let keys = hazmat::invite(talk.world.invite.secret().expose());
+    let (nonce, sealed) = talk.envelopes[honest].split_first_chunk().expect("an envelope");
+    let mut plain =
+        aead::open(&keys.k_init, nonce, &crate::second::label("initial"), sealed).expect("an InitialMessage");
+    plain.truncate(FLIGHT_LEN);
+    let trace = talk.trace(A);
+    plain.append(&mut crafted_of(talk, &trace, head, n, 16_384 - 28 - FLIGHT_LEN));
+    boxed(&keys.k_init, &talk.world.recorder.bytes(), "initial", &plain)
+}
+
+pub(super) fn flipped(envelope: &[u8], at: usize) -> Vec<u8> {
+    let mut changed = envelope.to_vec();
+    changed[at] ^= 1;
+    changed
+}
+
+pub(super) fn changed(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[at..at + with.len()].copy_from_slice(with);
+    changed
+}
+
+pub(super) fn with_pn(head: &[u8], pn: u32) -> Vec<u8> {
+    changed(head, head.len() - 4, &pn.to_le_bytes())
+}
