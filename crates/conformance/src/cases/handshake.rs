@@ -36,7 +36,6 @@ pub(super) fn cases() -> Vec<Case> {
         &Tweak { message_number: 0, content: Some(hello("again")), ..Tweak::default() },
     );
     accept("accept-last-day", "On the invite's last day.", &world, &envelope, &[[9; 32]], TODAY + 7);
-
     accept("refused-c-40-class", "C-40: 4,096 bytes.", &world, &honest[..4_096], &[], TODAY);
     let mut changed = honest.clone();
     changed[5_000] ^= 1;
@@ -79,7 +78,7 @@ pub(super) fn cases() -> Vec<Case> {
         ("c-46-own", "C-46: the initiator is the responder.", Tweak { speaker: itself, ..Tweak::default() }),
         (
             "c-48-low-order",
-            "C-48: the initiator's X25519 key is zero.",
+            "C-45 and C-48: the initiator's X25519 key is zero, which is no valid key.",
             Tweak { identity: with(32, &[0; 32]), ..Tweak::default() },
         ),
         (
@@ -97,9 +96,9 @@ pub(super) fn cases() -> Vec<Case> {
         ("c-51-ml-kem", "C-51: ek_0 is not reduced.", Tweak { kem: Some(unreduced), ..Tweak::default() }),
         ("c-23-body", "C-23: the body does not open.", Tweak { changed_body: true, ..Tweak::default() }),
         (
-            "c-29-skip",
-            "C-29: the first message is number 2,001.",
-            Tweak { message_number: 2_001, ..Tweak::default() },
+            "c-29-number",
+            "C-29: the first message is number 2,000.",
+            Tweak { message_number: 2_000, ..Tweak::default() },
         ),
         (
             "c-52-no-hello",
@@ -111,9 +110,26 @@ pub(super) fn cases() -> Vec<Case> {
             "C-52: the content is malformed.",
             Tweak { content: Some(vec![1]), ..Tweak::default() },
         ),
+        (
+            "c-52-critical",
+            "C-52: behind Hello stands an unknown critical item.",
+            Tweak { content: Some([hello("hi"), unknown(1)].concat()), ..Tweak::default() },
+        ),
     ] {
         let envelope = initial_message(&mut world, &tweak);
         accept(&format!("refused-{name}"), comment, &world, &envelope, &[], TODAY);
     }
+
+    let envelope = initial_message(
+        &mut world,
+        &Tweak { content: Some([unknown(0), hello("behind")].concat()), ..Tweak::default() },
+    );
+    let comment = "An unknown item that is not critical stands in front of Hello.";
+    accept("accept-unknown-item", comment, &world, &envelope, &[], TODAY);
     f.cases
+}
+
+/// Type 999, with these flags.
+fn unknown(flags: u8) -> Vec<u8> {
+    vec![0xe7, 3, flags, 1, 0, 0, b'?']
 }
