@@ -4,6 +4,8 @@
 mod common;
 
 use common::{files, text};
+use deaddrop_crypto::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
+use deaddrop_wire::{Day, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The cells of every table row in a file of the spec, header and rule left out.
@@ -77,6 +79,62 @@ fn checks_stand_in_the_spec_and_in_the_code() {
         }
     }
     assert_eq!(in_code, unique);
+}
+
+#[test]
+fn classes_in_the_spec_are_those_of_the_vectors() {
+    // `expect` of every file that a check names, by its number.
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for name in files("test-vectors", &[".json"]) {
+        let case = name.rsplit('/').next().unwrap();
+        let Some(number) = case.strip_prefix("refused-").and_then(|case| case.get(..4)) else { continue };
+        let number = number.to_uppercase();
+        if numbers(&format!("// {number}")).is_empty() {
+            continue;
+        }
+        let file = text(&name);
+        let expect = file.split("\"expect\": \"").nth(1).unwrap().split('"').next().unwrap();
+        shown.entry(number).or_default().insert(expect.to_owned());
+    }
+    let with_class = |row: &Vec<String>| row.len() == 4 && !row[0].starts_with('R');
+    for row in rows("spec/checks.md").into_iter().filter(with_class) {
+        // The outer marks of a cell are gone.
+        let classes: BTreeSet<String> = row[2].split('`').step_by(2).map(str::to_owned).collect();
+        match shown.remove(&row[0]) {
+            Some(shown) => assert_eq!(classes, shown, "{}", row[0]),
+            // What comes after another refusal has no file of its own.
+            None => assert!(row[0] == "K-17" && classes.len() == 1, "{} has no vector", row[0]),
+        }
+    }
+    assert!(shown.is_empty(), "no class in spec/checks.md for {shown:?}");
+}
+
+#[test]
+fn room_in_the_spec_is_that_of_the_code() {
+    let said = rows("spec/05-ratchet.md").into_iter().filter_map(|row| {
+        let bytes = SizeClass::of_len(row[0].replace(',', "").parse().ok()?)?;
+        let rooms = row[1..].iter().map(|room| room.replace(',', "").parse().ok()).collect();
+        Some((bytes, rooms))
+    });
+    let said: Vec<(SizeClass, Vec<Option<usize>>)> = said.collect();
+    assert_eq!(said.iter().map(|row| row.0).collect::<Vec<_>>(), SizeClass::ALL);
+
+    let (today, mut random) = (Day::from_number(20_780), deaddrop_testkit::rng(1));
+    let (a, b) = (IdentityKeyPair::generate(&mut random), IdentityKeyPair::generate(&mut random));
+    let (pending, blob) = PendingInvite::create(&b, today, b"", &mut random).unwrap();
+    let own = a.identity_key().hash();
+    let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, today).unwrap();
+    let (mut one, _) = Session::initiate(&a, &bundle, &mut random).unwrap();
+    let hello = content::encode(&[Content::Hello { address: vec![] }]).unwrap();
+    let (first, _) = one.encrypt(&hello, &mut random).unwrap();
+    let mut two = pending.accept(&b, first.as_bytes(), |_| false, today).unwrap().session;
+    let unanswered = SizeClass::ALL.map(|class| one.room(class));
+    let turn_1 = SizeClass::ALL.map(|class| two.room(class));
+    let (answer, _) = two.encrypt(b"", &mut random).unwrap();
+    one.decrypt(&a, answer.as_bytes(), today).unwrap();
+    for (at, (class, rooms)) in said.into_iter().enumerate() {
+        assert_eq!(rooms, [unanswered[at], turn_1[at], one.room(class)]);
+    }
 }
 
 /// Every `C-01`-like number in comments of a source text.
