@@ -149,7 +149,26 @@ mod tests {
         let receive = format!(r#"{{"do":"receive","today":20780,"envelope":"{envelope}"}}"#);
         assert_eq!(field(&ask(&mut two, &receive), "content"), "010001000000");
         assert!(ask(&mut two, &receive).contains(r#""refused": "duplicate""#));
-        assert!(ask(&mut two, "what").contains("error"));
+        assert!(ask(&mut two, "what").contains("not a JSON object"));
         assert!(ask(&mut two, r#"{"do":"dance","today":1}"#).contains(r#""error": "do""#));
+        assert!(ask(&mut two, r#"{"do":"identity"}"#).contains(r#""error": "today""#));
+    }
+
+    #[test]
+    fn what_comes_too_early_or_does_not_fit_is_an_error() {
+        let mut talk = Talk::new(3);
+        for request in
+            [r#"{"do":"send","today":1,"content":""}"#, r#"{"do":"receive","today":1,"envelope":"00"}"#]
+        {
+            assert!(ask(&mut talk, request).contains(r#""error": "session""#), "{request}");
+        }
+        let invite = |len: usize| {
+            let address = "00".repeat(len);
+            format!(r#"{{"do":"invite","today":1,"not_after":9,"address":"{address}"}}"#)
+        };
+        assert!(ask(&mut talk, &invite(513)).contains(r#""error": "address""#));
+        let one = ask(&mut talk, &invite(512));
+        assert_ne!(field(&one, "h"), field(&ask(&mut talk, &invite(512)), "h"));
+        assert_eq!(ask(&mut Talk::new(3), &invite(512)), one, "all of it comes from the seed");
     }
 }
