@@ -87,6 +87,26 @@ mod tests {
         assert_eq!(verify(&secret.public_key(), &[0x73], &signature), Err(BadSignature));
     }
 
+    // Of the y below 19, these are points that have not low order. Nobody knows their secret keys, so none can be seen to verify.
+    #[test]
+    fn a_key_that_is_not_reduced_is_the_reduced_point_under_bytes_of_its_own() {
+        let mut points = 0;
+        for y in 0..19 {
+            let (mut reduced, mut whole) = ([0; 32], [0xff; 32]);
+            reduced[0] = y;
+            // y + p, p being 2^255 - 19.
+            (whole[0], whole[31]) = (0xed + y, 0x7f);
+            let Ok(key) = VerifyingKey::from_bytes(&whole) else {
+                assert!(VerifyingKey::from_bytes(&reduced).is_err(), "{y}");
+                continue;
+            };
+            assert_eq!(key.to_edwards(), VerifyingKey::from_bytes(&reduced).unwrap().to_edwards(), "{y}");
+            assert_eq!(key.to_bytes(), whole);
+            points += u32::from(!key.is_weak());
+        }
+        assert_eq!(points, 10);
+    }
+
     #[test]
     fn a_key_of_low_order_verifies_nothing() {
         let mut identity = [0; 32];
