@@ -158,7 +158,7 @@ impl VerifiedBundle {
         let padded =
             aead::open(keys.bundle.expose(), nonce, labels::INVITE, sealed).map_err(|_| NotThisBundle)?;
         let signed = unpad(&padded).ok_or(NotThisBundle)?; // C-03: padding.
-        let (body, signature) = signed.split_last_chunk().ok_or(NotThisBundle)?;
+        let (body, signature) = signed.split_last_chunk().ok_or(NotThisBundle)?; // C-05: a signature.
         if InviteSecret::from_bytes(prekeys::hash(body)) != *secret {
             return Err(NotThisBundle); // C-04: the link commits to this body.
         }

@@ -121,6 +121,9 @@ pub(super) fn bundles() -> Vec<Case> {
         Opened { blob: &bad, ..honest }.input(),
     );
 
+    let bad = sealed(&pad(&[1; 63], 4_068), r.bytes());
+    refused("c-05-no-signature", "C-05: 63 bytes were padded.", Opened { blob: &bad, ..honest }.input());
+
     // From here on every body has its own true hash, and is signed by the inviter unless said otherwise.
     let mut made =
         |name: &str, comment: &str, change: &dyn Fn(&mut Vec<u8>), signer: &IdentityKeyPair, own| {
