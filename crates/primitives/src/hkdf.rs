@@ -2,7 +2,7 @@
 
 use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 crate::secret_bytes! {
     /// A pseudorandom key: the output of [`extract`], or a uniform 32-byte secret used as one.
@@ -31,8 +31,7 @@ impl Prk {
         expand(self.expose(), info)
     }
 
-    /// Readies the key for several expansions at the cost of one. Keep it short-lived: it is wiped by its
-    /// hash states' own drop, but carries no marker that proves so.
+    /// Readies the key for several expansions at the cost of one.
     #[must_use]
     pub fn ready(&self) -> Expander {
         Expander::new(self.expose())
@@ -46,7 +45,14 @@ pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
 }
 
 /// A pseudorandom key with its HMAC states computed.
+///
+/// Both states and their block buffers are wiped by their own drop. What HMAC leaves on the stack is not: the key padded to a
+/// block when it is readied, and the output block of each expansion.
 pub struct Expander(Hkdf<Sha256>);
+
+// `Hkdf` carries no marker; the hash states in it do (see `secret`).
+impl ZeroizeOnDrop for Expander {}
+crate::assert_secret!(Expander);
 
 impl Expander {
     /// Readies `prk`.

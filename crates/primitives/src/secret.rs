@@ -112,6 +112,16 @@ macro_rules! assert_secret {
     };
 }
 
+// The types of this crate carry their marker because their providers wipe themselves; one that is built without its `zeroize`
+// feature fails here.
+const _: () = {
+    const fn wiped_on_drop<T: zeroize::ZeroizeOnDrop>() {}
+    wiped_on_drop::<x25519_dalek::StaticSecret>();
+    wiped_on_drop::<ed25519_dalek::SigningKey>();
+    wiped_on_drop::<chacha20poly1305::ChaCha20Poly1305>();
+    wiped_on_drop::<sha2::Sha256>();
+};
+
 #[cfg(test)]
 mod tests {
     use alloc::format;
