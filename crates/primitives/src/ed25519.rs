@@ -1,5 +1,6 @@
 //! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no malleability.
 
+use alloc::boxed::Box;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use zeroize::ZeroizeOnDrop;
 
@@ -20,14 +21,14 @@ impl core::fmt::Display for BadSignature {
 
 impl core::error::Error for BadSignature {}
 
-/// A signing key with its public key computed once.
-pub struct SecretKey(SigningKey);
+/// A signing key with its public key computed once; boxed, so that moving it leaves no copy behind.
+pub struct SecretKey(Box<SigningKey>);
 
 impl SecretKey {
     /// Any 32 bytes are a secret key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self(SigningKey::from_bytes(bytes))
+        Self(Box::new(SigningKey::from_bytes(bytes)))
     }
 
     /// The 32-byte encoding of the public key.

@@ -84,10 +84,10 @@ impl core::fmt::Debug for EncapsulationKey {
     }
 }
 
-/// A secret key with its seed.
+/// A secret key with its seed; boxed, so that moving it leaves no copy behind.
 pub struct DecapsulationKey {
     key: Box<mlkem768::MlKem768PrivateKey>,
-    seed: Zeroizing<[u8; SEED_LEN]>,
+    seed: Box<Zeroizing<[u8; SEED_LEN]>>,
     public: EncapsulationKey,
 }
 
@@ -105,10 +105,16 @@ impl DecapsulationKey {
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let (mut key, public) = mlkem768::generate_key_pair(*seed).into_parts();
-        let boxed = Box::new(key.clone());
-        wipe(&mut key);
-        Self { key: boxed, seed: Zeroizing::new(*seed), public: EncapsulationKey(Box::new(public)) }
+        let mut pair = mlkem768::generate_key_pair(*seed);
+        let mut key = Box::new(mlkem768::MlKem768PrivateKey::default());
+        key[0..].copy_from_slice(pair.sk());
+        let public = EncapsulationKey(Box::new(pair.pk().into()));
+        // The provider's pair shows no secret bytes to be wiped: it is written over where it lies.
+        pair = mlkem768::MlKem768KeyPair::from(Default::default(), Default::default());
+        core::hint::black_box(&pair);
+        let mut kept = Box::new(Zeroizing::new([0; SEED_LEN]));
+        kept.copy_from_slice(seed);
+        Self { key, seed: kept, public }
     }
 
     /// The seed `d || z`.

@@ -22,18 +22,20 @@ macro_rules! secret_bytes {
             /// Length in bytes.
             pub const LEN: usize = $len;
 
-            /// Takes the bytes over; the caller wipes its own copy.
+            /// Takes the bytes over, and wipes the copy that it was given; whoever goes on using the array wipes its own.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; $len]) -> Self {
-                Self(bytes)
+            pub fn from_bytes(mut bytes: [u8; $len]) -> Self {
+                let secret = Self(bytes);
+                $crate::zeroize::Zeroize::zeroize(&mut bytes);
+                secret
             }
 
             /// Draws fresh bytes from `rng`.
             #[must_use]
             pub fn generate(rng: &mut (impl $crate::rand_core::CryptoRng + ?Sized)) -> Self {
-                let mut bytes = [0; $len];
-                rng.fill_bytes(&mut bytes);
-                Self(bytes)
+                let mut secret = Self([0; $len]);
+                rng.fill_bytes(&mut secret.0);
+                secret
             }
 
             /// The secret bytes, named so that every use can be found.

@@ -1,5 +1,6 @@
 //! X25519 (RFC 7748) that refuses non-canonical points and all-zero results.
 
+use alloc::boxed::Box;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
@@ -60,9 +61,9 @@ crate::secret_bytes! {
     pub struct SharedSecret[KEY_LEN];
 }
 
-/// A secret key with its public key computed once.
+/// A secret key with its public key computed once; boxed, so that moving it leaves no copy behind.
 pub struct SecretKey {
-    secret: StaticSecret,
+    secret: Box<StaticSecret>,
     public: PublicKey,
 }
 
@@ -78,8 +79,8 @@ impl SecretKey {
     /// Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        let secret = StaticSecret::from(*bytes);
-        let public = PublicKey(x25519_dalek::PublicKey::from(&secret).to_bytes());
+        let secret = Box::new(StaticSecret::from(*bytes));
+        let public = PublicKey(x25519_dalek::PublicKey::from(&*secret).to_bytes());
         Self { secret, public }
     }
 
