@@ -35,8 +35,14 @@ impl IdentitySeed {
 }
 
 /// The only name of a person: SHA-256 over all three public keys. Safety numbers are made from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdentityHash([u8; 32]);
+
+impl core::fmt::Debug for IdentityHash {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("IdentityHash(..)")
+    }
+}
 
 impl IdentityHash {
     /// The hash with these bytes.

@@ -1,15 +1,17 @@
-//! Nothing that is printed carries a key or a word: neither `Debug` of anything public, nor any error.
+//! Nothing that is printed carries a key, a word, or who somebody is: neither `Debug` of anything public, nor any error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_crypto::{
-    Contact, Content, IdentityKeyPair, InviteLink, Manifest, Meeting, PendingInvite, Session, StoredSession,
-    StreamId, VerifiedBundle, content,
+    Contact, Content, IdentityKeyPair, InviteLink, Manifest, Meeting, PendingInvite, SafetyNumber, Session,
+    StoredSession, StreamId, VerifiedBundle, content,
 };
+use deaddrop_primitives::x25519;
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 
 const TODAY: Day = Day::from_number(20_780);
 const WORD: &str = "swordfish";
+const STREAM: [u8; 16] = *b"one-way-stream-7";
 
 /// Everything printed; and that nothing in it looks like bytes of a key: long lists of numbers, long hex, or the text.
 fn silent(printed: &[String], secrets: &[&[u8]]) {
@@ -53,7 +55,7 @@ fn debug_and_errors_say_nothing() {
         "{:?}",
         StoredSession { id, snapshot: &snapshot, reset_secrets: &resets, skipped: vec![] }
     ));
-    let text = Content::Text { stream: StreamId([1; 16]), number: 1, text: WORD.to_owned() };
+    let text = Content::Text { stream: StreamId(STREAM), number: 1, text: WORD.to_owned() };
     let hello = Content::Hello { address: WORD.as_bytes().to_vec() };
     printed.push(format!("{text:?} {hello:?}"));
     let said = content::encode(&[hello, text]).unwrap();
@@ -71,6 +73,22 @@ fn debug_and_errors_say_nothing() {
     printed.push(format!("{bundle_item:?}"));
     let manifest = Manifest::generate(5, rng).unwrap();
     printed.push(format!("{manifest:?} {:?}", manifest.key()));
+    // Events that name sessions and people.
+    let (answer, _) = two.encrypt(&[], rng).unwrap();
+    let established = one.decrypt(&a, answer.as_bytes(), TODAY).unwrap();
+    assert!(!established.events.is_empty());
+    printed.push(format!("{established:?} {:?}", established.events));
+    let mut third = Contact::new(*own);
+    let changed = third.change_identity(*b.identity_key().hash());
+    assert!(!changed.events.is_empty());
+    printed.push(format!("{changed:?} {changed:#?} {:?}", changed.events));
+    let number = SafetyNumber::new(own, b.identity_key().hash());
+    printed.push(format!("{own:?} {id:?} {:?} {number:?}", StreamId(STREAM)));
+    assert_eq!(printed.last().unwrap(), "IdentityHash(..) SessionId(..) StreamId(..) SafetyNumber(..)");
+    let public = *x25519::SecretKey::from_bytes(&[7; 32]).public_key();
+    let mut alone = Session::load(&snapshot, &resets, []).unwrap();
+    let opened = alone.decrypt(&a, answer.as_bytes(), TODAY).unwrap();
+    printed.push(format!("{public:?} {opened:?} {opened:#?}"));
     let error = two.decrypt(&b, &[0; 4_096], TODAY).unwrap_err();
     printed.push(format!("{error:?} {error}"));
     let words = a.seed().to_words();
@@ -78,6 +96,7 @@ fn debug_and_errors_say_nothing() {
     printed.push(format!("{error:?} {error}"));
 
     let row = two.row();
+    let payload = number.to_qr_payload();
     // Keys as they stand in stored rows: seeds, the link's secret, root and chain keys, reset secrets, skipped keys.
     let stored = pending.to_bytes();
     let mut secrets: Vec<&[u8]> = vec![
@@ -89,6 +108,14 @@ fn debug_and_errors_say_nothing() {
         &stored[69..133],
         &skipped[5..37],
         &resets[42..74],
+        own.as_bytes(),
+        b.identity_key().hash().as_bytes(),
+        &a.identity_key().as_bytes()[32..],
+        &id.0,
+        &STREAM,
+        &payload[1..33],
+        &payload[33..],
+        public.as_bytes(),
     ];
     secrets.extend(snapshot[54..150].chunks_exact(32));
     secrets.push(&row[43 + 29 + 1..][..32]);

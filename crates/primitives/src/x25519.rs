@@ -31,7 +31,7 @@ impl core::fmt::Display for BadPoint {
 impl core::error::Error for BadPoint {}
 
 /// A public key in its canonical encoding, not of low order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey([u8; KEY_LEN]);
 
 impl PublicKey {
@@ -53,6 +53,12 @@ impl PublicKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
+    }
+}
+
+impl core::fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PublicKey(..)")
     }
 }
 

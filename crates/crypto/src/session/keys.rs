@@ -28,8 +28,14 @@ secret_bytes! {
 }
 
 /// The name of a session, the same on both sides; tells nothing about its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);
+
+impl core::fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
 
 /// What the handshake's secret yields.
 pub(crate) struct SessionKeys {
