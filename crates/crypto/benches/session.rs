@@ -32,7 +32,7 @@ fn invited() -> Invited {
 }
 
 fn hello() -> Vec<u8> {
-    content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap()
+    content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap().to_vec()
 }
 
 impl Invited {

@@ -71,6 +71,7 @@ impl Side {
             deaddrop_crypto::Standing::Unanswered => {
                 content::encode(&[Content::Hello { address: self.sent.len().to_le_bytes().to_vec() }])
                     .unwrap()
+                    .to_vec()
             }
             _ => format!("text {}", self.sent.len()).into_bytes(),
         };

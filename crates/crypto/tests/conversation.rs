@@ -35,7 +35,7 @@ fn invite(seed: u64) -> Pair {
 }
 
 fn hello() -> Vec<u8> {
-    content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap()
+    content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap().to_vec()
 }
 
 #[test]

@@ -232,8 +232,9 @@ impl<D: Disk + 'static> Engine<D> {
             // Beyond the bound nothing is kept and nothing receipted: the sender sends it again.
             if row.sparse.len() < MAX_HELD {
                 row.sparse.insert(number);
-                let bytes = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
-                step.changes.put_bytes(key(Table::Held, id, number), bytes);
+                let mut bytes =
+                    content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
+                step.changes.put_bytes(key(Table::Held, id, number), std::mem::take(&mut *bytes));
             }
             return Ok(());
         }

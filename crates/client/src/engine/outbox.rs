@@ -15,6 +15,7 @@ use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use rand::rngs::StdRng;
 use std::collections::BTreeSet;
+use zeroize::Zeroizing;
 
 /// Days after which an accepted item without receipt is sent anew: the longest that a relay keeps a blob, and one.
 const RESEND_AFTER: u32 = 31;
@@ -63,11 +64,12 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         kind: ItemKind,
-        content: Vec<u8>,
+        mut content: Zeroizing<Vec<u8>>,
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let number = contact.row.next_number;
         contact.row.next_number = number.checked_add(1).ok_or(VaultError::Full)?;
+        let content = std::mem::take(&mut *content);
         let item = ItemRow { kind, content, sealed: None, accepted: None };
         step.changes.put(key(Table::Item, id, number), &item)?;
         contact.items.insert(number, item);
@@ -86,7 +88,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(());
         }
         let Some(address) = contact.best_address() else { return Ok(()) };
-        let mut prefix = Vec::new();
+        let mut prefix = Zeroizing::new(Vec::new());
         if let Some(address) = hello {
             prefix = content::encode(&[Content::Hello { address }]).map_err(|_| VaultError::Corrupt)?;
             let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
@@ -127,7 +129,7 @@ impl<D: Disk + 'static> Engine<D> {
             low_water: contact.row.low_water,
             sparse: contact.row.sparse.iter().take(MAX_SPARSE).copied().collect(),
         };
-        let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
+        let content = std::mem::take(&mut *content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?);
         let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
         contact.items.insert(CONTROL, item);
         let sealed = contact.seal(&mut step, id, CONTROL, &[], &address, rng)?;
@@ -380,7 +382,7 @@ impl Contact {
         let (Some(session), Some(item)) = (self.session.as_mut(), self.items.get_mut(&number)) else {
             return Ok(false);
         };
-        let content = [prefix, &item.content].concat();
+        let content = Zeroizing::new([prefix, &item.content].concat());
         let (envelope, set) = match session.encrypt(&content, rng) {
             Ok(sealed) => sealed,
             Err(EncryptError::TurnFull) => return Ok(false),

@@ -39,12 +39,12 @@ pub(super) fn person(seed: [u8; 32]) -> IdentityKeyPair {
 /// Content that begins with Hello and carries a text.
 pub(super) fn hello(text: &str) -> Vec<u8> {
     let items = [Content::Hello { address: ADDRESS.to_vec() }, note(text)];
-    content::encode(&items).expect("short")
+    content::encode(&items).expect("short").to_vec()
 }
 
 /// Content of one text.
 pub(super) fn plain(text: &str) -> Vec<u8> {
-    content::encode(&[note(text)]).expect("short")
+    content::encode(&[note(text)]).expect("short").to_vec()
 }
 
 fn note(text: &str) -> Content {

@@ -13,7 +13,7 @@ use deaddrop_crypto::{
 pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
     let items = input.objects("items")?.into_iter().map(from_json).collect::<Result<Vec<_>, _>>()?;
     Ok(match encode_content(&items) {
-        Ok(bytes) => Outcome::ok(Object::new().hex("bytes", bytes)),
+        Ok(bytes) => Outcome::ok(Object::new().hex("bytes", &*bytes)),
         Err(error) => Outcome::refused(error),
     })
 }

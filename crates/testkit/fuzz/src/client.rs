@@ -158,7 +158,7 @@ impl World {
             Standing::Unanswered => vec![Content::Hello { address: address(1) }],
             _ => vec![],
         };
-        content::encode(&items).expect("short")
+        content::encode(&items).expect("short").to_vec()
     }
 
     /// Items of every kind with numbers that matter, or bytes.
@@ -190,7 +190,7 @@ impl World {
             });
             number = number.wrapping_add(u64::from(kind >> 4));
         }
-        content::encode(&items).expect("few and short")
+        content::encode(&items).expect("few and short").to_vec()
     }
 
     fn check(&self) {

@@ -21,7 +21,7 @@ pub fn content(data: &[u8]) {
             let [a, b, c] = encoded[at + 3..at + 6].try_into().unwrap();
             at += 6 + u32::from_le_bytes([a, b, c, 0]) as usize;
         }
-        assert_eq!(flagless, encoded);
+        assert_eq!(flagless, *encoded);
     }
     for item in &items {
         match item {

@@ -74,7 +74,7 @@ pub fn person(seed: [u8; 32]) -> IdentityKeyPair {
 }
 
 pub fn hello(text: &str) -> Vec<u8> {
-    content::encode(&[Content::Hello { address: text.as_bytes().to_vec() }]).expect("short")
+    content::encode(&[Content::Hello { address: text.as_bytes().to_vec() }]).expect("short").to_vec()
 }
 
 /// The two whom every input meets.

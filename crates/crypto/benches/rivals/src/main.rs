@@ -55,7 +55,7 @@ impl Ours {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let (a, b) = (IdentityKeyPair::generate(&mut rng), IdentityKeyPair::generate(&mut rng));
         let (pending, blob) = PendingInvite::create(&b, TODAY.plus(7), b"landing", &mut rng).unwrap();
-        let hello = content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap();
+        let hello = content::encode(&[Content::Hello { address: b"here".to_vec() }]).unwrap().to_vec();
         Self { a, b, pending, blob, hello, rng }
     }
 

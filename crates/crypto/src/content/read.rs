@@ -1,0 +1,260 @@
+//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule stands in [`parse`], which copies nothing.
+
+use super::{
+    ATTACHMENT, CRITICAL, Content, ContentError, DELIVERY_RECEIPT, HEAD, HELLO, MAILBOX_MOVE, MAX_ADDRESS,
+    MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE, SESSION_ERA,
+    StreamId, TEXT,
+};
+use crate::{
+    attachment::{AttachmentKey, MAX_ATTACHMENT},
+    prekeys::MAX_SIGNED,
+};
+use alloc::{borrow::ToOwned, vec::Vec};
+
+/// Decodes what [`encode`](super::encode) made, or a newer version's; unknown items that are not critical are left out.
+///
+/// # Errors
+/// See [`ContentError`].
+pub fn decode(bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
+    // As many places as items at most, so that no copy of a key is left by growing.
+    let heads = core::iter::successors(split(bytes), |(.., rest)| split(rest));
+    let mut items = Vec::with_capacity(heads.take(MAX_ITEMS).count());
+    for item in Items::of(bytes) {
+        items.push(item?.into_content());
+    }
+    Ok(items)
+}
+
+/// What a content says to the contact itself.
+#[derive(Default)]
+pub(crate) struct ForContact<'a> {
+    pub(crate) bundle: Option<&'a [u8]>,
+    pub(crate) era: Option<u32>,
+}
+
+/// The last item of each kind counts; a content that [`decode`] refuses says nothing. Nothing is copied.
+pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
+    let mut found = ForContact::default();
+    for item in Items::of(bytes) {
+        match item {
+            Ok(Item::ResetBundle(bundle)) => found.bundle = Some(bundle),
+            Ok(Item::SessionEra(era)) => found.era = Some(era),
+            Ok(_) => {}
+            Err(_) => return ForContact::default(),
+        }
+    }
+    found
+}
+
+/// The known items of a content in their order; ends behind the first error.
+struct Items<'a> {
+    rest: &'a [u8],
+    count: usize,
+}
+
+impl<'a> Items<'a> {
+    const fn of(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, count: 0 }
+    }
+
+    /// The next item; `None` for one that is passed over.
+    fn step(&mut self) -> Result<Option<Item<'a>>, ContentError> {
+        use ContentError::{Malformed, NeedsNewerVersion};
+        self.count += 1;
+        // C-30: items are whole, and few.
+        let (kind, flags, body, rest) =
+            split(self.rest).filter(|_| self.count <= MAX_ITEMS).ok_or(Malformed)?;
+        self.rest = rest;
+        match kind {
+            HELLO..=ATTACHMENT => parse(kind, body).ok_or(Malformed).map(Some), // C-31: known items keep form and limits.
+            _ if flags & CRITICAL != 0 => Err(NeedsNewerVersion), // C-32: critical items are known.
+            _ => Ok(None),
+        }
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<Item<'a>, ContentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let found = self.step().transpose();
+            if matches!(found, Some(Err(_))) {
+                self.rest = &[];
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+}
+
+/// One item where it lies.
+enum Item<'a> {
+    Hello(&'a [u8]),
+    Numbered(StreamId, u64, Numbered<'a>),
+    ResetBundle(&'a [u8]),
+    SessionEra(u32),
+}
+
+/// What stands behind stream and number.
+enum Numbered<'a> {
+    Text(&'a str),
+    DeliveryReceipt(&'a [[u8; 8]]),
+    MailboxMove(&'a [u8]),
+    Attachment(Attachment<'a>),
+}
+
+struct Attachment<'a> {
+    key: &'a [u8; AttachmentKey::LEN],
+    length: u64,
+    place: &'a [u8],
+    media_type: &'a str,
+    name: &'a str,
+}
+
+impl Item<'_> {
+    fn into_content(self) -> Content {
+        match self {
+            Self::Hello(address) => Content::Hello { address: address.to_vec() },
+            Self::ResetBundle(bundle) => Content::ResetBundle { bundle: bundle.to_vec() },
+            Self::SessionEra(era) => Content::SessionEra { era },
+            Self::Numbered(stream, number, rest) => match rest {
+                Numbered::Text(text) => Content::Text { stream, number, text: text.to_owned() },
+                Numbered::DeliveryReceipt(sparse) => Content::DeliveryReceipt {
+                    stream,
+                    low_water: number,
+                    sparse: sparse.iter().map(|number| u64::from_le_bytes(*number)).collect(),
+                },
+                Numbered::MailboxMove(address) => {
+                    Content::MailboxMove { stream, number, address: address.to_vec() }
+                }
+                Numbered::Attachment(Attachment { key, length, place, media_type, name }) => {
+                    Content::Attachment {
+                        stream,
+                        number,
+                        key: AttachmentKey::from_bytes(*key),
+                        length,
+                        place: place.to_vec(),
+                        media_type: media_type.to_owned(),
+                        name: name.to_owned(),
+                    }
+                }
+            },
+        }
+    }
+}
+
+/// Type, flags, body, and what follows.
+fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+    let [k0, k1, flags, a, b, c] = *head;
+    let len = usize::try_from(u32::from_le_bytes([a, b, c, 0])).ok()?;
+    let (body, rest) = rest.split_at_checked(len)?;
+    Some((u16::from_le_bytes([k0, k1]), flags, body, rest))
+}
+
+fn parse(kind: u16, body: &[u8]) -> Option<Item<'_>> {
+    match kind {
+        HELLO => bounded(body, MAX_ADDRESS).map(Item::Hello),
+        RESET_BUNDLE => bounded(body, MAX_SIGNED).map(Item::ResetBundle),
+        SESSION_ERA => body.as_array().map(|era| Item::SessionEra(u32::from_le_bytes(*era))),
+        _ => {
+            let (stream, rest) = body.split_first_chunk()?;
+            let (number, rest) = rest.split_first_chunk()?;
+            let number = u64::from_le_bytes(*number);
+            Some(Item::Numbered(StreamId(*stream), number, numbered(kind, number, rest)?))
+        }
+    }
+}
+
+fn numbered(kind: u16, number: u64, body: &[u8]) -> Option<Numbered<'_>> {
+    match kind {
+        DELIVERY_RECEIPT => {
+            let (sparse, odd) = bounded(body, 8 * MAX_SPARSE)?.as_chunks::<8>();
+            let mut before = number;
+            let mut numbers = sparse.iter().map(|number| u64::from_le_bytes(*number));
+            let ascending = numbers.all(|next| core::mem::replace(&mut before, next) < next);
+            (odd.is_empty() && ascending).then_some(Numbered::DeliveryReceipt(sparse))
+        }
+        _ if number == 0 => None,
+        TEXT => core::str::from_utf8(bounded(body, MAX_TEXT)?).ok().map(Numbered::Text),
+        MAILBOX_MOVE => bounded(body, MAX_ADDRESS).map(Numbered::MailboxMove),
+        ATTACHMENT => attachment(body).map(Numbered::Attachment),
+        _ => None,
+    }
+}
+
+fn attachment(body: &[u8]) -> Option<Attachment<'_>> {
+    let (key, rest) = body.split_first_chunk()?;
+    let (length, rest) = rest.split_first_chunk()?;
+    let (place_len, rest) = rest.split_first_chunk()?;
+    let (place, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*place_len)))?;
+    let (type_len, rest) = rest.split_first()?;
+    let (media_type, name) = rest.split_at_checked(usize::from(*type_len))?;
+    Some(Attachment {
+        key,
+        length: Some(u64::from_le_bytes(*length)).filter(|length| *length <= MAX_ATTACHMENT)?,
+        place: bounded(place, MAX_PLACE)?,
+        media_type: core::str::from_utf8(bounded(media_type, MAX_MEDIA_TYPE)?).ok()?,
+        name: core::str::from_utf8(bounded(name, MAX_NAME)?).ok()?,
+    })
+}
+
+fn bounded(bytes: &[u8], most: usize) -> Option<&[u8]> {
+    (bytes.len() <= most).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
+        let [a, b, c, _] = u32::try_from(body.len()).unwrap().to_le_bytes();
+        [&kind.to_le_bytes()[..], &[flags, a, b, c], body].concat()
+    }
+
+    fn numbered(kind: u16, number: u64, rest: &[u8]) -> Vec<u8> {
+        raw(kind, 0, &[&[5; 16][..], &number.to_le_bytes(), rest].concat())
+    }
+
+    #[test]
+    fn the_last_of_each_kind_counts() {
+        let (bundles, eras) = ([raw(RESET_BUNDLE, 0, b"one"), raw(RESET_BUNDLE, 0, b"two")], [1_u32, 9]);
+        let eras = eras.map(|era| raw(SESSION_ERA, 0, &era.to_le_bytes()));
+        let text = numbered(TEXT, 1, b"text");
+        let said = [&bundles[0][..], &eras[1], &raw(999, 0, b"?"), &text, &eras[0], &bundles[1]].concat();
+        let found = for_contact(&said);
+        assert_eq!((found.bundle, found.era), (Some(&b"two"[..]), Some(1)));
+    }
+
+    #[test]
+    fn content_that_is_refused_says_nothing_to_the_contact() {
+        let good = [raw(RESET_BUNDLE, 0, b"bundle"), raw(SESSION_ERA, 0, &[1, 0, 0, 0])].concat();
+        let refused = [
+            good[..good.len() - 1].to_vec(),
+            raw(999, 0, b"").repeat(63),
+            raw(999, CRITICAL, b"?"),
+            raw(HELLO, CRITICAL, &[7; MAX_ADDRESS + 1]),
+            raw(RESET_BUNDLE, 0, &[7; MAX_SIGNED + 1]),
+            raw(SESSION_ERA, 0, &[1; 5]),
+            raw(TEXT, CRITICAL, b"short"),
+            numbered(TEXT, 0, b"text"),
+            numbered(TEXT, 1, &[0xff]),
+            numbered(TEXT, 1, &[b'a'; MAX_TEXT + 1]),
+            numbered(DELIVERY_RECEIPT, 5, &[1; 7]),
+            numbered(DELIVERY_RECEIPT, 5, &[5, 0, 0, 0, 0, 0, 0, 0]),
+            numbered(MAILBOX_MOVE, 1, &[7; MAX_ADDRESS + 1]),
+            numbered(ATTACHMENT, 1, &[7; 42]),
+        ];
+        for bad in refused {
+            for said in [[&good[..], &bad].concat(), [&bad[..], &good].concat()] {
+                assert!(decode(&said).is_err());
+                let found = for_contact(&said);
+                assert_eq!((found.bundle, found.era), (None, None));
+            }
+        }
+        assert_eq!(for_contact(&good).era, Some(1));
+    }
+}

@@ -1,0 +1,117 @@
+//! Items to bytes (spec/06-envelope-and-content.md section 2).
+
+use super::{
+    ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, HEAD, HELLO, MAILBOX_MOVE, MAX_ADDRESS,
+    MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE,
+    SESSION_ERA, StreamId, TEXT, TooLong,
+};
+use crate::prekeys::MAX_SIGNED;
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// Encodes items in their order; wiped on drop, and no copy of it is left by growing.
+///
+/// # Errors
+/// [`TooLong`].
+pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
+    if items.len() > MAX_ITEMS {
+        return Err(TooLong);
+    }
+    let mut len = 0;
+    for item in items {
+        len += HEAD + measure(item)?.len;
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(len));
+    for item in items {
+        let Measure { kind, flags, len } = measure(item)?;
+        head(&mut bytes, kind, flags, len)?;
+        body(item, &mut |part| bytes.extend_from_slice(part))?;
+    }
+    Ok(bytes)
+}
+
+/// Bytes that [`add_era`] adds.
+pub(crate) const ERA_ITEM_LEN: usize = HEAD + 4;
+
+/// Appends the item to a content.
+pub(crate) fn add_era(content: &mut Vec<u8>, era: u32) {
+    content.extend_from_slice(&SESSION_ERA.to_le_bytes());
+    content.extend_from_slice(&[0, 4, 0, 0]);
+    content.extend_from_slice(&era.to_le_bytes());
+}
+
+struct Measure {
+    kind: u16,
+    flags: u8,
+    len: usize,
+}
+
+fn measure(item: &Content) -> Result<Measure, TooLong> {
+    let mut len = 0;
+    let (kind, flags) = body(item, &mut |part| len += part.len())?;
+    Ok(Measure { kind, flags, len })
+}
+
+fn head(bytes: &mut Vec<u8>, kind: u16, flags: u8, len: usize) -> Result<(), TooLong> {
+    let [a, b, c, 0] = u32::try_from(len).map_err(|_| TooLong)?.to_le_bytes() else {
+        return Err(TooLong);
+    };
+    bytes.extend_from_slice(&kind.to_le_bytes());
+    bytes.extend_from_slice(&[flags, a, b, c]);
+    Ok(())
+}
+
+/// Gives the parts of an item's body one after the other; type and flags come back.
+fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLong> {
+    match item {
+        Content::Hello { address } => {
+            part(bounded(address, MAX_ADDRESS)?);
+            Ok((HELLO, CRITICAL))
+        }
+        Content::Text { stream, number, text } => {
+            numbered(part, stream, *number);
+            part(bounded(text.as_bytes(), MAX_TEXT)?);
+            Ok((TEXT, CRITICAL))
+        }
+        Content::DeliveryReceipt { stream, low_water, sparse } => {
+            numbered(part, stream, *low_water);
+            bounded(sparse, MAX_SPARSE)?.iter().for_each(|number| part(&number.to_le_bytes()));
+            Ok((DELIVERY_RECEIPT, 0))
+        }
+        Content::MailboxMove { stream, number, address } => {
+            numbered(part, stream, *number);
+            part(bounded(address, MAX_ADDRESS)?);
+            Ok((MAILBOX_MOVE, CRITICAL))
+        }
+        Content::ResetBundle { bundle } => {
+            part(bounded(bundle, MAX_SIGNED)?);
+            Ok((RESET_BUNDLE, 0))
+        }
+        Content::Attachment { stream, number, key, length, place, media_type, name } => {
+            let place = bounded(place, MAX_PLACE)?;
+            let media_type = bounded(media_type.as_bytes(), MAX_MEDIA_TYPE)?;
+            numbered(part, stream, *number);
+            part(key.expose());
+            part(&length.to_le_bytes());
+            part(&u16::try_from(place.len()).map_err(|_| TooLong)?.to_le_bytes());
+            part(place);
+            part(&[u8::try_from(media_type.len()).map_err(|_| TooLong)?]);
+            part(media_type);
+            part(bounded(name.as_bytes(), MAX_NAME)?);
+            Ok((ATTACHMENT, CRITICAL))
+        }
+        Content::SessionEra { era } => {
+            part(&era.to_le_bytes());
+            Ok((SESSION_ERA, 0))
+        }
+    }
+}
+
+fn numbered(part: &mut impl FnMut(&[u8]), stream: &StreamId, number: u64) {
+    part(&stream.0);
+    part(&number.to_le_bytes());
+}
+
+fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
+    if list.len() <= most { Ok(list) } else { Err(TooLong) }
+}
