@@ -29,6 +29,8 @@ pub const MAX_MEDIA_TYPE: usize = 127;
 pub const MAX_NAME: usize = 255;
 /// Most items in one content.
 pub const MAX_ITEMS: usize = 64;
+/// Most items that [`encode`] takes: one place is the contact's own, which appends its session's era.
+pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
 
 const HEAD: usize = 6;
 const CRITICAL: u8 = 1;
@@ -146,7 +148,10 @@ impl Drop for Content {
     }
 }
 
-/// Content cannot be encoded: a part is over its limit.
+impl ZeroizeOnDrop for Content {}
+deaddrop_primitives::assert_secret!(Content);
+
+/// Content cannot be encoded: a part is over its limit, or the items are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 

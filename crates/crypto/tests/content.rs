@@ -1,15 +1,25 @@
 //! The limits of content on the way out, and what content shows of itself.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_crypto::{
-    Content, ContentError, MAX_TEXT, StreamId,
-    content::{MAX_ADDRESS, MAX_ITEMS, MAX_SPARSE, TooLong, decode, encode},
+    AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting, PendingInvite,
+    Session, StreamId, VerifiedBundle,
+    content::{
+        MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
+        TooLong, decode, encode,
+    },
 };
+use deaddrop_testkit::rng;
+use deaddrop_wire::Day;
 
 const STREAM: StreamId = StreamId([5; 16]);
 
 fn text(text: &str) -> Content {
     Content::Text { stream: STREAM, number: 1, text: text.to_owned() }
+}
+
+fn many(count: usize) -> Vec<Content> {
+    (0..count).map(|_| text("x")).collect()
 }
 
 fn receipt(sparse: Vec<u64>) -> Content {
@@ -18,11 +28,10 @@ fn receipt(sparse: Vec<u64>) -> Content {
 
 #[test]
 fn what_is_at_a_limit_is_encoded_and_what_is_beyond_is_not() {
-    let many = |count: usize| -> Vec<Content> { (0..count).map(|_| text("x")).collect() };
     let numbers = |count: usize| (1..).take(count).collect();
     let moved = |len: usize| Content::MailboxMove { stream: STREAM, number: 1, address: vec![7; len] };
     for (items, beyond) in [
-        (many(MAX_ITEMS), many(MAX_ITEMS + 1)),
+        (many(MAX_ITEMS_TO_ENCODE), many(MAX_ITEMS_TO_ENCODE + 1)),
         (vec![text(&"x".repeat(MAX_TEXT))], vec![text(&"x".repeat(MAX_TEXT + 1))]),
         (vec![receipt(numbers(MAX_SPARSE))], vec![receipt(numbers(MAX_SPARSE + 1))]),
         (vec![moved(MAX_ADDRESS)], vec![moved(MAX_ADDRESS + 1)]),
@@ -34,6 +43,49 @@ fn what_is_at_a_limit_is_encoded_and_what_is_beyond_is_not() {
         assert!(decode(&encode(&items).unwrap()).unwrap() == items);
         assert_eq!(encode(&beyond), Err(TooLong));
     }
+}
+
+#[test]
+fn a_content_takes_no_more_room_than_it_has() {
+    let attachment = Content::Attachment {
+        stream: STREAM,
+        number: 1,
+        key: AttachmentKey::from_bytes([7; 32]),
+        length: 5,
+        place: vec![7; MAX_PLACE],
+        media_type: "m".repeat(MAX_MEDIA_TYPE),
+        name: "n".repeat(MAX_NAME),
+    };
+    let moved = Content::MailboxMove { stream: STREAM, number: 1, address: vec![7; 70] };
+    let bundle = Content::ResetBundle { bundle: vec![7; 2_568] };
+    let hello = Content::Hello { address: vec![7; 70] };
+    let era = Content::SessionEra { era: 3 };
+    let items = [hello, text("text"), receipt(vec![1, 2]), moved, attachment, bundle, era];
+    let bytes = encode(&items).unwrap();
+    // Whatever had to grow would have left copies behind.
+    assert_eq!(bytes.capacity(), bytes.len());
+    assert!(decode(&bytes).unwrap() == items);
+    assert!(encode(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_full_content_can_still_be_told_the_era() {
+    let today = Day::from_number(20_780);
+    let rng = &mut rng(1);
+    let (a, b) = (IdentityKeyPair::generate(rng), IdentityKeyPair::generate(rng));
+    let (pending, blob) = PendingInvite::create(&b, today.plus(7), b"landing", rng).unwrap();
+    let own = a.identity_key().hash();
+    let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, today).unwrap();
+    let (session, begun) = Session::initiate(&a, &bundle, rng).unwrap();
+    let mut contact = Contact::new(*b.identity_key().hash());
+    let _ = contact.add_initiated(session, begun, today.plus(7), Meeting::Again).unwrap();
+    let mut items = many(MAX_ITEMS_TO_ENCODE);
+    items[0] = Content::Hello { address: b"here".to_vec() };
+    let (envelope, _) = contact.encrypt(&encode(&items).unwrap(), rng).unwrap();
+    let accepted = pending.accept(&b, envelope.as_bytes(), |_| false, today).unwrap();
+    let read = decode(&accepted.content).unwrap();
+    assert_eq!(read.len(), MAX_ITEMS);
+    assert!(matches!(read.last(), Some(Content::SessionEra { era: 1 })));
 }
 
 #[test]

@@ -67,6 +67,13 @@ pub(super) fn contents() -> Vec<Case> {
         "A text of 60,001 bytes.",
         Object::new().with("items", vec![text(3, &format!("{long}a"))]),
     );
+    for (name, comment, count) in [
+        ("encode-most", "63 items; one place is the contact's own.", 63),
+        ("encode-too-many", "64 items.", 64),
+    ] {
+        let items = vec![text(1, "oak"); count];
+        f.add("encode-content", name, comment, Object::new().with("items", items));
+    }
     let body = |number: u64, rest: &[u8]| [&[0x5a; 16][..], &number.to_le_bytes(), rest].concat();
     let oak = raw(2, 1, &body(1, b"oak"));
     let mut decode = |name: &str, comment: &str, bytes: Vec<u8>| {
@@ -74,6 +81,7 @@ pub(super) fn contents() -> Vec<Case> {
     };
     decode("decode-text", "A text.", oak.clone());
     decode("decode-empty", "No item at all.", vec![]);
+    decode("decode-most", "64 items.", oak.repeat(64));
     decode(
         "decode-unknown",
         "An unknown item that is not critical is left out.",

@@ -2,7 +2,7 @@
 
 use super::{
     ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, HEAD, HELLO, MAILBOX_MOVE, MAX_ADDRESS,
-    MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE,
+    MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE,
     SESSION_ERA, StreamId, TEXT, TooLong,
 };
 use crate::prekeys::MAX_SIGNED;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// # Errors
 /// [`TooLong`].
 pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
-    if items.len() > MAX_ITEMS {
+    if items.len() > MAX_ITEMS_TO_ENCODE {
         return Err(TooLong);
     }
     let mut len = 0;
