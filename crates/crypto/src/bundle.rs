@@ -5,13 +5,16 @@ use crate::{
     invite::{InviteKeys, InviteSecret},
     labels,
     padding::{pad, unpad},
-    prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys},
+    prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
 };
 use alloc::vec::Vec;
-use deaddrop_primitives::aead;
+use deaddrop_primitives::{
+    aead::{self, NONCE_LEN, TAG_LEN},
+    assert_secret,
+};
 use deaddrop_wire::{Day, SizeClass};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 pub use crate::prekeys::{MAX_ADDRESS, SUITE};
 
@@ -90,7 +93,8 @@ impl PendingInvite {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Invite, identity, not_after, address, rng)?;
-        let mut nonce = [0; aead::NONCE_LEN];
+        let body = Zeroizing::new(body);
+        let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
         // At most 2,504 + 512 + 64 bytes: always fits.
         let (secret, blob) = seal_body(identity, body, &nonce).ok_or(AddressTooLong)?;
@@ -128,6 +132,10 @@ impl PendingInvite {
     }
 }
 
+// The link's secret and the prekeys wipe themselves.
+impl ZeroizeOnDrop for PendingInvite {}
+assert_secret!(PendingInvite);
+
 impl core::fmt::Debug for PendingInvite {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("PendingInvite(..)")
@@ -155,8 +163,8 @@ impl VerifiedBundle {
         }
         let (nonce, sealed) = blob.split_first_chunk().ok_or(NotThisBundle)?;
         // C-02: sealed under the key that the link yields.
-        let padded =
-            aead::open(keys.bundle.expose(), nonce, labels::INVITE, sealed).map_err(|_| NotThisBundle)?;
+        let padded = aead::open(keys.bundle.expose(), nonce, labels::INVITE, sealed);
+        let padded = Zeroizing::new(padded.map_err(|_| NotThisBundle)?);
         let signed = unpad(&padded).ok_or(NotThisBundle)?; // C-03: padding.
         let (body, signature) = signed.split_last_chunk().ok_or(NotThisBundle)?; // C-05: a signature.
         if InviteSecret::from_bytes(prekeys::hash(body)) != *secret {
@@ -185,6 +193,10 @@ impl VerifiedBundle {
     }
 }
 
+// The link's secret, what derives from it, and the address wipe themselves.
+impl ZeroizeOnDrop for VerifiedBundle {}
+assert_secret!(VerifiedBundle);
+
 impl core::fmt::Debug for VerifiedBundle {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("VerifiedBundle(..)")
@@ -194,14 +206,20 @@ impl core::fmt::Debug for VerifiedBundle {
 /// Signs a body, hashes it into the link's secret, and seals both; `None` when it is too long for the blob.
 pub(crate) fn seal_body(
     signer: &IdentityKeyPair,
-    mut body: Vec<u8>,
-    nonce: &[u8; aead::NONCE_LEN],
+    body: &[u8],
+    nonce: &[u8; NONCE_LEN],
 ) -> Option<(InviteSecret, Vec<u8>)> {
-    let signature = prekeys::sign(signer, &body);
-    let secret = InviteSecret::from_bytes(prekeys::hash(&body));
-    body.extend_from_slice(&signature);
-    pad(&mut body, BLOB_LEN - aead::NONCE_LEN - aead::TAG_LEN)?;
-    let mut blob = nonce.to_vec();
-    blob.extend_from_slice(&aead::seal(secret.keys().bundle.expose(), nonce, labels::INVITE, &body));
+    if NONCE_LEN + body.len() + SIGNATURE_LEN >= BLOB_LEN - TAG_LEN {
+        return None;
+    }
+    let secret = InviteSecret::from_bytes(prekeys::hash(body));
+    let mut blob = Vec::with_capacity(BLOB_LEN);
+    blob.extend_from_slice(nonce);
+    blob.extend_from_slice(body);
+    blob.extend_from_slice(&prekeys::sign(signer, body));
+    pad(&mut blob, BLOB_LEN - TAG_LEN)?;
+    let padded = blob.get_mut(NONCE_LEN..)?;
+    let tag = aead::seal_in_place(secret.keys().bundle.expose(), nonce, labels::INVITE, padded);
+    blob.extend_from_slice(&tag);
     Some((secret, blob))
 }

@@ -234,7 +234,7 @@ pub fn initiate_reset(
 /// Signs and seals any body as a bundle: the secret of its link, and the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
-    crate::bundle::seal_body(signer, body.to_vec(), nonce).map(|(secret, blob)| (*secret.expose(), blob))
+    crate::bundle::seal_body(signer, body, nonce).map(|(secret, blob)| (*secret.expose(), blob))
 }
 
 /// What the handshake computes for an InitialMessage; `None` when it does not get as far as `S`.

@@ -5,10 +5,10 @@ use crate::{
     words::{self, WordsError},
 };
 use alloc::{boxed::Box, string::String};
-use deaddrop_primitives::{ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
+use deaddrop_primitives::{assert_secret, ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a public identity: Ed25519 32, X25519 32, ML-KEM-768 1,184.
 pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
@@ -146,13 +146,11 @@ impl IdentityKeyPair {
     #[must_use]
     pub fn from_seed(seed: IdentitySeed) -> Self {
         let prk = hkdf::extract(labels::IDENTITY, &[seed.expose()]);
-        let mut ed: [u8; 32] = prk.expand(&[labels::IDENTITY_ED25519]);
-        let mut x: [u8; 32] = prk.expand(&[labels::IDENTITY_X25519]);
-        let k: Zeroizing<[u8; kem::SEED_LEN]> = Zeroizing::new(prk.expand(&[labels::IDENTITY_ML_KEM_768]));
+        let ed = Zeroizing::new(prk.expand(&[labels::IDENTITY_ED25519]));
+        let x = Zeroizing::new(prk.expand(&[labels::IDENTITY_X25519]));
+        let k = Zeroizing::new(prk.expand(&[labels::IDENTITY_ML_KEM_768]));
         let ed25519 = ed25519::SecretKey::from_bytes(&ed);
         let x25519 = x25519::SecretKey::from_bytes(&x);
-        ed.zeroize();
-        x.zeroize();
         let kem = kem::DecapsulationKey::from_seed(&k);
         let mut bytes = [0; IDENTITY_KEY_LEN];
         let parts = [
@@ -184,6 +182,10 @@ impl IdentityKeyPair {
         &self.public
     }
 }
+
+// Seed and secret keys wipe themselves.
+impl ZeroizeOnDrop for IdentityKeyPair {}
+assert_secret!(IdentityKeyPair);
 
 /// The Ed25519 secret of a seed.
 #[cfg(feature = "hazmat")]

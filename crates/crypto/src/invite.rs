@@ -1,12 +1,15 @@
 //! The secret in an invite link, the keys that derive from it, and the link's text (spec/03-invite.md).
 
 use crate::labels;
-use alloc::string::{String, ToString};
+use alloc::{
+    string::{String, ToString},
+    vec,
+};
 use core::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
-use deaddrop_primitives::{hkdf, secret_bytes};
+use deaddrop_primitives::{assert_secret, hkdf, secret_bytes};
 use deaddrop_wire::{Fingerprint, RelayAddress};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The version of a link.
 pub const LINK_VERSION: u8 = 1;
@@ -129,6 +132,10 @@ impl InviteLink {
     }
 }
 
+// The secret wipes itself; where the mailbox is, is no secret.
+impl ZeroizeOnDrop for InviteLink {}
+assert_secret!(InviteLink);
+
 impl FromStr for InviteLink {
     type Err = LinkError;
 
@@ -143,8 +150,9 @@ impl FromStr for InviteLink {
         if fragment.len() < FRAGMENT_LEN && fragment.bytes().all(is_base64url) {
             return Err(LinkError::Truncated);
         }
-        let mut decoded =
-            Zeroizing::new(BASE64URL_NOPAD.decode(fragment.as_bytes()).map_err(|_| LinkError::Damaged)?);
+        let len = BASE64URL_NOPAD.decode_len(fragment.len()).map_err(|_| LinkError::Damaged)?;
+        let mut decoded = Zeroizing::new(vec![0; len]);
+        BASE64URL_NOPAD.decode_mut(fragment.as_bytes(), &mut decoded).map_err(|_| LinkError::Damaged)?;
         let (version, rest) = decoded.split_first().ok_or(LinkError::Damaged)?;
         if *version != LINK_VERSION {
             return Err(LinkError::NewerVersion);
@@ -152,7 +160,6 @@ impl FromStr for InviteLink {
         let (fingerprint, secret) = rest.split_first_chunk().ok_or(LinkError::Damaged)?;
         let secret = InviteSecret::from_bytes(*secret.as_array().ok_or(LinkError::Damaged)?);
         let relay = RelayAddress::new(Fingerprint::from_bytes(*fingerprint), &url);
-        decoded.zeroize();
         Ok(Self { relay: relay.map_err(|_| LinkError::Damaged)?, secret })
     }
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use deaddrop_primitives::{ed25519, hash::sha256, kem, x25519};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 /// Longest mailbox address in a bundle, in bytes.
 pub const MAX_ADDRESS: usize = 512;
@@ -95,7 +96,12 @@ impl Prekeys {
 
 /// The signature of a body's owner.
 pub(crate) fn sign(signer: &IdentityKeyPair, body: &[u8]) -> [u8; SIGNATURE_LEN] {
-    signer.ed25519.sign(&[labels::BUNDLE, body].concat())
+    signer.ed25519.sign(&signed_message(body))
+}
+
+/// Wiped: the hash of a body is the secret of its link.
+fn signed_message(body: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([labels::BUNDLE, body].concat())
 }
 
 /// `h`, which stands for the whole of the bundle's side.
@@ -113,7 +119,8 @@ pub(crate) struct Bundle {
     pub(crate) identity: IdentityKey,
     pub(crate) prekey_x25519: x25519::PublicKey,
     pub(crate) prekey_kem: kem::EncapsulationKey,
-    pub(crate) address: Vec<u8>,
+    /// Holds the right to send there.
+    pub(crate) address: Zeroizing<Vec<u8>>,
     pub(crate) not_after: Day,
 }
 
@@ -138,8 +145,7 @@ impl Bundle {
         if let Some(signature) = signature {
             // C-08: the owner of the identity signed it.
             let (ed, _) = fields.identity.split_first_chunk().ok_or(BadKey)?;
-            let message = [labels::BUNDLE, body].concat();
-            ed25519::verify(ed, &message, signature).map_err(|_| BadKey)?;
+            ed25519::verify(ed, &signed_message(body), signature).map_err(|_| BadKey)?;
         }
         // C-09: the identity's keys are valid.
         let identity = IdentityKey::from_bytes(fields.identity).map_err(|_| BadKey)?;
@@ -152,7 +158,7 @@ impl Bundle {
         if expected.is_some_and(|expected| !identity.hash().is(expected)) {
             return Err(OtherPerson); // C-12: a known contact is still the same person.
         }
-        let (address, not_after) = (fields.address.to_vec(), fields.not_after);
+        let (address, not_after) = (Zeroizing::new(fields.address.to_vec()), fields.not_after);
         Ok(Self { identity, prekey_x25519, prekey_kem, address, not_after })
     }
 }

@@ -10,7 +10,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.bytes(N)?.as_array().copied()
+        self.array_ref().copied()
+    }
+
+    /// Without a copy.
+    pub(crate) fn array_ref<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        self.bytes(N)?.as_array()
     }
 
     pub(crate) fn u8(&mut self) -> Option<u8> {

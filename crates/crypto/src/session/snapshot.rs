@@ -161,18 +161,18 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
     }
     let side = match reader.u8()? {
         0 => Side::Sent(SendingChain {
-            ratchet: x25519::SecretKey::from_bytes(&reader.array()?),
-            kem: kem::DecapsulationKey::from_seed(&reader.array()?),
+            ratchet: x25519::SecretKey::from_bytes(reader.array_ref()?),
+            kem: kem::DecapsulationKey::from_seed(reader.array_ref()?),
             chain: ChainKey::from_bytes(reader.array()?),
             header: HeaderKey::from_bytes(reader.array()?),
             message_number: reader.u32()?,
             head: reader.bytes(constants_len(turn) + 4)?.to_vec(),
         }),
         1 => {
-            let ratchet = x25519::PublicKey::from_bytes(&reader.array()?).ok()?;
-            let kem = kem::EncapsulationKey::from_bytes(&reader.array()?).ok()?;
+            let ratchet = x25519::PublicKey::from_bytes(reader.array_ref()?).ok()?;
+            let kem = kem::EncapsulationKey::from_bytes(reader.array_ref()?).ok()?;
             let identity = match reader.flag()? {
-                true => Some(kem::EncapsulationKey::from_bytes(&reader.array()?).ok()?),
+                true => Some(kem::EncapsulationKey::from_bytes(reader.array_ref()?).ok()?),
                 false => None,
             };
             Side::Received(RemoteTurn { ratchet, kem, identity })
