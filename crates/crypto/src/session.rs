@@ -43,6 +43,8 @@ pub const MAX_SKIPPED_KEYS: usize = 4_000;
 pub const MAX_SKIP_AGE: u32 = 35;
 /// Most closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
+/// Most receiving chains that are held between two calls: an open one and the closed ones.
+const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
 
 /// Who began the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +80,8 @@ pub struct Session {
     side: Side,
     /// Messages in the newest turn that was sent and ended: `pn` of the next one.
     previous_chain_length: u32,
-    /// Newest first; only the first can be open.
+    /// Newest first; only the first can be open. Has room for [`MAX_CHAINS`] and the one that is coming, so that no copy of a key
+    /// is left by growing.
     receiving: VecDeque<ReceivingChain>,
     initial: Initial,
     resets: ResetSecrets,
@@ -207,7 +210,7 @@ impl Session {
                 head,
             }),
             previous_chain_length: 0,
-            receiving: VecDeque::new(),
+            receiving: VecDeque::with_capacity(MAX_CHAINS + 1),
             initial: Initial::Flight { key, flight },
             resets: ResetSecrets { received: None, sent: Some((0, keys.reset)), sent_before: None },
             skipped: SkippedKeys::default(),
@@ -225,7 +228,14 @@ impl Session {
     ) -> Self {
         let [header, next_header, after_next_header] = keys.headers;
         let seen = Seen::begin(&ratchet);
-        let chain = ReceivingChain { turn: 0, header, chain: Some(keys.chain), message_number: 0, seen };
+        let mut receiving = VecDeque::with_capacity(MAX_CHAINS + 1);
+        receiving.push_back(ReceivingChain {
+            turn: 0,
+            header,
+            chain: Some(keys.chain),
+            message_number: 0,
+            seen,
+        });
         Self {
             role: Role::Responder,
             id: keys.id,
@@ -236,7 +246,7 @@ impl Session {
             after_next_header,
             side: Side::Received(RemoteTurn { ratchet, kem, identity: Some(peer.kem.clone()) }),
             previous_chain_length: 0,
-            receiving: VecDeque::from([chain]),
+            receiving,
             initial: Initial::Replay { key, hash },
             resets: ResetSecrets { received: Some((0, keys.reset)), sent: None, sent_before: None },
             skipped: SkippedKeys::default(),

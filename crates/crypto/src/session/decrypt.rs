@@ -8,9 +8,10 @@ use super::{
     keys::{ChainKey, MessageKey, TurnTranscript},
     message::{Header, constants_len, open_body, open_header},
     seen::Seen,
+    skipped::SkippedKey,
 };
 use crate::{handshake::split_initial, identity::IdentityKeyPair};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
 
@@ -225,7 +226,7 @@ impl Session {
     }
 
     /// The keys of the peer's open turn that have not been used, up to its end `pn`.
-    fn missing_of_open_chain(&self, end: u32) -> Result<Vec<(SkippedId, MessageKey)>, DecryptError> {
+    fn missing_of_open_chain(&self, end: u32) -> Result<Vec<SkippedKey>, DecryptError> {
         let open = self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)));
         let next = open.map_or(0, |(chain, _)| chain.message_number);
         // C-27: the turn before ended no earlier than was read, and within its length; without one there is nothing to end.
@@ -237,7 +238,8 @@ impl Session {
             return Ok(Vec::new());
         };
         let mut steps = step_to(key, chain.turn, next, last);
-        steps.skipped.push((SkippedId { turn: chain.turn, message_number: last }, steps.message));
+        let id = SkippedId { turn: chain.turn, message_number: last };
+        steps.skipped.push(SkippedKey { id, key: Box::new(steps.message) });
         Ok(steps.skipped)
     }
 }
@@ -250,7 +252,7 @@ fn number_of(header: &Header) -> Result<u32, DecryptError> {
 
 /// A chain stepped to one message.
 struct Steps {
-    skipped: Vec<(SkippedId, MessageKey)>,
+    skipped: Vec<SkippedKey>,
     message: MessageKey,
     chain: ChainKey,
 }
@@ -262,7 +264,8 @@ fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     for message_number in from..to {
         let (next_message, next_chain) = chain.step();
         let passed = core::mem::replace(&mut message, next_message);
-        skipped.push((SkippedId { turn, message_number }, passed));
+        let id = SkippedId { turn, message_number };
+        skipped.push(SkippedKey { id, key: Box::new(passed) });
         chain = next_chain;
     }
     Steps { skipped, message, chain }

@@ -1,9 +1,13 @@
 //! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 4).
 
 use super::{MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+const VERSION: u8 = 1;
+const ROW_LEN: usize = 1 + 4 + MessageKey::LEN;
 
 /// Names a skipped key within its session: turn and message number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,15 +26,25 @@ pub struct SkippedRow {
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
+// Its bytes wipe themselves.
+impl ZeroizeOnDrop for SkippedRow {}
+assert_secret!(SkippedRow);
+
 impl core::fmt::Debug for SkippedRow {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SkippedRow").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-/// The skipped keys of a session in memory.
+/// A skipped key; boxed, so that a list that moves its entries leaves no copy of it.
+pub(super) struct SkippedKey {
+    pub(super) id: SkippedId,
+    pub(super) key: Box<MessageKey>,
+}
+
+/// The skipped keys of a session in memory; boxed as in [`SkippedKey`].
 #[derive(Default)]
-pub(super) struct SkippedKeys(BTreeMap<SkippedId, (MessageKey, Day)>);
+pub(super) struct SkippedKeys(BTreeMap<SkippedId, (Box<MessageKey>, Day)>);
 
 impl SkippedKeys {
     pub(super) fn len(&self) -> usize {
@@ -38,7 +52,7 @@ impl SkippedKeys {
     }
 
     pub(super) fn find(&self, id: SkippedId) -> Option<&MessageKey> {
-        self.0.get(&id).map(|(key, _)| key)
+        self.0.get(&id).map(|(key, _)| &**key)
     }
 
     pub(super) fn remove(&mut self, id: SkippedId) {
@@ -50,13 +64,9 @@ impl SkippedKeys {
     }
 
     /// Adds keys; gives the rows, and the ids of the oldest that had to go.
-    pub(super) fn add(
-        &mut self,
-        keys: Vec<(SkippedId, MessageKey)>,
-        today: Day,
-    ) -> (Vec<SkippedRow>, Vec<SkippedId>) {
-        let rows = keys.iter().map(|(id, key)| row(*id, key, today)).collect();
-        self.0.extend(keys.into_iter().map(|(id, key)| (id, (key, today))));
+    pub(super) fn add(&mut self, keys: Vec<SkippedKey>, today: Day) -> (Vec<SkippedRow>, Vec<SkippedId>) {
+        let rows = keys.iter().map(|SkippedKey { id, key }| row(*id, key, today)).collect();
+        self.0.extend(keys.into_iter().map(|SkippedKey { id, key }| (id, (key, today))));
         let mut removed = Vec::new();
         while self.0.len() > MAX_SKIPPED_KEYS {
             removed.extend(self.0.pop_first().map(|(id, _)| id));
@@ -83,12 +93,16 @@ impl SkippedKeys {
 
     /// Takes a stored row; `None` when it is not one.
     pub(super) fn load(&mut self, id: SkippedId, bytes: &[u8]) -> Option<()> {
-        let (1, rest) = bytes.split_first()? else { return None };
-        let (day, key) = rest.split_first_chunk()?;
-        let key = MessageKey::from_bytes(*key.as_array()?);
-        self.0.insert(id, (key, Day::from_number(u32::from_le_bytes(*day))));
+        self.0.insert(id, parse(bytes)?);
         Some(())
     }
+}
+
+fn parse(row: &[u8]) -> Option<(Box<MessageKey>, Day)> {
+    let (&VERSION, rest) = row.split_first()? else { return None };
+    let (day, key) = rest.split_first_chunk()?;
+    let key = Box::new(MessageKey::from_bytes(*key.as_array()?));
+    Some((key, Day::from_number(u32::from_le_bytes(*day))))
 }
 
 fn turn_range(turn: u32) -> core::ops::RangeInclusive<SkippedId> {
@@ -96,8 +110,8 @@ fn turn_range(turn: u32) -> core::ops::RangeInclusive<SkippedId> {
 }
 
 fn row(id: SkippedId, key: &MessageKey, day: Day) -> SkippedRow {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(37));
-    bytes.push(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROW_LEN));
+    bytes.push(VERSION);
     bytes.extend_from_slice(&day.number().to_le_bytes());
     bytes.extend_from_slice(key.expose());
     SkippedRow { id, bytes }

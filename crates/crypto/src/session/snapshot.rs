@@ -1,7 +1,7 @@
 //! Saved sessions: versioned bytes of our own, never a dependency's state (spec/08-snapshots.md).
 
 use super::{
-    Initial, ReceivingChain, RemoteTurn, Role, SendingChain, Session, SessionId, Side,
+    Initial, MAX_CHAINS, ReceivingChain, RemoteTurn, Role, SendingChain, Session, SessionId, Side,
     keys::{ChainKey, HeaderKey, RootKey},
     message::constants_len,
     resets::ResetSecrets,
@@ -149,8 +149,8 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
     let next_header = HeaderKey::from_bytes(reader.array()?);
     let after_next_header = HeaderKey::from_bytes(reader.array()?);
     let previous_chain_length = reader.u32()?;
-    let mut receiving = VecDeque::new();
-    for _ in 0..reader.u8()? {
+    let mut receiving = VecDeque::with_capacity(MAX_CHAINS + 1);
+    for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_CHAINS)? {
         let (turn, header, message_number) =
             (reader.u32()?, HeaderKey::from_bytes(reader.array()?), reader.u32()?);
         let open = reader.flag()?;
