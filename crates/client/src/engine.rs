@@ -21,7 +21,7 @@ use crate::{
     event::Event,
     vault::{ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, Table, Vault, key, parts},
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, PendingInvite, Session, SkippedId};
+use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
 use rand::rngs::StdRng;
@@ -242,7 +242,7 @@ impl Contact {
         let invite = match vault.read::<InviteRow>(&key(Table::Invite, id, 0)).map_err(open_error)? {
             None => None,
             Some(row) => {
-                let pending = PendingInvite::from_bytes(&row.pending).ok_or(OpenError::Corrupt)?;
+                let pending = PendingInvite::from_bytes(&row.pending).map_err(load_error)?;
                 Some((row, pending))
             }
         };
@@ -262,10 +262,14 @@ fn load_session<D: Disk + 'static>(vault: &Vault<D>, id: u32, snapshot: &[u8]) -
         }
     }
     let rows = skipped.iter().map(|(id, bytes)| (*id, bytes.as_slice()));
-    Session::load(snapshot, &resets, rows).map_err(|error| match error {
-        deaddrop_crypto::LoadError::NewerVersion => OpenError::NewerVersion,
+    Session::load(snapshot, &resets, rows).map_err(load_error)
+}
+
+fn load_error(error: LoadError) -> OpenError {
+    match error {
+        LoadError::NewerVersion => OpenError::NewerVersion,
         _ => OpenError::Corrupt,
-    })
+    }
 }
 
 const fn skipped_number(id: SkippedId) -> u64 {

@@ -6,6 +6,7 @@ use crate::{
     labels,
     padding::{pad, unpad},
     prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
+    session::LoadError,
 };
 use alloc::vec::Vec;
 use deaddrop_primitives::{
@@ -19,6 +20,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub use crate::prekeys::{MAX_ADDRESS, SUITE};
 
 const BLOB_LEN: usize = SizeClass::Small.bytes();
+const VERSION: u8 = 1;
 
 /// The inviter's secrets of one bundle: destroyed when a session stands, when the invite is withdrawn, or at its end.
 pub struct PendingInvite {
@@ -97,7 +99,7 @@ impl PendingInvite {
         let mut nonce = [0; NONCE_LEN];
         rng.fill_bytes(&mut nonce);
         // At most 2,504 + 512 + 64 bytes: always fits.
-        let (secret, blob) = seal_body(identity, body, &nonce).ok_or(AddressTooLong)?;
+        let (secret, blob) = seal_body(identity, &body, &nonce).ok_or(AddressTooLong)?;
         Ok((Self { secret, prekeys }, blob))
     }
 
@@ -117,16 +119,25 @@ impl PendingInvite {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + 32 + PREKEYS_LEN));
-        bytes.push(1);
+        bytes.push(VERSION);
         bytes.extend_from_slice(self.secret.expose());
         self.prekeys.write(&mut bytes);
         bytes
     }
 
-    /// What [`to_bytes`](Self::to_bytes) made; `None` for anything else.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (1, rest) = bytes.split_first()? else { return None };
+    /// What [`to_bytes`](Self::to_bytes) made.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; overwrite nothing.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
+        if bytes.first().is_some_and(|version| *version > VERSION) {
+            return Err(LoadError::NewerVersion);
+        }
+        Self::parse(bytes).ok_or(LoadError::Corrupt)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (&VERSION, rest) = bytes.split_first()? else { return None };
         let (secret, rest) = rest.split_first_chunk()?;
         Some(Self { secret: InviteSecret::from_bytes(*secret), prekeys: Prekeys::read(rest.as_array()?)? })
     }
@@ -203,7 +214,7 @@ impl core::fmt::Debug for VerifiedBundle {
     }
 }
 
-/// Signs a body, hashes it into the link's secret, and seals both; `None` when it is too long for the blob.
+/// Signs a body, hashes it into the link's secret, and seals both where they lie; `None` when it is too long for the blob.
 pub(crate) fn seal_body(
     signer: &IdentityKeyPair,
     body: &[u8],

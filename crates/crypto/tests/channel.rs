@@ -3,8 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_crypto::{
-    ChangeSet, Content, DecryptError, IdentityKeyPair, MAX_CLOSED_CHAINS, PendingInvite, Session, SkippedId,
-    VerifiedBundle, content,
+    ChangeSet, Content, DecryptError, IdentityKeyPair, LoadError, MAX_CLOSED_CHAINS, PendingInvite, Session,
+    SkippedId, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, SizeClass};
@@ -234,10 +234,15 @@ fn a_damaged_row_is_refused_and_a_newer_one_told_apart() {
     }
     let mut rows = good.clone();
     rows.session[0] = 3;
-    assert_eq!(reload(&rows).err(), Some(deaddrop_crypto::LoadError::NewerVersion));
+    assert_eq!(reload(&rows).err(), Some(LoadError::NewerVersion));
     let mut rows = good.clone();
     rows.resets[0] = 2;
-    assert_eq!(reload(&rows).err(), Some(deaddrop_crypto::LoadError::NewerVersion));
+    assert_eq!(reload(&rows).err(), Some(LoadError::NewerVersion));
+    // Also when another row is damaged.
+    let mut rows = good.clone();
+    rows.session.truncate(9);
+    rows.skipped.values_mut().for_each(|row| row[0] = 2);
+    assert_eq!(reload(&rows).err(), Some(LoadError::NewerVersion));
     // Whatever bytes stand there: an answer, never a panic.
     for _ in 0..2_000 {
         let mut rows = good.clone();
@@ -252,4 +257,73 @@ fn a_damaged_row_is_refused_and_a_newer_one_told_apart() {
         *session.decrypt(&one.identity, &two.sent[0].envelope, TODAY).unwrap().content,
         two.sent[0].text
     );
+}
+
+#[test]
+fn a_damaged_skipped_row_costs_its_own_message() {
+    let random = &mut rng(9);
+    let (mut one, mut two) = connect(2);
+    for _ in 0..4 {
+        two.say(random);
+    }
+    assert!(deliver(&mut two, &mut one, 3));
+    assert_eq!(one.rows.skipped.len(), 3);
+    let id = SkippedId { turn: 1, message_number: 1 };
+    for damaged in [vec![], vec![0; 37], vec![1; 36], vec![1; 38]] {
+        let mut rows = one.rows.clone();
+        rows.skipped.insert(id, damaged);
+        let mut session = rows.load();
+        assert_eq!(session.skipped_keys(), 2);
+        let mut hear = |at: usize| {
+            let opened = session.decrypt(&one.identity, &two.sent[at].envelope, TODAY);
+            opened.map(|opened| opened.content.to_vec())
+        };
+        assert_eq!(hear(0), Ok(two.sent[0].text.clone()));
+        assert_eq!(hear(1), Err(DecryptError::Duplicate));
+        assert_eq!(hear(2), Ok(two.sent[2].text.clone()));
+    }
+}
+
+#[test]
+fn no_more_chains_are_loaded_than_a_session_holds() {
+    const COUNT_AT: usize = 154;
+    const CHAIN: usize = 4 + 32 + 4 + 1 + 32 + 8 + 4 * 64;
+    let random = &mut rng(10);
+    let (mut one, mut two) = connect(2);
+    two.say(random);
+    assert!(deliver(&mut two, &mut one, 0));
+    let good = &one.rows.session;
+    assert_eq!(good[COUNT_AT], 1);
+    let (head, rest) = good.split_at(COUNT_AT);
+    let (chain, rest) = rest[1..].split_at(CHAIN);
+    let with = |count: usize| {
+        let row = [head, &[u8::try_from(count).unwrap()], &chain.repeat(count), rest].concat();
+        Session::load(&row, &one.rows.resets, []).map(|session| session.snapshot().to_vec() == row)
+    };
+    for count in 0..=1 + MAX_CLOSED_CHAINS {
+        assert!(with(count).unwrap(), "{count}");
+    }
+    for count in [2 + MAX_CLOSED_CHAINS, 255] {
+        assert_eq!(with(count).err(), Some(LoadError::Corrupt), "{count}");
+    }
+}
+
+#[test]
+fn a_damaged_invite_row_is_refused_and_a_newer_one_told_apart() {
+    let random = &mut rng(11);
+    let bob = IdentityKeyPair::generate(random);
+    let (pending, _) = PendingInvite::create(&bob, TODAY, b"landing", random).unwrap();
+    let good = pending.to_bytes();
+    assert_eq!(*PendingInvite::from_bytes(&good).unwrap().to_bytes(), *good);
+    for cut in 0..good.len() {
+        assert_eq!(PendingInvite::from_bytes(&good[..cut]).err(), Some(LoadError::Corrupt), "{cut}");
+    }
+    let longer = [&good[..], &[0]].concat();
+    assert_eq!(PendingInvite::from_bytes(&longer).err(), Some(LoadError::Corrupt));
+    for (version, error) in [(0, LoadError::Corrupt), (2, LoadError::NewerVersion)] {
+        let mut row = good.to_vec();
+        row[0] = version;
+        assert_eq!(PendingInvite::from_bytes(&row).err(), Some(error));
+        assert_eq!(PendingInvite::from_bytes(&row[..1]).err(), Some(error));
+    }
 }

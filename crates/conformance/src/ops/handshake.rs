@@ -88,7 +88,8 @@ pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
 /// What a responder does with an InitialMessage. A refusal must leave the invite usable: the same one still accepts.
 pub(super) fn accept(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
-    let invite = PendingInvite::from_bytes(&input.bytes("invite")?).ok_or(BadField("invite".to_owned()))?;
+    let invite =
+        PendingInvite::from_bytes(&input.bytes("invite")?).map_err(|_| BadField("invite".to_owned()))?;
     let blocked = input.list("blocked")?.iter().map(|json: &Json| {
         Object::new().with("blocked", json.clone()).array("blocked").map(IdentityHash::from_bytes)
     });

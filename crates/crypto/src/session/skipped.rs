@@ -1,6 +1,6 @@
 //! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 4).
 
-use super::{MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
+use super::{LoadError, MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
@@ -91,10 +91,13 @@ impl SkippedKeys {
         self.0.iter().map(|(id, (key, day))| row(*id, key, *day)).collect()
     }
 
-    /// Takes a stored row; `None` when it is not one.
-    pub(super) fn load(&mut self, id: SkippedId, bytes: &[u8]) -> Option<()> {
-        self.0.insert(id, parse(bytes)?);
-        Some(())
+    /// Takes a stored row; one that is damaged is left out, one of a newer version is told.
+    pub(super) fn load(&mut self, id: SkippedId, bytes: &[u8]) -> Result<(), LoadError> {
+        if bytes.first().is_some_and(|version| *version > VERSION) {
+            return Err(LoadError::NewerVersion);
+        }
+        self.0.extend(parse(bytes).map(|entry| (id, entry)));
+        Ok(())
     }
 }
 

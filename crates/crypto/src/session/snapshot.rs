@@ -21,7 +21,7 @@ const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;
 /// One chain without what was seen of it.
 const CHAIN_LEN: usize = 4 + 32 + 4 + 1 + 32;
 
-/// A saved session was not loaded. Overwrite nothing.
+/// A saved session, contact or invite was not loaded. Overwrite nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -34,8 +34,8 @@ pub enum LoadError {
 impl core::fmt::Display for LoadError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::NewerVersion => "session was saved by a newer version; update",
-            Self::Corrupt => "saved session is damaged; begin a new one",
+            Self::NewerVersion => "saved by a newer version; update",
+            Self::Corrupt => "what was saved is damaged; begin a new one",
         })
     }
 }
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// Loads what change sets have stored: the newest snapshot, the newest reset secrets, and every skipped row that was added
-    /// and not removed.
+    /// and not removed. A skipped row that is damaged is left out: its message cannot be read any more, all others can.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -132,7 +132,7 @@ impl Session {
         }
         let mut keys = SkippedKeys::default();
         for (id, bytes) in skipped {
-            keys.load(id, bytes).ok_or(LoadError::Corrupt)?;
+            keys.load(id, bytes)?;
         }
         let resets = ResetSecrets::from_bytes(reset_secrets).ok_or(LoadError::Corrupt)?;
         parse(Reader(snapshot), resets, keys).ok_or(LoadError::Corrupt)

@@ -130,7 +130,7 @@ pub fn pending_invite(data: &[u8]) {
         bytes.truncate(usize::from(input.u8()));
         bytes.extend_from_slice(input.rest());
     }
-    if let Some(pending) = PendingInvite::from_bytes(&bytes) {
+    if let Ok(pending) = PendingInvite::from_bytes(&bytes) {
         assert_eq!(*pending.to_bytes(), bytes);
         let _ = pending.accept(
             &scenes::people().responder,

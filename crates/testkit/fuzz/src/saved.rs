@@ -40,7 +40,8 @@ pub fn session(data: &[u8]) {
     again.session = saved.to_vec();
     assert!(*load(&again).expect("just saved").snapshot() == *saved);
     assert_eq!(saved.len(), rows.session.len());
-    assert_eq!(session.skipped_keys(), rows.skipped.len());
+    let whole = |row: &&Vec<u8>| row.len() == 37 && row[0] == 1;
+    assert_eq!(session.skipped_keys(), rows.skipped.values().filter(whole).count());
 
     let _ = session.room(deaddrop_wire::SizeClass::Small);
     for message in &scene.sent {
