@@ -8,10 +8,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use deaddrop_primitives::{
     aead::{self, NONCE_LEN, TAG_LEN},
-    secret_bytes,
+    assert_secret, secret_bytes,
 };
 use deaddrop_wire::{Blob, SizeClass};
 use rand_core::CryptoRng;
+use zeroize::ZeroizeOnDrop;
 
 /// Bytes that sealing adds to a segment: nonce 12, tag 16.
 pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
@@ -32,6 +33,10 @@ pub struct Manifest {
     key: AttachmentKey,
     length: u64,
 }
+
+// The key wipes itself.
+impl ZeroizeOnDrop for Manifest {}
+assert_secret!(Manifest);
 
 /// No attachment has this length; see [`MAX_ATTACHMENT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ pub(crate) use write::{ERA_ITEM_LEN, add_era};
 
 use crate::attachment::AttachmentKey;
 use alloc::{string::String, vec::Vec};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Longest text in bytes of UTF-8; fits the largest class in every kind of message.
 pub const MAX_TEXT: usize = 60_000;
@@ -134,6 +134,7 @@ impl core::fmt::Debug for Content {
 
 impl Drop for Content {
     fn drop(&mut self) {
+        // The key of an attachment wipes itself.
         match self {
             Self::Text { text, .. } => text.zeroize(),
             Self::Hello { address } | Self::MailboxMove { address, .. } => address.zeroize(),
@@ -143,7 +144,8 @@ impl Drop for Content {
                 name.zeroize();
             }
             Self::ResetBundle { bundle } => bundle.zeroize(),
-            Self::DeliveryReceipt { .. } | Self::SessionEra { .. } => {}
+            Self::DeliveryReceipt { sparse, .. } => sparse.zeroize(),
+            Self::SessionEra { .. } => {}
         }
     }
 }

@@ -26,12 +26,13 @@ use crate::{
     invite::InitialKey,
 };
 use alloc::{collections::VecDeque, vec::Vec};
-use deaddrop_primitives::{kem, x25519};
+use deaddrop_primitives::{assert_secret, kem, x25519};
 use deaddrop_wire::Day;
 use keys::{ChainKey, HeaderKey, RootKey, SessionKeys};
 use resets::ResetSecrets;
 use seen::Seen;
 use skipped::SkippedKeys;
+use zeroize::ZeroizeOnDrop;
 
 /// Most messages of one turn. A receiver can skip all of them, so that no loss ends a direction for good.
 pub const MAX_TURN_LEN: u32 = 2_000;
@@ -87,6 +88,10 @@ pub struct Session {
     resets: ResetSecrets,
     skipped: SkippedKeys,
 }
+
+// Every key in it wipes itself.
+impl ZeroizeOnDrop for Session {}
+assert_secret!(Session);
 
 /// Whose turn the newest one is.
 enum Side {

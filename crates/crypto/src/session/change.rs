@@ -2,7 +2,8 @@
 
 use super::skipped::{SkippedId, SkippedRow};
 use alloc::vec::Vec;
-use zeroize::Zeroizing;
+use deaddrop_primitives::assert_secret;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Everything that one call changed. Store all of it, in one batch, or none.
 #[must_use = "a change that is not stored is lost"]
@@ -26,6 +27,12 @@ pub struct Opened {
     /// What to store together with it.
     pub changes: ChangeSet,
 }
+
+// Rows and content wipe themselves.
+impl ZeroizeOnDrop for ChangeSet {}
+assert_secret!(ChangeSet);
+impl ZeroizeOnDrop for Opened {}
+assert_secret!(Opened);
 
 impl core::fmt::Debug for ChangeSet {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
