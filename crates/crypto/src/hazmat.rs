@@ -167,8 +167,8 @@ pub struct ResetRules<'a> {
     pub peer: &'a crate::IdentityHash,
     /// Sessions that are or were held.
     pub held: &'a [[u8; 16]],
-    /// Sessions that the bundle has begun before.
-    pub begun: u8,
+    /// SHA-256 of the flights of the sessions that the bundle has begun before.
+    pub begun: &'a [[u8; 32]],
 }
 
 /// Makes a reset bundle. Draws salt 32, X25519 prekey 32, ML-KEM prekey 64.

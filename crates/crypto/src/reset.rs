@@ -167,15 +167,15 @@ impl PendingReset {
         (*self.hash.expose(), *self.prekeys.x25519.expose(), *self.prekeys.kem.expose_seed())
     }
 
-    /// The same bundle after some sessions that nobody remembers.
+    /// The same bundle after it has begun sessions by these flights.
     #[cfg(feature = "hazmat")]
-    pub(crate) fn begun(&self, sessions: u8) -> Self {
+    pub(crate) fn begun(&self, flights: &[[u8; 32]]) -> Self {
         let mut bytes = Vec::new();
         self.prekeys.write(&mut bytes);
         let prekeys = bytes.as_array().and_then(Prekeys::read);
         #[expect(clippy::expect_used, reason = "reads what it has just written")]
         let prekeys = prekeys.expect("just written");
-        Self::new(self.hash.duplicate(), prekeys, (0..sessions).map(|n| [n; 32]).collect(), Vec::new())
+        Self::new(self.hash.duplicate(), prekeys, flights.to_vec(), Vec::new())
     }
 
     /// Hash 32, prekeys 100, then twice a count and as many flights.

@@ -10,6 +10,7 @@ use crate::{
     vector::Case,
 };
 use deaddrop_crypto::hazmat;
+use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::Day;
 
 /// One reset before it is varied.
@@ -54,11 +55,18 @@ impl Scene {
         }
     }
 
-    fn rules(&self, input: Object, agreed: &str, held: Vec<Json>, begun: u32) -> Object {
+    fn rules(&self, input: Object, agreed: &str, held: Vec<Json>, begun: Vec<Json>) -> Object {
         self.rules_for(self.initiator, input, agreed, held, begun)
     }
 
-    fn rules_for(&self, peer: [u8; 32], input: Object, agreed: &str, held: Vec<Json>, begun: u32) -> Object {
+    fn rules_for(
+        &self,
+        peer: [u8; 32],
+        input: Object,
+        agreed: &str,
+        held: Vec<Json>,
+        begun: Vec<Json>,
+    ) -> Object {
         let proofs: Vec<Json> = self.proofs.iter().map(|proof| hex(*proof)).collect();
         input
             .hex("peer", person(peer).identity_key().hash().as_bytes())
@@ -68,15 +76,25 @@ impl Scene {
             .with("begun", begun)
     }
 
-    fn session_id(&self, proof: [u8; 32]) -> [u8; 16] {
+    /// The session that the message begins, and the hash of its flight.
+    fn begin(&self, proof: [u8; 32]) -> ([u8; 16], [u8; 32]) {
         let mut random = crate::random::Script::new(self.random.0.clone());
         let (initiator, responder) = (person(self.initiator), person(self.responder));
         let peer = responder.identity_key().hash();
         let today = Day::from_number(TODAY);
         let session =
             hazmat::initiate_reset(&initiator, &self.signed, peer, Some(&proof), today, &mut random);
-        session.expect("honest").id().0
+        let session = session.expect("honest");
+        // The flight is what an unanswered session's row ends with.
+        let row = session.snapshot();
+        let flight = row.last_chunk::<3_472>().expect("longer");
+        (session.id().0, sha256(&[flight]))
     }
+}
+
+/// Flights of sessions that have nothing to do with this one.
+fn others(count: u8) -> Vec<Json> {
+    (0..count).map(|n| hex([n; 32])).collect()
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -85,30 +103,50 @@ pub(super) fn cases() -> Vec<Case> {
     f.add("create-reset-bundle", "bundle", "A reset bundle from its inputs.", scene.input.clone());
     let content = hello("once more");
     let message = |proof| scene.message(scene.input.clone(), proof, &content);
-    let plain = |proof| scene.rules(message(proof), "no", vec![], 0);
+    let plain = |proof| scene.rules(message(proof), "no", vec![], vec![]);
     let mut add = |name: &str, comment: &str, input: Object| f.add("reset", name, comment, input);
     add("soft-newest", "A reset proved by the newest secret.", plain(Some(scene.proofs[0])));
     add("soft-before", "A reset proved by the secret before.", plain(Some(scene.proofs[1])));
-    add("hard-agreed", "A hard reset, and the user agrees.", scene.rules(message(None), "yes", vec![], 0));
+    add(
+        "hard-agreed",
+        "A hard reset, and the user agrees.",
+        scene.rules(message(None), "yes", vec![], vec![]),
+    );
     add("refused-c-44-stale", "C-44: proved by a secret that does not count.", plain(Some([7; 32])));
     add("refused-c-56-hard", "C-56: a hard reset, and nobody was asked.", plain(None));
-    let other = scene.rules_for([0x33; 32], message(Some(scene.proofs[0])), "no", vec![], 0);
+    let other = scene.rules_for([0x33; 32], message(Some(scene.proofs[0])), "no", vec![], vec![]);
     add("refused-c-55-other", "C-55: by somebody who is not the contact.", other);
     let proved = || message(Some(scene.proofs[0]));
     add(
         "refused-c-57-often",
         "C-57: the bundle has begun four sessions.",
-        scene.rules(proved(), "no", vec![], 4),
+        scene.rules(proved(), "no", vec![], others(4)),
     );
-    let held = vec![hex(scene.session_id(scene.proofs[0]))];
-    add("refused-c-58-known", "C-58: the session is known.", scene.rules(proved(), "no", held, 0));
+    add(
+        "refused-c-57-hard",
+        "C-57: the user agrees to a hard reset, but the bundle has begun eight sessions.",
+        scene.rules(message(None), "yes", vec![], others(8)),
+    );
+    add(
+        "hard-often",
+        "A hard reset that the user agrees to, on a bundle that has begun seven sessions.",
+        scene.rules(message(None), "yes", vec![], others(7)),
+    );
+    let flight = scene.begin(scene.proofs[0]).1;
+    add(
+        "refused-c-58-repeated",
+        "C-58: the flight has begun a session before; nothing of that session is known any more.",
+        scene.rules(proved(), "no", vec![], vec![hex(flight)]),
+    );
+    let held = vec![hex(scene.begin(scene.proofs[0]).0)];
+    add("refused-c-58-known", "C-58: the session is known.", scene.rules(proved(), "no", held, vec![]));
     add("refused-c-41-junk", "C-41: 16,384 zeros.", plain(None).hex("envelope", [0; 16_384]));
     let old = Scene::new(71, TODAY - 1);
     let expired = old.message(old.input.clone(), Some(old.proofs[0]), &content);
     add(
         "refused-c-07-expired",
         "C-07: the bundle's last day has passed.",
-        old.rules(expired, "no", vec![], 0),
+        old.rules(expired, "no", vec![], vec![]),
     );
     f.cases
 }

@@ -78,8 +78,8 @@ pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
         _ => return Err(BadField("agreed".to_owned())),
     };
     let proofs = list("proofs")?;
-    let rules =
-        ResetRules { proofs: &proofs, agreed, peer: &expected, held: &held, begun: input.number("begun")? };
+    let begun = list("begun")?;
+    let rules = ResetRules { proofs: &proofs, agreed, peer: &expected, held: &held, begun: &begun };
     Ok(match bundle.attempt(&responder, &envelope, &rules, today) {
         ResetOutcome::Accepted(session, content, proof) => {
             let proof = proof.map_or_else(|| "none".to_owned(), |place| place.to_string());
