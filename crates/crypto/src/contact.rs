@@ -21,11 +21,11 @@ use crate::{
     safety_number::SafetyNumber,
     session::{ChangeSet, DecryptError, EncryptError, Opened, Session, SessionId, Standing},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::{Blob, Day, SizeClass};
 use held::{Held, HeldSessions, Origin};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Most sessions with one person that are held at a time.
 pub const MAX_SESSIONS: usize = 8;
@@ -97,6 +97,10 @@ pub struct Contact {
     bundle_made: Option<Day>,
     bundle_answered: bool,
 }
+
+// Its sessions, reset secrets and bundles wipe themselves.
+impl ZeroizeOnDrop for Contact {}
+deaddrop_primitives::assert_secret!(Contact);
 
 impl Contact {
     /// A person with whom there is no session yet.
@@ -200,7 +204,7 @@ impl Contact {
         if anew {
             self.begin_anew(id, era, answered, &mut events);
         }
-        let dropped = self.held.add(Held::live(session, era, Origin::Invite, answer_by));
+        let dropped = self.held.add(Held::live(Box::new(session), era, Origin::Invite, answer_by));
         Ok(Received {
             session: Some(id),
             superseded: false,

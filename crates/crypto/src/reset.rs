@@ -52,10 +52,12 @@ impl ResetKeys {
 }
 
 /// The secrets of an own reset bundle.
+///
+/// Boxed secrets: a list of bundles that grows leaves no copy of them.
 pub(crate) struct PendingReset {
-    hash: ResetHash,
+    hash: Box<ResetHash>,
     /// Derived once: an envelope that nobody sent costs no derivation.
-    initial: InitialKey,
+    initial: Box<InitialKey>,
     prekeys: Prekeys,
     /// SHA-256 of the flight of each session that it has begun: none begins a second time with its old keys.
     begun: Vec<[u8; 32]>,
@@ -93,16 +95,18 @@ impl PendingReset {
         address: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
-        let (prekeys, mut body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
+        let (prekeys, body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
+        let body = Zeroizing::new(body);
         let hash = ResetHash::from_bytes(prekeys::hash(&body));
-        let signature = prekeys::sign(identity, &body);
-        body.extend_from_slice(&signature);
-        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))
+        let mut signed = Vec::with_capacity(body.len() + SIGNATURE_LEN);
+        signed.extend_from_slice(&body);
+        signed.extend_from_slice(&prekeys::sign(identity, &body));
+        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), signed))
     }
 
     fn new(hash: ResetHash, prekeys: Prekeys, begun: Vec<[u8; 32]>, asked: Vec<[u8; 32]>) -> Self {
-        let initial = ResetKeys::of(&hash).initial();
-        Self { hash, initial, prekeys, begun, asked }
+        let initial = Box::new(ResetKeys::of(&hash).initial());
+        Self { hash: Box::new(hash), initial, prekeys, begun, asked }
     }
 
     pub(crate) const fn is_unused(&self) -> bool {
@@ -195,7 +199,7 @@ impl PendingReset {
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let hash = ResetHash::from_bytes(reader.array()?);
-        let prekeys = Prekeys::read(&reader.array()?)?;
+        let prekeys = Prekeys::read(reader.array_ref()?)?;
         let mut flights = |most: usize| -> Option<Vec<[u8; 32]>> {
             let count = reader.u8().filter(|count| usize::from(*count) <= most)?;
             (0..count).map(|_| reader.array()).collect()

@@ -6,7 +6,7 @@
 
 use super::{MAX_SESSIONS, UNUSED_DAYS};
 use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, resets::ResetSecrets};
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::cmp::Reverse;
 use deaddrop_wire::Day;
 
@@ -18,9 +18,9 @@ pub(super) enum Origin {
 }
 
 /// A session in memory, or what is left of it.
-#[expect(clippy::large_enum_variant, reason = "nearly all are alive")]
 pub(super) enum State {
-    Live(Session),
+    /// Boxed: a list that grows, or is put in another order, leaves no copy of its keys.
+    Live(Box<Session>),
     /// The snapshot is gone; the row of reset secrets may be there.
     Lost(ResetSecrets),
 }
@@ -38,26 +38,26 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) const fn live(session: Session, era: u32, origin: Origin, answer_by: Option<Day>) -> Self {
+    pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, answer_by: Option<Day>) -> Self {
         let id = session.id();
         Self { id, era, origin, answer_by, unused_since: None, state: State::Live(session) }
     }
 
-    pub(super) const fn session(&self) -> Option<&Session> {
+    pub(super) fn session(&self) -> Option<&Session> {
         match &self.state {
             State::Live(session) => Some(session),
             State::Lost(_) => None,
         }
     }
 
-    pub(super) const fn session_mut(&mut self) -> Option<&mut Session> {
+    pub(super) fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             State::Live(session) => Some(session),
             State::Lost(_) => None,
         }
     }
 
-    const fn resets(&self) -> &ResetSecrets {
+    fn resets(&self) -> &ResetSecrets {
         match &self.state {
             State::Live(session) => session.resets(),
             State::Lost(resets) => resets,

@@ -12,7 +12,7 @@ use crate::{
     reset::{Attempt, PeerBundle, PendingReset, Rules},
     session::{DecryptError, SessionId},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
@@ -151,6 +151,7 @@ impl Contact {
             self.peer_bundles.iter().rev().find_map(|kept| kept.usable(own, &self.peer, now.day()).ok());
         let bundle = bundle.ok_or(ResetError::NoBundle)?;
         let session = bundle.initiate(identity, proof, rng).map_err(|_| ResetError::NoBundle)?;
+        let session = Box::new(session);
         let (id, changes) = (session.id(), session.first_changes(false));
 
         // Nothing fails from here on.
@@ -204,7 +205,7 @@ impl Contact {
             return Ok(match attempt {
                 Attempt::Accepted { session, content, proof } => {
                     let proved = proof.and_then(|place| eras.get(place).copied());
-                    self.accept(*session, content, proved)
+                    self.accept(session, content, proved)
                 }
                 Attempt::Hard { again } => self.wants_reset(false, again),
                 Attempt::Stale => self.wants_reset(true, true),
@@ -216,7 +217,7 @@ impl Contact {
 
     fn accept(
         &mut self,
-        session: crate::Session,
+        session: Box<crate::Session>,
         content: zeroize::Zeroizing<Vec<u8>>,
         proved: Option<u32>,
     ) -> Received {

@@ -10,7 +10,7 @@ use crate::{
     reset::{PeerBundle, PendingReset},
     session::{LoadError, Session, SessionId, SkippedId, resets::ResetSecrets},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::Day;
 use zeroize::Zeroizing;
 
@@ -96,7 +96,9 @@ impl Contact {
 /// Only what is damaged is lost; what a newer version has made is not touched.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadError> {
     match Session::load(stored.snapshot, stored.reset_secrets, stored.skipped.iter().copied()) {
-        Ok(session) if session.id() == stored.id && session.peer() == peer => Ok(State::Live(session)),
+        Ok(session) if session.id() == stored.id && session.peer() == peer => {
+            Ok(State::Live(Box::new(session)))
+        }
         Err(LoadError::NewerVersion) => Err(LoadError::NewerVersion),
         _ => Ok(State::Lost(ResetSecrets::from_bytes(stored.reset_secrets).unwrap_or_default())),
     }
