@@ -63,7 +63,7 @@ pub enum SegmentError {
 impl core::fmt::Display for SegmentError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::NoSuchSegment => "the attachment has fewer segments",
+            Self::NoSuchSegment => "the attachment has fewer segments; ask for those below their number",
             Self::WrongLength => "these are not the bytes of this segment; give those that its range names",
         })
     }

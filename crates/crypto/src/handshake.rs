@@ -10,11 +10,7 @@ use crate::{
     invite::{InitialKey, Psk},
     labels,
     prekeys::{Bundle, Prekeys},
-    session::{
-        ChangeSet, Session,
-        keys::SessionSecret,
-        message::{constants_len, open_header},
-    },
+    session::{ChangeSet, Session, keys::SessionSecret, message::open_header},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{
@@ -273,12 +269,11 @@ impl Awaiting<'_> {
         // C-49: the header is authentic.
         let [header_key, ..] = &keys.headers;
         let header = open_header(header_key, 0, &initial.message).ok_or(Junk)?;
-        let constants = header.constants();
-        if constants.len() != constants_len(0) || header.previous_chain_length() != 0 {
+        if header.previous_chain_length() != 0 {
             return Err(PeerMisbehaved); // C-50: turn 0 follows nothing.
         }
         // C-51: the initiator's first ratchet keys are valid.
-        let (ratchet, ratchet_kem) = constants.split_first_chunk().ok_or(PeerMisbehaved)?;
+        let (ratchet, ratchet_kem) = header.constants().split_first_chunk().ok_or(PeerMisbehaved)?;
         let ratchet = x25519::PublicKey::from_bytes(ratchet).map_err(|_| PeerMisbehaved)?;
         let ratchet_kem = ratchet_kem.as_array().ok_or(PeerMisbehaved)?;
         let ratchet_kem = kem::EncapsulationKey::from_bytes(ratchet_kem).map_err(|_| PeerMisbehaved)?;
