@@ -19,7 +19,7 @@ use crate::{
     identity::{IdentityHash, IdentityKeyPair},
     reset::{PeerBundle, PendingReset},
     safety_number::SafetyNumber,
-    session::{ChangeSet, DecryptError, EncryptError, Opened, Session, SessionId, Standing},
+    session::{ChangeSet, DecryptError, EncryptError, Opened, Role, Session, SessionId, Standing},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -51,17 +51,36 @@ pub enum Meeting {
     Again,
 }
 
-/// The session is with somebody else.
+/// A session was not added to a contact; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OtherPerson;
+#[non_exhaustive]
+pub enum AddError {
+    /// It is with somebody else.
+    OtherPerson,
+    /// The contact holds it already: the same first message was accepted twice.
+    Known,
+}
 
-impl core::fmt::Display for OtherPerson {
+impl core::fmt::Display for AddError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the session is with another identity; make a new contact, or change this one's identity")
+        f.write_str(match self {
+            Self::OtherPerson => {
+                "the session is with another identity; make a new contact, or change this one's identity"
+            }
+            Self::Known => "the contact holds this session; drop it, the invite was used",
+        })
     }
 }
 
-impl core::error::Error for OtherPerson {}
+impl core::error::Error for AddError {}
+
+/// How a contact begins anew.
+struct Begun {
+    /// With an own session.
+    own: bool,
+    /// The user is told: the peer had answered before.
+    tell: bool,
+}
 
 /// The scanned or typed safety number is not that of these two people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,14 +178,14 @@ impl Contact {
     /// session is told as [`ContactEvent::InviteTaken`] by [`tidy`](Self::tidy).
     ///
     /// # Errors
-    /// [`OtherPerson`]; nothing changed.
+    /// [`AddError`]; nothing changed.
     pub fn add_initiated(
         &mut self,
         session: Session,
         changes: ChangeSet,
         answer_by: Day,
         meeting: Meeting,
-    ) -> Result<Received, OtherPerson> {
+    ) -> Result<Received, AddError> {
         self.add(session, changes, Some(answer_by), meeting, None)
     }
 
@@ -176,8 +195,8 @@ impl Contact {
     /// was not meant for this person. The contact tells [`ContactEvent::BegunAnew`] whenever a session was answered before.
     ///
     /// # Errors
-    /// [`OtherPerson`]; nothing changed.
-    pub fn add_accepted(&mut self, accepted: Accepted, meeting: Meeting) -> Result<Received, OtherPerson> {
+    /// [`AddError`]; nothing changed.
+    pub fn add_accepted(&mut self, accepted: Accepted, meeting: Meeting) -> Result<Received, AddError> {
         let said = content::for_contact(&accepted.content).era;
         let mut received = self.add(accepted.session, accepted.changes, None, meeting, said)?;
         received.content = Some(accepted.content);
@@ -191,35 +210,34 @@ impl Contact {
         answer_by: Option<Day>,
         meeting: Meeting,
         said: Option<u32>,
-    ) -> Result<Received, OtherPerson> {
+    ) -> Result<Received, AddError> {
+        let id = session.id();
         if !session.peer().is(&self.peer) {
-            return Err(OtherPerson);
+            return Err(AddError::OtherPerson);
+        }
+        if self.held.holds(id) {
+            return Err(AddError::Known); // C-58: a session begins once.
         }
         let answered = self.held.any_answered();
         let anew = answered || meeting == Meeting::Again;
         let era = if anew { self.held.next_era() } else { self.held.newest_era() };
         let era = self.held.believe(said, answered).unwrap_or_default().max(era);
-        let id = session.id();
         let mut events = Vec::new();
         if anew {
-            self.begin_anew(id, era, answered, &mut events);
+            let own = session.role() == Role::Initiator;
+            self.begin_anew(id, era, Begun { own, tell: answered }, &mut events);
         }
         let dropped = self.held.add(Held::live(Box::new(session), era, Origin::Invite, answer_by));
-        Ok(Received {
-            session: Some(id),
-            superseded: false,
-            content: None,
-            events,
-            changes: self.changes(Some((id, changes)), dropped, true),
-        })
+        let changes = self.changes(Some((id, changes)), dropped, true);
+        Ok(Received { session: Some(id), events, changes, ..Received::default() })
     }
 
     /// What was before decides nothing any more: neither its sessions, nor the bundles that came in them.
-    fn begin_anew(&mut self, session: SessionId, era: u32, tell: bool, events: &mut Vec<ContactEvent>) {
-        self.held.begin_anew(era);
+    fn begin_anew(&mut self, session: SessionId, era: u32, begun: Begun, events: &mut Vec<ContactEvent>) {
+        self.held.begin_anew(era, begun.own);
         self.peer_bundles.clear();
         (self.bundle_made, self.bundle_answered) = (None, false);
-        if tell {
+        if begun.tell {
             events.push(ContactEvent::BegunAnew { session });
         }
         self.clear_verification(events);
@@ -321,6 +339,9 @@ impl Contact {
             && before.standing != now
         {
             events.push(ContactEvent::Established { session });
+            row |= self.held.answered(index);
+            // A reset that came through begins the count of its bundles' tries anew.
+            self.peer_bundles.iter_mut().for_each(|bundle| bundle.tries = 0);
         }
         if turn != before.turn && !self.bundle_answered && self.bundle_made.is_some() {
             self.bundle_answered = true;
@@ -338,12 +359,14 @@ impl Contact {
         }
         row |= self.held.used(index);
         row |= self.held.settle(today);
+        let changes = self.changes(id.map(|id| (id, changes)), Vec::new(), row);
         Received {
             session: id,
             superseded: !current,
             content: Some(content),
             events,
-            changes: self.changes(id.map(|id| (id, changes)), Vec::new(), row),
+            changes,
+            ..Received::default()
         }
     }
 

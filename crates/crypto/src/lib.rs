@@ -33,8 +33,8 @@ pub use attachment::{
 };
 pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle};
 pub use contact::{
-    AgreeError, Contact, ContactChanges, ContactEvent, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, MAX_SESSIONS,
-    Meeting, OtherPerson, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
+    AddError, AgreeError, Contact, ContactChanges, ContactEvent, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES,
+    MAX_SESSIONS, Meeting, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
     SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, MAX_TEXT, StreamId};

@@ -210,7 +210,11 @@ impl PendingReset {
 }
 
 /// A reset bundle of the contact: its body, which was checked when it came.
-pub(crate) struct PeerBundle(Zeroizing<Vec<u8>>);
+pub(crate) struct PeerBundle {
+    body: Zeroizing<Vec<u8>>,
+    /// Resets that were begun with it and have not been answered.
+    pub(crate) tries: u8,
+}
 
 impl PeerBundle {
     /// Body and signature as they came in the contact's content.
@@ -223,16 +227,16 @@ impl PeerBundle {
         let (body, signature) =
             signed.split_last_chunk::<SIGNATURE_LEN>().ok_or(BundleError::NotThisBundle)?;
         Bundle::check(Kind::Reset, body, Some(signature), own, Some(peer), today)?;
-        Ok(Self(Zeroizing::new(body.to_vec())))
+        Ok(Self { body: Zeroizing::new(body.to_vec()), tries: 0 })
     }
 
     /// A stored body.
-    pub(crate) fn from_stored(body: &[u8]) -> Self {
-        Self(Zeroizing::new(body.to_vec()))
+    pub(crate) fn from_stored(tries: u8, body: &[u8]) -> Self {
+        Self { body: Zeroizing::new(body.to_vec()), tries }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.body
     }
 
     /// Its name and last day, if it can be used today.
@@ -242,13 +246,13 @@ impl PeerBundle {
         peer: &IdentityHash,
         today: Day,
     ) -> Result<UsableBundle, BundleError> {
-        let bundle = Bundle::check(Kind::Reset, &self.0, None, own, Some(peer), today)?;
-        Ok(UsableBundle { hash: ResetHash::from_bytes(prekeys::hash(&self.0)), bundle })
+        let bundle = Bundle::check(Kind::Reset, &self.body, None, own, Some(peer), today)?;
+        Ok(UsableBundle { hash: ResetHash::from_bytes(prekeys::hash(&self.body)), bundle })
     }
 
     /// The last day on which it can be used.
     pub(crate) fn not_after(&self) -> Option<Day> {
-        prekeys::last_day(&self.0)
+        prekeys::last_day(&self.body)
     }
 }
 
@@ -259,6 +263,11 @@ pub(crate) struct UsableBundle {
 }
 
 impl UsableBundle {
+    /// The encoded mailbox address at which the first message is awaited; empty: the mailbox in use.
+    pub(crate) fn address(&self) -> &[u8] {
+        &self.bundle.address
+    }
+
     /// Draws as [`Session::initiate`].
     pub(crate) fn initiate(
         &self,

@@ -2,8 +2,8 @@
 #![allow(missing_docs)]
 
 use deaddrop_crypto::{
-    AcceptError, AddressTooLong, AgreeError, AttachmentTooLong, BadBundleKey, BadIdentity, BadSegment,
-    BundleError, ContentError, DecryptError, EncryptError, LinkError, LoadError, OtherPerson, ResetError,
+    AcceptError, AddError, AddressTooLong, AgreeError, AttachmentTooLong, BadBundleKey, BadIdentity,
+    BadSegment, BundleError, ContentError, DecryptError, EncryptError, LinkError, LoadError, ResetError,
     SafetyNumberDiffers, SegmentError, WordsError, content::TooLong,
 };
 use std::collections::BTreeSet;
@@ -44,7 +44,8 @@ fn each_says_what_to_do_in_words_of_its_own() {
         Box::new(LinkError::Damaged),
         Box::new(LoadError::NewerVersion),
         Box::new(LoadError::Corrupt),
-        Box::new(OtherPerson),
+        Box::new(AddError::OtherPerson),
+        Box::new(AddError::Known),
         Box::new(ResetError::NoBundle),
         Box::new(ResetError::NoProof),
         Box::new(ResetError::TooSoon),

@@ -22,12 +22,14 @@ pub enum ContactEvent {
         session: SessionId,
     },
     /// The peer wants to begin anew and cannot prove a recent turn: a device that was restored, or somebody who has stolen its
-    /// identity. Ask the user; keep the envelope for [`agree_to_reset`](crate::Contact::agree_to_reset).
+    /// identity. Ask the user; keep every envelope that tells so for [`agree_to_reset`](crate::Contact::agree_to_reset).
     PeerWantsReset {
         /// It was meant to be proved, by a turn that is too old: an old backup, a thief of one, or a reset that came late when
         /// another had done its work. Nothing of it is authenticated, and there is nothing to agree to; if the peer stays
         /// silent, begin a [hard reset](crate::ResetKind::Hard), or send a new invite.
         stale: bool,
+        /// This one has asked before: another of its messages, or somebody repeats it. What is stale is not recognised.
+        again: bool,
     },
     /// The two begin anew, by an invite or a hard reset, though the peer had answered in a session: what comes by an older
     /// session from now on is told as superseded. Show it; the person is to be verified again.
@@ -84,6 +86,9 @@ pub struct Received {
     /// The content came by a session that another has superseded or replaced: it was under way when the other began, or somebody
     /// has an old state of the peer. Show it apart from what the peer says now, and follow no address in it.
     pub superseded: bool,
+    /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
+    /// the mailbox in use.
+    pub reset_address: Option<Vec<u8>>,
     /// The content, if there is any to read.
     pub content: Option<Zeroizing<Vec<u8>>>,
     /// What the app shows or acts upon.

@@ -30,6 +30,8 @@ pub(super) struct Held {
     pub(super) id: SessionId,
     pub(super) era: u32,
     pub(super) origin: Origin,
+    /// The peer has answered in it: it holds the session, and so does whoever has a copy of its state.
+    pub(super) answered: bool,
     /// The last day on which an answer to an own invite session can be hoped for.
     pub(super) answer_by: Option<Day>,
     /// Since when another one is used.
@@ -40,7 +42,8 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, answer_by: Option<Day>) -> Self {
         let id = session.id();
-        Self { id, era, origin, answer_by, unused_since: None, state: State::Live(session) }
+        let answered = session.standing() == Standing::Established;
+        Self { id, era, origin, answered, answer_by, unused_since: None, state: State::Live(session) }
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
@@ -65,12 +68,17 @@ impl Held {
     }
 
     /// The peer is known to hold it: it has answered.
-    pub(super) fn is_answered(&self) -> bool {
-        self.resets().answered()
+    pub(super) const fn is_answered(&self) -> bool {
+        self.answered
     }
 
     fn is_sent_in(&self) -> bool {
         self.resets().sent().next().is_some()
+    }
+
+    /// It is lost, and the peer may be using it beside one of this era.
+    fn is_missed(&self, era: u32) -> bool {
+        self.session().is_none() && self.era >= era && self.unused_since.is_none()
     }
 
     /// An own session that nobody has answered yet.
@@ -105,11 +113,13 @@ impl HeldSessions {
         self.begun_anew
     }
 
-    /// This side begins anew with the session of this era: what is of a lower one is superseded, but own sessions that wait for an
-    /// answer: the first that is answered is the one.
-    pub(super) fn begin_anew(&mut self, era: u32) {
+    /// The side begins anew with the session of this era: what is of a lower one is superseded. When it is an own session, others of
+    /// its own that wait for an answer are not: the first that is answered is the one.
+    pub(super) fn begin_anew(&mut self, era: u32, own: bool) {
         self.begun_anew = era;
-        self.list.iter_mut().filter(|held| held.waits()).for_each(|held| held.era = held.era.max(era));
+        if own {
+            self.list.iter_mut().filter(|held| held.waits()).for_each(|held| held.era = held.era.max(era));
+        }
     }
 
     /// The user has begun anew since.
@@ -171,13 +181,11 @@ impl HeldSessions {
             .map(|(index, _)| index)
     }
 
-    /// The session that sends is lost; or the peer began it and has not answered in it, and may be using a lost one of the same
-    /// era. (An own one that is not answered brings the peer to it.)
+    /// The session that sends is lost, or one that the peer may be using: of the same era, and nothing has replaced it. (An own
+    /// one that waits brings the peer to it.)
     pub(super) fn is_lost(&self) -> bool {
         let Some(best) = self.best().and_then(|index| self.list.get(index)) else { return false };
-        let lost = |held: &Held| held.session().is_none() && held.era == best.era;
-        best.session().is_none()
-            || !best.is_answered() && best.is_begun_by_peer() && self.list.iter().any(lost)
+        best.session().is_none() || !best.waits() && self.list.iter().any(|held| held.is_missed(best.era))
     }
 
     /// In the order in which an envelope is tried.
@@ -250,6 +258,15 @@ impl HeldSessions {
         dropped
     }
 
+    pub(super) fn holds(&self, id: SessionId) -> bool {
+        self.list.iter().any(|held| held.id == id)
+    }
+
+    /// The peer has answered in it; says whether that is new.
+    pub(super) fn answered(&mut self, index: usize) -> bool {
+        self.list.get_mut(index).is_some_and(|held| !core::mem::replace(&mut held.answered, true))
+    }
+
     /// A session has this era at least; says whether that is new.
     pub(super) fn raise(&mut self, index: usize, era: u32) -> bool {
         match self.list.get_mut(index) {
@@ -269,7 +286,8 @@ impl HeldSessions {
         let newest = self.newest_era();
         let best = self.best().and_then(|index| self.list.get(index));
         let open = best.is_some_and(|held| !held.is_answered());
-        if self.is_superseded(index) {
+        // What comes late by one that was replaced says nothing of what the peer uses now.
+        if !self.is_current(index) {
             return false;
         }
         let Some(held) = self.list.get_mut(index).filter(|held| !held.is_answered()) else { return false };
@@ -286,15 +304,21 @@ impl HeldSessions {
         news
     }
 
-    /// Once the session that sends is established, the others are unused; says whether anything changed.
+    /// Once the session that sends is established, the others are unused, but lost ones that the peer may be using; says whether
+    /// anything changed. A day that is still to come was a clock's error.
     pub(super) fn settle(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
         let standing = self.list.get(best).and_then(Held::session).map(Session::standing);
+        let era = self.newest_era();
         let mut changed = false;
         for (index, held) in self.list.iter_mut().enumerate() {
             if index == best {
                 changed |= held.unused_since.take().is_some();
-            } else if standing == Some(Standing::Established) && held.unused_since.is_none() {
+            } else if held.unused_since.is_some_and(|since| since > today)
+                || standing == Some(Standing::Established)
+                    && held.unused_since.is_none()
+                    && !held.is_missed(era)
+            {
                 held.unused_since = Some(today);
                 changed = true;
             }

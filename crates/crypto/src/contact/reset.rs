@@ -1,7 +1,7 @@
 //! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
 
 use super::{
-    Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
+    Begun, Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
     RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received,
 };
 use crate::{
@@ -82,7 +82,7 @@ pub struct AgreeError;
 
 impl core::fmt::Display for AgreeError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("nothing to agree to any more; begin a hard reset, or send a new invite")
+        f.write_str("nothing to agree to; decrypt it again, and if that tells nothing begin a hard reset or send a new invite")
     }
 }
 
@@ -147,9 +147,12 @@ impl Contact {
             ResetKind::Soft => Some(self.held.own_proof().ok_or(ResetError::NoProof)?),
             ResetKind::Hard => None,
         };
-        let bundle =
-            self.peer_bundles.iter().rev().find_map(|kept| kept.usable(own, &self.peer, now.day()).ok());
-        let bundle = bundle.ok_or(ResetError::NoBundle)?;
+        // The newest of those that were tried least: a peer that was put back knows the one before alone.
+        let usable = |kept: &PeerBundle| kept.usable(own, &self.peer, now.day()).ok();
+        let bundles = self.peer_bundles.iter().enumerate().rev();
+        let bundles = bundles.filter_map(|(place, kept)| Some((place, kept.tries, usable(kept)?)));
+        let (place, _, bundle) = bundles.min_by_key(|(_, tries, _)| *tries).ok_or(ResetError::NoBundle)?;
+        let address = bundle.address().to_vec();
         let session = bundle.initiate(identity, proof, rng).map_err(|_| ResetError::NoBundle)?;
         let session = Box::new(session);
         let (id, changes) = (session.id(), session.first_changes(false));
@@ -157,19 +160,29 @@ impl Contact {
         // Nothing fails from here on.
         let era = self.held.next_era();
         self.last_reset = Some(now);
+        if let Some(kept) = self.peer_bundles.get_mut(place) {
+            kept.tries = kept.tries.saturating_add(1);
+        }
         let mut events = Vec::new();
         if kind == ResetKind::Hard {
             // The peer's bundle is what this reset is begun with, and stays.
             let kept = core::mem::take(&mut self.peer_bundles);
-            self.begin_anew(id, era, true, &mut events);
+            self.begin_anew(id, era, Begun { own: true, tell: true }, &mut events);
             self.peer_bundles = kept;
         }
         let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
-        Ok(Received { session: Some(id), events, changes, ..Received::default() })
+        Ok(Received {
+            session: Some(id),
+            reset_address: Some(address),
+            events,
+            changes,
+            ..Received::default()
+        })
     }
 
-    /// Accepts the envelope of which [`ContactEvent::PeerWantsReset`] told, because the user wants it.
+    /// Accepts the envelope of which [`ContactEvent::PeerWantsReset`] told, because the user wants it. If several envelopes told so,
+    /// agree to one of them and give the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
     /// [`AgreeError`].
@@ -194,7 +207,7 @@ impl Contact {
         let proofs = self.held.peer_proofs();
         let (secrets, eras): (Vec<_>, Vec<_>) = proofs.into_iter().unzip();
         let rules = Rules { proofs: &secrets, agreed, peer: &self.peer };
-        let is_held = |id: &SessionId| self.held.iter().any(|held| held.id == *id);
+        let is_held = |id: &SessionId| self.held.holds(*id);
         for bundle in self.own_bundles.iter_mut().rev() {
             let attempt = match bundle.attempt(identity, envelope, &rules, is_held, today) {
                 Err(AcceptError::Junk) => continue,
@@ -207,8 +220,8 @@ impl Contact {
                     let proved = proof.and_then(|place| eras.get(place).copied());
                     self.accept(session, content, proved)
                 }
-                Attempt::Hard { again } => self.wants_reset(false, again),
-                Attempt::Stale => self.wants_reset(true, true),
+                Attempt::Hard { again } => self.wants_reset(again),
+                Attempt::Stale => Received::event(ContactEvent::PeerWantsReset { stale: true, again: false }),
                 Attempt::Known => return Err(DecryptError::Duplicate),
             });
         }
@@ -229,16 +242,16 @@ impl Contact {
         if proved.is_some() {
             events.push(ContactEvent::PeerReset { session: id });
         } else {
-            self.begin_anew(id, era, true, &mut events);
+            self.begin_anew(id, era, Begun { own: false, tell: true }, &mut events);
         }
         let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
         Received { session: Some(id), content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// `again`: it was asked before, or nothing of it is authenticated. That clears no verification, or whoever repeats it could.
-    fn wants_reset(&mut self, stale: bool, again: bool) -> Received {
-        let mut events = Vec::from([ContactEvent::PeerWantsReset { stale }]);
+    /// What has asked before clears no verification: whoever repeats it could.
+    fn wants_reset(&mut self, again: bool) -> Received {
+        let mut events = Vec::from([ContactEvent::PeerWantsReset { stale: false, again }]);
         if !again {
             self.clear_verification(&mut events);
         }

@@ -40,8 +40,9 @@ impl core::fmt::Debug for StoredSession<'_> {
 impl Contact {
     /// Loads a contact from its row and the rows of its sessions.
     ///
-    /// A session whose snapshot is missing or damaged is kept as lost: with its reset secrets it can be begun anew
-    /// ([`is_lost`](Self::is_lost), [`reset`](Self::reset)).
+    /// A session whose snapshot is missing or not of its form is kept as lost: with its reset secrets it can be begun anew
+    /// ([`is_lost`](Self::is_lost), [`reset`](Self::reset)). Only damage to the form is seen: keep rows where a changed byte is
+    /// noticed, under an AEAD or a checksum.
     ///
     /// # Errors
     /// See [`LoadError`]; overwrite nothing.
@@ -63,7 +64,7 @@ impl Contact {
     /// The contact's row as it is now, for an app that writes whole states.
     #[must_use]
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
-        let bundles: usize = self.peer_bundles.iter().map(|bundle| 2 + bundle.as_bytes().len()).sum();
+        let bundles: usize = self.peer_bundles.iter().map(|bundle| 3 + bundle.as_bytes().len()).sum();
         let own: usize = self.own_bundles.iter().map(PendingReset::len).sum();
         let len = 1 + 32 + 1 + 4 + 4 + 4 + 3 + self.held.len() * HELD_LEN + own + bundles;
         let mut bytes = Zeroizing::new(Vec::with_capacity(len));
@@ -77,7 +78,7 @@ impl Contact {
         for held in self.held.iter() {
             bytes.extend_from_slice(&held.id.0);
             bytes.extend_from_slice(&held.era.to_le_bytes());
-            bytes.push(u8::from(held.origin == Origin::Reset));
+            bytes.push(u8::from(held.origin == Origin::Reset) | u8::from(held.answered) << 1);
             day(&mut bytes, held.answer_by);
             day(&mut bytes, held.unused_since);
         }
@@ -86,6 +87,7 @@ impl Contact {
         count(&mut bytes, self.peer_bundles.len());
         for bundle in &self.peer_bundles {
             let len = u16::try_from(bundle.as_bytes().len()).unwrap_or_default();
+            bytes.push(bundle.tries);
             bytes.extend_from_slice(&len.to_le_bytes());
             bytes.extend_from_slice(bundle.as_bytes());
         }
@@ -95,7 +97,15 @@ impl Contact {
 
 /// Only what is damaged is lost; what a newer version has made is not touched.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadError> {
-    match Session::load(stored.snapshot, stored.reset_secrets, stored.skipped.iter().copied()) {
+    let skipped = || stored.skipped.iter().copied();
+    let loaded = match Session::load(stored.snapshot, stored.reset_secrets, skipped()) {
+        // The session is more than the secrets of its resets: they come anew with the next turns.
+        Err(LoadError::Corrupt) => {
+            Session::load(stored.snapshot, &ResetSecrets::default().to_bytes(), skipped())
+        }
+        loaded => loaded,
+    };
+    match loaded {
         Ok(session) if session.id() == stored.id && session.peer() == peer => {
             Ok(State::Live(Box::new(session)))
         }
@@ -114,10 +124,12 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
         let id = SessionId(reader.array()?);
         let era = reader.u32()?;
-        let origin = if reader.flag()? { Origin::Reset } else { Origin::Invite };
+        let flags = reader.u8().filter(|flags| *flags < 4)?;
+        let origin = if flags & 1 == 0 { Origin::Invite } else { Origin::Reset };
+        let answered = flags & 2 != 0;
         let (answer_by, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
         let state = State::Lost(ResetSecrets::default());
-        held.push(Held { id, era, origin, answer_by, unused_since, state });
+        held.push(Held { id, era, origin, answered, answer_by, unused_since, state });
     }
     let mut own_bundles = Vec::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_OWN_BUNDLES)? {
@@ -125,8 +137,8 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     }
     let mut peer_bundles = Vec::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_PEER_BUNDLES)? {
-        let len = reader.u16()?;
-        peer_bundles.push(PeerBundle::from_stored(reader.bytes(usize::from(len))?));
+        let (tries, len) = (reader.u8()?, reader.u16()?);
+        peer_bundles.push(PeerBundle::from_stored(tries, reader.bytes(usize::from(len))?));
     }
     reader.0.is_empty().then_some(Contact {
         peer,

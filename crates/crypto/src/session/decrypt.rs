@@ -229,10 +229,13 @@ impl Session {
     fn missing_of_open_chain(&self, end: u32) -> Result<Vec<SkippedKey>, DecryptError> {
         let open = self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)));
         let next = open.map_or(0, |(chain, _)| chain.message_number);
-        // C-27: the turn before ended no earlier than was read, and within its length; without one there is nothing to end.
+        // C-27: the turn before ended within its length; without one there is nothing to end.
         let most = if open.is_some() { MAX_TURN_LEN } else { 0 };
-        if end < next || end > most {
+        if end > most {
             return Err(DecryptError::PeerMisbehaved);
+        }
+        if end < next {
+            return Err(DecryptError::PeerRewound); // C-54: what was read of the turn before, the peer has not sent.
         }
         let (Some((chain, key)), Some(last)) = (open, end.checked_sub(1).filter(|last| *last >= next)) else {
             return Ok(Vec::new());

@@ -27,14 +27,8 @@ impl ResetSecrets {
         [&self.sent, &self.sent_before].into_iter().flatten().map(|(_, secret)| secret)
     }
 
-    /// The peer is known to have received something: it answered (odd turns are a responder's, even ones from 2 on an
-    /// initiator's).
-    pub(crate) fn answered(&self) -> bool {
-        self.received.as_ref().is_some_and(|(turn, _)| *turn > 0)
-    }
-
     /// Version 1, then three times: present 1, turn 4, secret 32.
-    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ROW_LEN));
         bytes.push(VERSION);
         for secret in [&self.received, &self.sent, &self.sent_before] {

@@ -81,7 +81,8 @@ impl SkippedKeys {
     }
 
     pub(super) fn expire(&mut self, today: Day) -> Vec<SkippedId> {
-        let old = self.0.iter().filter(|(_, (_, day))| today.since(*day) > MAX_SKIP_AGE);
+        let old =
+            self.0.iter().filter(|(_, (_, day))| today.since(*day).max(day.since(today)) > MAX_SKIP_AGE);
         let ids: Vec<_> = old.map(|(id, _)| *id).collect();
         ids.iter().for_each(|id| self.remove(*id));
         ids

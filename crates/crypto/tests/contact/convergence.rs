@@ -57,7 +57,7 @@ fn resets_converge_under_loss_and_reordering() {
             talk(&mut one, &mut two, 2);
         }
         for (name, person) in [("one", &one), ("two", &two)] {
-            let hard = person.saw(|event| *event == ContactEvent::PeerWantsReset { stale: false });
+            let hard = person.saw(|event| matches!(event, ContactEvent::PeerWantsReset { stale: false, .. }));
             assert!(!hard && person.contact.is_verified(), "seed {seed}: {name} was asked for a hard reset");
         }
         assert_converged(&mut one, &mut two);
@@ -68,7 +68,9 @@ fn resets_converge_under_loss_and_reordering() {
 fn hear(to: &mut Person, envelope: &[u8]) {
     let told = to.events.len();
     if to.hear(envelope).is_ok()
-        && to.events[told..].contains(&ContactEvent::PeerWantsReset { stale: false })
+        && to.events[told..]
+            .iter()
+            .any(|event| matches!(event, ContactEvent::PeerWantsReset { stale: false, .. }))
         && let Ok(received) = to.contact.agree_to_reset(&to.identity, envelope, TODAY)
     {
         to.keep(received);
@@ -146,7 +148,7 @@ fn history(seed: u64, meeting: Meeting) {
                 for envelope in std::mem::take(&mut from.sent) {
                     hear(to, &envelope);
                 }
-                if to.events[told..].contains(&ContactEvent::PeerWantsReset { stale: true }) {
+                if to.events[told..].contains(&ContactEvent::PeerWantsReset { stale: true, again: false }) {
                     hour += 1;
                     let _ = to.reset(ResetKind::Hard, Hour::from_number(hour));
                 }

@@ -81,7 +81,7 @@ fn the_identity_alone_asks_and_waits() {
     let before = two.sending();
     two.hear(&envelope).unwrap();
     assert_eq!(two.events.last(), Some(&ContactEvent::VerificationCleared));
-    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: false }));
+    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: false, again: false }));
     assert_eq!((two.sending(), two.contact.sessions().count()), (before, 1), "nothing was begun");
     // The user agrees: the owner has restored a backup after all.
     let received = two.contact.agree_to_reset(&two.identity, &envelope, TODAY).unwrap();
@@ -121,7 +121,7 @@ fn a_bundle_begins_few_sessions() {
     one.reset(ResetKind::Soft, Hour::from_number(NOW.number() + 20)).unwrap();
     one.say();
     pass(&mut one, &mut two);
-    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: true }));
+    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: true, again: false }));
     assert!(two.contact.sessions().count() <= deaddrop_crypto::MAX_SESSIONS);
 }
 

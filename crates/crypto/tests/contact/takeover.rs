@@ -15,7 +15,7 @@ fn an_old_state_cannot_take_over_in_silence() {
     let before = two.sending();
     let envelope = old.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
     assert_eq!((two.sending(), two.contact.sessions().count()), (before, 1), "nothing was begun");
     assert!(!two.read.contains(&1_001));
     assert!(two.contact.agree_to_reset(&two.identity, &envelope, TODAY).is_err());
@@ -76,7 +76,7 @@ fn a_hard_reset_that_was_declined_clears_verification_once() {
     two.reload();
     two.hear(&envelope).unwrap();
     assert!(two.contact.is_verified(), "a relay that repeats it clears nothing");
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: false }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: false, again: true }));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_superseded_session_is_marked_before_the_new_one_is_answered() {
     old.say();
     let envelope = old.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
     assert_eq!(two.reset(ResetKind::Soft, NOW), Err(ResetError::NoProof));
 }
 
@@ -201,7 +201,7 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
     prover.say();
     let envelope = prover.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
     assert_eq!(two.sending(), Some(used));
     // To speak in it and raise it is seen.
     speaker.rows.sessions.remove(&used);

@@ -293,10 +293,10 @@ impl World {
             Ok(received) => {
                 for event in &received.events {
                     match event {
-                        ContactEvent::PeerWantsReset { stale: false } => {
+                        ContactEvent::PeerWantsReset { stale: false, .. } => {
                             person.asked = Some(envelope.clone())
                         }
-                        ContactEvent::PeerWantsReset { stale: true } | ContactEvent::PeerRewound => {
+                        ContactEvent::PeerWantsReset { stale: true, .. } | ContactEvent::PeerRewound => {
                             person.rewound = true;
                         }
                         ContactEvent::VerificationCleared => assert!(!person.contact.is_verified()),
