@@ -19,7 +19,7 @@ use crate::{
     identity::{IdentityHash, IdentityKeyPair},
     reset::{PeerBundle, PendingReset},
     safety_number::SafetyNumber,
-    session::{ChangeSet, DecryptError, EncryptError, Opened, Role, Session, SessionId, Standing},
+    session::{ChangeSet, DecryptError, EncryptError, Opened, Session, SessionId, Standing},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -33,6 +33,8 @@ pub const MAX_SESSIONS: usize = 8;
 pub const MAX_OWN_BUNDLES: usize = 4;
 /// Most reset bundles of the peer that are held: the newest and the one before.
 pub const MAX_PEER_BUNDLES: usize = 2;
+/// Turns within which two sides settle on one of several sessions without a word to the users.
+const YOUNG_TURNS: u32 = 4;
 /// Days that a session which is not used any more still receives.
 pub const UNUSED_DAYS: u32 = 7;
 /// Days after which a reset bundle is renewed.
@@ -74,14 +76,6 @@ impl core::fmt::Display for AddError {
 
 impl core::error::Error for AddError {}
 
-/// How a contact begins anew.
-struct Begun {
-    /// With an own session.
-    own: bool,
-    /// The user is told: the peer had answered before.
-    tell: bool,
-}
-
 /// The scanned or typed safety number is not that of these two people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SafetyNumberDiffers;
@@ -95,7 +89,7 @@ impl core::fmt::Display for SafetyNumberDiffers {
 impl core::error::Error for SafetyNumberDiffers {}
 
 /// What was so before a message was read.
-struct Before {
+struct Prior {
     turn: u32,
     standing: Standing,
     /// A session was answered.
@@ -115,6 +109,8 @@ pub struct Contact {
     /// When the newest own bundle was made, and whether the peer has answered since.
     bundle_made: Option<Day>,
     bundle_answered: bool,
+    /// The peer has answered in a session, whatever has become of it.
+    met: bool,
 }
 
 // Its sessions, reset secrets and bundles wipe themselves.
@@ -128,12 +124,13 @@ impl Contact {
         Self {
             peer,
             verified: false,
-            held: HeldSessions::new(0),
+            held: HeldSessions::new(),
             own_bundles: Vec::new(),
             peer_bundles: Vec::new(),
             last_reset: None,
             bundle_made: None,
             bundle_answered: false,
+            met: false,
         }
     }
 
@@ -218,14 +215,13 @@ impl Contact {
         if self.held.holds(id) {
             return Err(AddError::Known); // C-58: a session begins once.
         }
-        let answered = self.held.any_answered();
-        let anew = answered || meeting == Meeting::Again;
+        let known = self.met || self.verified;
+        let anew = known || meeting == Meeting::Again;
         let era = if anew { self.held.next_era() } else { self.held.newest_era() };
-        let era = self.held.believe(said, answered).unwrap_or_default().max(era);
+        let era = self.held.believe(said, self.met).unwrap_or_default().max(era);
         let mut events = Vec::new();
         if anew {
-            let own = session.role() == Role::Initiator;
-            self.begin_anew(id, era, Begun { own, tell: answered }, &mut events);
+            self.begin_anew(id, era, known, &mut events);
         }
         let dropped = self.held.add(Held::live(Box::new(session), era, Origin::Invite, answer_by));
         let changes = self.changes(Some((id, changes)), dropped, true);
@@ -233,11 +229,12 @@ impl Contact {
     }
 
     /// What was before decides nothing any more: neither its sessions, nor the bundles that came in them.
-    fn begin_anew(&mut self, session: SessionId, era: u32, begun: Begun, events: &mut Vec<ContactEvent>) {
-        self.held.begin_anew(era, begun.own);
+    fn begin_anew(&mut self, session: SessionId, era: u32, known: bool, events: &mut Vec<ContactEvent>) {
+        self.held.begin_anew(era, known);
+        self.own_bundles.iter_mut().for_each(PendingReset::forget_asked);
         self.peer_bundles.clear();
         (self.bundle_made, self.bundle_answered) = (None, false);
-        if begun.tell {
+        if known {
             events.push(ContactEvent::BegunAnew { session });
         }
         self.clear_verification(events);
@@ -295,17 +292,21 @@ impl Contact {
         today: Day,
     ) -> Result<Received, DecryptError> {
         let mut contested = false;
-        let settled = self.held.any_answered();
+        let settled = self.met;
         for index in self.held.newest_first() {
             let Some(held) = self.held.get_mut(index) else { continue };
             let of_invite = held.origin == Origin::Invite;
             let Some(session) = held.session_mut() else { continue };
-            let before = Before { turn: session.turn(), standing: session.standing(), settled };
+            let before = Prior { turn: session.turn(), standing: session.standing(), settled };
             match session.decrypt(identity, envelope, today) {
                 Ok(opened) => return Ok(self.read(index, &before, opened, identity, today)),
                 Err(DecryptError::Junk) => {}
                 // Whoever resets again uses the same bundle: that is no contest.
                 Err(DecryptError::InviteContested) => contested |= of_invite,
+                // Nothing is to be healed in a session that was left, and whoever repeats its envelopes would call for resets.
+                Err(DecryptError::PeerRewound) if !self.held.is_current(index) => {
+                    return Err(DecryptError::Duplicate);
+                }
                 Err(DecryptError::PeerRewound) => {
                     return Ok(Received::event(ContactEvent::PeerRewound));
                 }
@@ -322,14 +323,14 @@ impl Contact {
     fn read(
         &mut self,
         index: usize,
-        before: &Before,
+        before: &Prior,
         opened: Opened,
         identity: &IdentityKeyPair,
         today: Day,
     ) -> Received {
         let Opened { content, changes } = opened;
         let mut events = Vec::new();
-        let mut row = false;
+        let (mut row, mut answered) = (false, false);
         let held = self.held.get(index);
         let id = held.map(|held| held.id);
         let session = held.and_then(Held::session);
@@ -339,7 +340,7 @@ impl Contact {
             && before.standing != now
         {
             events.push(ContactEvent::Established { session });
-            row |= self.held.answered(index);
+            answered = true;
             // A reset that came through begins the count of its bundles' tries anew.
             self.peer_bundles.iter_mut().for_each(|bundle| bundle.tries = 0);
         }
@@ -349,15 +350,32 @@ impl Contact {
         }
         let said = content::for_contact(&content);
         let current = self.held.is_current(index);
+        let (best, left) = (self.held.best_id(), !current || self.held.is_left(index));
+        // Of two first sessions, or of two resets that cross, one is settled on within the first turns.
+        let young = self.sending().is_none_or(|session| session.turn() <= YOUNG_TURNS);
+        if answered {
+            row |= self.held.answered(index);
+            row |= !core::mem::replace(&mut self.met, true);
+        }
+        let settled = young && self.held.best_id() != best;
         if !self.held.is_superseded(index)
             && let Some(era) = self.held.believe(said.era, before.settled)
         {
-            row |= self.raise(index, era, &mut events);
+            row |= self.held.raise(index, era);
         }
         if current && let Some(bundle) = said.bundle {
             row |= self.take_bundle(bundle, identity, today);
         }
         row |= self.held.used(index);
+        // The peer comes back to what the contact had left: it has lost the newer session, or somebody has a state of the older.
+        if let Some(session) = self.held.best_id()
+            && best != Some(session)
+            && (self.held.came_back() || left && !settled)
+        {
+            row = true;
+            events.push(ContactEvent::PeerFellBack { session });
+            self.clear_verification(&mut events);
+        }
         row |= self.held.settle(today);
         let changes = self.changes(id.map(|id| (id, changes)), Vec::new(), row);
         Received {
@@ -368,19 +386,6 @@ impl Contact {
             changes,
             ..Received::default()
         }
-    }
-
-    /// The peer says that the session supersedes others. When it comes back to one that the contact had left for an established
-    /// one, it has lost the newer, or somebody has a state of the older: the user is told.
-    fn raise(&mut self, index: usize, era: u32, events: &mut Vec<ContactEvent>) -> bool {
-        let left = self.standing() == Some(Standing::Established);
-        let best = self.held.best();
-        let raised = self.held.raise(index, era);
-        if left && self.held.best() != best {
-            events.extend(self.sending().map(|session| ContactEvent::PeerFellBack { session: session.id() }));
-            self.clear_verification(events);
-        }
-        raised
     }
 
     /// To be called once a day: skipped keys and sessions whose time is over go. `caught_up`: everything that waited in this

@@ -200,6 +200,11 @@ impl ResetBundleTrace {
         let is_held = |id: &crate::SessionId| rules.held.contains(&id.0);
         let mut pending = self.pending.begun(rules.begun);
         let rules = crate::reset::Rules { proofs: &proofs, agreed: rules.agreed, peer: rules.peer };
+        if rules.agreed {
+            // Nobody agrees to what was not asked.
+            let asking = crate::reset::Rules { agreed: false, ..rules };
+            let _ = pending.attempt(identity, envelope, &asking, is_held, today);
+        }
         match pending.attempt(identity, envelope, &rules, is_held, today) {
             Ok(Attempt::Accepted { session, content, proof }) => {
                 ResetOutcome::Accepted(session, content.to_vec(), proof)

@@ -117,6 +117,11 @@ impl PendingReset {
         self.prekeys.not_after
     }
 
+    /// What the user was asked about before a new beginning is asked about once more.
+    pub(crate) fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+
     /// Tries an InitialMessage against every proof that counts, and remembers what it was. `is_held`: the session is known already.
     ///
     /// # Errors
@@ -154,13 +159,18 @@ impl PendingReset {
         }
         if proof.is_none() && !rules.agreed {
             // C-56: no hard reset without the user's word.
-            let again = self.asked.contains(&name);
-            if !again {
+            let known = self.asked.contains(&name);
+            // Of many, none is news: whoever repeats them in a circle could clear a verification for ever.
+            let again = known || self.asked.len() >= MAX_ASKED;
+            if !known {
                 let over = (self.asked.len() + 1).saturating_sub(MAX_ASKED);
                 self.asked.drain(..over);
                 self.asked.push(name);
             }
             return Ok(Attempt::Hard { again });
+        }
+        if proof.is_none() && !self.asked.contains(&name) {
+            return Err(AcceptError::Junk); // C-56: the user was asked, and nothing has begun anew since.
         }
         self.begun.push(name);
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })

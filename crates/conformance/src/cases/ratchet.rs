@@ -194,15 +194,19 @@ fn refused_in_a_new_turn(f: &mut Family) {
         },
     );
 
-    let mut talk = two_turns(56);
-    let genuine = talk.send(B, &plain("genuine"));
-    let trace = talk.trace(B);
-    for pn in [0_u32, 2_001] {
+    let with = [
+        (56, 2_001, "refused-c-27-pn-range", "C-27: pn 2,001."),
+        (58, 0, "refused-c-54-pn", "C-54: turn 3 says that turn 1 had no message, and one of it was read."),
+    ];
+    for (seed, pn, name, comment) in with {
+        let mut talk = two_turns(seed);
+        let genuine = talk.send(B, &plain("genuine"));
+        let trace = talk.trace(B);
         let envelope = crafted(&mut talk, &trace, &with_pn(&trace.head, pn), 1);
         talk.receive_crafted(A, &envelope);
+        talk.receive(A, genuine);
+        talk.end(f, name, comment);
     }
-    talk.receive(A, genuine);
-    talk.end(f, "refused-c-27-pn-range", "C-27: pn below the next number of the turn before, and pn 2,001.");
 }
 
 /// One message of turn 1 and one of turn 2 have been read.

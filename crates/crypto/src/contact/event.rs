@@ -84,7 +84,7 @@ pub struct Received {
     /// The session that it came by, or that was begun.
     pub session: Option<SessionId>,
     /// The content came by a session that another has superseded or replaced: it was under way when the other began, or somebody
-    /// has an old state of the peer. Show it apart from what the peer says now, and follow no address in it.
+    /// has an old state of the peer. Show it apart if it comes long after, and then follow no address in it.
     pub superseded: bool,
     /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
     /// the mailbox in use.

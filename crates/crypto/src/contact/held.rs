@@ -17,6 +17,17 @@ pub(super) enum Origin {
     Reset,
 }
 
+/// How a session stands to the last new beginning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It came with it or later.
+    No,
+    /// It was not answered then: if the peer comes to it nevertheless, it is used, and the user is told.
+    Open,
+    /// It was answered then: superseded. Whoever stole its state may be using it, so it decides nothing any more.
+    Answered,
+}
+
 /// A session in memory, or what is left of it.
 pub(super) enum State {
     /// Boxed: a list that grows, or is put in another order, leaves no copy of its keys.
@@ -32,6 +43,8 @@ pub(super) struct Held {
     pub(super) origin: Origin,
     /// The peer has answered in it: it holds the session, and so does whoever has a copy of its state.
     pub(super) answered: bool,
+    /// What the last new beginning made of it.
+    pub(super) before: Before,
     /// The last day on which an answer to an own invite session can be hoped for.
     pub(super) answer_by: Option<Day>,
     /// Since when another one is used.
@@ -43,7 +56,8 @@ impl Held {
     pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, answer_by: Option<Day>) -> Self {
         let id = session.id();
         let answered = session.standing() == Standing::Established;
-        Self { id, era, origin, answered, answer_by, unused_since: None, state: State::Live(session) }
+        let before = Before::No;
+        Self { id, era, origin, answered, before, answer_by, unused_since: None, state: State::Live(session) }
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
@@ -98,43 +112,48 @@ const MAX_ERA_STEP: u32 = 64;
 const MAX_FIRST_ERA: u32 = 1 << 31;
 
 /// All of them, in the order in which they came or, before they are answered, were used.
-pub(super) struct HeldSessions {
-    list: Vec<Held>,
-    /// The era in which this side last began anew; sessions of a lower one are superseded.
-    begun_anew: u32,
-}
+pub(super) struct HeldSessions(Vec<Held>);
 
 impl HeldSessions {
-    pub(super) const fn new(begun_anew: u32) -> Self {
-        Self { list: Vec::new(), begun_anew }
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    pub(super) const fn begun_anew(&self) -> u32 {
-        self.begun_anew
-    }
-
-    /// The side begins anew with the session of this era: what is of a lower one is superseded. When it is an own session, others of
-    /// its own that wait for an answer are not: the first that is answered is the one.
-    pub(super) fn begin_anew(&mut self, era: u32, own: bool) {
-        self.begun_anew = era;
-        if own {
-            self.list.iter_mut().filter(|held| held.waits()).for_each(|held| held.era = held.era.max(era));
+    /// The side begins anew with a session of this era; `known`: with somebody whom the user knows. Own sessions that wait for an
+    /// answer get the same era: the first that is answered is the one.
+    pub(super) fn begin_anew(&mut self, era: u32, known: bool) {
+        for held in &mut self.0 {
+            if held.waits() {
+                held.era = held.era.max(era);
+            }
+            if held.answered {
+                held.before = Before::Answered;
+            } else if known {
+                held.before = Before::Open;
+            }
         }
     }
 
-    /// The user has begun anew since.
+    /// The user has begun anew since, and it was answered then.
     pub(super) fn is_superseded(&self, index: usize) -> bool {
-        self.list.get(index).is_some_and(|held| held.era < self.begun_anew)
+        self.0.get(index).is_some_and(|held| held.before == Before::Answered)
+    }
+
+    /// It was not answered when the side began anew.
+    pub(super) fn is_left(&self, index: usize) -> bool {
+        self.0.get(index).is_some_and(|held| held.before == Before::Open)
+    }
+
+    /// The session that sends is one that the side had left behind; says so once.
+    pub(super) fn came_back(&mut self) -> bool {
+        let best = self.best().and_then(|index| self.0.get_mut(index));
+        best.is_some_and(|held| core::mem::replace(&mut held.before, Before::No) == Before::Open)
     }
 
     /// It decides something for the contact: nothing has superseded or replaced it.
     pub(super) fn is_current(&self, index: usize) -> bool {
-        let used = self.list.get(index).is_some_and(|held| held.unused_since.is_none());
+        let used = self.0.get(index).is_some_and(|held| held.unused_since.is_none());
         used && !self.is_superseded(index)
-    }
-
-    pub(super) fn any_answered(&self) -> bool {
-        self.list.iter().any(Held::is_answered)
     }
 
     /// An era that the peer says, if it is to be believed; `settled`: a session was answered before it was said.
@@ -144,35 +163,35 @@ impl HeldSessions {
     }
 
     pub(super) fn iter(&self) -> core::slice::Iter<'_, Held> {
-        self.list.iter()
+        self.0.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Held> {
-        self.list.iter_mut()
+        self.0.iter_mut()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.list.len()
+        self.0.len()
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Held> {
-        self.list.get(index)
+        self.0.get(index)
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Held> {
-        self.list.get_mut(index)
+        self.0.get_mut(index)
     }
 
     /// Takes a stored one.
     pub(super) fn push(&mut self, held: Held) {
-        self.list.push(held);
+        self.0.push(held);
     }
 
     /// The session that sends: of the highest era; among those that are answered the one with the smallest id; if none is, the
     /// one begun by the peer that it used last, and if there is none of those either the newest.
     pub(super) fn best(&self) -> Option<usize> {
         let era = self.newest_era();
-        let of_era = || self.list.iter().enumerate().filter(move |(_, held)| held.era == era);
+        let of_era = || self.0.iter().enumerate().filter(move |(_, held)| held.era == era);
         of_era()
             .filter(|(_, held)| held.is_answered())
             .min_by_key(|(_, held)| held.id)
@@ -181,34 +200,43 @@ impl HeldSessions {
             .map(|(index, _)| index)
     }
 
+    /// The name of the one that sends.
+    pub(super) fn best_id(&self) -> Option<SessionId> {
+        self.best().and_then(|index| self.0.get(index)).map(|held| held.id)
+    }
+
     /// The session that sends is lost, or one that the peer may be using: of the same era, and nothing has replaced it. (An own
     /// one that waits brings the peer to it.)
     pub(super) fn is_lost(&self) -> bool {
-        let Some(best) = self.best().and_then(|index| self.list.get(index)) else { return false };
-        best.session().is_none() || !best.waits() && self.list.iter().any(|held| held.is_missed(best.era))
+        let Some(best) = self.best().and_then(|index| self.0.get(index)) else { return false };
+        // Of answered ones the peer may have settled on a smaller id.
+        let smaller = |held: &Held| held.session().is_none() && held.era == best.era && held.id < best.id;
+        best.session().is_none()
+            || !best.waits() && self.0.iter().any(|held| held.is_missed(best.era))
+            || best.is_answered() && self.0.iter().any(smaller)
     }
 
     /// In the order in which an envelope is tried.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = usize> + use<> {
-        let mut order: Vec<usize> = (0..self.list.len()).collect();
-        order.sort_by_key(|index| Reverse((self.list.get(*index).map(|held| held.era), *index)));
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|index| Reverse((self.0.get(*index).map(|held| held.era), *index)));
         order.into_iter()
     }
 
     pub(super) fn newest_era(&self) -> u32 {
-        self.list.iter().map(|held| held.era).max().unwrap_or_default()
+        self.0.iter().map(|held| held.era).max().unwrap_or_default()
     }
 
     /// The era of a session that supersedes others: above every one that the peer may be using, which is all but own ones that
     /// wait for an answer.
     pub(super) fn next_era(&self) -> u32 {
-        let shared = self.list.iter().filter(|held| !held.waits()).map(|held| held.era).max();
+        let shared = self.0.iter().filter(|held| !held.waits()).map(|held| held.era).max();
         shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
     }
 
     /// The newest era in which the peer is known to hold a session.
     pub(super) fn answered_era(&self) -> Option<u32> {
-        self.list.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
+        self.0.iter().filter(|held| held.is_answered()).map(|held| held.era).max()
     }
 
     /// What an own soft reset is proved with: the newest received turn of the newest session that the peer cannot have
@@ -221,55 +249,57 @@ impl HeldSessions {
             let (answered, used) = (held.is_answered(), held.unused_since.is_none());
             (held.is_sent_in(), held.era, answered, used, answered.then_some(Reverse(held.id)))
         };
-        let usable = |held: &&Held| held.era >= self.begun_anew && held.resets().received().is_some();
-        self.list.iter().filter(usable).max_by_key(order)?.resets().received()
+        let usable = |held: &&Held| held.before == Before::No && held.resets().received().is_some();
+        self.0.iter().filter(usable).max_by_key(order)?.resets().received()
     }
 
     /// What a peer's soft reset may be proved with, each with the era of its session: the two newest sent turns of each session
     /// in use that is no older than the newest in which the peer has answered. The newest turn that the peer has received is one
     /// of them. An unused session does not turn any more, so what once leaked of it would prove for ever.
     pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
-        let oldest = self.answered_era().unwrap_or_default().max(self.begun_anew);
-        let recent = self.list.iter().filter(|held| held.era >= oldest && held.unused_since.is_none());
+        let oldest = self.answered_era().unwrap_or_default();
+        let used = |held: &&Held| held.before == Before::No && held.unused_since.is_none();
+        let recent = self.0.iter().filter(used).filter(|held| held.era >= oldest);
         recent.flat_map(|held| held.resets().sent().map(|secret| (secret, held.era))).collect()
     }
 
     /// Adds one, and gives the ids of those for which there is no room any more.
     pub(super) fn add(&mut self, held: Held) -> Vec<SessionId> {
-        self.list.push(held);
+        self.0.push(held);
         let mut dropped = Vec::new();
-        while self.list.len() > MAX_SESSIONS {
+        while self.0.len() > MAX_SESSIONS {
             let best = self.best();
             // Never the one that sends, nor the new one. First what another has replaced, and of that the oldest; then what
             // nobody has answered: the answered ones hold the proofs of a reset.
-            let newest = self.list.len().saturating_sub(1);
+            let newest = self.0.len().saturating_sub(1);
             let spare = (0..newest).filter(|index| Some(*index) != best);
             let keep = |index: &usize| {
-                self.list.get(*index).map(|held| {
-                    let oldest = self.answered_era().max(Some(self.begun_anew));
-                    let replaced = held.unused_since.is_some() || Some(held.era) < oldest;
+                self.0.get(*index).map(|held| {
+                    let replaced = held.unused_since.is_some()
+                        || held.before == Before::Answered
+                        || Some(held.era) < self.answered_era();
                     let answered = u32::from(held.is_answered());
                     if replaced { (0, held.era, answered, *index) } else { (1, answered, held.era, *index) }
                 })
             };
             let Some(index) = spare.min_by_key(keep) else { break };
-            dropped.push(self.list.remove(index).id);
+            dropped.push(self.0.remove(index).id);
         }
         dropped
     }
 
     pub(super) fn holds(&self, id: SessionId) -> bool {
-        self.list.iter().any(|held| held.id == id)
+        self.0.iter().any(|held| held.id == id)
     }
 
     /// The peer has answered in it; says whether that is new.
     pub(super) fn answered(&mut self, index: usize) -> bool {
-        self.list.get_mut(index).is_some_and(|held| !core::mem::replace(&mut held.answered, true))
+        self.0.get_mut(index).is_some_and(|held| !core::mem::replace(&mut held.answered, true))
     }
 
     /// A session has this era at least; says whether that is new.
     pub(super) fn raise(&mut self, index: usize, era: u32) -> bool {
-        match self.list.get_mut(index) {
+        match self.0.get_mut(index) {
             Some(held) if held.era < era => {
                 held.era = era;
                 true
@@ -284,21 +314,21 @@ impl HeldSessions {
     /// no newer one is answered, whichever the peer uses is as good.
     pub(super) fn used(&mut self, index: usize) -> bool {
         let newest = self.newest_era();
-        let best = self.best().and_then(|index| self.list.get(index));
+        let best = self.best().and_then(|index| self.0.get(index));
         let open = best.is_some_and(|held| !held.is_answered());
         // What comes late by one that was replaced says nothing of what the peer uses now.
         if !self.is_current(index) {
             return false;
         }
-        let Some(held) = self.list.get_mut(index).filter(|held| !held.is_answered()) else { return false };
+        let Some(held) = self.0.get_mut(index).filter(|held| !held.is_answered()) else { return false };
         let mut news = false;
         if open && held.era < newest {
             held.era = newest;
             news = true;
         }
-        if index + 1 < self.list.len() {
-            let held = self.list.remove(index);
-            self.list.push(held);
+        if index + 1 < self.0.len() {
+            let held = self.0.remove(index);
+            self.0.push(held);
             news = true;
         }
         news
@@ -308,10 +338,10 @@ impl HeldSessions {
     /// anything changed. A day that is still to come was a clock's error.
     pub(super) fn settle(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
-        let standing = self.list.get(best).and_then(Held::session).map(Session::standing);
+        let standing = self.0.get(best).and_then(Held::session).map(Session::standing);
         let era = self.newest_era();
         let mut changed = false;
-        for (index, held) in self.list.iter_mut().enumerate() {
+        for (index, held) in self.0.iter_mut().enumerate() {
             if index == best {
                 changed |= held.unused_since.take().is_some();
             } else if held.unused_since.is_some_and(|since| since > today)
@@ -329,7 +359,7 @@ impl HeldSessions {
     /// Removes sessions that have been unused for long enough.
     pub(super) fn drop_unused(&mut self, today: Day) -> Vec<SessionId> {
         let mut dropped = Vec::new();
-        self.list.retain(|held| {
+        self.0.retain(|held| {
             let over = held.unused_since.is_some_and(|since| today.since(since) > UNUSED_DAYS);
             if over {
                 dropped.push(held.id);
@@ -342,7 +372,7 @@ impl HeldSessions {
     /// Own invite sessions whose last day has passed without an answer; each is told once.
     pub(super) fn overdue(&mut self, today: Day) -> Vec<SessionId> {
         let mut overdue = Vec::new();
-        for held in &mut self.list {
+        for held in &mut self.0 {
             let waits = held.session().is_some_and(|session| session.standing() == Standing::Unanswered);
             if waits && held.answer_by.is_some_and(|last| last < today) {
                 held.answer_by = None;

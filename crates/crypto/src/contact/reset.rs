@@ -1,7 +1,7 @@
 //! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
 
 use super::{
-    Begun, Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
+    Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
     RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received,
 };
 use crate::{
@@ -159,7 +159,7 @@ impl Contact {
 
         // Nothing fails from here on.
         let era = self.held.next_era();
-        self.last_reset = Some(now);
+        (self.last_reset, self.bundle_made) = (Some(now), None);
         if let Some(kept) = self.peer_bundles.get_mut(place) {
             kept.tries = kept.tries.saturating_add(1);
         }
@@ -167,7 +167,7 @@ impl Contact {
         if kind == ResetKind::Hard {
             // The peer's bundle is what this reset is begun with, and stays.
             let kept = core::mem::take(&mut self.peer_bundles);
-            self.begin_anew(id, era, Begun { own: true, tell: true }, &mut events);
+            self.begin_anew(id, era, true, &mut events);
             self.peer_bundles = kept;
         }
         let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
@@ -236,13 +236,15 @@ impl Contact {
     ) -> Received {
         let (id, changes) = (session.id(), session.first_changes(false));
         let mut events = Vec::new();
-        let said = self.held.believe(for_contact(&content).era, self.held.any_answered());
+        let said = self.held.believe(for_contact(&content).era, self.met);
         let least = proved.map_or_else(|| self.held.next_era(), |era| era.saturating_add(1));
         let era = said.unwrap_or_default().max(least);
         if proved.is_some() {
+            // The newest bundle may have been lost with the session.
+            self.bundle_made = None;
             events.push(ContactEvent::PeerReset { session: id });
         } else {
-            self.begin_anew(id, era, Begun { own: false, tell: true }, &mut events);
+            self.begin_anew(id, era, true, &mut events);
         }
         let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
@@ -255,7 +257,7 @@ impl Contact {
         if !again {
             self.clear_verification(&mut events);
         }
-        Received { events, changes: self.changes(None, Vec::new(), !again), ..Received::default() }
+        Received { events, changes: self.changes(None, Vec::new(), true), ..Received::default() }
     }
 
     /// Keeps a bundle that came as content; says whether it was taken.

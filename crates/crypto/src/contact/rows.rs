@@ -2,7 +2,7 @@
 
 use super::{
     Contact, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, MAX_SESSIONS,
-    held::{Held, HeldSessions, Origin, State},
+    held::{Before, Held, HeldSessions, Origin, State},
 };
 use crate::{
     identity::IdentityHash,
@@ -66,19 +66,23 @@ impl Contact {
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
         let bundles: usize = self.peer_bundles.iter().map(|bundle| 3 + bundle.as_bytes().len()).sum();
         let own: usize = self.own_bundles.iter().map(PendingReset::len).sum();
-        let len = 1 + 32 + 1 + 4 + 4 + 4 + 3 + self.held.len() * HELD_LEN + own + bundles;
+        let len = 1 + 32 + 1 + 4 + 4 + 3 + self.held.len() * HELD_LEN + own + bundles;
         let mut bytes = Zeroizing::new(Vec::with_capacity(len));
         bytes.push(VERSION);
         bytes.extend_from_slice(self.peer.as_bytes());
-        bytes.push(u8::from(self.verified) | u8::from(self.bundle_answered) << 1);
+        bytes.push(u8::from(self.verified) | u8::from(self.bundle_answered) << 1 | u8::from(self.met) << 2);
         bytes.extend_from_slice(&self.last_reset.map_or(NONE, Hour::number).to_le_bytes());
         day(&mut bytes, self.bundle_made);
-        bytes.extend_from_slice(&self.held.begun_anew().to_le_bytes());
         count(&mut bytes, self.held.len());
         for held in self.held.iter() {
             bytes.extend_from_slice(&held.id.0);
             bytes.extend_from_slice(&held.era.to_le_bytes());
-            bytes.push(u8::from(held.origin == Origin::Reset) | u8::from(held.answered) << 1);
+            let before = match held.before {
+                Before::No => 0,
+                Before::Open => 1,
+                Before::Answered => 2,
+            };
+            bytes.push(u8::from(held.origin == Origin::Reset) | u8::from(held.answered) << 1 | before << 2);
             day(&mut bytes, held.answer_by);
             day(&mut bytes, held.unused_since);
         }
@@ -117,19 +121,25 @@ fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadEr
 fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     reader.u8().filter(|version| *version == VERSION)?;
     let peer = IdentityHash::from_bytes(reader.array()?);
-    let flags = reader.u8().filter(|flags| *flags < 4)?;
+    let flags = reader.u8().filter(|flags| *flags < 8)?;
     let last_reset = reader.u32()?;
     let bundle_made = read_day(&mut reader)?;
-    let mut held = HeldSessions::new(reader.u32()?);
+    let mut held = HeldSessions::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
         let id = SessionId(reader.array()?);
         let era = reader.u32()?;
-        let flags = reader.u8().filter(|flags| *flags < 4)?;
+        let flags = reader.u8()?;
+        let before = match flags >> 2 {
+            0 => Before::No,
+            1 => Before::Open,
+            2 => Before::Answered,
+            _ => return None,
+        };
         let origin = if flags & 1 == 0 { Origin::Invite } else { Origin::Reset };
         let answered = flags & 2 != 0;
         let (answer_by, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
         let state = State::Lost(ResetSecrets::default());
-        held.push(Held { id, era, origin, answered, answer_by, unused_since, state });
+        held.push(Held { id, era, origin, answered, before, answer_by, unused_since, state });
     }
     let mut own_bundles = Vec::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_OWN_BUNDLES)? {
@@ -149,6 +159,7 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
         last_reset: (last_reset != NONE).then(|| Hour::from_number(last_reset)),
         bundle_made,
         bundle_answered: flags & 2 != 0,
+        met: flags & 4 != 0,
     })
 }
 

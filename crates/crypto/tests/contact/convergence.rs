@@ -165,3 +165,32 @@ fn losses_resets_and_new_devices_end_in_one_session() {
         history(seed, Meeting::Beside);
     }
 }
+
+#[test]
+fn late_words_of_a_replaced_session_lift_nothing() {
+    let (mut one, mut two) = friends(31, 3);
+    let at = |hour: u32| Hour::from_number(NOW.number() + hour);
+    one.lose_sessions();
+    one.reset(ResetKind::Soft, at(1)).unwrap();
+    one.say();
+    one.say();
+    let late = one.sent.pop().unwrap();
+    pass(&mut one, &mut two);
+    one.lose_sessions();
+    one.reset(ResetKind::Soft, at(2)).unwrap();
+    talk(&mut one, &mut two, 2);
+    // Now two loses this one, and the first word of its own reset never arrives.
+    let used = two.sending().unwrap();
+    let rows = two.rows.sessions.get_mut(&used).unwrap();
+    rows.snapshot.clear();
+    rows.skipped.clear();
+    two.reload();
+    assert!(two.contact.is_lost());
+    two.reset(ResetKind::Soft, at(3)).unwrap();
+    two.say();
+    two.sent.clear();
+    let begun = two.sending();
+    two.hear(&late).unwrap();
+    assert_eq!(two.sending(), begun);
+    assert_converged(&mut two, &mut one);
+}

@@ -27,7 +27,7 @@ fn laden() -> (Person, Person, Vec<u8>) {
         pass(&mut two, &mut one);
     }
     assert_eq!(two.contact.sessions().count(), MAX_SESSIONS);
-    assert_eq!(two.contact.row()[47 + 29 * MAX_SESSIONS], u8::try_from(MAX_OWN_BUNDLES).unwrap());
+    assert_eq!(two.contact.row()[43 + 29 * MAX_SESSIONS], u8::try_from(MAX_OWN_BUNDLES).unwrap());
     (one, two, repeat)
 }
 

@@ -4,6 +4,7 @@
 
 mod convergence;
 mod cost;
+mod in_sight;
 mod meeting;
 mod people;
 mod put_back;

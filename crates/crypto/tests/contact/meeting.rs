@@ -2,7 +2,8 @@
 
 use crate::people::*;
 use deaddrop_crypto::{
-    Contact, ContactEvent, Hour, Meeting, ResetError, ResetKind, SafetyNumber, Session, VerifiedBundle,
+    AddError, Contact, ContactEvent, Hour, Meeting, ResetError, ResetKind, SafetyNumber, Session,
+    VerifiedBundle,
 };
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
@@ -190,4 +191,41 @@ fn the_own_identity_again_is_no_change() {
     let received = one.contact.change_identity(*two.identity.identity_key().hash());
     assert!(received.events.is_empty() && received.changes.contact.is_none());
     assert!(one.contact.is_verified());
+}
+
+#[test]
+fn two_who_begin_anew_at_once_end_with_one_session_though_an_answer_is_late() {
+    for meeting in [Meeting::Beside, Meeting::Again] {
+        let (mut one, mut two) = friends(32, 2);
+        let (by_two, for_one) = two.invite();
+        one.take(&by_two, &for_one, Meeting::Again);
+        one.say();
+        let first = one.sent.pop().unwrap();
+        two.accept(&by_two, &first, meeting);
+        two.say();
+        let late = two.sent.pop().unwrap();
+        let (by_one, for_two) = one.invite();
+        two.take(&by_one, &for_two, Meeting::Again);
+        two.say();
+        let first = two.sent.pop().unwrap();
+        one.accept(&by_one, &first, meeting);
+        one.hear(&late).unwrap();
+        assert_converged(&mut one, &mut two);
+    }
+}
+
+#[test]
+fn a_first_message_that_is_accepted_twice_is_refused() {
+    let (mut one, mut two) = strangers(33);
+    let (pending, blob) = two.invite();
+    one.take(&pending, &blob, Meeting::Beside);
+    one.say();
+    let first = one.sent.pop().unwrap();
+    two.accept(&pending, &first, Meeting::Beside);
+    talk(&mut two, &mut one, 2);
+    let again = pending.accept(&two.identity, &first, |_| false, TODAY).unwrap();
+    let before = two.contact.row().to_vec();
+    assert_eq!(two.contact.add_accepted(again, Meeting::Again).err(), Some(AddError::Known));
+    assert_eq!(two.contact.row().to_vec(), before);
+    assert_converged(&mut one, &mut two);
 }

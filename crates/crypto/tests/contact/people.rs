@@ -273,7 +273,7 @@ pub(crate) fn new_device(of: &mut Person) {
 /// The sessions of a person, for a failing test.
 pub(crate) fn describe(person: &Person) -> String {
     let (row, mut text) = (person.contact.row(), format!("lost: {}", person.contact.is_lost()));
-    for held in row[47..].chunks_exact(29).take(usize::from(row[46])) {
+    for held in row[43..].chunks_exact(29).take(usize::from(row[42])) {
         let id = SessionId(held[..16].try_into().unwrap());
         let rows = &person.rows.sessions[&id];
         let (role, turn) = (rows.snapshot.get(1), rows.snapshot.get(50));

@@ -220,7 +220,7 @@ fn without_session(row: &[u8], id: deaddrop_crypto::SessionId) -> Vec<u8> {
     let mut row = row.to_vec();
     let at = row.windows(16).position(|bytes| bytes == id.0).unwrap();
     row.drain(at..at + 29);
-    row[46] -= 1;
+    row[42] -= 1;
     row
 }
 
