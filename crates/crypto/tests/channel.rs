@@ -31,11 +31,15 @@ impl Rows {
     }
 
     fn store(&mut self, set: ChangeSet) {
+        // Of its exact length: growing would leave copies behind.
+        assert_eq!(set.session.capacity(), set.session.len());
         self.session = set.session.to_vec();
         if let Some(resets) = set.reset_secrets {
+            assert_eq!(resets.capacity(), resets.len());
             self.resets = resets.to_vec();
         }
         for row in set.skipped_added {
+            assert_eq!(row.bytes.capacity(), row.bytes.len());
             self.skipped.insert(row.id, row.bytes.to_vec());
         }
         for id in set.skipped_removed {

@@ -316,8 +316,8 @@ impl HeldSessions {
         let newest = self.newest_era();
         let best = self.best().and_then(|index| self.0.get(index));
         let open = best.is_some_and(|held| !held.is_answered());
-        // What comes late by one that was replaced says nothing of what the peer uses now.
-        if !self.is_current(index) {
+        // What comes late by one that was replaced or left says nothing of what the peer uses now.
+        if !self.is_current(index) || self.is_left(index) {
             return false;
         }
         let Some(held) = self.0.get_mut(index).filter(|held| !held.is_answered()) else { return false };
