@@ -5,6 +5,23 @@
 //! output with one [`ChangeSet`] to be stored in one atomic batch. A call that fails changes nothing.
 //!
 //! Not its concern: where envelopes lie and how they travel.
+//!
+//! # What an app does
+//!
+//! `rng` is any `rand_core` 0.10 generator of cryptographic quality, such as `rand::rng()`; `today` is a [`Day`].
+//!
+//! - One [`Contact`] a person holds every session with that person. [`Session`] alone is for who needs no resets.
+//! - An envelope goes to [`Contact::decrypt`] of the contact in whose mailbox it lies. What lies in the mailbox of an open invite
+//!   goes to [`PendingInvite::accept`] until one is accepted, then to the new contact: further first messages of the same
+//!   guest belong to its session. If the guest is a known person, the session goes to that [`Contact`]
+//!   ([`Contact::add_accepted`]), with [`Meeting::Again`] if the two mean to begin anew and [`Meeting::Beside`] if not.
+//! - Store the changes of a call in one batch before its envelope leaves, or before the one it read is acknowledged. Content
+//!   that [`content::decode`] refuses is stored and acknowledged all the same.
+//! - An error changes nothing: acknowledge what is junk or a duplicate. A message that comes again long after is junk, not a
+//!   duplicate: nothing of its turn is kept.
+//! - Until the peer has answered ([`Standing::Unanswered`]) each content begins with [`Content::Hello`]: a message without it is
+//!   refused on the other side.
+//! - Rows are kept where a changed byte is noticed, under an AEAD or a checksum: only damage to their form is seen here.
 #![no_std]
 
 extern crate alloc;
@@ -38,6 +55,7 @@ pub use contact::{
     SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, MAX_TEXT, StreamId};
+pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};
 pub use identity::{BadIdentity, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentitySeed};
 pub use invite::{FRAGMENT_LEN, InviteLink, InviteRead, InviteSecret, LINK_VERSION, LinkError};

@@ -45,8 +45,8 @@ impl Hour {
 /// How a reset is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetKind {
-    /// By a secret of the newest received turn: the peer accepts it silently, and the contact stays verified. At most one an
-    /// hour.
+    /// By a secret of the newest received turn: the peer accepts it silently, and the contact stays verified. At most one in each
+    /// hour of the clock. Resets that cross others may be told as [`ContactEvent::PeerFellBack`].
     Soft,
     /// By the identity alone: the peer's user must agree, and the contact is to be verified again. Only on the user's word.
     Hard,

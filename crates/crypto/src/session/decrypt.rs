@@ -19,14 +19,15 @@ use deaddrop_wire::{Day, SizeClass};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecryptError {
-    /// Not for this session, or changed on its way: count it and ack it.
+    /// Not for this session, changed on its way, or of a turn of which nothing is kept any more: ack it.
     Junk,
     /// Was read before, or came after its key was dropped: ack it.
     Duplicate,
     /// Another handshake on an invite that is used up: somebody else has the link. Tell the user.
     InviteContested,
-    /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, or went on with
-    /// one that it had ended. What it says cannot be read any more in this session. Tell the user, and begin a reset.
+    /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, went on with one
+    /// that it had ended, or says that it sent less than was read. What it says by used numbers cannot be read. Tell the user,
+    /// and begin a reset.
     PeerRewound,
     /// The peer itself broke a bound or sent an invalid key: its software is at fault. Count it and ack it.
     PeerMisbehaved,
