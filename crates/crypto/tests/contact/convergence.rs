@@ -77,15 +77,6 @@ fn hear(to: &mut Person, envelope: &[u8]) {
     }
 }
 
-/// Two meet by an invite that one of them makes.
-fn meet(inviter: &mut Person, guest: &mut Person, meetings: [Meeting; 2]) {
-    let (pending, blob) = inviter.invite();
-    guest.take(&pending, &blob, meetings[0]);
-    guest.say();
-    let first = guest.sent.pop().unwrap();
-    inviter.accept(&pending, &first, meetings[1]);
-}
-
 /// What an app does when it cannot send: soft, else hard, else a new invite.
 fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     if person.contact.is_lost() || person.contact.sending().is_none() {

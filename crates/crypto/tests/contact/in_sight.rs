@@ -29,14 +29,6 @@ fn in_sight(two: &Person, before: Option<SessionId>, what: &str) {
     );
 }
 
-fn without_session(row: &[u8], id: SessionId) -> Vec<u8> {
-    let mut row = row.to_vec();
-    let at = row.windows(16).position(|bytes| bytes == id.0).unwrap();
-    row.drain(at..at + 29);
-    row[42] -= 1;
-    row
-}
-
 /// An unused twin is raised while the session that sends is not established.
 #[test]
 fn an_unused_twin_is_raised_in_sight_during_a_reset() {
@@ -111,11 +103,7 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
         let answer = old.sent.pop().unwrap();
         // One has a new device; the two meet, begin anew, talk, compare.
         new_device(&mut one);
-        let (pending, blob) = one.invite();
-        two.take(&pending, &blob, Meeting::Again);
-        two.say();
-        let first = two.sent.pop().unwrap();
-        one.accept(&pending, &first, Meeting::Again);
+        meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
         assert_converged(&mut one, &mut two);
         two.verify();
         let before = two.sending();
@@ -130,11 +118,7 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
 #[test]
 fn the_identity_and_an_invite_are_seen_before_the_first_answer() {
     let (mut one, mut two) = strangers(40);
-    let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
-    one.say();
-    let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
     two.say();
     two.verify();
     let before = two.sending();
@@ -324,11 +308,7 @@ fn a_superseded_session_calls_for_no_reset() {
     let (mut one, mut two) = friends(8, 2);
     let mut old = thief(&one, 99);
     new_device(&mut one);
-    let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
-    two.say();
-    let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Beside);
+    meet(&mut one, &mut two, [Meeting::Again, Meeting::Beside]);
     assert_converged(&mut one, &mut two);
     two.verify();
     two.events.clear();
@@ -422,11 +402,7 @@ fn a_lost_twin_that_was_not_answered_is_told() {
 #[test]
 fn a_first_bundle_that_was_lost_is_given_again() {
     let (mut one, mut two) = strangers(60);
-    let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
-    one.say();
-    let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
     two.say();
     two.sent.clear(); // lost
     two.say();

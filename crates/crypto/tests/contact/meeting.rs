@@ -82,11 +82,7 @@ fn a_new_invite_supersedes_a_session_that_the_peer_began_and_lost() {
     pass(&mut one, &mut two);
     // What two holds unanswered is of a later era than what was answered.
     new_device(&mut one);
-    let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
-    two.say();
-    let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Beside);
+    meet(&mut one, &mut two, [Meeting::Again, Meeting::Beside]);
     assert_converged(&mut one, &mut two);
 }
 
@@ -148,17 +144,9 @@ fn a_device_that_is_new_again_and_again_is_met() {
         new_device(&mut one);
         // Either side may make the invite, and say what it will of the meeting.
         if round % 2 == 0 {
-            let (pending, blob) = two.invite();
-            one.take(&pending, &blob, Meeting::Beside);
-            one.say();
-            let first = one.sent.pop().unwrap();
-            two.accept(&pending, &first, Meeting::Beside);
+            meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
         } else {
-            let (pending, blob) = one.invite();
-            two.take(&pending, &blob, Meeting::Beside);
-            two.say();
-            let first = two.sent.pop().unwrap();
-            one.accept(&pending, &first, Meeting::Beside);
+            meet(&mut one, &mut two, [Meeting::Beside, Meeting::Beside]);
         }
         assert_converged(&mut one, &mut two);
     }
@@ -168,19 +156,11 @@ fn a_device_that_is_new_again_and_again_is_met() {
 fn bundles_of_a_device_that_is_lost_are_not_used() {
     let (mut one, mut two) = friends(8, 2);
     new_device(&mut one);
-    let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
-    two.say();
-    let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Again);
+    meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
     two.lose_sessions();
     assert_eq!(two.reset(ResetKind::Soft, NOW), Err(ResetError::NoProof));
     assert_eq!(two.reset(ResetKind::Hard, Hour::from_number(NOW.number())), Err(ResetError::NoBundle));
-    let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
-    two.say();
-    let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Again);
+    meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
     assert_converged(&mut one, &mut two);
 }
 

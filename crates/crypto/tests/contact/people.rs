@@ -252,6 +252,24 @@ pub(crate) fn twins(seed: u64) -> (Person, Person) {
     (one, two)
 }
 
+/// Two meet by an invite that one of them makes.
+pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [Meeting; 2]) {
+    let (pending, blob) = inviter.invite();
+    guest.take(&pending, &blob, meetings[0]);
+    guest.say();
+    let first = guest.sent.pop().unwrap();
+    inviter.accept(&pending, &first, meetings[1]);
+}
+
+/// The contact's row with one session taken out.
+pub(crate) fn without_session(row: &[u8], id: SessionId) -> Vec<u8> {
+    let mut row = row.to_vec();
+    let at = row.windows(16).position(|bytes| bytes == id.0).unwrap();
+    row.drain(at..at + 29);
+    row[42] -= 1;
+    row
+}
+
 /// One message alone, encoded, in the session that is used.
 pub(crate) fn message(from: &mut Person, items: Vec<Content>) -> Vec<u8> {
     from.said += 1;

@@ -215,15 +215,6 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
     assert!(!two.contact.is_verified());
 }
 
-/// The contact's row with one session taken out.
-fn without_session(row: &[u8], id: deaddrop_crypto::SessionId) -> Vec<u8> {
-    let mut row = row.to_vec();
-    let at = row.windows(16).position(|bytes| bytes == id.0).unwrap();
-    row.drain(at..at + 29);
-    row[42] -= 1;
-    row
-}
-
 #[test]
 fn the_identity_and_an_open_invite_take_over_in_sight_only() {
     let (one, mut two) = friends(8, 4);
