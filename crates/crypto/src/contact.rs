@@ -340,7 +340,7 @@ impl Contact {
             && before.standing != now
         {
             events.push(ContactEvent::Established { session });
-            answered = true;
+            (row, answered) = (true, true);
             // A reset that came through begins the count of its bundles' tries anew.
             self.peer_bundles.iter_mut().for_each(|bundle| bundle.tries = 0);
         }

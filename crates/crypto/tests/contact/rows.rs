@@ -1,7 +1,7 @@
 //! Stored rows that are damaged, or of a newer version.
 
 use crate::people::*;
-use deaddrop_crypto::{Contact, ResetKind, StoredSession};
+use deaddrop_crypto::{Contact, ContactEvent, Hour, ResetKind, StoredSession};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
@@ -37,4 +37,24 @@ fn a_damaged_contact_row_is_refused() {
         rows.contact[at] ^= 1 << (random.next_u32() % 8);
         let _ = Contact::load(&rows.contact, []);
     }
+}
+
+#[test]
+fn a_session_put_back_beside_a_newer_contact_row_tells_all_that_changes() {
+    let (mut one, mut two) = friends(15, 2);
+    one.reset(ResetKind::Soft, NOW).unwrap();
+    let (begun, unanswered) = (one.sending().unwrap(), one.rows.clone());
+    one.say();
+    pass(&mut one, &mut two);
+    two.say();
+    let answer = two.sent[0].clone();
+    pass(&mut two, &mut one);
+    // The peer's bundle is tried once more; then the first session's rows alone are old again.
+    one.reset(ResetKind::Soft, Hour::from_number(NOW.number() + 1)).unwrap();
+    one.rows.sessions.insert(begun, unanswered.sessions[&begun].clone());
+    one.reload();
+    one.read.clear();
+    // `keep` compares the contact's row with what was told.
+    one.hear(&answer).unwrap();
+    assert!(one.events.iter().filter(|e| matches!(e, ContactEvent::Established { .. })).count() >= 2);
 }
