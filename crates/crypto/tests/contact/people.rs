@@ -312,6 +312,16 @@ pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     assert_eq!((one.said, two.read.len()), (said + 3, read + 3));
 }
 
+/// Somebody who has nothing of a person but the identity.
+pub(crate) fn namesake(of: &Person) -> Person {
+    Person {
+        contact: Contact::new(*of.contact.peer()),
+        rows: Rows { contact: Contact::new(*of.contact.peer()).row().to_vec(), ..Rows::default() },
+        read: BTreeSet::new(),
+        ..thief(of, 7)
+    }
+}
+
 /// A thief: everything of a person at one moment.
 pub(crate) fn thief(of: &Person, seed: u64) -> Person {
     Person {

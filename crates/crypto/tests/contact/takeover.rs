@@ -219,14 +219,7 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
 fn the_identity_and_an_open_invite_take_over_in_sight_only() {
     let (one, mut two) = friends(8, 4);
     two.verify();
-    let identity = deaddrop_crypto::IdentityKeyPair::from_seed(one.identity.seed().duplicate());
-    let mut thief = Person::new(7, &two.identity, identity);
-    let (pending, blob) = two.invite();
-    thief.take(&pending, &blob, Meeting::Again);
-    thief.said = 1_000;
-    thief.say();
-    let envelope = thief.sent.pop().unwrap();
-    two.accept(&pending, &envelope, Meeting::Beside);
+    meet(&mut two, &mut namesake(&one), [Meeting::Again, Meeting::Beside]);
     assert!(two.saw(|event| matches!(event, ContactEvent::BegunAnew { .. })));
     assert!(!two.contact.is_verified());
 }
