@@ -1,4 +1,4 @@
-//! See `contact::attachment`.
+//! See `attachment::attachment`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::contact::attachment(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::attachment::attachment(data));

@@ -1,4 +1,4 @@
-//! See `contact::words`.
+//! See `words::words`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::contact::words(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::words::words(data));

@@ -3,9 +3,9 @@
 
 use super::{input::Input, scenes::person};
 use deaddrop_crypto::{
-    ChangeSet, Contact, ContactChanges, ContactEvent, Content, Hour, IdentityKeyPair, IdentitySeed,
-    MAX_OWN_BUNDLES, MAX_SESSIONS, Manifest, Meeting, PendingInvite, Received, ResetKind, Session, SessionId,
-    SkippedId, Standing, StoredSession, StreamId, VerifiedBundle, content,
+    ChangeSet, Contact, ContactChanges, ContactEvent, Content, Hour, IdentityKeyPair, MAX_OWN_BUNDLES,
+    MAX_SESSIONS, Meeting, PendingInvite, Received, ResetKind, Session, SessionId, SkippedId, Standing,
+    StoredSession, StreamId, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
@@ -474,55 +474,4 @@ fn after(steps: &[u8]) -> Rows {
     world.talk(2);
     let [one, _] = world.people;
     one.rows
-}
-
-/// Segments of an attachment: what was sealed comes back, and nothing else does.
-pub fn attachment(data: &[u8]) {
-    let mut input = Input(data);
-    let random = &mut rng(1);
-    let length = match input.u8() % 4 {
-        0 => u64::from(input.u16()),
-        1 => u64::from(input.u32()),
-        _ => u64::from_le_bytes(input.array()),
-    };
-    let Ok(manifest) = Manifest::generate(length, random) else {
-        assert!(length > deaddrop_crypto::MAX_ATTACHMENT);
-        return;
-    };
-    let count = manifest.segments();
-    assert!((1..=deaddrop_crypto::MAX_SEGMENTS).contains(&count));
-    assert!(manifest.range(count).is_none() && manifest.class(count).is_none());
-    let segment = input.u32() % count;
-    let range = manifest.range(segment).expect("one of them");
-    assert!(range.end <= length && range.start <= range.end);
-    let bytes = vec![0x5a; usize::try_from(range.end - range.start).expect("a segment")];
-    assert!(manifest.seal(segment, &[&bytes[..], &[0]].concat(), random).is_err());
-    let sealed = manifest.seal(segment, &bytes, random).expect("its bytes").into_bytes();
-    assert_eq!(Some(sealed.len()), manifest.class(segment).map(|class| class.bytes()));
-    let mut changed = sealed.clone();
-    input.change(&mut changed);
-    let same = changed == sealed;
-    match manifest.open(segment, &mut changed) {
-        Ok(opened) => assert!(same && opened == bytes),
-        Err(_) => assert!(!same),
-    }
-    let other = input.u32();
-    assert_eq!(manifest.open(other, &mut sealed.clone()).is_ok(), other == segment);
-}
-
-/// 24 words.
-pub fn words(data: &[u8]) {
-    let Ok(text) = core::str::from_utf8(data) else { return };
-    if let Ok(seed) = IdentitySeed::from_words(text) {
-        let words = seed.to_words();
-        assert!(IdentitySeed::from_words(&words).expect("its own words") == seed);
-        assert_eq!(text.split_whitespace().count(), 24);
-        for (given, word) in text.split_whitespace().zip(words.split(' ')) {
-            assert!(word.starts_with(&given.to_ascii_lowercase()), "other words");
-        }
-    }
-    if let Some(seed) = data.first_chunk() {
-        let words = IdentitySeed::from_bytes(*seed).to_words();
-        assert_eq!(IdentitySeed::from_words(&words.to_uppercase()).expect("its own words").expose(), seed);
-    }
 }

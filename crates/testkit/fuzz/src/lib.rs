@@ -13,6 +13,7 @@
     reason = "a broken promise must panic"
 )]
 
+pub mod attachment;
 pub mod client;
 pub mod contact;
 pub mod conversation;
@@ -25,6 +26,7 @@ pub mod relay;
 pub mod saved;
 pub mod scenes;
 pub mod store;
+pub mod words;
 
 /// A target: its name, which is that of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -50,8 +52,8 @@ pub const TARGETS: [Target; 23] = [
     ("client", client::client),
     ("contact", contact::contact),
     ("contact_row", contact::row),
-    ("attachment", contact::attachment),
-    ("words", contact::words),
+    ("attachment", attachment::attachment),
+    ("words", words::words),
     ("relay_conversation", relay::conversation),
     ("relay_records", relay::records),
 ];
