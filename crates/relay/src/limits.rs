@@ -43,15 +43,16 @@ limits! {
     first_item_ms: u64 = 20_000;
     /// Milliseconds that a link may live without a subscription and without a put.
     idle_ms: u64 = 600_000;
-    /// Milliseconds that one write may wait for the client.
-    write_stall_ms: u64 = 20_000;
+    /// Milliseconds within which a client must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it
+    /// has begun.
+    stall_ms: u64 = 20_000;
     /// Shortest ping interval that a client can ask for, in seconds.
     ping_min_s: u16 = 45;
     /// Longest ping interval that a client can ask for, in seconds. Silence of 2.5 intervals ends the link.
     ping_max_s: u16 = 300;
-    /// Bytes of unfinished requests and unsent records of one link above which it is not read from.
+    /// Bytes of unfinished requests and unsent answers of one link above which it is not read from. Deliveries do not count.
     link_buffer_bytes: u64 = 524_288;
-    /// The same of all links together.
+    /// Bytes that all links together hold, deliveries and incomplete messages too, above which little is read.
     buffer_bytes: u64 = 134_217_728;
     /// Requests of one link that wait for the store; above, the link is not read from.
     link_requests: u32 = 256;

@@ -4,7 +4,6 @@
 mod http;
 mod link;
 mod rewound;
-mod socket;
 
 use crate::admission::Admission;
 use crate::clock::Clock;
@@ -20,6 +19,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+
+/// Bytes of one connection that wait in the system before the network takes them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_IN_SYSTEM: u32 = 16_384;
 
 /// What a running relay has.
 pub struct Relay<S> {
@@ -147,6 +150,9 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     };
     // Small records matter more than full packets.
     let _ = stream.set_nodelay(true);
+    // Bytes wait here, where they are counted, and not in the system: what a slow client takes is seen soon.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);
     links.spawn(http::serve(Arc::clone(relay), stream, connected));
 }
 

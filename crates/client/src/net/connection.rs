@@ -3,14 +3,16 @@
 use super::shared::Shared;
 use crate::error::ClientError;
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
+use deaddrop_websocket::{Pace, Progress, Socket};
 use deaddrop_wire::{
     ClientToken, Item, Offer, RelayAddress,
     item::{Hello, Pong},
 };
-use futures_util::{SinkExt, StreamExt};
 use std::{collections::VecDeque, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
-use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 /// Blobs that may be in flight to this client.
 const WINDOW_BLOBS: u16 = 64;
@@ -19,15 +21,28 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// Seconds between pings.
 pub(crate) const PING: u16 = 45;
 
-/// How long one write may wait for the relay.
-const WRITE_STALL: Duration = Duration::from_secs(30);
+/// Milliseconds within which the relay must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it has
+/// begun.
+const STALL_MS: u64 = 30_000;
+/// Time between two looks at the progress of a slow line.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes of unsent answers to what the relay sent above which the link is not read.
+const MAX_UNSENT_REPLIES: usize = 262_144;
+/// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
+const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
+/// Bytes that wait in the system before the network takes them.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNSENT_IN_SYSTEM: u32 = 16_384;
 
 /// A connected link.
 pub(crate) struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: Socket<TcpStream>,
     seal: SealHalf,
     open: OpenHalf,
     received: VecDeque<Item>,
+    begun: Instant,
+    write_pace: Pace,
+    read_pace: Pace,
 }
 
 /// No link.
@@ -69,53 +84,81 @@ impl Connection {
         connected.unwrap_or(Err(ConnectError::Down))
     }
 
-    /// Sends items in order.
-    pub(crate) async fn send(&mut self, items: &[Item]) -> Result<(), Closed> {
+    /// Queues items in their order. They leave while [`receive`](Self::receive) or [`close`](Self::close) is awaited.
+    pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), Closed> {
         let records = self.seal.seal(items).map_err(|_| Closed)?;
-        let sent = async {
-            for record in records {
-                self.socket.feed(Message::binary(record)).await?;
-            }
-            self.socket.flush().await
-        };
-        match timeout(WRITE_STALL, sent).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Closed),
+        // What is not a blob that we put answers what the relay sent.
+        let put: usize = items.iter().map(put_bytes).sum();
+        let mut replies = records.iter().map(Vec::len).sum::<usize>().saturating_sub(put);
+        for record in records {
+            let of_record = replies.min(record.len());
+            replies -= of_record;
+            self.socket.send(record, of_record);
         }
+        Ok(())
     }
 
-    /// The items of the next record; safe to cancel.
+    /// Whether something waits for the relay.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.socket.is_sending()
+    }
+
+    /// Bytes that came from the relay so far.
+    pub(crate) const fn bytes_read(&self) -> u64 {
+        self.socket.bytes_read()
+    }
+
+    /// The items of the next record. What is queued is sent meanwhile. Safe to cancel.
     pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, Closed> {
         if !self.received.is_empty() {
             return Ok(self.received.drain(..).collect());
         }
         loop {
-            let message = self.socket.next().await.ok_or(Closed)?.map_err(|_| Closed)?;
-            if message.is_binary() {
-                let mut record = message.into_payload().to_vec();
-                let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
-                return Ok(received.items);
-            }
-            if message.is_close() {
-                return Err(Closed);
+            // A relay that makes us answer and does not read the answers is not heard any more.
+            let read = self.socket.unsent_reply_bytes() < MAX_UNSENT_REPLIES;
+            self.check_pace(read)?;
+            let is_busy = self.is_sending() || self.socket.is_in_message();
+            let progress = tokio::select! {
+                progress = self.socket.progress(read) => progress,
+                () = sleep(LOOK), if is_busy => continue,
+            };
+            match progress {
+                Progress::Message(mut record) => {
+                    let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
+                    return Ok(received.items);
+                }
+                Progress::Sent => {}
+                Progress::Over(_) => return Err(Closed),
             }
         }
+    }
+
+    /// Fails if something has waited too long without progress in either direction.
+    fn check_pace(&mut self, read: bool) -> Result<(), Closed> {
+        let now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (socket, waits) = (&self.socket, read && self.socket.is_in_message());
+        let writes_stall =
+            self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now_ms, STALL_MS);
+        let reads_stall = self.read_pace.is_stalled(waits, socket.bytes_read(), now_ms, STALL_MS);
+        if writes_stall || reads_stall { Err(Closed) } else { Ok(()) }
     }
 
     /// Answers what concerns the link alone; gives the rest.
-    pub(crate) async fn answer(&mut self, items: Vec<Item>) -> Result<Vec<Item>, Closed> {
+    pub(crate) fn answer(&mut self, items: Vec<Item>) -> Result<Vec<Item>, Closed> {
         let mut rest = Vec::with_capacity(items.len());
+        let mut pongs = Vec::new();
         for item in items {
             match item {
-                Item::Ping(ping) => self.send(&[Pong { nonce: ping.nonce }.into()]).await?,
+                Item::Ping(ping) => pongs.push(Pong { nonce: ping.nonce }.into()),
                 other => rest.push(other),
             }
         }
+        self.send(&pongs)?;
         Ok(rest)
     }
 
-    /// Says goodbye; whoever does not listen is left.
-    pub(crate) async fn close(mut self) {
+    /// Sends what is queued and closes. A relay that does not take it in time is left.
+    pub(crate) async fn close(self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close()).await;
     }
 }
@@ -126,17 +169,24 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
     // A relay under load asks once for a cookie.
     for _ in 0..2 {
         let mut socket = upgrade(relay).await?;
-        socket.send(Message::binary(first)).await.map_err(|_| ConnectError::Down)?;
-        let message = next_binary(&mut socket).await?;
+        socket.send(first, 0);
+        let message = next_message(&mut socket).await?;
         let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
             ClientStep::Finished(finished) => {
-                for record in finished.messages {
-                    socket.send(Message::binary(record)).await.map_err(|_| ConnectError::Down)?;
-                }
+                finished.messages.into_iter().for_each(|message| socket.send(message, 0));
+                socket.set_max_message(MAX_RECORD_LEN);
                 let (seal, open) = finished.session.split();
-                let mut connection = Connection { socket, seal, open, received: VecDeque::new() };
+                let mut connection = Connection {
+                    socket,
+                    seal,
+                    open,
+                    received: VecDeque::new(),
+                    begun: Instant::now(),
+                    write_pace: Pace::default(),
+                    read_pace: Pace::default(),
+                };
                 // The first record that opens proves that the relay is the pinned one.
                 let mut items: VecDeque<Item> =
                     connection.receive().await.map_err(|_| ConnectError::Down)?.into();
@@ -149,24 +199,30 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
     Err(ConnectError::Down)
 }
 
-async fn upgrade(relay: &RelayAddress) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+async fn upgrade(relay: &RelayAddress) -> Result<Socket<TcpStream>, ConnectError> {
     let stream = TcpStream::connect((relay.host(), relay.port())).await.map_err(|_| ConnectError::Down)?;
     let _ = stream.set_nodelay(true);
-    // Room for C2, which carries a record behind its ciphertext.
-    let limits = Limits::default().max_payload_len(Some(2 * MAX_RECORD_LEN));
-    let builder = ClientBuilder::new().uri(relay.url()).map_err(|_| ConnectError::Down)?.limits(limits);
-    let (socket, _) = builder.connect_on(stream).await.map_err(|_| ConnectError::Down)?;
-    Ok(socket)
+    // Bytes wait here, where they are counted, and not in the system: what a slow line takes is seen soon.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);
+    let host = host_header(relay);
+    let socket = deaddrop_websocket::upgrade(stream, &host, relay.path(), MAX_HANDSHAKE_MESSAGE).await;
+    socket.map_err(|_| ConnectError::Down)
 }
 
-async fn next_binary(socket: &mut WebSocketStream<TcpStream>) -> Result<Vec<u8>, ConnectError> {
+/// The value of the Host header (RFC 9110 section 7.2).
+fn host_header(relay: &RelayAddress) -> String {
+    let host = relay.host();
+    let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+    format!("{open}{host}{close}:{}", relay.port())
+}
+
+async fn next_message(socket: &mut Socket<TcpStream>) -> Result<Vec<u8>, ConnectError> {
     loop {
-        let message = socket.next().await.ok_or(ConnectError::Down)?.map_err(|_| ConnectError::Down)?;
-        if message.is_binary() {
-            return Ok(message.into_payload().to_vec());
-        }
-        if message.is_close() {
-            return Err(ConnectError::Down);
+        match socket.progress(true).await {
+            Progress::Message(message) => return Ok(message),
+            Progress::Sent => {}
+            Progress::Over(_) => return Err(ConnectError::Down),
         }
     }
 }
@@ -187,5 +243,13 @@ fn handshake_error(error: ClientHandshakeError) -> ConnectError {
     match error {
         ClientHandshakeError::WrongRelay | ClientHandshakeError::Unauthentic => ConnectError::WrongRelay,
         _ => ConnectError::Down,
+    }
+}
+
+/// Bytes of a blob that this client puts.
+fn put_bytes(item: &Item) -> usize {
+    match item {
+        Item::Put(put) => put.blob.as_bytes().len(),
+        _ => 0,
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn empty(
             let (mut connection, blob) = look(shared, relay, read).await?;
             if let Some(Deliver { sub, tag, .. }) = blob {
                 let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
-                connection.send(&[ack.into()]).await.map_err(down)?;
+                connection.send(&[ack.into()]).map_err(down)?;
                 'answer: loop {
                     for item in connection.receive().await.map_err(down)? {
                         match item {
@@ -74,10 +74,10 @@ async fn look(
     'ask: loop {
         sub += 1;
         let mailboxes = vec![Subscription { sub, read: read.present(relay.fingerprint()) }];
-        connection.send(&[Subscribe { req: sub, mailboxes }.into()]).await.map_err(down)?;
+        connection.send(&[Subscribe { req: sub, mailboxes }.into()]).map_err(down)?;
         loop {
             let items = connection.receive().await.map_err(down)?;
-            for item in connection.answer(items).await.map_err(down)? {
+            for item in connection.answer(items).map_err(down)? {
                 match item {
                     Item::Deliver(deliver) if deliver.sub == sub => return Ok((connection, Some(deliver))),
                     Item::Subscribed(answer) if !answer.refused.is_empty() => return Ok((connection, None)),

@@ -65,7 +65,7 @@ async fn request(shared: &Shared, publication: &Publication, items: &[Item]) -> 
     let down = |_| ClientError::from(ConnectError::Down);
     let mut connection =
         Connection::open(shared, &publication.relay, ClientToken::from_bytes([0; 16])).await?;
-    connection.send(items).await.map_err(down)?;
+    connection.send(items).map_err(down)?;
     let mut open = items.len();
     while open > 0 {
         for item in connection.receive().await.map_err(down)? {

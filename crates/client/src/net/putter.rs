@@ -92,7 +92,7 @@ impl Putter<'_> {
             tokio::select! {
                 items = self.connection.receive() => {
                     let items = items?;
-                    let items = self.connection.answer(items).await?;
+                    let items = self.connection.answer(items)?;
                     if let Some(wait) = self.handle(items).await? {
                         blocked_until = Instant::now() + wait;
                     }
@@ -100,7 +100,10 @@ impl Putter<'_> {
                 }
                 _ = work.changed() => {}
                 () = sleep_until(wake) => {
-                    if !blocked {
+                    if self.connection.is_sending() {
+                        // A slow line: the connection itself sees whether it moves.
+                        idle = Instant::now();
+                    } else if !blocked {
                         // Idle; or an answer that does not come.
                         return if self.under_way.is_empty() { Ok(()) } else { Err(Closed) };
                     }
@@ -130,7 +133,7 @@ impl Putter<'_> {
         if items.is_empty() {
             return Ok(false);
         }
-        self.connection.send(&items).await?;
+        self.connection.send(&items)?;
         Ok(true)
     }
 

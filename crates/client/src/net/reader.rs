@@ -115,6 +115,7 @@ impl<'a> Reader<'a> {
         let period = Duration::from_secs(u64::from(PING));
         let mut ping = interval_at(Instant::now() + period, period);
         let mut heard = Instant::now();
+        let mut bytes_read = self.connection.bytes_read();
         loop {
             self.keep_up().await?;
             let recheck = self.next_recheck();
@@ -122,16 +123,21 @@ impl<'a> Reader<'a> {
                 items = self.connection.receive() => {
                     heard = Instant::now();
                     let items = items?;
-                    let items = self.connection.answer(items).await?;
+                    let items = self.connection.answer(items)?;
                     self.handle(items).await?;
                 }
                 _ = work.changed() => {}
                 () = tokio::time::sleep_until(recheck) => {}
                 _ = ping.tick() => {
+                    // A record on a slow line takes its time.
+                    let before = std::mem::replace(&mut bytes_read, self.connection.bytes_read());
+                    if before != bytes_read {
+                        heard = Instant::now();
+                    }
                     if heard.elapsed() > period * 5 / 2 {
                         return Err(Closed);
                     }
-                    self.connection.send(&[Ping { nonce: 0 }.into()]).await?;
+                    self.connection.send(&[Ping { nonce: 0 }.into()])?;
                 }
                 () = closed(&mut closing) => return Ok(()),
             }
@@ -165,7 +171,7 @@ impl<'a> Reader<'a> {
         }
         if !items.is_empty() {
             self.shared.set_link(self.relay, Connectivity::Fetching);
-            self.connection.send(&items).await?;
+            self.connection.send(&items)?;
         } else if self.requests.is_empty() {
             self.shared.set_link(self.relay, Connectivity::CaughtUp);
         }
@@ -225,7 +231,7 @@ impl<'a> Reader<'a> {
         });
         stored.await.map_err(|_| Closed)?;
         let acks = last.into_iter().map(|(sub, upto)| AckEntry { sub, upto, also: Vec::new() }).collect();
-        self.connection.send(&[Ack { acks }.into()]).await
+        self.connection.send(&[Ack { acks }.into()])
     }
 
     async fn acked(&mut self, acks: Vec<AckEntry>) -> Result<(), Closed> {

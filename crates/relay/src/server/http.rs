@@ -8,19 +8,16 @@ use crate::store::Store;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::{Router, routing::get};
-use deaddrop_link::MAX_RECORD_LEN;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio_websockets::{Config, Limits, ServerBuilder};
 
-/// Bytes around the first record of a handshake: its magic and ciphertext.
-const HANDSHAKE_EXTRA: usize = 2_048;
-/// Unsent bytes above which the socket is written to before more is taken.
-const FLUSH_ABOVE: usize = 32_768;
+/// Maximum number of bytes of a message until the handshake of the link is over. C1 has at most 1,278, C2 with its record of
+/// 512 bytes of plaintext 1,620.
+const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 /// Bytes that a request for a page may have buffered.
 const PAGE_BUFFER: usize = 16_384;
 
@@ -37,11 +34,10 @@ pub(super) async fn serve<S: Store>(relay: Arc<Relay<S>>, stream: TcpStream, con
         let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
         return;
     }
-    let limits = Limits::default().max_payload_len(Some(MAX_RECORD_LEN + HANDSHAKE_EXTRA));
-    let builder = ServerBuilder::new().limits(limits).config(Config::default().flush_threshold(FLUSH_ABOVE));
     let left = patience.saturating_sub(begun.elapsed());
-    match tokio::time::timeout(left, builder.accept(stream)).await {
-        Ok(Ok((_, socket))) => Box::pin(link::serve(&relay, socket, connected, begun + patience)).await,
+    let (stream, head) = stream.into_parts();
+    match tokio::time::timeout(left, deaddrop_websocket::accept(stream, head, MAX_HANDSHAKE_MESSAGE)).await {
+        Ok(Ok(socket)) => Box::pin(link::serve(&relay, socket, connected, begun + patience)).await,
         _ => tracing::debug!("a connection did not become a WebSocket"),
     }
 }

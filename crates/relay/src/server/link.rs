@@ -1,41 +1,44 @@
 //! One client's link: the handshake, then the conversation, until one of the two is over.
 
 use super::Relay;
-use super::socket::{Progress, Socket};
 use crate::admission::{Connected, Handshake};
 use crate::session::{Close, Output, Session};
 use crate::store::Store;
 use deaddrop_link::{
-    ClientHello, LinkSession, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf, no_common_version,
-    retry,
+    ClientHello, LinkSession, MAX_RECORD_LEN, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf,
+    no_common_version, retry,
 };
-use deaddrop_wire::Received;
+use deaddrop_websocket::{End, Pace, Progress, Socket};
 use deaddrop_wire::item::GoAway;
+use deaddrop_wire::{Item, Received};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
-use tokio_websockets::{Payload, WebSocketStream};
 
 /// Outcomes taken together before an answer is sealed, so that small items share a record.
 const TAKEN_TOGETHER: usize = 64;
+/// Bytes that wait for a client above which no more is delivered to it.
+const DELIVER_BELOW: usize = 65_536;
+/// Bytes of an incomplete message that a link may hold while all links together hold more than they may.
+const SMALL_MESSAGE: usize = 32_768;
 
 /// Serves a link to its end.
 pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Arc<Relay<S>>,
-    stream: WebSocketStream<T>,
+    mut socket: Socket<T>,
     mut connected: Connected,
     deadline: Instant,
 ) {
-    let mut socket = Socket::new(stream);
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
     let Ok(Some((link, received))) = shaken else {
         tracing::debug!("a handshake failed");
         return;
     };
     connected.established();
+    socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link stands");
     let mut conversation = Conversation::new(relay, socket, link);
@@ -56,11 +59,11 @@ async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
         let message = next_message(socket).await?;
         match first_step(relay, &message, connected)? {
             (Some(handshake), answer) => {
-                socket.send(vec![answer]);
+                socket.send(answer, 0);
                 break handshake;
             }
             (None, answer) => {
-                socket.send(vec![answer]);
+                socket.send(answer, 0);
             }
         }
     };
@@ -92,12 +95,12 @@ fn first_step<S: Store>(
     }
 }
 
-async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>) -> Option<Payload> {
+async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>) -> Option<Vec<u8>> {
     loop {
         match socket.progress(true).await {
             Progress::Message(message) => return Some(message),
             Progress::Sent => {}
-            Progress::Over => return None,
+            Progress::Over(_) => return None,
         }
     }
 }
@@ -113,9 +116,11 @@ struct Conversation<'a, S, T> {
     held: u64,
     begun_ms: u64,
     heard_ms: u64,
-    /// Since when the client has taken nothing of what waits for it.
-    stalled_ms: Option<u64>,
-    taken: u64,
+    /// Of what waits for the client, and of a message that the client has begun.
+    write_pace: Pace,
+    read_pace: Pace,
+    /// Since when a message of the client is incomplete.
+    partial_since_ms: Option<u64>,
     looked_ms: u64,
     leave_by_ms: Option<u64>,
 }
@@ -134,8 +139,9 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             held: 0,
             begun_ms: now.ms,
             heard_ms: now.ms,
-            stalled_ms: None,
-            taken: 0,
+            write_pace: Pace::default(),
+            read_pace: Pace::default(),
+            partial_since_ms: None,
             looked_ms: now.ms,
             leave_by_ms: None,
         }
@@ -153,22 +159,24 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             return self.closed(close);
         }
         loop {
+            if self.send().is_err() {
+                return "worn out";
+            }
+            self.account();
+            self.session.set_paused(!self.may_deliver(), &mut self.out);
             let reader = self.session.reader().clone();
             for call in self.out.calls.drain(..) {
                 let (reader, now) = (reader.clone(), relay.clock.now());
                 calls.push(async move { call.run(&relay.store, &reader, now).await });
             }
-            if self.send().is_err() {
-                return "worn out";
-            }
-            self.account();
             let read = self.may_read();
             let now = relay.clock.now();
             let step = tokio::select! {
                 progress = self.socket.progress(read) => match progress {
-                    Progress::Message(message) => self.on_message(&message),
+                    Progress::Message(mut message) => self.on_message(&mut message),
                     Progress::Sent => Ok(()),
-                    Progress::Over => return "client left",
+                    Progress::Over(End::Closed) => return "client left",
+                    Progress::Over(_) => return self.closed(Close::Breach),
                 },
                 Some(outcome) = calls.next(), if !calls.is_empty() => {
                     let mut step = self.session.on_outcome(outcome, now, &mut self.out);
@@ -196,12 +204,12 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         }
     }
 
-    fn on_message(&mut self, message: &[u8]) -> Result<(), Close> {
+    fn on_message(&mut self, message: &mut [u8]) -> Result<(), Close> {
         let now = self.relay.clock.now();
         self.heard_ms = now.ms;
         self.relay.counters.records_in.fetch_add(1, Ordering::Relaxed);
         // a record that does not open ends the link.
-        let received = self.open.open(message).map_err(|_| Close::Breach)?;
+        let received = self.open.open_in_place(message).map_err(|_| Close::Breach)?;
         self.session.on_received(received, now, &mut self.out)
     }
 
@@ -218,17 +226,27 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.session.is_idle(now) {
             return Some("did nothing");
         }
-        if since(self.heard_ms) >= self.session.silence_ms() {
+        // A record on a slow line takes its time; its pace is watched below.
+        if !self.socket.is_in_message() && since(self.heard_ms) >= self.session.silence_ms() {
             return Some("fell silent");
         }
-        let taken = std::mem::replace(&mut self.taken, self.socket.taken());
-        if !self.socket.is_sending() {
-            self.stalled_ms = None;
-        } else if taken != self.taken || self.stalled_ms.is_none() {
-            self.stalled_ms = Some(now.ms);
-        }
-        if self.stalled_ms.is_some_and(|from| since(from) >= limits.write_stall_ms) {
+        let socket = &self.socket;
+        if self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now.ms, limits.stall_ms) {
             return Some("takes nothing");
+        }
+        let is_partial = socket.is_in_message();
+        if self.read_pace.is_stalled(
+            is_partial && self.may_read(),
+            socket.bytes_read(),
+            now.ms,
+            limits.stall_ms,
+        ) {
+            return Some("sends nothing");
+        }
+        let partial_since = self.partial_since_ms.filter(|_| is_partial).unwrap_or(now.ms);
+        self.partial_since_ms = is_partial.then_some(partial_since);
+        if self.hogs_memory() && since(partial_since) >= limits.stall_ms {
+            return Some("holds memory that others need");
         }
         if since(self.looked_ms) >= limits.peek_again_ms {
             self.looked_ms = now.ms;
@@ -244,20 +262,45 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         let items = std::mem::take(&mut self.out.items);
         let records = self.seal.seal(&items).map_err(|_| ())?;
         self.relay.counters.records_out.fetch_add(records.len() as u64, Ordering::Relaxed);
-        self.socket.send(records);
+        // What is not a blob that we push answers what the client sent.
+        let pushed: usize = items.iter().map(delivered_bytes).sum();
+        let mut replies = records.iter().map(Vec::len).sum::<usize>().saturating_sub(pushed);
+        for record in records {
+            let of_record = replies.min(record.len());
+            replies -= of_record;
+            self.socket.send(record, of_record);
+        }
         Ok(())
     }
 
-    /// Reading pauses while this link, or all together, hold too much.
+    /// Reading pauses while what this link itself asked for is too much. What is delivered to it does not count: a client on a slow
+    /// line must be heard while a delivery is on its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
-        self.held < limits.link_buffer_bytes
+        let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
+        caused < limits.link_buffer_bytes
             && self.session.open_calls() < limits.link_requests
-            && (self.held == 0 || self.relay.held.load(Ordering::Relaxed) < limits.buffer_bytes)
+            && (!self.is_memory_full() || caused == 0 && !self.hogs_memory())
+    }
+
+    fn may_deliver(&self) -> bool {
+        let unsent = self.socket.unsent_bytes();
+        unsent == 0 || unsent < DELIVER_BELOW && !self.is_memory_full()
+    }
+
+    /// Whether all links together hold as much as they may.
+    fn is_memory_full(&self) -> bool {
+        self.relay.held.load(Ordering::Relaxed) >= self.relay.shared.limits.buffer_bytes
+    }
+
+    /// Whether this link holds a large incomplete message while memory is full.
+    fn hogs_memory(&self) -> bool {
+        self.socket.partial_bytes() > SMALL_MESSAGE && self.is_memory_full()
     }
 
     fn account(&mut self) {
-        let holds = self.session.held_bytes() + self.socket.unsent_bytes() as u64;
+        let in_socket = self.socket.unsent_bytes() + self.socket.partial_bytes();
+        let holds = self.session.held_bytes() + in_socket as u64;
         if holds >= self.held {
             self.relay.held.fetch_add(holds - self.held, Ordering::Relaxed);
         } else {
@@ -269,7 +312,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     /// How often the times are looked at.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
-        let shortest = [limits.first_item_ms, limits.idle_ms, limits.write_stall_ms, limits.drain_ms]
+        let shortest = [limits.first_item_ms, limits.idle_ms, limits.stall_ms, limits.drain_ms]
             .into_iter()
             .min()
             .unwrap_or(1_000);
@@ -293,5 +336,13 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         self.relay.held.fetch_sub(self.held, Ordering::Relaxed);
         self.held = 0;
         self.socket
+    }
+}
+
+/// Bytes of a blob that the relay pushes.
+fn delivered_bytes(item: &Item) -> usize {
+    match item {
+        Item::Deliver(deliver) => deliver.blob.as_bytes().len(),
+        _ => 0,
     }
 }

@@ -37,6 +37,11 @@ impl Rewound {
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
+
+    /// The connection, and the bytes that were read from it.
+    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+        (self.stream, self.head)
+    }
 }
 
 /// Whether this may be the beginning of a request: waiting for the rest of anything else is waste.

@@ -16,6 +16,9 @@ use deaddrop_wire::item::{
 };
 use std::collections::{HashMap, VecDeque};
 
+/// Maximum number of bytes of blobs that one look brings into memory. The largest blob fits.
+const LOOK_BYTES: usize = 131_072;
+
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -28,6 +31,8 @@ pub(super) struct Reading {
     looking: Option<u32>,
     /// The next blob is larger than the credit.
     starved: bool,
+    /// The client takes nothing more for now.
+    paused: bool,
     window_blobs: usize,
     window_bytes: usize,
     blobs: usize,
@@ -132,7 +137,7 @@ impl Reading {
 
     /// The next look, if there is credit and something to look at.
     fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
-        if self.looking.is_some() || self.starved {
+        if self.looking.is_some() || self.starved || self.paused {
             return None;
         }
         let most = usize::from(limits.in_flight_per_mailbox);
@@ -140,7 +145,7 @@ impl Reading {
         let alone = self.blobs == 0;
         let blobs = self.window_blobs.saturating_sub(self.blobs).max(usize::from(alone));
         let bytes = self.window_bytes.saturating_sub(self.bytes);
-        let bytes = if alone { bytes.max(SizeClass::Large.bytes()) } else { bytes };
+        let bytes = if alone { bytes.max(SizeClass::Large.bytes()) } else { bytes }.min(LOOK_BYTES);
         if blobs == 0 {
             return None;
         }
@@ -164,6 +169,13 @@ impl Reading {
 }
 
 impl Session {
+    /// Stops deliveries while the client does not take what waits for it, and goes on afterwards.
+    pub fn set_paused(&mut self, paused: bool, out: &mut Output) {
+        if std::mem::replace(&mut self.reading.paused, paused) && !paused {
+            self.pump(out);
+        }
+    }
+
     pub(super) fn pump(&mut self, out: &mut Output) {
         if let Some((sub, peek)) = self.reading.next_look(&self.shared.limits) {
             self.call(Call::Peek { sub, peek }, out);

@@ -1,0 +1,65 @@
+//! How many frames without content a peer may send.
+
+/// Frames without content that a peer may send at once: control frames, empty messages, small fragments.
+pub const BURST: u32 = 128;
+/// Frames without content that a peer may send in a second, lasting.
+pub const PER_SECOND: u32 = 8;
+
+/// Counts the frames of one connection that carry no content. Starts full.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Frames that may still come, in thousandths.
+    left: u64,
+    at_ms: u64,
+}
+
+impl Budget {
+    const FULL: u64 = BURST as u64 * 1_000;
+
+    /// A full budget.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { left: Self::FULL, at_ms: 0 }
+    }
+
+    /// Takes one frame at this time. `false`: the peer has sent too many, end the connection.
+    #[must_use]
+    pub fn take(&mut self, now_ms: u64) -> bool {
+        let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(PER_SECOND));
+        self.left = self.left.saturating_add(regained).min(Self::FULL);
+        self.at_ms = self.at_ms.max(now_ms);
+        match self.left.checked_sub(1_000) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate() {
+        let mut budget = Budget::new();
+        for _ in 0..BURST {
+            assert!(budget.take(5));
+        }
+        assert!(!budget.take(5));
+        for _ in 0..PER_SECOND {
+            assert!(budget.take(1_005));
+        }
+        assert!(!budget.take(1_005));
+        // A clock that steps back gives nothing.
+        assert!(!budget.take(0));
+    }
+}

@@ -1,0 +1,33 @@
+//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow.
+//!
+//! - [`Decoder`] turns bytes into messages and control frames. It performs no I/O.
+//! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for the other.
+//! - [`upgrade`] and [`accept`] make a [`Socket`] from a connection, as client and as server.
+//!
+//! What bounds a peer:
+//!
+//! | what the peer does | bound |
+//! |---|---|
+//! | begins a message and does not end it | the memory held is at most twice what arrived, and at most the limit that the caller set |
+//! | sends pings and never reads | one unsent pong: the newest replaces the one before |
+//! | sends control frames, empty messages or small fragments | [`Budget`]: [`BURST`] frames at once, [`PER_SECOND`] lasting; beyond it the connection ends |
+//! | never reads | [`Socket::unsent_bytes`] and [`Socket::unsent_reply_bytes`] tell the caller, who stops making replies |
+//! | reads or sends a few bytes now and then | [`Pace`] tells the caller |
+//! | sends a long head of a request or an answer | [`MAX_HEAD`] bytes |
+//!
+//! It knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
+//! connection.
+
+mod budget;
+mod decoder;
+mod frame;
+mod pace;
+mod socket;
+mod upgrade;
+
+pub use budget::{BURST, Budget, PER_SECOND};
+pub use decoder::{Decoder, Incoming};
+pub use frame::{FREE_FRAGMENT, FrameError, MAX_CONTROL, Role};
+pub use pace::{MIN_PROGRESS, Pace};
+pub use socket::{End, Progress, Socket};
+pub use upgrade::{MAX_HEAD, UpgradeError, accept, upgrade};

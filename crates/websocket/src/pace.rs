@@ -1,0 +1,67 @@
+//! Whether a slow peer still makes progress.
+
+/// Bytes that count as progress within the caller's time. A line of 2 KB/s moves ten times as much in 10 s.
+pub const MIN_PROGRESS: u64 = 1_024;
+
+/// Watches one direction of a connection: while something waits, [`MIN_PROGRESS`] bytes must move within a time of the caller's
+/// choice, however long the whole takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// The time and the count of bytes at the last progress, while something waits.
+    last: Option<(u64, u64)>,
+}
+
+impl Pace {
+    /// Looks at the count of bytes moved so far. `true`: something has waited for `limit_ms` without progress.
+    #[must_use]
+    pub fn is_stalled(&mut self, is_waiting: bool, bytes: u64, now_ms: u64, limit_ms: u64) -> bool {
+        match self.last {
+            _ if !is_waiting => {
+                self.last = None;
+                false
+            }
+            Some((since, before)) if bytes.saturating_sub(before) < MIN_PROGRESS => {
+                now_ms.saturating_sub(since) >= limit_ms
+            }
+            _ => {
+                self.last = Some((now_ms, bytes));
+                false
+            }
+        }
+    }
+
+    /// Milliseconds until it is stalled if nothing moves; `None` while nothing waits.
+    #[must_use]
+    pub fn left_ms(&self, now_ms: u64, limit_ms: u64) -> Option<u64> {
+        self.last.map(|(since, _)| limit_ms.saturating_sub(now_ms.saturating_sub(since)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_is_not_stalled_and_a_drip_is() {
+        let mut slow = Pace::default();
+        for second in 0..1_000 {
+            assert!(!slow.is_stalled(true, second * 200, second * 1_000, 10_000));
+        }
+        let mut drip = Pace::default();
+        let ended = (0..1_000).find(|second| drip.is_stalled(true, second * 100, second * 1_000, 10_000));
+        assert_eq!(ended, Some(10));
+    }
+
+    #[test]
+    fn nothing_that_waits_is_never_stalled_and_the_time_begins_when_something_does() {
+        let mut pace = Pace::default();
+        assert!(!pace.is_stalled(false, 0, 0, 10));
+        assert!(!pace.is_stalled(true, 0, 100, 10));
+        assert_eq!(pace.left_ms(104, 10), Some(6));
+        assert!(!pace.is_stalled(true, 0, 109, 10));
+        assert!(pace.is_stalled(true, 0, 110, 10));
+        assert!(!pace.is_stalled(false, 0, 111, 10));
+        assert!(!pace.is_stalled(true, 0, 300, 10));
+        assert_eq!(Pace::default().left_ms(0, 10), None);
+    }
+}

@@ -1,0 +1,335 @@
+//! One connection, read and written side by side in one task.
+
+use crate::budget::Budget;
+use crate::decoder::{Decoder, Incoming};
+use crate::frame::{FrameError, Header, MAX_HEADER, Opcode, Role, apply_mask};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// Bytes read from the connection at once.
+const READ_AT_ONCE: usize = 16_384;
+/// Frames given to one write.
+const WRITE_AT_ONCE: usize = 16;
+/// Messages, control frames and reads handled in one poll; then other tasks get their turn.
+const STEPS_AT_ONCE: usize = 64;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Progress {
+    /// A binary message arrived.
+    Message(Vec<u8>),
+    /// The last of what was queued went out.
+    Sent,
+    /// The connection has ended.
+    Over(End),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum End {
+    /// The peer closed it, or it broke.
+    Closed,
+    /// The peer does not keep to the protocol or the limits.
+    Malformed(FrameError),
+    /// The peer sent more frames without content than [`Budget`] allows.
+    Flood,
+}
+
+/// A frame that is being sent.
+struct Outgoing {
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    written: usize,
+    /// Bytes of the payload that answer what the peer itself sent.
+    reply_bytes: usize,
+    is_pong: bool,
+}
+
+impl Outgoing {
+    fn new(role: Role, opcode: Opcode, mut payload: Vec<u8>, reply_bytes: usize) -> Self {
+        let mask = (role == Role::Client).then(rand::random::<[u8; 4]>);
+        if let Some(mask) = mask {
+            apply_mask(mask, 0, &mut payload);
+        }
+        let mut header = Vec::with_capacity(MAX_HEADER);
+        Header { opcode, is_final: true, len: payload.len() as u64, mask }.write(&mut header);
+        Self { header, payload, written: 0, reply_bytes, is_pong: opcode == Opcode::Pong }
+    }
+
+    const fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+
+    /// What is not written yet, in at most two parts.
+    fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        let of_payload = self.written.saturating_sub(self.header.len());
+        let parts = [self.header.get(self.written..), self.payload.get(of_payload..)];
+        parts.into_iter().flatten().filter(|part| !part.is_empty())
+    }
+}
+
+/// A WebSocket connection.
+///
+/// The caller alone decides how much is queued: [`send`](Self::send) never waits and has no bound of its own. Of the peer's pings one
+/// answer waits at most.
+pub struct Socket<T> {
+    io: T,
+    role: Role,
+    decoder: Decoder,
+    budget: Budget,
+    begun: Instant,
+    /// Bytes that were read and not decoded yet.
+    unread: Vec<u8>,
+    unread_at: usize,
+    /// The frames in the order of their sending. Only the first can be partly written.
+    queue: VecDeque<Outgoing>,
+    unsent_bytes: usize,
+    unsent_reply_bytes: usize,
+    /// The payload of the newest ping without an answer.
+    pong: Option<Vec<u8>>,
+    is_flushing: bool,
+    bytes_read: u64,
+    bytes_written: u64,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
+    /// A socket over a connection on which the opening handshake is over. `unread` is what was read behind it.
+    #[must_use]
+    pub fn new(io: T, role: Role, max_message: usize, unread: Vec<u8>) -> Self {
+        Self {
+            io,
+            role,
+            decoder: Decoder::new(role, max_message),
+            budget: Budget::new(),
+            begun: Instant::now(),
+            unread,
+            unread_at: 0,
+            queue: VecDeque::new(),
+            unsent_bytes: 0,
+            unsent_reply_bytes: 0,
+            pong: None,
+            is_flushing: false,
+            bytes_read: 0,
+            bytes_written: 0,
+        }
+    }
+
+    /// Sets the longest message that is received from here on.
+    pub const fn set_max_message(&mut self, max_message: usize) {
+        self.decoder.set_max_message(max_message);
+    }
+
+    /// Queues a message. `reply_bytes` of it answer what the peer itself sent, see
+    /// [`unsent_reply_bytes`](Self::unsent_reply_bytes).
+    pub fn send(&mut self, message: Vec<u8>, reply_bytes: usize) {
+        self.push(Outgoing::new(self.role, Opcode::Binary, message, reply_bytes));
+    }
+
+    /// Bytes that the peer has not taken yet.
+    #[must_use]
+    pub const fn unsent_bytes(&self) -> usize {
+        self.unsent_bytes
+    }
+
+    /// The part of [`unsent_bytes`](Self::unsent_bytes) that answers what the peer itself sent. A caller stops reading when this exceeds
+    /// a constant: a peer that never reads makes no more replies then. What else waits for the peer must not stop
+    /// reading, because a peer on a slow line must still be heard.
+    #[must_use]
+    pub const fn unsent_reply_bytes(&self) -> usize {
+        self.unsent_reply_bytes
+    }
+
+    /// Bytes of memory held for what was received and is not whole.
+    #[must_use]
+    pub const fn partial_bytes(&self) -> usize {
+        self.decoder.held_bytes() + self.unread.capacity()
+    }
+
+    /// Whether the peer has begun a message and not ended it.
+    #[must_use]
+    pub const fn is_in_message(&self) -> bool {
+        self.decoder.is_in_message()
+    }
+
+    /// Whether something waits for the peer.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.is_flushing || self.pong.is_some() || !self.queue.is_empty()
+    }
+
+    /// Bytes read from the connection so far.
+    #[must_use]
+    pub const fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// Bytes that the connection has taken so far.
+    #[must_use]
+    pub const fn bytes_written(&self) -> u64 {
+        self.bytes_written
+    }
+
+    /// Sends what is queued and, with `read`, waits for the next message. May be dropped and called again. After
+    /// [`Progress::Over`] only [`close`](Self::close) may follow.
+    pub async fn progress(&mut self, read: bool) -> Progress {
+        poll_fn(|context| self.poll_progress(context, read)).await
+    }
+
+    /// Sends what is queued and a close frame, and shuts the connection down. Waits for the peer to take it: bound the time.
+    pub async fn close(mut self) {
+        self.pong = None;
+        self.push(Outgoing::new(self.role, Opcode::Close, Vec::new(), 0));
+        let sent = poll_fn(|context| self.poll_send(context)).await;
+        if sent.is_ok() {
+            let _ = poll_fn(|context| Pin::new(&mut self.io).poll_shutdown(context)).await;
+        }
+    }
+
+    fn poll_progress(&mut self, context: &mut Context<'_>, read: bool) -> Poll<Progress> {
+        for _ in 0..STEPS_AT_ONCE {
+            let is_sent = match self.poll_send(context) {
+                Poll::Ready(Ok(is_sent)) => is_sent,
+                Poll::Ready(Err(())) => return Poll::Ready(Progress::Over(End::Closed)),
+                Poll::Pending => false,
+            };
+            let incoming = if read { self.poll_incoming(context) } else { Poll::Pending };
+            match incoming {
+                Poll::Ready(Ok(Incoming::Message(message))) => {
+                    return Poll::Ready(Progress::Message(message));
+                }
+                // The newest wins: a peer that does not read gets one answer. It leaves with the next turn of this loop.
+                Poll::Ready(Ok(Incoming::Ping(payload))) => self.pong = Some(payload),
+                Poll::Ready(Ok(Incoming::Close)) => return Poll::Ready(Progress::Over(End::Closed)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(Progress::Over(end)),
+                Poll::Pending if is_sent => return Poll::Ready(Progress::Sent),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The next thing that the peer sent; what carries no content is taken from its budget.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Incoming, End>> {
+        loop {
+            let mut input = self.unread.get(self.unread_at..).unwrap_or_default();
+            let before = input.len();
+            let decoded = self.decoder.decode(&mut input).map_err(End::Malformed);
+            self.unread_at += before - input.len();
+            if self.unread_at == self.unread.len() {
+                // A connection that waits holds no buffer.
+                self.unread = Vec::new();
+                self.unread_at = 0;
+            }
+            if let Some(incoming) = decoded? {
+                if incoming.is_empty() && !self.budget.take(self.now_ms()) {
+                    return Poll::Ready(Err(End::Flood));
+                }
+                return Poll::Ready(Ok(incoming));
+            }
+            let mut space = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)).map_err(|_| End::Closed)?;
+            let mut read = buffer.filled();
+            if read.is_empty() {
+                return Poll::Ready(Err(End::Closed));
+            }
+            self.bytes_read += read.len() as u64;
+            let decoded = self.decoder.decode(&mut read).map_err(End::Malformed)?;
+            self.unread = read.to_vec();
+            self.unread_at = 0;
+            if let Some(incoming) = decoded {
+                if incoming.is_empty() && !self.budget.take(self.now_ms()) {
+                    return Poll::Ready(Err(End::Flood));
+                }
+                return Poll::Ready(Ok(incoming));
+            }
+        }
+    }
+
+    /// `Ok(true)`: the last of it went out just now. `Ok(false)`: there was nothing.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, ()>> {
+        loop {
+            self.queue_pong();
+            if self.queue.is_empty() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); 2 * WRITE_AT_ONCE];
+            let mut count = 0;
+            let parts = self.queue.iter().take(WRITE_AT_ONCE).flat_map(Outgoing::rest);
+            for (place, part) in slices.iter_mut().zip(parts) {
+                *place = IoSlice::new(part);
+                count += 1;
+            }
+            let slices = slices.get(..count).unwrap_or_default();
+            match ready!(Pin::new(&mut self.io).poll_write_vectored(context, slices)) {
+                Ok(n) if n > 0 => self.advance(n),
+                _ => return Poll::Ready(Err(())),
+            }
+        }
+        if !self.is_flushing {
+            return Poll::Ready(Ok(false));
+        }
+        let flushed = ready!(Pin::new(&mut self.io).poll_flush(context)).map_err(|_| ());
+        self.is_flushing = false;
+        Poll::Ready(flushed.map(|()| true))
+    }
+
+    /// Lets the pong that waits go next, unless a frame is partly written. An earlier pong of which nothing is written is replaced.
+    fn queue_pong(&mut self) {
+        if self.pong.is_none() || self.queue.front().is_some_and(|first| first.written > 0) {
+            return;
+        }
+        if let Some(earlier) = self.queue.pop_front_if(|first| first.is_pong) {
+            self.unsent_bytes = self.unsent_bytes.saturating_sub(earlier.len());
+        }
+        if let Some(payload) = self.pong.take() {
+            let frame = Outgoing::new(self.role, Opcode::Pong, payload, 0);
+            self.unsent_bytes += frame.len();
+            self.queue.push_front(frame);
+        }
+    }
+
+    fn push(&mut self, frame: Outgoing) {
+        self.unsent_bytes += frame.len();
+        self.unsent_reply_bytes += frame.reply_bytes;
+        self.queue.push_back(frame);
+    }
+
+    /// The connection has taken `n` bytes of the queue.
+    fn advance(&mut self, mut n: usize) {
+        self.is_flushing = true;
+        self.bytes_written += n as u64;
+        self.unsent_bytes = self.unsent_bytes.saturating_sub(n);
+        while let Some(first) = self.queue.front_mut() {
+            let left = first.len() - first.written;
+            if n < left {
+                first.written += n;
+                return;
+            }
+            n -= left;
+            self.unsent_reply_bytes = self.unsent_reply_bytes.saturating_sub(first.reply_bytes);
+            self.queue.pop_front();
+        }
+        // A connection that waits holds no buffer.
+        self.queue = VecDeque::new();
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl<T> std::fmt::Debug for Socket<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Socket(..)")
+    }
+}
