@@ -6,14 +6,15 @@ mod common;
 use std::{collections::BTreeSet, process::Command};
 
 /// Each crate, its floor, and the only crates of the workspace it may name.
-const FLOORS: [(&str, u8, &[&str]); 9] = [
+const FLOORS: [(&str, u8, &[&str]); 10] = [
     ("primitives", 0, &[]),
     ("wire", 0, &[]),
     ("shred", 0, &[]),
+    ("websocket", 0, &[]),
     ("crypto", 1, &["primitives", "wire"]),
     ("link", 1, &["primitives", "wire"]),
-    ("relay", 2, &["link", "primitives", "shred", "wire"]),
-    ("client", 2, &["crypto", "link", "shred", "wire"]),
+    ("relay", 2, &["link", "primitives", "shred", "websocket", "wire"]),
+    ("client", 2, &["crypto", "link", "shred", "websocket", "wire"]),
     ("cli", 3, &["client", "relay"]),
     ("conformance", 3, &["crypto", "link", "primitives", "wire"]),
 ];

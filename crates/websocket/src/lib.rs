@@ -1,4 +1,4 @@
-//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow.
+//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow (spec/10-link.md section 7).
 //!
 //! - [`Decoder`] turns bytes into messages and control frames. It performs no I/O.
 //! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for the other.
@@ -29,5 +29,5 @@ pub use budget::{BURST, Budget, PER_SECOND};
 pub use decoder::{Decoder, Incoming};
 pub use frame::{FREE_FRAGMENT, FrameError, MAX_CONTROL, Role};
 pub use pace::{MIN_PROGRESS, Pace};
-pub use socket::{End, Progress, Socket};
+pub use socket::{End, LARGE_PARTIAL, Progress, Socket};
 pub use upgrade::{MAX_HEAD, UpgradeError, accept, upgrade};

@@ -16,14 +16,22 @@ use tokio::time::Instant;
 const READ_AT_ONCE: usize = 16_384;
 /// Frames given to one write.
 const WRITE_AT_ONCE: usize = 16;
+/// Bytes given to one write: the least, on a line that has just refused some, and the most, on one that takes everything. What the
+/// system has taken cannot be seen to move, so on a slow line it gets little.
+const WRITE_BYTES: core::ops::RangeInclusive<usize> = 8_192..=262_144;
 /// Messages, control frames and reads handled in one poll; then other tasks get their turn.
 const STEPS_AT_ONCE: usize = 64;
+
+/// Bytes of an incomplete message above which [`Progress::Partial`] tells of each further part.
+pub const LARGE_PARTIAL: usize = 32_768;
 
 /// What happened.
 #[derive(Debug)]
 pub enum Progress {
     /// A binary message arrived.
     Message(Vec<u8>),
+    /// More of a message arrived, it is not whole, and holds more than [`LARGE_PARTIAL`] bytes: time to account for it.
+    Partial,
     /// The last of what was queued went out.
     Sent,
     /// The connection has ended.
@@ -95,6 +103,8 @@ pub struct Socket<T> {
     /// The payload of the newest ping without an answer.
     pong: Option<Vec<u8>>,
     is_flushing: bool,
+    /// Bytes given to the next write, within [`WRITE_BYTES`].
+    write_bytes: usize,
     bytes_read: u64,
     bytes_written: u64,
 }
@@ -116,6 +126,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             unsent_reply_bytes: 0,
             pong: None,
             is_flushing: false,
+            write_bytes: 2 * WRITE_BYTES.start(),
             bytes_read: 0,
             bytes_written: 0,
         }
@@ -201,12 +212,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             };
             let incoming = if read { self.poll_incoming(context) } else { Poll::Pending };
             match incoming {
-                Poll::Ready(Ok(Incoming::Message(message))) => {
+                Poll::Ready(Ok(None)) => return Poll::Ready(Progress::Partial),
+                Poll::Ready(Ok(Some(Incoming::Message(message)))) => {
                     return Poll::Ready(Progress::Message(message));
                 }
                 // The newest wins: a peer that does not read gets one answer. It leaves with the next turn of this loop.
-                Poll::Ready(Ok(Incoming::Ping(payload))) => self.pong = Some(payload),
-                Poll::Ready(Ok(Incoming::Close)) => return Poll::Ready(Progress::Over(End::Closed)),
+                Poll::Ready(Ok(Some(Incoming::Ping(payload)))) => self.pong = Some(payload),
+                Poll::Ready(Ok(Some(Incoming::Close))) => return Poll::Ready(Progress::Over(End::Closed)),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(end)) => return Poll::Ready(Progress::Over(end)),
                 Poll::Pending if is_sent => return Poll::Ready(Progress::Sent),
@@ -217,8 +229,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Poll::Pending
     }
 
-    /// The next thing that the peer sent; what carries no content is taken from its budget.
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Incoming, End>> {
+    /// The next thing that the peer sent; what carries no content is taken from its budget. `None`: a part of a large message.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Incoming>, End>> {
         loop {
             let mut input = self.unread.get(self.unread_at..).unwrap_or_default();
             let before = input.len();
@@ -233,7 +245,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 if incoming.is_empty() && !self.budget.take(self.now_ms()) {
                     return Poll::Ready(Err(End::Flood));
                 }
-                return Poll::Ready(Ok(incoming));
+                return Poll::Ready(Ok(Some(incoming)));
             }
             let mut space = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
             let mut buffer = ReadBuf::uninit(&mut space);
@@ -250,7 +262,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 if incoming.is_empty() && !self.budget.take(self.now_ms()) {
                     return Poll::Ready(Err(End::Flood));
                 }
-                return Poll::Ready(Ok(incoming));
+                return Poll::Ready(Ok(Some(incoming)));
+            }
+            if self.partial_bytes() > LARGE_PARTIAL {
+                return Poll::Ready(Ok(None));
             }
         }
     }
@@ -263,16 +278,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 break;
             }
             let mut slices = [IoSlice::new(&[]); 2 * WRITE_AT_ONCE];
-            let mut count = 0;
+            let (mut count, mut room) = (0, self.write_bytes);
             let parts = self.queue.iter().take(WRITE_AT_ONCE).flat_map(Outgoing::rest);
             for (place, part) in slices.iter_mut().zip(parts) {
+                let part = part.get(..room).unwrap_or(part);
                 *place = IoSlice::new(part);
-                count += 1;
+                count += usize::from(!part.is_empty());
+                room -= part.len();
             }
             let slices = slices.get(..count).unwrap_or_default();
-            match ready!(Pin::new(&mut self.io).poll_write_vectored(context, slices)) {
-                Ok(n) if n > 0 => self.advance(n),
-                _ => return Poll::Ready(Err(())),
+            match Pin::new(&mut self.io).poll_write_vectored(context, slices) {
+                Poll::Ready(Ok(n)) if n > 0 => self.advance(n),
+                Poll::Ready(_) => return Poll::Ready(Err(())),
+                Poll::Pending => {
+                    self.write_bytes = *WRITE_BYTES.start();
+                    return Poll::Pending;
+                }
             }
         }
         if !self.is_flushing {
@@ -280,6 +301,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(context)).map_err(|_| ());
         self.is_flushing = false;
+        self.write_bytes = (2 * self.write_bytes).min(*WRITE_BYTES.end());
         Poll::Ready(flushed.map(|()| true))
     }
 

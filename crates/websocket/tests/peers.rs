@@ -13,7 +13,7 @@ async fn message<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(socket
     loop {
         match socket.progress(true).await {
             Progress::Message(message) => return message,
-            Progress::Sent => {}
+            Progress::Sent | Progress::Partial => {}
             Progress::Over(end) => panic!("{end:?}"),
         }
     }

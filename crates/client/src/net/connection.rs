@@ -127,7 +127,7 @@ impl Connection {
                     let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
                     return Ok(received.items);
                 }
-                Progress::Sent => {}
+                Progress::Sent | Progress::Partial => {}
                 Progress::Over(_) => return Err(Closed),
             }
         }
@@ -221,7 +221,7 @@ async fn next_message(socket: &mut Socket<TcpStream>) -> Result<Vec<u8>, Connect
     loop {
         match socket.progress(true).await {
             Progress::Message(message) => return Ok(message),
-            Progress::Sent => {}
+            Progress::Sent | Progress::Partial => {}
             Progress::Over(_) => return Err(ConnectError::Down),
         }
     }

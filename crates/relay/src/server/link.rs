@@ -8,7 +8,7 @@ use deaddrop_link::{
     ClientHello, LinkSession, MAX_RECORD_LEN, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf,
     no_common_version, retry,
 };
-use deaddrop_websocket::{End, Pace, Progress, Socket};
+use deaddrop_websocket::{End, LARGE_PARTIAL, Pace, Progress, Socket};
 use deaddrop_wire::item::GoAway;
 use deaddrop_wire::{Item, Received};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -22,8 +22,6 @@ use tokio::time::{Instant, MissedTickBehavior};
 const TAKEN_TOGETHER: usize = 64;
 /// Bytes that wait for a client above which no more is delivered to it.
 const DELIVER_BELOW: usize = 65_536;
-/// Bytes of an incomplete message that a link may hold while all links together hold more than they may.
-const SMALL_MESSAGE: usize = 32_768;
 
 /// Serves a link to its end.
 pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
@@ -99,7 +97,7 @@ async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>)
     loop {
         match socket.progress(true).await {
             Progress::Message(message) => return Some(message),
-            Progress::Sent => {}
+            Progress::Sent | Progress::Partial => {}
             Progress::Over(_) => return None,
         }
     }
@@ -174,7 +172,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             let step = tokio::select! {
                 progress = self.socket.progress(read) => match progress {
                     Progress::Message(mut message) => self.on_message(&mut message),
-                    Progress::Sent => Ok(()),
+                    Progress::Sent | Progress::Partial => Ok(()),
                     Progress::Over(End::Closed) => return "client left",
                     Progress::Over(_) => return self.closed(Close::Breach),
                 },
@@ -295,7 +293,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
 
     /// Whether this link holds a large incomplete message while memory is full.
     fn hogs_memory(&self) -> bool {
-        self.socket.partial_bytes() > SMALL_MESSAGE && self.is_memory_full()
+        self.socket.partial_bytes() > LARGE_PARTIAL && self.is_memory_full()
     }
 
     fn account(&mut self) {

@@ -26,13 +26,14 @@ pub mod relay;
 pub mod saved;
 pub mod scenes;
 pub mod store;
+pub mod websocket;
 pub mod words;
 
 /// A target: its name, which is that of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -56,4 +57,5 @@ pub const TARGETS: [Target; 23] = [
     ("words", words::words),
     ("relay_conversation", relay::conversation),
     ("relay_records", relay::records),
+    ("websocket", websocket::frames),
 ];

@@ -1,0 +1,184 @@
+//! A client that was pointed at a hostile place: whatever it sends there, and however little it reads, memory stays bounded.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg(target_os = "linux")]
+
+use deaddrop_client::{Client, Config, Unlock};
+use deaddrop_link::{ClientHello, RelayHandshake, RelayIdentity, RelaySeed};
+use deaddrop_websocket::{Progress, Role, Socket, accept};
+use deaddrop_wire::{
+    ClientToken, Item, Offer, RelayAddress,
+    item::{Hello, Ping, RelayHello},
+};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// Bytes that a hostile relay sends at most.
+const FLOOD_BYTES: usize = 256 << 20;
+/// Kibibytes by which the client's process may grow.
+const GROWTH_KIB: u64 = 32_768;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Play {
+    /// A head of an answer that never ends.
+    EndlessHead,
+    /// Frames without content behind the upgrade: the first byte and the payload.
+    Frames(u8, usize),
+    /// The same once the link stands.
+    FramesOnLink(u8, usize),
+    /// Ping items in records, without reading the answers.
+    PingItems,
+}
+
+fn identity() -> RelayIdentity {
+    RelayIdentity::from_seed(&RelaySeed::from_bytes([7; 32]))
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn message(socket: &mut Socket<&mut TcpStream>) -> Option<Vec<u8>> {
+    loop {
+        match socket.progress(true).await {
+            Progress::Message(message) => return Some(message),
+            Progress::Over(_) => return None,
+            _ => {}
+        }
+    }
+}
+
+/// Sends `bytes` again and again and never reads, until the client leaves.
+async fn flood(stream: &mut TcpStream, bytes: &[u8]) {
+    let many = bytes.repeat(65_536 / bytes.len() + 1);
+    let mut sent = 0;
+    while sent < FLOOD_BYTES && stream.write_all(&many).await.is_ok() {
+        sent += many.len();
+    }
+    println!("{} KiB were sent", sent / 1_024);
+}
+
+async fn serve(mut stream: TcpStream, play: Play) -> Option<()> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        stream.read_buf(&mut request).await.ok().filter(|n| *n > 0)?;
+    }
+    if play == Play::EndlessHead {
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n").await.ok()?;
+        flood(&mut stream, b"X-More: and more\r\n").await;
+        return Some(());
+    }
+    // The socket is a window: what it has read ahead is the client's and does not matter to a flood.
+    let mut socket = accept(&mut stream, request, 300_000).await.ok()?;
+    if let Play::Frames(first, len) = play {
+        drop(socket);
+        flood(&mut stream, &frame(first, len)).await;
+        return Some(());
+    }
+    let (identity, offer) = (identity(), Offer::v1());
+    let c1 = message(&mut socket).await?;
+    let hello = ClientHello::parse(&c1).ok()?;
+    let (handshake, s1) = RelayHandshake::answer(&identity, &offer, &hello, &mut rand::rng()).ok()?;
+    socket.send(s1, 0);
+    let c2 = message(&mut socket).await?;
+    let (link, _) = handshake.on_c2(&identity, &c2).ok()?;
+    let (mut seal, _) = link.split();
+    for record in seal.seal(&[greeting()]).ok()? {
+        socket.send(record, 0);
+    }
+    while socket.is_sending() {
+        let _ = socket.progress(false).await;
+    }
+    drop(socket);
+    match play {
+        Play::FramesOnLink(first, len) => flood(&mut stream, &frame(first, len)).await,
+        _ => {
+            let mut socket = Socket::new(stream, Role::Server, 300_000, Vec::new());
+            let pings: Vec<Item> = (0..1_000).map(|nonce| Ping { nonce }.into()).collect();
+            let mut sent = 0;
+            while sent < FLOOD_BYTES {
+                for record in seal.seal(&pings).ok()? {
+                    sent += record.len();
+                    socket.send(record, 0);
+                }
+                while socket.is_sending() {
+                    if let Progress::Over(_) = socket.progress(false).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+fn greeting() -> Item {
+    let relay = RelayHello {
+        day: deaddrop_wire::Day::from_number(20_000),
+        max_subscriptions: 100,
+        max_in_flight: 16,
+        puts_per_s: 50,
+        put_burst: 500,
+        blob_days: 30,
+        token_needed: false,
+    };
+    Hello {
+        features: 0,
+        ping_s: 45,
+        window_blobs: 64,
+        window_bytes: 1 << 20,
+        client: ClientToken::from_bytes([0; 16]),
+        relay: Some(relay),
+    }
+    .into()
+}
+
+fn frame(first: u8, len: usize) -> Vec<u8> {
+    let mut bytes = vec![first, u8::try_from(len).unwrap()];
+    bytes.resize(2 + len, 7);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_floods_and_never_reads_costs_a_client_little() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, play) in [
+        Play::EndlessHead,
+        Play::Frames(0x89, 125),
+        Play::Frames(0x89, 0),
+        Play::Frames(0x8a, 125),
+        Play::Frames(0x00, 125),
+        Play::Frames(0x02, 125),
+        Play::FramesOnLink(0x89, 125),
+        Play::FramesOnLink(0x8a, 0),
+        Play::FramesOnLink(0x82, 0),
+        Play::PingItems,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let address = RelayAddress::new(*identity().fingerprint(), &url).unwrap();
+        let relay = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, play));
+            }
+        });
+        let config = Config { patience: Duration::from_secs(4), ..Config::default() };
+        let home = folder.path().join(n.to_string());
+        let client = Client::create(&home, Unlock::KeyFile, Some(address), config).await.unwrap();
+        let before = resident_kib();
+        // An invite asks the relay for mailboxes, over a link of its own.
+        assert!(client.invite("friend").await.is_err(), "{play:?}");
+        let more = resident_kib().saturating_sub(before);
+        println!("{play:?}: {more} KiB more resident");
+        assert!(more < GROWTH_KIB, "{play:?}: {more} KiB");
+        client.close().await.unwrap();
+        relay.abort();
+    }
+}
