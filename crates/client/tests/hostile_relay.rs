@@ -6,8 +6,8 @@ use deaddrop_client::{Client, Config, Unlock};
 use deaddrop_link::{ClientHello, RelayHandshake, RelayIdentity, RelaySeed};
 use deaddrop_websocket::{Progress, Role, Socket, accept};
 use deaddrop_wire::{
-    ClientToken, Item, Offer, RelayAddress,
-    item::{Hello, Ping, RelayHello},
+    Blob, ClientToken, Item, Offer, RelayAddress,
+    item::{Answer, AnswerCode, Deliver, Hello, Ping, RelayHello, Subscribed},
 };
 use std::time::Duration;
 use tokio::{
@@ -141,6 +141,86 @@ fn frame(first: u8, len: usize) -> Vec<u8> {
     let mut bytes = vec![first, u8::try_from(len).unwrap()];
     bytes.resize(2 + len, 7);
     bytes
+}
+
+/// Answers every request with Done, and then delivers blob after blob without confirming an ack. Gives how many the client took.
+async fn deliver_without_end(mut stream: TcpStream) -> Option<usize> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        stream.read_buf(&mut request).await.ok().filter(|n| *n > 0)?;
+    }
+    let mut socket = accept(&mut stream, request, 300_000).await.ok()?;
+    let identity = identity();
+    let c1 = message(&mut socket).await?;
+    let hello = ClientHello::parse(&c1).ok()?;
+    let (handshake, s1) = RelayHandshake::answer(&identity, &Offer::v1(), &hello, &mut rand::rng()).ok()?;
+    socket.send(s1, 0);
+    let c2 = message(&mut socket).await?;
+    let (link, _) = handshake.on_c2(&identity, &c2).ok()?;
+    let (mut seal, mut open) = link.split();
+    let mut items = vec![greeting()];
+    let (mut sub, mut tag) = (None, 0);
+    loop {
+        items.drain(..).try_for_each(|item| {
+            seal.seal(&[item]).ok()?.into_iter().for_each(|record| socket.send(record, 0));
+            Some(())
+        })?;
+        match socket.progress(true).await {
+            Progress::Message(record) => {
+                for item in open.open(&record).ok()?.items {
+                    let req = match item {
+                        Item::Create(create) => create.req,
+                        Item::Put(put) => put.req,
+                        Item::Subscribe(subscribe) => {
+                            sub = subscribe.mailboxes.first().map(|mailbox| mailbox.sub);
+                            let (req, refused, contended) = (subscribe.req, Vec::new(), Vec::new());
+                            items.push(Subscribed { req, refused, contended }.into());
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    items.push(Answer { req, code: AnswerCode::Done, retry_s: 0 }.into());
+                }
+            }
+            Progress::Sent => {}
+            _ => return Some(tag),
+        }
+        if let Some(sub) = sub.filter(|_| tag < 20_000 && !socket.is_sending()) {
+            tag += 1;
+            let mut bytes = vec![0; 4_096];
+            bytes[..4].copy_from_slice(&u32::try_from(tag).unwrap().to_le_bytes());
+            let blob = Blob::new(bytes).unwrap();
+            items.push(Deliver { sub, tag: u32::try_from(tag).unwrap(), via: 0, blob }.into());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_delivers_and_confirms_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let address = RelayAddress::new(*identity().fingerprint(), &url).unwrap();
+    let (told, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    let relay = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let told = told.clone();
+            tokio::spawn(async move {
+                if let Some(count) = deliver_without_end(stream).await.filter(|count| *count > 0) {
+                    let _ = told.send(count);
+                }
+            });
+        }
+    });
+    let client = Client::create(folder.path().join("a"), Unlock::KeyFile, Some(address), Config::default())
+        .await
+        .unwrap();
+    client.invite("friend").await.unwrap();
+    let count = tokio::time::timeout(Duration::from_secs(120), taken.recv()).await.unwrap().unwrap();
+    println!("the client left after {count} deliveries");
+    assert!((64..6_000).contains(&count), "{count}");
+    client.close().await.unwrap();
+    relay.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

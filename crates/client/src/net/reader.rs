@@ -29,6 +29,9 @@ use tokio::time::{Instant, interval_at, sleep};
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
 /// How long a mailbox that was taken over a moment ago is not asked for again.
 const CONTENDED_WAIT: Duration = Duration::from_secs(6);
+/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
+/// way; a relay that confirms nothing must not make the list grow.
+const MAX_UNCONFIRMED: usize = 1_024;
 /// A relay that is not the pinned one is looked at again after this.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
@@ -223,6 +226,9 @@ impl<'a> Reader<'a> {
             }
             last.insert(deliver.sub, deliver.tag);
             blobs.push((reading.name, deliver.blob));
+        }
+        if self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>() > MAX_UNCONFIRMED {
+            return Err(Closed);
         }
         let stored = self.shared.step(move |engine, today| {
             blobs
