@@ -1,5 +1,12 @@
 //! A client that was pointed at a hostile place: whatever it sends there, and however little it reads, memory stays bounded.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 #![cfg(target_os = "linux")]
 
 use deaddrop_client::{Client, Config, Unlock};

@@ -1,5 +1,12 @@
 //! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, an honest client goes on.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 #![cfg(target_os = "linux")]
 
 mod common;
