@@ -26,19 +26,22 @@ const TAKEN_TOGETHER: usize = 64;
 pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Arc<Relay<S>>,
     stream: WebSocketStream<T>,
-    mut connected: Connected,
+    connected: Connected,
     deadline: Instant,
 ) {
+    let limits = &relay.shared.limits;
     let mut socket = Socket::new(stream);
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
     let Ok(Some((link, received))) = shaken else {
         tracing::debug!("a handshake failed");
+        // A client that can still hear is told that the end is meant.
+        let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
         return;
     };
-    connected.established();
+    connected.established(limits);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link stands");
-    let mut conversation = Conversation::new(relay, socket, link);
+    let mut conversation = Conversation::new(relay, socket, link, connected);
     let ended = conversation.run(received).await;
     tracing::debug!(reason = ended, "a link is over");
     let socket = conversation.leave();
@@ -52,20 +55,17 @@ async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     connected: &Connected,
 ) -> Option<(LinkSession, Received)> {
-    let handshake = loop {
+    // A client sends C1 at most twice.
+    for _ in 0..2 {
         let message = next_message(socket).await?;
-        match first_step(relay, &message, connected)? {
-            (Some(handshake), answer) => {
-                socket.send(vec![answer]);
-                break handshake;
-            }
-            (None, answer) => {
-                socket.send(vec![answer]);
-            }
+        let (handshake, answer) = first_step(relay, &message, connected)?;
+        socket.send(vec![answer]);
+        if let Some(handshake) = handshake {
+            let message = next_message(socket).await?;
+            return handshake.on_c2(&relay.identity, &message).ok();
         }
-    };
-    let message = next_message(socket).await?;
-    handshake.on_c2(&relay.identity, &message).ok()
+    }
+    None
 }
 
 /// S1, or what is said instead of it.
@@ -75,6 +75,7 @@ fn first_step<S: Store>(
     connected: &Connected,
 ) -> Option<(Option<RelayHandshake>, Vec<u8>)> {
     let hello = ClientHello::parse(message).ok()?;
+    connected.began_handshake(&relay.shared.limits);
     let (now, prefix) = (relay.clock.now(), connected.prefix());
     let cookie =
         hello.cookie().is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
@@ -104,6 +105,7 @@ async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>)
 
 struct Conversation<'a, S, T> {
     relay: &'a Arc<Relay<S>>,
+    connected: Connected,
     socket: Socket<T>,
     seal: SealHalf,
     open: OpenHalf,
@@ -121,7 +123,7 @@ struct Conversation<'a, S, T> {
 }
 
 impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
-    fn new(relay: &'a Arc<Relay<S>>, socket: Socket<T>, link: LinkSession) -> Self {
+    fn new(relay: &'a Arc<Relay<S>>, socket: Socket<T>, link: LinkSession, connected: Connected) -> Self {
         let now = relay.clock.now();
         let (seal, open) = link.split();
         Self {
@@ -129,7 +131,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             socket,
             seal,
             open,
-            session: Session::new(Arc::clone(&relay.shared), now),
+            session: Session::new(Arc::clone(&relay.shared), connected.prefix(), now),
+            connected,
             out: Output::default(),
             held: 0,
             begun_ms: now.ms,
@@ -179,6 +182,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     step
                 }
                 news = hints.next() => { self.session.on_news(news, &mut self.out); Ok(()) }
+                () = self.connected.evicted() => return "gave its place to another",
                 _ = tick.tick() => match self.on_tick() {
                     Some(reason) => return reason,
                     None => Ok(()),
@@ -212,6 +216,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
         }
+        self.connected.note_use(self.session.is_reading(), self.session.used_ms(), limits);
         if !self.session.greeted() && since(self.begun_ms) >= limits.first_item_ms {
             return Some("said nothing");
         }
