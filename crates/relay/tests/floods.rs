@@ -5,30 +5,212 @@ mod common;
 
 use common::*;
 use deaddrop_wire::RelayAddress;
-use deaddrop_wire::item::AnswerCode;
-use std::time::Instant;
+use deaddrop_wire::item::{AnswerCode, Ping};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_websockets::{ClientBuilder, MaybeTlsStream};
+
+/// The usual limits, with some of them lower.
+fn configure(data: &Path, settings: &str, limits: &str) {
+    init(data);
+    std::fs::write(data.join("config.toml"), format!("{settings}\n[limits]\n{limits}\n")).unwrap();
+}
 
 /// Opens connections that say nothing.
-async fn silent(address: &RelayAddress, count: usize) -> Vec<TcpStream> {
-    let place = address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned();
+async fn silent(relay: &Relay, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
-        streams.push(TcpStream::connect(&place).await.unwrap());
+        streams.push(TcpStream::connect(relay.place()).await.unwrap());
     }
     streams
+}
+
+/// A client whose proxy says in the head where it comes from.
+async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
+    let url: http::Uri = address.url().parse().unwrap();
+    let header = http::HeaderName::from_static("x-forwarded-for");
+    let builder = ClientBuilder::from_uri(url).add_header(header, from.parse().unwrap()).unwrap();
+    let (ws, _) = builder.connect().await.ok()?;
+    Client::try_over(ws, address, 1).await
+}
+
+/// A client whose proxy says in front of the head where it comes from.
+async fn announced(relay: &Relay, header: &[u8]) -> Option<Client> {
+    let mut stream = TcpStream::connect(relay.place()).await.unwrap();
+    stream.write_all(header).await.ok()?;
+    let url: http::Uri = relay.address.url().parse().unwrap();
+    let (ws, _) = ClientBuilder::from_uri(url).connect_on(MaybeTlsStream::Plain(stream)).await.ok()?;
+    Client::try_over(ws, &relay.address, 1).await
+}
+
+async fn is_alive(client: &mut Client) -> bool {
+    client.try_send(&[Ping { nonce: 7 }.into()]).await.is_some() && client.try_next().await.is_some()
+}
+
+/// Resident memory of a process in KiB; 0 where the system does not tell.
+fn memory_kib(relay: &Relay) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_keep_no_honest_client_out() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path());
-    let relay = Relay::serve(dir.path(), &[]);
-    let flood = silent(&relay.address, 300).await;
+    let data = dir.path().join("data");
+    init(&data);
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let before = memory_kib(&relay);
+    let flood = silent(&relay, 300).await;
     let begun = Instant::now();
     let mut honest = Client::try_connect(&relay.address, 1).await.expect("an honest client gets in");
-    println!("an honest client waited {:?} beside 300 silent connections", begun.elapsed());
+    let (waited, after) = (begun.elapsed(), memory_kib(&relay));
+    println!(
+        "300 silent connections: an honest client waited {waited:?}; {before} KiB before, {after} KiB after"
+    );
     assert_eq!(honest.create(&Mailbox::new()).await, AnswerCode::Done);
+    let said = told(&log, "half-open connections gave their places to others").await;
+    assert_eq!(said.matches("gave their places").count(), 1, "one line: {said}");
+    assert!(!said.contains("127.0.0.1"), "{said}");
+    drop(flood);
+    assert!(relay.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_do_nothing_give_way_and_readers_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "", "connections = 20");
+    let relay = Relay::serve(dir.path(), &[]);
+    let mailbox = Mailbox::new();
+    let mut reader = Client::connect(&relay.address, 1).await;
+    assert_eq!(reader.create(&mailbox).await, AnswerCode::Done);
+    reader.subscribe(1, &mailbox.read).await;
+    // The relay looks once a second at what a link does.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let mut flood = Vec::new();
+    for _ in 0..40 {
+        flood.push(Client::try_connect(&relay.address, 2).await.expect("each takes the place of another"));
+    }
+    let mut honest = Client::try_connect(&relay.address, 3).await.expect("an honest client gets in");
+    assert_eq!(honest.put(&mailbox.send, blob(deaddrop_wire::SizeClass::Small)).await, AnswerCode::Done);
+    reader.delivery().await;
+    assert!(flood[0].try_next().await.is_none(), "the first of the flood is gone");
+    assert!(is_alive(&mut flood[39]).await, "the last one is not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_cannot_use_up_the_creates_of_all() {
+    const LIMITS: &str = "creates_per_s = 1000\ncreate_burst = 1000\ncreates_per_s_per_prefix = 1\n\
+        create_burst_per_prefix = 16\nall_creates_per_s = 1\nall_create_burst = 48\n";
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]", LIMITS);
+    let relay = Relay::serve(dir.path(), &[]);
+    // Six loops, each from a network of its own.
+    for number in 0..6 {
+        let mut flooder = forwarded(&relay.address, &format!("203.0.{number}.9")).await.unwrap();
+        let mut made = 0;
+        while flooder.create(&Mailbox::new()).await == AnswerCode::Done {
+            made += 1;
+            assert!(made < 100, "it is stopped");
+        }
+    }
+    let mut honest = forwarded(&relay.address, "198.51.100.1, 127.0.0.1").await.unwrap();
+    assert_eq!(honest.create(&Mailbox::new()).await, AnswerCode::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_says_counts_only_if_it_is_configured() {
+    let limits = "connections_per_prefix = 2";
+    let subscribed = async |relay: &Relay, from: &str| {
+        let mut client = forwarded(&relay.address, from).await?;
+        let mailbox = Mailbox::new();
+        client.create(&mailbox).await;
+        client.subscribe(1, &mailbox.read).await;
+        Some(client)
+    };
+    let three = async |relay: &Relay| {
+        let mut clients = Vec::new();
+        for number in 1..=2 {
+            clients.push(subscribed(relay, &format!("203.0.113.{number}")).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let third = forwarded(&relay.address, "203.0.113.3").await;
+        let other = forwarded(&relay.address, "198.51.100.1").await;
+        (third.is_some(), other.is_some(), clients)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"10.0.0.0/8\"]", limits);
+    let relay = Relay::serve(dir.path(), &["--proxy", "127.0.0.1"]);
+    let (third, other, clients) = three(&relay).await;
+    assert!(!third && other, "its network has its two");
+    drop((clients, relay));
+    let relay = Relay::serve(dir.path(), &[]);
+    let (third, other, clients) = three(&relay).await;
+    assert!(third && other, "anybody can write a header");
+    drop((clients, relay));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "");
+    let relay = Relay::serve(dir.path(), &[]);
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\x7f\0\0\x01\x12\x34\0\x50";
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for header in [&b"PROXY TCP4 203.0.113.7 127.0.0.1 4660 80\r\n"[..], b"PROXY UNKNOWN\r\n", binary, local]
+    {
+        let mut client = announced(&relay, header).await.expect("it is served");
+        assert!(is_alive(&mut client).await);
+    }
+    for header in [&b""[..], b"PROXY TCP4 203.0.113.7\r\n", b"PROXY TCP4 a b 1 2\r\n", &binary[..20]] {
+        assert!(announced(&relay, header).await.is_none(), "{}", header.escape_ascii());
+    }
+    drop(relay);
+    std::fs::write(dir.path().join("config.toml"), "").unwrap();
+    let relay = Relay::serve(dir.path(), &[]);
+    assert!(announced(&relay, binary).await.is_none(), "nobody is configured");
+    assert!(announced(&relay, b"").await.is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_without_descriptors_lets_an_honest_client_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let log = dir.path().join("log");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_deaddrop-relay")]);
+    command.args(["serve", "--data"]).arg(&data).env_remove("RUST_LOG");
+    command.stderr(Stdio::from(File::create(&log).unwrap()));
+    let relay = Relay::start(command);
+    let flood = silent(&relay, 120).await;
+    let begun = Instant::now();
+    let mut honest = None;
+    while honest.is_none() {
+        assert!(begun.elapsed() < PATIENCE, "an honest client gets in");
+        honest = Client::try_connect(&relay.address, 1).await;
+    }
+    println!("64 descriptors, 120 silent connections: an honest client waited {:?}", begun.elapsed());
+    assert!(is_alive(&mut honest.unwrap()).await);
+    let said = told(&log, "raise the limit of open files").await;
+    assert_eq!(said.matches("raise the limit").count(), 1, "{said}");
+    // It does not spin: what it waits for costs no time.
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", relay.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // User and system time.
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!("{} hundredths of a second of processor in 2 seconds", ticks() - before);
+    assert!(ticks() - before < 100);
     drop(flood);
     assert!(relay.stop());
 }
