@@ -51,13 +51,6 @@ async fn is_alive(client: &mut Client) -> bool {
     client.try_send(&[Ping { nonce: 7 }.into()]).await.is_some() && client.try_next().await.is_some()
 }
 
-/// Resident memory of a process in KiB; 0 where the system does not tell.
-fn memory_kib(relay: &Relay) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.child.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_keep_no_honest_client_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,11 +58,11 @@ async fn silent_connections_keep_no_honest_client_out() {
     init(&data);
     let log = dir.path().join("log");
     let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
-    let before = memory_kib(&relay);
+    let before = relay.memory_kib();
     let flood = silent(&relay, 300).await;
     let begun = Instant::now();
     let mut honest = Client::try_connect(&relay.address, 1).await.expect("an honest client gets in");
-    let (waited, after) = (begun.elapsed(), memory_kib(&relay));
+    let (waited, after) = (begun.elapsed(), relay.memory_kib());
     println!(
         "300 silent connections: an honest client waited {waited:?}; {before} KiB before, {after} KiB after"
     );

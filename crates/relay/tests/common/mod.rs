@@ -56,8 +56,13 @@ impl Client {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
         let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
-        let step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).unwrap();
-        let ClientStep::Finished(finished) = step else { panic!("a cookie without load") };
+        let mut step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+        if let ClientStep::Again(state, again) = step {
+            ws.send(Message::binary(again)).await.ok()?;
+            let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
+            step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+        }
+        let ClientStep::Finished(finished) = step else { panic!("a cookie twice") };
         for message in finished.messages {
             ws.send(Message::binary(message)).await.ok()?;
         }
@@ -277,6 +282,13 @@ impl Relay {
     pub fn stop(mut self) -> bool {
         self.signal("-TERM");
         self.child.wait().unwrap().success()
+    }
+
+    /// Resident memory of the process in KiB; 0 where the system does not tell.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
     }
 
     /// Host and port.
