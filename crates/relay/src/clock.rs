@@ -29,7 +29,7 @@ impl Now {
         Self { day, expires_from: Day::from_number(0), ms }
     }
 
-    /// Whether something is over whose last day is this.
+    /// Whether a thing with this last day is over.
     #[must_use]
     pub fn is_over(&self, last: Day) -> bool {
         last < self.day && self.day >= self.expires_from

@@ -139,10 +139,9 @@ impl<S: Store> Server<S> {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => admit(&relay, stream, address, &mut links),
-                    Err(error) => {
-                        relay.not_accepted(&error);
+                    Err(error) => if relay.not_accepted(&error) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
+                    },
                 },
                 Some(_) = links.join_next() => {}
                 () = &mut sweeping => {}
@@ -222,13 +221,16 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
 
 impl<S> Relay<S> {
     /// The system did not give a connection. When it has run out of something, a connection that can be spared ends.
-    fn not_accepted(&self, error: &io::Error) {
+    /// Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking off.
+    fn not_accepted(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if is_out_of_descriptors(error) {
             self.counters.no_descriptors.fetch_add(1, Ordering::Relaxed);
             self.admission.give_one_up();
         } else {
             self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
         }
+        !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
     }
 }
 

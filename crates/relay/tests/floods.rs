@@ -1,5 +1,12 @@
 //! Floods over real sockets against the real program: the flooder loses its own places, and an honest client gets in.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod common;
 
@@ -166,7 +173,7 @@ async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
     drop(relay);
     std::fs::write(dir.path().join("config.toml"), "").unwrap();
     let relay = Relay::serve(dir.path(), &[]);
-    assert!(announced(&relay, binary).await.is_none(), "nobody is configured");
+    assert!(announced(&relay, binary).await.is_none(), "no proxy is configured");
     assert!(announced(&relay, b"").await.is_some());
 }
 

@@ -1,7 +1,14 @@
 //! A flood from eight networks at once, in a network namespace of its own: what the relay needs, and how long an honest
 //! client from a ninth network waits. Where there are no namespaces, the test says so and ends.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod common;
 

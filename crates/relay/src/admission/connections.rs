@@ -101,7 +101,7 @@ impl Connections {
         self.silent.len() + self.shaking.len()
     }
 
-    /// Takes a connection in. `None`: it gets no place, and nobody loses one for it.
+    /// Takes a connection in. `None`: it gets no place, and no other connection loses one.
     pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Eviction>)> {
         // as many connections as the limits say: of one prefix, silent, and over all.
         if !self.make_room_in(prefix, limits) {
@@ -186,10 +186,10 @@ impl Connections {
         victim.map(|id| self.evict(id)).is_some()
     }
 
-    /// Whose place the newcomer gets when all are taken.
+    /// The connection that gives its place to the newcomer when all are taken.
     fn to_give_up(&self, newcomer: Id, prefix: Prefix) -> Option<Id> {
         let other = |id: &Id| *id != newcomer;
-        // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
+        // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
         if self.holds_too_many(prefix) {
             return self.resting.oldest_of(prefix).or_else(|| self.silent.oldest_of(prefix).filter(other));
         }
@@ -197,7 +197,7 @@ impl Connections {
             let prefix = self.reading.largest().filter(|prefix| self.holds_too_many(*prefix))?;
             self.reading.oldest_of(prefix)
         };
-        // otherwise a link without a subscription; then one of a prefix that holds more than its share.
+        // otherwise a link without a subscription; then one of a prefix that holds more than its share.
         self.resting.worst().or_else(reading).or_else(|| self.silent.worst().filter(other))
     }
 

@@ -39,7 +39,7 @@ pub enum Parsed {
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
     let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
-    // a configured proxy that speaks the PROXY protocol begins with its header.
+    // a configured proxy that speaks the PROXY protocol begins with its header.
     let parsed = match bytes.first() {
         None => Some(Parsed::Incomplete),
         Some(b'P') if begins(TEXT) => parse_v1(bytes),

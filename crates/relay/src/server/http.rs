@@ -40,7 +40,7 @@ pub(super) async fn serve<S: Store>(
         tracing::debug!("a connection said nothing that is understood");
         return;
     };
-    // what is said about an address counts if a configured proxy says it.
+    // what is said about an address counts if a configured proxy says it.
     let client = from_proxy.then(|| relay.proxies.client(stream.named(), stream.head())).flatten();
     connected.came_on(limits);
     if let Some(client) = client

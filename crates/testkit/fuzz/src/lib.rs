@@ -22,6 +22,7 @@ pub mod first_message;
 pub mod forged;
 pub mod input;
 pub mod link;
+pub mod proxy;
 pub mod relay;
 pub mod saved;
 pub mod scenes;
@@ -32,7 +33,7 @@ pub mod words;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -56,4 +57,5 @@ pub const TARGETS: [Target; 23] = [
     ("words", words::words),
     ("relay_conversation", relay::conversation),
     ("relay_records", relay::records),
+    ("proxy_header", proxy::header),
 ];

@@ -113,7 +113,7 @@ fn readers_give_way_only_where_a_prefix_holds_more_than_its_share() {
     let honest = all.link(far(2), Stage::Reading, &limits).unwrap();
     let newcomer = all.link(far(3), Stage::Reading, &limits).expect("for the place of a flooder's link");
     assert!(!all.has(flood[0]) && all.has(honest) && all.has(newcomer));
-    // The flooder itself gets no more places, at nobody's cost.
+    // The flooder itself gets no more places, and costs no other connection its own.
     assert!(all.connect(far(1), &limits).is_none());
     assert_eq!(all.len(), 6);
     // Where all have their share, the newcomer is refused.
