@@ -79,7 +79,7 @@ impl Admission {
         let rates = Rates {
             per_s: limits.handshakes_per_s,
             burst: limits.handshakes_per_s,
-            prefix_per_s: limits.handshakes_per_s_per_prefix,
+            prefix_per_min: limits.handshakes_per_s_per_prefix.saturating_mul(60),
             prefix_burst: limits.handshake_burst_per_prefix,
         };
         let per_s = limits.cookie_above_per_s.into();

@@ -81,8 +81,8 @@ limits! {
     creates_per_s: u32 = 1;
     /// Creates at once on one link after a pause.
     create_burst: u32 = 64;
-    /// Creates a second from one address prefix, lasting; not of loopback and of configured proxies.
-    creates_per_s_per_prefix: u32 = 2;
+    /// Creates a minute from one address prefix, lasting; not of loopback and of configured proxies.
+    creates_per_min_per_prefix: u32 = 30;
     /// Creates at once from one address prefix after a pause.
     create_burst_per_prefix: u32 = 128;
     /// Creates a second over all links, lasting.

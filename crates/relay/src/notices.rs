@@ -60,8 +60,8 @@ impl Notice {
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
             Self::ClockRefused => {
-                "the system's clock is not believed: it is more than two days ahead, or outside of the years of this \
-                 build; `deaddrop-relay day show` tells more"
+                "the system's clock is not believed: it is more than two days ahead of the relay's day or behind it, or \
+                 outside of the years of this build; `deaddrop-relay day show` tells more"
             }
         }
     }

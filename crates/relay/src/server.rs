@@ -138,7 +138,11 @@ impl<S: Store> Server<S> {
         let ended = loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => admit(&relay, stream, address, &mut links),
+                    Ok((stream, address)) => {
+                        admit(&relay, stream, address, &mut links);
+                        // However fast they come, those that are over are not kept.
+                        while links.try_join_next().is_some() {}
+                    }
                     Err(error) => if relay.not_accepted(&error) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     },

@@ -69,7 +69,7 @@ impl Shared {
         let rates = Rates {
             per_s: self.limits.all_creates_per_s,
             burst: self.limits.all_create_burst,
-            prefix_per_s: self.limits.creates_per_s_per_prefix,
+            prefix_per_min: self.limits.creates_per_min_per_prefix,
             prefix_burst: self.limits.create_burst_per_prefix,
         };
         self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)

@@ -105,7 +105,7 @@ async fn links_that_do_nothing_give_way_and_readers_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_network_cannot_use_up_the_creates_of_all() {
-    const LIMITS: &str = "creates_per_s = 1000\ncreate_burst = 1000\ncreates_per_s_per_prefix = 1\n\
+    const LIMITS: &str = "creates_per_s = 1000\ncreate_burst = 1000\ncreates_per_min_per_prefix = 1\n\
         create_burst_per_prefix = 16\nall_creates_per_s = 1\nall_create_burst = 48\n";
     let dir = tempfile::tempdir().unwrap();
     configure(dir.path(), "proxies = [\"127.0.0.1\"]", LIMITS);

@@ -136,6 +136,10 @@ async fn the_day_is_set_with_the_number_of_what_it_destroys() {
     );
     let (worked, said) = run(&["check"], dir.path());
     assert!(worked && said.contains("the day stands still"), "{said}");
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(dir.path(), &[], File::create(&log).unwrap().into());
+    told(&log, "the system's clock is not believed").await;
+    assert!(relay.stop());
 
     // Back: no number is needed, and leases that were counted from the wrong day are cut.
     let (worked, said) = set(today, &[]);

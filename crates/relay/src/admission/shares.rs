@@ -17,12 +17,12 @@ const FORGOTTEN_AT_ONCE: usize = 4;
 /// Doublings after which a prefix does not lose more of the shared burst.
 const MAX_DOUBLINGS: u64 = 8;
 
-/// Tokens a second and at once, over all and of one prefix.
+/// Tokens a second or a minute, and at once, over all and of one prefix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     pub(crate) per_s: u32,
     pub(crate) burst: u32,
-    pub(crate) prefix_per_s: u32,
+    pub(crate) prefix_per_min: u32,
     pub(crate) prefix_burst: u32,
 }
 
@@ -59,7 +59,9 @@ impl Shares {
         recent.halved_ms = recent.halved_ms.saturating_add(halvings.saturating_mul(REMEMBERED_MS));
         let mut own = recent.own;
         if !prefix.is_shared() {
-            own.take(1, rates.prefix_per_s.into(), rates.prefix_burst.into(), now_ms)?;
+            // In sixtieths of a token, so that a rate can be less than one a second.
+            let burst = u64::from(rates.prefix_burst).saturating_mul(60);
+            own.take(60, rates.prefix_per_min.into(), burst, now_ms)?;
         }
         self.all.take(1, rates.per_s.into(), reach(rates.burst, recent.taken), now_ms)?;
         recent.own = own;

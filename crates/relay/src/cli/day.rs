@@ -101,7 +101,7 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
             "system": date::format(system_day()),
         }))?;
     } else {
-        say(state(stored, false))?;
+        say(state(stored, data.config(None)?.trust_clock))?;
     }
     Ok(ExitCode::SUCCESS)
 }

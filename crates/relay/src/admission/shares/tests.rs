@@ -2,7 +2,7 @@
 
 use super::*;
 
-const RATES: Rates = Rates { per_s: 20, burst: 256, prefix_per_s: 2, prefix_burst: 64 };
+const RATES: Rates = Rates { per_s: 20, burst: 256, prefix_per_min: 120, prefix_burst: 64 };
 
 fn far(number: u32) -> Prefix {
     Prefix::numbered(number)
@@ -56,14 +56,23 @@ fn a_prefix_has_its_own_rate_and_the_shared_one_has_not() {
     // 160 are gone; who took so many recently may take no more.
     assert_eq!(count(Prefix::SHARED), 96);
     assert_eq!(count(far(2)), 31);
-    assert_eq!(count(far(3)), 14, "who took none finds some");
-    assert!(shares.take(far(1), &RATES, 500).is_ok(), "two a second come back");
+    assert_eq!(count(far(3)), 15, "who took none finds some");
+}
+
+#[test]
+fn a_prefix_can_have_less_than_one_a_second() {
+    let rates = Rates { prefix_per_min: 6, prefix_burst: 3, ..RATES };
+    let mut shares = Shares::default();
+    assert_eq!((0..9).filter(|_| shares.take(far(1), &rates, 0).is_ok()).count(), 3);
+    assert_eq!(shares.take(far(1), &rates, 9_000), Err(1));
+    assert_eq!(shares.take(far(1), &rates, 10_000), Ok(()));
+    assert_eq!(shares.take(far(1), &rates, 10_000), Err(10));
 }
 
 #[test]
 fn a_refusal_takes_nothing() {
     let mut shares = Shares::default();
-    let rates = Rates { per_s: 1, burst: 2, prefix_per_s: 1, prefix_burst: 5 };
+    let rates = Rates { per_s: 1, burst: 2, prefix_per_min: 60, prefix_burst: 5 };
     assert!(shares.take(far(1), &rates, 0).is_ok());
     assert!(shares.take(Prefix::SHARED, &rates, 0).is_ok());
     assert!((0..50).all(|_| shares.take(far(2), &rates, 0).is_err()));
