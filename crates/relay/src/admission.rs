@@ -1,70 +1,48 @@
 //! Who may connect and shake hands (spec/12-relay.md section 7).
 //!
-//! Address prefixes are known by a keyed hash, in memory, for ten minutes after they were last seen; the key is drawn
-//! at each start. Loopback is not counted: a proxy lives there.
+//! Nothing here depends on what a peer says about itself: only on the network that it comes from, on how far its
+//! connection has come, and on what others from that network did in the last ten minutes. All of it is in memory.
+
+mod connections;
+mod prefix;
+mod ranked;
+mod shares;
+
+pub(crate) use connections::Totals;
+pub use prefix::Prefix;
+pub(crate) use shares::{Rates, Shares};
 
 use crate::bucket::Bucket;
-use crate::labels;
 use crate::limits::Limits;
-use deaddrop_primitives::{hash::sha256, secret_bytes};
+use connections::{Connections, Eviction, Stage};
+use prefix::PrefixKey;
 use rand::CryptoRng;
-use std::collections::HashMap;
+use ranked::Id;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-secret_bytes! {
-    struct PrefixKey[32];
-}
-
-/// Milliseconds for which a prefix is remembered.
-const REMEMBERED_MS: u64 = 600_000;
-/// Prefixes remembered; when there are more, those without connections are forgotten early.
-const MOST_PREFIXES: usize = 65_536;
-
-/// What an address counts as.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Prefix(Option<[u8; 16]>);
-
-impl Prefix {
-    /// What a cookie is bound to.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |bytes| bytes.as_slice())
-    }
-}
-
-impl std::fmt::Debug for Prefix {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Prefix(..)")
-    }
-}
-
-/// The gate.
+/// Decides which connections and handshakes go on.
 pub(crate) struct Admission {
     key: PrefixKey,
-    counts: Mutex<Counts>,
+    gate: Mutex<Gate>,
 }
 
 #[derive(Default)]
-struct Counts {
-    connections: u32,
-    half_open: u32,
-    handshakes: Bucket,
+struct Gate {
+    connections: Connections,
+    handshakes: Shares,
     unasked: Bucket,
-    prefixes: HashMap<[u8; 16], Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    connections: u32,
-    handshakes: Bucket,
-    seen_ms: u64,
+    refused_handshakes: u64,
 }
 
 /// A connection that counts until this is dropped.
 pub(crate) struct Connected {
     admission: Arc<Admission>,
+    id: Id,
     prefix: Prefix,
-    half_open: bool,
+    eviction: Arc<Eviction>,
+    /// What was last told of the link: whether it reads, and when it was last of use.
+    told: Option<(bool, u64)>,
 }
 
 /// What a handshake may do.
@@ -80,102 +58,114 @@ pub(crate) enum Handshake {
 
 impl Admission {
     pub(crate) fn new(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        Self { key: PrefixKey::generate(rng), counts: Mutex::default() }
+        Self { key: PrefixKey::draw(rng), gate: Mutex::default() }
     }
 
-    /// What this address counts as.
+    /// The prefix of an address.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
-        let address = address.to_canonical();
-        if address.is_loopback() {
-            return Prefix(None);
-        }
-        let hash = |kind: u8, bytes: &[u8]| {
-            let hash = sha256(&[labels::RELAY_PREFIX, self.key.expose(), &[kind], bytes]);
-            hash.first_chunk().copied()
-        };
-        Prefix(match address {
-            IpAddr::V4(v4) => hash(4, v4.octets().first_chunk::<3>().map_or(&[], |prefix| prefix)),
-            IpAddr::V6(v6) => hash(6, v6.octets().first_chunk::<7>().map_or(&[], |prefix| prefix)),
-        })
+        self.key.prefix(address)
     }
 
-    /// Counts a connection, if there is room for it.
-    pub(crate) fn connect(
-        self: &Arc<Self>,
-        prefix: Prefix,
-        limits: &Limits,
-        now_ms: u64,
-    ) -> Option<Connected> {
-        let mut counts = self.locked();
-        // as many connections as the limits say, over all, half open, and of one prefix.
-        if counts.connections >= limits.connections || counts.half_open >= limits.half_open {
-            return None;
-        }
-        if let Some(prefix) = prefix.0 {
-            counts.forget(now_ms);
-            let seen = counts.prefixes.entry(prefix).or_default();
-            if seen.connections >= limits.connections_per_prefix {
-                return None;
-            }
-            seen.connections += 1;
-            seen.seen_ms = now_ms;
-        }
-        counts.connections += 1;
-        counts.half_open += 1;
-        Some(Connected { admission: Arc::clone(self), prefix, half_open: true })
+    /// Gives a connection a place, for which another one may lose its own.
+    pub(crate) fn connect(self: &Arc<Self>, prefix: Prefix, limits: &Limits) -> Option<Connected> {
+        let (id, eviction) = self.locked().connections.connect(prefix, limits)?;
+        Some(Connected { admission: Arc::clone(self), id, prefix, eviction, told: None })
     }
 
     /// Counts a handshake. With `cookie`, the client has shown that it receives what is sent to its address.
     pub(crate) fn handshake(&self, prefix: Prefix, cookie: bool, limits: &Limits, now_ms: u64) -> Handshake {
-        let mut counts = self.locked();
+        let mut gate = self.locked();
+        let gate = &mut *gate;
+        let rates = Rates {
+            per_s: limits.handshakes_per_s,
+            burst: limits.handshakes_per_s,
+            prefix_per_min: limits.handshakes_per_s_per_prefix.saturating_mul(60),
+            prefix_burst: limits.handshake_burst_per_prefix,
+        };
         let per_s = limits.cookie_above_per_s.into();
-        let many = counts.half_open > limits.cookie_above_half_open
-            || counts.unasked.take(1, per_s, per_s, now_ms).is_err();
-        // under load, whose address is real.
-        if many && !cookie && prefix.0.is_some() {
+        let many = gate.connections.half_open() as u64 > limits.cookie_above_half_open.into()
+            || gate.handshakes.is_strained(&rates, now_ms)
+            || gate.unasked.take(1, per_s, per_s, now_ms).is_err();
+        // under load, the address is real.
+        if many && !cookie && !prefix.is_shared() {
             return Handshake::AskForCookie;
         }
-        // not too many in a short time, of one prefix and over all.
-        let (rate, burst) =
-            (limits.handshakes_per_s_per_prefix.into(), limits.handshake_burst_per_prefix.into());
-        let seen = prefix.0.and_then(|prefix| counts.prefixes.get_mut(&prefix));
-        let of_prefix = seen.is_none_or(|seen| seen.handshakes.take(1, rate, burst, now_ms).is_ok());
-        let all = limits.handshakes_per_s.into();
-        match of_prefix && counts.handshakes.take(1, all, all, now_ms).is_ok() {
-            true => Handshake::Answer,
-            false => Handshake::Refuse,
+        // not too many in a short time: of one prefix, and over all in fair shares.
+        match gate.handshakes.take(prefix, &rates, now_ms) {
+            Ok(()) => Handshake::Answer,
+            Err(_) => {
+                gate.refused_handshakes += 1;
+                Handshake::Refuse
+            }
         }
     }
 
-    /// Connections now.
-    pub(crate) fn connections(&self) -> u32 {
-        self.locked().connections
+    /// Ends a connection that can be spared, because the system has no descriptors left.
+    pub(crate) fn give_one_up(&self) -> bool {
+        self.locked().connections.give_one_up()
     }
 
-    fn locked(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Forgets prefixes that were not seen for long.
+    pub(crate) fn tidy(&self, now_ms: u64) {
+        self.locked().handshakes.tidy(now_ms);
     }
-}
 
-impl Counts {
-    fn forget(&mut self, now_ms: u64) {
-        if self.prefixes.len() < 1_024 {
-            return;
-        }
-        let crowded = self.prefixes.len() >= MOST_PREFIXES;
-        self.prefixes.retain(|_, seen| {
-            seen.connections > 0 || !crowded && now_ms.saturating_sub(seen.seen_ms) < REMEMBERED_MS
-        });
+    /// Number of connections now.
+    pub(crate) fn connections(&self) -> usize {
+        self.locked().connections.len()
+    }
+
+    /// Counts since the start, and of refused handshakes.
+    pub(crate) fn totals(&self) -> (Totals, u64) {
+        let gate = self.locked();
+        (gate.connections.totals, gate.refused_handshakes)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Connected {
+    /// The connection has read a head, or has become a WebSocket.
+    pub(crate) fn came_on(&self, limits: &Limits) {
+        self.admission.locked().connections.progress(self.id, Stage::Silent, limits);
+    }
+
+    /// The peer has sent a valid C1.
+    pub(crate) fn began_handshake(&self, limits: &Limits) {
+        self.admission.locked().connections.progress(self.id, Stage::Shaking, limits);
+    }
+
     /// The handshake is over.
-    pub(crate) fn established(&mut self) {
-        if std::mem::take(&mut self.half_open) {
-            let mut counts = self.admission.locked();
-            counts.half_open = counts.half_open.saturating_sub(1);
+    pub(crate) fn established(&self, limits: &Limits) {
+        self.eviction.becomes_link();
+        self.admission.locked().connections.progress(self.id, Stage::Resting, limits);
+    }
+
+    /// Counts the connection for the network that a proxy named. `false` if that has no room for it.
+    pub(crate) fn came_from(&mut self, prefix: Prefix, limits: &Limits) -> bool {
+        self.prefix = prefix;
+        self.admission.locked().connections.relocate(self.id, prefix, limits)
+    }
+
+    /// Says of a link whether it has subscriptions, and when it last put or subscribed. Cheap when nothing has changed.
+    pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
+        if self.told.replace((reading, used_ms)) != Some((reading, used_ms)) {
+            let stage = if reading { Stage::Reading } else { Stage::Resting };
+            self.admission.locked().connections.progress(self.id, stage, limits);
         }
+    }
+
+    /// Resolves when another connection has got the place of this one.
+    pub(crate) async fn evicted(&self) {
+        self.eviction.wait().await;
+    }
+
+    /// Resolves when another connection has got the place of this one before its handshake was over.
+    pub(crate) fn evicted_half_open(&self) -> impl Future<Output = ()> + Send + use<> {
+        let eviction = Arc::clone(&self.eviction);
+        async move { eviction.wait_half_open().await }
     }
 
     pub(crate) const fn prefix(&self) -> Prefix {
@@ -185,12 +175,7 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.established();
-        let mut counts = self.admission.locked();
-        counts.connections = counts.connections.saturating_sub(1);
-        if let Some(seen) = self.prefix.0.and_then(|prefix| counts.prefixes.get_mut(&prefix)) {
-            seen.connections = seen.connections.saturating_sub(1);
-        }
+        self.admission.locked().connections.leave(self.id);
     }
 }
 
@@ -208,48 +193,56 @@ mod tests {
         Arc::new(Admission::new(&mut deaddrop_testkit::rng(1)))
     }
 
-    fn at(address: &str) -> IpAddr {
-        address.parse().unwrap()
-    }
-
     #[test]
-    fn neighbours_share_a_prefix_and_loopback_has_none() {
+    fn a_dropped_connection_is_not_counted_and_an_evicted_one_is_told() {
         let gate = gate();
-        assert!(gate.prefix(at("192.0.2.1")) == gate.prefix(at("::ffff:192.0.2.255")));
-        assert!(gate.prefix(at("192.0.2.1")) != gate.prefix(at("192.0.3.1")));
-        assert!(gate.prefix(at("2001:db8:0:1ff::1")) == gate.prefix(at("2001:db8:0:100::2")));
-        assert!(gate.prefix(at("2001:db8:0:1ff::1")) != gate.prefix(at("2001:db8:0:200::1")));
-        assert!(gate.prefix(at("127.0.0.1")).0.is_none() && gate.prefix(at("::1")).0.is_none());
-    }
-
-    #[test]
-    fn connections_are_counted_while_they_live() {
-        let limits = Limits { connections: 3, connections_per_prefix: 2, half_open: 2, ..Limits::DEFAULT };
-        let gate = gate();
-        let (near, far) = (gate.prefix(at("192.0.2.1")), gate.prefix(at("198.51.100.1")));
-        let mut one = gate.connect(near, &limits, 0).unwrap();
-        let mut two = gate.connect(near, &limits, 0).unwrap();
-        assert!(gate.connect(far, &limits, 0).is_none(), "half open");
-        one.established();
-        two.established();
-        assert!(gate.connect(near, &limits, 0).is_none(), "of one prefix");
-        let three = gate.connect(far, &limits, 0).unwrap();
-        assert!(gate.connect(gate.prefix(at("::1")), &limits, 0).is_none(), "over all");
-        drop((one, three));
-        assert!(gate.connect(near, &limits, 0).is_some());
+        let limits = Limits { half_open: 2, ..Limits::DEFAULT };
+        let first = gate.connect(Prefix::SHARED, &limits).unwrap();
+        let told = first.evicted_half_open();
+        let second = gate.connect(Prefix::SHARED, &limits).unwrap();
+        futures_util::FutureExt::now_or_never(told).expect("the first silent connection lost its place");
         assert_eq!(gate.connections(), 1);
+        drop(first);
+        assert_eq!(gate.connections(), 1, "its place was given away already");
+        drop(second);
+        assert_eq!(gate.connections(), 0);
+        assert_eq!(gate.totals().0, Totals { half_open_ended: 1, ..Totals::default() });
     }
 
     #[test]
     fn load_asks_for_cookies() {
-        let limits = Limits { cookie_above_per_s: 1, handshakes_per_s: 3, ..Limits::DEFAULT };
+        let limits = Limits {
+            cookie_above_per_s: 1,
+            handshakes_per_s: 300,
+            handshake_burst_per_prefix: 3,
+            ..Limits::DEFAULT
+        };
         let gate = gate();
-        let far = gate.prefix(at("198.51.100.1"));
+        let far = Prefix::numbered(1);
         assert_eq!(gate.handshake(far, false, &limits, 0), Handshake::Answer);
         assert_eq!(gate.handshake(far, false, &limits, 0), Handshake::AskForCookie);
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Answer);
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Answer);
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Refuse);
         assert_eq!(gate.handshake(far, false, &limits, 5_000), Handshake::Answer);
+    }
+
+    #[test]
+    fn a_flood_of_handshakes_leaves_the_others_theirs() {
+        let (gate, limits) = (gate(), Limits::DEFAULT);
+        let honest = Prefix::numbered(9);
+        let mut served = 0;
+        for ms in 0..20_000_u64 {
+            // Two thousand a second from one place that has no limit of its own.
+            for _ in 0..2 {
+                served += u64::from(gate.handshake(Prefix::SHARED, false, &limits, ms) == Handshake::Answer);
+            }
+            if ms % 1_000 == 999 {
+                let asked = gate.handshake(honest, false, &limits, ms);
+                assert_eq!(asked, Handshake::AskForCookie, "an answer, not silence");
+                assert_eq!(gate.handshake(honest, true, &limits, ms), Handshake::Answer);
+            }
+        }
+        assert!((9_000..=10_500).contains(&served), "the flood gets the rate over all: {served}");
     }
 }

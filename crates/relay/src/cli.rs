@@ -1,9 +1,14 @@
 //! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
 //! do about it.
 
+mod day;
+mod signals;
+
 use crate::clock::Clock;
+use crate::clock::{Belief, system_day};
 use crate::data_dir::{Config, DataDir, DataDirError, StoreSize};
 use crate::limits::Limits;
+use crate::proxy::{Network, Proxies};
 use crate::server::{Ended, Server};
 use crate::session::Shared;
 use crate::store::{KeptStore, Store};
@@ -14,6 +19,7 @@ use deaddrop_wire::RelayAddress;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
+use signals::Signals;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -67,6 +73,9 @@ enum Command {
         /// The system's clock is right, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
+        /// Believe what this proxy says about where a connection comes from: an address or a network. Can be repeated.
+        #[arg(long = "proxy", value_name = "ADDR")]
+        proxies: Vec<Network>,
         /// Print one JSON object when ready.
         #[arg(long)]
         json: bool,
@@ -79,6 +88,11 @@ enum Command {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Show or set the day by which leases and expiry are counted.
+    Day {
+        #[command(subcommand)]
+        command: day::DayCommand,
     },
     /// Check a relay's directory, and say where its keys lie.
     Check {
@@ -147,12 +161,13 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Init { data, segment_mib, max_mib, json } => {
             init(&DataDir::at(data), StoreSize { segment_mib, max_mib }, json)
         }
-        Command::Serve { data, listen, url, volatile, config, trust_clock, json } => {
+        Command::Serve { data, listen, url, volatile, config, trust_clock, proxies, json } => {
             let data = DataDir::at(data);
             let mut settings = data.config(config.as_deref())?;
             settings.listen = listen.or(settings.listen);
             settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
+            settings.proxies.extend(proxies);
             serve(&data, &settings, volatile, json)
         }
         Command::Inspect { data, json } => {
@@ -162,6 +177,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             say(text)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Day { command } => day::run(command),
         Command::Check { data, config, json } => check(&DataDir::at(data), config, json),
     }
 }
@@ -190,7 +206,12 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
         return Err(Failure::Say(fault));
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
-    let damaged = inspect::report(&data.look()?).store.damaged;
+    let report = data.look()?;
+    let (calendar, damaged) = (inspect::calendar(&report), inspect::report(&report).store.damaged);
+    let trusted = data.config(config.as_deref())?.trust_clock;
+    if let Err(error) = Belief::begin(calendar, system_day(), trusted) {
+        return Err(Failure::Say(error.to_string()));
+    }
     if damaged > 0 {
         return Err(Failure::Say(format!(
             "{damaged} records of the store are damaged, and what they held is lost; check the disk. All others are \
@@ -204,11 +225,12 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
         )?;
     } else {
         say(format_args!(
-            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n\
+            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n{day}\n\
              store key: in {}, on the disk of the store. A disk that is seized opens like the running relay, minus \
              what has been destroyed. To keep the key off the disk, put this file on another volume or in memory \
              and link to it; or serve with --volatile.",
-            key.display()
+            key.display(),
+            day = day::state(calendar, trusted),
         ))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -249,9 +271,11 @@ async fn listen<S: Store>(
     let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
         Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
     })?;
-    let clock = Clock::start(store.census().day, config.trust_clock);
+    let clock = Clock::start(store.census().calendar, config.trust_clock)
+        .map_err(|error| Failure::Say(error.to_string()))?;
     let shared = Shared::new(config.limits.clone(), config.create_token.as_deref());
-    let server = Server::new(listener, store, identity, shared, clock, &mut rng);
+    let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
+    let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
     let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
     let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
@@ -265,28 +289,14 @@ async fn listen<S: Store>(
              or `url` in the configuration",
         );
     }
+    let mut signals = Signals::listen()
+        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     if json {
         say(json!({ "ready": address.to_string() }))?;
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
-    Ok(server.run(interrupted()).await)
-}
-
-/// Resolves when somebody wants the relay to end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
+    Ok(server.run(async || signals.next().await).await)
 }
 
 /// The limits and their defaults, as the specification lists them.

@@ -1,10 +1,14 @@
 //! The relay's day and its milliseconds (spec/12-relay.md section 6).
 //!
-//! Days decide what expires, so a clock that is wrong must not be believed at once: the day never goes back, and it
-//! goes forward by more than two days only after a day of running, or on the operator's word.
+//! Days decide what expires, so a clock that is wrong must not be believed at once. The day never goes back by itself. It
+//! follows the system's clock in small steps; a larger step is believed only after a day of waiting or when the operator
+//! says so, and then nothing expires for a week, in which readers can come. No day outside of the years of this build
+//! is ever believed.
+
+pub mod date;
 
 use deaddrop_wire::Day;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment: the day that holds, and milliseconds of this process's life.
@@ -12,86 +16,237 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub struct Now {
     /// The day by which leases and expiry are counted.
     pub day: Day,
+    /// Nothing expires before this day.
+    pub expires_from: Day,
     /// Milliseconds since the start.
     pub ms: u64,
 }
 
-/// Days by which the system's clock may lead the stored day and be believed.
-const BELIEVED_STEP: u32 = 2;
-/// Milliseconds of running after which a larger step is believed.
-const BELIEVED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
-
-/// Which day holds, when the stored one is `stored` and the system's clock says `system`.
-#[must_use]
-pub fn believed(stored: Option<Day>, system: Day, running_ms: u64, trusted: bool) -> Day {
-    match stored {
-        None => system,
-        Some(stored) if system <= stored => stored,
-        Some(stored) => {
-            let small = system.since(stored) <= BELIEVED_STEP;
-            if small || trusted || running_ms >= BELIEVED_AFTER_MS { system } else { stored }
-        }
+impl Now {
+    /// A moment of a day on which things expire.
+    #[must_use]
+    pub const fn new(day: Day, ms: u64) -> Self {
+        Self { day, expires_from: Day::from_number(0), ms }
     }
+
+    /// Whether a thing with this last day is over.
+    #[must_use]
+    pub fn is_over(&self, last: Day) -> bool {
+        last < self.day && self.day >= self.expires_from
+    }
+
+    /// What the store remembers of it.
+    #[must_use]
+    pub const fn calendar(&self) -> Calendar {
+        Calendar { day: self.day, expires_from: self.expires_from }
+    }
+}
+
+/// What a store remembers of the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    /// The newest day that was believed.
+    pub day: Day,
+    /// Nothing expires before this day; day 0 if there is no such pause.
+    pub expires_from: Day,
+}
+
+impl Calendar {
+    /// After a step to this day that was larger than [`MAX_STEP`].
+    #[must_use]
+    pub const fn after_large_step(day: Day) -> Self {
+        Self { day, expires_from: day.plus(PAUSE_DAYS) }
+    }
+}
+
+/// Year of the release. A day is believed from the beginning of the year before it to the end of the twentieth year after
+/// it.
+pub const RELEASE_YEAR: u32 = 2026;
+/// The first day that is believed.
+pub const FIRST_DAY: Day = date::first_of(RELEASE_YEAR - 1);
+/// The last day that is believed.
+pub const LAST_DAY: Day = Day::from_number(date::first_of(RELEASE_YEAR + 21).number() - 1);
+/// Days by which the system's clock may lead and be believed at once: beyond what has gone by, and within a day of running.
+pub const MAX_STEP: u32 = 2;
+/// Days for which nothing expires after a larger step.
+pub const PAUSE_DAYS: u32 = 7;
+/// Milliseconds for which the system's clock must keep to a larger step until it is believed.
+const BELIEVED_AFTER_MS: u64 = DAY_MS;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// No day can be believed. What to do stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoDay {
+    /// The system's clock is outside of the years of this build, and no other day is known.
+    SystemClock,
+    /// The store remembers a day beyond the years of this build.
+    StoredDay,
+}
+
+impl std::fmt::Display for NoDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::SystemClock => {
+                "the system's clock is wrong: it is outside of the years in which this build can run, so nothing that the \
+                 relay stores could be dated; set the clock, then start again"
+            }
+            Self::StoredDay => {
+                "the relay remembers a day beyond the years in which this build can run: its clock was wrong once; set the \
+                 day back with `deaddrop-relay day set YYYY-MM-DD --data DIR`, then start again"
+            }
+        })
+    }
+}
+
+impl std::error::Error for NoDay {}
+
+/// What a look at the system's clock led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The clock is believed.
+    Believed,
+    /// The clock is far ahead, and is not believed yet.
+    Ahead,
+    /// The clock is more than [`MAX_STEP`] days behind: the day stands still.
+    Behind,
+    /// The clock is outside of the years of this build.
+    OutsideYears,
+}
+
+/// Which day holds, as a value over what the system's clock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Belief {
+    calendar: Calendar,
+    trusted: bool,
+    /// A day that held, and since when: later days are measured by the time that has gone by.
+    anchor: (Day, u64),
+    /// A day that is far ahead, and when the clock first said so.
+    waiting: Option<(Day, u64)>,
+}
+
+impl Belief {
+    /// At the start of a process. `trusted` is the operator's word that the system's clock is right.
+    ///
+    /// # Errors
+    /// [`NoDay`].
+    pub fn begin(stored: Option<Calendar>, system: Day, trusted: bool) -> Result<Self, NoDay> {
+        let calendar = match stored {
+            Some(Calendar { day, .. }) if day > LAST_DAY => return Err(NoDay::StoredDay),
+            Some(calendar) if calendar.day >= FIRST_DAY => calendar,
+            _ if !is_within_years(system) => return Err(NoDay::SystemClock),
+            // A day before this software existed: the clock was wrong, and what is stored is dated wrongly.
+            Some(_) => Calendar::after_large_step(system),
+            None => Calendar { day: system, expires_from: Day::from_number(0) },
+        };
+        // No pause is longer than the one that begins today.
+        let expires_from = calendar.expires_from.min(calendar.day.plus(PAUSE_DAYS));
+        let calendar = Calendar { expires_from, ..calendar };
+        let mut belief = Self { calendar, trusted, anchor: (calendar.day, 0), waiting: None };
+        belief.look(system, 0);
+        Ok(belief)
+    }
+
+    /// The day that holds, and from when on things expire.
+    #[must_use]
+    pub const fn calendar(&self) -> Calendar {
+        self.calendar
+    }
+
+    /// Looks at the system's clock.
+    pub fn look(&mut self, system: Day, running_ms: u64) -> Look {
+        if !is_within_years(system) {
+            self.waiting = None;
+            return Look::OutsideYears;
+        }
+        let day = self.calendar.day;
+        if system <= day {
+            self.waiting = None;
+            return if day.since(system) > MAX_STEP { Look::Behind } else { Look::Believed };
+        }
+        let (anchor, at_ms) = self.anchor;
+        let gone = days_between(at_ms, running_ms);
+        if system.since(anchor) <= gone.saturating_add(MAX_STEP) {
+            self.calendar.day = system;
+            self.waiting = None;
+            if gone > 0 {
+                self.anchor = (system, running_ms);
+            }
+            return Look::Believed;
+        }
+        if !self.trusted {
+            let (first, since_ms) = *self.waiting.get_or_insert((system, running_ms));
+            let expected = first.plus(days_between(since_ms, running_ms));
+            if system.since(expected).max(expected.since(system)) > MAX_STEP {
+                // It says something else than before.
+                self.waiting = Some((system, running_ms));
+                return Look::Ahead;
+            }
+            if running_ms.saturating_sub(since_ms) < BELIEVED_AFTER_MS {
+                return Look::Ahead;
+            }
+        }
+        self.calendar = Calendar::after_large_step(system);
+        self.anchor = (system, running_ms);
+        self.waiting = None;
+        Look::Believed
+    }
+}
+
+fn is_within_years(day: Day) -> bool {
+    (FIRST_DAY..=LAST_DAY).contains(&day)
+}
+
+fn days_between(from_ms: u64, to_ms: u64) -> u32 {
+    u32::try_from(to_ms.saturating_sub(from_ms) / DAY_MS).unwrap_or(u32::MAX)
 }
 
 /// The clock of a running relay.
 #[derive(Clone, Debug)]
 pub struct Clock {
     start: Instant,
-    day: Arc<Mutex<Day>>,
-    trusted: bool,
+    belief: Arc<Mutex<Belief>>,
 }
 
 impl Clock {
-    /// Starts counting. `stored` is the day that the store remembers; `trusted` is the operator's word that the
-    /// system's clock is right.
-    #[must_use]
-    pub fn start(stored: Option<Day>, trusted: bool) -> Self {
-        let day = believed(stored, system_day(), 0, trusted);
-        Self { start: Instant::now(), day: Arc::new(Mutex::new(day)), trusted }
+    /// Starts counting. `stored` is what the store remembers; `trusted` is the operator's word that the system's clock is
+    /// right.
+    ///
+    /// # Errors
+    /// [`NoDay`].
+    pub fn start(stored: Option<Calendar>, trusted: bool) -> Result<Self, NoDay> {
+        let belief = Belief::begin(stored, system_day(), trusted)?;
+        Ok(Self { start: Instant::now(), belief: Arc::new(Mutex::new(belief)) })
     }
 
     /// Now.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { day: *self.day.lock().unwrap_or_else(PoisonError::into_inner), ms: self.ms() }
+        let Calendar { day, expires_from } = self.locked().calendar();
+        Now { day, expires_from, ms: self.ms() }
     }
 
-    /// Looks at the system's clock; gives the day that holds from here on.
-    pub fn look(&self) -> Day {
-        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
-        *day = believed(Some(*day), system_day(), self.ms(), self.trusted);
-        *day
+    /// Looks at the system's clock.
+    pub fn look(&self) -> Look {
+        let ms = self.ms();
+        self.locked().look(system_day(), ms)
     }
 
     fn ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+
+    fn locked(&self) -> MutexGuard<'_, Belief> {
+        self.belief.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn system_day() -> Day {
+/// The day of the system's clock.
+#[must_use]
+pub fn system_day() -> Day {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Day::of_unix_seconds(since.as_secs())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const D: fn(u32) -> Day = Day::from_number;
-
-    #[test]
-    fn the_day_never_goes_back() {
-        assert_eq!(believed(Some(D(100)), D(99), u64::MAX, true), D(100));
-    }
-
-    #[test]
-    fn a_wrong_clock_expires_nothing_at_once() {
-        assert_eq!(believed(Some(D(100)), D(102), 0, false), D(102));
-        assert_eq!(believed(Some(D(100)), D(103), 0, false), D(100));
-        assert_eq!(believed(Some(D(100)), D(30_000), BELIEVED_AFTER_MS - 1, false), D(100));
-        assert_eq!(believed(Some(D(100)), D(103), BELIEVED_AFTER_MS, false), D(103));
-        assert_eq!(believed(Some(D(100)), D(103), 0, true), D(103));
-        assert_eq!(believed(None, D(103), 0, false), D(103));
-    }
-}
+mod tests;

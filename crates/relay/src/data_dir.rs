@@ -5,6 +5,7 @@
 
 use crate::limits::Limits;
 use crate::names::StoreKey;
+use crate::proxy::Network;
 use crate::store::{KeptStore, OpenStoreError, ShredBacking};
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
@@ -36,6 +37,10 @@ pub struct Config {
     pub create_token: Option<String>,
     /// The system's clock is right, however far it is ahead of the stored day.
     pub trust_clock: bool,
+    /// Proxies in front of the relay: what they say about where a connection comes from is believed.
+    pub proxies: Vec<Network>,
+    /// The proxies begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The limits that differ from the defaults.
     pub limits: Limits,
 }
@@ -199,10 +204,18 @@ impl DataDir {
         limits: Limits,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<KeptStore<ShredBacking>, DataDirError> {
+        let shred = self.open_store(rng)?;
+        KeptStore::over(shred, &self.store_key()?, limits, rng).map_err(DataDirError::Ready)
+    }
+
+    /// The records of the store, locked against other processes.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn open_store(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Shred<FileDisk>, DataDirError> {
         let key = self.store_key()?;
         let disk = FileDisk::open(self.store_path()).map_err(opening)?;
-        let shred = Shred::open(disk, &key.unlock(), rng).map_err(opening)?;
-        KeptStore::over(shred, &key, limits, rng).map_err(DataDirError::Ready)
+        Shred::open(disk, &key.unlock(), rng).map_err(opening)
     }
 
     /// The store, for looking; another process may be serving it.
@@ -250,6 +263,8 @@ const NEW_CONFIG: &str = "\
 # listen = \"127.0.0.1:0\"
 # url = \"ws://relay.example:7700/\"
 # create_token = \"only who shows this makes mailboxes\"
+# proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
+# proxy_protocol = false
 
 [limits]
 # connections = 5000

@@ -3,6 +3,7 @@
 //! Mailboxes have no names here: they are counted off in the order of the disk. Handles, hashes and record names are
 //! left out, as they say nothing to anybody but this store.
 
+use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};
 use crate::names::Handle;
 use deaddrop_shred::{Disk, Reader};
@@ -16,6 +17,8 @@ use std::collections::HashMap;
 pub struct Report {
     /// The day that the store remembers, counted from 1970-01-01.
     pub day: Option<u32>,
+    /// The first day on which things expire again, while expiry pauses after a large step of the clock.
+    pub expires_from: Option<u32>,
     /// How many mailboxes.
     pub mailboxes: usize,
     /// How many blobs.
@@ -77,6 +80,16 @@ pub struct StoreReport {
     pub damaged: u64,
 }
 
+/// What the store remembers of the calendar.
+#[must_use]
+pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
+    let key = record::DAY_KEY;
+    match record::kind(&reader.entry(&key)?) {
+        Kind::Day(day) => Some(record::calendar(day, reader.read(&key).ok().as_deref())),
+        _ => None,
+    }
+}
+
 /// Looks at everything.
 #[must_use]
 pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
@@ -89,7 +102,14 @@ pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
         destroyed: stats.dead_slots,
         damaged: stats.damaged_slots,
     };
-    let mut report = Report { store, ..Report::default() };
+    let calendar = calendar(reader);
+    let pause = calendar.filter(|calendar| calendar.expires_from > calendar.day);
+    let mut report = Report {
+        day: calendar.map(|calendar| calendar.day.number()),
+        expires_from: pause.map(|calendar| calendar.expires_from.number()),
+        store,
+        ..Report::default()
+    };
     let mut places: HashMap<Handle, usize> = HashMap::new();
     let entries: Vec<_> = reader.entries().collect();
     for entry in &entries {
@@ -111,8 +131,7 @@ pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
                     blobs: Vec::new(),
                 });
             }
-            Kind::Day(day) => report.day = Some(day.number()),
-            Kind::Blob { .. } | Kind::Unknown => {}
+            Kind::Day(_) | Kind::Blob { .. } | Kind::Unknown => {}
         }
     }
     for entry in &entries {

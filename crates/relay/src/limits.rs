@@ -23,7 +23,7 @@ macro_rules! limits {
 limits! {
     /// Connections at once.
     connections: u32 = 5_000;
-    /// Connections at once from one address prefix (/24 or /56); loopback, where a proxy lives, is not counted.
+    /// Connections at once from one address prefix (/24 or /56); not of loopback and of configured proxies.
     connections_per_prefix: u32 = 64;
     /// Handshakes in a second, over all.
     handshakes_per_s: u32 = 500;
@@ -35,7 +35,7 @@ limits! {
     cookie_above_per_s: u32 = 100;
     /// Connections without a finished handshake above which a cookie is asked for.
     cookie_above_half_open: u32 = 128;
-    /// Connections without a finished handshake.
+    /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32 = 256;
     /// Milliseconds from the first byte of a connection to the end of its handshake.
     handshake_ms: u64 = 10_000;
@@ -82,6 +82,10 @@ limits! {
     creates_per_s: u32 = 1;
     /// Creates at once on one link after a pause.
     create_burst: u32 = 64;
+    /// Creates a minute from one address prefix, lasting; not of loopback and of configured proxies.
+    creates_per_min_per_prefix: u32 = 30;
+    /// Creates at once from one address prefix after a pause.
+    create_burst_per_prefix: u32 = 128;
     /// Creates a second over all links, lasting.
     all_creates_per_s: u32 = 20;
     /// Creates at once over all links after a pause.
@@ -118,6 +122,8 @@ limits! {
     sweep_batch: u32 = 4_096;
     /// Milliseconds between two looks at the day.
     sweep_every_ms: u64 = 60_000;
+    /// Milliseconds between two lines of the log about the same trouble.
+    notice_every_ms: u64 = 60_000;
     /// Seconds over which clients spread their return when the relay stops.
     go_away_s: u16 = 10;
     /// Milliseconds that open links get to finish when the relay stops.
@@ -151,8 +157,10 @@ mod tests {
     #[test]
     fn the_specification_lists_every_limit_and_its_default() {
         let spec = include_str!("../../../spec/12-relay.md");
-        for (name, value) in Limits::TABLE {
-            assert!(spec.contains(&format!("| `{name}` | {value} |")), "{name} = {value}");
-        }
+        let section = spec.split("\n## ").find(|section| section.starts_with("8. ")).unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+        let said: Vec<(&str, u64)> =
+            rows.map(|(name, rest)| (name, rest.split_once(" |").unwrap().0.parse().unwrap())).collect();
+        assert_eq!(said, Limits::TABLE, "the same limits in the same order");
     }
 }

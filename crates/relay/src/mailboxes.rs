@@ -17,6 +17,7 @@ pub(crate) use puts::PutStep;
 pub(crate) use readers::{AckStep, Found, PeekStep};
 
 use crate::bucket::Bucket;
+use crate::clock::Calendar;
 use crate::limits::Limits;
 use crate::names::{Handle, IndexKey, Name};
 use crate::store::Census;
@@ -60,7 +61,11 @@ pub(crate) struct Mailboxes {
     bytes: u64,
     volatile_bytes: u64,
     hot_bytes: u64,
-    day: Option<Day>,
+    calendar: Option<Calendar>,
+    /// Commits that found no room.
+    without_room: u64,
+    /// The last commit found no room, and nothing was destroyed since.
+    is_full: bool,
     stopped: bool,
     sweep_from: Option<Handle>,
 }
@@ -119,7 +124,9 @@ impl Mailboxes {
             bytes: 0,
             volatile_bytes: 0,
             hot_bytes: 0,
-            day: None,
+            calendar: None,
+            without_room: 0,
+            is_full: false,
             stopped: false,
             sweep_from: None,
         }
@@ -141,8 +148,16 @@ impl Mailboxes {
     }
 
     /// Takes the remembered day back in.
-    pub(crate) fn restore_day(&mut self, day: Day) {
-        self.day = self.day.max(Some(day));
+    pub(crate) fn restore_calendar(&mut self, calendar: Calendar) {
+        if self.calendar.is_none_or(|before| before.day <= calendar.day) {
+            self.calendar = Some(calendar);
+        }
+    }
+
+    /// A commit found no room on the disk, or the next one did.
+    pub(crate) fn note_room(&mut self, is_full: bool) {
+        self.is_full = is_full;
+        self.without_room += u64::from(is_full);
     }
 
     /// The store has failed: nothing is decided any more.
@@ -159,7 +174,10 @@ impl Mailboxes {
             mailboxes: self.boxes.len() as u64,
             blobs: self.blobs,
             bytes: self.bytes,
-            day: self.day,
+            memory_bytes: if self.in_memory { self.volatile_bytes } else { 0 },
+            calendar: self.calendar,
+            without_room: self.without_room,
+            is_full: self.is_full,
             stopped: self.stopped,
         }
     }
@@ -231,11 +249,14 @@ impl std::fmt::Debug for Mailboxes {
 /// Steps of a lease, in days: coarse, so that it tells little about when somebody was there.
 const LEASE_STEP: u32 = 7;
 
-/// The lease begun anew, if less than half of it is left: by the fewest whole steps that cover it.
+/// The last day of a whole lease from today, if less than half of the present one is left: later by the fewest whole steps
+/// that cover it. A lease that ended long ago, while expiry pauses, is made whole like any other.
 fn renewed(lasting: &Lasting, today: Day) -> Option<Day> {
     let days = lasting.lease.days().unwrap_or(0);
     let left = lasting.ends.since(today);
-    (left * 2 < days).then(|| lasting.ends.plus((days - left).next_multiple_of(LEASE_STEP)))
+    let missing = today.plus(days).since(lasting.ends);
+    (left.saturating_mul(2) < days)
+        .then(|| lasting.ends.plus(missing.checked_next_multiple_of(LEASE_STEP).unwrap_or(missing)))
 }
 
 /// A blob on its way to a connected reader need not be read from the disk.

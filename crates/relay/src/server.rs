@@ -3,15 +3,19 @@
 
 mod http;
 mod link;
+mod report;
 mod rewound;
 
-use crate::admission::Admission;
-use crate::clock::Clock;
+use crate::admission::{Admission, Prefix};
+use crate::clock::{Clock, Look};
+use crate::memory::Memory;
+use crate::proxy::Proxies;
 use crate::session::Shared;
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
 use rand::CryptoRng;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,8 +37,8 @@ pub struct Relay<S> {
     clock: Clock,
     cookies: CookieKey,
     admission: Arc<Admission>,
-    /// Bytes held by all links.
-    held: AtomicU64,
+    proxies: Proxies,
+    memory: Arc<Memory>,
     counters: Counters,
     /// The store has failed.
     failed: Notify,
@@ -48,6 +52,23 @@ struct Counters {
     records_in: AtomicU64,
     records_out: AtomicU64,
     breaches: AtomicU64,
+    /// Connections that the system did not give, for want of descriptors or memory, and for other reasons.
+    no_descriptors: AtomicU64,
+    not_accepted: AtomicU64,
+    /// Looks at a clock that was not believed.
+    clock_refused: AtomicU64,
+}
+
+/// What a running relay is told by its operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// Say goodbye to all links and end.
+    Stop,
+    /// Log the counters now.
+    Report,
+    /// Read the configuration again. It is not done: nothing of it can change while a relay serves.
+    Reload,
 }
 
 /// Why a server ended.
@@ -76,6 +97,7 @@ impl<S: Store> Server<S> {
         identity: RelayIdentity,
         shared: Shared,
         clock: Clock,
+        proxies: Proxies,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
         let relay = Relay {
@@ -86,7 +108,8 @@ impl<S: Store> Server<S> {
             clock,
             cookies: CookieKey::generate(rng),
             admission: Arc::new(Admission::new(rng)),
-            held: AtomicU64::new(0),
+            proxies,
+            memory: Arc::default(),
             counters: Counters::default(),
             failed: Notify::new(),
             leaving: watch::Sender::new(false),
@@ -108,24 +131,36 @@ impl<S: Store> Server<S> {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `asked` resolves or the store fails; then says goodbye to every link and waits for it, within
-    /// the limits.
-    pub async fn run(self, asked: impl Future<Output = ()>) -> Ended {
+    /// Serves until `orders` gives [`Order::Stop`] or the store fails; then says goodbye to every link and waits for it,
+    /// within the limits. A future of `orders` may be dropped before it resolves.
+    pub async fn run(self, mut orders: impl AsyncFnMut() -> Order) -> Ended {
         let Self { relay, listener } = self;
         let mut links = JoinSet::new();
-        let mut asked = std::pin::pin!(asked);
         let mut sweeping = std::pin::pin!(sweep(&relay));
+        let mut watching = std::pin::pin!(report::watch(&relay));
         let ended = loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => admit(&relay, stream, address, &mut links),
-                    // Out of descriptors, most likely: others will end.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Ok((stream, address)) => {
+                        admit(&relay, stream, address, &mut links);
+                        // However fast they come, those that are over are not kept.
+                        while links.try_join_next().is_some() {}
+                    }
+                    Err(error) => if relay.not_accepted(&error) {
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    },
                 },
                 Some(_) = links.join_next() => {}
                 () = &mut sweeping => {}
+                () = &mut watching => {}
                 () = relay.failed.notified() => break Ended::StoreFailed,
-                () = &mut asked => break Ended::Asked,
+                order = orders() => match order {
+                    Order::Stop => break Ended::Asked,
+                    Order::Report => relay.report(),
+                    Order::Reload => {
+                        tracing::warn!("nothing was read again: to change the configuration, start the relay again");
+                    }
+                },
             }
         };
         drop(listener);
@@ -141,11 +176,20 @@ impl<S: Store> Server<S> {
     }
 }
 
+/// Pause after the system has refused to give a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The answer to a connection that gets no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr, links: &mut JoinSet<()>) {
-    let limits = &relay.shared.limits;
-    let prefix = relay.admission.prefix(address.ip());
-    let Some(connected) = relay.admission.connect(prefix, limits, relay.clock.now().ms) else {
+    let from_proxy = relay.proxies.contains(address.ip());
+    let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
+    let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection too many");
+        // Never waits: the socket takes it at once or not at all.
+        let _ = stream.into_std().and_then(|mut stream| stream.write(NO_PLACE));
         return;
     };
     // Small records matter more than full packets.
@@ -153,7 +197,14 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     // Bytes wait here, where they are counted, and not in the system: what a slow client takes is seen soon.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);
-    links.spawn(http::serve(Arc::clone(relay), stream, connected));
+    let evicted = connected.evicted_half_open();
+    let serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
+    links.spawn(async move {
+        tokio::select! {
+            () = serving => {}
+            () = evicted => tracing::debug!("a half-open connection gave its place to another"),
+        }
+    });
 }
 
 /// Looks at the day, lets go what is over, tells how much there is. Never ends.
@@ -161,34 +212,43 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
     let limits = &relay.shared.limits;
     let batch = usize::try_from(limits.sweep_batch).unwrap_or(usize::MAX);
     loop {
-        relay.clock.look();
+        if relay.clock.look() != Look::Believed {
+            relay.counters.clock_refused.fetch_add(1, Ordering::Relaxed);
+        }
+        let now_ms = relay.clock.now().ms;
+        relay.admission.tidy(now_ms);
+        relay.shared.tidy(now_ms);
         while relay.store.sweep(relay.clock.now(), batch).await {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         if relay.store.census().stopped {
             relay.failed.notify_one();
         }
-        relay.tell();
+        tracing::info!("{}", relay.counts());
         tokio::time::sleep(Duration::from_millis(limits.sweep_every_ms.max(10))).await;
     }
 }
 
-impl<S: Store> Relay<S> {
-    fn tell(&self) {
-        let census = self.store.census();
-        let Counters { links, records_in, records_out, breaches } = &self.counters;
-        tracing::info!(
-            mailboxes = census.mailboxes,
-            blobs = census.blobs,
-            bytes = census.bytes,
-            connections = self.admission.connections(),
-            links = links.load(Ordering::Relaxed),
-            records_in = records_in.load(Ordering::Relaxed),
-            records_out = records_out.load(Ordering::Relaxed),
-            breaches = breaches.load(Ordering::Relaxed),
-            "so far"
-        );
+impl<S> Relay<S> {
+    /// The system did not give a connection. When it has run out of something, a connection that can be spared ends.
+    /// Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking off.
+    fn not_accepted(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if is_out_of_descriptors(error) {
+            self.counters.no_descriptors.fetch_add(1, Ordering::Relaxed);
+            self.admission.give_one_up();
+        } else {
+            self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
+        }
+        !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
     }
+}
+
+/// Whether the system has no descriptors or no memory for another connection.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // ENOMEM, ENFILE, EMFILE, ENOBUFS: numbers of Linux and the BSDs (ENOBUFS differs).
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 55 | 105))
 }
 
 impl<S> std::fmt::Debug for Relay<S> {

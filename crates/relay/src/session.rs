@@ -9,6 +9,7 @@ mod subscription;
 
 pub use call::{Call, Outcome};
 
+use crate::admission::{Prefix, Rates, Shares};
 use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::hints::{Hints, News};
@@ -18,6 +19,7 @@ use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::item::{Hello, Ping, Pong, RelayHello};
 use deaddrop_wire::{ClientToken, Item, Received};
 use reading::Reading;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all links of a relay share.
@@ -27,7 +29,15 @@ pub struct Shared {
     pub limits: Limits,
     /// Hash of the token that creating takes; `None` if anybody may.
     create_token: Option<[u8; 32]>,
-    creates: Mutex<Bucket>,
+    creates: Mutex<Shares>,
+    refusals: Refusals,
+}
+
+/// Requests that were refused since the start, by reason.
+#[derive(Debug, Default)]
+struct Refusals {
+    creates_too_fast: AtomicU64,
+    busy: AtomicU64,
 }
 
 impl Shared {
@@ -35,12 +45,34 @@ impl Shared {
     #[must_use]
     pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
         let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
-        Self { limits, create_token, creates: Mutex::default() }
+        Self { limits, create_token, creates: Mutex::default(), refusals: Refusals::default() }
     }
 
-    fn take_create(&self, now: Now) -> Result<(), u16> {
-        let (rate, burst) = (self.limits.all_creates_per_s.into(), self.limits.all_create_burst.into());
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(1, rate, burst, now.ms)
+    /// Number of creates that were refused because they came too fast.
+    #[must_use]
+    pub fn creates_too_fast(&self) -> u64 {
+        self.refusals.creates_too_fast.load(Ordering::Relaxed)
+    }
+
+    /// Number of requests that were refused because the store as a whole is at a limit.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.refusals.busy.load(Ordering::Relaxed)
+    }
+
+    /// Forgets networks from which nothing was created for long.
+    pub fn tidy(&self, now_ms: u64) {
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
+    }
+
+    fn take_create(&self, prefix: Prefix, now: Now) -> Result<(), u16> {
+        let rates = Rates {
+            per_s: self.limits.all_creates_per_s,
+            burst: self.limits.all_create_burst,
+            prefix_per_min: self.limits.creates_per_min_per_prefix,
+            prefix_burst: self.limits.create_burst_per_prefix,
+        };
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
     }
 }
 
@@ -66,6 +98,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
+    prefix: Prefix,
     greeted: bool,
     ping_s: u16,
     reader: Reader,
@@ -79,11 +112,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins a conversation.
+    /// Begins a conversation with a client from this network.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, now: Now) -> Self {
+    pub fn new(shared: Arc<Shared>, prefix: Prefix, now: Now) -> Self {
         let limits = &shared.limits;
         Self {
+            prefix,
             greeted: false,
             ping_s: limits.ping_max_s,
             reader: Reader { token: ClientToken::from_bytes([0; 16]), hints: Arc::new(Hints::default()) },
@@ -132,6 +166,18 @@ impl Session {
     #[must_use]
     pub const fn greeted(&self) -> bool {
         self.greeted
+    }
+
+    /// Whether the link has subscriptions.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        !self.reading.is_empty()
+    }
+
+    /// The moment of the last put or subscription, or of the beginning.
+    #[must_use]
+    pub const fn used_ms(&self) -> u64 {
+        self.used_ms
     }
 
     /// Whether the link serves nobody.

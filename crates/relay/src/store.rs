@@ -14,11 +14,12 @@ pub use kept::KeptStore;
 pub use memory::MemoryBacking;
 pub use shred::{OpenStoreError, ShredBacking};
 
-use crate::clock::Now;
+use crate::clock::{Calendar, Now};
 use crate::hints::Hints;
+use crate::limits::Limits;
 pub use crate::names::Handle;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
-use deaddrop_wire::{Blob, ClientToken, Day, MailboxId, OwnId, SendId};
+use deaddrop_wire::{Blob, ClientToken, MailboxId, OwnId, SendId};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -216,8 +217,72 @@ pub struct Census {
     pub blobs: u64,
     /// Bytes of blobs.
     pub bytes: u64,
-    /// The day that the store remembers.
-    pub day: Option<Day>,
+    /// Bytes of blobs of a store that is memory itself.
+    pub memory_bytes: u64,
+    /// What the store remembers of the calendar.
+    pub calendar: Option<Calendar>,
+    /// Commits that found no room, since the start.
+    pub without_room: u64,
+    /// The last commit found no room, and nothing was destroyed since.
+    pub is_full: bool,
     /// The store has failed.
     pub stopped: bool,
+}
+
+impl Census {
+    /// Whether blobs or bytes are where puts are refused.
+    pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
+        let percent = limits.put_percent;
+        Limits::reached(self.blobs, limits.blobs, percent)
+            || Limits::reached(self.bytes, limits.store_bytes, percent)
+            || self.memory_bytes > 0 && Limits::reached(self.memory_bytes, limits.memory_bytes, percent)
+    }
+}
+
+/// Whether a relay does what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It takes puts.
+    Ok,
+    /// Puts are refused, because the store is at a limit or the disk is full.
+    NotTakingPuts,
+    /// The store has failed.
+    Stopped,
+}
+
+impl Health {
+    /// Of a relay with this much in it.
+    #[must_use]
+    pub const fn of(census: &Census, limits: &Limits) -> Self {
+        if census.stopped {
+            Self::Stopped
+        } else if census.is_full || census.is_at_its_limits(limits) {
+            Self::NotTakingPuts
+        } else {
+            Self::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_is_well_while_it_takes_puts() {
+        let limits =
+            Limits { blobs: 100, store_bytes: 1_000, memory_bytes: 500, put_percent: 95, ..Limits::DEFAULT };
+        let health = |census: Census| Health::of(&census, &limits);
+        let census = Census { blobs: 94, bytes: 949, memory_bytes: 474, ..Census::default() };
+        assert_eq!(health(census), Health::Ok);
+        for full in [
+            Census { blobs: 95, ..census },
+            Census { bytes: 950, ..census },
+            Census { memory_bytes: 475, ..census },
+            Census { is_full: true, ..census },
+        ] {
+            assert_eq!(health(full), Health::NotTakingPuts);
+            assert_eq!(health(Census { stopped: true, ..full }), Health::Stopped);
+        }
+    }
 }

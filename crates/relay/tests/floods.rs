@@ -1,4 +1,4 @@
-//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, an honest client goes on.
+//! Floods over real sockets against the real program: the flooder loses its own places, and an honest client gets in.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -7,291 +7,210 @@
     clippy::indexing_slicing,
     clippy::print_stdout
 )]
-#![cfg(target_os = "linux")]
 
 mod common;
 
 use common::*;
-use deaddrop_link::{ClientHandshake, ClientStep};
-use deaddrop_wire::item::*;
-use deaddrop_wire::{Blob, Item, Offer, RelayAddress, SizeClass};
-use futures_util::{SinkExt, StreamExt};
+use deaddrop_wire::RelayAddress;
+use deaddrop_wire::item::{AnswerCode, Ping};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio_websockets::{ClientBuilder, Message};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-const UPGRADE: &[u8] = b"GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// Bytes that one flood sends at most.
-const FLOOD_BYTES: usize = 256 << 20;
-/// Time that one flood takes at most.
-const FLOOD_TIME: Duration = Duration::from_secs(5);
-/// Kibibytes by which the relay may grow under any of them. Its allocator keeps some of what it had.
-const GROWTH_KIB: u64 = 16_384;
-
-fn place(address: &RelayAddress) -> String {
-    address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned()
+/// The usual limits, with some of them lower.
+fn configure(data: &Path, settings: &str, limits: &str) {
+    init(data);
+    std::fs::write(data.join("config.toml"), format!("{settings}\n[limits]\n{limits}\n")).unwrap();
 }
 
-/// Kibibytes of memory that a process has resident.
-fn resident_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// A client's frame with a mask of zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(0x80 | u8::try_from(len).unwrap()),
-        len => {
-            bytes.push(0x80 | 126);
-            bytes.extend_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
-        }
+/// Opens connections that say nothing.
+async fn silent(relay: &Relay, count: usize) -> Vec<TcpStream> {
+    let mut streams = Vec::with_capacity(count);
+    for _ in 0..count {
+        streams.push(TcpStream::connect(relay.place()).await.unwrap());
     }
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(payload);
-    bytes
+    streams
 }
 
-/// Sends `once`, then `again` and again, without reading, until the relay ends it or a bound is reached. Gives the bytes taken.
-async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], again: &[u8]) -> usize {
-    let many = again.repeat(65_536 / again.len() + 1);
-    let mut sent = 0;
-    let begun = Instant::now();
-    if stream.write_all(once).await.is_err() {
-        return 0;
-    }
-    while sent < FLOOD_BYTES && begun.elapsed() < FLOOD_TIME {
-        match tokio::time::timeout(FLOOD_TIME, stream.write_all(&many)).await {
-            Ok(Ok(())) => sent += many.len(),
-            _ => break,
-        }
-    }
-    sent
+/// A client whose proxy says in the head where it comes from.
+async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
+    let url: http::Uri = address.url().parse().unwrap();
+    let header = http::HeaderName::from_static("x-forwarded-for");
+    let builder = ClientBuilder::from_uri(url).add_header(header, from.parse().unwrap()).unwrap();
+    let (ws, _) = builder.connect().await.ok()?;
+    Client::try_over(ws, address, 1).await
 }
 
-/// Each kind of frame that makes work and carries no content.
-fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
-    let start = frame(0x02, &[]);
-    vec![
-        ("pings", vec![], frame(0x89, &[7; 125])),
-        ("empty pings", vec![], frame(0x89, &[])),
-        ("pongs", vec![], frame(0x8a, &[7; 125])),
-        ("closes", vec![], frame(0x88, &[3, 232])),
-        ("empty messages", vec![], frame(0x82, &[])),
-        ("fragments", vec![], frame(0x02, &[7; 100])),
-        ("empty continuations", start.clone(), frame(0x00, &[])),
-        ("continuations", start, frame(0x00, &[7; 1_024])),
-    ]
+/// A client whose proxy says in front of the head where it comes from.
+async fn announced(relay: &Relay, header: &[u8]) -> Option<Client> {
+    let mut stream = TcpStream::connect(relay.place()).await.unwrap();
+    stream.write_all(header).await.ok()?;
+    let url: http::Uri = relay.address.url().parse().unwrap();
+    let (ws, _) = ClientBuilder::from_uri(url).connect_on(MaybeTlsStream::Plain(stream)).await.ok()?;
+    Client::try_over(ws, &relay.address, 1).await
+}
+
+async fn is_alive(client: &mut Client) -> bool {
+    client.try_send(&[Ping { nonce: 7 }.into()]).await.is_some() && client.try_next().await.is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_floods_and_never_reads_costs_little_before_the_handshake() {
+async fn silent_connections_keep_no_honest_client_out() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path());
-    let relay = Relay::serve(dir.path(), &[]);
-    drop(Client::connect(&relay.address, 1).await);
-    let before = resident_kib(relay.child.id());
-    for (name, once, again) in kinds() {
-        let mut stream = TcpStream::connect(place(&relay.address)).await.unwrap();
-        stream.write_all(UPGRADE).await.unwrap();
-        let sent = flood(&mut stream, &once, &again).await;
-        let now = resident_kib(relay.child.id());
-        println!("{name}: {} KiB sent, {} KiB more resident", sent / 1_024, now.saturating_sub(before));
-        assert!(now < before + GROWTH_KIB, "{name}: {before} KiB before, {now} KiB now");
-        drop(Client::connect(&relay.address, 1).await);
-    }
+    let data = dir.path().join("data");
+    init(&data);
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let before = relay.memory_kib();
+    let flood = silent(&relay, 300).await;
+    let begun = Instant::now();
+    let mut honest = Client::try_connect(&relay.address, 1).await.expect("an honest client gets in");
+    let (waited, after) = (begun.elapsed(), relay.memory_kib());
+    println!(
+        "300 silent connections: an honest client waited {waited:?}; {before} KiB before, {after} KiB after"
+    );
+    assert_eq!(honest.create(&Mailbox::new()).await, AnswerCode::Done);
+    let said = told(&log, "half-open connections gave their places to others").await;
+    assert_eq!(said.matches("gave their places").count(), 1, "one line: {said}");
+    assert!(!said.contains("127.0.0.1"), "{said}");
+    drop(flood);
     assert!(relay.stop());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_floods_and_never_reads_costs_little_on_a_link() {
+async fn links_that_do_nothing_give_way_and_readers_stay() {
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path());
+    configure(dir.path(), "", "connections = 20");
     let relay = Relay::serve(dir.path(), &[]);
-    let mut honest = Client::connect(&relay.address, 1).await;
-    let before = resident_kib(relay.child.id());
-    for (name, once, again) in kinds() {
-        let mut client = Client::connect(&relay.address, 2).await;
-        let sent = flood(client.ws.get_mut(), &once, &again).await;
-        let now = resident_kib(relay.child.id());
-        println!("{name}: {} KiB sent, {} KiB more resident", sent / 1_024, now.saturating_sub(before));
-        assert!(now < before + GROWTH_KIB, "{name}: {before} KiB before, {now} KiB now");
-    }
-    // The link's own pings in records are answered in records, as far as they are taken.
-    let mut client = Client::connect(&relay.address, 2).await;
-    let pings: Vec<_> = (0..500).map(|nonce| Ping { nonce }.into()).collect();
-    let begun = Instant::now();
-    let mut records = 0;
-    while begun.elapsed() < FLOOD_TIME {
-        let sent = tokio::time::timeout(Duration::from_secs(1), client.try_send(&pings)).await;
-        let Ok(Some(())) = sent else { break };
-        records += 1;
-    }
-    let now = resident_kib(relay.child.id());
-    println!("pings in records: {records} records, {} KiB more resident", now.saturating_sub(before));
-    assert!(now < before + GROWTH_KIB, "{before} KiB before, {now} KiB now");
-    honest.send(&[Ping { nonce: 9 }.into()]).await;
-    honest.until(|item| matches!(item, Item::Pong(_))).await;
-    assert!(relay.stop());
-}
-
-/// Many links, each with a message that it has begun and does not end: all together hold what the limit says, and are ended in
-/// favour of others.
-#[tokio::test(flavor = "multi_thread")]
-async fn messages_that_never_end_hold_what_the_limit_says() {
-    let dir = tempfile::tempdir().unwrap();
-    init(dir.path());
-    let limits = "\nbuffer_bytes = 4194304\nstall_ms = 2000\n";
-    std::fs::write(dir.path().join("config.toml"), format!("{HURRIED}{limits}")).unwrap();
-    let relay = Relay::serve(dir.path(), &[]);
-    let mut honest = Client::connect(&relay.address, 1).await;
     let mailbox = Mailbox::new();
-    assert_eq!(honest.create(&mailbox).await, AnswerCode::Done);
-    let before = resident_kib(relay.child.id());
-    let mut links = Vec::new();
-    for _ in 0..120 {
-        let mut client = Client::connect(&relay.address, 2).await;
-        // A frame of 264,208 bytes, of which most comes.
-        let mut bytes = vec![0x82, 0x80 | 127];
-        bytes.extend_from_slice(&264_208_u64.to_be_bytes());
-        bytes.resize(260_000, 0);
-        let _ = tokio::time::timeout(Duration::from_millis(50), client.ws.get_mut().write_all(&bytes)).await;
-        links.push(client);
+    let mut reader = Client::connect(&relay.address, 1).await;
+    assert_eq!(reader.create(&mailbox).await, AnswerCode::Done);
+    reader.subscribe(1, &mailbox.read).await;
+    // The relay looks once a second at what a link does.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let mut flood = Vec::new();
+    for _ in 0..40 {
+        flood.push(Client::try_connect(&relay.address, 2).await.expect("each takes the place of another"));
     }
-    let most = resident_kib(relay.child.id());
-    // Without the bound they hold 30 MiB; with it 4 MiB, and 32 KiB for each link.
-    println!("120 messages that do not end: {} KiB more resident", most.saturating_sub(before));
-    assert!(most < before + 14_000, "{before} KiB before, {most} KiB now");
-    // An honest client with a small message is served meanwhile, and with a large one once the others are ended.
-    assert_eq!(honest.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Done);
-    let begun = Instant::now();
-    let large = blob(SizeClass::Large);
-    while !try_put(&relay.address, &mailbox, large.clone()).await {
-        assert!(begun.elapsed() < PATIENCE, "a large message never gets through");
-    }
-    println!("a large message was stored after {:?}", begun.elapsed());
-    drop(links);
-    assert!(relay.stop());
+    let mut honest = Client::try_connect(&relay.address, 3).await.expect("an honest client gets in");
+    assert_eq!(honest.put(&mailbox.send, blob(deaddrop_wire::SizeClass::Small)).await, AnswerCode::Done);
+    reader.delivery().await;
+    assert!(flood[0].try_next().await.is_none(), "the first of the flood is gone");
+    assert!(is_alive(&mut flood[39]).await, "the last one is not");
 }
 
-/// Puts over a link of its own. `false`: the relay ended the link.
-async fn try_put(relay: &RelayAddress, mailbox: &Mailbox, blob: Blob) -> bool {
-    let Some(mut client) = Client::try_connect(relay, 3).await else { return false };
-    let send = mailbox.send.present(relay.fingerprint());
-    if client.try_send(&[Put { req: 1, send, blob }.into()]).await.is_none() {
-        return false;
-    }
-    matches!(client.try_next().await, Some(Item::Answer(answer)) if answer.code == AnswerCode::Done)
-}
-
-/// Lets bytes through in both directions at this rate, with small buffers at both ends.
-async fn slow_line(relay: RelayAddress, bytes_per_s: usize) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move {
-        let (near, _) = listener.accept().await.unwrap();
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4_096).unwrap();
-        let far = socket.connect(place(&relay).parse().unwrap()).await.unwrap();
-        let (near_read, near_write) = near.into_split();
-        let (far_read, far_write) = far.into_split();
-        tokio::join!(crawl(near_read, far_write, bytes_per_s), crawl(far_read, near_write, bytes_per_s));
-    });
-    address
-}
-
-async fn crawl(
-    mut from: impl tokio::io::AsyncRead + Unpin,
-    mut to: impl tokio::io::AsyncWrite + Unpin,
-    bytes_per_s: usize,
-) {
-    let mut piece = vec![0; bytes_per_s / 10];
-    while let Ok(n) = from.read(&mut piece).await {
-        if n == 0 || to.write_all(&piece[..n]).await.is_err() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// A link over a line of 2 KB/s on which both directions are full for longer than any time limit of the relay: it lives, pings are
-/// answered, and what was delivered is acked while the rest is still on its way.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_line_that_is_full_in_both_directions_stays_alive() {
+async fn one_network_cannot_use_up_the_creates_of_all() {
+    const LIMITS: &str = "creates_per_s = 1000\ncreate_burst = 1000\ncreates_per_min_per_prefix = 1\n\
+        create_burst_per_prefix = 16\nall_creates_per_s = 1\nall_create_burst = 48\n";
     let dir = tempfile::tempdir().unwrap();
-    init(dir.path());
-    // One record takes longer than this: what moves within it is enough.
-    let limits = "\nping_min_s = 5\nping_max_s = 5\n";
-    std::fs::write(dir.path().join("config.toml"), format!("{HURRIED}{limits}")).unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]", LIMITS);
     let relay = Relay::serve(dir.path(), &[]);
-    let mut owner = Client::connect(&relay.address, 1).await;
-    let (inbox, outbox) = (Mailbox::new(), Mailbox::new());
-    assert_eq!(owner.create(&inbox).await, AnswerCode::Done);
-    assert_eq!(owner.create(&outbox).await, AnswerCode::Done);
-    assert_eq!(owner.put(&inbox.send, blob(SizeClass::Large)).await, AnswerCode::Done);
-
-    let line = slow_line(relay.address.clone(), 2_048).await;
-    let stream = TcpStream::connect(&line).await.unwrap();
-    let builder = ClientBuilder::new().uri(&format!("ws://{line}/")).unwrap();
-    let (mut ws, _) = builder.connect_on(stream).await.unwrap();
-    let (state, c1) = ClientHandshake::start(relay.address.fingerprint(), Offer::v1(), &mut rand::rng());
-    ws.send(Message::binary(c1)).await.unwrap();
-    let s1 = ws.next().await.unwrap().unwrap();
-    let ClientStep::Finished(finished) =
-        state.on_message(s1.as_payload(), &[hello(2)], &mut rand::rng()).unwrap()
-    else {
-        panic!("a cookie without load")
-    };
-    for message in finished.messages {
-        ws.send(Message::binary(message)).await.unwrap();
+    // Six loops, each from a network of its own.
+    for number in 0..6 {
+        let mut flooder = forwarded(&relay.address, &format!("203.0.{number}.9")).await.unwrap();
+        let mut made = 0;
+        while flooder.create(&Mailbox::new()).await == AnswerCode::Done {
+            made += 1;
+            assert!(made < 100, "it is stopped");
+        }
     }
-    let (mut seal, mut open) = finished.session.split();
-    let fingerprint = *relay.address.fingerprint();
-    let mut records = seal
-        .seal(&[Subscribe {
-            req: 1,
-            mailboxes: vec![Subscription { sub: 1, read: inbox.read.present(&fingerprint) }],
-        }
-        .into()])
-        .unwrap();
-    let send = outbox.send.present(&fingerprint);
-    records.extend(seal.seal(&[Put { req: 2, send, blob: blob(SizeClass::Large) }.into()]).unwrap());
-    records.extend(seal.seal(&[Ping { nonce: 77 }.into()]).unwrap());
-    let (mut sink, mut source) = ws.split();
-    let sending = async {
-        for record in records {
-            sink.send(Message::binary(record)).await.unwrap();
-        }
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let ping = seal.seal(&[Ping { nonce: 78 }.into()]).unwrap().remove(0);
-            sink.send(Message::binary(ping)).await.unwrap();
-        }
+    let mut honest = forwarded(&relay.address, "198.51.100.1, 127.0.0.1").await.unwrap();
+    assert_eq!(honest.create(&Mailbox::new()).await, AnswerCode::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_proxy_says_counts_only_if_it_is_configured() {
+    let limits = "connections_per_prefix = 2";
+    let subscribed = async |relay: &Relay, from: &str| {
+        let mut client = forwarded(&relay.address, from).await?;
+        let mailbox = Mailbox::new();
+        client.create(&mailbox).await;
+        client.subscribe(1, &mailbox.read).await;
+        Some(client)
     };
+    let three = async |relay: &Relay| {
+        let mut clients = Vec::new();
+        for number in 1..=2 {
+            clients.push(subscribed(relay, &format!("203.0.113.{number}")).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let third = forwarded(&relay.address, "203.0.113.3").await;
+        let other = forwarded(&relay.address, "198.51.100.1").await;
+        (third.is_some(), other.is_some(), clients)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"10.0.0.0/8\"]", limits);
+    let relay = Relay::serve(dir.path(), &["--proxy", "127.0.0.1"]);
+    let (third, other, clients) = three(&relay).await;
+    assert!(!third && other, "its network has its two");
+    drop((clients, relay));
+    let relay = Relay::serve(dir.path(), &[]);
+    let (third, other, clients) = three(&relay).await;
+    assert!(third && other, "anybody can write a header");
+    drop((clients, relay));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "");
+    let relay = Relay::serve(dir.path(), &[]);
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\x7f\0\0\x01\x12\x34\0\x50";
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for header in [&b"PROXY TCP4 203.0.113.7 127.0.0.1 4660 80\r\n"[..], b"PROXY UNKNOWN\r\n", binary, local]
+    {
+        let mut client = announced(&relay, header).await.expect("it is served");
+        assert!(is_alive(&mut client).await);
+    }
+    for header in [&b""[..], b"PROXY TCP4 203.0.113.7\r\n", b"PROXY TCP4 a b 1 2\r\n", &binary[..20]] {
+        assert!(announced(&relay, header).await.is_none(), "{}", header.escape_ascii());
+    }
+    drop(relay);
+    std::fs::write(dir.path().join("config.toml"), "").unwrap();
+    let relay = Relay::serve(dir.path(), &[]);
+    assert!(announced(&relay, binary).await.is_none(), "no proxy is configured");
+    assert!(announced(&relay, b"").await.is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_without_descriptors_lets_an_honest_client_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let log = dir.path().join("log");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_deaddrop-relay")]);
+    command.args(["serve", "--data"]).arg(&data).env_remove("RUST_LOG");
+    command.stderr(Stdio::from(File::create(&log).unwrap()));
+    let relay = Relay::start(command);
+    let flood = silent(&relay, 120).await;
     let begun = Instant::now();
-    let receiving = async {
-        let (mut delivered, mut done, mut ponged) = (0, 0, false);
-        while delivered < 1 || done < 1 || !ponged {
-            let message = source.next().await.expect("the link lives").expect("the link lives");
-            for item in open.open(message.as_payload()).unwrap().items {
-                match item {
-                    Item::Deliver(_) => delivered += 1,
-                    Item::Answer(answer) => {
-                        assert_eq!(answer.code, AnswerCode::Done);
-                        done += 1;
-                    }
-                    Item::Pong(_) => ponged = true,
-                    _ => {}
-                }
-            }
-        }
+    let mut honest = None;
+    while honest.is_none() {
+        assert!(begun.elapsed() < PATIENCE, "an honest client gets in");
+        honest = Client::try_connect(&relay.address, 1).await;
+    }
+    println!("64 descriptors, 120 silent connections: an honest client waited {:?}", begun.elapsed());
+    assert!(is_alive(&mut honest.unwrap()).await);
+    let said = told(&log, "raise the limit of open files").await;
+    assert_eq!(said.matches("raise the limit").count(), 1, "{said}");
+    // It does not spin: what it waits for costs no time.
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", relay.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // User and system time.
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     };
-    tokio::select! { () = sending => {} () = receiving => {} }
-    println!("both directions were full for {:?}", begun.elapsed());
-    assert!(begun.elapsed() > Duration::from_secs(25), "the line was slow");
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    println!("{} hundredths of a second of processor in 2 seconds", ticks() - before);
+    assert!(ticks() - before < 100);
+    drop(flood);
     assert!(relay.stop());
 }

@@ -101,7 +101,9 @@ async fn at_no_level_a_relay_tells_who_or_what() {
     init(&data);
     let log = dir.path().join("log");
     let stderr = Stdio::from(File::create(&log).unwrap());
-    let relay = Relay::serve_with(&data, &["--log", "trace,tokio=trace,hyper=trace"], stderr);
+    // It reads what a proxy says about addresses, and says nothing about it either.
+    let more = ["--log", "trace,tokio=trace,hyper=trace", "--proxy", "127.0.0.1"];
+    let relay = Relay::serve_with(&data, &more, stderr);
     let fingerprint = *relay.address.fingerprint();
     let mut secrets = Secrets::default();
     let mut inspected = Vec::new();
@@ -180,6 +182,14 @@ async fn at_no_level_a_relay_tells_who_or_what() {
     }
     inspected.push(printed("inspect", &data, &["--json"]));
 
+    // Everything that it says only in trouble.
+    let flood: Vec<_> =
+        (0..140).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
+    told(&log, "half-open connections gave").await;
+    drop(flood);
+    relay.signal("-USR1");
+    relay.signal("-HUP");
+    told(&log, "asked for").await;
     assert!(relay.stop());
     let said = std::fs::read(&log).unwrap();
     inspected.push(printed("check", &data, &[]));

@@ -25,11 +25,11 @@ fn limits() -> Limits {
 }
 
 fn now(ms: u64) -> Now {
-    Now { day: TODAY, ms }
+    Now::new(TODAY, ms)
 }
 
 fn on(day: u32) -> Now {
-    Now { day: TODAY.plus(day), ms: 1_000_000 * u64::from(day + 1) }
+    Now::new(TODAY.plus(day), 1_000_000 * u64::from(day + 1))
 }
 
 fn geometry() -> Geometry {
@@ -285,7 +285,7 @@ mod rules {
         assert_eq!(store.census().blobs, 2, "the last day is a day");
         store.sweep(on(8), 100).await;
         assert_eq!(store.census().blobs, 1, "the largest class goes first");
-        assert_eq!(store.census().day, Some(TODAY.plus(8)));
+        assert_eq!(store.census().calendar.map(|calendar| calendar.day), Some(TODAY.plus(8)));
         assert!(!store.sweep(on(31), 100).await);
         assert_eq!((store.census().blobs, store.census().mailboxes), (0, 0), "the lease was a month");
         assert_eq!(put(store, 1, 1).await, Verdict::Refused);

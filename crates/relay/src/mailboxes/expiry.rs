@@ -19,7 +19,7 @@ pub(crate) struct SweepStep {
     pub(crate) more: bool,
 }
 
-/// Mailboxes looked at in one step, so that nobody waits long for the rules.
+/// Mailboxes looked at in one step, so that other requests do not wait long.
 const LOOKED_AT: usize = 10_000;
 
 impl Mailboxes {
@@ -29,9 +29,10 @@ impl Mailboxes {
         if self.stopped {
             return step;
         }
-        if self.day < Some(now.day) {
-            self.day = Some(now.day);
-            step.day = Some(Job { puts: vec![record::day(now.day)], erases: Vec::new() });
+        let calendar = now.calendar();
+        if self.calendar.is_none_or(|before| before.day < now.day || before.expires_from < now.expires_from) {
+            self.calendar = Some(calendar);
+            step.day = Some(Job { puts: vec![record::day(calendar)], erases: Vec::new() });
         }
         let mut handles: Vec<Handle> =
             self.boxes.keys().copied().filter(|handle| Some(*handle) > self.sweep_from).collect();
@@ -57,8 +58,8 @@ impl Mailboxes {
 
     fn sweep_one(&mut self, handle: Handle, now: Now, limit: usize, step: &mut SweepStep) -> usize {
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return 0 };
-        let over = mailbox.lasting.ends < now.day;
-        let unused = mailbox.lasting.unused_until.is_some_and(|until| until < now.day);
+        let over = now.is_over(mailbox.lasting.ends);
+        let unused = mailbox.lasting.unused_until.is_some_and(|until| now.is_over(until));
         if over || unused {
             let Some((mut mailbox, lasting, volatile)) = self.remove(handle) else { return 0 };
             mailbox.end_reader(Ended::Gone);
@@ -67,7 +68,7 @@ impl Mailboxes {
             return count;
         }
         let residents = mailbox.queue.residents.iter();
-        let expired = residents.filter(|resident| resident.expiry < now.day && !resident.dying);
+        let expired = residents.filter(|resident| now.is_over(resident.expiry) && !resident.dying);
         let expired: Vec<_> = expired.map(|resident| resident.id).take(limit).collect();
         if expired.is_empty() {
             return 0;

@@ -135,7 +135,7 @@ impl Mailboxes {
         step.gone.extend(peek.in_flight.iter().filter(|id| mailbox.queue.place(**id).is_none()));
         let mut bytes = peek.bytes;
         for resident in &mut mailbox.queue.residents {
-            if resident.dying || resident.expiry < now.day || peek.in_flight.contains(&resident.id) {
+            if resident.dying || now.is_over(resident.expiry) || peek.in_flight.contains(&resident.id) {
                 continue;
             }
             if step.found.len() >= peek.blobs || resident.class.bytes() > bytes {

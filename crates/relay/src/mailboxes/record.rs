@@ -1,6 +1,7 @@
 //! The bytes of the relay's records (spec/12-relay.md section 3).
 
 use super::queue::Resident;
+use crate::clock::Calendar;
 use crate::names::{Handle, Name};
 use crate::store::RecordId;
 use deaddrop_shred::{Entry, Record, RecordKey};
@@ -11,6 +12,9 @@ use deaddrop_wire::{Day, SizeClass};
 const MAILBOX: u8 = 1;
 const BLOB: u8 = 2;
 const DAY: u8 = 3;
+
+/// Key of the record of the day.
+pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
 
 /// Format of a mailbox's record.
 const VERSION: u8 = 1;
@@ -36,7 +40,12 @@ pub(crate) struct Lasting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Mailbox(Handle),
-    Blob { handle: Handle, via: u8, class: SizeClass },
+    Blob {
+        handle: Handle,
+        via: u8,
+        class: SizeClass,
+    },
+    /// The body says from when on things expire.
     Day(Day),
     Unknown,
 }
@@ -76,13 +85,23 @@ pub(crate) fn blob(key: RecordKey, handle: Handle, via: u8, expiry: Day, body: V
     Record { key, meta: meta(BLOB, via, handle), expiry_day: expiry.number(), body }
 }
 
-pub(crate) fn day(day: Day) -> Record {
-    let nobody = Handle::from_bytes([0; 6]);
-    Record {
-        key: RecordKey([0xff; 16]),
-        meta: meta(DAY, 0, nobody),
-        expiry_day: day.number(),
-        body: Vec::new(),
+/// The record of the day. Its body is empty unless expiry pauses.
+pub(crate) fn day(calendar: Calendar) -> Record {
+    let no_mailbox = Handle::from_bytes([0; 6]);
+    let Calendar { day, expires_from } = calendar;
+    let body = if expires_from > day { expires_from.number().to_le_bytes().to_vec() } else { Vec::new() };
+    Record { key: DAY_KEY, meta: meta(DAY, 0, no_mailbox), expiry_day: day.number(), body }
+}
+
+/// What a record of the day says. `body` is `None` if it could not be read.
+pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
+    match body {
+        Some([]) => Calendar { day, expires_from: Day::from_number(0) },
+        Some(&[a, b, c, d]) => {
+            Calendar { day, expires_from: Day::from_number(u32::from_le_bytes([a, b, c, d])) }
+        }
+        // a body that says something else is taken for a pause that begins today.
+        _ => Calendar::after_large_step(day),
     }
 }
 
@@ -199,7 +218,24 @@ mod tests {
         let blob = blob(RecordKey([1; 16]), handle, 9, Day::from_number(5), vec![0; 4_096]);
         assert_eq!(kind(&entry(blob.clone())), Kind::Blob { handle, via: 9, class: SizeClass::Small });
         assert_eq!(kind(&entry(Record { body: vec![0; 5], ..blob })), Kind::Unknown);
-        assert_eq!(kind(&entry(day(Day::from_number(8)))), Kind::Day(Day::from_number(8)));
+        let plain = Calendar { day: Day::from_number(8), expires_from: Day::from_number(0) };
+        assert_eq!(kind(&entry(day(plain))), Kind::Day(Day::from_number(8)));
+    }
+
+    #[test]
+    fn the_day_has_a_body_while_expiry_pauses() {
+        let read = |record: &Record| calendar(Day::from_number(record.expiry_day), Some(&record.body));
+        let plain = Calendar { day: Day::from_number(20_000), expires_from: Day::from_number(0) };
+        assert!(day(plain).body.is_empty());
+        assert_eq!(read(&day(plain)), plain);
+        let pausing = Calendar::after_large_step(plain.day);
+        assert_eq!(day(pausing).body, 20_007_u32.to_le_bytes());
+        assert_eq!(read(&day(pausing)), pausing);
+        let over = Calendar { expires_from: Day::from_number(19_999), ..plain };
+        assert_eq!(read(&day(over)), plain);
+        for body in [None, Some(&[1, 2, 3][..]), Some(&[0; 5])] {
+            assert_eq!(calendar(plain.day, body), pausing, "whatever it says, nothing is destroyed at once");
+        }
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use super::Relay;
 use super::link;
 use super::rewound::Rewound;
 use crate::admission::Connected;
-use crate::store::Store;
+use crate::store::{Health, Store};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::{Router, routing::get};
@@ -22,13 +22,30 @@ const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 const PAGE_BUFFER: usize = 16_384;
 
 /// Serves one connection to its end.
-pub(super) async fn serve<S: Store>(relay: Arc<Relay<S>>, stream: TcpStream, connected: Connected) {
+pub(super) async fn serve<S: Store>(
+    relay: Arc<Relay<S>>,
+    stream: TcpStream,
+    from_proxy: bool,
+    mut connected: Connected,
+) {
+    let limits = &relay.shared.limits;
     let patience = Duration::from_millis(relay.shared.limits.handshake_ms);
     let begun = tokio::time::Instant::now();
-    let Ok(Some(stream)) = tokio::time::timeout(patience, Rewound::read_head(stream)).await else {
+    let proxy_header = from_proxy && relay.proxies.speak_proxy_protocol;
+    let head = Rewound::read_head(stream, proxy_header);
+    let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
         tracing::debug!("a connection said nothing that is understood");
         return;
     };
+    // what is said about an address counts if a configured proxy says it.
+    let client = from_proxy.then(|| relay.proxies.client(stream.named(), stream.head())).flatten();
+    connected.came_on(limits);
+    if let Some(client) = client
+        && !connected.came_from(relay.admission.prefix(client), limits)
+    {
+        tracing::debug!("a connection too many of one network");
+        return;
+    }
     if !asks_for_websocket(stream.head()) {
         // A page is small; whoever cannot take it in this time does not want it.
         let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
@@ -37,7 +54,10 @@ pub(super) async fn serve<S: Store>(relay: Arc<Relay<S>>, stream: TcpStream, con
     let left = patience.saturating_sub(begun.elapsed());
     let (stream, head) = stream.into_parts();
     match tokio::time::timeout(left, deaddrop_websocket::accept(stream, head, MAX_HANDSHAKE_MESSAGE)).await {
-        Ok(Ok(socket)) => Box::pin(link::serve(&relay, socket, connected, begun + patience)).await,
+        Ok(Ok(socket)) => {
+            connected.came_on(limits);
+            Box::pin(link::serve(&relay, socket, connected, begun + patience)).await;
+        }
         _ => tracing::debug!("a connection did not become a WebSocket"),
     }
 }
@@ -59,8 +79,8 @@ fn asks_for_websocket(head: &[u8]) -> bool {
 }
 
 async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
-    let healthy = !relay.store.census().stopped;
-    let service = TowerToHyperService::new(pages(healthy));
+    let health = Health::of(&relay.store.census(), &relay.shared.limits);
+    let service = TowerToHyperService::new(pages(health));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
@@ -72,9 +92,12 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
 }
 
 /// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
-fn pages(healthy: bool) -> Router {
-    let health =
-        if healthy { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "stopped\n") };
+fn pages(health: Health) -> Router {
+    let health = match health {
+        Health::Ok => (StatusCode::OK, "ok\n"),
+        Health::NotTakingPuts => (StatusCode::SERVICE_UNAVAILABLE, "not taking puts\n"),
+        Health::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n"),
+    };
     Router::new()
         .route("/", get(|| async { still(Html(include_str!("about.html"))) }))
         .route("/i", get(|| async { still(Html(include_str!("invite.html"))) }))

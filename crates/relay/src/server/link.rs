@@ -2,6 +2,7 @@
 
 use super::Relay;
 use crate::admission::{Connected, Handshake};
+use crate::memory::Held;
 use crate::session::{Close, Output, Session};
 use crate::store::Store;
 use deaddrop_link::{
@@ -27,19 +28,22 @@ const DELIVER_BELOW: usize = 65_536;
 pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Arc<Relay<S>>,
     mut socket: Socket<T>,
-    mut connected: Connected,
+    connected: Connected,
     deadline: Instant,
 ) {
+    let limits = &relay.shared.limits;
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
     let Ok(Some((link, received))) = shaken else {
         tracing::debug!("a handshake failed");
+        // A client that can still hear is told that the end is meant.
+        let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
         return;
     };
-    connected.established();
+    connected.established(limits);
     socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link stands");
-    let mut conversation = Conversation::new(relay, socket, link);
+    let mut conversation = Conversation::new(relay, socket, link, connected);
     let ended = conversation.run(received).await;
     tracing::debug!(reason = ended, "a link is over");
     let socket = conversation.leave();
@@ -53,20 +57,17 @@ async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     socket: &mut Socket<T>,
     connected: &Connected,
 ) -> Option<(LinkSession, Received)> {
-    let handshake = loop {
+    // A client sends C1 at most twice.
+    for _ in 0..2 {
         let message = next_message(socket).await?;
-        match first_step(relay, &message, connected)? {
-            (Some(handshake), answer) => {
-                socket.send(answer, 0);
-                break handshake;
-            }
-            (None, answer) => {
-                socket.send(answer, 0);
-            }
+        let (handshake, answer) = first_step(relay, &message, connected)?;
+        socket.send(answer, 0);
+        if let Some(handshake) = handshake {
+            let message = next_message(socket).await?;
+            return handshake.on_c2(&relay.identity, &message).ok();
         }
-    };
-    let message = next_message(socket).await?;
-    handshake.on_c2(&relay.identity, &message).ok()
+    }
+    None
 }
 
 /// S1, or what is said instead of it.
@@ -76,6 +77,7 @@ fn first_step<S: Store>(
     connected: &Connected,
 ) -> Option<(Option<RelayHandshake>, Vec<u8>)> {
     let hello = ClientHello::parse(message).ok()?;
+    connected.began_handshake(&relay.shared.limits);
     let (now, prefix) = (relay.clock.now(), connected.prefix());
     let cookie =
         hello.cookie().is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
@@ -105,13 +107,13 @@ async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>)
 
 struct Conversation<'a, S, T> {
     relay: &'a Arc<Relay<S>>,
+    connected: Connected,
     socket: Socket<T>,
     seal: SealHalf,
     open: OpenHalf,
     session: Session,
     out: Output,
-    /// What this link has added to the bytes held by all.
-    held: u64,
+    held: Held,
     begun_ms: u64,
     heard_ms: u64,
     /// Of what waits for the client, and of a message that the client has begun.
@@ -124,17 +126,19 @@ struct Conversation<'a, S, T> {
 }
 
 impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
-    fn new(relay: &'a Arc<Relay<S>>, socket: Socket<T>, link: LinkSession) -> Self {
+    fn new(relay: &'a Arc<Relay<S>>, socket: Socket<T>, link: LinkSession, connected: Connected) -> Self {
         let now = relay.clock.now();
         let (seal, open) = link.split();
+        let held = relay.memory.begin(connected.prefix());
         Self {
             relay,
             socket,
             seal,
             open,
-            session: Session::new(Arc::clone(&relay.shared), now),
+            session: Session::new(Arc::clone(&relay.shared), connected.prefix(), now),
+            connected,
             out: Output::default(),
-            held: 0,
+            held,
             begun_ms: now.ms,
             heard_ms: now.ms,
             write_pace: Pace::default(),
@@ -185,6 +189,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     step
                 }
                 news = hints.next() => { self.session.on_news(news, &mut self.out); Ok(()) }
+                () = self.connected.evicted() => return "gave its place to another",
                 _ = tick.tick() => match self.on_tick() {
                     Some(reason) => return reason,
                     None => Ok(()),
@@ -218,6 +223,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
         }
+        self.connected.note_use(self.session.is_reading(), self.session.used_ms(), limits);
         if !self.session.greeted() && since(self.begun_ms) >= limits.first_item_ms {
             return Some("said nothing");
         }
@@ -243,7 +249,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         }
         let partial_since = self.partial_since_ms.filter(|_| is_partial).unwrap_or(now.ms);
         self.partial_since_ms = is_partial.then_some(partial_since);
-        if self.hogs_memory() && since(partial_since) >= limits.stall_ms {
+        if self.is_partial_large() && self.is_over_share() && since(partial_since) >= limits.stall_ms {
             return Some("holds memory that others need");
         }
         if since(self.looked_ms) >= limits.peek_again_ms {
@@ -278,33 +284,26 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
         caused < limits.link_buffer_bytes
             && self.session.open_calls() < limits.link_requests
-            && (!self.is_memory_full() || caused == 0 && !self.hogs_memory())
+            && (caused == 0 && !self.is_partial_large() || !self.is_over_share())
     }
 
     fn may_deliver(&self) -> bool {
         let unsent = self.socket.unsent_bytes();
-        unsent == 0 || unsent < DELIVER_BELOW && !self.is_memory_full()
+        unsent == 0 || unsent < DELIVER_BELOW && !self.is_over_share()
     }
 
-    /// Whether all links together hold as much as they may.
-    fn is_memory_full(&self) -> bool {
-        self.relay.held.load(Ordering::Relaxed) >= self.relay.shared.limits.buffer_bytes
+    fn is_partial_large(&self) -> bool {
+        self.socket.partial_bytes() > LARGE_PARTIAL
     }
 
-    /// Whether this link holds a large incomplete message while memory is full.
-    fn hogs_memory(&self) -> bool {
-        self.socket.partial_bytes() > LARGE_PARTIAL && self.is_memory_full()
+    /// Whether all links together hold as much as they may, and those of this prefix more than their share.
+    fn is_over_share(&self) -> bool {
+        self.held.is_over_share(self.relay.shared.limits.buffer_bytes)
     }
 
     fn account(&mut self) {
         let in_socket = self.socket.unsent_bytes() + self.socket.partial_bytes();
-        let holds = self.session.held_bytes() + in_socket as u64;
-        if holds >= self.held {
-            self.relay.held.fetch_add(holds - self.held, Ordering::Relaxed);
-        } else {
-            self.relay.held.fetch_sub(self.held - holds, Ordering::Relaxed);
-        }
-        self.held = holds;
+        self.held.set(self.session.held_bytes() + in_socket as u64);
     }
 
     /// How often the times are looked at.
@@ -330,9 +329,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         }
     }
 
-    fn leave(mut self) -> Socket<T> {
-        self.relay.held.fetch_sub(self.held, Ordering::Relaxed);
-        self.held = 0;
+    fn leave(self) -> Socket<T> {
         self.socket
     }
 }

@@ -1,12 +1,14 @@
 //! A stream whose first bytes have been looked at.
 
+use crate::proxy::Named;
+use crate::proxy::protocol::{self, Parsed};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Most bytes of a request's head.
+/// Maximum number of bytes of a request's head.
 const MAX_HEAD: usize = 8_192;
 
 /// A stream that gives what was read from it once more.
@@ -14,23 +16,40 @@ const MAX_HEAD: usize = 8_192;
 pub(super) struct Rewound {
     head: Vec<u8>,
     given: usize,
+    /// What a proxy said in front of the head.
+    named: Named,
     stream: TcpStream,
 }
 
 impl Rewound {
-    /// Reads the head of a request. `None` when there is none within the limit.
-    pub(super) async fn read_head(mut stream: TcpStream) -> Option<Self> {
+    /// Reads the head of a request, and before it a header of the PROXY protocol where one must come. `None` when there
+    /// is none within the limits.
+    pub(super) async fn read_head(mut stream: TcpStream, proxy_header: bool) -> Option<Self> {
         let mut head = Vec::with_capacity(512);
+        let named =
+            if proxy_header { read_proxy_header(&mut stream, &mut head).await? } else { Named::Nothing };
+        // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.
+        let mut seen = 0_usize;
         loop {
-            let n = stream.read_buf(&mut head).await.ok()?;
-            if head.windows(4).any(|end| end == b"\r\n\r\n") {
-                return Some(Self { head, given: 0, stream });
+            let fresh = head.get(seen..).unwrap_or_default();
+            let with_the_end_before = head.get(seen.saturating_sub(3)..).unwrap_or_default();
+            if with_the_end_before.windows(4).any(|end| end == b"\r\n\r\n") {
+                return Some(Self { head, given: 0, named, stream });
             }
             // a head ends within the limit, and with a line that is empty.
-            if n == 0 || head.len() >= MAX_HEAD || !looks_like_http(&head) {
+            if head.len() >= MAX_HEAD || !looks_like_http(fresh) || !begins_like_http(&head) {
+                return None;
+            }
+            seen = head.len();
+            if stream.read_buf(&mut head).await.ok()? == 0 {
                 return None;
             }
         }
+    }
+
+    /// What a proxy said in front of the head.
+    pub(super) const fn named(&self) -> Named {
+        self.named
     }
 
     /// The bytes.
@@ -44,10 +63,30 @@ impl Rewound {
     }
 }
 
-/// Whether this may be the beginning of a request: waiting for the rest of anything else is waste.
-fn looks_like_http(head: &[u8]) -> bool {
-    head.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b'\t' | b' '..=b'~' | 0x80..))
-        && head.first().is_none_or(u8::is_ascii_uppercase)
+/// Reads a header of the PROXY protocol; `head` keeps what came behind it. `None`: it is not one.
+async fn read_proxy_header(stream: &mut TcpStream, head: &mut Vec<u8>) -> Option<Named> {
+    loop {
+        match protocol::parse(head) {
+            Parsed::Incomplete => {}
+            Parsed::Malformed => return None,
+            Parsed::Header { source, len } => {
+                head.drain(..len);
+                return Some(source.map_or(Named::Unknown, Named::Address));
+            }
+        }
+        if stream.read_buf(head).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// Whether these bytes may stand in a request: waiting for the rest of anything else is waste.
+fn looks_like_http(part: &[u8]) -> bool {
+    part.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b'\t' | b' '..=b'~' | 0x80..))
+}
+
+fn begins_like_http(head: &[u8]) -> bool {
+    head.first().is_none_or(u8::is_ascii_uppercase)
 }
 
 impl AsyncRead for Rewound {

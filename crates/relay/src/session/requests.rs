@@ -7,6 +7,7 @@ use deaddrop_link::capability::{own_id, send_id};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::PresentedOwn;
 use deaddrop_wire::item::{Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant};
+use std::sync::atomic::Ordering;
 
 /// What a client is told to wait when the store as a whole is at a limit, in seconds.
 const BUSY_RETRY_S: u16 = 30;
@@ -22,10 +23,11 @@ impl Session {
         if self.shared.create_token.is_some_and(|expected| sha256(&[&token]) != expected) {
             return refuse(req, AnswerCode::NeedToken, 0, out);
         }
-        // not too many in a short time, on this link and over all.
+        // not too many in a short time: on this link, from this network, and over all in fair shares.
         let limits = &self.shared.limits;
         let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
-        if let Err(wait) = here.and_then(|()| self.shared.take_create(now)) {
+        if let Err(wait) = here.and_then(|()| self.shared.take_create(self.prefix, now)) {
+            self.shared.refusals.creates_too_fast.fetch_add(1, Ordering::Relaxed);
             return refuse(req, AnswerCode::Busy, wait, out);
         }
         let new = NewMailbox { own, read, sends, lease, quota, flags };
@@ -77,7 +79,10 @@ impl Session {
                 Verdict::Refused => (AnswerCode::Refused, 0),
                 Verdict::Full => (AnswerCode::Full, self.shared.limits.full_retry_s),
                 Verdict::TooFast(wait) => (AnswerCode::Full, wait),
-                Verdict::Busy => (AnswerCode::Busy, BUSY_RETRY_S),
+                Verdict::Busy => {
+                    self.shared.refusals.busy.fetch_add(1, Ordering::Relaxed);
+                    (AnswerCode::Busy, BUSY_RETRY_S)
+                }
                 Verdict::Stopped => return Err(Close::Stopped),
             };
             out.items.push(Answer { req, code, retry_s }.into());

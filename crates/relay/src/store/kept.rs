@@ -88,11 +88,16 @@ impl<B: Backing> KeptStore<B> {
     ) -> oneshot::Receiver<T> {
         let (sender, receiver) = oneshot::channel();
         let state = Arc::clone(&self.state);
+        // An empty job needs no room.
+        let is_lasting = medium == Medium::Lasting && !(job.puts.is_empty() && job.erases.is_empty());
         let done = move |result: Result<u64, CommitError>| {
             let mut state = state.locked();
             // Whatever else goes wrong is a fault of this program: going on would break promises.
             if result.is_err_and(|error| error != CommitError::Full) {
                 state.stop();
+            }
+            if is_lasting {
+                state.note_room(result == Err(CommitError::Full));
             }
             let answer = report(&mut state, result);
             drop(state);

@@ -67,7 +67,10 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
                         Some(lasting) => state.restore_mailbox(handle, lasting),
                         None => lost.push(entry.key),
                     },
-                    Kind::Day(day) => state.restore_day(day),
+                    Kind::Day(day) => {
+                        let body = store.backing().reader.read(&entry.key).ok();
+                        state.restore_calendar(record::calendar(day, body.as_deref()));
+                    }
                     Kind::Blob { .. } => {}
                     Kind::Unknown => lost.push(entry.key),
                 }

@@ -48,12 +48,21 @@ pub async fn websocket(address: &RelayAddress) -> Option<Ws> {
 impl Client {
     /// `None` when the relay is not there.
     pub async fn try_connect(address: &RelayAddress, token: u8) -> Option<Self> {
-        let mut ws = websocket(address).await?;
+        Self::try_over(websocket(address).await?, address, token).await
+    }
+
+    /// Over a WebSocket that stands.
+    pub async fn try_over(mut ws: Ws, address: &RelayAddress, token: u8) -> Option<Self> {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
         let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
-        let step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).unwrap();
-        let ClientStep::Finished(finished) = step else { panic!("a cookie without load") };
+        let mut step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+        if let ClientStep::Again(state, again) = step {
+            ws.send(Message::binary(again)).await.ok()?;
+            let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
+            step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+        }
+        let ClientStep::Finished(finished) = step else { panic!("a cookie twice") };
         for message in finished.messages {
             ws.send(Message::binary(message)).await.ok()?;
         }
@@ -243,14 +252,14 @@ impl Relay {
     }
 
     pub fn serve_with(data: &Path, more: &[&str], stderr: Stdio) -> Self {
-        let mut child = program()
-            .args(["serve", "--data"])
-            .arg(data)
-            .args(more)
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
+        let mut command = program();
+        command.args(["serve", "--data"]).arg(data).args(more).stderr(stderr);
+        Self::start(command)
+    }
+
+    /// Runs a command that serves, and waits until it is ready.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address =
@@ -264,11 +273,27 @@ impl Relay {
         self.child.wait().unwrap();
     }
 
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
     /// SIGTERM; gives whether it ended well.
     pub fn stop(mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
+    }
+
+    /// Resident memory of the process in KiB; 0 where the system does not tell.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// Host and port.
+    pub fn place(&self) -> String {
+        self.address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned()
     }
 }
 
@@ -277,6 +302,18 @@ impl Drop for Relay {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits until the log holds a line with this text.
+pub async fn told(log: &Path, text: &str) -> String {
+    for _ in 0..600 {
+        let said = std::fs::read_to_string(log).unwrap();
+        if said.contains(text) {
+            return said;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{text} is not told: {}", std::fs::read_to_string(log).unwrap());
 }
 
 /// What still opens in the store of this directory.

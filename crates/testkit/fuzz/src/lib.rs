@@ -22,6 +22,7 @@ pub mod first_message;
 pub mod forged;
 pub mod input;
 pub mod link;
+pub mod proxy;
 pub mod relay;
 pub mod saved;
 pub mod scenes;
@@ -33,7 +34,7 @@ pub mod words;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 24] = [
+pub const TARGETS: [Target; 25] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),
     ("identity_key", decoders::identity_key),
@@ -58,4 +59,5 @@ pub const TARGETS: [Target; 24] = [
     ("relay_conversation", relay::conversation),
     ("relay_records", relay::records),
     ("websocket", websocket::frames),
+    ("proxy_header", proxy::header),
 ];

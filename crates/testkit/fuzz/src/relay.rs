@@ -3,7 +3,7 @@
 use super::input::Input;
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::{
-    Limits,
+    Limits, Prefix,
     clock::Now,
     session::{Output, Session, Shared},
     store::{KeptStore, MemoryBacking, Store},
@@ -55,9 +55,9 @@ pub fn conversation(data: &[u8]) {
     let mut input = Input(data);
     let limits = Limits { mailbox_puts_per_s: 1_000, mailbox_put_burst: 1_000, ..Limits::DEFAULT };
     let shared = Arc::new(Shared::new(limits.clone(), (input.u8() & 1 != 0).then_some("token")));
-    let now = Now { day: DAY, ms: 1_000 };
+    let now = Now::new(DAY, 1_000);
     let client = || Client {
-        session: Some(Session::new(Arc::clone(&shared), now)),
+        session: Some(Session::new(Arc::clone(&shared), Prefix::SHARED, now)),
         calls: VecDeque::new(),
         subscribed: BTreeMap::new(),
         in_flight: BTreeMap::new(),
@@ -258,7 +258,7 @@ impl World {
 
     fn reconnect(&mut self, by: usize, silent: bool) {
         self.close(by);
-        let session = Session::new(Arc::clone(&self.shared), self.now);
+        let session = Session::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         self.clients[by].session = Some(session);
         if !silent {
             let hello = Hello {
@@ -340,10 +340,9 @@ pub fn records(data: &[u8]) {
     let census = store.census();
     assert!(census.mailboxes + census.blobs <= many && !census.stopped);
     let blob = Blob::new(vec![7; SizeClass::Small.bytes()]).expect("a size class");
-    let _ =
-        wait(store.put(vec![(send_id(&PresentedSend::from_bytes([1; 32])), blob)], Now { day: DAY, ms: 1 }));
+    let _ = wait(store.put(vec![(send_id(&PresentedSend::from_bytes([1; 32])), blob)], Now::new(DAY, 1)));
     for days in [1, 400, 100_000] {
-        let now = Now { day: DAY.plus(days), ms: u64::from(days) };
+        let now = Now::new(DAY.plus(days), u64::from(days));
         while wait(store.sweep(now, 4)) {}
     }
     let left = store.census();

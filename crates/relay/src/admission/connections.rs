@@ -1,0 +1,259 @@
+//! Which connection ends when there is no room for one more (spec/12-relay.md section 7), as a value.
+
+use super::Prefix;
+use super::ranked::{Id, Ranked, Turn};
+use crate::limits::Limits;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Has not sent a valid C1.
+    Silent,
+    /// Has sent a valid C1.
+    Shaking,
+    /// A link without a subscription.
+    Resting,
+    /// A link with a subscription.
+    Reading,
+}
+
+/// Tells the task of a connection to end.
+#[derive(Debug, Default)]
+pub(crate) struct Eviction {
+    ended: AtomicBool,
+    is_link: AtomicBool,
+    notify: Notify,
+}
+
+impl Eviction {
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.notify.notify_waiters();
+    }
+
+    /// The handshake is over: from here on the link looks after itself.
+    pub(crate) fn becomes_link(&self) {
+        self.is_link.store(true, Ordering::Release);
+    }
+
+    /// Resolves when the connection has lost its place.
+    pub(crate) async fn wait(&self) {
+        loop {
+            let told = self.notify.notified();
+            if self.ended.load(Ordering::Acquire) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Resolves when the connection has lost its place before it became a link.
+    pub(crate) async fn wait_half_open(&self) {
+        self.wait().await;
+        if self.is_link.load(Ordering::Acquire) {
+            std::future::pending().await
+        }
+    }
+}
+
+struct Entry {
+    prefix: Prefix,
+    stage: Stage,
+    turn: Turn,
+    eviction: Arc<Eviction>,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Half-open connections that lost their place.
+    pub(crate) half_open_ended: u64,
+    /// Links that lost their place.
+    pub(crate) links_ended: u64,
+    /// Connections that got no place.
+    pub(crate) refused: u64,
+}
+
+/// All connections and their places.
+#[derive(Default)]
+pub(super) struct Connections {
+    entries: HashMap<Id, Entry>,
+    /// Connections of each prefix that has some.
+    of_prefix: HashMap<Prefix, u32>,
+    silent: Ranked,
+    shaking: Ranked,
+    resting: Ranked,
+    reading: Ranked,
+    next: u64,
+    pub(super) totals: Totals,
+}
+
+impl Connections {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) const fn half_open(&self) -> usize {
+        self.silent.len() + self.shaking.len()
+    }
+
+    /// Takes a connection in. `None`: it gets no place, and no other connection loses one.
+    pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Eviction>)> {
+        // as many connections as the limits say: of one prefix, silent, and over all.
+        if !self.make_room_in(prefix, limits) {
+            self.totals.refused += 1;
+            return None;
+        }
+        let (id, eviction) = (self.next_number(), Arc::<Eviction>::default());
+        let entry = Entry { prefix, stage: Stage::Silent, turn: id, eviction: Arc::clone(&eviction) };
+        self.ranked(Stage::Silent).insert(prefix, id, id);
+        self.entries.insert(id, entry);
+        *self.of_prefix.entry(prefix).or_default() += 1;
+        if self.silent.len() > silent_places(limits)
+            && let Some(worst) = self.silent.worst()
+        {
+            self.evict(worst);
+        }
+        if self.entries.len() > usize_of(limits.connections) {
+            match self.to_give_up(id, prefix) {
+                Some(victim) => self.evict(victim),
+                None => {
+                    self.leave(id);
+                    self.totals.refused += 1;
+                    return None;
+                }
+            }
+        }
+        Some((id, eviction))
+    }
+
+    /// Counts a connection for another prefix. `false`: that one has no room, and the connection has lost its place.
+    pub(super) fn relocate(&mut self, id: Id, prefix: Prefix, limits: &Limits) -> bool {
+        let Some(entry) = self.entries.get(&id) else { return false };
+        if entry.prefix != prefix {
+            if !self.make_room_in(prefix, limits) {
+                self.totals.refused += 1;
+                self.leave(id);
+                return false;
+            }
+            let Some(Entry { stage, eviction, .. }) = self.take_out(id) else { return false };
+            let turn = self.next_number();
+            self.ranked(stage).insert(prefix, turn, id);
+            *self.of_prefix.entry(prefix).or_default() += 1;
+            self.entries.insert(id, Entry { prefix, stage, turn, eviction });
+        }
+        true
+    }
+
+    /// The connection has come so far, or has been of use again.
+    pub(super) fn progress(&mut self, id: Id, stage: Stage, limits: &Limits) {
+        let turn = self.next_number();
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let (prefix, before) = (entry.prefix, (entry.stage, entry.turn));
+        (entry.stage, entry.turn) = (stage, turn);
+        self.ranked(before.0).remove(prefix, before.1);
+        self.ranked(stage).insert(prefix, turn, id);
+        let shaking_places = usize_of(limits.half_open).saturating_sub(silent_places(limits)).max(1);
+        if self.shaking.len() > shaking_places
+            && let Some(worst) = self.shaking.worst()
+        {
+            self.evict(worst);
+        }
+    }
+
+    /// The connection is over.
+    pub(super) fn leave(&mut self, id: Id) {
+        self.take_out(id);
+    }
+
+    /// Ends the connection that is worth least, if there is one that can be spared: the system is out of descriptors.
+    pub(super) fn give_one_up(&mut self) -> bool {
+        let victim = self.silent.worst().or_else(|| self.resting.worst()).or_else(|| self.shaking.worst());
+        victim.map(|id| self.evict(id)).is_some()
+    }
+
+    /// Makes room for one more connection of this prefix; `false` if there is none to be had.
+    fn make_room_in(&mut self, prefix: Prefix, limits: &Limits) -> bool {
+        if prefix.is_shared() || self.count(prefix) < u64::from(limits.connections_per_prefix) {
+            return true;
+        }
+        let oldest = |ranked: &Ranked| ranked.oldest_of(prefix);
+        let victim = oldest(&self.silent).or_else(|| oldest(&self.resting)).or_else(|| oldest(&self.shaking));
+        victim.map(|id| self.evict(id)).is_some()
+    }
+
+    /// The connection that gives its place to the newcomer when all are taken.
+    fn to_give_up(&self, newcomer: Id, prefix: Prefix) -> Option<Id> {
+        let other = |id: &Id| *id != newcomer;
+        // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
+        if self.holds_too_many(prefix) {
+            return self.resting.oldest_of(prefix).or_else(|| self.silent.oldest_of(prefix).filter(other));
+        }
+        let reading = || {
+            let prefix = self.reading.largest().filter(|prefix| self.holds_too_many(*prefix))?;
+            self.reading.oldest_of(prefix)
+        };
+        // otherwise a link without a subscription; then one of a prefix that holds more than its share.
+        self.resting.worst().or_else(reading).or_else(|| self.silent.worst().filter(other))
+    }
+
+    /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some.
+    fn holds_too_many(&self, prefix: Prefix) -> bool {
+        self.count(prefix).saturating_mul(self.of_prefix.len() as u64) > self.entries.len() as u64
+    }
+
+    fn count(&self, prefix: Prefix) -> u64 {
+        self.of_prefix.get(&prefix).copied().unwrap_or(0).into()
+    }
+
+    fn evict(&mut self, id: Id) {
+        let Some(entry) = self.take_out(id) else { return };
+        match entry.stage {
+            Stage::Silent | Stage::Shaking => self.totals.half_open_ended += 1,
+            Stage::Resting | Stage::Reading => self.totals.links_ended += 1,
+        }
+        entry.eviction.end();
+    }
+
+    fn take_out(&mut self, id: Id) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.ranked(entry.stage).remove(entry.prefix, entry.turn);
+        if let Some(count) = self.of_prefix.get_mut(&entry.prefix) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.of_prefix.remove(&entry.prefix);
+            }
+        }
+        Some(entry)
+    }
+
+    const fn ranked(&mut self, stage: Stage) -> &mut Ranked {
+        match stage {
+            Stage::Silent => &mut self.silent,
+            Stage::Shaking => &mut self.shaking,
+            Stage::Resting => &mut self.resting,
+            Stage::Reading => &mut self.reading,
+        }
+    }
+
+    const fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// Half of the half-open places: the others are for peers that have sent a valid C1.
+fn silent_places(limits: &Limits) -> usize {
+    usize_of(limits.half_open / 2).max(1)
+}
+
+fn usize_of(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

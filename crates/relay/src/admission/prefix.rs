@@ -1,0 +1,86 @@
+//! Address prefixes, known by a keyed hash only (spec/12-relay.md section 7).
+
+use crate::labels;
+use deaddrop_primitives::{hash::sha256, secret_bytes};
+use rand::CryptoRng;
+use std::net::IpAddr;
+
+secret_bytes! {
+    /// Hashes prefixes. Drawn at each start and never stored.
+    pub(crate) struct PrefixKey[32];
+}
+
+/// The network that a connection comes from: /24 of IPv4 or /56 of IPv6, as a keyed hash.
+///
+/// Loopback and configured proxies have no prefix of their own. They count as one prefix together, which has no limits
+/// of its own, because many people may be behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix(Option<[u8; 16]>);
+
+impl Prefix {
+    /// The one prefix of loopback and of configured proxies.
+    pub const SHARED: Self = Self(None);
+
+    /// Whether many people may be behind it, so that limits for one prefix do not apply.
+    pub(crate) const fn is_shared(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The bytes that a cookie is bound to.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |bytes| bytes.as_slice())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn numbered(number: u32) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        Self(Some(bytes))
+    }
+}
+
+impl std::fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prefix(..)")
+    }
+}
+
+impl PrefixKey {
+    /// Draws a key.
+    pub(crate) fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        Self::generate(rng)
+    }
+
+    /// The prefix of an address.
+    pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
+        let address = address.to_canonical();
+        if address.is_loopback() {
+            return Prefix::SHARED;
+        }
+        let hash = |kind: u8, bytes: &[u8]| {
+            let hash = sha256(&[labels::RELAY_PREFIX, self.expose(), &[kind], bytes]);
+            hash.first_chunk().copied()
+        };
+        Prefix(match address {
+            IpAddr::V4(v4) => hash(4, v4.octets().first_chunk::<3>().map_or(&[], |prefix| prefix)),
+            IpAddr::V6(v6) => hash(6, v6.octets().first_chunk::<7>().map_or(&[], |prefix| prefix)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_a_prefix_and_loopback_has_none() {
+        let key = PrefixKey::draw(&mut deaddrop_testkit::rng(1));
+        let prefix = |address: &str| key.prefix(address.parse().unwrap());
+        assert!(prefix("192.0.2.1") == prefix("::ffff:192.0.2.255"));
+        assert!(prefix("192.0.2.1") != prefix("192.0.3.1"));
+        assert!(prefix("2001:db8:0:1ff::1") == prefix("2001:db8:0:100::2"));
+        assert!(prefix("2001:db8:0:1ff::1") != prefix("2001:db8:0:200::1"));
+        assert!(prefix("127.0.0.1").is_shared() && prefix("::1").is_shared());
+        assert!(prefix("::ffff:127.0.0.9").is_shared() && !prefix("10.0.0.1").is_shared());
+    }
+}

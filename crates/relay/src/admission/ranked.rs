@@ -1,0 +1,73 @@
+//! Connections of one stage, grouped by prefix, so that the one to end is found without looking at all of them.
+
+use super::Prefix;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Number of a connection.
+pub(super) type Id = u64;
+/// A moment in the order of progress. Each is used once.
+pub(super) type Turn = u64;
+
+/// Connections in groups, one group a prefix. Every operation takes logarithmic time.
+#[derive(Default)]
+pub(super) struct Ranked {
+    groups: HashMap<Prefix, BTreeMap<Turn, Id>>,
+    /// Size of each group, its oldest turn, its prefix: the last is the largest group, and among equal ones the one
+    /// that waits longest.
+    order: BTreeSet<(usize, Reverse<Turn>, Prefix)>,
+    len: usize,
+}
+
+impl Ranked {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn insert(&mut self, prefix: Prefix, turn: Turn, id: Id) {
+        self.change(prefix, |group| group.insert(turn, id).is_none());
+    }
+
+    pub(super) fn remove(&mut self, prefix: Prefix, turn: Turn) {
+        self.change(prefix, |group| group.remove(&turn).is_some());
+    }
+
+    /// The connection with the oldest turn, of the prefix that holds most.
+    pub(super) fn worst(&self) -> Option<Id> {
+        let (_, _, prefix) = self.order.last()?;
+        self.oldest_of(*prefix)
+    }
+
+    /// The prefix that holds most.
+    pub(super) fn largest(&self) -> Option<Prefix> {
+        self.order.last().map(|(_, _, prefix)| *prefix)
+    }
+
+    /// The connection of this prefix with the oldest turn.
+    pub(super) fn oldest_of(&self, prefix: Prefix) -> Option<Id> {
+        self.groups.get(&prefix)?.first_key_value().map(|(_, id)| *id)
+    }
+
+    fn change(&mut self, prefix: Prefix, change: impl FnOnce(&mut BTreeMap<Turn, Id>) -> bool) {
+        let group = self.groups.entry(prefix).or_default();
+        let rank = |group: &BTreeMap<Turn, Id>| {
+            group.first_key_value().map(|(turn, _)| (group.len(), Reverse(*turn), prefix))
+        };
+        let before = (group.len(), rank(group));
+        let changed = change(group);
+        let after = (group.len(), rank(group));
+        debug_assert!(changed, "turns are unique and known");
+        if let Some(rank) = before.1 {
+            self.order.remove(&rank);
+        }
+        match after.1 {
+            Some(rank) => {
+                self.order.insert(rank);
+            }
+            None => {
+                self.groups.remove(&prefix);
+            }
+        }
+        self.len = self.len + after.0 - before.0;
+    }
+}

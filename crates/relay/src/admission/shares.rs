@@ -1,0 +1,109 @@
+//! A rate over all that no flood can hold, as a value (spec/12-relay.md section 7).
+//!
+//! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
+//! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
+//! more can therefore never take the last tokens, and a prefix that took less always finds some.
+
+use super::Prefix;
+use crate::bucket::Bucket;
+use std::collections::{HashMap, VecDeque};
+
+/// Milliseconds for which a prefix is remembered, and after which half of what it took is forgotten.
+pub(crate) const REMEMBERED_MS: u64 = 600_000;
+/// Maximum number of prefixes that are remembered; the one that was seen first is forgotten early.
+pub(crate) const MAX_PREFIXES: usize = 32_768;
+/// Entries looked at for one request when prefixes are forgotten.
+const FORGOTTEN_AT_ONCE: usize = 4;
+/// Doublings after which a prefix does not lose more of the shared burst.
+const MAX_DOUBLINGS: u64 = 8;
+
+/// Tokens a second or a minute, and at once, over all and of one prefix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) per_s: u32,
+    pub(crate) burst: u32,
+    pub(crate) prefix_per_min: u32,
+    pub(crate) prefix_burst: u32,
+}
+
+/// A shared bucket and what each prefix took from it recently.
+#[derive(Debug, Default)]
+pub(crate) struct Shares {
+    all: Bucket,
+    recent: HashMap<Prefix, Recent>,
+    /// Every remembered prefix once, in the order in which they were first seen or looked at again.
+    order: VecDeque<Prefix>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    own: Bucket,
+    /// Tokens taken, halved every [`REMEMBERED_MS`].
+    taken: u32,
+    halved_ms: u64,
+    seen_ms: u64,
+}
+
+impl Shares {
+    /// Takes a token for this prefix, or says in how many seconds to ask again. A refusal takes nothing.
+    pub(crate) fn take(&mut self, prefix: Prefix, rates: &Rates, now_ms: u64) -> Result<(), u16> {
+        self.forget(now_ms);
+        if !self.recent.contains_key(&prefix) {
+            self.order.push_back(prefix);
+        }
+        let new = Recent { halved_ms: now_ms, ..Recent::default() };
+        let recent = self.recent.entry(prefix).or_insert(new);
+        recent.seen_ms = now_ms;
+        let halvings = now_ms.saturating_sub(recent.halved_ms) / REMEMBERED_MS;
+        recent.taken = recent.taken.checked_shr(u32::try_from(halvings).unwrap_or(u32::MAX)).unwrap_or(0);
+        recent.halved_ms = recent.halved_ms.saturating_add(halvings.saturating_mul(REMEMBERED_MS));
+        let mut own = recent.own;
+        if !prefix.is_shared() {
+            // In sixtieths of a token, so that a rate can be less than one a second.
+            let burst = u64::from(rates.prefix_burst).saturating_mul(60);
+            own.take(60, rates.prefix_per_min.into(), burst, now_ms)?;
+        }
+        self.all.take(1, rates.per_s.into(), reach(rates.burst, recent.taken), now_ms)?;
+        recent.own = own;
+        recent.taken = recent.taken.saturating_add(1);
+        Ok(())
+    }
+
+    /// Whether more than half of the shared burst is used up.
+    pub(crate) fn is_strained(&self, rates: &Rates, now_ms: u64) -> bool {
+        let mut all = self.all;
+        all.take(1, rates.per_s.into(), u64::from(rates.burst / 2).max(1), now_ms).is_err()
+    }
+
+    /// Forgets every prefix that was not seen for long.
+    pub(crate) fn tidy(&mut self, now_ms: u64) {
+        self.recent.retain(|_, recent| now_ms.saturating_sub(recent.seen_ms) < REMEMBERED_MS);
+        self.order.retain(|prefix| self.recent.contains_key(prefix));
+    }
+
+    /// Forgets a few prefixes that were not seen for long, and one more when there are too many.
+    fn forget(&mut self, now_ms: u64) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            let Some(prefix) = self.order.front().copied() else { return };
+            let seen_ms = self.recent.get(&prefix).map_or(0, |recent| recent.seen_ms);
+            let is_old = now_ms.saturating_sub(seen_ms) >= REMEMBERED_MS;
+            if !is_old && self.order.len() < MAX_PREFIXES {
+                // Those behind it are looked at when it is their turn.
+                self.order.rotate_left(1);
+                continue;
+            }
+            self.order.pop_front();
+            self.recent.remove(&prefix);
+        }
+    }
+}
+
+/// How many tokens of the shared burst may be missing for a prefix that took so many recently.
+fn reach(burst: u32, taken: u32) -> u64 {
+    let doublings = u64::from(taken.saturating_add(1).ilog2()).min(MAX_DOUBLINGS);
+    let burst = u64::from(burst);
+    (burst - burst * doublings / (2 * MAX_DOUBLINGS)).max(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Floods of one and of many prefixes over simulated time, and what is remembered.
+
+use super::*;
+
+const RATES: Rates = Rates { per_s: 20, burst: 256, prefix_per_min: 120, prefix_burst: 64 };
+
+fn far(number: u32) -> Prefix {
+    Prefix::numbered(number)
+}
+
+/// `flooders` prefixes ask ten times a second each, for a quarter of an hour; then a new one asks once. Gives how many
+/// tokens the flood got, and the answer.
+fn flood(flooders: u32, rates: &Rates) -> (u32, Result<(), u16>) {
+    let mut shares = Shares::default();
+    let mut got = 0;
+    for round in 0..9_000_u64 {
+        for number in 0..flooders {
+            got += u32::from(shares.take(far(number), rates, round * 100).is_ok());
+        }
+    }
+    (got, shares.take(far(1_000_000), rates, 900_000))
+}
+
+#[test]
+fn a_flood_of_many_prefixes_keeps_no_other_one_out() {
+    for flooders in [1, 6, 40, 300] {
+        let (got, other) = flood(flooders, &RATES);
+        assert_eq!(other, Ok(()), "beside {flooders}");
+        assert!(got <= 256 + 20 * 900, "the rate over all holds: {got}");
+    }
+}
+
+#[test]
+fn a_newcomer_gets_as_much_as_each_flooder_got() {
+    let mut shares = Shares::default();
+    let mut got = 0;
+    for round in 0..9_000_u64 {
+        got += (0..40).filter(|number| shares.take(far(*number), &RATES, round * 100).is_ok()).count();
+    }
+    // Each asks on, and the newcomer asks as often.
+    let mut newcomer = 0;
+    for round in 9_000..15_000_u64 {
+        newcomer += usize::from(shares.take(far(1_000), &RATES, round * 100).is_ok());
+        for number in 0..40 {
+            let _ = shares.take(far(number), &RATES, round * 100);
+        }
+    }
+    assert!(newcomer >= got / 40 / 4, "{newcomer} beside {}", got / 40);
+}
+
+#[test]
+fn a_prefix_has_its_own_rate_and_the_shared_one_has_not() {
+    let mut shares = Shares::default();
+    let mut count = |prefix| (0..200).filter(|_| shares.take(prefix, &RATES, 0).is_ok()).count();
+    assert_eq!(count(far(1)), 64);
+    // 160 are gone; who took so many recently may take no more.
+    assert_eq!(count(Prefix::SHARED), 96);
+    assert_eq!(count(far(2)), 31);
+    assert_eq!(count(far(3)), 15, "who took none finds some");
+}
+
+#[test]
+fn a_prefix_can_have_less_than_one_a_second() {
+    let rates = Rates { prefix_per_min: 6, prefix_burst: 3, ..RATES };
+    let mut shares = Shares::default();
+    assert_eq!((0..9).filter(|_| shares.take(far(1), &rates, 0).is_ok()).count(), 3);
+    assert_eq!(shares.take(far(1), &rates, 9_000), Err(1));
+    assert_eq!(shares.take(far(1), &rates, 10_000), Ok(()));
+    assert_eq!(shares.take(far(1), &rates, 10_000), Err(10));
+}
+
+#[test]
+fn a_refusal_takes_nothing() {
+    let mut shares = Shares::default();
+    let rates = Rates { per_s: 1, burst: 2, prefix_per_min: 60, prefix_burst: 5 };
+    assert!(shares.take(far(1), &rates, 0).is_ok());
+    assert!(shares.take(Prefix::SHARED, &rates, 0).is_ok());
+    assert!((0..50).all(|_| shares.take(far(2), &rates, 0).is_err()));
+    assert_eq!(shares.recent[&far(2)].taken, 0);
+    assert!(shares.take(far(2), &rates, 1_000).is_ok());
+}
+
+#[test]
+fn reach_falls_with_each_doubling_to_half() {
+    assert_eq!([0, 1, 3, 7, 255, u32::MAX].map(|taken| reach(256, taken)), [256, 240, 224, 208, 128, 128]);
+    assert_eq!(reach(1, u32::MAX), 1);
+}
+
+#[test]
+fn prefixes_are_forgotten_and_never_too_many() {
+    let mut shares = Shares::default();
+    let rates = Rates { per_s: 1_000_000, burst: 1_000_000, ..RATES };
+    for number in 0..40_000 {
+        let _ = shares.take(far(number), &rates, 0);
+        assert!(shares.recent.len() <= MAX_PREFIXES && shares.order.len() == shares.recent.len());
+    }
+    shares.tidy(REMEMBERED_MS - 1);
+    assert_eq!(shares.recent.len(), MAX_PREFIXES);
+    shares.tidy(REMEMBERED_MS);
+    assert!(shares.recent.is_empty() && shares.order.is_empty());
+}

@@ -1,0 +1,135 @@
+//! `day show` and `day set`: the day by which a relay counts leases and expiry.
+
+use super::{Failure, fresh_rng, say};
+use crate::clock::{Belief, Calendar, FIRST_DAY, LAST_DAY, date, system_day};
+use crate::data_dir::DataDir;
+use crate::day_change::DayChange;
+use crate::inspect;
+use clap::Subcommand;
+use deaddrop_wire::Day;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The day by which leases and expiry are counted. Wrong clocks are not believed at once; this tells and sets it.
+#[derive(Debug, Subcommand)]
+pub(super) enum DayCommand {
+    /// Show the day, and whether the system's clock is believed. Works while the relay serves.
+    Show {
+        /// The relay's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set the day, after the clock was wrong. The relay must not be serving.
+    Set {
+        /// The day: YYYY-MM-DD.
+        #[arg(value_parser = day_argument)]
+        day: Day,
+        /// The relay's directory.
+        #[arg(long)]
+        data: PathBuf,
+        /// Needed to go forward: the number of mailboxes and blobs that expire by it. Without it the command tells the
+        /// number and changes nothing.
+        #[arg(long, value_name = "N")]
+        destroys: Option<u64>,
+    },
+}
+
+fn day_argument(text: &str) -> Result<Day, String> {
+    let day = date::parse(text).ok_or("write it as YYYY-MM-DD")?;
+    if !(FIRST_DAY..=LAST_DAY).contains(&day) {
+        let (first, last) = (date::format(FIRST_DAY), date::format(LAST_DAY));
+        return Err(format!("this build can run from {first} to {last}; choose a day between them"));
+    }
+    Ok(day)
+}
+
+pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
+    match command {
+        DayCommand::Show { data, json } => show(&DataDir::at(data), json),
+        DayCommand::Set { day, data, destroys } => set(&DataDir::at(data), day, destroys),
+    }
+}
+
+/// What the directory's store remembers.
+pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
+    Ok(inspect::calendar(&data.look()?))
+}
+
+/// What would hold if the relay started now, in words.
+pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
+    let system = system_day();
+    let name = |day: Day| date::format(day);
+    let mut text =
+        stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", name(stored.day)));
+    if let Some(Calendar { day, expires_from }) = stored
+        && expires_from > day
+    {
+        text += &format!("; nothing expires before {}", name(expires_from));
+    }
+    match Belief::begin(stored, system, trusted) {
+        Err(error) => text += &format!("\n{error}"),
+        Ok(belief) if belief.calendar().day < system => {
+            text += &format!(
+                "\nthe system's clock says {}, which is not believed at once: if it is right, wait for a day of running, \
+                 serve with --trust-clock, or set the day",
+                name(system)
+            );
+        }
+        Ok(belief) if belief.calendar().day > system.plus(crate::clock::MAX_STEP) => {
+            text += &format!(
+                "\nthe system's clock says {}: the day stands still until the clock has caught up; if the clock is right, \
+                 set the day back with `deaddrop-relay day set`",
+                name(system)
+            );
+        }
+        Ok(_) => text += &format!("\nthe system's clock says {} and is believed", name(system)),
+    }
+    text
+}
+
+fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
+    let stored = stored(data)?;
+    if json {
+        let pause = stored.filter(|stored| stored.expires_from > stored.day);
+        say(json!({
+            "day": stored.map(|stored| date::format(stored.day)),
+            "expires_from": pause.map(|stored| date::format(stored.expires_from)),
+            "system": date::format(system_day()),
+        }))?;
+    } else {
+        say(state(stored, data.config(None)?.trust_clock))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Failure> {
+    let limits = data.config(None)?.limits;
+    let mut rng = fresh_rng()?;
+    let mut store = data.open_store(&mut rng)?;
+    let change = DayChange::plan(&store, day, &limits);
+    let (mailboxes, blobs) = change.expires();
+    let total = mailboxes.saturating_add(blobs);
+    if change.is_forward() && destroys != Some(total) {
+        return Err(Failure::Say(format!(
+            "nothing was changed: by {}, {mailboxes} mailboxes and {blobs} blobs expire; if that is right, say so with \
+             --destroys {total}",
+            date::format(day)
+        )));
+    }
+    let (before, after) = change.calendars();
+    change
+        .apply(&mut store, &mut rng)
+        .map_err(|error| Failure::Say(format!("the day was not set: {error}")))?;
+    let from = before.map_or("none".to_owned(), |before| date::format(before.day));
+    let pause = if after.expires_from > after.day {
+        format!("; nothing expires before {}", date::format(after.expires_from))
+    } else {
+        String::new()
+    };
+    say(format_args!("the day was {from} and is {}{pause}", date::format(after.day)))?;
+    Ok(ExitCode::SUCCESS)
+}

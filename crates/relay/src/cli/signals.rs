@@ -1,0 +1,53 @@
+//! Signals as orders. None of them ends the relay without a goodbye.
+
+use crate::server::Order;
+use std::io;
+
+/// What the operator's signals say. Made before the relay says that it is ready, so that no signal kills it afterwards.
+#[cfg(unix)]
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    report: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            report: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// The next order. May be dropped before it resolves.
+    pub(super) async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.terminate.recv() => Order::Stop,
+            _ = self.interrupt.recv() => Order::Stop,
+            _ = self.hang_up.recv() => Order::Reload,
+            _ = self.report.recv() => Order::Report,
+        }
+    }
+}
+
+/// Only an interrupt is known here.
+#[cfg(not(unix))]
+pub(super) struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// The next order. May be dropped before it resolves.
+    pub(super) async fn next(&mut self) -> Order {
+        let _ = tokio::signal::ctrl_c().await;
+        Order::Stop
+    }
+}

@@ -1,0 +1,122 @@
+//! Setting the relay's day by hand, after its clock was wrong (spec/12-relay.md section 6).
+//!
+//! Forward, it says beforehand how much expires. Back, it also cuts the leases that were counted from a later day.
+
+use crate::clock::{Calendar, MAX_STEP};
+use crate::limits::Limits;
+use crate::mailboxes::record::{self, Kind};
+use crate::names::Handle;
+use deaddrop_shred::{Batch, CommitError, Disk, Record, Shred};
+use deaddrop_wire::Day;
+use rand::CryptoRng;
+use std::collections::HashSet;
+
+/// Records written in one commit.
+const AT_ONCE: usize = 1_024;
+
+/// What setting the day leads to.
+#[derive(Debug)]
+pub struct DayChange {
+    before: Option<Calendar>,
+    to: Calendar,
+    mailboxes: u64,
+    blobs: u64,
+    /// Mailboxes whose lease was counted from a later day, with a lease from the new one.
+    cut: Vec<Record>,
+}
+
+impl DayChange {
+    /// Looks at all records. Nothing is changed yet.
+    #[must_use]
+    pub fn plan<D: Disk>(shred: &Shred<D>, to: Day, limits: &Limits) -> Self {
+        let entries: Vec<_> = shred.entries().collect();
+        let mut plan = Self {
+            before: None,
+            to: Calendar { day: to, expires_from: Day::from_number(0) },
+            mailboxes: 0,
+            blobs: 0,
+            cut: Vec::new(),
+        };
+        let mut ended: HashSet<Handle> = HashSet::new();
+        for entry in &entries {
+            match record::kind(entry) {
+                Kind::Day(day) => {
+                    plan.before = Some(record::calendar(day, shred.read(&entry.key).ok().as_deref()))
+                }
+                Kind::Mailbox(handle) => {
+                    let lasting = shred.read(&entry.key).ok().and_then(|body| record::decode(&body));
+                    let Some(mut lasting) = lasting else { continue };
+                    if lasting.ends < to || lasting.unused_until.is_some_and(|until| until < to) {
+                        plan.mailboxes += 1;
+                        ended.insert(handle);
+                    }
+                    let whole = to.plus(lasting.lease.days().unwrap_or(0));
+                    let unused = to.plus(u32::from(limits.unused_days));
+                    if lasting.ends > whole || lasting.unused_until.is_some_and(|until| until > unused) {
+                        lasting.ends = lasting.ends.min(whole);
+                        lasting.unused_until = lasting.unused_until.map(|until| until.min(unused));
+                        plan.cut.push(record::mailbox(handle, &lasting));
+                    }
+                }
+                Kind::Blob { .. } | Kind::Unknown => {}
+            }
+        }
+        for entry in &entries {
+            if let Kind::Blob { handle, .. } = record::kind(entry)
+                && (entry.expiry_day < to.number() || ended.contains(&handle))
+            {
+                plan.blobs += 1;
+            }
+        }
+        if let Some(Calendar { day, expires_from }) = plan.before {
+            let is_large = day.since(to).max(to.since(day)) > MAX_STEP;
+            plan.to =
+                if is_large { Calendar::after_large_step(to) } else { Calendar { day: to, expires_from } };
+        }
+        if !plan.is_back() {
+            plan.cut.clear();
+        }
+        plan
+    }
+
+    /// Whether the new day is later than the one that held.
+    #[must_use]
+    pub fn is_forward(&self) -> bool {
+        self.before.is_some_and(|before| self.to.day > before.day)
+    }
+
+    /// Number of mailboxes and of blobs that are over by the new day.
+    #[must_use]
+    pub const fn expires(&self) -> (u64, u64) {
+        (self.mailboxes, self.blobs)
+    }
+
+    /// The day that held, and what will hold.
+    #[must_use]
+    pub const fn calendars(&self) -> (Option<Calendar>, Calendar) {
+        (self.before, self.to)
+    }
+
+    /// Writes it: the day last, so that a change that broke off can be made again.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn apply<D: Disk>(
+        self,
+        shred: &mut Shred<D>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), CommitError> {
+        let mut cut = self.cut.into_iter().peekable();
+        while cut.peek().is_some() {
+            let puts = cut.by_ref().take(AT_ONCE).collect();
+            shred.commit(Batch { puts, erases: Vec::new() }, rng)?;
+        }
+        shred.commit(Batch { puts: vec![record::day(self.to)], erases: Vec::new() }, rng)?;
+        // What was replaced is destroyed, too.
+        shred.settle()
+    }
+
+    fn is_back(&self) -> bool {
+        self.before.is_some_and(|before| self.to.day < before.day)
+    }
+}

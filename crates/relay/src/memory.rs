@@ -1,0 +1,115 @@
+//! Bytes that links hold, over all and by address prefix (spec/12-relay.md section 5).
+//!
+//! When all links together hold what they may, each prefix that holds some has an equal share of it. Links of a prefix
+//! within its share go on, so that one network cannot take the memory that others need.
+
+use crate::admission::Prefix;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Bytes by which the sum of a prefix is counted. A link with less is not counted for its prefix, so small messages cost no lock.
+const GRAIN: u64 = 16_384;
+
+/// The bytes held by all links.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    all: AtomicU64,
+    /// Grains of each prefix that has some.
+    grains: Mutex<HashMap<Prefix, u64>>,
+}
+
+/// The bytes that one link holds. They are given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    memory: Arc<Memory>,
+    prefix: Prefix,
+    bytes: u64,
+}
+
+impl Memory {
+    /// Counts for a link of this prefix, which holds nothing yet.
+    pub(crate) fn begin(self: &Arc<Self>, prefix: Prefix) -> Held {
+        Held { memory: Arc::clone(self), prefix, bytes: 0 }
+    }
+
+    fn grains(&self) -> MutexGuard<'_, HashMap<Prefix, u64>> {
+        self.grains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Sets the bytes that the link holds now.
+    pub(crate) fn set(&mut self, bytes: u64) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        // Wraps as intended: the sum of all additions is never below zero.
+        self.memory.all.fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        let (before, now) = (before / GRAIN, bytes / GRAIN);
+        if before != now {
+            let mut grains = self.memory.grains();
+            let of_prefix = grains.entry(self.prefix).or_default();
+            *of_prefix = of_prefix.saturating_add(now).saturating_sub(before);
+            if *of_prefix == 0 {
+                grains.remove(&self.prefix);
+            }
+        }
+    }
+
+    /// Whether all links together hold `limit` bytes, and those of this prefix more than its share of them.
+    pub(crate) fn is_over_share(&self, limit: u64) -> bool {
+        if self.memory.all.load(Ordering::Relaxed) < limit {
+            return false;
+        }
+        let grains = self.memory.grains();
+        let of_prefix = grains.get(&self.prefix).copied().unwrap_or_default();
+        of_prefix.saturating_mul(GRAIN).saturating_mul(grains.len() as u64) > limit
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_beyond_its_share_is_told_and_others_are_not() {
+        let memory = Arc::new(Memory::default());
+        let (hoarder, honest) = (Prefix::numbered(1), Prefix::numbered(2));
+        let mut hoards: Vec<Held> = (0..64).map(|_| memory.begin(hoarder)).collect();
+        let mut link = memory.begin(honest);
+        let limit = 64 * 100_000;
+        hoards.iter_mut().for_each(|held| held.set(99_000));
+        link.set(60_000);
+        assert!(!hoards[0].is_over_share(limit), "there is memory left");
+        hoards.iter_mut().for_each(|held| held.set(100_000));
+        assert!(hoards[0].is_over_share(limit) && !link.is_over_share(limit));
+        // A link that holds little of a prefix that holds much is one of its links.
+        assert!(memory.begin(hoarder).is_over_share(limit));
+        drop(hoards);
+        assert!(!memory.begin(hoarder).is_over_share(limit));
+        link.set(0);
+        drop(link);
+        assert_eq!(memory.all.load(Ordering::Relaxed), 0);
+        assert!(memory.grains().is_empty());
+    }
+
+    #[test]
+    fn many_prefixes_hold_at_most_twice_the_limit() {
+        let memory = Arc::new(Memory::default());
+        let limit = 100 * GRAIN;
+        let mut links: Vec<Held> = (0..50).map(|n| memory.begin(Prefix::numbered(n))).collect();
+        for step in 1..200 {
+            for link in &mut links {
+                if !link.is_over_share(limit) {
+                    link.set(step * GRAIN);
+                }
+            }
+        }
+        assert!(memory.all.load(Ordering::Relaxed) <= 2 * limit);
+    }
+}

@@ -1,0 +1,125 @@
+//! Troubles that an operator should hear of: one line each, not more often than the limits say, with a count and without
+//! anything about who caused it.
+
+/// A trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// The system has no descriptors or no memory for another connection.
+    NoDescriptors,
+    /// Accepting failed for another reason.
+    NotAccepted,
+    /// Half-open connections lost their places.
+    HalfOpenEnded,
+    /// Links lost their places.
+    LinksEnded,
+    /// Connections got no place.
+    ConnectionsRefused,
+    /// Handshakes came too fast.
+    HandshakesRefused,
+    /// Creates came too fast.
+    CreatesRefused,
+    /// The store is at a limit.
+    Busy,
+    /// The disk or the store's file is full.
+    NoRoom,
+    /// The system's clock is not believed.
+    ClockRefused,
+}
+
+impl Notice {
+    /// All of them, in the order of [`Notices::due`].
+    pub(crate) const ALL: [Self; 10] = [
+        Self::NoDescriptors,
+        Self::NotAccepted,
+        Self::HalfOpenEnded,
+        Self::LinksEnded,
+        Self::ConnectionsRefused,
+        Self::HandshakesRefused,
+        Self::CreatesRefused,
+        Self::Busy,
+        Self::NoRoom,
+        Self::ClockRefused,
+    ];
+
+    /// What happened and what to do about it.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::NoDescriptors => {
+                "the system refused connections: raise the limit of open files above `connections`, or add memory"
+            }
+            Self::NotAccepted => "connections broke off before they were accepted",
+            Self::HalfOpenEnded => {
+                "half-open connections gave their places to others: a flood, or a proxy that is not in `proxies`"
+            }
+            Self::LinksEnded => "links gave their places to others: `connections` is reached",
+            Self::ConnectionsRefused => {
+                "connections were refused: `connections` or `connections_per_prefix` is reached"
+            }
+            Self::HandshakesRefused => "handshakes were refused: they came too fast",
+            Self::CreatesRefused => "creates were refused: they came too fast",
+            Self::Busy => "puts or creates were refused: the store is at a limit",
+            Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
+            Self::ClockRefused => {
+                "the system's clock is not believed: it is more than two days ahead of the relay's day or behind it, or \
+                 outside of the years of this build; `deaddrop-relay day show` tells more"
+            }
+        }
+    }
+}
+
+/// When each trouble was last told, and how much of it.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    told: [(u64, Option<u64>); Notice::ALL.len()],
+}
+
+impl Notices {
+    /// Which troubles are to be told now, each with how often it happened since its last line. `totals` counts since the
+    /// start, in the order of [`Notice::ALL`].
+    pub(crate) fn due(
+        &mut self,
+        totals: [u64; Notice::ALL.len()],
+        now_ms: u64,
+        every_ms: u64,
+    ) -> Vec<(Notice, u64)> {
+        let mut due = Vec::new();
+        for ((notice, total), (told, at_ms)) in Notice::ALL.into_iter().zip(totals).zip(&mut self.told) {
+            let is_time = at_ms.is_none_or(|at| now_ms.saturating_sub(at) >= every_ms);
+            if total > *told && is_time {
+                due.push((notice, total - *told));
+                (*told, *at_ms) = (total, Some(now_ms));
+            }
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_told_at_once_and_then_counted_for_a_while() {
+        let mut notices = Notices::default();
+        let totals = |busy: u64| {
+            let mut totals = [0; Notice::ALL.len()];
+            totals[7] = busy;
+            totals
+        };
+        assert_eq!(notices.due(totals(0), 5, 60_000), []);
+        assert_eq!(notices.due(totals(3), 10, 60_000), [(Notice::Busy, 3)]);
+        for ms in 11..1_000 {
+            assert_eq!(notices.due(totals(ms), ms, 60_000), []);
+        }
+        assert_eq!(notices.due(totals(2_000), 60_010, 60_000), [(Notice::Busy, 1_997)]);
+        assert_eq!(notices.due(totals(2_000), 200_000, 60_000), []);
+    }
+
+    #[test]
+    fn lines_name_the_settings_that_help() {
+        for notice in Notice::ALL {
+            let text = notice.text();
+            assert!(text.len() > 30 && text.contains(": ") || notice == Notice::NotAccepted, "{text}");
+        }
+    }
+}

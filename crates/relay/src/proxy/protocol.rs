@@ -1,0 +1,117 @@
+//! The PROXY protocol, versions 1 (text) and 2 (binary): a proxy begins a connection with the address that it was called
+//! from. Strict: a header that is not exactly right ends the connection.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Maximum number of bytes of a header of version 1, with its line end.
+pub const MAX_V1: usize = 107;
+/// Maximum number of bytes of a header of version 2, with its extensions.
+pub const MAX_V2: usize = 536;
+
+/// First bytes of version 2.
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// First bytes of version 1.
+const TEXT: &[u8; 6] = b"PROXY ";
+/// Bytes of version 2 before addresses and extensions.
+const V2_HEAD: usize = 16;
+/// Bytes of addresses and ports of version 2 for IPv4, IPv6 and Unix sockets.
+const V2_INET: usize = 12;
+const V2_INET6: usize = 36;
+const V2_UNIX: usize = 216;
+
+/// What the first bytes of a connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The beginning of a header.
+    Incomplete,
+    /// A header of so many bytes.
+    Header {
+        /// Where the connection comes from. `None` if the proxy speaks for itself or does not know.
+        source: Option<IpAddr>,
+        /// Bytes of the header.
+        len: usize,
+    },
+    /// Not a header.
+    Malformed,
+}
+
+/// Reads the header at the beginning of a connection.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Parsed {
+    let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
+    // R-82: a configured proxy that speaks the PROXY protocol begins with its header.
+    let parsed = match bytes.first() {
+        None => Some(Parsed::Incomplete),
+        Some(b'P') if begins(TEXT) => parse_v1(bytes),
+        Some(b'\r') if begins(SIGNATURE) => parse_v2(bytes),
+        Some(_) => None,
+    };
+    parsed.unwrap_or(Parsed::Malformed)
+}
+
+fn parse_v1(bytes: &[u8]) -> Option<Parsed> {
+    let within = bytes.get(..MAX_V1).unwrap_or(bytes);
+    let Some(end) = within.iter().position(|byte| *byte == b'\n') else {
+        return (bytes.len() < MAX_V1).then_some(Parsed::Incomplete);
+    };
+    let line = std::str::from_utf8(bytes.get(..end)?.strip_suffix(b"\r")?).ok()?;
+    let mut words = line.split(' ').skip(1);
+    let family = words.next()?;
+    if family == "UNKNOWN" {
+        return Some(Parsed::Header { source: None, len: end + 1 });
+    }
+    let (source, destination) = (words.next()?, words.next()?);
+    let (source, destination): (IpAddr, IpAddr) = match family {
+        "TCP4" => (source.parse::<Ipv4Addr>().ok()?.into(), destination.parse::<Ipv4Addr>().ok()?.into()),
+        "TCP6" => (source.parse::<Ipv6Addr>().ok()?.into(), destination.parse::<Ipv6Addr>().ok()?.into()),
+        _ => return None,
+    };
+    let _ = destination;
+    for port in [words.next()?, words.next()?] {
+        let number: u16 = port.parse().ok()?;
+        if number.to_string() != port {
+            return None;
+        }
+    }
+    words.next().is_none().then_some(Parsed::Header { source: Some(source.to_canonical()), len: end + 1 })
+}
+
+fn parse_v2(bytes: &[u8]) -> Option<Parsed> {
+    let Some((head, rest)) = bytes.split_first_chunk::<V2_HEAD>() else {
+        return Some(Parsed::Incomplete);
+    };
+    let [.., command, family, high, low] = *head;
+    let body = usize::from(u16::from_be_bytes([high, low]));
+    let len = V2_HEAD + body;
+    if len > MAX_V2 {
+        return None;
+    }
+    let is_local = match command {
+        0x20 => true,
+        0x21 => false,
+        _ => return None,
+    };
+    // Address family and transport: only streams come here.
+    let addresses = match family {
+        0x00 => 0,
+        0x11 => V2_INET,
+        0x21 => V2_INET6,
+        0x31 => V2_UNIX,
+        _ if is_local => 0,
+        _ => return None,
+    };
+    if !is_local && body < addresses {
+        return None;
+    }
+    let Some(rest) = rest.get(..body) else { return Some(Parsed::Incomplete) };
+    let source = match family {
+        _ if is_local => None,
+        0x11 => rest.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+        0x21 => rest.first_chunk::<16>().map(|octets| IpAddr::from(*octets).to_canonical()),
+        _ => None,
+    };
+    Some(Parsed::Header { source, len })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What an operator can tell a running relay and ask it: signals, health, the day.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::*;
+use deaddrop_relay::clock::{date, system_day};
+use deaddrop_wire::SizeClass;
+use deaddrop_wire::item::{AnswerCode, Ping};
+use deaddrop_wire::{Day, Item};
+use std::fs::File;
+use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_report_and_do_not_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&Mailbox::new()).await, AnswerCode::Done);
+    relay.signal("-HUP");
+    told(&log, "nothing was read again").await;
+    relay.signal("-USR1");
+    let said = told(&log, "asked for").await;
+    assert!(said.contains("1 mailboxes, 0 blobs, 0 bytes; 1 connections"), "{said}");
+    client.send(&[Ping { nonce: 5 }.into()]).await;
+    client.until(|item| matches!(item, Item::Pong(pong) if pong.nonce == 5)).await;
+    relay.signal("-INT");
+    client.until(|item| matches!(item, Item::GoAway(_))).await;
+    assert!(relay.stop(), "it drains and ends well");
+}
+
+async fn health(relay: &Relay) -> String {
+    let mut stream = TcpStream::connect(relay.place()).await.unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_bad_while_puts_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    std::fs::write(
+        data.join("config.toml"),
+        format!("{HURRIED}\nblobs = 10\nput_percent = 50\ncreate_percent = 100\n"),
+    )
+    .unwrap();
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let mailbox = Mailbox::new();
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
+    for _ in 0..5 {
+        assert!(health(&relay).await.starts_with("HTTP/1.1 200"));
+        assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Done);
+    }
+    assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Busy);
+    let page = health(&relay).await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.ends_with("not taking puts\n"), "{page}");
+    told(&log, "the store is at a limit").await;
+    client.subscribe(1, &mailbox.read).await;
+    client.delivery().await;
+    client.ack(1, 1).await;
+    assert!(health(&relay).await.starts_with("HTTP/1.1 200"), "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_has_grown_to_its_limit_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let args = ["init", "--segment-mib", "1", "--max-mib", "4", "--data"];
+    assert!(program().args(args).arg(&data).stdout(std::process::Stdio::null()).status().unwrap().success());
+    std::fs::write(data.join("config.toml"), HURRIED).unwrap();
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let mailbox = Mailbox::new();
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
+    let mut put = 0;
+    while client.put(&mailbox.send, blob(SizeClass::Large)).await == AnswerCode::Done {
+        put += 1;
+        assert!(put < 64, "4 MiB are full");
+    }
+    assert!(health(&relay).await.ends_with("not taking puts\n"));
+    told(&log, "writes found no room").await;
+}
+
+fn run(args: &[&str], data: &Path) -> (bool, String) {
+    let output = program().args(args).arg("--data").arg(data).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_day_is_set_with_the_number_of_what_it_destroys() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    let set = |day: Day, more: &[&str]| {
+        let date = date::format(day);
+        run(&[&["day", "set", date.as_str()], more].concat(), dir.path())
+    };
+    assert!(run(&["day", "show"], dir.path()).1.contains("no day is stored yet"));
+    let mailbox = Mailbox::new();
+    let relay = Relay::serve(dir.path(), &[]);
+    let mut client = Client::connect(&relay.address, 1).await;
+    client.create(&mailbox).await;
+    for _ in 0..2 {
+        assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Done);
+    }
+    let unused = Mailbox::new();
+    client.create(&unused).await;
+    let today = system_day();
+    let (worked, said) = set(today.plus(3), &["--destroys", "1"]);
+    assert!(!worked && said.contains("in use by another process"), "{said}");
+    assert!(run(&["day", "show"], dir.path()).1.contains(&date::format(today)), "while it serves");
+    assert!(relay.stop());
+
+    // Forward: only with the number. The mailbox that was never used is over, and later the other one with its blobs.
+    let (worked, said) = set(today.plus(3), &[]);
+    assert!(!worked && said.contains("1 mailboxes and 0 blobs") && said.contains("--destroys 1"), "{said}");
+    let (worked, said) = set(today.plus(200), &["--destroys", "1"]);
+    assert!(!worked && said.contains("--destroys 4"), "{said}");
+    assert!(run(&["day", "show"], dir.path()).1.contains(&date::format(today)), "nothing was changed");
+    let (worked, said) = set(today.plus(200), &["--destroys", "4"]);
+    assert!(
+        worked && said.contains(&format!("nothing expires before {}", date::format(today.plus(207)))),
+        "{said}"
+    );
+    let (worked, said) = run(&["check"], dir.path());
+    assert!(worked && said.contains("the day stands still"), "{said}");
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(dir.path(), &[], File::create(&log).unwrap().into());
+    told(&log, "the system's clock is not believed").await;
+    assert!(relay.stop());
+
+    // Back: no number is needed, and leases that were counted from the wrong day are cut.
+    let (worked, said) = set(today, &[]);
+    assert!(worked, "{said}");
+    let said = run(&["day", "show", "--json"], dir.path()).1;
+    let shown: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(shown["day"], date::format(today));
+    let relay = Relay::serve(dir.path(), &[]);
+    let mut client = Client::connect(&relay.address, 1).await;
+    client.subscribe(1, &mailbox.read).await;
+    client.delivery().await;
+    assert!(relay.stop(), "nothing was lost");
+
+    for (day, why) in
+        [("2099-01-01", "2046-12-31"), ("1970-01-01", "2025-01-01"), ("2026-02-30", "YYYY-MM-DD")]
+    {
+        let (worked, said) = run(&["day", "set", day], dir.path());
+        assert!(!worked && said.contains(why), "{said}");
+    }
+}
