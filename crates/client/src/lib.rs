@@ -50,15 +50,17 @@ pub mod hazmat;
 mod home;
 mod net;
 mod random;
+mod resolve;
 mod vault;
 
 pub use client::{Client, Status};
-pub use config::{Config, MAX_INVITE_DAYS};
-pub use engine::{ContactInfo, ContactState};
+pub use config::{Config, MAX_INVITE_DAYS, PrivateAddresses};
+pub use engine::{ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;
+pub use resolve::{Resolve, Resolving, SystemResolver};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};

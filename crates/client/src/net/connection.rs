@@ -1,6 +1,9 @@
 //! A link over a WebSocket.
 
-use super::shared::Shared;
+use super::{
+    dial::{Consent, dial},
+    shared::Shared,
+};
 use crate::error::ClientError;
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_wire::{
@@ -8,7 +11,7 @@ use deaddrop_wire::{
     item::{Hello, Pong},
 };
 use futures_util::{SinkExt, StreamExt};
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_websockets::{ClientBuilder, Limits, Message, WebSocketStream};
 
@@ -28,6 +31,10 @@ pub(crate) struct Connection {
     seal: SealHalf,
     open: OpenHalf,
     received: VecDeque<Item>,
+    /// The address that it goes to.
+    pub(crate) address: IpAddr,
+    /// The relay makes mailboxes only for those who show its token.
+    pub(crate) needs_token: bool,
 }
 
 /// No link.
@@ -39,6 +46,8 @@ pub(crate) enum ConnectError {
     WrongRelay,
     /// The address needs TLS.
     NoTls,
+    /// The relay's name leads to this address, which is not public and not allowed.
+    Private(IpAddr),
 }
 
 impl From<ConnectError> for ClientError {
@@ -47,6 +56,7 @@ impl From<ConnectError> for ClientError {
             ConnectError::Down => Self::RelayDown,
             ConnectError::WrongRelay => Self::WrongRelay,
             ConnectError::NoTls => Self::NoTls,
+            ConnectError::Private(_) => Self::PrivateAddress,
         }
     }
 }
@@ -62,10 +72,20 @@ impl Connection {
         relay: &RelayAddress,
         token: ClientToken,
     ) -> Result<Self, ConnectError> {
+        Self::open_with(shared, relay, token, Consent::Rule).await
+    }
+
+    /// As [`open`](Self::open), with what the user has allowed for this connection.
+    pub(crate) async fn open_with(
+        shared: &Shared,
+        relay: &RelayAddress,
+        token: ClientToken,
+        consent: Consent,
+    ) -> Result<Self, ConnectError> {
         if relay.is_tls() {
             return Err(ConnectError::NoTls);
         }
-        let connected = timeout(shared.config.patience, Box::pin(connect(relay, token))).await;
+        let connected = timeout(shared.config.patience, Box::pin(connect(shared, relay, token, consent))).await;
         connected.unwrap_or(Err(ConnectError::Down))
     }
 
@@ -120,12 +140,18 @@ impl Connection {
     }
 }
 
-async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection, ConnectError> {
+async fn connect(
+    shared: &Shared,
+    relay: &RelayAddress,
+    token: ClientToken,
+    consent: Consent,
+) -> Result<Connection, ConnectError> {
     let (mut state, mut first) =
         ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::fresh());
     // A relay under load asks once for a cookie.
     for _ in 0..2 {
-        let mut socket = upgrade(relay).await?;
+        let (stream, address) = dial(shared, relay, consent).await?;
+        let mut socket = upgrade(stream, relay).await?;
         socket.send(Message::binary(first)).await.map_err(|_| ConnectError::Down)?;
         let message = next_binary(&mut socket).await?;
         let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
@@ -136,11 +162,13 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
                     socket.send(Message::binary(record)).await.map_err(|_| ConnectError::Down)?;
                 }
                 let (seal, open) = finished.session.split();
-                let mut connection = Connection { socket, seal, open, received: VecDeque::new() };
+                let (received, needs_token) = (VecDeque::new(), false);
+                let mut connection = Connection { socket, seal, open, received, address, needs_token };
                 // The first record that opens proves that the relay is the pinned one.
                 let mut items: VecDeque<Item> =
                     connection.receive().await.map_err(|_| ConnectError::Down)?.into();
-                let Some(Item::Hello(_)) = items.pop_front() else { return Err(ConnectError::Down) };
+                let Some(Item::Hello(hello)) = items.pop_front() else { return Err(ConnectError::Down) };
+                connection.needs_token = hello.relay.is_some_and(|relay| relay.token_needed);
                 connection.received = items;
                 return Ok(connection);
             }
@@ -149,9 +177,10 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
     Err(ConnectError::Down)
 }
 
-async fn upgrade(relay: &RelayAddress) -> Result<WebSocketStream<TcpStream>, ConnectError> {
-    let stream = TcpStream::connect((relay.host(), relay.port())).await.map_err(|_| ConnectError::Down)?;
-    let _ = stream.set_nodelay(true);
+async fn upgrade(
+    stream: TcpStream,
+    relay: &RelayAddress,
+) -> Result<WebSocketStream<TcpStream>, ConnectError> {
     // Room for C2, which carries a record behind its ciphertext.
     let limits = Limits::default().max_payload_len(Some(2 * MAX_RECORD_LEN));
     let builder = ClientBuilder::new().uri(relay.url()).map_err(|_| ConnectError::Down)?.limits(limits);
