@@ -15,7 +15,7 @@ pub(crate) use connection::ConnectError;
 pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use publish::publish;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 use putter::put;
 pub use shared::Connectivity;
 pub(crate) use shared::Shared;

@@ -136,12 +136,21 @@ impl World {
         kinds.filter(|kind| matches!(kind, EventKind::PrivateAddress { .. })).count()
     }
 
-    async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
-        let begin = Instant::now();
-        while !is_so(self) {
-            assert!(begin.elapsed() < PATIENCE, "{what}: {:?}", self.events());
-            sleep(Duration::from_millis(5)).await;
+    /// Waits until the app is told of an address that is not connected to. Fails as soon as the canary hears anything.
+    async fn told(&self) {
+        let told = async {
+            let begin = Instant::now();
+            while self.blocked_events() == 0 {
+                assert!(begin.elapsed() < PATIENCE, "{:?}", self.events());
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.canary.accept() => panic!("the canary was connected to"),
+            () = told => {}
         }
+        assert!(!is_heard(&self.canary).await, "the canary was connected to");
     }
 }
 
@@ -156,8 +165,7 @@ async fn a_contact_does_not_point_a_client_into_its_own_network() {
     let canary = world.canary(CANARY);
     let id = world.contact(&relay(OWN, 1), &[relay(OWN, 2), canary]).await;
     let supervisor = tokio::spawn(net::supervise(Arc::clone(&world.shared)));
-    world.until("the app is told", |world| world.blocked_events() > 0).await;
-    assert!(!is_heard(&world.canary).await, "the canary was connected to");
+    world.told().await;
     let canary_ip: IpAddr = CANARY.parse().unwrap();
     assert_eq!(world.blocked_events(), 1, "once, however often it is tried");
     assert_eq!(world.info().unreachable, Some(UnreachableReason::PrivateAddress(canary_ip)));
@@ -181,8 +189,7 @@ async fn an_address_told_in_a_hello_is_no_better() {
     let world = World::new(OWN, PrivateAddresses::Refuse).await;
     world.contact(&world.canary(CANARY), &[]).await;
     let supervisor = tokio::spawn(net::supervise(Arc::clone(&world.shared)));
-    world.until("the app is told", |world| world.blocked_events() > 0).await;
-    assert!(!is_heard(&world.canary).await, "the canary was connected to");
+    world.told().await;
     world.shared.closing.send_replace(true);
     supervisor.await.unwrap();
 }
@@ -196,7 +203,7 @@ async fn what_waits_for_a_blocked_address_goes_to_a_newer_one() {
     let learn = MailboxAddress { relay: relay(OWN, newer), send: SendCapability::from_bytes([3; 32]) };
     // No reading link takes part: only the put may come to the listener.
     let putter = tokio::spawn(net::put(Arc::clone(&world.shared), id));
-    world.until("the app is told", |world| world.blocked_events() > 0).await;
+    world.told().await;
     assert!(!is_heard(&world.own).await);
     let step = move |engine: &mut Engine<_>, _| {
         engine.learn_address(id, &learn.encode());
