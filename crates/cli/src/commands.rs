@@ -9,8 +9,8 @@ use std::{
 };
 
 use deaddrop_client::{
-    Client, ClientError, Config, Connectivity, ContactState, InviteLink, MAX_TEXT, RelayAddress,
-    UnreachableReason, Unlock,
+    Client, ClientError, Config, Connectivity, ContactState, InviteLink, MAX_TEXT, RelayAddress, Unlock,
+    UnreachableReason,
 };
 use serde_json::json;
 
@@ -118,9 +118,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         _ => Ok(()),
     };
     let accepted = match accepted {
-        Ok(()) if accept.allow_private => {
-            client.accept_at_private_address(&accept.link, &accept.name).await
-        }
+        Ok(()) if accept.allow_private => client.accept_at_private_address(&accept.link, &accept.name).await,
         Ok(()) => client.accept(&accept.link, &accept.name).await,
         Err(error) => Err(error),
     };

@@ -15,8 +15,8 @@ use deaddrop_relay::{
     server::Server,
     session::Shared,
     store::{
-        Census, Change, Claim, Claimed, Fence, Handle, KeptStore, MemoryBacking, NewMailbox, NotAcked, NotClaimed,
-        Peek, Peeked, Reader, RecordId, Stale, Store, Verdict,
+        Census, Change, Claim, Claimed, Fence, Handle, KeptStore, MemoryBacking, NewMailbox, NotAcked,
+        NotClaimed, Peek, Peeked, Reader, RecordId, Stale, Store, Verdict,
     },
 };
 use deaddrop_wire::{Blob, OwnId, RelayAddress, SendId};
@@ -45,12 +45,7 @@ impl Store for Watched {
         self.inner.put(puts, now).await
     }
 
-    async fn claim(
-        &self,
-        claims: Vec<Claim>,
-        reader: &Reader,
-        now: Now,
-    ) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
         self.tokens.lock().unwrap().push(*reader.token.as_bytes());
         self.inner.claim(claims, reader, now).await
     }
@@ -63,11 +58,7 @@ impl Store for Watched {
         self.inner.peek(peek, now).await
     }
 
-    async fn ack(
-        &self,
-        acks: Vec<(Handle, Fence, Vec<RecordId>)>,
-        now: Now,
-    ) -> Vec<Result<(), NotAcked>> {
+    async fn ack(&self, acks: Vec<(Handle, Fence, Vec<RecordId>)>, now: Now) -> Vec<Result<(), NotAcked>> {
         self.inner.ack(acks, now).await
     }
 

@@ -113,7 +113,11 @@ async fn a_relay_in_another_network_is_used_with_consent_on_both_sides() {
     assert!(begin.elapsed() < PATIENCE, "nothing else was left to wait for");
     ada.close().await.unwrap();
     let ada = world.open("ada").await;
-    assert_eq!(reason(&ada), Some(UnreachableReason::PrivateAddress(near_ip)), "known before it is tried again");
+    assert_eq!(
+        reason(&ada),
+        Some(UnreachableReason::PrivateAddress(near_ip)),
+        "known before it is tried again"
+    );
     ada.allow_private_address(near_ip).await.unwrap();
     text(&ben, "and back").await;
     // The relay's answer is stored a moment after Ben has the text.
@@ -251,7 +255,10 @@ fn the_command_line_says_why_it_does_not_connect_and_what_to_do() {
     let contacts = ada.run(&["contacts"]).ok().out;
     assert!(contacts.contains("MESSAGES WAIT") && contacts.contains("127.0.0.2"), "{contacts}");
     let contact = ada.json(&["contacts"]).ok().json();
-    assert_eq!((&contact["unreachable"], &contact["address"]), (&"private_address".into(), &"127.0.0.2".into()));
+    assert_eq!(
+        (&contact["unreachable"], &contact["address"]),
+        (&"private_address".into(), &"127.0.0.2".into())
+    );
     let events = ada.json(&["receive", "--after", "0"]).ok().lines();
     assert!(events.iter().any(|event| event["kind"] == "private_address" && event["address"] == "127.0.0.2"));
     ada.run(&["allow-private", "nonsense"]).fails(&["IP"]);

@@ -162,9 +162,8 @@ impl Client {
         }
         let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
         let name = name.to_owned();
-        let accept = move |engine: &mut Engine<_>, today| {
-            engine.begin_accept(&name, &link, &bundle, allowed, today)
-        };
+        let accept =
+            move |engine: &mut Engine<_>, today| engine.begin_accept(&name, &link, &bundle, allowed, today);
         self.shared.step(accept).await?;
         self.shared.forget_blocked();
         self.shared.try_now();
@@ -344,9 +343,8 @@ impl Client {
             return Ok(true);
         }
         let links = self.links()?.into_iter();
-        let want_token: BTreeSet<String> = links
-            .filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay))
-            .collect();
+        let want_token: BTreeSet<String> =
+            links.filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay)).collect();
         let blocked = self.shared.blocked();
         let is_stuck = !(want_token.is_empty() && blocked.is_empty())
             && !self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?;

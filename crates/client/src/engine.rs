@@ -16,11 +16,14 @@ pub use contacts::{ContactInfo, ContactState, UnreachableReason};
 pub(crate) use invites::Publication;
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
 pub(crate) use outbox::PutJob;
+pub(crate) use relays::Reach;
 
 use crate::{
     error::{OpenError, VaultError},
     event::Event,
-    vault::{BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts},
+    vault::{
+        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts,
+    },
 };
 use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};

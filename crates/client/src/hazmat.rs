@@ -7,8 +7,8 @@ use crate::{
     engine::{Engine, MailboxName},
     event::Event,
     vault::{
-        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MailboxState, RelaysRow, Table, decode,
-        encode,
+        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MailboxState, RelaysRow, Table,
+        decode, encode,
     },
 };
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};

@@ -21,8 +21,8 @@ pub struct SystemResolver;
 impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
         // The port is of no matter here: the caller has its own.
-        Box::pin(
-            async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect()) },
-        )
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+        })
     }
 }

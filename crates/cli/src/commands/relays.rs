@@ -18,7 +18,9 @@ pub async fn relay_token(output: Output, common: &Common, wanted: &args::RelayTo
     let relay = match (named, client.relay()) {
         (Some(relay), _) => Ok(relay),
         (None, Ok(Some(relay))) => Ok(relay),
-        (None, Ok(None)) => Err(Failure::new("no relay is set; name the relay that wants the token with --relay")),
+        (None, Ok(None)) => {
+            Err(Failure::new("no relay is set; name the relay that wants the token with --relay"))
+        }
         (None, Err(error)) => Err(error.into()),
     };
     let done = match relay {

@@ -126,7 +126,14 @@ impl<D: Disk + 'static> Engine<D> {
         };
         self.contacts.insert(
             id,
-            Contact { row, session: None, invite: None, items: BTreeMap::new(), confirmed: None, blocked: None },
+            Contact {
+                row,
+                session: None,
+                invite: None,
+                items: BTreeMap::new(),
+                confirmed: None,
+                blocked: None,
+            },
         );
         Ok(id)
     }

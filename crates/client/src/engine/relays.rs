@@ -127,8 +127,8 @@ impl<D: Disk + 'static> Engine<D> {
                 })
         };
         let puts = |id: &u32, contact: &Contact| {
-            let unsent = contact.session.is_some()
-                && contact.items.values().any(|item| item.accepted.is_none());
+            let unsent =
+                contact.session.is_some() && contact.items.values().any(|item| item.accepted.is_none());
             (unsent || receipts.contains(id))
                 && !blocked.contains(id)
                 && !contact.waits_for_mailbox(want_token)
@@ -149,3 +149,6 @@ impl Contact {
             && rows.any(|row| row.state == MailboxState::Wanted && want_token.contains(&row.relay))
     }
 }
+
+#[cfg(test)]
+mod tests;

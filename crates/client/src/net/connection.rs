@@ -85,7 +85,8 @@ impl Connection {
         if relay.is_tls() {
             return Err(ConnectError::NoTls);
         }
-        let connected = timeout(shared.config.patience, Box::pin(connect(shared, relay, token, consent))).await;
+        let connected =
+            timeout(shared.config.patience, Box::pin(connect(shared, relay, token, consent))).await;
         connected.unwrap_or(Err(ConnectError::Down))
     }
 

@@ -4,13 +4,18 @@
 //! address that the connection then goes to, and the name is not resolved a second time.
 
 use super::{connection::ConnectError, shared::Shared, special::is_public};
-use crate::config::PrivateAddresses;
+use crate::{
+    config::PrivateAddresses,
+    engine::{Engine, Reach},
+};
 use deaddrop_wire::RelayAddress;
 use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 
 /// Maximum number of addresses of one name that are tried.
 const MAX_TRIED: usize = 8;
+/// Maximum number of addresses of one name that are looked at.
+const MAX_RESOLVED: usize = 64;
 
 /// What the caller adds to the rule for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +34,14 @@ pub(super) async fn dial(
     relay: &RelayAddress,
     consent: Consent,
 ) -> Result<(TcpStream, IpAddr), ConnectError> {
+    let addresses = resolve(shared, relay.host()).await;
+    let own = match addresses.iter().all(|ip| is_public(*ip)) {
+        true => Own::default(),
+        false => Own::of(shared, relay).await,
+    };
     let (mut refused, mut tried) = (None, 0);
-    for ip in resolve(shared, relay.host()).await {
-        if !is_allowed(shared, relay, ip, consent).await {
+    for ip in addresses {
+        if !(is_public(ip) || own.allows(ip) || is_consented(shared, relay, ip, consent)) {
             refused.get_or_insert(ip);
             continue;
         }
@@ -57,46 +67,51 @@ async fn resolve(shared: &Shared, host: &str) -> Vec<IpAddr> {
         Err(_) => shared.config.resolver.resolve(host).await.unwrap_or_default(),
     };
     // The same address has one form in all comparisons below, and in what is connected to.
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for ip in found.iter().map(IpAddr::to_canonical) {
-        if !addresses.contains(&ip) {
-            addresses.push(ip);
-        }
-    }
-    addresses
+    found.iter().take(MAX_RESOLVED).map(IpAddr::to_canonical).collect()
 }
 
-/// Whether a connection may go to this address.
-async fn is_allowed(shared: &Shared, relay: &RelayAddress, ip: IpAddr, consent: Consent) -> bool {
-    if is_public(ip) {
-        return true;
+/// What the user allows by having named relays, or addresses.
+#[derive(Default)]
+struct Own {
+    /// The user has named this very host as a relay.
+    is_named: bool,
+    /// Addresses of the relays that the user has named, as they are now, and addresses that the user has allowed.
+    addresses: Vec<IpAddr>,
+}
+
+impl Own {
+    async fn of(shared: &Shared, relay: &RelayAddress) -> Self {
+        let Ok(Reach { named, allowed }) = shared.look(Engine::reach) else { return Self::default() };
+        if named.iter().any(|own| own.host() == relay.host()) {
+            return Self { is_named: true, addresses: Vec::new() };
+        }
+        let mut addresses = allowed;
+        for own in named {
+            addresses.extend(resolve(shared, own.host()).await);
+        }
+        Self { is_named: false, addresses }
     }
-    let shows_address = relay.host() == "localhost" || relay.host().parse::<IpAddr>().is_ok();
-    let is_consented = match consent {
+
+    fn allows(&self, ip: IpAddr) -> bool {
+        self.is_named || self.addresses.contains(&ip)
+    }
+}
+
+/// Whether the app, or the user in this call, allows a connection to an address that is not public.
+fn is_consented(shared: &Shared, relay: &RelayAddress, ip: IpAddr, consent: Consent) -> bool {
+    let in_call = match consent {
         Consent::Given => true,
-        Consent::Shown => shows_address,
+        Consent::Shown => relay.host() == "localhost" || relay.host().parse::<IpAddr>().is_ok(),
         Consent::Rule => false,
     };
-    let by_app = match &shared.config.private_addresses {
-        PrivateAddresses::Refuse => false,
-        PrivateAddresses::Allow => true,
-        PrivateAddresses::AllowRelays(allowed) => allowed.iter().any(|entry| {
-            entry == relay.host() || entry.parse::<IpAddr>().is_ok_and(|entry| entry.to_canonical() == ip)
-        }),
-    };
-    if is_consented || by_app {
-        return true;
-    }
-    let Ok(reach) = shared.look(crate::engine::Engine::reach) else { return false };
-    if reach.allowed.contains(&ip) || reach.named.iter().any(|own| own.host() == relay.host()) {
-        return true;
-    }
-    for own in reach.named {
-        if resolve(shared, own.host()).await.contains(&ip) {
-            return true;
+    in_call
+        || match &shared.config.private_addresses {
+            PrivateAddresses::Refuse => false,
+            PrivateAddresses::Allow => true,
+            PrivateAddresses::AllowRelays(allowed) => allowed.iter().any(|entry| {
+                entry == relay.host() || entry.parse::<IpAddr>().is_ok_and(|entry| entry.to_canonical() == ip)
+            }),
         }
-    }
-    false
 }
 
 // The whole of 127.0.0.0/8 is this machine on Linux alone.

@@ -48,7 +48,8 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             Ok(connection) => {
                 backoff.reset(&shared);
                 shared.set_link(&relay, Connectivity::Fetching);
-                let mut reader = Reader::new(&shared, &relay, &address, connection, &mut displaced, &mut unmade);
+                let mut reader =
+                    Reader::new(&shared, &relay, &address, connection, &mut displaced, &mut unmade);
                 if reader.run().await.is_ok() {
                     reader.connection.close().await;
                     return;

@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::{
-    Config, ContactInfo, Event, EventKind, Resolve, UnreachableReason,
-    engine::{Engine, MailboxName},
-    home, net,
+    Config, ContactInfo, Event, EventKind, Resolve, UnreachableReason, engine::MailboxName, home, net,
     resolve::Resolving,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
@@ -281,10 +279,7 @@ async fn the_own_relay_by_name_is_looked_up_when_it_matters() {
     // A contact at the same address, under whatever name.
     world.names.set("contact.example", &[&[OWN]]);
     assert_eq!(world.dial(&relay("contact.example", port), Consent::Rule).await, Ok(own_ip));
-    assert_eq!(
-        world.dial(&world.canary(CANARY), Consent::Rule).await,
-        Err(ConnectError::Private(canary_ip))
-    );
+    assert_eq!(world.dial(&world.canary(CANARY), Consent::Rule).await, Err(ConnectError::Private(canary_ip)));
 }
 
 #[tokio::test]
