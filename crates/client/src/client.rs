@@ -346,13 +346,12 @@ impl Client {
         let want_token: BTreeSet<String> =
             links.filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay)).collect();
         let blocked = self.shared.blocked();
-        let is_stuck = !(want_token.is_empty() && blocked.is_empty())
-            && !self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?;
-        match is_stuck {
-            true if want_token.is_empty() => Err(ClientError::PrivateAddress),
-            true => Err(ClientError::NeedsToken),
-            false => Ok(false),
+        if want_token.is_empty() && blocked.is_empty()
+            || self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?
+        {
+            return Ok(false);
         }
+        Err(if want_token.is_empty() { ClientError::PrivateAddress } else { ClientError::NeedsToken })
     }
 
     /// Ends the connections and finishes the vault.

@@ -114,6 +114,5 @@ fn is_consented(shared: &Shared, relay: &RelayAddress, ip: IpAddr, consent: Cons
         }
 }
 
-// The whole of 127.0.0.0/8 is this machine on Linux alone.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests;
