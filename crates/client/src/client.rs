@@ -135,7 +135,7 @@ impl Client {
     /// [`NeedsToken`](ClientError::NeedsToken): mailboxes would be made at the link's relay, which wants a token; see
     /// [`set_create_token`](Self::set_create_token).
     pub async fn accept(&self, link: &str, name: &str) -> Result<(), ClientError> {
-        // Who has no relay yet has this one in front of them, and it becomes their own.
+        // A user without a relay has pasted this relay's address, and it becomes the user's own.
         let consent = if self.relay()?.is_none() { Consent::Shown } else { Consent::Rule };
         self.accept_with(link, name, consent).await
     }

@@ -44,8 +44,8 @@ pub enum EventKind {
     NeedsNewerVersion,
     /// Nobody used the invite in time. Texts for the contact wait for a new invite of the same name.
     InviteExpired,
-    /// The contact's address leads to a private network, or to this machine, where the client does not connect to by itself. Messages
-    /// wait; see [`Client::allow_private_address`](crate::Client::allow_private_address).
+    /// The contact's address leads to a private network, or to this machine. The client does not connect there without consent.
+    /// Messages wait; see [`Client::allow_private_address`](crate::Client::allow_private_address).
     PrivateAddress {
         /// The IP address.
         address: std::net::IpAddr,

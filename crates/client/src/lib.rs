@@ -26,6 +26,8 @@
 //! | send | [`Client::send`] | no: durable in the outbox when it returns |
 //! | receive | [`Client::next_event`], [`Client::events_after`] | no: events are durable before the relay is told |
 //! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
+//! | use a relay that wants a token | [`Client::set_create_token`] | no: what waits goes on |
+//! | reach a relay in a private network | [`Client::allow_private_address`], [`PrivateAddresses`] | no: what waits goes on |
 //! | be sure before leaving | [`Client::wait_caught_up`], [`Client::flush`], [`Client::close`] | the first two wait for it |
 //!
 //! **Exactly once.** Events have numbers that ascend and are never used again. An app with a store of its own keeps the number of an

@@ -78,7 +78,8 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
 
 /// What a request was about.
 enum Request {
-    Create(MailboxName),
+    /// The mailbox, and how many tokens had been replaced when this one was shown.
+    Create(MailboxName, u64),
     Delete(MailboxName),
     /// Ends with `CaughtUp`.
     Subscribe,
@@ -95,8 +96,10 @@ struct Reading {
 #[derive(Default)]
 struct TokenWait {
     mailboxes: BTreeSet<MailboxName>,
-    /// The token that was shown last.
+    /// The token that is shown.
     shown: Zeroizing<Vec<u8>>,
+    /// How many tokens it has replaced.
+    before: u64,
 }
 
 struct Reader<'a> {
@@ -206,6 +209,7 @@ impl<'a> Reader<'a> {
                 self.displaced.remove(&name);
             }
             self.unmade.shown = token;
+            self.unmade.before = self.unmade.before.saturating_add(1);
         }
     }
 
@@ -214,7 +218,7 @@ impl<'a> Reader<'a> {
             MailboxKind::Landing => QuotaClass::Few,
             MailboxKind::Private => QuotaClass::Many,
         };
-        let req = self.request(Request::Create(mailbox.name));
+        let req = self.request(Request::Create(mailbox.name, self.unmade.before));
         let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
         let (fingerprint, token) = (self.address.fingerprint(), &self.unmade.shown);
         create(req, fingerprint, capabilities, quota, LeaseClass::Quarter, CreateFlags::NONE, token)
@@ -285,19 +289,23 @@ impl<'a> Reader<'a> {
         let request = self.requests.remove(&answer.req);
         let step = match (request, answer.code) {
             // A create whose answer was lost is refused when it is repeated: subscribing tells whether the mailbox is there.
-            (Some(Request::Create(name)), AnswerCode::Done | AnswerCode::Refused) => {
+            (Some(Request::Create(name, _)), AnswerCode::Done | AnswerCode::Refused) => {
                 self.shared.step(move |engine, _| engine.mailbox_created(name)).await
             }
             (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
                 self.reading.retain(|_, reading| reading.name != name);
                 self.shared.step(move |engine, _| engine.mailbox_gone(name)).await
             }
-            (Some(Request::Create(name)), AnswerCode::NeedToken) => {
+            // Another token was set meanwhile: it is asked for with that one at once.
+            (Some(Request::Create(_, before)), AnswerCode::NeedToken) if before != self.unmade.before => {
+                Ok(())
+            }
+            (Some(Request::Create(name, _)), AnswerCode::NeedToken) => {
                 self.displaced.insert(name, (Instant::now() + TOKEN_WAIT, 0));
                 self.unmade.mailboxes.insert(name);
                 Ok(())
             }
-            (Some(Request::Create(name) | Request::Delete(name)), _) => {
+            (Some(Request::Create(name, _) | Request::Delete(name)), _) => {
                 let wait = Duration::from_secs(u64::from(answer.retry_s).max(5));
                 self.displaced.insert(name, (Instant::now() + wait, 0));
                 Ok(())
@@ -343,7 +351,7 @@ impl<'a> Reader<'a> {
 
     fn is_asked(&self, name: MailboxName) -> bool {
         let open = self.requests.values().any(
-            |request| matches!(request, Request::Create(asked) | Request::Delete(asked) if *asked == name),
+            |request| matches!(request, Request::Create(asked, _) | Request::Delete(asked) if *asked == name),
         );
         open || self.is_left_alone(name)
     }

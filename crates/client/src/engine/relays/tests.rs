@@ -114,7 +114,7 @@ fn an_adopted_relay_is_none_that_the_user_has_named() {
 }
 
 #[test]
-fn whose_relay_was_set_adopts_none() {
+fn a_client_with_a_relay_adopts_none() {
     let mut ben = Person::new(Some(OTHER));
     ben.accept(None);
     let ben = ben.reopen();
