@@ -1,6 +1,6 @@
 //! What can be typed: commands, options, help. Nothing here does anything.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -71,6 +71,10 @@ pub enum Command {
     Verify(Verify),
     /// Show your relay, what waits to be sent, and whether the relay answers
     Status,
+    /// Keep the token that a relay's operator gave you for new mailboxes
+    RelayToken(RelayToken),
+    /// Let contacts and invites lead to an address of your own network or machine
+    AllowPrivate(AllowPrivate),
     #[doc = "The relay's own command line (the demonstration starts it as a process of its own)"]
     #[command(hide = true, disable_help_flag = true)]
     Relay(Relay),
@@ -117,6 +121,9 @@ pub struct Init {
     /// Without it you can accept invites (and receive through the inviter's relay), but not make any
     #[arg(long, value_name = "URL")]
     pub relay: Option<String>,
+    /// Read the token that this relay wants for new mailboxes from the first line of this file (else DEADDROP_RELAY_TOKEN, if set)
+    #[arg(long, value_name = "FILE", requires = "relay")]
+    pub relay_token_file: Option<PathBuf>,
     /// Keep the vault's key in a file (mode 0600) beside the vault: who can read the folder can read everything
     #[arg(long, conflicts_with = "passphrase_file")]
     pub no_passphrase: bool,
@@ -140,6 +147,13 @@ pub struct Invite {
     after_help = "Example:\n  deaddrop --home ben accept 'deaddrop:...' ada\n\nQuote the link: a shell may take a part of it for itself."
 )]
 pub struct Accept {
+    /// Allow that the link leads to a private network or to this machine. Without it only your own relay's address may; and if you
+    /// have no relay yet, an IP address that stands in the link
+    #[arg(long)]
+    pub allow_private: bool,
+    /// Read the token that the link's relay wants for new mailboxes from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub relay_token_file: Option<PathBuf>,
     /// The link, whole
     #[arg(value_name = "LINK")]
     pub link: String,
@@ -221,6 +235,42 @@ pub struct Verify {
     /// You have compared the number and it is the same: mark the contact as verified
     #[arg(long)]
     pub confirm: bool,
+}
+
+/// `relay-token`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ada relay-token                     asks for the token of your own relay
+  deaddrop --home ada relay-token --file token.txt
+  deaddrop --home ada relay-token --relay 'ws://HOST:7700/#...' --forget
+
+The token is kept in the vault and shown to the relay with this fingerprint alone. It is never given as an argument: other users
+of this machine could read it in the list of processes.")]
+pub struct RelayToken {
+    /// The relay that wants it: its address with fingerprint; default: the relay that you receive through
+    #[arg(long, value_name = "URL")]
+    pub relay: Option<String>,
+    /// Read the token from the first line of this file (else DEADDROP_RELAY_TOKEN, else a prompt)
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Forget the token
+    #[arg(long, conflicts_with = "file")]
+    pub forget: bool,
+}
+
+/// `allow-private`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada allow-private 192.168.1.20
+
+A contact can name any address as the place where it reads. Addresses of private networks, and of this machine, are not connected to
+unless they are your own relay's, or you allow them here. Allow only the address of a relay that you know.")]
+pub struct AllowPrivate {
+    /// The IP address
+    #[arg(value_name = "IP")]
+    pub address: IpAddr,
 }
 
 /// `relay`

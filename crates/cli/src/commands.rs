@@ -1,6 +1,7 @@
 //! The commands that do one thing and end.
 
 mod receive;
+mod relays;
 
 use std::{
     io::{self, Read},
@@ -8,18 +9,22 @@ use std::{
 };
 
 use deaddrop_client::{
-    Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
+    Client, ClientError, Config, Connectivity, ContactState, InviteLink, MAX_TEXT, RelayAddress, Unlock,
+    UnreachableReason,
 };
 use serde_json::json;
 
-pub use self::receive::receive;
+pub use self::{
+    receive::receive,
+    relays::{allow_private, relay_token},
+};
 use crate::{
     args::{self, Common},
     failure::Failure,
     home::{self, Home},
     output::{Output, Shown},
     passphrase::{Ask, Passphrase},
-    qr,
+    qr, token,
 };
 
 /// What a command may wait at its end for receipts and other politeness.
@@ -40,12 +45,20 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     }
     let relay = init.relay.as_deref().map(relay_address).transpose()?;
     let shown = relay.as_ref().map(ToString::to_string);
+    let token = match (&relay, init.relay_token_file.as_deref()) {
+        (None, _) => None,
+        (Some(_), Some(path)) => Some(token::from_file(path)?),
+        (Some(_), None) => token::from_environment()?,
+    };
     let unlock = if init.no_passphrase {
         Unlock::KeyFile
     } else {
         home::with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Twice)?)
     };
-    let client = Client::create(home.folder(), unlock, relay, Config::default()).await?;
+    let client = Client::create(home.folder(), unlock, relay.clone(), Config::default()).await?;
+    if let (Some(relay), Some(token)) = (&relay, token) {
+        client.set_create_token(relay, Some(token)).await?;
+    }
     client.close().await?;
     let folder = home.folder().display();
     let mut text = format!("A new identity, in an encrypted vault in {folder}.");
@@ -75,8 +88,14 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
     let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
     let client = home.open(common, config).await?;
     let link = client.invite(&invite.name).await;
+    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
     finish(client).await?;
-    let link = link?;
+    let link = match link {
+        Ok(link) => link,
+        Err(error) => {
+            return Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into()));
+        }
+    };
     let name = Shown(&invite.name);
     if let Some(drawn) = qr::draw(&link).filter(|_| !output.is_json()) {
         output.text(drawn)?;
@@ -92,15 +111,25 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
 
 /// `accept`
 pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
+    let token = accept.relay_token_file.as_deref().map(token::from_file).transpose()?;
     let client = open(common).await?;
-    let accepted = client.accept(&accept.link, &accept.name).await;
+    let accepted = match (token, accept.link.parse::<InviteLink>()) {
+        (Some(token), Ok(link)) => client.set_create_token(link.relay(), Some(token)).await,
+        _ => Ok(()),
+    };
+    let accepted = match accepted {
+        Ok(()) if accept.allow_private => client.accept_at_private_address(&accept.link, &accept.name).await,
+        Ok(()) => client.accept(&accept.link, &accept.name).await,
+        Err(error) => Err(error),
+    };
     let answered = match accepted {
         Ok(()) => client.flush(client_patience()).await,
         Err(error) => {
             finish(client).await?;
-            return Err(error.into());
+            return Err(relays::accept_failure(error, common, accept)?);
         }
     };
+    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
     finish(client).await?;
     let name = Shown(&accept.name);
     match answered {
@@ -112,7 +141,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
             format_args!("The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."),
             &json!({ "name": accept.name, "state": "queued" }),
         ),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into())),
     }
 }
 
@@ -135,14 +164,29 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
         let verified = if contact.verified { ", verified" } else { ", not verified" };
         let contested =
             if contact.contested { ", CONTESTED: a second person tried to use the invite" } else { "" };
+        let (unreachable, address) = match contact.unreachable {
+            Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),
+            Some(UnreachableReason::Refused) => (Some("refused"), None),
+            Some(_) => (Some("other"), None),
+            None => (None, None),
+        };
+        let waits = match (unreachable, address) {
+            (_, Some(address)) => format!(
+                ", MESSAGES WAIT: reads at {address}, in a private network or on this machine (allow-private {address} if you know that relay)"
+            ),
+            (Some(_), None) => ", MESSAGES WAIT: no known address takes them".to_owned(),
+            (None, None) => String::new(),
+        };
         output.say(
-            format_args!("{}: {human}{verified}{contested}", Shown(&contact.name)),
+            format_args!("{}: {human}{verified}{contested}{waits}", Shown(&contact.name)),
             &json!({
                 "name": contact.name,
                 "state": state,
                 "verified": contact.verified,
                 "contested": contact.contested,
                 "waiting": contact.waiting,
+                "unreachable": unreachable,
+                "address": address,
             }),
         )?;
     }
@@ -217,7 +261,9 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     let (status, relay) = (client.status(), client.relay());
     finish(client).await?;
     let (status, relay) = (status?, relay?.map(|relay| relay.to_string()));
-    let answers = |state: &Connectivity| matches!(state, Connectivity::CaughtUp | Connectivity::Fetching);
+    let answers = |state: &Connectivity| {
+        matches!(state, Connectivity::CaughtUp | Connectivity::Fetching | Connectivity::NeedsToken)
+    };
     let all = status.relays.values().all(answers);
     let mut lines = vec![match &relay {
         Some(relay) => format!("New mailboxes are made on {relay}"),
@@ -231,6 +277,12 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
                 "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
             }
             Connectivity::NoTls => "needs TLS, which this program has not",
+            Connectivity::NeedsToken => {
+                "answers, but MAKES NO MAILBOX for you without the right token from its operator (see relay-token)"
+            }
+            Connectivity::PrivateAddress => {
+                "its name now leads to a private network or to this machine: not connected to (see allow-private)"
+            }
             _ => "does not answer",
         };
         lines.push(format!("{relay}: {human}"));
@@ -280,6 +332,8 @@ fn word(state: Connectivity) -> &'static str {
         Connectivity::CaughtUp => "caught_up",
         Connectivity::WrongRelay => "wrong_relay",
         Connectivity::NoTls => "no_tls",
+        Connectivity::NeedsToken => "needs_token",
+        Connectivity::PrivateAddress => "private_address",
         _ => "down",
     }
 }

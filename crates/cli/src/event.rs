@@ -15,6 +15,9 @@ pub fn object(event: &Event) -> Value {
         EventKind::Delivered { number: place } => {
             json!({ "event": number, "kind": "delivered", "from": from, "number": place })
         }
+        EventKind::PrivateAddress { address } => {
+            json!({ "event": number, "kind": "private_address", "from": from, "address": address })
+        }
         other => json!({ "event": number, "kind": name(other), "from": from }),
     }
 }
@@ -32,6 +35,11 @@ pub fn line(event: &Event) -> Option<String> {
         EventKind::Unreachable => {
             format!(
                 "  ({name} takes no messages at any known address; what you send waits in the vault. If it stays so, ask {name} for a new invite and accept it under another name)"
+            )
+        }
+        EventKind::PrivateAddress { address } => {
+            format!(
+                "  ({name} reads at {address}, an address of a private network or of this machine: this program does not connect there by itself. What you send waits in the vault. If you know that relay: deaddrop allow-private {address})"
             )
         }
         EventKind::NeedsNewerVersion => {

@@ -16,6 +16,7 @@ pub mod passphrase;
 pub mod qr;
 mod relay_command;
 mod signals;
+pub mod token;
 pub mod transcript;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
@@ -78,6 +79,8 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Receive(receive) => commands::receive(output, &common, &receive).await?,
         Command::Verify(verify) => commands::verify(output, &common, &verify).await?,
         Command::Status => commands::status(output, &common).await?,
+        Command::RelayToken(token) => commands::relay_token(output, &common, &token).await?,
+        Command::AllowPrivate(allow) => commands::allow_private(output, &common, &allow).await?,
         // Started without a runtime, above.
         Command::Relay(relay) => return Ok(relay_command::run(relay)),
     }

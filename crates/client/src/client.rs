@@ -6,12 +6,19 @@ use crate::{
     error::{ClientError, OpenError, VaultError},
     event::Event,
     home::{self, Unlock},
-    net::{self, Connectivity, Shared},
+    net::{self, Connectivity, Consent, Shared},
 };
 use deaddrop_crypto::{InviteLink, SafetyNumber};
 use deaddrop_wire::RelayAddress;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time::timeout};
+use zeroize::Zeroizing;
 
 /// Events read at once.
 const EVENTS_AT_ONCE: usize = 1_000;
@@ -123,14 +130,74 @@ impl Client {
     /// Takes an invite. Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush).
     ///
     /// # Errors
-    /// See [`ClientError`].
+    /// See [`ClientError`]. [`PrivateAddress`](ClientError::PrivateAddress): the link leads to a private network or to this machine;
+    /// ask the user, then call [`accept_at_private_address`](Self::accept_at_private_address).
+    /// [`NeedsToken`](ClientError::NeedsToken): mailboxes would be made at the link's relay, which wants a token; see
+    /// [`set_create_token`](Self::set_create_token).
     pub async fn accept(&self, link: &str, name: &str) -> Result<(), ClientError> {
+        // A user without a relay has pasted this relay's address, and it becomes the user's own.
+        let consent = if self.relay()?.is_none() { Consent::Shown } else { Consent::Rule };
+        self.accept_with(link, name, consent).await
+    }
+
+    /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
+    /// stays allowed, for this contact's messages too.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub async fn accept_at_private_address(&self, link: &str, name: &str) -> Result<(), ClientError> {
+        self.accept_with(link, name, Consent::Given).await
+    }
+
+    async fn accept_with(&self, link: &str, name: &str, consent: Consent) -> Result<(), ClientError> {
         let link: InviteLink = link.parse().map_err(ClientError::Link)?;
         self.shared.look(|engine| engine.check_accept(name, &link))??;
-        let bundle = net::fetch_bundle(&self.shared, link.relay(), &read_capability(&link)).await?;
-        let bundle = bundle.ok_or(ClientError::InviteUsed)?;
+        let relay = link.relay();
+        let found = net::fetch_bundle(&self.shared, relay, &read_capability(&link), consent).await?;
+        let bundle = found.bundle.ok_or(ClientError::InviteUsed)?;
+        let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
+        let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
+        if found.needs_token && is_own && !has_token {
+            return Err(ClientError::NeedsToken);
+        }
+        let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
         let name = name.to_owned();
-        self.shared.step(move |engine, today| engine.begin_accept(&name, &link, &bundle, today)).await?;
+        let accept =
+            move |engine: &mut Engine<_>, today| engine.begin_accept(&name, &link, &bundle, allowed, today);
+        self.shared.step(accept).await?;
+        self.shared.forget_blocked();
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// Lets the client connect to an IP address of a private network, or of this machine, to which a contact's address or an invite
+    /// leads. What waits for it leaves by itself. Ask the user first: a contact can name any address.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub async fn allow_private_address(&self, address: IpAddr) -> Result<(), ClientError> {
+        self.shared.step(move |engine, _| engine.allow_private(address)).await?;
+        self.shared.forget_blocked();
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// Sets what the operator of a relay has given the user for new mailboxes, or forgets it with `None`. It is shown to the relay
+    /// with this fingerprint and to no other. What waits for it goes on by itself.
+    ///
+    /// # Errors
+    /// [`ClientError::BadToken`], or the vault's.
+    pub async fn set_create_token(
+        &self,
+        relay: &RelayAddress,
+        token: Option<Zeroizing<String>>,
+    ) -> Result<(), ClientError> {
+        let fingerprint = *relay.fingerprint();
+        let set = move |engine: &mut Engine<_>, _| {
+            engine.set_create_token(&fingerprint, token.as_ref().map(|token| token.as_bytes()))
+        };
+        self.shared.step(set).await?;
+        self.shared.forget_token_wanted(relay.fingerprint());
         self.shared.try_now();
         Ok(())
     }
@@ -235,8 +302,8 @@ impl Client {
     /// Waits until everything that lay at the relays when they were reached is read.
     ///
     /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`] at once; [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after
-    /// `patience`.
+    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] at once; [`ClientError::RelayDown`] or
+    /// [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
         self.shared.try_now();
         self.wait(patience, |client| {
@@ -248,7 +315,11 @@ impl Client {
             if state(Connectivity::NoTls) {
                 return Err(ClientError::NoTls);
             }
-            Ok(links.values().all(|state| *state == Connectivity::CaughtUp))
+            if state(Connectivity::PrivateAddress) {
+                return Err(ClientError::PrivateAddress);
+            }
+            let is_read = |state| matches!(state, &Connectivity::CaughtUp | &Connectivity::NeedsToken);
+            Ok(links.values().all(is_read))
         })
         .await
     }
@@ -256,13 +327,31 @@ impl Client {
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
+    /// [`ClientError::NeedsToken`] or [`ClientError::PrivateAddress`] once nothing else is left that can be sent without the user;
     /// [`ClientError::WrongRelay`], [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
     pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
         self.shared.try_now();
         self.shared.hurry.send_replace(true);
-        let done = self.wait(patience, |client| client.shared.look(|engine| !engine.has_work())).await;
+        let done = self.wait(patience, Self::is_flushed).await;
         self.shared.hurry.send_replace(false);
         done
+    }
+
+    /// Whether everything has left; an error if what is left cannot leave without the user.
+    fn is_flushed(&self) -> Result<bool, ClientError> {
+        if !self.shared.look(Engine::has_work)? {
+            return Ok(true);
+        }
+        let links = self.links()?.into_iter();
+        let want_token: BTreeSet<String> =
+            links.filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay)).collect();
+        let blocked = self.shared.blocked();
+        if want_token.is_empty() && blocked.is_empty()
+            || self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?
+        {
+            return Ok(false);
+        }
+        Err(if want_token.is_empty() { ClientError::PrivateAddress } else { ClientError::NeedsToken })
     }
 
     /// Ends the connections and finishes the vault.

@@ -1,10 +1,27 @@
 //! What an app may set: time, patience, politeness.
 
+use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_wire::Day;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 /// A relay keeps an invite no longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
+
+/// Which addresses that are not public the client may connect to, besides those that its own rule allows: the relay that the user has
+/// set, and what [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite have stored.
+///
+/// Contacts and invite links name the hosts of relays. Without this rule they could make a client connect to the services of its own
+/// machine and of the network around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PrivateAddresses {
+    /// None.
+    #[default]
+    Refuse,
+    /// Those of these hosts: names as they stand in relay addresses, or IP addresses.
+    AllowRelays(Vec<String>),
+    /// All: for networks that have relays of their own and contacts that are trusted with them.
+    Allow,
+}
 
 /// How a client behaves. The defaults suit a person's device.
 #[derive(Clone)]
@@ -22,6 +39,10 @@ pub struct Config {
     pub patience: Duration,
     /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
+    /// Which addresses that are not public a contact or an invite may lead to.
+    pub private_addresses: PrivateAddresses,
+    /// Resolves the names of relays.
+    pub resolver: Arc<dyn Resolve>,
 }
 
 impl Default for Config {
@@ -33,6 +54,8 @@ impl Default for Config {
             putter_idle: Duration::from_secs(60),
             patience: Duration::from_secs(15),
             invite_days: 7,
+            private_addresses: PrivateAddresses::Refuse,
+            resolver: Arc::new(SystemResolver),
         }
     }
 }

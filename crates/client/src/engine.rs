@@ -8,29 +8,37 @@ mod inbox;
 mod invites;
 mod mailboxes;
 mod outbox;
+mod relays;
 mod step;
 
-pub use contacts::{ContactInfo, ContactState};
+pub use contacts::{ContactInfo, ContactState, UnreachableReason};
 
 pub(crate) use invites::Publication;
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
 pub(crate) use outbox::PutJob;
+pub(crate) use relays::Reach;
 
 use crate::{
     error::{OpenError, VaultError},
     event::Event,
-    vault::{ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, Table, Vault, key, parts},
+    vault::{
+        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts,
+    },
 };
 use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
 use rand::rngs::StdRng;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::IpAddr,
+};
 
 /// The state of one person's client.
 pub(crate) struct Engine<D: Disk + 'static> {
     vault: Vault<D>,
     config: ConfigRow,
+    relays: RelaysRow,
     identity: IdentityKeyPair,
     contacts: BTreeMap<u32, Contact>,
     events: BTreeSet<u64>,
@@ -55,6 +63,8 @@ struct Contact {
     items: BTreeMap<u64, ItemRow>,
     /// A receipt of which a step had no room for all.
     confirmed: Option<(u64, Vec<u64>)>,
+    /// The address, not public and not allowed, that its mailbox address leads to.
+    blocked: Option<IpAddr>,
 }
 
 impl<D: Disk + 'static> Engine<D> {
@@ -72,6 +82,7 @@ impl<D: Disk + 'static> Engine<D> {
         let mut engine = Self {
             vault,
             config,
+            relays: RelaysRow::default(),
             identity,
             contacts: BTreeMap::new(),
             events: BTreeSet::new(),
@@ -95,6 +106,7 @@ impl<D: Disk + 'static> Engine<D> {
         let config: ConfigRow =
             vault.read(&key(Table::Config, 0, 0)).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
         let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(config.seed));
+        let relays = vault.read(&key(Table::Relays, 0, 0)).map_err(open_error)?.unwrap_or_default();
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
         let mut contacts = BTreeMap::new();
         for id in vault.keys(Table::Contact).iter().map(|key| parts(key).0) {
@@ -114,6 +126,7 @@ impl<D: Disk + 'static> Engine<D> {
         let mut engine = Self {
             vault,
             config,
+            relays,
             identity,
             contacts,
             events,
@@ -162,6 +175,7 @@ impl<D: Disk + 'static> Engine<D> {
     /// Sets the relay on which new mailboxes are made.
     pub(crate) fn set_relay(&mut self, relay: &RelayAddress) -> Result<(), VaultError> {
         let mut step = self.step();
+        self.name_relay(&mut step, relay)?;
         self.config.relay = Some(relay.to_string());
         step.config = true;
         self.finish(step)
@@ -246,7 +260,9 @@ impl Contact {
                 Some((row, pending))
             }
         };
-        Ok(Self { row, session, invite, items: BTreeMap::new(), confirmed: None })
+        let blocked = vault.read::<BlockedRow>(&key(Table::Blocked, id, 0)).map_err(open_error)?;
+        let blocked = blocked.map(|row| row.address);
+        Ok(Self { row, session, invite, items: BTreeMap::new(), confirmed: None, blocked })
     }
 }
 

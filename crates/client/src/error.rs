@@ -106,8 +106,12 @@ errors! {
         WrongRelay = "another relay answers at this address (its fingerprint differs); do not use it",
         /// The relay refuses new mailboxes for now.
         RelayBusy = "the relay takes no new mailboxes now; try again later",
-        /// The relay asks for a token, which this version has not.
-        NeedsToken = "the relay wants a token for new mailboxes; choose another relay",
+        /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.
+        NeedsToken = "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again",
+        /// A token for a relay is empty or too long, or too many relays have one.
+        BadToken = "a relay's token has 1 to 256 bytes, and at most 64 relays can have one",
+        /// The address leads to a private network or to this machine, and the user has not allowed that.
+        PrivateAddress = "the address leads to a private network or to this machine; nothing was connected to, because only the user can allow that",
         /// The address needs TLS.
         NoTls = "this build has no TLS; use the relay's ws:// address (the link inside is encrypted either way)",
         /// The text is no usable invite link.

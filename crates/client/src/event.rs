@@ -44,6 +44,12 @@ pub enum EventKind {
     NeedsNewerVersion,
     /// Nobody used the invite in time. Texts for the contact wait for a new invite of the same name.
     InviteExpired,
+    /// The contact's address leads to a private network, or to this machine. The client does not connect there without consent.
+    /// Messages wait; see [`Client::allow_private_address`](crate::Client::allow_private_address).
+    PrivateAddress {
+        /// The IP address.
+        address: std::net::IpAddr,
+    },
 }
 
 impl core::fmt::Debug for EventKind {
@@ -57,6 +63,7 @@ impl core::fmt::Debug for EventKind {
             Self::Unreachable => "Unreachable",
             Self::NeedsNewerVersion => "NeedsNewerVersion",
             Self::InviteExpired => "InviteExpired",
+            Self::PrivateAddress { .. } => "PrivateAddress(..)",
         })
     }
 }

@@ -6,7 +6,10 @@
 use crate::{
     engine::{Engine, MailboxName},
     event::Event,
-    vault::{ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MailboxState, Table, decode, encode},
+    vault::{
+        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MailboxState, RelaysRow, Table,
+        decode, encode,
+    },
 };
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
@@ -28,6 +31,8 @@ pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
         _ if table == Table::Cursor.code() => again::<u64>(bytes),
         _ if table == Table::Running.code() => again::<bool>(bytes),
+        _ if table == Table::Relays.code() => again::<RelaysRow>(bytes),
+        _ if table == Table::Blocked.code() => again::<BlockedRow>(bytes),
         _ => None,
     }
 }

@@ -26,6 +26,8 @@
 //! | send | [`Client::send`] | no: durable in the outbox when it returns |
 //! | receive | [`Client::next_event`], [`Client::events_after`] | no: events are durable before the relay is told |
 //! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
+//! | use a relay that wants a token | [`Client::set_create_token`] | no: what waits goes on |
+//! | reach a relay in a private network | [`Client::allow_private_address`], [`PrivateAddresses`] | no: what waits goes on |
 //! | be sure before leaving | [`Client::wait_caught_up`], [`Client::flush`], [`Client::close`] | the first two wait for it |
 //!
 //! **Exactly once.** Events have numbers that ascend and are never used again. An app with a store of its own keeps the number of an
@@ -50,15 +52,17 @@ pub mod hazmat;
 mod home;
 mod net;
 mod random;
+mod resolve;
 mod vault;
 
 pub use client::{Client, Status};
-pub use config::{Config, MAX_INVITE_DAYS};
-pub use engine::{ContactInfo, ContactState};
+pub use config::{Config, MAX_INVITE_DAYS, PrivateAddresses};
+pub use engine::{ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;
+pub use resolve::{Resolve, Resolving, SystemResolver};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};

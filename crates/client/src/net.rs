@@ -2,16 +2,22 @@
 
 mod backoff;
 mod connection;
+mod dial;
 mod fetch;
 mod publish;
 mod putter;
 mod reader;
 mod shared;
+mod special;
 mod supervisor;
 
 pub(crate) use connection::ConnectError;
+pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use publish::publish;
+#[cfg(all(test, target_os = "linux"))]
+use putter::put;
 pub use shared::Connectivity;
 pub(crate) use shared::Shared;
+pub(crate) use special::is_public;
 pub(crate) use supervisor::supervise;

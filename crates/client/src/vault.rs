@@ -1,9 +1,11 @@
 //! The vault: everything a client keeps, as versioned rows in a store whose deletions are real (spec/14-client.md section 2).
 
 mod key;
+mod relays;
 mod rows;
 
 pub(crate) use key::{Table, key, parts};
+pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
 pub(crate) use rows::{
     AcceptedInvite, ConfigRow, ContactRow, EventRow, InviteRow, ItemKind, ItemRow, MailboxKind, MailboxRow,
     MailboxState, PeerAddress, Sealed,

@@ -57,6 +57,7 @@ pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
         "link-relay-finish" => link::relay_finish(input),
         "cookie" => link::cookie(input),
         "present" => capability::present(input),
+        "derive-client-token" => capability::client_token(input),
         "encode-mailbox-address" => capability::encode_address(input),
         "decode-mailbox-address" => capability::decode_address(input),
         _ => Err(BadField("operation".to_owned())),

@@ -8,6 +8,8 @@ pub(crate) const OWN_ID: &[u8] = b"deaddrop/1 own id\0";
 pub(crate) const MAILBOX_ID: &[u8] = b"deaddrop/1 mailbox id\0";
 pub(crate) const SEND_ID: &[u8] = b"deaddrop/1 send id\0";
 
+pub(crate) const CLIENT_TOKEN: &[u8] = b"deaddrop/1 client token\0";
+
 pub(crate) const RELAY_IDENTITY: &[u8] = b"deaddrop/1 relay identity\0";
 pub(crate) const RELAY_IDENTITY_X25519: &[u8] = b"deaddrop/1 relay identity x25519\0";
 pub(crate) const RELAY_IDENTITY_ML_KEM: &[u8] = b"deaddrop/1 relay identity ml-kem-768\0";

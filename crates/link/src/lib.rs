@@ -4,6 +4,7 @@
 //! Not its concern: sockets, mailboxes, anything between two people.
 
 pub mod capability;
+mod client_token;
 mod cookie;
 mod handshake;
 mod identity;
@@ -12,6 +13,7 @@ mod mailbox_address;
 mod record;
 mod session;
 
+pub use client_token::ClientTokenSecret;
 pub use cookie::{Cookie, CookieKey};
 pub use handshake::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, RelayHandshake,

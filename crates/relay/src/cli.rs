@@ -296,7 +296,9 @@ async fn listen<S: Store>(
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
-    Ok(server.run(async || signals.next().await).await)
+    let (sender, orders) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
+    Ok(server.run(orders).await)
 }
 
 /// The limits and their defaults, as the specification lists them.

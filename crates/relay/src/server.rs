@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Bytes of one connection that wait in the system before the network takes them.
@@ -131,9 +131,9 @@ impl<S: Store> Server<S> {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `orders` gives [`Order::Stop`] or the store fails; then says goodbye to every link and waits for it,
-    /// within the limits. A future of `orders` may be dropped before it resolves.
-    pub async fn run(self, mut orders: impl AsyncFnMut() -> Order) -> Ended {
+    /// Serves until `orders` gives [`Order::Stop`] or has no sender any more, or the store fails; then says goodbye to every link
+    /// and waits for it, within the limits.
+    pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> Ended {
         let Self { relay, listener } = self;
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
@@ -154,7 +154,7 @@ impl<S: Store> Server<S> {
                 () = &mut sweeping => {}
                 () = &mut watching => {}
                 () = relay.failed.notified() => break Ended::StoreFailed,
-                order = orders() => match order {
+                order = orders.recv() => match order.unwrap_or(Order::Stop) {
                     Order::Stop => break Ended::Asked,
                     Order::Report => relay.report(),
                     Order::Reload => {

@@ -185,6 +185,8 @@ pub struct Relay {
     pub address: String,
     /// Serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
+    /// Where it listens until its address is known.
+    first_listen: String,
     process: Option<Running>,
 }
 
@@ -192,17 +194,34 @@ impl Relay {
     /// Makes its data and serves it.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
+        Self::start_at(folder, "127.0.0.1", None)
+    }
+
+    /// Makes its data and serves it at an IP address of this machine. With a token, it makes mailboxes only for those who show it.
+    #[track_caller]
+    pub fn start_at(folder: &Path, ip: &str, token: Option<&str>) -> Self {
+        fs::create_dir_all(folder).unwrap();
         run(deaddrop().args(["relay", "init", "--segment-mib", "4", "--data"]).arg(folder.join("data"))).ok();
         fs::write(folder.join("limits.toml"), deaddrop_cli::demo::relay_process::LIMITS).unwrap();
-        let mut relay =
-            Self { folder: folder.to_owned(), address: String::new(), is_hasty: false, process: None };
+        if let Some(token) = token {
+            let config = folder.join("data/config.toml");
+            let text = fs::read_to_string(&config).unwrap();
+            fs::write(config, format!("create_token = \"{token}\"\n{text}")).unwrap();
+        }
+        let mut relay = Self {
+            folder: folder.to_owned(),
+            address: String::new(),
+            is_hasty: false,
+            first_listen: format!("{ip}:0"),
+            process: None,
+        };
         relay.serve();
         relay
     }
 
     /// Its host and port.
     pub fn listen(&self) -> &str {
-        self.address.strip_prefix("ws://").map_or("127.0.0.1:0", |rest| rest.split('/').next().unwrap())
+        self.address.strip_prefix("ws://").map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
     }
 
     /// Serves on the same port as before, if there was one.

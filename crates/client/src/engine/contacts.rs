@@ -8,7 +8,10 @@ use crate::{
 use deaddrop_crypto::{IdentityHash, SafetyNumber, Standing};
 use deaddrop_shred::Disk;
 use rand::Rng;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 /// Longest name of a contact, in characters.
 pub(crate) const MAX_NAME: usize = 64;
@@ -26,6 +29,19 @@ pub struct ContactInfo {
     pub contested: bool,
     /// Texts that no receipt has come for.
     pub waiting: usize,
+    /// Why messages for this contact wait although the relay could take them.
+    pub unreachable: Option<UnreachableReason>,
+}
+
+/// Why messages for a contact wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnreachableReason {
+    /// No known address of the contact takes messages.
+    Refused,
+    /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
+    /// the user allows it: see [`Client::allow_private_address`](crate::Client::allow_private_address).
+    PrivateAddress(IpAddr),
 }
 
 /// How far the connection to a contact has come.
@@ -110,7 +126,14 @@ impl<D: Disk + 'static> Engine<D> {
         };
         self.contacts.insert(
             id,
-            Contact { row, session: None, invite: None, items: BTreeMap::new(), confirmed: None },
+            Contact {
+                row,
+                session: None,
+                invite: None,
+                items: BTreeMap::new(),
+                confirmed: None,
+                blocked: None,
+            },
         );
         Ok(id)
     }
@@ -138,6 +161,10 @@ impl Contact {
             state,
             verified: self.row.verified,
             contested: self.row.contested,
+            unreachable: match self.blocked {
+                Some(address) => Some(UnreachableReason::PrivateAddress(address)),
+                None => self.row.unreachable.then_some(UnreachableReason::Refused),
+            },
             waiting: self.items.values().filter(|item| item.kind == crate::vault::ItemKind::Text).count(),
         }
     }

@@ -284,7 +284,7 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// The newest address is tried first; old ones stay as long as there is room.
-    fn learn_address(&mut self, id: u32, encoded: &[u8]) {
+    pub(crate) fn learn_address(&mut self, id: u32, encoded: &[u8]) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;
         if MailboxAddress::decode(encoded).is_err()

@@ -13,6 +13,7 @@ use deaddrop_link::{
 };
 use deaddrop_shred::Disk;
 use deaddrop_wire::{Day, RelayAddress};
+use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// What must lie at the relay before a link is given out.
@@ -142,12 +143,13 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// Begins a session with who made the invite, durably. The invite mailbox is emptied only after a relay has taken the first
-    /// message.
+    /// message. `allowed`: the private address that the user has allowed and at which the bundle was found.
     pub(crate) fn begin_accept(
         &mut self,
         name: &str,
         link: &InviteLink,
         blob: &[u8],
+        allowed: Option<IpAddr>,
         today: Day,
     ) -> Result<u32, ClientError> {
         self.check_accept(name, link)?;
@@ -166,6 +168,10 @@ impl<D: Disk + 'static> Engine<D> {
         let mut step = self.step();
         if self.config.relay.is_none() {
             self.config.relay = Some(relay.to_string());
+            self.adopt(&mut step, &relay)?;
+        }
+        if let Some(ip) = allowed {
+            self.add_allowed(&mut step, ip)?;
         }
         let id = self.add_contact(name)?;
         step.config = true;

@@ -210,6 +210,9 @@ impl<D: Disk + 'static> Engine<D> {
         if std::mem::take(&mut contact.row.unreachable) {
             step.contacts.insert(id);
         }
+        if contact.blocked.take().is_some() {
+            step.changes.erase(key(Table::Blocked, id, 0));
+        }
         self.finish_and_seal(step, id)
     }
 

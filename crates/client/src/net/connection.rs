@@ -1,6 +1,9 @@
 //! A link over a WebSocket.
 
-use super::shared::Shared;
+use super::{
+    dial::{Consent, dial},
+    shared::Shared,
+};
 use crate::error::ClientError;
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Pace, Progress, Socket};
@@ -8,7 +11,7 @@ use deaddrop_wire::{
     ClientToken, Item, Offer, RelayAddress,
     item::{Hello, Pong},
 };
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::{
     net::TcpStream,
     time::{Instant, sleep, timeout},
@@ -43,6 +46,10 @@ pub(crate) struct Connection {
     begun: Instant,
     write_pace: Pace,
     read_pace: Pace,
+    /// The address that it goes to.
+    pub(crate) address: IpAddr,
+    /// The relay makes mailboxes only for those who show its token.
+    pub(crate) needs_token: bool,
 }
 
 /// No link.
@@ -54,6 +61,8 @@ pub(crate) enum ConnectError {
     WrongRelay,
     /// The address needs TLS.
     NoTls,
+    /// The relay's name leads to this address, which is not public and not allowed.
+    Private(IpAddr),
 }
 
 impl From<ConnectError> for ClientError {
@@ -62,6 +71,7 @@ impl From<ConnectError> for ClientError {
             ConnectError::Down => Self::RelayDown,
             ConnectError::WrongRelay => Self::WrongRelay,
             ConnectError::NoTls => Self::NoTls,
+            ConnectError::Private(_) => Self::PrivateAddress,
         }
     }
 }
@@ -77,10 +87,21 @@ impl Connection {
         relay: &RelayAddress,
         token: ClientToken,
     ) -> Result<Self, ConnectError> {
+        Self::open_with(shared, relay, token, Consent::Rule).await
+    }
+
+    /// As [`open`](Self::open), with what the user has allowed for this connection.
+    pub(crate) async fn open_with(
+        shared: &Shared,
+        relay: &RelayAddress,
+        token: ClientToken,
+        consent: Consent,
+    ) -> Result<Self, ConnectError> {
         if relay.is_tls() {
             return Err(ConnectError::NoTls);
         }
-        let connected = timeout(shared.config.patience, Box::pin(connect(relay, token))).await;
+        let connected =
+            timeout(shared.config.patience, Box::pin(connect(shared, relay, token, consent))).await;
         connected.unwrap_or(Err(ConnectError::Down))
     }
 
@@ -163,12 +184,18 @@ impl Connection {
     }
 }
 
-async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection, ConnectError> {
+async fn connect(
+    shared: &Shared,
+    relay: &RelayAddress,
+    token: ClientToken,
+    consent: Consent,
+) -> Result<Connection, ConnectError> {
     let (mut state, mut first) =
         ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::fresh());
     // A relay under load asks once for a cookie.
     for _ in 0..2 {
-        let mut socket = upgrade(relay).await?;
+        let (stream, address) = dial(shared, relay, consent).await?;
+        let mut socket = upgrade(stream, relay).await?;
         socket.send(first, 0);
         let message = next_message(&mut socket).await?;
         let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
@@ -186,11 +213,14 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
                     begun: Instant::now(),
                     write_pace: Pace::default(),
                     read_pace: Pace::default(),
+                    address,
+                    needs_token: false,
                 };
                 // The first record that opens proves that the relay is the pinned one.
                 let mut items: VecDeque<Item> =
                     connection.receive().await.map_err(|_| ConnectError::Down)?.into();
-                let Some(Item::Hello(_)) = items.pop_front() else { return Err(ConnectError::Down) };
+                let Some(Item::Hello(hello)) = items.pop_front() else { return Err(ConnectError::Down) };
+                connection.needs_token = hello.relay.is_some_and(|relay| relay.token_needed);
                 connection.received = items;
                 return Ok(connection);
             }
@@ -199,9 +229,7 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
     Err(ConnectError::Down)
 }
 
-async fn upgrade(relay: &RelayAddress) -> Result<Socket<TcpStream>, ConnectError> {
-    let stream = TcpStream::connect((relay.host(), relay.port())).await.map_err(|_| ConnectError::Down)?;
-    let _ = stream.set_nodelay(true);
+async fn upgrade(stream: TcpStream, relay: &RelayAddress) -> Result<Socket<TcpStream>, ConnectError> {
     // Bytes wait here, where they are counted, and not in the system: what a slow line takes is seen soon.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);

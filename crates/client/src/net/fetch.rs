@@ -1,28 +1,40 @@
 //! Invite mailboxes: read without acking, and emptied later. On a link of its own.
 
-use super::{ConnectError, connection::Connection, shared::Shared};
+use super::{ConnectError, connection::Connection, dial::Consent, shared::Shared};
 use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
     ClientToken, Item, RelayAddress,
     item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// How long a mailbox is left alone that another reader has; it has it for a moment only.
 const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
-/// What lies in an invite mailbox; `None`: nothing, or there is no such mailbox.
+/// What was found at the relay of an invite.
+pub(crate) struct Found {
+    /// What lies in the mailbox; `None`: nothing, or there is no such mailbox.
+    pub(crate) bundle: Option<Vec<u8>>,
+    /// The address that the relay was reached at.
+    pub(crate) address: IpAddr,
+    /// The relay makes mailboxes only for those who show its token.
+    pub(crate) needs_token: bool,
+}
+
+/// Looks into an invite mailbox, with what the user has allowed about its address.
 pub(crate) async fn fetch_bundle(
     shared: &Shared,
     relay: &RelayAddress,
     read: &ReadCapability,
-) -> Result<Option<Vec<u8>>, ClientError> {
+    consent: Consent,
+) -> Result<Found, ClientError> {
     let work = async {
-        let (connection, blob) = look(shared, relay, read).await?;
+        let (connection, blob) = look(shared, relay, read, consent).await?;
+        let (address, needs_token) = (connection.address, connection.needs_token);
         connection.close().await;
-        Ok(blob.map(|found| found.blob.into_bytes()))
+        Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token })
     };
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }
@@ -37,7 +49,7 @@ pub(super) async fn empty(
     let work = async {
         // Once more whenever another reader takes the mailbox before the relay has answered.
         'look: loop {
-            let (mut connection, blob) = look(shared, relay, read).await?;
+            let (mut connection, blob) = look(shared, relay, read, Consent::Rule).await?;
             if let Some(Deliver { sub, tag, .. }) = blob {
                 let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
                 connection.send(&[ack.into()]).map_err(down)?;
@@ -67,9 +79,11 @@ async fn look(
     shared: &Shared,
     relay: &RelayAddress,
     read: &ReadCapability,
+    consent: Consent,
 ) -> Result<(Connection, Option<Deliver>), ClientError> {
     let down = |_| ClientError::from(ConnectError::Down);
-    let mut connection = Connection::open(shared, relay, ClientToken::from_bytes([0; 16])).await?;
+    let token = ClientToken::from_bytes([0; 16]);
+    let mut connection = Connection::open_with(shared, relay, token, consent).await?;
     let mut sub = 0;
     'ask: loop {
         sub += 1;

@@ -20,6 +20,7 @@ pub(super) fn create(
     quota: QuotaClass,
     lease: LeaseClass,
     flags: CreateFlags,
+    token: &[u8],
 ) -> Item {
     let (own, read, send) = capabilities;
     Create {
@@ -30,7 +31,7 @@ pub(super) fn create(
         lease,
         quota,
         flags,
-        token: Vec::new(),
+        token: token.to_vec(),
     }
     .into()
 }
@@ -40,9 +41,17 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
     let work = async {
         let relay = &publication.relay;
         let fingerprint = relay.fingerprint();
+        let token = shared.look(|engine| engine.create_token(fingerprint))?;
         let (own, read, send) = &publication.landing;
-        let landing =
-            create(1, fingerprint, (own, read, send), QuotaClass::Few, LeaseClass::Month, CreateFlags::NONE);
+        let landing = create(
+            1,
+            fingerprint,
+            (own, read, send),
+            QuotaClass::Few,
+            LeaseClass::Month,
+            CreateFlags::NONE,
+            &token,
+        );
         let (own, read, invite_send) = &publication.invite;
         let invite = create(
             2,
@@ -51,6 +60,7 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
             QuotaClass::Single,
             LeaseClass::Month,
             CreateFlags::FIXED,
+            &token,
         );
         request(shared, publication, &[landing, invite]).await?;
         let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;

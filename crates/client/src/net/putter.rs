@@ -32,6 +32,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
         let token = ClientToken::from_bytes([0; 16]);
         match Connection::open(&shared, &relay, token).await {
             Ok(connection) => {
+                shared.set_blocked(contact, false);
                 let mut putter = Putter {
                     shared: &shared,
                     contact,
@@ -50,6 +51,21 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                 }
             }
             Err(ConnectError::Down | ConnectError::WrongRelay | ConnectError::NoTls) => {}
+            Err(ConnectError::Private(address)) => {
+                // What waits for an address that was told before goes to a newer one.
+                let Ok(newer) = shared.look(|engine| engine.has_newer_address(contact)) else { return };
+                let step = if newer {
+                    shared.step(move |engine, _| engine.seal_for_newest(contact)).await
+                } else {
+                    shared.set_blocked(contact, true);
+                    shared.step(move |engine, today| engine.address_blocked(contact, address, today)).await
+                };
+                match step {
+                    Ok(()) if newer => continue,
+                    Ok(()) => {}
+                    Err(_) => return,
+                }
+            }
         }
         if !backoff.wait(&shared).await {
             return;

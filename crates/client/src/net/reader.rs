@@ -8,9 +8,10 @@ use super::{
     shared::{Shared, closed},
 };
 use crate::{
-    engine::{MailboxName, OwnMailbox},
+    engine::{Engine, MailboxName, OwnMailbox},
     vault::{MailboxKind, MailboxState},
 };
+use deaddrop_shred::FileDisk;
 use deaddrop_wire::{
     Item, RelayAddress,
     item::{
@@ -19,11 +20,12 @@ use deaddrop_wire::{
     },
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 use tokio::time::{Instant, interval_at, sleep};
+use zeroize::Zeroizing;
 
 /// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
@@ -32,6 +34,8 @@ const CONTENDED_WAIT: Duration = Duration::from_secs(6);
 /// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
 /// way; a relay that confirms nothing must not make the list grow.
 const MAX_UNCONFIRMED: usize = 1_024;
+/// A relay that wants another token is asked again after this, or once another token is set.
+const TOKEN_WAIT: Duration = Duration::from_secs(300);
 /// A relay that is not the pinned one is looked at again after this.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
@@ -39,14 +43,16 @@ const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let mut backoff = Backoff::new(&shared);
-    let mut displaced = BTreeMap::new();
+    let (mut displaced, mut unmade) = (BTreeMap::new(), TokenWait::default());
     while !shared.is_closing() {
         shared.set_link(&relay, Connectivity::Connecting);
-        let state = match Connection::open(&shared, &address, shared.token).await {
+        let token = shared.tokens.token(address.fingerprint());
+        let state = match Connection::open(&shared, &address, token).await {
             Ok(connection) => {
                 backoff.reset(&shared);
                 shared.set_link(&relay, Connectivity::Fetching);
-                let mut reader = Reader::new(&shared, &relay, &address, connection, &mut displaced);
+                let mut reader =
+                    Reader::new(&shared, &relay, &address, connection, &mut displaced, &mut unmade);
                 if reader.run().await.is_ok() {
                     reader.connection.close().await;
                     return;
@@ -56,9 +62,10 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             Err(ConnectError::Down) => Connectivity::Down,
             Err(ConnectError::WrongRelay) => Connectivity::WrongRelay,
             Err(ConnectError::NoTls) => Connectivity::NoTls,
+            Err(ConnectError::Private(_)) => Connectivity::PrivateAddress,
         };
         shared.set_link(&relay, state);
-        if state == Connectivity::Down {
+        if matches!(state, Connectivity::Down | Connectivity::PrivateAddress) {
             if !backoff.wait(&shared).await {
                 return;
             }
@@ -74,7 +81,8 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
 
 /// What a request was about.
 enum Request {
-    Create(MailboxName),
+    /// The mailbox, and how many tokens had been replaced when this one was shown.
+    Create(MailboxName, u64),
     Delete(MailboxName),
     /// Ends with `CaughtUp`.
     Subscribe,
@@ -87,6 +95,16 @@ struct Reading {
     unacked: VecDeque<(u32, [u8; 16])>,
 }
 
+/// Mailboxes that the relay does not make without another token.
+#[derive(Default)]
+struct TokenWait {
+    mailboxes: BTreeSet<MailboxName>,
+    /// The token that is shown.
+    shown: Zeroizing<Vec<u8>>,
+    /// How many tokens it has replaced.
+    before: u64,
+}
+
 struct Reader<'a> {
     shared: &'a Arc<Shared>,
     relay: &'a str,
@@ -97,6 +115,7 @@ struct Reader<'a> {
     reading: BTreeMap<u32, Reading>,
     /// Not to be subscribed before: and how often it was taken over.
     displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+    unmade: &'a mut TokenWait,
 }
 
 impl<'a> Reader<'a> {
@@ -106,9 +125,10 @@ impl<'a> Reader<'a> {
         address: &'a RelayAddress,
         connection: Connection,
         displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+        unmade: &'a mut TokenWait,
     ) -> Self {
         let (requests, reading) = (BTreeMap::new(), BTreeMap::new());
-        Self { shared, relay, address, connection, requests, next: 1, reading, displaced }
+        Self { shared, relay, address, connection, requests, next: 1, reading, displaced, unmade }
     }
 
     /// `Ok`: the client closes.
@@ -149,7 +169,11 @@ impl<'a> Reader<'a> {
 
     /// Asks for whatever the engine wants and was not asked for.
     async fn keep_up(&mut self) -> Result<(), Closed> {
-        let mailboxes = self.shared.look(|engine| engine.mailboxes_at(self.relay)).map_err(|_| Closed)?;
+        let wanted = |engine: &Engine<FileDisk>| {
+            (engine.mailboxes_at(self.relay), engine.create_token(self.address.fingerprint()))
+        };
+        let (mailboxes, token) = self.shared.look(wanted).map_err(|_| Closed)?;
+        self.use_token(&mailboxes, token);
         let mut items = Vec::new();
         let mut subscriptions = Vec::new();
         for mailbox in &mailboxes {
@@ -176,9 +200,26 @@ impl<'a> Reader<'a> {
             self.shared.set_link(self.relay, Connectivity::Fetching);
             self.connection.send(&items)?;
         } else if self.requests.is_empty() {
-            self.shared.set_link(self.relay, Connectivity::CaughtUp);
+            let is_made = self.unmade.mailboxes.is_empty();
+            let state = if is_made { Connectivity::CaughtUp } else { Connectivity::NeedsToken };
+            self.shared.set_link(self.relay, state);
         }
         Ok(())
+    }
+
+    /// Mailboxes that were refused for want of a token are asked for again once there is another one.
+    fn use_token(&mut self, mailboxes: &[OwnMailbox], token: Zeroizing<Vec<u8>>) {
+        let is_wanted = |name: &MailboxName| {
+            mailboxes.iter().any(|row| row.name == *name && row.state == MailboxState::Wanted)
+        };
+        self.unmade.mailboxes.retain(is_wanted);
+        if *token != *self.unmade.shown {
+            for name in std::mem::take(&mut self.unmade.mailboxes) {
+                self.displaced.remove(&name);
+            }
+            self.unmade.shown = token;
+            self.unmade.before = self.unmade.before.saturating_add(1);
+        }
     }
 
     fn create(&mut self, mailbox: &OwnMailbox) -> Item {
@@ -186,9 +227,10 @@ impl<'a> Reader<'a> {
             MailboxKind::Landing => QuotaClass::Few,
             MailboxKind::Private => QuotaClass::Many,
         };
-        let req = self.request(Request::Create(mailbox.name));
+        let req = self.request(Request::Create(mailbox.name, self.unmade.before));
         let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
-        create(req, self.address.fingerprint(), capabilities, quota, LeaseClass::Quarter, CreateFlags::NONE)
+        let (fingerprint, token) = (self.address.fingerprint(), &self.unmade.shown);
+        create(req, fingerprint, capabilities, quota, LeaseClass::Quarter, CreateFlags::NONE, token)
     }
 
     async fn handle(&mut self, items: Vec<Item>) -> Result<(), Closed> {
@@ -259,14 +301,23 @@ impl<'a> Reader<'a> {
         let request = self.requests.remove(&answer.req);
         let step = match (request, answer.code) {
             // A create whose answer was lost is refused when it is repeated: subscribing tells whether the mailbox is there.
-            (Some(Request::Create(name)), AnswerCode::Done | AnswerCode::Refused) => {
+            (Some(Request::Create(name, _)), AnswerCode::Done | AnswerCode::Refused) => {
                 self.shared.step(move |engine, _| engine.mailbox_created(name)).await
             }
             (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
                 self.reading.retain(|_, reading| reading.name != name);
                 self.shared.step(move |engine, _| engine.mailbox_gone(name)).await
             }
-            (Some(Request::Create(name) | Request::Delete(name)), _) => {
+            // Another token was set meanwhile: it is asked for with that one at once.
+            (Some(Request::Create(_, before)), AnswerCode::NeedToken) if before != self.unmade.before => {
+                Ok(())
+            }
+            (Some(Request::Create(name, _)), AnswerCode::NeedToken) => {
+                self.displaced.insert(name, (Instant::now() + TOKEN_WAIT, 0));
+                self.unmade.mailboxes.insert(name);
+                Ok(())
+            }
+            (Some(Request::Create(name, _) | Request::Delete(name)), _) => {
                 let wait = Duration::from_secs(u64::from(answer.retry_s).max(5));
                 self.displaced.insert(name, (Instant::now() + wait, 0));
                 Ok(())
@@ -312,7 +363,7 @@ impl<'a> Reader<'a> {
 
     fn is_asked(&self, name: MailboxName) -> bool {
         let open = self.requests.values().any(
-            |request| matches!(request, Request::Create(asked) | Request::Delete(asked) if *asked == name),
+            |request| matches!(request, Request::Create(asked, _) | Request::Delete(asked) if *asked == name),
         );
         open || self.is_left_alone(name)
     }

@@ -1,11 +1,11 @@
 //! What the tasks of a client share.
 
 use crate::{config::Config, engine::Engine, error::ClientError};
+use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
-use deaddrop_wire::{ClientToken, Day};
-use rand::Rng;
+use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
@@ -26,14 +26,18 @@ pub enum Connectivity {
     WrongRelay,
     /// Its address needs TLS, which this build has not.
     NoTls,
+    /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
+    NeedsToken,
+    /// Its name leads to a private network or to this machine, which the user has not allowed; tried again by itself.
+    PrivateAddress,
 }
 
 /// One client's engine, signals and settings.
 pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
-    /// Names this client's own connections to a relay, in memory only.
-    pub(crate) token: ClientToken,
+    /// From which the tokens derive that name this client's reading links, another one for each relay. In memory only.
+    pub(crate) tokens: ClientTokenSecret,
     /// Changes whenever the engine may have something new to do.
     pub(crate) work: watch::Sender<u64>,
     /// The number of the newest event.
@@ -45,22 +49,23 @@ pub(crate) struct Shared {
     /// Receipts that are due leave at once.
     pub(crate) hurry: watch::Sender<bool>,
     links: Mutex<BTreeMap<String, Connectivity>>,
+    /// Contacts whose address was not connected to when it was last tried in this process.
+    blocked: Mutex<BTreeSet<u32>>,
 }
 
 impl Shared {
     pub(crate) fn new(engine: Engine<FileDisk>, config: Config) -> Arc<Self> {
-        let mut token = [0; 16];
-        rand::rng().fill_bytes(&mut token);
         Arc::new(Self {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
             config,
-            token: ClientToken::from_bytes(token),
+            tokens: ClientTokenSecret::generate(&mut crate::random::fresh()),
             work: watch::Sender::new(0),
             nudge: watch::Sender::new(0),
             closing: watch::Sender::new(false),
             hurry: watch::Sender::new(false),
             links: Mutex::new(BTreeMap::new()),
+            blocked: Mutex::new(BTreeSet::new()),
         })
     }
 
@@ -119,6 +124,36 @@ impl Shared {
 
     pub(crate) fn links(&self) -> BTreeMap<String, Connectivity> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a contact's address was not connected to when it was last tried.
+    pub(crate) fn set_blocked(&self, contact: u32, blocked: bool) {
+        let mut contacts = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = if blocked { contacts.insert(contact) } else { contacts.remove(&contact) };
+        drop(contacts);
+        if changed {
+            self.work.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Contacts whose address was not connected to when it was last tried.
+    pub(crate) fn blocked(&self) -> BTreeSet<u32> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The user has allowed another address: what was not connected to is tried again.
+    pub(crate) fn forget_blocked(&self) {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// A relay's token has changed: what was refused without it is asked for again.
+    pub(crate) fn forget_token_wanted(&self, relay: &Fingerprint) {
+        for (text, state) in self.links() {
+            let is_it = text.parse::<RelayAddress>().is_ok_and(|link| link.fingerprint() == relay);
+            if is_it && state == Connectivity::NeedsToken {
+                self.set_link(&text, Connectivity::Fetching);
+            }
+        }
     }
 
     /// Takes the engine out: every later step fails.

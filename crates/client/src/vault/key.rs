@@ -33,6 +33,10 @@ pub(crate) enum Table {
     Running,
     /// A blob that was put aside; number = its first bytes.
     Aside,
+    /// One row: what the user has allowed and set for relays.
+    Relays,
+    /// A contact's address that is not connected to.
+    Blocked,
 }
 
 impl Table {
@@ -52,6 +56,8 @@ impl Table {
             Self::Attempt => 12,
             Self::Running => 13,
             Self::Aside => 14,
+            Self::Relays => 15,
+            Self::Blocked => 16,
         }
     }
 }

@@ -15,6 +15,11 @@ pub(super) fn cases() -> Vec<Case> {
             f.add("present", &format!("{role}-{place}"), comment, input);
         }
     }
+    for (place, fingerprint) in [("here", here), ("there", there)] {
+        let input = Object::new().hex("secret", secret).hex("fingerprint", fingerprint);
+        let comment = "One secret, two relays: two tokens that have nothing in common.";
+        f.add("derive-client-token", &format!("client-token-{place}"), comment, input);
+    }
     let address = |url: &str| format!("{url}#{}", super::content::base64url(&here));
     for (name, url) in [("short", "ws://a/".to_owned()), ("longest", format!("ws://a/{}/", "x".repeat(438)))]
     {

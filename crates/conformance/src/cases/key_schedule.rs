@@ -67,6 +67,7 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "own id",
             "mailbox id",
             "send id",
+            "client token",
             "relay identity",
             "relay identity x25519",
             "relay identity ml-kem-768",

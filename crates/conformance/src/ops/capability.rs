@@ -5,7 +5,7 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_link::{
-    MailboxAddress,
+    ClientTokenSecret, MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
 };
 use deaddrop_wire::Fingerprint;
@@ -30,6 +30,13 @@ pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
         _ => return Err(BadField("role".to_owned())),
     };
     Ok(Outcome::ok(Object::new().hex("presented", presented).hex("id", id)))
+}
+
+/// A client's secret at a relay: its token.
+pub(super) fn client_token(input: &Object) -> Result<Outcome, BadField> {
+    let secret = ClientTokenSecret::from_bytes(input.array("secret")?);
+    let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
+    Ok(Outcome::ok(Object::new().hex("token", secret.token(&relay).as_bytes())))
 }
 
 /// A relay and a send secret to bytes.

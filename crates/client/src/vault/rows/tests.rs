@@ -163,8 +163,9 @@ fn kinds_have_the_numbers_of_the_specification() {
         EventKind::Unreachable,
         EventKind::NeedsNewerVersion,
         EventKind::InviteExpired,
+        EventKind::PrivateAddress { address: [10, 0, 0, 1].into() },
     ];
-    assert_eq!(kinds.map(first), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(kinds.map(first), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     let number = |kind: ItemKind| postcard::to_allocvec(&kind).unwrap();
     assert_eq!([ItemKind::Control, ItemKind::Text, ItemKind::Move].map(number), [[0], [1], [2]]);
     let state = |state: MailboxState| postcard::to_allocvec(&state).unwrap();

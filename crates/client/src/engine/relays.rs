@@ -1,0 +1,154 @@
+//! What the user has allowed and set for relays: private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
+
+use super::{Contact, Engine, step::Step};
+use crate::{
+    error::{ClientError, VaultError},
+    event::EventKind,
+    vault::{BlockedRow, MailboxState, RelayToken, Table, key},
+};
+use deaddrop_crypto::Standing;
+use deaddrop_shred::Disk;
+use deaddrop_wire::{Day, Fingerprint, RelayAddress, limits::MAX_TOKEN};
+use std::{collections::BTreeSet, net::IpAddr};
+use zeroize::Zeroizing;
+
+/// Maximum number of private addresses that the user has allowed; the oldest falls out.
+const MAX_ALLOWED: usize = 64;
+/// Maximum number of relays with a token.
+const MAX_TOKENS: usize = 64;
+
+/// Where a client may connect to besides public addresses.
+pub(crate) struct Reach {
+    /// Relays that the user has named: the one that is set, and those on which own mailboxes still lie.
+    pub(crate) named: Vec<RelayAddress>,
+    /// Addresses that the user has allowed.
+    pub(crate) allowed: Vec<IpAddr>,
+}
+
+impl<D: Disk + 'static> Engine<D> {
+    /// Where the client may connect to besides public addresses.
+    pub(crate) fn reach(&self) -> Reach {
+        let adopted = self.relays.adopted.as_deref();
+        let mut named = self.reading_relays();
+        named.extend(self.config.relay.clone());
+        named.retain(|relay| Some(relay.as_str()) != adopted);
+        Reach {
+            named: named.iter().filter_map(|relay| relay.parse().ok()).collect(),
+            allowed: self.relays.allowed.clone(),
+        }
+    }
+
+    /// Lets the client connect to an address that is not public.
+    pub(crate) fn allow_private(&mut self, ip: IpAddr) -> Result<(), VaultError> {
+        let mut step = self.step();
+        self.add_allowed(&mut step, ip)?;
+        self.finish(step)
+    }
+
+    pub(super) fn add_allowed(&mut self, step: &mut Step, ip: IpAddr) -> Result<(), VaultError> {
+        let ip = ip.to_canonical();
+        let allowed = &mut self.relays.allowed;
+        allowed.retain(|known| *known != ip);
+        allowed.push(ip);
+        let over = allowed.len().saturating_sub(MAX_ALLOWED);
+        allowed.drain(..over);
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)
+    }
+
+    /// An own relay that came with an invite is not one that the user has named.
+    pub(super) fn adopt(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
+        self.relays.adopted = Some(relay.to_string());
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)
+    }
+
+    /// The user names a relay: one that was adopted is a named one from now on.
+    pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
+        let text = relay.to_string();
+        if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {
+            step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;
+        }
+        Ok(())
+    }
+
+    /// The token for new mailboxes at a relay; empty if there is none.
+    pub(crate) fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>> {
+        let found = self.relays.tokens.iter().find(|known| known.relay == *relay.as_bytes());
+        Zeroizing::new(found.map_or_else(Vec::new, |known| known.token.clone()))
+    }
+
+    /// Sets the token for new mailboxes at a relay, or forgets it.
+    pub(crate) fn set_create_token(
+        &mut self,
+        relay: &Fingerprint,
+        token: Option<&[u8]>,
+    ) -> Result<(), ClientError> {
+        let is_other = |known: &RelayToken| known.relay != *relay.as_bytes();
+        let others = self.relays.tokens.iter().filter(|known| is_other(known)).count();
+        if token.is_some_and(|token| token.is_empty() || token.len() > MAX_TOKEN || others >= MAX_TOKENS) {
+            return Err(ClientError::BadToken);
+        }
+        let mut step = self.step();
+        self.relays.tokens.retain(is_other);
+        if let Some(token) = token {
+            self.relays.tokens.push(RelayToken { relay: *relay.as_bytes(), token: token.to_vec() });
+        }
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;
+        Ok(self.finish(step)?)
+    }
+
+    /// The contact's newest address leads to one that the client does not connect to. What waits for the contact goes on waiting;
+    /// the app is told once, until a relay has taken something for this contact.
+    pub(crate) fn address_blocked(&mut self, id: u32, ip: IpAddr, today: Day) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let before = contact.blocked.replace(ip);
+        if before == Some(ip) {
+            return Ok(());
+        }
+        let mut step = self.step();
+        step.changes.put(key(Table::Blocked, id, 0), &BlockedRow { address: ip })?;
+        if before.is_none() {
+            self.event(&mut step, id, today, EventKind::PrivateAddress { address: ip })?;
+        }
+        self.finish(step)
+    }
+
+    /// Whether anything can be done without the user. Left out are mailboxes at relays that want a token, and contacts that wait
+    /// for such a mailbox or whose address is not connected to.
+    pub(crate) fn has_free_work(&self, want_token: &BTreeSet<String>, blocked: &BTreeSet<u32>) -> bool {
+        let receipts = self.receipts_due();
+        let mailbox = |contact: &Contact| {
+            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
+            let mut rows = contact.row.mailboxes.iter();
+            !unpublished
+                && rows.any(|row| match row.state {
+                    MailboxState::Live => false,
+                    MailboxState::Wanted => !want_token.contains(&row.relay),
+                    MailboxState::Retiring => true,
+                })
+        };
+        let puts = |id: &u32, contact: &Contact| {
+            let unsent =
+                contact.session.is_some() && contact.items.values().any(|item| item.accepted.is_none());
+            (unsent || receipts.contains(id))
+                && !blocked.contains(id)
+                && !contact.waits_for_mailbox(want_token)
+        };
+        !self.invites_to_empty().is_empty()
+            || self.contacts.iter().any(|(id, contact)| mailbox(contact) || puts(id, contact))
+    }
+}
+
+impl Contact {
+    /// The first message cannot be sealed without an own mailbox to tell, and that one is not made without a token.
+    fn waits_for_mailbox(&self, want_token: &BTreeSet<String>) -> bool {
+        let unanswered =
+            self.session.as_ref().is_some_and(|session| session.standing() == Standing::Unanswered);
+        let mut rows = self.row.mailboxes.iter();
+        unanswered
+            && self.own_address().is_none()
+            && rows.any(|row| row.state == MailboxState::Wanted && want_token.contains(&row.relay))
+    }
+}
+
+#[cfg(test)]
+mod tests;
