@@ -41,6 +41,22 @@ impl Notice {
         Self::ClockRefused,
     ];
 
+    /// Name in the line of all counters.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoDescriptors => "without descriptors",
+            Self::NotAccepted => "not accepted",
+            Self::HalfOpenEnded => "half-open connections ended",
+            Self::LinksEnded => "links ended",
+            Self::ConnectionsRefused => "connections refused",
+            Self::HandshakesRefused => "handshakes refused",
+            Self::CreatesRefused => "creates refused",
+            Self::Busy => "refused by a full store",
+            Self::NoRoom => "writes without room",
+            Self::ClockRefused => "looks at a clock that is not believed",
+        }
+    }
+
     /// What happened and what to do about it.
     pub(crate) const fn text(self) -> &'static str {
         match self {

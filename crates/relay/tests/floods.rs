@@ -214,3 +214,22 @@ async fn a_relay_without_descriptors_lets_an_honest_client_in() {
     drop(flood);
     assert!(relay.stop());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_keeps_its_place_beside_a_flood_from_another_network() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "");
+    let relay = Relay::serve(dir.path(), &[]);
+    let mut slow = TcpStream::connect(relay.place()).await.unwrap();
+    slow.write_all(b"PROXY TCP4 198.51.100.1 127.0.0.1 4660 80\r\n").await.unwrap();
+    let mut flood = silent(&relay, 300).await;
+    for stream in &mut flood {
+        let _ = stream.write_all(b"PROXY TCP4 203.0.113.7 127.0.0.1 4660 80\r\n").await;
+    }
+    flood.extend(silent(&relay, 300).await);
+    let url: http::Uri = relay.address.url().parse().unwrap();
+    let (ws, _) = ClientBuilder::from_uri(url).connect_on(MaybeTlsStream::Plain(slow)).await.unwrap();
+    let mut slow = Client::try_over(ws, &relay.address, 1).await.expect("it kept its place");
+    assert!(is_alive(&mut slow).await);
+    drop(flood);
+}
