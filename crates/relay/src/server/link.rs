@@ -165,9 +165,9 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                 return "worn out";
             }
             self.account();
-            self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let read = self.may_read();
             let now = relay.clock.now();
+            self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
                 progress = self.socket.progress(read) => match progress {
                     Progress::Message(message) => self.on_message(&message),
