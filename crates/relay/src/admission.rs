@@ -41,7 +41,7 @@ pub(crate) struct Connected {
     id: Id,
     prefix: Prefix,
     eviction: Arc<Eviction>,
-    /// What was last told of the link: whether it reads, and when it was last of use.
+    /// What was last told of the link: whether it reads, and the second in which it was last of use.
     told: Option<(bool, u64)>,
 }
 
@@ -151,7 +151,8 @@ impl Connected {
 
     /// Says of a link whether it has subscriptions, and when it last put or subscribed. Cheap when nothing has changed.
     pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
-        if self.told.replace((reading, used_ms)) != Some((reading, used_ms)) {
+        let now = (reading, used_ms / 1_000);
+        if self.told.replace(now) != Some(now) {
             let stage = if reading { Stage::Reading } else { Stage::Resting };
             self.admission.locked().connections.progress(self.id, stage, limits);
         }

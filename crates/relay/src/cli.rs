@@ -4,8 +4,7 @@
 mod day;
 mod signals;
 
-use crate::clock::Clock;
-use crate::clock::{Belief, system_day};
+use crate::clock::{Belief, Clock, date, system_day};
 use crate::data_dir::{Config, DataDir, DataDirError, StoreSize};
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
@@ -220,9 +219,13 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     }
     let key = data.store_key_path();
     if json {
-        say(
-            json!({ "fingerprint": fingerprint, "store": data.store_path(), "store_key": key, "store_key_on_same_disk": true }),
-        )?;
+        say(json!({
+            "fingerprint": fingerprint,
+            "day": calendar.map(|calendar| date::format(calendar.day)),
+            "store": data.store_path(),
+            "store_key": key,
+            "store_key_on_same_disk": true,
+        }))?;
     } else {
         say(format_args!(
             "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n{day}\n\

@@ -41,6 +41,22 @@ impl Notice {
         Self::ClockRefused,
     ];
 
+    /// Name in the line of all counters.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::NoDescriptors => "without descriptors",
+            Self::NotAccepted => "not accepted",
+            Self::HalfOpenEnded => "half-open connections ended",
+            Self::LinksEnded => "links ended",
+            Self::ConnectionsRefused => "connections refused",
+            Self::HandshakesRefused => "handshakes refused",
+            Self::CreatesRefused => "creates refused",
+            Self::Busy => "refused by a full store",
+            Self::NoRoom => "writes without room",
+            Self::ClockRefused => "looks at a clock that is not believed",
+        }
+    }
+
     /// What happened and what to do about it.
     pub(crate) const fn text(self) -> &'static str {
         match self {
@@ -84,6 +100,8 @@ impl Notices {
     ) -> Vec<(Notice, u64)> {
         let mut due = Vec::new();
         for ((notice, total), (told, at_ms)) in Notice::ALL.into_iter().zip(totals).zip(&mut self.told) {
+            // A clock stays wrong for days, and each look at it counts.
+            let every_ms = every_ms.saturating_mul(if notice == Notice::ClockRefused { 60 } else { 1 });
             let is_time = at_ms.is_none_or(|at| now_ms.saturating_sub(at) >= every_ms);
             if total > *told && is_time {
                 due.push((notice, total - *told));
@@ -113,6 +131,17 @@ mod tests {
         }
         assert_eq!(notices.due(totals(2_000), 60_010, 60_000), [(Notice::Busy, 1_997)]);
         assert_eq!(notices.due(totals(2_000), 200_000, 60_000), []);
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_once_an_hour() {
+        let mut notices = Notices::default();
+        let lines = (0..180_u64).filter(|minute| {
+            let mut totals = [0; Notice::ALL.len()];
+            totals[9] = minute + 1;
+            !notices.due(totals, minute * 60_000, 60_000).is_empty()
+        });
+        assert_eq!(lines.count(), 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The shell: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection; no task outlives
 //! [`Server::run`].
 
+mod arrival;
 mod http;
 mod link;
 mod report;

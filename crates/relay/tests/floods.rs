@@ -90,8 +90,6 @@ async fn links_that_do_nothing_give_way_and_readers_stay() {
     let mut reader = Client::connect(&relay.address, 1).await;
     assert_eq!(reader.create(&mailbox).await, AnswerCode::Done);
     reader.subscribe(1, &mailbox.read).await;
-    // The relay looks once a second at what a link does.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let mut flood = Vec::new();
     for _ in 0..40 {
         flood.push(Client::try_connect(&relay.address, 2).await.expect("each takes the place of another"));
@@ -138,7 +136,6 @@ async fn what_a_proxy_says_counts_only_if_it_is_configured() {
         for number in 1..=2 {
             clients.push(subscribed(relay, &format!("203.0.113.{number}")).await.unwrap());
         }
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
         let third = forwarded(&relay.address, "203.0.113.3").await;
         let other = forwarded(&relay.address, "198.51.100.1").await;
         (third.is_some(), other.is_some(), clients)
@@ -213,4 +210,24 @@ async fn a_relay_without_descriptors_lets_an_honest_client_in() {
     assert!(ticks() - before < 100);
     drop(flood);
     assert!(relay.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_keeps_its_place_beside_a_flood_from_another_network() {
+    let dir = tempfile::tempdir().unwrap();
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "");
+    let relay = Relay::serve(dir.path(), &[]);
+    let mut slow = TcpStream::connect(relay.place()).await.unwrap();
+    slow.write_all(b"PROXY TCP4 198.51.100.1 127.0.0.1 4660 80\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut flood = silent(&relay, 300).await;
+    for stream in &mut flood {
+        let _ = stream.write_all(b"PROXY TCP4 203.0.113.7 127.0.0.1 4660 80\r\n").await;
+    }
+    flood.extend(silent(&relay, 300).await);
+    let url: http::Uri = relay.address.url().parse().unwrap();
+    let (ws, _) = ClientBuilder::from_uri(url).connect_on(MaybeTlsStream::Plain(slow)).await.unwrap();
+    let mut slow = Client::try_over(ws, &relay.address, 1).await.expect("it kept its place");
+    assert!(is_alive(&mut slow).await);
+    drop(flood);
 }

@@ -1,6 +1,7 @@
 //! What answers on the port: a WebSocket for clients, a few still pages for people.
 
 use super::Relay;
+use super::arrival;
 use super::link;
 use super::rewound::Rewound;
 use crate::admission::Connected;
@@ -31,21 +32,11 @@ pub(super) async fn serve<S: Store>(
     let limits = &relay.shared.limits;
     let patience = Duration::from_millis(relay.shared.limits.handshake_ms);
     let begun = tokio::time::Instant::now();
-    let proxy_header = from_proxy && relay.proxies.speak_proxy_protocol;
-    let head = Rewound::read_head(stream, proxy_header);
+    let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
     let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
         tracing::debug!("a connection said nothing that is understood");
         return;
     };
-    // what is said about an address counts if a configured proxy says it.
-    let client = from_proxy.then(|| relay.proxies.client(stream.named(), stream.head())).flatten();
-    connected.came_on(limits);
-    if let Some(client) = client
-        && !connected.came_from(relay.admission.prefix(client), limits)
-    {
-        tracing::debug!("a connection too many of one network");
-        return;
-    }
     if !asks_for_websocket(stream.head()) {
         // A page is small; whoever cannot take it in this time does not want it.
         let _ = tokio::time::timeout(patience, page(&relay, stream)).await;

@@ -173,6 +173,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             }
             let read = self.may_read();
             let now = relay.clock.now();
+            self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
                 progress = self.socket.progress(read) => match progress {
                     Progress::Message(mut message) => self.on_message(&mut message),
@@ -223,7 +224,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
         }
-        self.connected.note_use(self.session.is_reading(), self.session.used_ms(), limits);
         if !self.session.greeted() && since(self.begun_ms) >= limits.first_item_ms {
             return Some("said nothing");
         }

@@ -81,7 +81,7 @@ impl fmt::Display for Counts {
              {records_in} records in, {records_out} out, {breaches} breaches"
         )?;
         for (notice, count) in Notice::ALL.iter().zip(troubles).filter(|(_, count)| **count > 0) {
-            write!(f, "; {notice:?} {count}")?;
+            write!(f, "; {}: {count}", notice.name())?;
         }
         Ok(())
     }

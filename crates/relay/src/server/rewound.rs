@@ -16,25 +16,20 @@ const MAX_HEAD: usize = 8_192;
 pub(super) struct Rewound {
     head: Vec<u8>,
     given: usize,
-    /// What a proxy said in front of the head.
-    named: Named,
     stream: TcpStream,
 }
 
 impl Rewound {
-    /// Reads the head of a request, and before it a header of the PROXY protocol where one must come. `None` when there
-    /// is none within the limits.
-    pub(super) async fn read_head(mut stream: TcpStream, proxy_header: bool) -> Option<Self> {
-        let mut head = Vec::with_capacity(512);
-        let named =
-            if proxy_header { read_proxy_header(&mut stream, &mut head).await? } else { Named::Nothing };
+    /// Reads the head of a request, of which `head` has come already. `None` when there is none within the limit.
+    pub(super) async fn read_head(mut stream: TcpStream, mut head: Vec<u8>) -> Option<Self> {
+        head.reserve(512);
         // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.
         let mut seen = 0_usize;
         loop {
             let fresh = head.get(seen..).unwrap_or_default();
             let with_the_end_before = head.get(seen.saturating_sub(3)..).unwrap_or_default();
             if with_the_end_before.windows(4).any(|end| end == b"\r\n\r\n") {
-                return Some(Self { head, given: 0, named, stream });
+                return Some(Self { head, given: 0, stream });
             }
             // a head ends within the limit, and with a line that is empty.
             if head.len() >= MAX_HEAD || !looks_like_http(fresh) || !begins_like_http(&head) {
@@ -45,11 +40,6 @@ impl Rewound {
                 return None;
             }
         }
-    }
-
-    /// What a proxy said in front of the head.
-    pub(super) const fn named(&self) -> Named {
-        self.named
     }
 
     /// The bytes.
@@ -63,18 +53,19 @@ impl Rewound {
     }
 }
 
-/// Reads a header of the PROXY protocol; `head` keeps what came behind it. `None`: it is not one.
-async fn read_proxy_header(stream: &mut TcpStream, head: &mut Vec<u8>) -> Option<Named> {
+/// Reads a header of the PROXY protocol. Returns what it says and what came behind it; `None` if it is not one.
+pub(super) async fn read_proxy_header(stream: &mut TcpStream) -> Option<(Named, Vec<u8>)> {
+    let mut bytes = Vec::with_capacity(512);
     loop {
-        match protocol::parse(head) {
+        match protocol::parse(&bytes) {
             Parsed::Incomplete => {}
             Parsed::Malformed => return None,
             Parsed::Header { source, len } => {
-                head.drain(..len);
-                return Some(source.map_or(Named::Unknown, Named::Address));
+                let behind = bytes.get(len..).unwrap_or_default().to_vec();
+                return Some((source.map_or(Named::Unknown, Named::Address), behind));
             }
         }
-        if stream.read_buf(head).await.ok()? == 0 {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }

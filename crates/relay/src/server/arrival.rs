@@ -1,0 +1,41 @@
+//! The beginning of a connection: what a proxy says in front of it, the head of a request, and the network that it counts
+//! for from then on.
+
+use super::Relay;
+use super::rewound::{Rewound, read_proxy_header};
+use crate::admission::Connected;
+use crate::proxy::Named;
+use tokio::net::TcpStream;
+
+/// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
+/// `None`: nothing came that is understood, or the network has no room.
+pub(super) async fn read_head<S>(
+    relay: &Relay<S>,
+    mut stream: TcpStream,
+    from_proxy: bool,
+    connected: &mut Connected,
+) -> Option<Rewound> {
+    let limits = &relay.shared.limits;
+    let (mut named, mut begun) = (Named::Nothing, Vec::new());
+    if from_proxy && relay.proxies.speak_proxy_protocol {
+        (named, begun) = read_proxy_header(&mut stream).await?;
+        // A silent connection counts for the network of its own already.
+        if let Named::Address(address) = named
+            && !relay.proxies.contains(address)
+            && !connected.came_from(relay.admission.prefix(address), limits)
+        {
+            return None;
+        }
+    }
+    let stream = Rewound::read_head(stream, begun).await?;
+    connected.came_on(limits);
+    // what is said about an address counts if a configured proxy says it.
+    let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
+    match client {
+        Some(client) if !connected.came_from(relay.admission.prefix(client), limits) => {
+            tracing::debug!("a connection too many of one network");
+            None
+        }
+        _ => Some(stream),
+    }
+}
