@@ -8,7 +8,7 @@ use common::*;
 use deaddrop_link::{ClientHandshake, ClientStep};
 use deaddrop_testkit::rng;
 use deaddrop_wire::item::*;
-use deaddrop_wire::{Offer, RelayAddress, SizeClass};
+use deaddrop_wire::{Features, Offer, RelayAddress, SizeClass, Version};
 use futures_util::{SinkExt, StreamExt};
 use rand::{Rng, RngExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -109,5 +109,23 @@ async fn junk_ends_its_own_connection_only() {
         reader.ack(1, round).await;
     }
     assert!(relay.child.try_wait().unwrap().is_none(), "it still runs");
+    assert!(relay.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_a_common_version_is_told_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    // A relay that waited for another C1 would wait longer than this test does.
+    std::fs::write(dir.path().join("config.toml"), format!("{HURRIED}handshake_ms = 600000\n")).unwrap();
+    let relay = Relay::serve(dir.path(), &[]);
+    let offer = Offer::new(vec![Version(99)], Features(0)).unwrap();
+    let (_, c1) = ClientHandshake::start(relay.address.fingerprint(), offer, &mut rand::rng());
+    let mut ws = websocket(&relay.address).await.unwrap();
+    ws.send(Message::binary(c1)).await.unwrap();
+    let answer = ws.next().await.unwrap().unwrap();
+    assert_eq!(answer.as_payload()[..4], *b"ddNV");
+    let end = tokio::time::timeout(PATIENCE, ws.next()).await.expect("it is closed");
+    assert!(end.is_none_or(|end| end.is_ok_and(|message| message.is_close())));
     assert!(relay.stop());
 }

@@ -60,22 +60,34 @@ async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     // A client sends C1 at most twice.
     for _ in 0..2 {
         let message = next_message(socket).await?;
-        let (handshake, answer) = first_step(relay, &message, connected)?;
-        socket.send(answer, 0);
-        if let Some(handshake) = handshake {
-            let message = next_message(socket).await?;
-            return handshake.on_c2(&relay.identity, &message).ok();
+        match first_step(relay, &message, connected)? {
+            FirstAnswer::S1(handshake, answer) => {
+                socket.send(answer, 0);
+                let message = next_message(socket).await?;
+                return handshake.on_c2(&relay.identity, &message).ok();
+            }
+            FirstAnswer::Retry(answer) => socket.send(answer, 0),
+            FirstAnswer::NoCommonVersion(answer) => {
+                socket.send(answer, 0);
+                return None;
+            }
         }
     }
     None
 }
 
-/// S1, or what is said instead of it.
-fn first_step<S: Store>(
-    relay: &Relay<S>,
-    message: &[u8],
-    connected: &Connected,
-) -> Option<(Option<RelayHandshake>, Vec<u8>)> {
+/// The answer to C1.
+enum FirstAnswer {
+    /// The handshake goes on with C2.
+    S1(RelayHandshake, Vec<u8>),
+    /// The client may send C1 again, with the cookie.
+    Retry(Vec<u8>),
+    /// The last message: the connection is closed behind it.
+    NoCommonVersion(Vec<u8>),
+}
+
+/// Answers C1. `None`: the connection is closed without an answer.
+fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected) -> Option<FirstAnswer> {
     let hello = ClientHello::parse(message).ok()?;
     connected.began_handshake(&relay.shared.limits);
     let (now, prefix) = (relay.clock.now(), connected.prefix());
@@ -84,13 +96,16 @@ fn first_step<S: Store>(
     match relay.admission.handshake(prefix, cookie, &relay.shared.limits, now.ms) {
         Handshake::Answer => {}
         Handshake::AskForCookie => {
-            return Some((None, retry(&relay.cookies.issue(prefix.bytes(), now.ms / 1_000))));
+            let cookie = relay.cookies.issue(prefix.bytes(), now.ms / 1_000);
+            return Some(FirstAnswer::Retry(retry(&cookie)));
         }
         Handshake::Refuse => return None,
     }
     match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut rand::rng()) {
-        Ok((handshake, s1)) => Some((Some(handshake), s1)),
-        Err(RelayHandshakeError::NoCommonVersion) => Some((None, no_common_version(&relay.offer))),
+        Ok((handshake, s1)) => Some(FirstAnswer::S1(handshake, s1)),
+        Err(RelayHandshakeError::NoCommonVersion) => {
+            Some(FirstAnswer::NoCommonVersion(no_common_version(&relay.offer)))
+        }
         Err(_) => None,
     }
 }
