@@ -15,7 +15,7 @@ mod session;
 pub use cookie::{Cookie, CookieKey};
 pub use handshake::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, RelayHandshake,
-    RelayHandshakeError, no_common_version, retry,
+    RelayHandshakeError, UnprovenLink, no_common_version, retry,
 };
 pub use identity::{RelayIdentity, RelaySeed};
 pub use mailbox_address::{BadMailboxAddress, MailboxAddress};

@@ -128,12 +128,6 @@ impl Session {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the client has said who it is.
-    #[must_use]
-    pub const fn greeted(&self) -> bool {
-        self.greeted
-    }
-
     /// Whether the link serves nobody.
     #[must_use]
     pub fn is_idle(&self, now: Now) -> bool {

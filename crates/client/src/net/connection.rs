@@ -128,21 +128,19 @@ async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection,
         let mut socket = upgrade(relay).await?;
         socket.send(Message::binary(first)).await.map_err(|_| ConnectError::Down)?;
         let message = next_binary(&mut socket).await?;
-        let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
+        let step = state.on_message(&message, &hello(token), &mut crate::random::fresh());
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
             ClientStep::Finished(finished) => {
-                for record in finished.messages {
-                    socket.send(Message::binary(record)).await.map_err(|_| ConnectError::Down)?;
-                }
-                let (seal, open) = finished.session.split();
-                let mut connection = Connection { socket, seal, open, received: VecDeque::new() };
+                socket.send(Message::binary(finished.c2)).await.map_err(|_| ConnectError::Down)?;
                 // The first record that opens proves that the relay is the pinned one.
-                let mut items: VecDeque<Item> =
-                    connection.receive().await.map_err(|_| ConnectError::Down)?.into();
-                let Some(Item::Hello(_)) = items.pop_front() else { return Err(ConnectError::Down) };
-                connection.received = items;
-                return Ok(connection);
+                let record = next_binary(&mut socket).await?;
+                let opened = finished.link.on_first_record(&record);
+                let (link, first) = opened.map_err(|_| ConnectError::Down)?;
+                let mut received = VecDeque::from(first.items);
+                let Some(Item::Hello(_)) = received.pop_front() else { return Err(ConnectError::Down) };
+                let (seal, open) = link.split();
+                return Ok(Connection { socket, seal, open, received });
             }
         }
     }
@@ -171,7 +169,7 @@ async fn next_binary(socket: &mut WebSocketStream<TcpStream>) -> Result<Vec<u8>,
     }
 }
 
-fn hello(client: ClientToken) -> Item {
+fn hello(client: ClientToken) -> Hello {
     Hello {
         features: 0,
         ping_s: PING,
@@ -180,7 +178,6 @@ fn hello(client: ClientToken) -> Item {
         client,
         relay: None,
     }
-    .into()
 }
 
 fn handshake_error(error: ClientHandshakeError) -> ConnectError {

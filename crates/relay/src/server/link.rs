@@ -10,7 +10,7 @@ use deaddrop_link::{
     retry,
 };
 use deaddrop_wire::Received;
-use deaddrop_wire::item::GoAway;
+use deaddrop_wire::item::{GoAway, Hello};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,7 +31,7 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let mut socket = Socket::new(stream);
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
-    let Ok(Some((link, received))) = shaken else {
+    let Ok(Some((link, hello))) = shaken else {
         tracing::debug!("a handshake failed");
         return;
     };
@@ -39,19 +39,19 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link stands");
     let mut conversation = Conversation::new(relay, socket, link);
-    let ended = conversation.run(received).await;
+    let ended = conversation.run(hello).await;
     tracing::debug!(reason = ended, "a link is over");
     let socket = conversation.leave();
     // A client that does not take the goodbye is left without one.
     let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
 }
 
-/// Gives the link and the first record. `None`: close, without a word or after the last one.
+/// Gives the link and the client's Hello. `None`: close, without a word or after the last one.
 async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Relay<S>,
     socket: &mut Socket<T>,
     connected: &Connected,
-) -> Option<(LinkSession, Received)> {
+) -> Option<(LinkSession, Hello)> {
     let handshake = loop {
         let message = next_message(socket).await?;
         match first_step(relay, &message, connected)? {
@@ -111,7 +111,6 @@ struct Conversation<'a, S, T> {
     out: Output,
     /// What this link has added to the bytes held by all.
     held: u64,
-    begun_ms: u64,
     heard_ms: u64,
     /// Since when the client has taken nothing of what waits for it.
     stalled_ms: Option<u64>,
@@ -132,7 +131,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             session: Session::new(Arc::clone(&relay.shared), now),
             out: Output::default(),
             held: 0,
-            begun_ms: now.ms,
             heard_ms: now.ms,
             stalled_ms: None,
             taken: 0,
@@ -142,13 +140,14 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     }
 
     /// Converses; gives the reason why it ended.
-    async fn run(&mut self, first: Received) -> &'static str {
+    async fn run(&mut self, hello: Hello) -> &'static str {
         let relay = self.relay;
         let hints = self.session.hints();
         let mut calls = FuturesUnordered::new();
         let mut leaving = relay.leaving.subscribe();
         let mut tick = tokio::time::interval(self.tick());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let first = Received { items: vec![hello.into()], ..Received::default() };
         if let Err(close) = self.session.on_received(first, relay.clock.now(), &mut self.out) {
             return self.closed(close);
         }
@@ -212,9 +211,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
         }
-        if !self.session.greeted() && since(self.begun_ms) >= limits.first_item_ms {
-            return Some("said nothing");
-        }
         if self.session.is_idle(now) {
             return Some("did nothing");
         }
@@ -269,10 +265,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     /// How often the times are looked at.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
-        let shortest = [limits.first_item_ms, limits.idle_ms, limits.write_stall_ms, limits.drain_ms]
-            .into_iter()
-            .min()
-            .unwrap_or(1_000);
+        let shortest =
+            [limits.idle_ms, limits.write_stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);
         Duration::from_millis((shortest / 4).clamp(20, 1_000))
     }
 
