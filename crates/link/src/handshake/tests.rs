@@ -235,7 +235,7 @@ fn c2_holds_hello_alone() {
 fn an_impostor_without_the_ml_kem_key_gets_no_link() {
     let (identity, client, _, s1) = half_way();
     let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
-    // It may have answered S1, but cannot compute the keys of the records.
+    // The same S1, and another ML-KEM secret: all that an impostor can have that holds the X25519 half alone.
     let (_, other, relay, s1) = half_way();
     let other = finished(other.on_message(&s1, &greeting(), &mut rng(4))).unwrap();
     let (mut relay, _) = relay.on_c2(&identity, &other.c2).unwrap();
