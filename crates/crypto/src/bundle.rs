@@ -5,7 +5,7 @@ use crate::{
     invite::{InviteKeys, InviteSecret},
     labels,
     padding::{pad, unpad},
-    prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
+    prekeys::{self, Bundle, Kind, Origin, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
     session::LoadError,
 };
 use alloc::vec::Vec;
@@ -181,7 +181,7 @@ impl VerifiedBundle {
         if InviteSecret::from_bytes(prekeys::hash(body)) != *secret {
             return Err(NotThisBundle); // C-04: the link commits to this body.
         }
-        let bundle = Bundle::check(Kind::Invite, body, Some(signature), own, expected, today)?;
+        let bundle = Bundle::check(Origin::Invite(signature), body, own, expected, today)?;
         Ok(Self { keys, secret: secret.duplicate(), bundle })
     }
 

@@ -108,7 +108,7 @@ pub enum Content {
     /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::Contact) makes and
     /// takes it.
     ResetBundle {
-        /// Body and signature.
+        /// The body of a reset bundle. It has no signature, so that it proves nothing to others.
         bundle: Vec<u8>,
     },
     /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::Contact) makes and takes it.

@@ -117,7 +117,7 @@ pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32
     crate::reset::trace(hash, secret)
 }
 
-/// A reset bundle: its hash, prekey secrets, body and signature.
+/// A reset bundle: its hash, prekey secrets and body.
 pub struct ResetBundleTrace {
     /// `h`.
     pub hash: [u8; 32],
@@ -126,7 +126,7 @@ pub struct ResetBundleTrace {
     /// The ML-KEM prekey's seed.
     pub pk: [u8; kem::SEED_LEN],
     /// What the contact gets.
-    pub signed: Vec<u8>,
+    pub body: Vec<u8>,
     pending: crate::reset::PendingReset,
 }
 
@@ -173,9 +173,9 @@ pub fn create_reset_bundle(
     address: &[u8],
     rng: &mut impl rand_core::CryptoRng,
 ) -> Option<ResetBundleTrace> {
-    let (pending, signed) = crate::reset::PendingReset::create(identity, not_after, address, rng).ok()?;
+    let (pending, body) = crate::reset::PendingReset::create(identity, not_after, address, rng).ok()?;
     let (hash, px, pk) = pending.trace();
-    Some(ResetBundleTrace { hash, px, pk, signed, pending })
+    Some(ResetBundleTrace { hash, px, pk, body, pending })
 }
 
 impl ResetBundleTrace {
@@ -217,14 +217,14 @@ impl ResetBundleTrace {
 /// As for any bundle.
 pub fn initiate_reset(
     identity: &IdentityKeyPair,
-    signed: &[u8],
+    body: &[u8],
     peer: &crate::IdentityHash,
     proof: Option<&[u8; 32]>,
     today: deaddrop_wire::Day,
     rng: &mut impl rand_core::CryptoRng,
 ) -> Result<Session, crate::BundleError> {
     let own = identity.identity_key().hash();
-    let bundle = crate::reset::PeerBundle::from_signed(signed, own, peer, today)?;
+    let bundle = crate::reset::PeerBundle::from_content(body, own, peer, today)?;
     let proof = proof.map(|proof| ResetSecret::from_bytes(*proof));
     let usable = bundle.usable(own, peer, today)?;
     usable.initiate(identity, proof.as_ref(), rng).map_err(|_| crate::BundleError::BadKey)

@@ -1,4 +1,4 @@
-//! What invites and reset bundles share: a signed body with an identity and one prekey pair (spec/03-invite.md section 1).
+//! What invites and reset bundles share: a body with an identity and one prekey pair (spec/03-invite.md section 1).
 
 use crate::{
     bundle::{AddressTooLong, BundleError},
@@ -16,7 +16,7 @@ pub const MAX_ADDRESS: usize = 512;
 /// The suite of this version: X25519, Ed25519, ML-KEM-768, HKDF-SHA-256, ChaCha20-Poly1305.
 pub const SUITE: u8 = 1;
 
-/// Bytes of a signature behind a body.
+/// Bytes of the signature behind the body of an invite.
 pub(crate) const SIGNATURE_LEN: usize = 64;
 /// Bytes of stored prekey secrets.
 pub(crate) const PREKEYS_LEN: usize = 4 + 32 + kem::SEED_LEN;
@@ -24,8 +24,8 @@ pub(crate) const PREKEYS_LEN: usize = 4 + 32 + kem::SEED_LEN;
 const SALT_LEN: usize = 32;
 const FIXED_LEN: usize =
     1 + 1 + 4 + SALT_LEN + IDENTITY_KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + 2;
-/// Longest body with its signature, in bytes.
-pub(crate) const MAX_SIGNED: usize = FIXED_LEN + MAX_ADDRESS + SIGNATURE_LEN;
+/// Longest body, in bytes.
+pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 
 /// What a bundle is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,26 @@ pub(crate) enum Kind {
     Invite = 1,
     /// A new session with a contact.
     Reset = 2,
+}
+
+/// How a body came, and what shows that it is its owner's. The kind follows from it: an invite is never taken for a reset
+/// bundle, nor the other way round.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    /// In the mailbox of an invite, with the signature of its owner.
+    Invite(&'a [u8; SIGNATURE_LEN]),
+    /// In a message of the ratchet, which only the peer and the reader can write. A signature would prove to others that
+    /// the peer was in a session.
+    Session,
+}
+
+impl Origin<'_> {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Invite(_) => Kind::Invite,
+            Self::Session => Kind::Reset,
+        }
+    }
 }
 
 /// The secrets of one bundle.
@@ -125,25 +145,24 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// The checks of a body; a signature that was checked before it was stored is not looked at again.
+    /// The checks of a body.
     pub(crate) fn check(
-        kind: Kind,
+        origin: Origin<'_>,
         body: &[u8],
-        signature: Option<&[u8; SIGNATURE_LEN]>,
         own: &IdentityHash,
         expected: Option<&IdentityHash>,
         today: Day,
     ) -> Result<Self, BundleError> {
         use BundleError::{BadKey, Expired, NotThisBundle, OtherPerson, Own, Unsupported};
         let fields = Fields::parse(body).ok_or(NotThisBundle)?; // C-05: the form of the body.
-        if fields.kind != kind as u8 || fields.suite != SUITE {
+        if fields.kind != origin.kind() as u8 || fields.suite != SUITE {
             return Err(Unsupported); // C-06: kind and suite.
         }
         if fields.not_after < today {
             return Err(Expired); // C-07: not past its last day.
         }
-        if let Some(signature) = signature {
-            // C-08: the owner of the identity signed it.
+        if let Origin::Invite(signature) = origin {
+            // C-08: the owner of the identity signed an invite.
             let (ed, _) = fields.identity.split_first_chunk().ok_or(BadKey)?;
             ed25519::verify(ed, &signed_message(body), signature).map_err(|_| BadKey)?;
         }
@@ -176,7 +195,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
-        if body.len() < FIXED_LEN || body.len() > FIXED_LEN + MAX_ADDRESS {
+        if body.len() < FIXED_LEN || body.len() > MAX_BODY {
             return None;
         }
         let (&[kind, suite], rest) = body.split_first_chunk()?;

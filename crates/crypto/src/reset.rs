@@ -9,7 +9,7 @@ use crate::{
     identity::{IdentityHash, IdentityKeyPair},
     invite::{InitialKey, Psk},
     labels,
-    prekeys::{self, Bundle, Kind, PREKEYS_LEN, Prekeys, SIGNATURE_LEN},
+    prekeys::{self, Bundle, Kind, Origin, PREKEYS_LEN, Prekeys},
     reader::Reader,
     session::{Session, SessionId, keys::ResetSecret},
 };
@@ -88,7 +88,7 @@ pub(crate) enum Attempt {
 }
 
 impl PendingReset {
-    /// A new bundle; the second value is body and signature.
+    /// A new bundle; the second value is its body, which the contact gets.
     pub(crate) fn create(
         identity: &IdentityKeyPair,
         not_after: Day,
@@ -96,12 +96,8 @@ impl PendingReset {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
-        let body = Zeroizing::new(body);
         let hash = ResetHash::from_bytes(prekeys::hash(&body));
-        let mut signed = Vec::with_capacity(body.len() + SIGNATURE_LEN);
-        signed.extend_from_slice(&body);
-        signed.extend_from_slice(&prekeys::sign(identity, &body));
-        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), signed))
+        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))
     }
 
     fn new(hash: ResetHash, prekeys: Prekeys, begun: Vec<[u8; 32]>, asked: Vec<[u8; 32]>) -> Self {
@@ -227,16 +223,14 @@ pub(crate) struct PeerBundle {
 }
 
 impl PeerBundle {
-    /// Body and signature as they came in the contact's content.
-    pub(crate) fn from_signed(
-        signed: &[u8],
+    /// A body as it came in the contact's content.
+    pub(crate) fn from_content(
+        body: &[u8],
         own: &IdentityHash,
         peer: &IdentityHash,
         today: Day,
     ) -> Result<Self, BundleError> {
-        let (body, signature) =
-            signed.split_last_chunk::<SIGNATURE_LEN>().ok_or(BundleError::NotThisBundle)?;
-        Bundle::check(Kind::Reset, body, Some(signature), own, Some(peer), today)?;
+        Bundle::check(Origin::Session, body, own, Some(peer), today)?;
         Ok(Self { body: Zeroizing::new(body.to_vec()), tries: 0 })
     }
 
@@ -256,7 +250,7 @@ impl PeerBundle {
         peer: &IdentityHash,
         today: Day,
     ) -> Result<UsableBundle, BundleError> {
-        let bundle = Bundle::check(Kind::Reset, &self.body, None, own, Some(peer), today)?;
+        let bundle = Bundle::check(Origin::Session, &self.body, own, Some(peer), today)?;
         Ok(UsableBundle { hash: ResetHash::from_bytes(prekeys::hash(&self.body)), bundle })
     }
 

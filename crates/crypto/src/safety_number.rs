@@ -13,7 +13,7 @@ pub const DIGITS: usize = 60;
 /// Words of a safety number.
 pub const WORDS: usize = 18;
 
-/// Sixty digits that are the same on both sides, and that no third person can bring about.
+/// What two people compare, the same on both sides. Spec chapter 07 says what it costs to forge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     halves: [[u8; 32]; 2],

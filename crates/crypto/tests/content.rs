@@ -57,7 +57,7 @@ fn a_content_takes_no_more_room_than_it_has() {
         name: "n".repeat(MAX_NAME),
     };
     let moved = Content::MailboxMove { stream: STREAM, number: 1, address: vec![7; 70] };
-    let bundle = Content::ResetBundle { bundle: vec![7; 2_568] };
+    let bundle = Content::ResetBundle { bundle: vec![7; 2_504] };
     let hello = Content::Hello { address: vec![7; 70] };
     let era = Content::SessionEra { era: 3 };
     let items = [hello, text("text"), receipt(vec![1, 2]), moved, attachment, bundle, era];

@@ -6,7 +6,10 @@ use deaddrop_link::{
     ClientFinished, ClientHandshake, ClientHello, ClientStep, RelayHandshake, RelayIdentity, RelaySeed,
 };
 use deaddrop_testkit::rng;
-use deaddrop_wire::{Blob, Item, Offer, PresentedSend, SizeClass, item::Put};
+use deaddrop_wire::{
+    Blob, ClientToken, Item, Offer, PresentedSend, SizeClass,
+    item::{Hello, Put},
+};
 use std::hint::black_box;
 
 fn finish(step: ClientStep) -> ClientFinished {
@@ -14,6 +17,11 @@ fn finish(step: ClientStep) -> ClientFinished {
         ClientStep::Finished(finished) => finished,
         ClientStep::Again(..) => panic!("no retry was asked for"),
     }
+}
+
+fn greeting() -> Hello {
+    let client = ClientToken::from_bytes([5; 16]);
+    Hello { features: 0, ping_s: 45, window_blobs: 64, window_bytes: 1 << 20, client, relay: None }
 }
 
 fn handshake(c: &mut Criterion) {
@@ -38,7 +46,7 @@ fn handshake(c: &mut Criterion) {
                 let hello = ClientHello::parse(&c1).unwrap();
                 (client, RelayHandshake::answer(&identity, &offer, &hello, &mut rng).unwrap().1)
             },
-            |(client, s1)| finish(client.on_message(&s1, &[], &mut other).unwrap()),
+            |(client, s1)| finish(client.on_message(&s1, &greeting(), &mut other).unwrap()),
             BatchSize::SmallInput,
         );
     });
@@ -48,7 +56,7 @@ fn handshake(c: &mut Criterion) {
                 let (client, c1) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng);
                 let hello = ClientHello::parse(&c1).unwrap();
                 let (relay, s1) = RelayHandshake::answer(&identity, &offer, &hello, &mut rng).unwrap();
-                (relay, finish(client.on_message(&s1, &[], &mut rng).unwrap()).messages.remove(0))
+                (relay, finish(client.on_message(&s1, &greeting(), &mut rng).unwrap()).c2)
             },
             |(relay, c2)| relay.on_c2(&identity, &c2).unwrap(),
             BatchSize::SmallInput,
@@ -63,9 +71,11 @@ fn records(c: &mut Criterion) {
     let (client, c1) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng);
     let hello = ClientHello::parse(&c1).unwrap();
     let (relay, s1) = RelayHandshake::answer(&identity, &Offer::v1(), &hello, &mut rng).unwrap();
-    let client = finish(client.on_message(&s1, &[], &mut rng).unwrap());
-    let (relay, _) = relay.on_c2(&identity, &client.messages[0]).unwrap();
-    let (mut seal, _) = client.session.split();
+    let client = finish(client.on_message(&s1, &greeting(), &mut rng).unwrap());
+    let (mut relay, _) = relay.on_c2(&identity, &client.c2).unwrap();
+    let first = relay.seal(&[greeting().into()]).unwrap();
+    let (client, _) = client.link.on_first_record(&first[0]).unwrap();
+    let (mut seal, _) = client.split();
     let (_, mut open) = relay.split();
     let blob = Blob::new(vec![7; SizeClass::Small.bytes()]).unwrap();
     let put = [Item::from(Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob })];

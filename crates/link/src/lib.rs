@@ -17,7 +17,7 @@ pub use client_token::ClientTokenSecret;
 pub use cookie::{Cookie, CookieKey};
 pub use handshake::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, RelayHandshake,
-    RelayHandshakeError, no_common_version, retry,
+    RelayHandshakeError, UnprovenLink, no_common_version, retry,
 };
 pub use identity::{RelayIdentity, RelaySeed};
 pub use mailbox_address::{BadMailboxAddress, MailboxAddress};

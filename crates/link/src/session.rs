@@ -4,6 +4,7 @@ use crate::record::{Direction, RecordKey, is_record_len, padded};
 use deaddrop_primitives::aead::TAG_LEN;
 use deaddrop_wire::{
     DecodeError, Features, Item, Received, Version, encode_item,
+    item::Hello,
     limits::{MAX_ITEMS, MAX_LIST_ENTRIES},
 };
 
@@ -26,6 +27,15 @@ impl LinkSession {
         let seal = SealHalf { direction: Direction::new(outgoing) };
         let open = OpenHalf { direction: Some(Direction::new(incoming)) };
         Self { seal, open, version, features }
+    }
+
+    /// Record 0 once more, with another plaintext.
+    #[cfg(test)]
+    pub(crate) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
+        let mut first = self.seal.direction.restarted();
+        let mut record = plaintext.to_vec();
+        assert!(first.seal(&mut record).is_ok());
+        record
     }
 
     /// See [`SealHalf::seal`].
@@ -62,8 +72,12 @@ impl LinkSession {
         (self.seal, self.open)
     }
 
-    pub(crate) const fn halves(&mut self) -> (&mut SealHalf, &mut OpenHalf) {
-        (&mut self.seal, &mut self.open)
+    /// Seals the client's first record.
+    pub(crate) fn seal_hello(&mut self, hello: &Hello) -> Result<Vec<u8>, SealError> {
+        let mut record = Vec::new();
+        encode_item(&Item::Hello(*hello), &mut record).map_err(|_| SealError::TooMany)?;
+        self.seal.direction.seal(&mut record).map_err(|_| SealError::Exhausted)?;
+        Ok(record)
     }
 }
 
@@ -105,16 +119,6 @@ impl SealHalf {
             self.direction.seal(record).map_err(|_| SealError::Exhausted)?;
         }
         Ok(records)
-    }
-
-    /// Like [`seal`](Self::seal), but at least one record.
-    pub(crate) fn seal_first(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
-        if !items.is_empty() {
-            return self.seal(items);
-        }
-        let mut record = Vec::new();
-        self.direction.seal(&mut record).map_err(|_| SealError::Exhausted)?;
-        Ok(Vec::from([record]))
     }
 }
 

@@ -39,8 +39,6 @@ limits! {
     half_open: u32 = 256;
     /// Milliseconds from the first byte of a connection to the end of its handshake.
     handshake_ms: u64 = 10_000;
-    /// Milliseconds from the end of the handshake to the first item.
-    first_item_ms: u64 = 20_000;
     /// Milliseconds that a link may live without a subscription and without a put.
     idle_ms: u64 = 600_000;
     /// Milliseconds within which a client must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it

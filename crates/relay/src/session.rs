@@ -162,12 +162,6 @@ impl Session {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the client has said who it is.
-    #[must_use]
-    pub const fn greeted(&self) -> bool {
-        self.greeted
-    }
-
     /// Whether the link has subscriptions.
     #[must_use]
     pub fn is_reading(&self) -> bool {

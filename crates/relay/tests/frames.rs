@@ -245,14 +245,14 @@ async fn a_slow_line_that_is_full_in_both_directions_stays_alive() {
     ws.send(Message::binary(c1)).await.unwrap();
     let s1 = ws.next().await.unwrap().unwrap();
     let ClientStep::Finished(finished) =
-        state.on_message(s1.as_payload(), &[hello(2)], &mut rand::rng()).unwrap()
+        state.on_message(s1.as_payload(), &hello(2), &mut rand::rng()).unwrap()
     else {
         panic!("a cookie without load")
     };
-    for message in finished.messages {
-        ws.send(Message::binary(message)).await.unwrap();
-    }
-    let (mut seal, mut open) = finished.session.split();
+    ws.send(Message::binary(finished.c2)).await.unwrap();
+    let record = ws.next().await.unwrap().unwrap();
+    let (link, _) = finished.link.on_first_record(record.as_payload()).unwrap();
+    let (mut seal, mut open) = link.split();
     let fingerprint = *relay.address.fingerprint();
     let mut records = seal
         .seal(&[Subscribe {

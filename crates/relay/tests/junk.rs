@@ -88,10 +88,9 @@ async fn junk_ends_its_own_connection_only() {
         let mut ws = websocket(&relay.address).await.unwrap();
         ws.send(Message::binary(c1)).await.unwrap();
         let s1 = ws.next().await.unwrap().unwrap();
-        let step = state.on_message(s1.as_payload(), &[hello(2)], &mut rand::rng()).unwrap();
+        let step = state.on_message(s1.as_payload(), &hello(2), &mut rand::rng()).unwrap();
         let ClientStep::Finished(finished) = step else { panic!("a cookie without load") };
-        let c2 = finished.messages.into_iter().next().unwrap();
-        expect_end(&mut ws, Message::binary(broken(c2, random))).await;
+        expect_end(&mut ws, Message::binary(broken(finished.c2, random))).await;
 
         // Records.
         let mut client = Client::connect(&relay.address, 2).await;

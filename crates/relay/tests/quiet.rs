@@ -160,7 +160,7 @@ async fn at_no_level_a_relay_tells_who_or_what() {
 
     // Broken rules, broken links, broken requests, and secrets in places where they do not belong.
     let mut breaker = Client::connect(&relay.address, 3).await;
-    breaker.send(&[hello(3)]).await;
+    breaker.send(&[hello(3).into()]).await;
     assert!(breaker.try_next().await.is_none(), "a second greeting");
     let secret = Fingerprint::from_bytes(*mailboxes[1].read.expose()).to_string();
     let port = relay.address.url().rsplit(':').next().unwrap().trim_end_matches('/').to_owned();

@@ -21,6 +21,8 @@ pub struct Received {
     pub items: Vec<Item>,
     /// What the sender must be told is not supported, in order.
     pub unsupported: Vec<Unsupported>,
+    /// Number of unknown items that were skipped.
+    pub skipped: usize,
 }
 
 /// Something well-formed that this version cannot serve.
@@ -78,7 +80,7 @@ pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
             Body::Item(item) => received.items.push(item),
             Body::Unsupported(unsupported) => received.unsupported.push(unsupported),
             Body::Unknown if flags & CRITICAL != 0 => received.unsupported.push(Unsupported::Kind(kind)),
-            Body::Unknown => {}
+            Body::Unknown => received.skipped += 1,
         }
     }
     if rest.iter().any(|byte| *byte != 0) {

@@ -198,31 +198,30 @@ async fn connect(
         let mut socket = upgrade(stream, relay).await?;
         socket.send(first, 0);
         let message = next_message(&mut socket).await?;
-        let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
+        let step = state.on_message(&message, &hello(token), &mut crate::random::fresh());
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
             ClientStep::Finished(finished) => {
-                finished.messages.into_iter().for_each(|message| socket.send(message, 0));
+                socket.send(finished.c2, 0);
                 socket.set_max_message(MAX_RECORD_LEN);
-                let (seal, open) = finished.session.split();
-                let mut connection = Connection {
+                // The first record that opens proves that the relay is the pinned one.
+                let record = next_message(&mut socket).await?;
+                let opened = finished.link.on_first_record(&record);
+                let (link, first) = opened.map_err(|_| ConnectError::Down)?;
+                let mut received = VecDeque::from(first.items);
+                let Some(Item::Hello(hello)) = received.pop_front() else { return Err(ConnectError::Down) };
+                let (seal, open) = link.split();
+                return Ok(Connection {
                     socket,
                     seal,
                     open,
-                    received: VecDeque::new(),
+                    received,
                     begun: Instant::now(),
                     write_pace: Pace::default(),
                     read_pace: Pace::default(),
                     address,
-                    needs_token: false,
-                };
-                // The first record that opens proves that the relay is the pinned one.
-                let mut items: VecDeque<Item> =
-                    connection.receive().await.map_err(|_| ConnectError::Down)?.into();
-                let Some(Item::Hello(hello)) = items.pop_front() else { return Err(ConnectError::Down) };
-                connection.needs_token = hello.relay.is_some_and(|relay| relay.token_needed);
-                connection.received = items;
-                return Ok(connection);
+                    needs_token: hello.relay.is_some_and(|relay| relay.token_needed),
+                });
             }
         }
     }
@@ -255,7 +254,7 @@ async fn next_message(socket: &mut Socket<TcpStream>) -> Result<Vec<u8>, Connect
     }
 }
 
-fn hello(client: ClientToken) -> Item {
+fn hello(client: ClientToken) -> Hello {
     Hello {
         features: 0,
         ping_s: PING,
@@ -264,7 +263,6 @@ fn hello(client: ClientToken) -> Item {
         client,
         relay: None,
     }
-    .into()
 }
 
 fn handshake_error(error: ClientHandshakeError) -> ConnectError {

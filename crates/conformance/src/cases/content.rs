@@ -50,7 +50,7 @@ pub(super) fn contents() -> Vec<Case> {
         ("receipt-empty", vec![receipt(0, &[])]),
         ("mailbox-move", vec![moved]),
         ("session-era", vec![Object::new().with("type", "session-era").with("era", 3_u32)]),
-        ("reset-bundle", vec![Object::new().with("type", "reset-bundle").hex("bundle", [9; 2_568])]),
+        ("reset-bundle", vec![Object::new().with("type", "reset-bundle").hex("bundle", [9; 2_504])]),
         ("attachment", vec![attachment(1 << 32)]),
         ("several", vec![hello, text(1, "one"), receipt(5, &[7])]),
     ] {
@@ -102,7 +102,7 @@ pub(super) fn contents() -> Vec<Case> {
     );
     decode("refused-c-31-odd", "C-31: a number of seven bytes.", raw(3, 0, &body(5, &[1; 7])));
     decode("refused-c-31-era", "C-31: an era has four bytes.", raw(6, 0, &[1; 5]));
-    decode("refused-c-31-bundle", "C-31: a reset bundle of 3,081 bytes.", raw(5, 0, &[9; 3_081]));
+    decode("refused-c-31-bundle", "C-31: a reset bundle of 3,017 bytes.", raw(5, 0, &[9; 3_017]));
     let file = |length: u64, place: u16, rest: &[u8]| {
         [&[7; 32][..], &length.to_le_bytes(), &place.to_le_bytes(), rest].concat()
     };

@@ -12,15 +12,40 @@ use deaddrop_link::{
     no_common_version, retry,
 };
 use deaddrop_primitives::{aead, kem, x25519};
-use deaddrop_wire::{Features, Fingerprint, Item, Offer, Version, encode_items, item::Ping};
+use deaddrop_wire::{
+    ClientToken, Features, Fingerprint, Item, Offer, Version, encode_items,
+    item::{Hello, Ping},
+};
 
 fn offer(versions: &[u16], features: u64) -> Object {
     let versions: Vec<Json> = versions.iter().map(|version| Json::from(*version)).collect();
     Object::new().with("versions", versions).with("features", features)
 }
 
+fn one_item(item: Item) -> Vec<u8> {
+    encode_items(&[item]).expect("short")
+}
+
 fn ping(nonce: u32) -> Vec<u8> {
-    encode_items(&[Ping { nonce }.into()]).expect("short")
+    one_item(Ping { nonce }.into())
+}
+
+/// The client's Hello.
+fn greeting() -> Hello {
+    Hello {
+        features: 0,
+        ping_s: 45,
+        window_blobs: 64,
+        window_bytes: 1 << 20,
+        client: ClientToken::from_bytes([0x0c; 16]),
+        relay: None,
+    }
+}
+
+/// The steps that must come first: the client sends nothing before the relay's first record has opened. The steps
+/// behind them are numbered from 2.
+fn proven(steps: impl IntoIterator<Item = Object>) -> Vec<Object> {
+    [seal("relay", &ping(7)), open("client", 0)].into_iter().chain(steps).collect()
 }
 
 fn seal(by: &str, items: &[u8]) -> Object {
@@ -55,13 +80,12 @@ impl Shake {
         let hello = ClientHello::parse(&c1).expect("honest");
         let (_, s1) = RelayHandshake::answer(&identity, &Offer::v1(), &hello, &mut r).expect("honest");
         let second = r.take();
-        let items = [Item::from(Ping { nonce: 7 })];
-        let Ok(ClientStep::Finished(mut finished)) = client.on_message(&s1, &items, &mut r) else {
+        let greeting = greeting();
+        let Ok(ClientStep::Finished(finished)) = client.on_message(&s1, &greeting, &mut r) else {
             unreachable!("an honest answer finishes")
         };
         let random = [first, second, r.take()];
-        let c2 = finished.messages.remove(0);
-        Self { relay_seed, random, identity, c1, s1, c2 }
+        Self { relay_seed, random, identity, c1, s1, c2: finished.c2 }
     }
 
     fn input(&self, steps: Vec<Object>) -> Object {
@@ -72,7 +96,7 @@ impl Shake {
             .hex("client_random_1", &self.random[0])
             .hex("relay_random", &self.random[1])
             .hex("client_random_2", &self.random[2])
-            .hex("first_items", ping(7))
+            .hex("hello", one_item(greeting().into()))
             .with("steps", steps)
     }
 
@@ -91,7 +115,7 @@ impl Shake {
             .hex("client_random_1", &self.random[0])
             .hex("message", message)
             .hex("client_random_2", &self.random[2])
-            .hex("first_items", ping(7))
+            .hex("hello", one_item(greeting().into()))
     }
 
     fn honest(&self, message: &[u8]) -> Object {
@@ -148,17 +172,16 @@ fn honest(f: &mut Family, shake: &Shake) {
         match name.as_str() {
             "client_offer" => *value = offer(&[1, 2, 7], 6).into(),
             "relay_offer" => *value = offer(&[2, 3, 7, 9], 3).into(),
-            "first_items" => *value = crate::json::hex([]),
             _ => {}
         }
     }
-    f.add("link", "versions", "The highest common version is 7; C2 carries an empty record.", input);
-    let steps = vec![
+    f.add("link", "versions", "The highest common version is 7.", input);
+    let steps = proven([
         seal("client", &ping(1)).with("times", 65_536_u32),
-        open("relay", 0),
-        seal("client", &ping(2)),
         open("relay", 2),
-    ];
+        seal("client", &ping(2)),
+        open("relay", 4),
+    ]);
     f.add(
         "link",
         "rekey",
@@ -169,8 +192,7 @@ fn honest(f: &mut Family, shake: &Shake) {
 
 /// The encoding of one sample item.
 fn one(name: &str) -> Vec<u8> {
-    let item = wire::samples().into_iter().find(|sample| sample.0 == name).expect("a sample").1;
-    encode_items(&[item]).expect("short")
+    one_item(wire::samples().into_iter().find(|sample| sample.0 == name).expect("a sample").1)
 }
 
 fn at_the_relay(f: &mut Family, shake: &Shake) {
@@ -223,6 +245,29 @@ fn at_the_relay(f: &mut Family, shake: &Shake) {
     finish("refused-k-13-no-record", "K-13: no record.", &c2[..1_092]);
     finish("refused-k-14-ciphertext", "K-14: ct_s is changed.", &flipped(500));
     finish("refused-k-14-record", "K-14: the record is changed.", &flipped(c2.len() - 1));
+    let greeting = one_item(greeting().into());
+    let key = k_client(shake);
+    let mut hold = |name: &str, comment: &str, plaintext: &[u8]| {
+        let mut padded = plaintext.to_vec();
+        padded.resize(if plaintext.len() <= 512 { 512 } else { 4_608 }, 0);
+        finish(name, comment, &[&c2[..1_092], &record(&key, 0, &padded)].concat());
+    };
+    hold("refused-k-20-empty", "K-20: the record is empty.", &[]);
+    hold("refused-k-20-other", "K-20: a Ping in place of Hello.", &ping(7));
+    hold("refused-k-20-twice", "K-20: Hello twice.", &[&greeting[..], &greeting].concat());
+    hold("refused-k-20-put", "K-20: a Put behind Hello.", &[&greeting[..], &one("put-small")].concat());
+    let unknown = [0xff, 0x7f, 0, 0, 0, 0];
+    hold(
+        "refused-k-20-unknown",
+        "K-20: an item of unknown type behind Hello, not critical.",
+        &[&greeting[..], &unknown].concat(),
+    );
+}
+
+/// The key of the client's records.
+fn k_client(shake: &Shake) -> [u8; 32] {
+    let values = crate::ops::run("link", &shake.input(vec![])).expect("honest").intermediate;
+    values.array("k_client").expect("a key")
 }
 
 fn at_the_client(f: &mut Family, shake: &Shake) {
@@ -294,41 +339,40 @@ fn s1_with_identity(c1: &[u8], public: &[u8]) -> Vec<u8> {
 
 fn records(f: &mut Family, shake: &Shake) {
     let mut steps = |name: &str, comment: &str, steps: Vec<Object>| {
-        f.add("link", &format!("refused-{name}"), comment, shake.input(steps));
+        f.add("link", &format!("refused-{name}"), comment, shake.input(proven(steps)));
     };
     let sealed = seal("client", &ping(1));
     // The last step of each shows that the link stays dead.
     steps(
         "k-15-length",
         "K-15: 527 bytes; K-17: nothing is opened after it.",
-        vec![sealed.clone(), open_raw("relay", &[0; 527]), open("relay", 0)],
+        vec![sealed.clone(), open_raw("relay", &[0; 527]), open("relay", 2)],
     );
     steps(
         "k-16-junk",
         "K-16: a record from nowhere.",
-        vec![sealed.clone(), open_raw("relay", &[0x42; 528]), open("relay", 0)],
+        vec![sealed.clone(), open_raw("relay", &[0x42; 528]), open("relay", 2)],
     );
     steps(
         "k-16-repeated",
         "K-16: the same record twice.",
-        vec![sealed.clone(), open("relay", 0), open("relay", 0)],
+        vec![sealed.clone(), open("relay", 2), open("relay", 2)],
     );
     steps(
         "k-16-order",
         "K-16: a record is missing.",
-        vec![sealed.clone(), seal("client", &ping(2)), open("relay", 1), open("relay", 0)],
+        vec![sealed.clone(), seal("client", &ping(2)), open("relay", 3), open("relay", 2)],
     );
-    steps("k-16-direction", "K-16: a record comes back to its sender.", vec![sealed, open("client", 0)]);
+    steps("k-16-direction", "K-16: a record comes back to its sender.", vec![sealed, open("client", 2)]);
     // Record 1 of the client, sealed by a client that breaks the rules.
-    let keys = crate::ops::run("link", &shake.input(vec![])).expect("honest").intermediate;
-    let key = keys.array("k_client").expect("a key");
+    let key = k_client(shake);
     let mut plaintext = vec![0x50, 0, 0x80, 1, 0, 0, 1];
     plaintext.resize(512, 0);
     let bad = record(&key, 1, &plaintext);
     steps(
         "malformed",
         "W-03 inside an authentic record: the link dies too.",
-        vec![open_raw("relay", &bad), seal("client", &ping(1)), open("relay", 1)],
+        vec![open_raw("relay", &bad), seal("client", &ping(1)), open("relay", 3)],
     );
 }
 

@@ -18,7 +18,7 @@ struct Scene {
     initiator: [u8; 32],
     responder: [u8; 32],
     proofs: [[u8; 32]; 2],
-    signed: Vec<u8>,
+    body: Vec<u8>,
     input: Object,
     random: (Vec<u8>, Vec<u8>),
 }
@@ -31,7 +31,7 @@ impl Scene {
         drop(r.take());
         let owner = person(responder);
         let bundle = hazmat::create_reset_bundle(&owner, Day::from_number(not_after), b"", &mut r);
-        let signed = bundle.expect("short address").signed;
+        let body = bundle.expect("short address").body;
         let input = Object::new()
             .hex("initiator_seed", initiator)
             .hex("responder_seed", responder)
@@ -41,7 +41,7 @@ impl Scene {
             .hex("bundle_random", r.take());
         // The randomness of a session and a message, whoever uses it.
         let random = (r.vec(192), r.vec(24));
-        Self { initiator, responder, proofs, signed, input, random }
+        Self { initiator, responder, proofs, body, input, random }
     }
 
     fn message(&self, input: Object, proof: Option<[u8; 32]>, content: &[u8]) -> Object {
@@ -82,8 +82,7 @@ impl Scene {
         let (initiator, responder) = (person(self.initiator), person(self.responder));
         let peer = responder.identity_key().hash();
         let today = Day::from_number(TODAY);
-        let session =
-            hazmat::initiate_reset(&initiator, &self.signed, peer, Some(&proof), today, &mut random);
+        let session = hazmat::initiate_reset(&initiator, &self.body, peer, Some(&proof), today, &mut random);
         let session = session.expect("honest");
         // The flight is what an unanswered session's row ends with.
         let row = session.snapshot();
@@ -148,5 +147,15 @@ pub(super) fn cases() -> Vec<Case> {
         "C-07: the bundle's last day has passed.",
         old.rules(expired, "no", vec![], vec![]),
     );
+    let given = |bytes: &[u8]| plain(Some(scene.proofs[0])).hex("bundle", bytes);
+    let mut add = |name: &str, comment: &str, input: Object| f.add("reset", name, comment, input);
+    add(
+        "refused-c-05-signed",
+        "C-05: 64 bytes behind the body, as an invite has them for its signature.",
+        given(&[&scene.body[..], &[0x5a; 64]].concat()),
+    );
+    let mut invite = scene.body.clone();
+    invite[0] = 1;
+    add("refused-c-06-invite", "C-06: the body of an invite.", given(&invite));
     f.cases
 }

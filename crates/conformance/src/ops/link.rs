@@ -8,10 +8,10 @@ use crate::{
 };
 use deaddrop_link::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, Cookie, CookieKey,
-    LinkSession, RelayHandshake, RelayIdentity, RelaySeed, retry,
+    LinkSession, OpenError, RelayHandshake, RelayIdentity, RelaySeed, UnprovenLink, retry,
 };
 use deaddrop_primitives::{kem, x25519};
-use deaddrop_wire::{Features, Fingerprint, Item, Offer, Version, decode_items};
+use deaddrop_wire::{Features, Fingerprint, Item, Offer, Received, Version, decode_items, item::Hello};
 
 fn offer(input: &Object, name: &str) -> Result<Offer, BadField> {
     let bad = || BadField(name.to_owned());
@@ -29,6 +29,13 @@ fn items(input: &Object, name: &str) -> Result<Vec<Item>, BadField> {
     Ok(received.items)
 }
 
+fn greeting(input: &Object) -> Result<Hello, BadField> {
+    match items(input, "hello")?.as_slice() {
+        [Item::Hello(hello)] => Ok(*hello),
+        _ => Err(BadField("hello".to_owned())),
+    }
+}
+
 fn identity(input: &Object) -> Result<RelayIdentity, BadField> {
     Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(input.array("relay_seed")?)))
 }
@@ -42,7 +49,7 @@ fn client_c1(input: &Object, pinned: &Fingerprint) -> Result<(ClientHandshake, V
         return Ok((client, c1));
     }
     let again = retry(&Cookie::from_bytes(input.array("cookie")?));
-    match client.on_message(&again, &[], &mut Script::new(Vec::new())) {
+    match client.on_message(&again, &greeting(input)?, &mut Script::new(Vec::new())) {
         Ok(ClientStep::Again(client, c1)) => Ok((client, c1)),
         _ => Err(BadField("cookie".to_owned())),
     }
@@ -67,17 +74,17 @@ pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     let (relay, s1) = answered.map_err(|_| bad("relay_offer"))?;
     random.finish("relay_random")?;
     let mut random = Script::new(input.bytes("client_random_2")?);
-    let first = items(input, "first_items")?;
-    let client = finished(client.on_message(&s1, &first, &mut random)).map_err(|_| bad("first_items"))?;
+    let greeting = greeting(input)?;
+    let client = finished(client.on_message(&s1, &greeting, &mut random)).map_err(|_| bad("hello"))?;
     random.finish("client_random_2")?;
-    let c2 = client.messages.first().ok_or_else(|| bad("first_items"))?;
-    let (relay, received) = relay.on_c2(&identity, c2).map_err(|_| bad("first_items"))?;
-    if client.messages.len() != 1 || received.items != first {
-        return Err(bad("first_items"));
+    let c2 = client.c2;
+    let (relay, received) = relay.on_c2(&identity, &c2).map_err(|_| bad("hello"))?;
+    if received != greeting {
+        return Err(bad("hello"));
     }
-    let intermediate = trace(input, &identity, [&c1, &s1, c2]).ok_or_else(|| bad("relay_random"))?;
-    let version = client.session.version().0;
-    let (expect, steps) = steps(input, client.session, relay)?;
+    let intermediate = trace(input, &identity, [&c1, &s1, &c2]).ok_or_else(|| bad("relay_random"))?;
+    let version = relay.version().0;
+    let (expect, steps) = steps(input, End::Unproven(client.link), End::Open(relay))?;
     let output = Object::new()
         .hex("c1", &c1)
         .hex("s1", &s1)
@@ -129,13 +136,41 @@ fn trace(input: &Object, identity: &RelayIdentity, [c1, s1, c2]: [&[u8]; 3]) -> 
     )
 }
 
+/// One side of a link.
+enum End {
+    Unproven(UnprovenLink),
+    Open(LinkSession),
+    Dead,
+}
+
+impl End {
+    /// `None` when this side cannot send yet, or not in one record.
+    fn seal(&mut self, items: &[Item]) -> Option<Vec<u8>> {
+        let Self::Open(link) = self else { return None };
+        let mut sealed = link.seal(items).ok()?;
+        sealed.pop().filter(|_| sealed.is_empty())
+    }
+
+    fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+        match core::mem::replace(self, Self::Dead) {
+            Self::Unproven(link) => {
+                let (link, received) = link.on_first_record(record)?;
+                *self = Self::Open(link);
+                Ok(received)
+            }
+            Self::Open(mut link) => {
+                let received = link.open(record);
+                *self = Self::Open(link);
+                received
+            }
+            Self::Dead => Err(OpenError::Dead),
+        }
+    }
+}
+
 /// `seal` gives the last of `times` records of the same items, which the other side opens in between; `open` takes
 /// a record given in full, or that of an earlier step.
-fn steps(
-    input: &Object,
-    mut client: LinkSession,
-    mut relay: LinkSession,
-) -> Result<(String, Vec<Object>), BadField> {
+fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec<Object>), BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let mut expect = "ok".to_owned();
     let (mut outputs, mut records) = (Vec::new(), Vec::new());
@@ -154,8 +189,7 @@ fn steps(
                     return Err(bad("times"));
                 }
                 for round in 0..times {
-                    let mut sealed = own.seal(&items).map_err(|_| bad("items"))?;
-                    last = sealed.pop().filter(|_| sealed.is_empty()).ok_or_else(|| bad("items"))?;
+                    last = own.seal(&items).ok_or_else(|| bad("items"))?;
                     if round + 1 < times {
                         other.open(&last).map_err(|_| bad("times"))?;
                     }
@@ -210,12 +244,9 @@ pub(super) fn client_step(input: &Object) -> Result<Outcome, BadField> {
     let pinned = Fingerprint::from_bytes(input.array("fingerprint")?);
     let (client, _) = client_c1(input, &pinned)?;
     let mut random = Script::new(input.bytes("client_random_2")?);
-    let step = client.on_message(&input.bytes("message")?, &items(input, "first_items")?, &mut random);
+    let step = client.on_message(&input.bytes("message")?, &greeting(input)?, &mut random);
     Ok(match step {
-        Ok(ClientStep::Finished(finished)) => {
-            let messages = finished.messages.iter().map(crate::json::hex).collect::<Vec<_>>();
-            Outcome::ok(Object::new().with("messages", messages))
-        }
+        Ok(ClientStep::Finished(finished)) => Outcome::ok(Object::new().hex("c2", finished.c2)),
         Ok(ClientStep::Again(_, c1)) => Outcome::ok(Object::new().hex("c1", c1)),
         Err(error) => Outcome::refused(error),
     })
@@ -231,10 +262,7 @@ pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     let answered = RelayHandshake::answer(&identity, &offer(input, "relay_offer")?, &hello, &mut random);
     let (relay, _) = answered.map_err(|_| bad("c1"))?;
     Ok(match relay.on_c2(&identity, &input.bytes("c2")?) {
-        Ok((_, received)) => {
-            let items = received.items.iter().map(super::item_as_json);
-            Outcome::ok(Object::new().with("items", items.collect::<Result<Vec<_>, _>>()?))
-        }
+        Ok((_, received)) => Outcome::ok(Object::new().with("hello", super::item_as_json(&received.into())?)),
         Err(error) => Outcome::refused(error),
     })
 }

@@ -34,10 +34,11 @@ fn bundle(input: &Object) -> Result<(IdentityKeyPair, ResetBundleTrace), BadFiel
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let (_, bundle) = bundle(input)?;
     let secrets = Object::new().hex("px_secret", bundle.px).hex("pk_seed", bundle.pk);
-    Ok(Outcome::traced(secrets, Object::new().hex("h", bundle.hash).hex("bundle", bundle.signed)))
+    Ok(Outcome::traced(secrets, Object::new().hex("h", bundle.hash).hex("bundle", bundle.body)))
 }
 
-/// One reset from bundle to first content. With `envelope` that envelope arrives instead of the initiator's own.
+/// One reset from bundle to first content. With `bundle` the initiator holds that body; with
+/// `envelope` that envelope arrives instead of the initiator's own.
 pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
     let (responder, bundle) = bundle(input)?;
     let initiator = person(input, "initiator_seed")?;
@@ -50,8 +51,9 @@ pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
         let proof = input.find("proof").map(|_| input.array("proof")).transpose()?;
         let mut random = Script::new(input.bytes("initiator_random")?);
         let peer = responder.identity_key().hash();
-        let begun =
-            hazmat::initiate_reset(&initiator, &bundle.signed, peer, proof.as_ref(), today, &mut random);
+        let given = input.find("bundle").map(|_| input.bytes("bundle")).transpose()?;
+        let body = given.as_ref().unwrap_or(&bundle.body);
+        let begun = hazmat::initiate_reset(&initiator, body, peer, proof.as_ref(), today, &mut random);
         let mut session = match begun {
             Ok(session) => session,
             Err(error) => return Ok(Outcome::refused(error)),

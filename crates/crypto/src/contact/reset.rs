@@ -261,9 +261,9 @@ impl Contact {
     }
 
     /// Keeps a bundle that came as content; says whether it was taken.
-    pub(super) fn take_bundle(&mut self, signed: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
+    pub(super) fn take_bundle(&mut self, body: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
         let own = identity.identity_key().hash();
-        let Ok(bundle) = PeerBundle::from_signed(signed, own, &self.peer, today) else { return false };
+        let Ok(bundle) = PeerBundle::from_content(body, own, &self.peer, today) else { return false };
         if self.peer_bundles.iter().any(|kept| kept.as_bytes() == bundle.as_bytes()) {
             return false;
         }

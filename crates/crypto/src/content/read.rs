@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     attachment::{AttachmentKey, MAX_ATTACHMENT},
-    prekeys::MAX_SIGNED,
+    prekeys::MAX_BODY,
 };
 use alloc::{borrow::ToOwned, vec::Vec};
 
@@ -158,7 +158,7 @@ fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
 fn parse(kind: u16, body: &[u8]) -> Option<Item<'_>> {
     match kind {
         HELLO => bounded(body, MAX_ADDRESS).map(Item::Hello),
-        RESET_BUNDLE => bounded(body, MAX_SIGNED).map(Item::ResetBundle),
+        RESET_BUNDLE => bounded(body, MAX_BODY).map(Item::ResetBundle),
         SESSION_ERA => body.as_array().map(|era| Item::SessionEra(u32::from_le_bytes(*era))),
         _ => {
             let (stream, rest) = body.split_first_chunk()?;
@@ -237,7 +237,7 @@ mod tests {
             raw(999, 0, b"").repeat(63),
             raw(999, CRITICAL, b"?"),
             raw(HELLO, CRITICAL, &[7; MAX_ADDRESS + 1]),
-            raw(RESET_BUNDLE, 0, &[7; MAX_SIGNED + 1]),
+            raw(RESET_BUNDLE, 0, &[7; MAX_BODY + 1]),
             raw(SESSION_ERA, 0, &[1; 5]),
             raw(TEXT, CRITICAL, b"short"),
             numbered(TEXT, 0, b"text"),

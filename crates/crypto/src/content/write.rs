@@ -5,7 +5,7 @@ use super::{
     MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE,
     SESSION_ERA, StreamId, TEXT, TooLong,
 };
-use crate::prekeys::MAX_SIGNED;
+use crate::prekeys::MAX_BODY;
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
@@ -84,7 +84,7 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
             Ok((MAILBOX_MOVE, CRITICAL))
         }
         Content::ResetBundle { bundle } => {
-            part(bounded(bundle, MAX_SIGNED)?);
+            part(bounded(bundle, MAX_BODY)?);
             Ok((RESET_BUNDLE, 0))
         }
         Content::Attachment { stream, number, key, length, place, media_type, name } => {

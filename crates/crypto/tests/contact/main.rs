@@ -4,6 +4,7 @@
 
 mod convergence;
 mod cost;
+mod deniability;
 mod in_sight;
 mod meeting;
 mod people;

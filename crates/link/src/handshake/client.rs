@@ -8,10 +8,10 @@ use super::{
 use crate::{
     cookie::Cookie,
     identity::{PUBLIC_LEN, fingerprint},
-    session::{LinkSession, SealError},
+    session::{LinkSession, OpenError},
 };
 use deaddrop_primitives::{aead, kem, x25519};
-use deaddrop_wire::{Fingerprint, Item, Offer};
+use deaddrop_wire::{Fingerprint, Offer, Received, item::Hello};
 use rand_core::CryptoRng;
 
 const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
@@ -36,14 +36,38 @@ pub enum ClientStep {
     Again(ClientHandshake, Vec<u8>),
 }
 
-/// A link that stands on the client's side. It is proven that the relay holds the classical half of its identity;
-/// the first record that opens proves the other half, and nobody without both can read what is sent.
+/// The client's last message of the handshake, and the link that follows it.
 #[derive(Debug)]
 pub struct ClientFinished {
-    /// The link.
-    pub session: LinkSession,
-    /// C2 with the first record in it; further records if the first items did not fit. To be sent in order.
-    pub messages: Vec<Vec<u8>>,
+    /// C2. Its record holds the client's Hello and nothing else.
+    pub c2: Vec<u8>,
+    /// The link, which sends nothing until the relay has answered.
+    pub link: UnprovenLink,
+}
+
+/// A link whose relay has proven the X25519 half of its identity only. The relay's first record proves the ML-KEM
+/// half too.
+///
+/// Nothing can be sealed before that: an attacker who has broken or stolen the X25519 half can complete the handshake,
+/// and if it gets the ML-KEM half later, it opens everything that the client sent to it until then.
+#[derive(Debug)]
+pub struct UnprovenLink(LinkSession);
+
+impl UnprovenLink {
+    /// Opens the relay's first record.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; the link is over.
+    pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), OpenError> {
+        let received = self.0.open(record)?;
+        Ok((self.0, received))
+    }
+
+    /// A first record of any plaintext, for tests of what the relay refuses.
+    #[cfg(test)]
+    pub(super) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
+        self.0.reseal_first(plaintext)
+    }
 }
 
 impl ClientHandshake {
@@ -56,20 +80,19 @@ impl ClientHandshake {
         (Self { pinned: *pinned, offer, x25519, kem, c1: c1.clone(), retried: false }, c1)
     }
 
-    /// Takes the relay's answer. `first_items` ride in C2: only the true relay can read them, and they cannot be
-    /// replayed.
+    /// Takes the relay's answer. `hello` is sent in C2; see [`UnprovenLink`] for why C2 can hold nothing else.
     ///
     /// # Errors
     /// See [`ClientHandshakeError`].
     pub fn on_message(
         self,
         message: &[u8],
-        first_items: &[Item],
+        hello: &Hello,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<ClientStep, ClientHandshakeError> {
         // K-05: the form of an answer.
         match Reply::parse(message).ok_or(ClientHandshakeError::NotARelay)? {
-            Reply::S1(s1) => self.on_s1(&s1, first_items, rng).map(ClientStep::Finished),
+            Reply::S1(s1) => self.on_s1(&s1, hello, rng).map(ClientStep::Finished),
             Reply::Retry(cookie) => self.on_retry(&cookie),
             Reply::NoCommonVersion => Err(ClientHandshakeError::NoCommonVersion), // K-03: a common version.
         }
@@ -78,7 +101,7 @@ impl ClientHandshake {
     fn on_s1(
         self,
         s1: &S1<'_>,
-        first_items: &[Item],
+        hello: &Hello,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<ClientFinished, ClientHandshakeError> {
         use ClientHandshakeError::{NotARelay, Unauthentic, WrongRelay};
@@ -115,14 +138,9 @@ impl ClientHandshake {
         let keys = stage_3(&chain, &secret, &h3);
         let features = self.offer.features().both(s1.features);
         let mut session = LinkSession::new(keys.client, keys.relay, s1.version, features);
-        let mut messages = session.halves().0.seal_first(first_items).map_err(|error| match error {
-            SealError::TooMany | SealError::Exhausted => ClientHandshakeError::TooMany,
-        })?;
-        if let Some(first) = messages.first_mut() {
-            c2.append(first);
-            *first = c2;
-        }
-        Ok(ClientFinished { session, messages })
+        let record = session.seal_hello(hello).map_err(|_| ClientHandshakeError::HelloTooLong)?;
+        c2.extend_from_slice(&record);
+        Ok(ClientFinished { c2, link: UnprovenLink(session) })
     }
 
     /// The same keys, now with the cookie: C1 is made anew, and only the new one enters the transcript.

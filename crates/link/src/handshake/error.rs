@@ -16,8 +16,8 @@ pub enum ClientHandshakeError {
     Unauthentic,
     /// The relay asks for a cookie again and again: try again later.
     Overloaded,
-    /// A list in the first items is longer than the protocol allows: send it in parts.
-    TooMany,
+    /// The Hello does not fit a record.
+    HelloTooLong,
 }
 
 impl core::fmt::Display for ClientHandshakeError {
@@ -30,7 +30,7 @@ impl core::fmt::Display for ClientHandshakeError {
             }
             Self::Unauthentic => "the relay's answer was changed on its way; do not use this connection",
             Self::Overloaded => "the relay is overloaded; try again later",
-            Self::TooMany => "a list is longer than the protocol allows; send it in parts",
+            Self::HelloTooLong => "the Hello does not fit a record",
         })
     }
 }
@@ -51,6 +51,8 @@ pub enum RelayHandshakeError {
     Unauthentic,
     /// The client itself sent what breaks the rules.
     Malformed(DecodeError),
+    /// The record of C2 holds something else than one Hello.
+    NotHelloAlone,
 }
 
 impl core::fmt::Display for RelayHandshakeError {
@@ -61,6 +63,9 @@ impl core::fmt::Display for RelayHandshakeError {
             Self::BadKey => "invalid public key; close the connection",
             Self::Unauthentic => "first record does not open; close the connection",
             Self::Malformed(_) => "malformed first record; close the connection",
+            Self::NotHelloAlone => {
+                "the first record holds something else than one Hello; close the connection"
+            }
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     session::{LinkSession, OpenError},
 };
 use deaddrop_primitives::{aead, kem, x25519};
-use deaddrop_wire::{Features, Offer, Received, Version};
+use deaddrop_wire::{Features, Item, Offer, Received, Version, item::Hello};
 use rand_core::CryptoRng;
 
 const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
@@ -59,7 +59,7 @@ impl RelayHandshake {
         Ok((Self { version, features, chain, h2, confirmation }, s1))
     }
 
-    /// Takes C2; gives the link and what the first record held.
+    /// Takes C2; gives the link and the client's Hello.
     ///
     /// # Errors
     /// See [`RelayHandshakeError`].
@@ -67,7 +67,8 @@ impl RelayHandshake {
         self,
         identity: &RelayIdentity,
         message: &[u8],
-    ) -> Result<(LinkSession, Received), RelayHandshakeError> {
+    ) -> Result<(LinkSession, Hello), RelayHandshakeError> {
+        use RelayHandshakeError::NotHelloAlone;
         let c2 = C2::parse(message).ok_or(RelayHandshakeError::NotAHandshake)?; // K-13: the form of C2.
         let secret = identity.kem.decapsulate(c2.ciphertext);
         let h3 = transcript_3(&self.h2, &self.confirmation, c2.head);
@@ -78,7 +79,12 @@ impl RelayHandshake {
             OpenError::Malformed(error) => RelayHandshakeError::Malformed(error),
             _ => RelayHandshakeError::Unauthentic,
         })?;
-        Ok((session, received))
+        // K-20: C2 holds one Hello and nothing else, not even an item of a later version.
+        let Received { items, unsupported, skipped: 0 } = received else { return Err(NotHelloAlone) };
+        match (items.as_slice(), unsupported.as_slice()) {
+            ([Item::Hello(hello)], []) => Ok((session, *hello)),
+            _ => Err(NotHelloAlone),
+        }
     }
 }
 

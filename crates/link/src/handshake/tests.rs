@@ -1,11 +1,11 @@
 //! Both sides of the handshake against each other and against bytes from nowhere.
 
 use super::{messages::C2_HEAD_LEN, *};
-use crate::{Cookie, CookieKey, LinkSession, RelayIdentity, RelaySeed};
+use crate::{Cookie, CookieKey, LinkSession, OpenError, RelayIdentity, RelaySeed};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{
-    Features, Item, Offer, Version,
-    item::{Ping, Pong},
+    Blob, ClientToken, Features, Item, Offer, PresentedSend, SizeClass, Version, encode_items,
+    item::{Hello, Ping, Pong, Put},
 };
 use proptest::prelude::*;
 
@@ -15,6 +15,11 @@ fn identity(seed: u8) -> RelayIdentity {
 
 fn ping(nonce: u32) -> Item {
     Ping { nonce }.into()
+}
+
+fn greeting() -> Hello {
+    let client = ClientToken::from_bytes([5; 16]);
+    Hello { features: 0, ping_s: 45, window_blobs: 64, window_bytes: 1 << 20, client, relay: None }
 }
 
 /// A C1, its state, the S1 of relay 1 to it, and that state.
@@ -35,22 +40,28 @@ fn finished(step: Result<ClientStep, ClientHandshakeError>) -> Result<ClientFini
 
 fn linked() -> (LinkSession, LinkSession) {
     let (identity, client, relay, s1) = half_way();
-    let client = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap();
-    let (relay, received) = relay.on_c2(&identity, &client.messages[0]).unwrap();
-    assert_eq!(received.items, []);
-    (client.session, relay)
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
+    let (relay, received) = relay.on_c2(&identity, &client.c2).unwrap();
+    assert_eq!(received, greeting());
+    proven(client, relay)
+}
+
+/// The link after the relay's first record.
+fn proven(client: ClientFinished, mut relay: LinkSession) -> (LinkSession, LinkSession) {
+    let record = relay.seal(&[ping(0)]).unwrap().remove(0);
+    let (client, received) = client.link.on_first_record(&record).unwrap();
+    assert_eq!(received.items, [ping(0)]);
+    (client, relay)
 }
 
 #[test]
-fn both_sides_meet_and_first_items_ride_along() {
+fn both_sides_meet_and_hello_rides_along() {
     let (identity, client, relay, s1) = half_way();
-    let first = [ping(1), ping(2)];
-    let client = finished(client.on_message(&s1, &first, &mut rng(3))).unwrap();
-    assert_eq!(client.messages.len(), 1);
-    assert_eq!(client.messages[0].len(), C2_HEAD_LEN + 512 + 16);
-    let (mut relay, received) = relay.on_c2(&identity, &client.messages[0]).unwrap();
-    assert_eq!(received.items, first);
-    let mut client = client.session;
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
+    assert_eq!(client.c2.len(), C2_HEAD_LEN + 512 + 16);
+    let (relay, received) = relay.on_c2(&identity, &client.c2).unwrap();
+    assert_eq!(received, greeting());
+    let (mut client, mut relay) = proven(client, relay);
     for nonce in 0..3 {
         let records = relay.seal(&[Pong { nonce }.into()]).unwrap();
         assert_eq!(client.open(&records[0]).unwrap().items, [Pong { nonce }.into()]);
@@ -67,7 +78,8 @@ fn messages_have_the_specified_lengths() {
     assert_eq!(c1.len(), 1_232);
     let (_, _, _, s1) = half_way();
     assert_eq!(s1.len(), 2_382);
-    let ClientStep::Again(_, again) = client.on_message(&retry(&Cookie([7; 32])), &[], &mut rng(3)).unwrap()
+    let ClientStep::Again(_, again) =
+        client.on_message(&retry(&Cookie([7; 32])), &greeting(), &mut rng(3)).unwrap()
     else {
         panic!("a retry leads to another C1");
     };
@@ -88,17 +100,17 @@ fn another_relay_is_seen() {
     let (client, c1) = ClientHandshake::start(named.fingerprint(), Offer::v1(), &mut rng(1));
     let hello = ClientHello::parse(&c1).unwrap();
     let (_, s1) = RelayHandshake::answer(&true_relay, &Offer::v1(), &hello, &mut rng(2)).unwrap();
-    let error = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap_err();
+    let error = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap_err();
     assert_eq!(error, ClientHandshakeError::WrongRelay);
 }
 
 #[test]
 fn a_relay_without_the_ml_kem_key_reads_nothing() {
     let (_, client, relay, s1) = half_way();
-    let client = finished(client.on_message(&s1, &[ping(1)], &mut rng(3))).unwrap();
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
     // Its classical half is stolen, the other is not: decapsulation gives another secret.
     let thief = identity(2);
-    let error = relay.on_c2(&thief, &client.messages[0]).unwrap_err();
+    let error = relay.on_c2(&thief, &client.c2).unwrap_err();
     assert_eq!(error, RelayHandshakeError::Unauthentic);
 }
 
@@ -112,9 +124,10 @@ fn the_highest_common_version_and_the_common_features_hold() {
     let hello = ClientHello::parse(&c1).unwrap();
     let (relay, s1) =
         RelayHandshake::answer(&identity, &offer(&[2, 3, 9], 0b011), &hello, &mut rng(2)).unwrap();
-    let client = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap();
-    let (relay, _) = relay.on_c2(&identity, &client.messages[0]).unwrap();
-    for session in [&client.session, &relay] {
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
+    let (relay, _) = relay.on_c2(&identity, &client.c2).unwrap();
+    let (client, relay) = proven(client, relay);
+    for session in [&client, &relay] {
         assert_eq!(session.version(), Version(3));
         assert_eq!(session.features(), Features(0b010));
     }
@@ -122,7 +135,7 @@ fn the_highest_common_version_and_the_common_features_hold() {
     assert_eq!(refused, RelayHandshakeError::NoCommonVersion);
     let (client, _) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng(1));
     let answer = no_common_version(&offer(&[4], 0));
-    let error = finished(client.on_message(&answer, &[], &mut rng(3))).unwrap_err();
+    let error = finished(client.on_message(&answer, &greeting(), &mut rng(3))).unwrap_err();
     assert_eq!(error, ClientHandshakeError::NoCommonVersion);
 }
 
@@ -135,7 +148,7 @@ fn an_offer_cannot_be_lowered_on_the_way() {
     let lowered = [&c1[..4], &[1, 1, 0], &c1[9..]].concat();
     let hello = ClientHello::parse(&lowered).unwrap();
     let (_, s1) = RelayHandshake::answer(&identity, &both, &hello, &mut rng(2)).unwrap();
-    let error = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap_err();
+    let error = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap_err();
     assert_eq!(error, ClientHandshakeError::Unauthentic);
 }
 
@@ -146,20 +159,20 @@ fn a_retry_is_followed_once() {
     let (client, c1) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng(1));
     assert_eq!(ClientHello::parse(&c1).unwrap().cookie(), None);
     let again = retry(&key.issue(b"prefix", 100));
-    let ClientStep::Again(client, c1) = client.on_message(&again, &[], &mut rng(3)).unwrap() else {
+    let ClientStep::Again(client, c1) = client.on_message(&again, &greeting(), &mut rng(3)).unwrap() else {
         panic!("a retry leads to another C1");
     };
     let hello = ClientHello::parse(&c1).unwrap();
     assert!(key.verify(hello.cookie().unwrap(), b"prefix", 110));
     let (relay, s1) = RelayHandshake::answer(&identity, &Offer::v1(), &hello, &mut rng(2)).unwrap();
-    let client = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap();
-    assert!(relay.on_c2(&identity, &client.messages[0]).is_ok());
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
+    assert!(relay.on_c2(&identity, &client.c2).is_ok());
 
     let (client, _) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng(1));
-    let ClientStep::Again(client, _) = client.on_message(&again, &[], &mut rng(3)).unwrap() else {
+    let ClientStep::Again(client, _) = client.on_message(&again, &greeting(), &mut rng(3)).unwrap() else {
         panic!("a retry leads to another C1");
     };
-    let error = client.on_message(&again, &[], &mut rng(3)).unwrap_err();
+    let error = client.on_message(&again, &greeting(), &mut rng(3)).unwrap_err();
     assert_eq!(error, ClientHandshakeError::Overloaded);
 }
 
@@ -178,18 +191,56 @@ fn bad_keys_of_a_client_are_refused() {
     }
 }
 
+/// A C2 of a client that breaks the rules: its record holds `plaintext`.
+fn c2_with(client: ClientHandshake, s1: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    let finished = finished(client.on_message(s1, &greeting(), &mut rng(3))).unwrap();
+    let record = finished.link.reseal_first(plaintext);
+    [&finished.c2[..C2_HEAD_LEN], &record].concat()
+}
+
 #[test]
-fn first_items_beyond_one_record_follow_in_others() {
-    let (identity, client, relay, s1) = half_way();
-    let first: Vec<Item> = (0..3_000).map(ping).collect();
-    let client = finished(client.on_message(&s1, &first, &mut rng(3))).unwrap();
-    assert!(client.messages.len() > 1);
-    let (mut relay, received) = relay.on_c2(&identity, &client.messages[0]).unwrap();
-    let mut all = received.items;
-    for record in &client.messages[1..] {
-        all.extend(relay.open(record).unwrap().items);
+fn c2_holds_hello_alone() {
+    let put = || {
+        let blob = Blob::new(vec![7; SizeClass::Small.bytes()]).unwrap();
+        Item::from(Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob })
+    };
+    let greeting = || Item::from(greeting());
+    let bytes = |items: &[Item]| encode_items(items).unwrap();
+    // Types that this version does not know, with the critical bit and without.
+    let unknown = |flags: u8| [&bytes(&[greeting()])[..], &[0xff, 0x7f, flags, 0, 0, 0]].concat();
+    // A Put of a size class that this version does not know shows a right as well.
+    let mut unknown_class = bytes(&[greeting(), put()]);
+    let class_at = unknown_class.len() - 4_097;
+    unknown_class[class_at] = 9;
+    for (plaintext, is_taken) in [
+        (bytes(&[greeting()]), true),
+        (bytes(&[greeting(), put()]), false),
+        (bytes(&[put(), greeting()]), false),
+        (bytes(&[put()]), false),
+        (bytes(&[greeting(), ping(1)]), false),
+        (bytes(&[greeting(), greeting()]), false),
+        (vec![], false),
+        (unknown(0), false),
+        (unknown(1), false),
+        (unknown_class, false),
+    ] {
+        let (identity, client, relay, s1) = half_way();
+        let result = relay.on_c2(&identity, &c2_with(client, &s1, &plaintext));
+        let error = result.as_ref().err().copied();
+        assert_eq!(error, (!is_taken).then_some(RelayHandshakeError::NotHelloAlone), "{plaintext:?}");
     }
-    assert_eq!(all, first);
+}
+
+#[test]
+fn an_impostor_without_the_ml_kem_key_gets_no_link() {
+    let (identity, client, _, s1) = half_way();
+    let client = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap();
+    // The same S1, and another ML-KEM secret: all that an impostor can have that holds the X25519 half alone.
+    let (_, other, relay, s1) = half_way();
+    let other = finished(other.on_message(&s1, &greeting(), &mut rng(4))).unwrap();
+    let (mut relay, _) = relay.on_c2(&identity, &other.c2).unwrap();
+    let record = relay.seal(&[ping(0)]).unwrap().remove(0);
+    assert_eq!(client.link.on_first_record(&record).unwrap_err(), OpenError::Unauthentic);
 }
 
 #[test]
@@ -200,14 +251,14 @@ fn every_changed_byte_of_s1_is_seen() {
     for at in positions {
         let (_, client, _, mut s1) = half_way();
         s1[at] ^= 1;
-        assert!(finished(client.on_message(&s1, &[], &mut rng(3))).is_err(), "byte {at}");
+        assert!(finished(client.on_message(&s1, &greeting(), &mut rng(3))).is_err(), "byte {at}");
     }
 }
 
 #[test]
 fn every_changed_byte_of_c2_is_seen() {
     let (_, client, _, s1) = half_way();
-    let c2 = finished(client.on_message(&s1, &[ping(1)], &mut rng(3))).unwrap().messages.remove(0);
+    let c2 = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap().c2;
     for at in (0..8).chain((8..c2.len()).step_by(61)).chain([c2.len() - 1]) {
         let (identity, _, relay, _) = half_way();
         let mut c2 = c2.clone();
@@ -229,10 +280,10 @@ fn every_truncation_is_refused() {
         let (_, client, _, _) = if len % 3 == 0 { half_way() } else { continue };
         let mut cut = s1.clone();
         cut.resize(len, 0);
-        let error = finished(client.on_message(&cut, &[], &mut rng(3))).unwrap_err();
+        let error = finished(client.on_message(&cut, &greeting(), &mut rng(3))).unwrap_err();
         assert_eq!(error, ClientHandshakeError::NotARelay);
     }
-    let c2 = finished(client.on_message(&s1, &[], &mut rng(3))).unwrap().messages.remove(0);
+    let c2 = finished(client.on_message(&s1, &greeting(), &mut rng(3))).unwrap().c2;
     let error = relay.on_c2(&identity, &c2[..c2.len() - 1]).unwrap_err();
     assert_eq!(error, RelayHandshakeError::NotAHandshake);
 }
@@ -247,6 +298,6 @@ proptest! {
         let _ = ClientHello::parse(&message).is_err();
         let pinned = deaddrop_wire::Fingerprint::from_bytes([0; 32]);
         let (client, _) = ClientHandshake::start(&pinned, Offer::v1(), &mut rng(1));
-        let _ = client.on_message(&message, &[], &mut rng(3)).is_err();
+        let _ = client.on_message(&message, &greeting(), &mut rng(3)).is_err();
     }
 }

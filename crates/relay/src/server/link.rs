@@ -10,7 +10,7 @@ use deaddrop_link::{
     no_common_version, retry,
 };
 use deaddrop_websocket::{End, LARGE_PARTIAL, Pace, Progress, Socket};
-use deaddrop_wire::item::GoAway;
+use deaddrop_wire::item::{GoAway, Hello};
 use deaddrop_wire::{Item, Received};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let limits = &relay.shared.limits;
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
-    let Ok(Some((link, received))) = shaken else {
+    let Ok(Some((link, hello))) = shaken else {
         tracing::debug!("a handshake failed");
         // A client that can still hear is told that the end is meant.
         let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
@@ -44,19 +44,19 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link stands");
     let mut conversation = Conversation::new(relay, socket, link, connected);
-    let ended = conversation.run(received).await;
+    let ended = conversation.run(hello).await;
     tracing::debug!(reason = ended, "a link is over");
     let socket = conversation.leave();
     // A client that does not take the goodbye is left without one.
     let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
 }
 
-/// Gives the link and the first record. `None`: close, without a word or after the last one.
+/// Gives the link and the client's Hello. `None`: close, without a word or after the last one.
 async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Relay<S>,
     socket: &mut Socket<T>,
     connected: &Connected,
-) -> Option<(LinkSession, Received)> {
+) -> Option<(LinkSession, Hello)> {
     // A client sends C1 at most twice.
     for _ in 0..2 {
         let message = next_message(socket).await?;
@@ -129,7 +129,6 @@ struct Conversation<'a, S, T> {
     session: Session,
     out: Output,
     held: Held,
-    begun_ms: u64,
     heard_ms: u64,
     /// Of what waits for the client, and of a message that the client has begun.
     write_pace: Pace,
@@ -154,7 +153,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             connected,
             out: Output::default(),
             held,
-            begun_ms: now.ms,
             heard_ms: now.ms,
             write_pace: Pace::default(),
             read_pace: Pace::default(),
@@ -165,13 +163,14 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     }
 
     /// Converses; gives the reason why it ended.
-    async fn run(&mut self, first: Received) -> &'static str {
+    async fn run(&mut self, hello: Hello) -> &'static str {
         let relay = self.relay;
         let hints = self.session.hints();
         let mut calls = FuturesUnordered::new();
         let mut leaving = relay.leaving.subscribe();
         let mut tick = tokio::time::interval(self.tick());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let first = Received { items: vec![hello.into()], ..Received::default() };
         if let Err(close) = self.session.on_received(first, relay.clock.now(), &mut self.out) {
             return self.closed(close);
         }
@@ -238,9 +237,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         let since = |ms: u64| now.ms.saturating_sub(ms);
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
-        }
-        if !self.session.greeted() && since(self.begun_ms) >= limits.first_item_ms {
-            return Some("said nothing");
         }
         if self.session.is_idle(now) {
             return Some("did nothing");
@@ -324,10 +320,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     /// How often the times are looked at.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
-        let shortest = [limits.first_item_ms, limits.idle_ms, limits.stall_ms, limits.drain_ms]
-            .into_iter()
-            .min()
-            .unwrap_or(1_000);
+        let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);
         Duration::from_millis((shortest / 4).clamp(20, 1_000))
     }
 

@@ -28,15 +28,15 @@ pub struct Client {
     pub req: u32,
 }
 
-pub fn hello(token: u8) -> Item {
-    Item::Hello(Hello {
+pub fn hello(token: u8) -> Hello {
+    Hello {
         features: 0,
         ping_s: 60,
         window_blobs: 64,
         window_bytes: 1 << 20,
         client: ClientToken::from_bytes([token; 16]),
         relay: None,
-    })
+    }
 }
 
 pub async fn websocket(address: &RelayAddress) -> Option<Ws> {
@@ -56,23 +56,24 @@ impl Client {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
         let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
-        let mut step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+        let hello = hello(token);
+        let mut step = state.on_message(s1.as_payload(), &hello, &mut rand::rng()).ok()?;
         if let ClientStep::Again(state, again) = step {
             ws.send(Message::binary(again)).await.ok()?;
             let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
-            step = state.on_message(s1.as_payload(), &[hello(token)], &mut rand::rng()).ok()?;
+            step = state.on_message(s1.as_payload(), &hello, &mut rand::rng()).ok()?;
         }
         let ClientStep::Finished(finished) = step else { panic!("a cookie twice") };
-        for message in finished.messages {
-            ws.send(Message::binary(message)).await.ok()?;
-        }
-        let relay = *address.fingerprint();
-        let mut client = Self { ws, link: finished.session, inbox: VecDeque::new(), relay, req: 0 };
-        match client.try_next().await? {
-            Item::Hello(hello) => assert!(hello.relay.is_some()),
+        ws.send(Message::binary(finished.c2)).await.ok()?;
+        let record =
+            tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok().filter(Message::is_binary)?;
+        let (link, received) = finished.link.on_first_record(record.as_payload()).unwrap();
+        let mut inbox = VecDeque::from(received.items);
+        match inbox.pop_front() {
+            Some(Item::Hello(hello)) => assert!(hello.relay.is_some()),
             other => panic!("{other:?} instead of a greeting"),
         }
-        Some(client)
+        Some(Self { ws, link, inbox, relay: *address.fingerprint(), req: 0 })
     }
 
     pub async fn connect(address: &RelayAddress, token: u8) -> Self {

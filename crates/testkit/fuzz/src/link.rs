@@ -2,11 +2,11 @@
 
 use super::input::Input;
 use deaddrop_link::{
-    ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, LinkSession, OpenError, RelayHandshake,
-    RelayIdentity, RelaySeed,
+    ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, LinkSession, OpenError,
+    RelayHandshake, RelayIdentity, RelaySeed,
 };
 use deaddrop_testkit::rng;
-use deaddrop_wire::{Item, Offer, decode_items};
+use deaddrop_wire::{ClientToken, Offer, decode_items, item::Hello};
 use std::sync::OnceLock;
 
 fn relay() -> &'static RelayIdentity {
@@ -23,13 +23,14 @@ fn answer(c1: &[u8]) -> Option<(RelayHandshake, Vec<u8>)> {
     RelayHandshake::answer(relay(), &Offer::v1(), &hello, &mut rng(2)).ok()
 }
 
-fn finish(
-    client: ClientHandshake,
-    s1: &[u8],
-    items: &[Item],
-) -> Result<(LinkSession, Vec<Vec<u8>>), Option<ClientHandshakeError>> {
-    match client.on_message(s1, items, &mut rng(4)) {
-        Ok(ClientStep::Finished(finished)) => Ok((finished.session, finished.messages)),
+fn greeting() -> Hello {
+    let client = ClientToken::from_bytes([5; 16]);
+    Hello { features: 0, ping_s: 45, window_blobs: 64, window_bytes: 1 << 20, client, relay: None }
+}
+
+fn finish(client: ClientHandshake, s1: &[u8]) -> Result<ClientFinished, Option<ClientHandshakeError>> {
+    match client.on_message(s1, &greeting(), &mut rng(4)) {
+        Ok(ClientStep::Finished(finished)) => Ok(finished),
         Ok(ClientStep::Again(..)) => Err(None),
         Err(error) => Err(Some(error)),
     }
@@ -61,17 +62,17 @@ pub fn handshake(data: &[u8]) {
                 assert_ne!(bytes, c1);
                 return;
             };
-            assert_eq!(finish(client, &s1, &[]).is_ok(), bytes == c1, "both must have seen the same C1");
+            assert_eq!(finish(client, &s1).is_ok(), bytes == c1, "both must have seen the same C1");
         }
         1 => {
             let (_, s1) = answer(&c1).expect("genuine");
             let bytes = changed(&s1, &mut input, mode);
-            match client.on_message(&bytes, &[], &mut rng(4)) {
+            match client.on_message(&bytes, &greeting(), &mut rng(4)) {
                 Ok(ClientStep::Finished(_)) => assert_eq!(bytes, s1, "a changed S1 was taken"),
                 Ok(ClientStep::Again(client, again)) => {
                     assert!(ClientHello::parse(&again).expect("genuine").cookie().is_some());
                     assert_eq!(
-                        client.on_message(&bytes, &[], &mut rng(4)).err(),
+                        client.on_message(&bytes, &greeting(), &mut rng(4)).err(),
                         Some(ClientHandshakeError::Overloaded)
                     );
                 }
@@ -80,10 +81,10 @@ pub fn handshake(data: &[u8]) {
         }
         _ => {
             let (relay_side, s1) = answer(&c1).expect("genuine");
-            let (_, messages) = finish(client, &s1, &[]).expect("genuine");
-            let bytes = changed(&messages[0], &mut input, mode);
+            let c2 = finish(client, &s1).expect("genuine").c2;
+            let bytes = changed(&c2, &mut input, mode);
             let opened = relay_side.on_c2(relay(), &bytes);
-            assert_eq!(opened.is_ok(), bytes == messages[0], "exactly the genuine C2 is taken");
+            assert_eq!(opened.is_ok(), bytes == c2, "exactly the genuine C2 is taken");
         }
     }
 }
@@ -92,8 +93,10 @@ pub fn handshake(data: &[u8]) {
 fn established() -> (LinkSession, LinkSession) {
     let (client, c1) = start();
     let (relay_side, s1) = answer(&c1).expect("genuine");
-    let (client, messages) = finish(client, &s1, &[]).expect("genuine");
-    let (relay_side, _) = relay_side.on_c2(relay(), &messages[0]).expect("genuine");
+    let client = finish(client, &s1).expect("genuine");
+    let (mut relay_side, _) = relay_side.on_c2(relay(), &client.c2).expect("genuine");
+    let first = relay_side.seal(&[greeting().into()]).expect("short");
+    let (client, _) = client.link.on_first_record(&first[0]).expect("genuine");
     (client, relay_side)
 }
 

@@ -96,7 +96,7 @@ impl World {
         match op >> 1 & 7 {
             0..=3 => {
                 let items = (0..=input.pick(3)).map(|_| self.item(by, input)).collect();
-                self.receive(by, Received { items, unsupported: vec![] });
+                self.receive(by, Received { items, ..Received::default() });
             }
             4 => {
                 self.run_call(by);
@@ -269,7 +269,7 @@ impl World {
                 client: ClientToken::from_bytes([by as u8; 16]),
                 relay: None,
             };
-            self.receive(by, Received { items: vec![hello.into()], unsupported: vec![] });
+            self.receive(by, Received { items: vec![hello.into()], ..Received::default() });
         }
     }
 

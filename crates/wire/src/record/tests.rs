@@ -39,7 +39,7 @@ fn padding_is_zeros() {
 #[test]
 fn items_end_within_the_record() {
     let whole = raw(0x7777, 0, &[1, 2, 3]);
-    assert_eq!(decode_items(&whole), Ok(Received::default()));
+    assert_eq!(decode_items(&whole), Ok(Received { skipped: 1, ..Received::default() }));
     assert_eq!(decode_items(&whole[..whole.len() - 1]), Err(DecodeError::Truncated));
     assert_eq!(decode_items(&raw(0x50, 0, &[])), Err(DecodeError::Truncated));
 }
@@ -60,6 +60,7 @@ fn unknown_items_are_skipped_or_answered() {
     let received = decode_items(&bytes).unwrap();
     assert_eq!(received.items, [ping()]);
     assert_eq!(received.unsupported, [Unsupported::Kind(0x4321)]);
+    assert_eq!(received.skipped, 1);
     let Item::Error(error) = received.unsupported[0].answer() else { panic!("an error is due") };
     assert_eq!((error.code, error.kind), (ErrorCode::Unsupported, 0x4321));
 }
@@ -78,7 +79,7 @@ fn a_put_of_an_unknown_class_is_answered() {
 #[test]
 fn items_of_a_record_are_counted() {
     let bytes = |count| raw(0x7777, 0, &[]).repeat(count);
-    assert_eq!(decode_items(&bytes(MAX_ITEMS)), Ok(Received::default()));
+    assert_eq!(decode_items(&bytes(MAX_ITEMS)).unwrap().skipped, MAX_ITEMS);
     assert_eq!(decode_items(&bytes(MAX_ITEMS + 1)), Err(DecodeError::TooMany));
     let pings: Vec<Item> = (0..=MAX_ITEMS).map(|_| ping()).collect();
     assert!(encode_items(&pings[1..]).is_ok());
