@@ -4,7 +4,7 @@
 //! say what ours cost.
 
 use deaddrop_crypto::{
-    Content, IdentityHash, IdentityKeyPair, Manifest, PendingInvite, SEGMENT_LEN, SafetyNumber, Session,
+    AttachmentHash, AttachmentSealer, Content, IdentityHash, IdentityKeyPair, Manifest, PendingInvite, SEGMENT_LEN, SafetyNumber, Session,
     VerifiedBundle, content,
 };
 use deaddrop_primitives::{aead, kem, x25519};
