@@ -2,7 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_crypto::{
-    AttachmentHash, AttachmentKey, AttachmentSealer, Content, Manifest, SEGMENT_LEN, SegmentHashes, StreamId, content,
+    AttachmentHash, AttachmentKey, AttachmentSealer, Content, Manifest, SEGMENT_LEN, SegmentHashes, StreamId,
+    content,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{

@@ -182,12 +182,7 @@ impl AttachmentSealer {
     }
 
     /// Seals bytes whose number was checked.
-    fn seal_with(
-        &self,
-        segment: u32,
-        bytes: &[u8],
-        nonce: &[u8; NONCE_LEN],
-    ) -> Result<Blob, SegmentError> {
+    fn seal_with(&self, segment: u32, bytes: &[u8], nonce: &[u8; NONCE_LEN]) -> Result<Blob, SegmentError> {
         let class = self.layout.class(segment).ok_or(SegmentError::NoSuchSegment)?;
         let mut sealed = Vec::with_capacity(class.bytes());
         sealed.extend_from_slice(nonce);

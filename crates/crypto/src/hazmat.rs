@@ -10,7 +10,9 @@ use crate::{
     prekeys::{Kind, Prekeys},
     session::{
         NonceRule, Session,
-        keys::{ChainKey, HeaderKey, MessageKey, Nonced, ResetSecret, RootKey, SessionSecret, TurnTranscript},
+        keys::{
+            ChainKey, HeaderKey, MessageKey, Nonced, ResetSecret, RootKey, SessionSecret, TurnTranscript,
+        },
         message,
     },
 };

@@ -45,9 +45,9 @@ mod session;
 mod words;
 
 pub use attachment::{
-    AttachmentHash, AttachmentKey, AttachmentSealer, AttachmentTooLong, BadSegment, Incomplete, MAX_ATTACHMENT,
-    MAX_SEGMENTS, Manifest, OpenedSegment, SEGMENT_LEN, SEGMENT_OVERHEAD, SealedSegment, SegmentError, SegmentHash,
-    SegmentHashes, SegmentLayout, VerifyError,
+    AttachmentHash, AttachmentKey, AttachmentSealer, AttachmentTooLong, BadSegment, Incomplete,
+    MAX_ATTACHMENT, MAX_SEGMENTS, Manifest, OpenedSegment, SEGMENT_LEN, SEGMENT_OVERHEAD, SealedSegment,
+    SegmentError, SegmentHash, SegmentHashes, SegmentLayout, VerifyError,
 };
 pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle};
 pub use contact::{

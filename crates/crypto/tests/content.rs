@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_crypto::{
-    AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting, PendingInvite,
-    Session, StreamId, VerifiedBundle,
+    AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting,
+    PendingInvite, Session, StreamId, VerifiedBundle,
     content::{
         MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
         TooLong, decode, encode,

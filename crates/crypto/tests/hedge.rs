@@ -2,9 +2,7 @@
 //! seal two different texts. Each pair of clones draws the same random bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use deaddrop_crypto::{
-    Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content,
-};
+use deaddrop_crypto::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Blob, Day};
 use rand_core::CryptoRng;
@@ -69,7 +67,10 @@ fn clone(session: &Session) -> Session {
 /// What both clones send with the same generator.
 fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 2] {
     let [a, b] = texts;
-    [one.encrypt(a, &mut rng(9)).unwrap().0.into_bytes(), other.encrypt(b, &mut rng(9)).unwrap().0.into_bytes()]
+    [
+        one.encrypt(a, &mut rng(9)).unwrap().0.into_bytes(),
+        other.encrypt(b, &mut rng(9)).unwrap().0.into_bytes(),
+    ]
 }
 
 /// Whether bytes were sealed under one key and nonce: behind texts of equal length lies equal padding, and equal padding is

@@ -75,13 +75,8 @@ impl SegmentLayout {
 
     /// Associated data: which segment of how many, and the true length; so neither order nor end can be changed.
     pub(super) fn place(&self, segment: u32) -> Vec<u8> {
-        [
-            labels::ATTACHMENT,
-            &segment.to_le_bytes(),
-            &self.count().to_le_bytes(),
-            &self.length.to_le_bytes(),
-        ]
-        .concat()
+        [labels::ATTACHMENT, &segment.to_le_bytes(), &self.count().to_le_bytes(), &self.length.to_le_bytes()]
+            .concat()
     }
 }
 

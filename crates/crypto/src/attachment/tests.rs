@@ -17,7 +17,8 @@ fn part<'a>(layout: &SegmentLayout, segment: u32, bytes: &'a [u8]) -> &'a [u8] {
 fn sealed(sealer: &AttachmentSealer, bytes: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
     let (mut hashes, mut blobs) = (SegmentHashes::new(), Vec::new());
     for segment in 0..sealer.layout().count() {
-        let SealedSegment { blob, hash } = sealer.seal(segment, part(sealer.layout(), segment, bytes)).unwrap();
+        let SealedSegment { blob, hash } =
+            sealer.seal(segment, part(sealer.layout(), segment, bytes)).unwrap();
         hashes.insert(hash);
         blobs.push(blob.into_bytes());
     }
@@ -41,7 +42,8 @@ fn every_length_comes_back() {
             assert_eq!(blob.len(), layout.class(segment).unwrap().bytes());
             let opened = manifest.open(segment, &mut blob).unwrap();
             let range = layout.range(segment).unwrap();
-            read[range.start.try_into().unwrap()..range.end.try_into().unwrap()].copy_from_slice(opened.bytes);
+            read[range.start.try_into().unwrap()..range.end.try_into().unwrap()]
+                .copy_from_slice(opened.bytes);
             hashes.insert(opened.hash);
         }
         assert_eq!(manifest.verify(&hashes), Ok(()), "{length}");

@@ -19,7 +19,8 @@ pub fn attachment(data: &[u8]) {
     };
     let layout = *sealer.layout();
     let hash = AttachmentHash::from_bytes([7; 32]);
-    let manifest = Manifest::new(sealer.key().duplicate(), length, hash).expect("no longer than the sealer's");
+    let manifest =
+        Manifest::new(sealer.key().duplicate(), length, hash).expect("no longer than the sealer's");
     let count = layout.count();
     assert!((1..=deaddrop_crypto::MAX_SEGMENTS).contains(&count));
     assert!(layout.range(count).is_none() && layout.class(count).is_none());
