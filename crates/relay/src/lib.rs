@@ -16,6 +16,7 @@ pub mod limits;
 mod logging;
 mod mailboxes;
 mod names;
+mod random;
 pub mod server;
 pub mod session;
 pub mod store;

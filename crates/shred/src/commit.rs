@@ -13,6 +13,9 @@ use rand_core::CryptoRng;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
+/// Random bytes that enter the salt of one record.
+const RANDOM_LEN: usize = 32;
+
 /// A record whose body is sealed; it has no place yet.
 pub(crate) struct Sealed {
     key: RecordKey,
@@ -41,17 +44,17 @@ impl Job {
         keys: &StoreKeys,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, CommitError> {
-        let salts = Self::salts(&batch, &erases, layout, rng)?;
-        Ok(Self::seal_with(batch, erases, salts, keys))
+        let random = Self::draw(&batch, &erases, layout, rng)?;
+        Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 
-    /// The checks, and the randomness that sealing takes.
-    pub(crate) fn salts(
+    /// The checks, and the random bytes that sealing takes: [`RANDOM_LEN`] for each put, drawn in one piece.
+    pub(crate) fn draw(
         batch: &Batch,
         erases: &[RecordKey],
         layout: &Layout,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Vec<Zeroizing<[u8; 32]>>, CommitError> {
+    ) -> Result<Zeroizing<Vec<u8>>, CommitError> {
         let bytes: usize = batch.puts.iter().map(|record| record.body.len()).sum();
         let longest = batch.puts.iter().map(|record| record.body.len()).max().unwrap_or(0);
         // S16.
@@ -69,24 +72,24 @@ impl Job {
         if batch.puts.len() + batch.erases.len() > 1 && !names.all(|key| seen.insert(key)) {
             return Err(CommitError::DuplicateKey);
         }
-        let salt = |_: &Record| {
-            let mut salt = Zeroizing::new([0u8; 32]);
-            // A zero salt is the mark of an erased slot.
-            while salt.iter().all(|&byte| byte == 0) {
-                rng.fill_bytes(salt.as_mut_slice());
-            }
-            salt
-        };
-        Ok(batch.puts.iter().map(salt).collect())
+        let mut random = Zeroizing::new(vec![0; RANDOM_LEN * batch.puts.len()]);
+        if !random.is_empty() {
+            rng.fill_bytes(&mut random);
+        }
+        Ok(random)
     }
 
+    /// Seals the bodies. A zero salt would be the mark of an erased slot; no one meets one in 256 bits.
     pub(crate) fn seal_with(
         batch: Batch,
         erases: Vec<RecordKey>,
-        salts: Vec<Zeroizing<[u8; 32]>>,
+        random: &[u8],
         keys: &StoreKeys,
+        names_body: impl Fn(&Record) -> bool,
     ) -> Self {
-        let puts = batch.puts.into_iter().zip(salts).map(|(record, salt)| {
+        let puts = batch.puts.into_iter().zip(random.chunks(RANDOM_LEN)).map(|(record, random)| {
+            let hashed = if names_body(&record) { &[][..] } else { &record.body };
+            let salt = keys.salt(random, &record, hashed);
             let Record { key, meta, expiry_day, mut body } = record;
             let body_tag = keys.body_key(&salt).seal(&mut body);
             Sealed { key, meta, expiry_day, salt, body, body_tag }

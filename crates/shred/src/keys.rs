@@ -1,6 +1,7 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
 use crate::labels;
+use crate::record::Record;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -144,6 +145,15 @@ pub(crate) struct OnceKey([u8; 32]);
 impl StoreKeys {
     pub(crate) fn new(data: [u8; 32], file_id: [u8; 16]) -> Self {
         Self { data: DataKey(data), file_id }
+    }
+
+    /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
+    /// store that draw equal random bytes so never seal two texts under one key. `body` is empty where the record's key is
+    /// a hash of the body.
+    pub(crate) fn salt(&self, random: &[u8], record: &Record, body: &[u8]) -> Zeroizing<[u8; 32]> {
+        let Record { key, meta, expiry_day, .. } = record;
+        let expiry = expiry_day.to_le_bytes();
+        Zeroizing::new(self.expand(&[labels::SALT, &self.file_id, random, &key.0, meta, &expiry, body]))
     }
 
     /// S8: the head's key binds file, segment, generation and slot.

@@ -163,7 +163,7 @@ impl<D: Disk> Shred<D> {
             return Err(CommitError::TooLarge);
         }
         let core = self.reader.core();
-        let job = Job::seal_with(Batch::default(), keys.to_vec(), Vec::new(), &core.keys);
+        let job = Job::seal_with(Batch::default(), keys.to_vec(), &[], &core.keys, |_| false);
         self.commit_alone(job).map(|_| ())
     }
 

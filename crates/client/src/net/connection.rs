@@ -122,13 +122,13 @@ impl Connection {
 
 async fn connect(relay: &RelayAddress, token: ClientToken) -> Result<Connection, ConnectError> {
     let (mut state, mut first) =
-        ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::fresh());
+        ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::SystemRandom);
     // A relay under load asks once for a cookie.
     for _ in 0..2 {
         let mut socket = upgrade(relay).await?;
         socket.send(Message::binary(first)).await.map_err(|_| ConnectError::Down)?;
         let message = next_binary(&mut socket).await?;
-        let step = state.on_message(&message, &[hello(token)], &mut crate::random::fresh());
+        let step = state.on_message(&message, &[hello(token)], &mut crate::random::SystemRandom);
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
             ClientStep::Finished(finished) => {

@@ -1,6 +1,6 @@
 //! What the tasks of a client share.
 
-use crate::{config::Config, engine::Engine, error::ClientError};
+use crate::{config::Config, engine::Engine, error::ClientError, random::SystemRandom};
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{ClientToken, Day};
 use rand::Rng;
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(engine: Engine<FileDisk>, config: Config) -> Arc<Self> {
         let mut token = [0; 16];
-        rand::rng().fill_bytes(&mut token);
+        SystemRandom.fill_bytes(&mut token);
         Arc::new(Self {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),

@@ -3,6 +3,7 @@
 use super::Relay;
 use super::socket::{Progress, Socket};
 use crate::admission::{Connected, Handshake};
+use crate::random::SystemRandom;
 use crate::session::{Close, Output, Session};
 use crate::store::Store;
 use deaddrop_link::{
@@ -85,7 +86,7 @@ fn first_step<S: Store>(
         }
         Handshake::Refuse => return None,
     }
-    match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut rand::rng()) {
+    match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut SystemRandom) {
         Ok((handshake, s1)) => Some((Some(handshake), s1)),
         Err(RelayHandshakeError::NoCommonVersion) => Some((None, no_common_version(&relay.offer))),
         Err(_) => None,
