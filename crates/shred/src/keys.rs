@@ -124,7 +124,7 @@ impl UnlockKey {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
         let mut data = DataKey([0; 32]);
         data.0.copy_from_slice(ciphertext);
-        open(&self.0, ad, &mut data.0, tag).then_some(StoreKeys { data, file_id })
+        open(&self.0, ad, &mut data.0, tag).then(|| StoreKeys::of(data, file_id))
     }
 }
 
@@ -135,6 +135,8 @@ pub(crate) struct DataKey([u8; 32]);
 /// The data key together with the name of the file it belongs to.
 pub(crate) struct StoreKeys {
     data: DataKey,
+    /// The data key with its HMAC states computed, which saves a third of each derivation. Wiped by its own drop.
+    ready: Box<Hkdf<Sha256>>,
     file_id: [u8; 16],
 }
 
@@ -144,7 +146,13 @@ pub(crate) struct OnceKey([u8; 32]);
 
 impl StoreKeys {
     pub(crate) fn new(data: [u8; 32], file_id: [u8; 16]) -> Self {
-        Self { data: DataKey(data), file_id }
+        Self::of(DataKey(data), file_id)
+    }
+
+    #[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
+    fn of(data: DataKey, file_id: [u8; 16]) -> Self {
+        let ready = Box::new(Hkdf::from_prk(&data.0).expect("32 bytes are a full hash"));
+        Self { data, ready, file_id }
     }
 
     /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
@@ -184,10 +192,8 @@ impl StoreKeys {
 
     fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
         let mut out = [0u8; 32];
-        // Neither can fail: the key has the hash's length and the output is one block.
-        if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(&self.data.0) {
-            let _ = hkdf.expand_multi_info(info, &mut out);
-        }
+        // Cannot fail: the output is one block.
+        let _ = self.ready.expand_multi_info(info, &mut out);
         out
     }
 }
