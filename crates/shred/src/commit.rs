@@ -26,6 +26,24 @@ pub(crate) struct Sealed {
     body_tag: [u8; 16],
 }
 
+/// Random bytes for the salts of one batch. Those of a single record need no allocation.
+pub(crate) struct Random {
+    one: Zeroizing<[u8; RANDOM_LEN]>,
+    many: Zeroizing<Vec<u8>>,
+}
+
+impl Random {
+    pub(crate) fn zeros(puts: usize) -> Self {
+        let many = if puts > 1 { vec![0; RANDOM_LEN * puts] } else { Vec::new() };
+        Self { one: Zeroizing::new([0; RANDOM_LEN]), many: Zeroizing::new(many) }
+    }
+
+    fn chunks(&self, puts: usize) -> std::slice::Chunks<'_, u8> {
+        let bytes = if puts > 1 { self.many.as_slice() } else { self.one.as_slice() };
+        bytes.chunks(RANDOM_LEN)
+    }
+}
+
 /// One caller's operations, ready to be committed with others'.
 pub(crate) struct Job {
     puts: Vec<Sealed>,
@@ -54,7 +72,7 @@ impl Job {
         erases: &[RecordKey],
         layout: &Layout,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Zeroizing<Vec<u8>>, CommitError> {
+    ) -> Result<Random, CommitError> {
         let bytes: usize = batch.puts.iter().map(|record| record.body.len()).sum();
         let longest = batch.puts.iter().map(|record| record.body.len()).max().unwrap_or(0);
         // S16.
@@ -72,9 +90,11 @@ impl Job {
         if batch.puts.len() + batch.erases.len() > 1 && !names.all(|key| seen.insert(key)) {
             return Err(CommitError::DuplicateKey);
         }
-        let mut random = Zeroizing::new(vec![0; RANDOM_LEN * batch.puts.len()]);
-        if !random.is_empty() {
-            rng.fill_bytes(&mut random);
+        let mut random = Random::zeros(batch.puts.len());
+        match batch.puts.len() {
+            0 => {}
+            1 => rng.fill_bytes(random.one.as_mut_slice()),
+            _ => rng.fill_bytes(&mut random.many),
         }
         Ok(random)
     }
@@ -83,11 +103,12 @@ impl Job {
     pub(crate) fn seal_with(
         batch: Batch,
         erases: Vec<RecordKey>,
-        random: &[u8],
+        random: &Random,
         keys: &StoreKeys,
         names_body: impl Fn(&Record) -> bool,
     ) -> Self {
-        let puts = batch.puts.into_iter().zip(random.chunks(RANDOM_LEN)).map(|(record, random)| {
+        let random = random.chunks(batch.puts.len());
+        let puts = batch.puts.into_iter().zip(random).map(|(record, random)| {
             let hashed = if names_body(&record) { &[][..] } else { &record.body };
             let salt = keys.salt(random, &record, hashed);
             let Record { key, meta, expiry_day, mut body } = record;

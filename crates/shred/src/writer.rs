@@ -40,6 +40,8 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Waiting>,
     closing: bool,
+    /// The thread waits to be woken. Waking costs a system call, so it is done only then.
+    sleeping: bool,
     /// The thread is gone.
     gone: bool,
 }
@@ -113,8 +115,11 @@ impl<D: Disk + 'static> Writer<D> {
             return done(Err(CommitError::Stopped));
         }
         queue.waiting.push_back(Waiting { job, done: Done(Box::new(done)) });
+        let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
-        self.shared.changed.notify_one();
+        if wake {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Commits a batch and waits for it.
@@ -189,13 +194,18 @@ impl Shared {
             if queue.closing {
                 return Woken::ToClose;
             }
-            queue = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return Woken::ByTime,
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Woken::ByTime;
+            }
+            queue.sleeping = true;
+            queue = match left {
                 Some(left) => {
                     self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
+            queue.sleeping = false;
         }
     }
 }
