@@ -97,7 +97,8 @@ impl SegmentHashes {
         Self::default()
     }
 
-    /// Takes the hash of one segment. A later hash of the same segment replaces the earlier one.
+    /// Takes the hash of one segment. A later hash of the same segment replaces the earlier one, so keep the bytes that came with
+    /// the later one.
     pub fn insert(&mut self, hash: SegmentHash) {
         self.hashes.insert(hash.segment, hash.hash);
     }
