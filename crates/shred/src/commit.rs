@@ -99,7 +99,7 @@ impl Job {
         Ok(random)
     }
 
-    /// Seals the bodies. A zero salt would be the mark of an erased slot; no one meets one in 256 bits.
+    /// Seals the bodies. A zero salt would be the mark of an erased slot; its chance is 2^-256.
     pub(crate) fn seal_with(
         batch: Batch,
         erases: Vec<RecordKey>,
