@@ -21,6 +21,7 @@ pub(crate) use relays::Reach;
 use crate::{
     error::{OpenError, VaultError},
     event::Event,
+    random::SystemRandom,
     vault::{
         BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts,
     },
@@ -28,7 +29,6 @@ use crate::{
 use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
-use rand::rngs::StdRng;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
@@ -44,7 +44,7 @@ pub(crate) struct Engine<D: Disk + 'static> {
     events: BTreeSet<u64>,
     next_event: u64,
     cursor: u64,
-    rng: StdRng,
+    rng: SystemRandom,
     /// Blobs whose processing has begun in this process and not ended.
     seen: HashSet<[u8; 16]>,
     /// After a crash the first blobs are counted before they are processed.
@@ -70,7 +70,7 @@ struct Contact {
 impl<D: Disk + 'static> Engine<D> {
     /// Makes a new person in an empty store.
     pub(crate) fn create(store: Shred<D>, relay: Option<&RelayAddress>) -> Result<Self, OpenError> {
-        let mut rng = crate::random::fresh();
+        let mut rng = SystemRandom;
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
             seed: *identity.seed().expose(),
@@ -121,7 +121,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let events: BTreeSet<u64> = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect();
         let next_event = events.last().map_or(config.event_floor, |last| config.event_floor.max(last + 1));
-        let rng = crate::random::fresh();
+        let rng = SystemRandom;
         let crashed = vault.read::<bool>(&key(Table::Running, 0, 0)).map_err(open_error)?.unwrap_or(false);
         let mut engine = Self {
             vault,

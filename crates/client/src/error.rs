@@ -82,6 +82,8 @@ errors! {
         Corrupt = "the vault is damaged; nothing was changed in it",
         /// The file system keeps old bytes.
         UnsupportedFileSystem = "this file system cannot really delete; choose a folder on a local one",
+        /// The operating system gives no random bytes.
+        NoRandomness = "the operating system gives no random bytes; nothing is done without them",
         /// The disk refused.
         Io = "the vault's folder cannot be read or written; check permissions and space",
     }

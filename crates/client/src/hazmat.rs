@@ -63,7 +63,7 @@ impl Secluded {
         };
         let disk = Arc::new(MemoryDisk::new());
         let store =
-            Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut crate::random::fresh()).ok()?;
+            Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut crate::random::SystemRandom).ok()?;
         let mut engine = Engine::create(store, Some(relay)).ok()?;
         let id = engine.begin_invite(NAME, today, 7).ok().filter(|id| *id == CONTACT)?;
         let bundle = engine.publication(id)?.bundle;
@@ -82,7 +82,7 @@ impl Secluded {
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
-        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut crate::random::fresh()).ok()?;
+        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut crate::random::SystemRandom).ok()?;
         Some(Self { disk, engine: Engine::open(store, today).ok()?, relay: relay.to_string() })
     }
 

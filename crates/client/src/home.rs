@@ -1,6 +1,9 @@
 //! The folder of a person: the vault's file, and the key file if there is no passphrase.
 
-use crate::error::OpenError;
+use crate::{
+    error::OpenError,
+    random::{self, NoRandomness, SystemRandom},
+};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, Shred};
 use rand::Rng;
 use std::{
@@ -42,6 +45,7 @@ pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Op
     if vault_file(home).exists() {
         return Err(OpenError::Exists);
     }
+    random::check().map_err(|NoRandomness| OpenError::NoRandomness)?;
     make_folder(home).map_err(|_| OpenError::Io)?;
     let unlock = match unlock {
         Unlock::Passphrase(passphrase) => with_passphrase(passphrase),
@@ -53,7 +57,7 @@ pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Op
         }),
     };
     let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
-    Shred::create(disk, &Geometry::vault(), &unlock, &mut rand::rng()).map_err(create_error)
+    Shred::create(disk, &Geometry::vault(), &unlock, &mut SystemRandom).map_err(create_error)
 }
 
 /// Opens the vault. Nothing is changed on any error.
@@ -61,12 +65,13 @@ pub(crate) fn open(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Open
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);
     }
+    random::check().map_err(|NoRandomness| OpenError::NoRandomness)?;
     let unlock = match unlock {
         Unlock::Passphrase(passphrase) => with_passphrase(passphrase),
         Unlock::KeyFile => deaddrop_shred::Unlock::Key(read_key(home)?),
     };
     let disk = FileDisk::open(vault_file(home)).map_err(open_error)?;
-    Shred::open(disk, &unlock, &mut rand::rng()).map_err(open_error)
+    Shred::open(disk, &unlock, &mut SystemRandom).map_err(open_error)
 }
 
 fn with_passphrase(passphrase: &Zeroizing<String>) -> deaddrop_shred::Unlock {
@@ -87,7 +92,7 @@ fn write_key(home: &Path) -> Result<MasterKey, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut key = [0; KEY_LEN];
-    rand::rng().fill_bytes(&mut key);
+    SystemRandom.fill_bytes(&mut key);
     let written = options.open(key_file(home)).and_then(|mut file| {
         file.write_all(&key)?;
         file.sync_all()

@@ -102,7 +102,7 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, VaultError> 
 impl<D: Disk + 'static> Vault<D> {
     /// Takes an open store over.
     pub(crate) fn start(store: Shred<D>) -> Result<Self, VaultError> {
-        let rng = crate::random::fresh();
+        let rng = crate::random::SystemRandom;
         let writer = Writer::start(store, rng).map_err(|_| VaultError::Io)?;
         Ok(Self { reader: writer.reader(), writer })
     }

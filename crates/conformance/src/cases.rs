@@ -10,6 +10,7 @@ mod bundle;
 mod capability;
 mod content;
 mod handshake;
+mod hedge;
 mod key_schedule;
 mod link;
 mod ratchet;

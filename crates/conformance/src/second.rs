@@ -59,6 +59,21 @@ pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u
     [header_box, body_box].concat()
 }
 
+/// `r` and `r'` of a message. `header` is what of it enters: the whole but `n` at turn 0, `pn` later.
+#[must_use]
+pub fn nonces(
+    message_key: &[u8; 32],
+    random: &[u8; 32],
+    header: &[u8],
+    n: u32,
+    content: &[u8],
+) -> ([u8; 12], [u8; 12]) {
+    let info = [&label("nonce"), &random[..], header, &n.to_le_bytes(), content].concat();
+    let both: [u8; 24] = Prk::from_bytes(*message_key).expand(&[&info]);
+    let half = |from: usize| core::array::from_fn(|i| both.get(from + i).copied().unwrap_or_default());
+    (half(0), half(12))
+}
+
 /// What a message is sealed under.
 #[derive(Clone, Debug)]
 pub struct MessageKeys {

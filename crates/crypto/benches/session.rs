@@ -1,12 +1,13 @@
 //! What a session costs: the handshake on each side beside the sum of its primitives, messages one way and in turns,
-//! forgeries, held keys, the safety number.
+//! forgeries, held keys, segments of attachments, the safety number.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use deaddrop_crypto::{
-    Content, IdentityKeyPair, PendingInvite, SafetyNumber, Session, VerifiedBundle, content,
+    AttachmentHash, AttachmentSealer, Content, IdentityKeyPair, Manifest, PendingInvite, SEGMENT_LEN,
+    SafetyNumber, Session, VerifiedBundle, content,
 };
-use deaddrop_primitives::{aead, ed25519, kem, x25519};
+use deaddrop_primitives::{aead, ed25519, hash::sha256, kem, x25519};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Blob, Day};
 use std::hint::black_box;
@@ -16,6 +17,7 @@ const TODAY: Day = Day::from_number(20_780);
 /// A message as people write them.
 const TEXT: &[u8] = &[b'x'; 60];
 const SKIPPED: usize = 2_000;
+const HASH: AttachmentHash = AttachmentHash::from_bytes([0; 32]);
 
 struct Invited {
     alice: IdentityKeyPair,
@@ -162,6 +164,28 @@ fn messages(c: &mut Criterion) {
             spent
         });
     });
+    // As much content as an envelope of each class holds: the nonce depends on all of it.
+    for len in [1_739, 14_027, 63_179] {
+        let content = vec![b'x'; len];
+        group.bench_function(format!("encrypt one way, {len} bytes"), |b| {
+            b.iter_custom(|times| {
+                let mut spent = Duration::ZERO;
+                let mut left = times;
+                while left > 0 {
+                    let (mut sender, _) = invited.established();
+                    let _ = sender.encrypt(&content, random).unwrap();
+                    let some = left.min(1_024);
+                    let begin = Instant::now();
+                    for _ in 0..some {
+                        let _ = black_box(sender.encrypt(&content, random).unwrap());
+                    }
+                    spent += begin.elapsed();
+                    left -= some;
+                }
+                spent
+            });
+        });
+    }
     let (mut one, mut other) = invited.established();
     let mut turn = false;
     group.bench_function("ping-pong: encrypt with a new turn, and decrypt it", |b| {
@@ -241,6 +265,42 @@ fn holding(invited: &Invited, held: usize) -> (Session, Session) {
     (alice, bob)
 }
 
+/// A segment beside the AEAD and one SHA-256 of the same bytes, which is what it cannot do without.
+fn attachments(c: &mut Criterion) {
+    let sealer = AttachmentSealer::generate(10 * SEGMENT_LEN as u64, &mut rng(8)).unwrap();
+    let manifest = Manifest::new(sealer.key().duplicate(), 10 * SEGMENT_LEN as u64, HASH).unwrap();
+    let bytes = vec![7; SEGMENT_LEN];
+    let sealed = sealer.seal(0, &bytes).unwrap().blob.into_bytes();
+    let alone = aead::seal(&[1; 32], &[2; 12], b"ad", &bytes);
+    let mut group = c.benchmark_group("attachment");
+    group.bench_function("seal 64 KiB", |b| b.iter(|| black_box(sealer.seal(0, &bytes).unwrap())));
+    group.bench_function("seal 64 KiB: its primitives alone", |b| {
+        b.iter(|| {
+            black_box(sha256(&[&bytes]));
+            black_box(aead::seal(&[1; 32], &[2; 12], b"ad", &bytes))
+        });
+    });
+    group.bench_function("open 64 KiB", |b| {
+        b.iter_batched_ref(
+            || sealed.clone(),
+            |sealed| black_box(manifest.open(0, sealed).unwrap().hash),
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("open 64 KiB: its primitives alone", |b| {
+        b.iter_batched_ref(
+            || alone.clone(),
+            |sealed| {
+                let (body, tag) = sealed.split_last_chunk_mut().unwrap();
+                aead::open_in_place(&[1; 32], &[2; 12], b"ad", body, tag).unwrap();
+                black_box(sha256(&[body]))
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
 fn safety_number(c: &mut Criterion) {
     let Invited { alice, bob, .. } = invited();
     c.bench_function("safety number", |b| {
@@ -251,6 +311,6 @@ fn safety_number(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(2));
-    targets = handshake, messages, hostile, safety_number
+    targets = handshake, messages, hostile, attachments, safety_number
 }
 criterion_main!(benches);

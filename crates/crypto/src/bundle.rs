@@ -81,7 +81,7 @@ impl core::fmt::Display for BundleError {
 impl core::error::Error for BundleError {}
 
 impl PendingInvite {
-    /// Makes a bundle for one other person. Draws from `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64, nonce 12.
+    /// Makes a bundle for one other person. Draws from `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
     ///
     /// `address` is the encoded mailbox address where the first message is awaited. The second value is the
     /// 4,096-byte sealed bundle for the invite mailbox.
@@ -96,10 +96,8 @@ impl PendingInvite {
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Invite, identity, not_after, address, rng)?;
         let body = Zeroizing::new(body);
-        let mut nonce = [0; NONCE_LEN];
-        rng.fill_bytes(&mut nonce);
         // At most 2,504 + 512 + 64 bytes: always fits.
-        let (secret, blob) = seal_body(identity, &body, &nonce).ok_or(AddressTooLong)?;
+        let (secret, blob) = seal_body(identity, &body, None).ok_or(AddressTooLong)?;
         Ok((Self { secret, prekeys }, blob))
     }
 
@@ -215,22 +213,25 @@ impl core::fmt::Debug for VerifiedBundle {
 }
 
 /// Signs a body, hashes it into the link's secret, and seals both where they lie; `None` when it is too long for the blob.
+/// Without `nonce` the nonce derives from that secret, as the key does: both belong to this body alone.
 pub(crate) fn seal_body(
     signer: &IdentityKeyPair,
     body: &[u8],
-    nonce: &[u8; NONCE_LEN],
+    nonce: Option<&[u8; NONCE_LEN]>,
 ) -> Option<(InviteSecret, Vec<u8>)> {
     if NONCE_LEN + body.len() + SIGNATURE_LEN >= BLOB_LEN - TAG_LEN {
         return None;
     }
     let secret = InviteSecret::from_bytes(prekeys::hash(body));
+    let keys = secret.keys();
+    let nonce = nonce.unwrap_or(&keys.nonce);
     let mut blob = Vec::with_capacity(BLOB_LEN);
     blob.extend_from_slice(nonce);
     blob.extend_from_slice(body);
     blob.extend_from_slice(&prekeys::sign(signer, body));
     pad(&mut blob, BLOB_LEN - TAG_LEN)?;
     let padded = blob.get_mut(NONCE_LEN..)?;
-    let tag = aead::seal_in_place(secret.keys().bundle.expose(), nonce, labels::INVITE, padded);
+    let tag = aead::seal_in_place(keys.bundle.expose(), nonce, labels::INVITE, padded);
     blob.extend_from_slice(&tag);
     Some((secret, blob))
 }

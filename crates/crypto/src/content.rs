@@ -11,7 +11,7 @@ pub use write::encode;
 pub(crate) use read::for_contact;
 pub(crate) use write::{ERA_ITEM_LEN, add_era};
 
-use crate::attachment::AttachmentKey;
+use crate::attachment::{AttachmentHash, AttachmentKey};
 use alloc::{string::String, vec::Vec};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -98,6 +98,8 @@ pub enum Content {
         key: AttachmentKey,
         /// Bytes of the attachment.
         length: u64,
+        /// The hash of the attachment ([`Manifest::hash`](crate::Manifest::hash)).
+        hash: AttachmentHash,
         /// Where the segments lie: up to the app, at most [`MAX_PLACE`] bytes.
         place: Vec<u8>,
         /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.

@@ -7,14 +7,17 @@ use crate::{
     handshake,
     identity::{IdentityKeyPair, IdentitySeed},
     invite::InviteSecret,
+    prekeys::{Kind, Prekeys},
     session::{
-        Session,
-        keys::{ChainKey, HeaderKey, MessageKey, ResetSecret, RootKey, SessionSecret, TurnTranscript},
+        NonceRule, Session,
+        keys::{
+            ChainKey, HeaderKey, MessageKey, Nonced, ResetSecret, RootKey, SessionSecret, TurnTranscript,
+        },
         message,
     },
 };
 use alloc::{boxed::Box, vec::Vec};
-use deaddrop_primitives::{kem, x25519};
+use deaddrop_primitives::{aead, kem, x25519};
 
 /// What derives from an [`InviteSecret`].
 pub struct InviteTrace {
@@ -233,7 +236,7 @@ pub fn initiate_reset(
 /// Signs and seals any body as a bundle: the secret of its link, and the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
-    crate::bundle::seal_body(signer, body, nonce).map(|(secret, blob)| (*secret.expose(), blob))
+    crate::bundle::seal_body(signer, body, Some(nonce)).map(|(secret, blob)| (*secret.expose(), blob))
 }
 
 /// What the handshake computes for an InitialMessage; `None` when it does not get as far as `S`.
@@ -269,7 +272,46 @@ pub fn chain_step(chain: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
 /// `bk` of a message key and a nonce.
 #[must_use]
 pub fn body_key(message_key: &[u8; 32], nonce: &[u8; 12]) -> [u8; 32] {
-    *MessageKey::from_bytes(*message_key).body_key(nonce).expose()
+    *MessageKey::from_bytes(*message_key).ready().body_key(nonce).expose()
+}
+
+/// `r` and `r'` of a message: from its key, 32 random bytes, the turn, constants and `pn`, `n`, and the content.
+#[must_use]
+pub fn nonces(
+    message_key: &[u8; 32],
+    random: &[u8; 32],
+    turn: u32,
+    head: &[u8],
+    message_number: u32,
+    content: &[u8],
+) -> ([u8; 12], [u8; 12]) {
+    let message = Nonced { turn, head, message_number, content };
+    let nonces = MessageKey::from_bytes(*message_key).ready().nonces(random, &message);
+    (nonces.header, nonces.outer)
+}
+
+/// The nonce of an invite's sealed bundle.
+#[must_use]
+pub fn invite_nonce(secret: &[u8; 32]) -> [u8; 12] {
+    InviteSecret::from_bytes(*secret).keys().nonce
+}
+
+/// [`PendingInvite::create`] with a nonce of 12 bytes that is drawn last.
+///
+/// # Errors
+/// As there.
+pub fn create_invite(
+    identity: &IdentityKeyPair,
+    not_after: deaddrop_wire::Day,
+    address: &[u8],
+    rng: &mut impl rand_core::CryptoRng,
+) -> Result<(PendingInvite, Vec<u8>), crate::AddressTooLong> {
+    let (prekeys, body) = Prekeys::generate(Kind::Invite, identity, not_after, address, rng)?;
+    let mut nonce = [0; aead::NONCE_LEN];
+    rng.fill_bytes(&mut nonce);
+    let (secret, blob) =
+        crate::bundle::seal_body(identity, &body, Some(&nonce)).ok_or(crate::AddressTooLong)?;
+    Ok((PendingInvite { secret, prekeys }, blob))
 }
 
 /// The header of a message of this turn.
@@ -318,6 +360,18 @@ pub fn receive_turn(
 }
 
 impl Session {
+    /// [`encrypt`](Session::encrypt) with r and, for an InitialMessage, r' drawn from `rng` as they are, 12 bytes each.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hazmat_encrypt(
+        &mut self,
+        content: &[u8],
+        rng: &mut impl rand_core::CryptoRng,
+    ) -> Result<(crate::Blob, crate::ChangeSet), crate::EncryptError> {
+        self.encrypt_by(NonceRule::Drawn, content, rng)
+    }
+
     /// The secrets of the newest turn, if it is an own one.
     #[must_use]
     pub fn hazmat_sending(&self) -> Option<SendingTrace> {

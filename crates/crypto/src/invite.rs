@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::str::FromStr;
 use data_encoding::BASE64URL_NOPAD;
-use deaddrop_primitives::{assert_secret, hkdf, secret_bytes};
+use deaddrop_primitives::{aead::NONCE_LEN, assert_secret, hkdf, secret_bytes};
 use deaddrop_wire::{Fingerprint, RelayAddress};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
@@ -42,6 +42,8 @@ pub(crate) struct InviteKeys {
     pub(crate) bundle: BundleKey,
     pub(crate) initial: InitialKey,
     pub(crate) psk: Psk,
+    /// Of the sealed bundle. The key seals nothing else: both derive from the hash of what it seals.
+    pub(crate) nonce: [u8; NONCE_LEN],
 }
 
 impl InviteSecret {
@@ -59,6 +61,7 @@ impl InviteSecret {
             bundle: BundleKey::from_bytes(expander.expand(&[labels::INVITE_BUNDLE])),
             initial: InitialKey::from_bytes(expander.expand(&[labels::INVITE_INITIAL])),
             psk: Psk::from_bytes(expander.expand(&[labels::INVITE_PSK])),
+            nonce: expander.expand(&[labels::INVITE_NONCE]),
         }
     }
 }

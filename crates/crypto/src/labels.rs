@@ -22,6 +22,8 @@ labels! {
     INVITE_BUNDLE = b"deaddrop/1 invite bundle\0";
     INVITE_INITIAL = b"deaddrop/1 invite initial\0";
     INVITE_PSK = b"deaddrop/1 invite psk\0";
+    /// The nonce of a sealed bundle.
+    INVITE_NONCE = b"deaddrop/1 invite nonce\0";
     /// Keys from the hash of a reset bundle.
     RESET = b"deaddrop/1 reset\0";
     RESET_INITIAL = b"deaddrop/1 reset initial\0";
@@ -45,6 +47,8 @@ labels! {
     CHAIN = b"deaddrop/1 chain\0";
     HEADER = b"deaddrop/1 header\0";
     BODY = b"deaddrop/1 body\0";
+    /// The nonces of a message: r of its header box, and of the outer box of an InitialMessage.
+    NONCE = b"deaddrop/1 nonce\0";
     TURN = b"deaddrop/1 turn\0";
     TURN_ROOT = b"deaddrop/1 turn root\0";
     TURN_CHAIN = b"deaddrop/1 turn chain\0";
@@ -52,5 +56,11 @@ labels! {
     TURN_RESET = b"deaddrop/1 turn reset\0";
     /// Associated data of a segment of an attachment.
     ATTACHMENT = b"deaddrop/1 attachment\0";
+    /// The hash of one segment's bytes.
+    ATTACHMENT_SEGMENT = b"deaddrop/1 attachment segment\0";
+    /// The hash over the hashes of all segments.
+    ATTACHMENT_HASH = b"deaddrop/1 attachment hash\0";
+    /// The nonce of a segment.
+    ATTACHMENT_NONCE = b"deaddrop/1 attachment nonce\0";
     SAFETY_NUMBER = b"deaddrop/1 safety number\0";
 }

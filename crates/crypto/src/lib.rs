@@ -8,7 +8,9 @@
 //!
 //! # What an app does
 //!
-//! `rng` is any `rand_core` 0.10 generator of cryptographic quality, such as `rand::rng()`; `today` is a [`Day`].
+//! `rng` is any `rand_core` 0.10 generator of cryptographic quality; `today` is a [`Day`]. Prefer the operating system's
+//! (`rand::rngs::SysRng`) to one that is kept in memory: a snapshot of a virtual machine brings that one back. Messages of two
+//! copies share no key and nonce even then (spec/05-ratchet.md section 2), but ephemeral keys are drawn as they are.
 //!
 //! - One [`Contact`] a person holds every session with that person. [`Session`] alone is for who needs no resets.
 //! - An envelope goes to [`Contact::decrypt`] of the contact in whose mailbox it lies. What lies in the mailbox of an open invite
@@ -45,8 +47,9 @@ mod session;
 mod words;
 
 pub use attachment::{
-    AttachmentKey, AttachmentTooLong, BadSegment, MAX_ATTACHMENT, MAX_SEGMENTS, Manifest, SEGMENT_LEN,
-    SEGMENT_OVERHEAD, SegmentError,
+    AttachmentHash, AttachmentKey, AttachmentSealer, AttachmentTooLong, BadSegment, Incomplete,
+    MAX_ATTACHMENT, MAX_SEGMENTS, Manifest, OpenedSegment, SEGMENT_LEN, SEGMENT_OVERHEAD, SealedSegment,
+    SegmentError, SegmentHash, SegmentHashes, SegmentLayout, VerifyError,
 };
 pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle};
 pub use contact::{

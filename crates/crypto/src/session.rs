@@ -16,6 +16,8 @@ mod snapshot;
 pub use change::{ChangeSet, Opened};
 pub use decrypt::DecryptError;
 pub use encrypt::EncryptError;
+#[cfg(feature = "hazmat")]
+pub(crate) use encrypt::NonceRule;
 pub use keys::SessionId;
 pub use seen::REWIND_WINDOW;
 pub use skipped::{SkippedId, SkippedRow};

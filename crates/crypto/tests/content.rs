@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_crypto::{
-    AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting, PendingInvite,
-    Session, StreamId, VerifiedBundle,
+    AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting,
+    PendingInvite, Session, StreamId, VerifiedBundle,
     content::{
         MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
         TooLong, decode, encode,
@@ -52,6 +52,7 @@ fn a_content_takes_no_more_room_than_it_has() {
         number: 1,
         key: AttachmentKey::from_bytes([7; 32]),
         length: 5,
+        hash: AttachmentHash::from_bytes([8; 32]),
         place: vec![7; MAX_PLACE],
         media_type: "m".repeat(MAX_MEDIA_TYPE),
         name: "n".repeat(MAX_NAME),

@@ -4,7 +4,7 @@
 use deaddrop_crypto::{
     AcceptError, AddError, AddressTooLong, AgreeError, AttachmentTooLong, BadBundleKey, BadIdentity,
     BadSegment, BundleError, ContentError, DecryptError, EncryptError, LinkError, LoadError, ResetError,
-    SafetyNumberDiffers, SegmentError, WordsError, content::TooLong,
+    SafetyNumberDiffers, SegmentError, VerifyError, WordsError, content::TooLong,
 };
 use std::collections::BTreeSet;
 
@@ -53,6 +53,8 @@ fn each_says_what_to_do_in_words_of_its_own() {
         Box::new(SegmentError::NoSuchSegment),
         Box::new(SegmentError::WrongLength),
         Box::new(TooLong),
+        Box::new(VerifyError::Incomplete),
+        Box::new(VerifyError::BadAttachment),
         Box::new(WordsError::Count),
         Box::new(WordsError::Unknown(7)),
         Box::new(WordsError::Checksum),

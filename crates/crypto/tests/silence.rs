@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_crypto::{
-    Contact, Content, IdentityKeyPair, InviteLink, Manifest, Meeting, PendingInvite, SafetyNumber, Session,
-    StoredSession, StreamId, VerifiedBundle, content,
+    AttachmentSealer, Contact, Content, IdentityKeyPair, InviteLink, Meeting, PendingInvite, SafetyNumber,
+    SegmentHashes, Session, StoredSession, StreamId, VerifiedBundle, content,
 };
 use deaddrop_primitives::x25519;
 use deaddrop_testkit::rng;
@@ -71,8 +71,15 @@ fn debug_and_errors_say_nothing() {
     printed.push(format!("{received:?} {received:#?}"));
     let (bundle_item, _) = two.renew_bundle(&b, WORD.as_bytes(), TODAY, rng).unwrap().unwrap();
     printed.push(format!("{bundle_item:?}"));
-    let manifest = Manifest::generate(5, rng).unwrap();
-    printed.push(format!("{manifest:?} {:?}", manifest.key()));
+    let sealer = AttachmentSealer::generate(5, rng).unwrap();
+    let sealed = sealer.seal(0, &WORD.as_bytes()[..5]).unwrap();
+    let mut hashes = SegmentHashes::new();
+    hashes.insert(sealed.hash);
+    let manifest = sealer.finish(&hashes).unwrap();
+    printed.push(format!("{sealer:?} {sealed:?} {manifest:?} {:?} {hashes:?}", manifest.key()));
+    printed.push(format!("{:?} {:?}", manifest.hash(), manifest.layout()));
+    let mut bytes = sealed.blob.into_bytes();
+    printed.push(format!("{:?}", manifest.open(0, &mut bytes).unwrap()));
     // Events that name sessions and people.
     let (answer, _) = two.encrypt(&[], rng).unwrap();
     let established = one.decrypt(&a, answer.as_bytes(), TODAY).unwrap();
@@ -104,6 +111,7 @@ fn debug_and_errors_say_nothing() {
         b.seed().expose(),
         pending.secret().expose(),
         manifest.key().expose(),
+        manifest.hash().as_bytes(),
         &stored[37..69],
         &stored[69..133],
         &skipped[5..37],

@@ -8,6 +8,7 @@ use crate::clock::{Belief, Clock, date, system_day};
 use crate::data_dir::{Config, DataDir, DataDirError, StoreSize};
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
+use crate::random::{self, NoRandomness, SystemRandom};
 use crate::server::{Ended, Server};
 use crate::session::Shared;
 use crate::store::{KeptStore, Store};
@@ -15,8 +16,6 @@ use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
 use deaddrop_link::RelayIdentity;
 use deaddrop_wire::RelayAddress;
-use rand::SeedableRng;
-use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
@@ -181,12 +180,15 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-fn fresh_rng() -> Result<StdRng, Failure> {
-    StdRng::try_from_rng(&mut SysRng).map_err(|_| Failure::Say("the system gives no randomness".to_owned()))
+fn system_random() -> Result<SystemRandom, Failure> {
+    let refused = |NoRandomness| {
+        Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())
+    };
+    random::check().map(|()| SystemRandom).map_err(refused)
 }
 
 fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure> {
-    data.init(size, &mut fresh_rng()?)?;
+    data.init(size, &mut system_random()?)?;
     let fingerprint = data.identity()?.fingerprint().to_string();
     if json {
         say(json!({ "fingerprint": fingerprint }))?;
@@ -240,7 +242,7 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
 }
 
 fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
-    let mut rng = fresh_rng()?;
+    let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -268,7 +270,7 @@ async fn listen<S: Store>(
     identity: RelayIdentity,
     config: &Config,
     json: bool,
-    mut rng: StdRng,
+    mut rng: SystemRandom,
 ) -> Result<Ended, Failure> {
     let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
     let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {

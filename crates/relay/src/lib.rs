@@ -20,6 +20,7 @@ mod memory;
 mod names;
 mod notices;
 pub mod proxy;
+mod random;
 pub mod server;
 pub mod session;
 pub mod store;

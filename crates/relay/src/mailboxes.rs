@@ -52,6 +52,7 @@ pub(crate) struct Mailboxes {
     limits: Limits,
     /// Whether the store itself is memory, so that nothing need be kept twice.
     in_memory: bool,
+    /// Draws handles and pauses. Both are known to the relay alone, and no key depends on them.
     rng: StdRng,
     boxes: HashMap<Handle, Mailbox>,
     owns: HashMap<Name, Handle>,

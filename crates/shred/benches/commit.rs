@@ -2,11 +2,14 @@
 //!
 //! `cargo bench -p deaddrop-shred --bench commit [-- DIR]`, best under `chrt -f 2` on a busy machine. The floor is
 //! what no store can beat: the same bytes, as many at a time, over a pre-zeroed file, one write and one fdatasync.
-//! Floor and store take turns in slices; figures are totals over the slices, times are medians.
+//! Floor and store take turns in slices; figures are totals over the slices, times are medians. The writer draws from the
+//! operating system, as a relay's does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 #![allow(clippy::cast_possible_truncation)]
 
 use deaddrop_shred::{Batch, Disk, FileDisk, Geometry, MasterKey, Record, RecordKey, Shred, Unlock, Writer};
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::fs::File;
@@ -148,12 +151,12 @@ fn quantile(times: &mut [f64], q: f64) -> f64 {
     times.get((times.len() as f64 * q) as usize).map_or(0.0, |time| time * 1e6)
 }
 
-fn compare(dir: &Path, size: u64, pending: u64) {
+fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool) {
     let slice = SLICE_BYTES.min(size * pending * 400);
     let count = slice / size / pending * pending;
     let mut floor = Floor::new(&dir.join("floor"), slice * 2);
     let (disk, shred) = store(&dir.join("store"), size, slice * SLICES);
-    let writer = Writer::start(shred, rng()).unwrap();
+    let writer = Writer::start_with(shred, UnwrapErr(SysRng), names_body).unwrap();
     let reader = writer.reader();
     let (mut floor_time, mut put_time, mut erase_time, mut read_time) = (0.0, 0.0, 0.0, 0.0);
     let (mut floor_each, mut put_each, mut erase_each) = (Vec::new(), Vec::new(), Vec::new());
@@ -275,7 +278,11 @@ fn main() {
         "records        |    floor |           puts |         erases |    reads |         cycles | x bytes /sync | floor p99, put p50 p99 | erase p50 p99"
     );
     for (size, pending) in [(1024, 16), (1024, 256), (1024, 1024), (4096, 256), (16_384, 256)] {
-        compare(&dir, size, pending);
+        compare(&dir, size, pending, |_| true);
+    }
+    println!("bodies hashed by the store, because their keys do not name them:");
+    for (size, pending) in [(1024, 256), (4096, 256)] {
+        compare(&dir, size, pending, |_| false);
     }
     lone(&dir);
     reopen(&dir, 200_000);

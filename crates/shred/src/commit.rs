@@ -13,6 +13,9 @@ use rand_core::CryptoRng;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
+/// Random bytes that enter the salt of one record.
+const RANDOM_LEN: usize = 32;
+
 /// A record whose body is sealed; it has no place yet.
 pub(crate) struct Sealed {
     key: RecordKey,
@@ -21,6 +24,24 @@ pub(crate) struct Sealed {
     salt: Zeroizing<[u8; 32]>,
     body: Vec<u8>,
     body_tag: [u8; 16],
+}
+
+/// Random bytes for the salts of one batch. Those of a single record need no allocation.
+pub(crate) struct Random {
+    one: Zeroizing<[u8; RANDOM_LEN]>,
+    many: Zeroizing<Vec<u8>>,
+}
+
+impl Random {
+    pub(crate) fn zeros(puts: usize) -> Self {
+        let many = if puts > 1 { vec![0; RANDOM_LEN * puts] } else { Vec::new() };
+        Self { one: Zeroizing::new([0; RANDOM_LEN]), many: Zeroizing::new(many) }
+    }
+
+    fn chunks(&self, puts: usize) -> std::slice::Chunks<'_, u8> {
+        let bytes = if puts > 1 { self.many.as_slice() } else { self.one.as_slice() };
+        bytes.chunks(RANDOM_LEN)
+    }
 }
 
 /// One caller's operations, ready to be committed with others'.
@@ -41,17 +62,17 @@ impl Job {
         keys: &StoreKeys,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, CommitError> {
-        let salts = Self::salts(&batch, &erases, layout, rng)?;
-        Ok(Self::seal_with(batch, erases, salts, keys))
+        let random = Self::draw(&batch, &erases, layout, rng)?;
+        Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 
-    /// The checks, and the randomness that sealing takes.
-    pub(crate) fn salts(
+    /// The checks, and the random bytes that sealing takes: [`RANDOM_LEN`] for each put, drawn in one piece.
+    pub(crate) fn draw(
         batch: &Batch,
         erases: &[RecordKey],
         layout: &Layout,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Vec<Zeroizing<[u8; 32]>>, CommitError> {
+    ) -> Result<Random, CommitError> {
         let bytes: usize = batch.puts.iter().map(|record| record.body.len()).sum();
         let longest = batch.puts.iter().map(|record| record.body.len()).max().unwrap_or(0);
         // S16.
@@ -69,24 +90,27 @@ impl Job {
         if batch.puts.len() + batch.erases.len() > 1 && !names.all(|key| seen.insert(key)) {
             return Err(CommitError::DuplicateKey);
         }
-        let salt = |_: &Record| {
-            let mut salt = Zeroizing::new([0u8; 32]);
-            // A zero salt is the mark of an erased slot.
-            while salt.iter().all(|&byte| byte == 0) {
-                rng.fill_bytes(salt.as_mut_slice());
-            }
-            salt
-        };
-        Ok(batch.puts.iter().map(salt).collect())
+        let mut random = Random::zeros(batch.puts.len());
+        match batch.puts.len() {
+            0 => {}
+            1 => rng.fill_bytes(random.one.as_mut_slice()),
+            _ => rng.fill_bytes(&mut random.many),
+        }
+        Ok(random)
     }
 
+    /// Seals the bodies. A zero salt would be the mark of an erased slot; its chance is 2^-256.
     pub(crate) fn seal_with(
         batch: Batch,
         erases: Vec<RecordKey>,
-        salts: Vec<Zeroizing<[u8; 32]>>,
+        random: &Random,
         keys: &StoreKeys,
+        names_body: impl Fn(&Record) -> bool,
     ) -> Self {
-        let puts = batch.puts.into_iter().zip(salts).map(|(record, salt)| {
+        let random = random.chunks(batch.puts.len());
+        let puts = batch.puts.into_iter().zip(random).map(|(record, random)| {
+            let hashed = if names_body(&record) { &[][..] } else { &record.body };
+            let salt = keys.salt(random, &record, hashed);
             let Record { key, meta, expiry_day, mut body } = record;
             let body_tag = keys.body_key(&salt).seal(&mut body);
             Sealed { key, meta, expiry_day, salt, body, body_tag }

@@ -6,6 +6,8 @@ pub(crate) const UNLOCK: &[u8] = b"deaddrop/1 shred unlock\0";
 pub(crate) const HEAD: &[u8] = b"deaddrop/1 shred head\0";
 /// The key of one record's body.
 pub(crate) const BODY: &[u8] = b"deaddrop/1 shred body\0";
+/// The salt of one record.
+pub(crate) const SALT: &[u8] = b"deaddrop/1 shred salt\0";
 /// The check of a commit cell.
 pub(crate) const CELL: &[u8] = b"deaddrop/1 shred cell\0";
 /// The check of a segment header.

@@ -2,7 +2,7 @@
 
 use crate::bytes::{PAGE, padded, size};
 use crate::cell::Cell;
-use crate::commit::{Admission, Group, Job, order};
+use crate::commit::{Admission, Group, Job, Random, order};
 use crate::disk::Disk;
 use crate::error::{CommitError, CreateError, OpenError, ReadError};
 use crate::geometry::{CELLS, CELLS_AT, Geometry, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
@@ -163,7 +163,7 @@ impl<D: Disk> Shred<D> {
             return Err(CommitError::TooLarge);
         }
         let core = self.reader.core();
-        let job = Job::seal_with(Batch::default(), keys.to_vec(), Vec::new(), &core.keys);
+        let job = Job::seal_with(Batch::default(), keys.to_vec(), &Random::zeros(0), &core.keys, |_| false);
         self.commit_alone(job).map(|_| ())
     }
 

@@ -4,7 +4,7 @@ use crate::commit::{Admission, Job, order};
 use crate::disk::Disk;
 use crate::error::CommitError;
 use crate::reader::Reader;
-use crate::record::{Batch, Committed, RecordKey};
+use crate::record::{Batch, Committed, Record, RecordKey};
 use crate::store::Shred;
 use rand_core::CryptoRng;
 use std::collections::VecDeque;
@@ -27,6 +27,7 @@ pub struct Writer<D: Disk + 'static> {
     reader: Reader<D>,
     shared: Arc<Shared>,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
+    names_body: fn(&Record) -> bool,
     thread: Option<JoinHandle<Result<(), CommitError>>>,
 }
 
@@ -39,6 +40,8 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Waiting>,
     closing: bool,
+    /// The thread waits to be woken. Waking costs a system call, so it is done only then.
+    sleeping: bool,
     /// The thread is gone.
     gone: bool,
 }
@@ -58,18 +61,31 @@ impl<D: Disk + 'static> fmt::Debug for Writer<D> {
 }
 
 impl<D: Disk + 'static> Writer<D> {
-    /// Starts the thread.
+    /// Starts the thread. `rng` is read once for each batch that stores something.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(shred: Shred<D>, rng: impl CryptoRng + Send + 'static) -> std::io::Result<Self> {
+        Self::start_with(shred, rng, |_| false)
+    }
+
+    /// Starts the thread of a store in which some keys are collision-resistant hashes of their bodies: `names_body` says of
+    /// which records this is true. Their salts depend on the body through the key, so that sealing hashes it no second time.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_with(
+        shred: Shred<D>,
+        rng: impl CryptoRng + Send + 'static,
+        names_body: fn(&Record) -> bool,
+    ) -> std::io::Result<Self> {
         let reader = shred.reader();
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("shred-writer".to_owned())
             .spawn(move || Loop { shred, shared: theirs, backlog: VecDeque::new() }.run())?;
-        Ok(Self { reader, shared, rng: Mutex::new(Box::new(rng)), thread: Some(thread) })
+        Ok(Self { reader, shared, rng: Mutex::new(Box::new(rng)), names_body, thread: Some(thread) })
     }
 
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
@@ -84,23 +100,26 @@ impl<D: Disk + 'static> Writer<D> {
         done: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
         let core = self.reader.core();
-        let salts = {
+        let random = {
             let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            Job::salts(&batch, &immediate_erases, &core.layout, rng.as_mut())
+            Job::draw(&batch, &immediate_erases, &core.layout, rng.as_mut())
         };
-        let salts = match salts {
-            Ok(salts) => salts,
+        let random = match random {
+            Ok(random) => random,
             Err(error) => return done(Err(error)),
         };
-        let job = Job::seal_with(batch, immediate_erases, salts, &core.keys);
+        let job = Job::seal_with(batch, immediate_erases, &random, &core.keys, self.names_body);
         let mut queue = self.shared.locked();
         if queue.gone {
             drop(queue);
             return done(Err(CommitError::Stopped));
         }
         queue.waiting.push_back(Waiting { job, done: Done(Box::new(done)) });
+        let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
-        self.shared.changed.notify_one();
+        if wake {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// Commits a batch and waits for it.
@@ -175,13 +194,18 @@ impl Shared {
             if queue.closing {
                 return Woken::ToClose;
             }
-            queue = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                Some(Duration::ZERO) => return Woken::ByTime,
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Woken::ByTime;
+            }
+            queue.sleeping = true;
+            queue = match left {
                 Some(left) => {
                     self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
                 }
                 None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
             };
+            queue.sleeping = false;
         }
     }
 }

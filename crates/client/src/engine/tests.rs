@@ -7,7 +7,7 @@ use crate::{
 };
 use deaddrop_crypto::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Unlock};
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

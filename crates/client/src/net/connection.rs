@@ -191,14 +191,14 @@ async fn connect(
     consent: Consent,
 ) -> Result<Connection, ConnectError> {
     let (mut state, mut first) =
-        ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::fresh());
+        ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::SystemRandom);
     // A relay under load asks once for a cookie.
     for _ in 0..2 {
         let (stream, address) = dial(shared, relay, consent).await?;
         let mut socket = upgrade(stream, relay).await?;
         socket.send(first, 0);
         let message = next_message(&mut socket).await?;
-        let step = state.on_message(&message, &hello(token), &mut crate::random::fresh());
+        let step = state.on_message(&message, &hello(token), &mut crate::random::SystemRandom);
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
             ClientStep::Finished(finished) => {

@@ -59,7 +59,7 @@ impl Shared {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
             config,
-            tokens: ClientTokenSecret::generate(&mut crate::random::fresh()),
+            tokens: ClientTokenSecret::generate(&mut crate::random::SystemRandom),
             work: watch::Sender::new(0),
             nudge: watch::Sender::new(0),
             closing: watch::Sender::new(false),

@@ -24,6 +24,7 @@ fn attachment(length: u64) -> Object {
     numbered("attachment", "number", 4)
         .hex("key", [7; 32])
         .with("length", length)
+        .hex("hash", [9; 32])
         .hex("place", [8; 40])
         .with("media_type", "image/png")
         .with("name", "oak.png")
@@ -104,7 +105,7 @@ pub(super) fn contents() -> Vec<Case> {
     decode("refused-c-31-era", "C-31: an era has four bytes.", raw(6, 0, &[1; 5]));
     decode("refused-c-31-bundle", "C-31: a reset bundle of 3,017 bytes.", raw(5, 0, &[9; 3_017]));
     let file = |length: u64, place: u16, rest: &[u8]| {
-        [&[7; 32][..], &length.to_le_bytes(), &place.to_le_bytes(), rest].concat()
+        [&[7; 32][..], &length.to_le_bytes(), &[9; 32], &place.to_le_bytes(), rest].concat()
     };
     for (name, comment, bytes) in [
         ("length", "C-31: an attachment over the longest.", file(1 << 40, 0, b"\0name")),
@@ -180,6 +181,28 @@ pub(super) fn attachments() -> Vec<Case> {
         changed
     });
     open("refused-c-62-padding", "C-62: a byte behind the end is not zero.", 5, 0, sealed(5, 1, b"longer"));
+    for length in [0_u64, 5, 200_000] {
+        let comment = "The hash of an attachment of bytes 0x61: over the hash of each segment's bytes.";
+        let input = Object::new().hex("key", key).with("length", length);
+        f.add("hash-attachment", &format!("hash-{length}"), comment, input);
+    }
+    // From the formulas: what five bytes are sealed to, and the hash of an attachment of one segment.
+    let hash_of = |bytes: &[u8]| {
+        let segment = crate::second::hash("attachment segment", &[bytes]);
+        crate::second::hash("attachment hash", &[&segment])
+    };
+    for (name, comment, bytes) in [
+        ("verify", "All segments open, and they are the attachment that the manifest names.", b"short"),
+        (
+            "refused-c-63-other",
+            "C-63: the segment opens; it was made for another recipient of this manifest.",
+            b"other",
+        ),
+    ] {
+        let segments = vec![crate::json::hex(sealed(5, 1, bytes))];
+        let input = Object::new().hex("key", key).with("length", 5_u64).hex("hash", hash_of(b"short"));
+        f.add("verify-attachment", name, comment, input.with("segments", segments));
+    }
     f.cases
 }
 

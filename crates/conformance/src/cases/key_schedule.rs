@@ -27,6 +27,7 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "invite bundle",
             "invite initial",
             "invite psk",
+            "invite nonce",
             "reset",
             "reset initial",
             "reset psk",
@@ -48,12 +49,16 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "chain",
             "header",
             "body",
+            "nonce",
             "turn",
             "turn root",
             "turn chain",
             "turn header",
             "turn reset",
             "attachment",
+            "attachment segment",
+            "attachment hash",
+            "attachment nonce",
             "safety number",
         ],
     ),
@@ -149,7 +154,7 @@ pub(super) fn cases() -> Vec<Case> {
 fn turns(f: &mut Family) {
     let mut world = World::new(2);
     let today = Day::from_number(super::world::TODAY);
-    let (first, _) = world.session.encrypt(&hello("one"), &mut world.recorder).expect("short");
+    let (first, _) = world.session.hazmat_encrypt(&hello("one"), &mut world.recorder).expect("short");
     let accepted = world.invite.accept(&world.responder, first.as_bytes(), |_| false, today).expect("honest");
     let mut responder = accepted.session;
     for turn in 1..=2_u32 {
@@ -161,7 +166,7 @@ fn turns(f: &mut Family) {
         };
         let before = receiver.hazmat_sending().expect("the newest turn is the receiver's");
         let root = receiver.hazmat_root();
-        let (envelope, _) = sender.encrypt(&plain("next"), &mut world.recorder).expect("short");
+        let (envelope, _) = sender.hazmat_encrypt(&plain("next"), &mut world.recorder).expect("short");
         let head = sender.hazmat_sending().expect("just sent").head;
         let mut input = Object::new()
             .with("turn", turn)

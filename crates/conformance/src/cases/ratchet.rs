@@ -1,7 +1,7 @@
 //! Conversations: in order, out of order, with losses, and with messages that must be refused and change nothing.
 
 use super::{
-    Family, bounds, rewound,
+    Family, bounds, hedge, rewound,
     talk::{A, B, Talk, changed, crafted, flipped, with_pn},
     world::{Tweak, hello, initial_message, plain},
 };
@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
     refused_in_a_new_turn(&mut f);
     rewound::cases(&mut f);
     bounds::cases(&mut f);
+    hedge::cases(&mut f);
     f.cases
 }
 

@@ -70,10 +70,24 @@ impl Talk {
     pub(super) fn send(&mut self, by: bool, content: &[u8]) -> usize {
         let session =
             if by { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") };
+        let (blob, _) = session.hazmat_encrypt(content, &mut self.world.recorder).expect("short");
+        let step = Object::new()
+            .with("do", "send")
+            .with("by", name(by))
+            .hex("content", content)
+            .hex("random", self.world.recorder.take());
+        self.push(step, blob.into_bytes())
+    }
+
+    /// A message whose nonces derive from 32 random bytes.
+    pub(super) fn send_hedged(&mut self, by: bool, content: &[u8]) -> usize {
+        let session =
+            if by { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") };
         let (blob, _) = session.encrypt(content, &mut self.world.recorder).expect("short");
         let step = Object::new()
             .with("do", "send")
             .with("by", name(by))
+            .with("nonces", "derived")
             .hex("content", content)
             .hex("random", self.world.recorder.take());
         self.push(step, blob.into_bytes())
@@ -84,7 +98,8 @@ impl Talk {
         let random = vec![0x5a; 12 * usize::try_from(times).expect("few")];
         let mut script = Script::new(random.clone());
         let session = self.session(by);
-        let sent = (0..times).map(|_| session.encrypt(content, &mut script).expect("room in the turn").0);
+        let sent =
+            (0..times).map(|_| session.hazmat_encrypt(content, &mut script).expect("room in the turn").0);
         let last = sent.last().expect("one at least").into_bytes();
         let step = Object::new()
             .with("do", "send")
@@ -97,7 +112,7 @@ impl Talk {
 
     /// What cannot be sent draws nothing.
     pub(super) fn send_refused(&mut self, by: bool, content: &[u8]) {
-        let sent = self.session(by).encrypt(content, &mut Script::new(Vec::new()));
+        let sent = self.session(by).hazmat_encrypt(content, &mut Script::new(Vec::new()));
         assert!(sent.is_err(), "nothing to refuse");
         let step =
             Object::new().with("do", "send").with("by", name(by)).hex("content", content).hex("random", []);
@@ -144,7 +159,7 @@ impl Talk {
 /// What a side whose state was put back to this one sends next.
 pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Vec<u8> {
     let mut old = Session::load(snapshot, &NO_RESETS, []).expect("a snapshot");
-    let (blob, _) = old.encrypt(content, &mut talk.world.recorder).expect("short");
+    let (blob, _) = old.hazmat_encrypt(content, &mut talk.world.recorder).expect("short");
     drop(talk.world.recorder.take());
     blob.into_bytes()
 }

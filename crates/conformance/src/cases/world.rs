@@ -57,7 +57,7 @@ impl World {
         let (initiator_seed, responder_seed) = (recorder.bytes(), recorder.bytes());
         let (initiator, responder) = (person(initiator_seed), person(responder_seed));
         let (invite, blob) =
-            PendingInvite::create(&responder, Day::from_number(NOT_AFTER), ADDRESS, &mut recorder)
+            hazmat::create_invite(&responder, Day::from_number(NOT_AFTER), ADDRESS, &mut recorder)
                 .expect("short address");
         let bundle_random = recorder.take();
         let own = initiator.identity_key().hash();

@@ -1,40 +1,91 @@
-//! Segments of attachments.
+//! Segments of attachments, and the hash of all of them.
 
 use crate::{
-    json::{BadField, Object, len},
-    random::Script,
+    json::{BadField, Object, hex, len},
     vector::Outcome,
 };
-use deaddrop_crypto::{AttachmentKey, Manifest};
+use deaddrop_crypto::{AttachmentHash, AttachmentKey, AttachmentSealer, Manifest, SegmentHashes};
 
-fn manifest(input: &Object) -> Result<Manifest, BadField> {
+fn sealer(input: &Object) -> Result<AttachmentSealer, BadField> {
     let key = AttachmentKey::from_bytes(input.array("key")?);
-    Manifest::new(key, input.number("length")?).map_err(|_| BadField("length".to_owned()))
+    AttachmentSealer::new(key, input.number("length")?).map_err(|_| BadField("length".to_owned()))
 }
 
-/// Bytes of a segment to the sealed segment; larger ones by their hash.
+fn manifest(input: &Object, hash: [u8; 32]) -> Result<Manifest, BadField> {
+    let key = AttachmentKey::from_bytes(input.array("key")?);
+    let hash = AttachmentHash::from_bytes(hash);
+    Manifest::new(key, input.number("length")?, hash).map_err(|_| BadField("length".to_owned()))
+}
+
+/// Bytes of a segment to the sealed segment; larger ones by their hash. `random` is r, where the file gives it.
 pub(super) fn seal(input: &Object) -> Result<Outcome, BadField> {
-    let manifest = manifest(input)?;
-    let mut random = Script::new(input.bytes("random")?);
+    let (sealer, segment) = (sealer(input)?, input.number("segment")?);
     let bytes = vec![0x61; input.number::<usize>("bytes_61")?];
-    let sealed = match manifest.seal(input.number("segment")?, &bytes, &mut random) {
-        Ok(sealed) => sealed.into_bytes(),
+    let derived = input.find("random").is_none();
+    let sealed = match derived {
+        true => sealer.seal(segment, &bytes),
+        false => sealer.hazmat_seal(segment, &bytes, &input.array("random")?),
+    };
+    let sealed = match sealed {
+        Ok(sealed) => sealed,
         Err(error) => return Ok(Outcome::refused(error)),
     };
-    random.finish("random")?;
-    let output = Object::new().with("segments", manifest.segments()).with("sealed_len", len(sealed.len()));
-    Ok(Outcome::ok(if sealed.len() > 4_096 {
-        output.hex("sealed_sha256", deaddrop_primitives::hash::sha256(&[&sealed]))
+    let (blob, hash) = (sealed.blob.into_bytes(), sealed.hash);
+    let mut intermediate = Object::new();
+    if derived {
+        intermediate =
+            intermediate.hex("segment_hash", hash.as_bytes()).hex("r", blob.get(..12).unwrap_or_default());
+    }
+    let output = Object::new().with("segments", sealer.layout().count()).with("sealed_len", len(blob.len()));
+    let output = if blob.len() > 4_096 {
+        output.hex("sealed_sha256", deaddrop_primitives::hash::sha256(&[&blob]))
     } else {
-        output.hex("sealed", sealed)
-    }))
+        output.hex("sealed", blob)
+    };
+    Ok(Outcome::traced(intermediate, output))
 }
 
 /// A sealed segment to its bytes.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let mut sealed = input.bytes("sealed")?;
-    Ok(match manifest(input)?.open(input.number("segment")?, &mut sealed) {
-        Ok(bytes) => Outcome::ok(Object::new().hex("bytes", bytes)),
+    Ok(match manifest(input, [0; 32])?.open(input.number("segment")?, &mut sealed) {
+        Ok(opened) => Outcome::ok(Object::new().hex("bytes", opened.bytes)),
+        Err(error) => Outcome::refused(error),
+    })
+}
+
+/// The hash of an attachment of bytes 0x61.
+pub(super) fn hash(input: &Object) -> Result<Outcome, BadField> {
+    let sealer = sealer(input)?;
+    let (mut hashes, mut listed) = (SegmentHashes::new(), Vec::new());
+    for segment in 0..sealer.layout().count() {
+        let range = sealer.layout().range(segment).unwrap_or_default();
+        let bytes = vec![0x61; usize::try_from(range.end - range.start).unwrap_or_default()];
+        let sealed = sealer.seal(segment, &bytes).map_err(|_| BadField("length".to_owned()))?;
+        listed.push(hex(sealed.hash.as_bytes()));
+        hashes.insert(sealed.hash);
+    }
+    let whole = sealer.finish(&hashes).map_err(|_| BadField("length".to_owned()))?;
+    let intermediate = Object::new().with("segment_hashes", listed);
+    Ok(Outcome::traced(intermediate, Object::new().hex("hash", whole.hash().as_bytes())))
+}
+
+/// Opens every segment of an attachment, and compares with the hash of its manifest.
+pub(super) fn verify(input: &Object) -> Result<Outcome, BadField> {
+    let manifest = manifest(input, input.array("hash")?)?;
+    let (mut hashes, mut bytes) = (SegmentHashes::new(), Vec::new());
+    for (segment, sealed) in (0..).zip(input.list("segments")?) {
+        let mut sealed = Object::new().with("segments", sealed.clone()).bytes("segments")?;
+        match manifest.open(segment, &mut sealed) {
+            Ok(opened) => {
+                bytes.extend_from_slice(opened.bytes);
+                hashes.insert(opened.hash);
+            }
+            Err(error) => return Ok(Outcome::refused(error)),
+        }
+    }
+    Ok(match manifest.verify(&hashes) {
+        Ok(()) => Outcome::ok(Object::new().hex("bytes", bytes)),
         Err(error) => Outcome::refused(error),
     })
 }

@@ -13,12 +13,20 @@ use deaddrop_crypto::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::{Day, RelayAddress};
 
+/// Random bytes of a bundle: salt 32, X25519 prekey 32, ML-KEM prekey seed 64. With 12 more, those are the nonce.
+const DRAWN_WITHOUT_NONCE: usize = 128;
+
 /// What an inviter makes.
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let mut random = Script::new(input.bytes("random")?);
     let day = Day::from_number(input.number("not_after")?);
-    let created = PendingInvite::create(&identity, day, &input.bytes("address")?, &mut random);
+    let address = input.bytes("address")?;
+    let created = if input.bytes("random")?.len() == DRAWN_WITHOUT_NONCE {
+        PendingInvite::create(&identity, day, &address, &mut random)
+    } else {
+        hazmat::create_invite(&identity, day, &address, &mut random)
+    };
     let (invite, blob) = match created {
         Ok(created) => created,
         Err(error) => return Ok(Outcome::refused(error)),

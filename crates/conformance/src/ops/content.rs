@@ -5,7 +5,7 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_crypto::{
-    AttachmentKey, Content, IdentityHash, IdentitySeed, SafetyNumber, StreamId,
+    AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, SafetyNumber, StreamId,
     content::{decode as decode_content, encode as encode_content},
 };
 
@@ -84,6 +84,7 @@ fn from_json(item: &Object) -> Result<Content, BadField> {
             number: item.number("number")?,
             key: AttachmentKey::from_bytes(item.array("key")?),
             length: item.number("length")?,
+            hash: AttachmentHash::from_bytes(item.array("hash")?),
             place: item.bytes("place")?,
             media_type: item.text("media_type")?.to_owned(),
             name: item.text("name")?.to_owned(),
@@ -112,14 +113,17 @@ fn to_json(item: &Content) -> Result<Object, BadField> {
             .with("address", hex(address)),
         Content::ResetBundle { bundle } => object("reset-bundle").hex("bundle", bundle),
         Content::SessionEra { era } => object("session-era").with("era", *era),
-        Content::Attachment { stream, number, key, length, place, media_type, name } => object("attachment")
-            .hex("stream", stream.0)
-            .with("number", *number)
-            .hex("key", key.expose())
-            .with("length", *length)
-            .hex("place", place)
-            .with("media_type", media_type.as_str())
-            .with("name", name.as_str()),
+        Content::Attachment { stream, number, key, length, hash, place, media_type, name } => {
+            object("attachment")
+                .hex("stream", stream.0)
+                .with("number", *number)
+                .hex("key", key.expose())
+                .with("length", *length)
+                .hex("hash", hash.as_bytes())
+                .hex("place", place)
+                .with("media_type", media_type.as_str())
+                .with("name", name.as_str())
+        }
         _ => return Err(BadField("type".to_owned())),
     })
 }

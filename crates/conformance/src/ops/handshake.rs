@@ -30,7 +30,7 @@ pub(super) fn begin(input: &Object) -> Result<Pair, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let mut random = Script::new(input.bytes("bundle_random")?);
     let (invite, blob) =
-        PendingInvite::create(&responder, not_after, &input.bytes("bundle_address")?, &mut random)
+        hazmat::create_invite(&responder, not_after, &input.bytes("bundle_address")?, &mut random)
             .map_err(|_| bad("bundle_address"))?;
     random.finish("bundle_random")?;
     let own = initiator.identity_key().hash();
@@ -49,7 +49,7 @@ pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let mut random = Script::new(input.bytes("message_random")?);
     let (envelope, _) =
-        pair.session.encrypt(&input.bytes("content")?, &mut random).map_err(|_| bad("content"))?;
+        pair.session.hazmat_encrypt(&input.bytes("content")?, &mut random).map_err(|_| bad("content"))?;
     random.finish("message_random")?;
     let envelope = envelope.as_bytes();
     let trace = hazmat::handshake(&pair.invite, &pair.responder, envelope).ok_or_else(|| bad("content"))?;

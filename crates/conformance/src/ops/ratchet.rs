@@ -6,7 +6,7 @@ use crate::{
     random::Script,
     vector::{Outcome, class},
 };
-use deaddrop_crypto::{MAX_TURN_LEN, Session};
+use deaddrop_crypto::{MAX_TURN_LEN, Session, hazmat};
 use deaddrop_wire::SizeClass;
 
 /// Runs steps. `send` gives an envelope (with `times` that of the last message of so many), `receive` takes the envelope of an
@@ -42,8 +42,15 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                 if !(1..=MAX_TURN_LEN).contains(&times) {
                     return Err(bad("times"));
                 }
-                let sent: Result<Vec<_>, _> =
-                    (0..times).map(|_| session.encrypt(&content, &mut random).map(|sent| sent.0)).collect();
+                let hedged = step.find("nonces").is_some();
+                if hedged && step.text("nonces")? != "derived" {
+                    return Err(bad("nonces"));
+                }
+                let mut send = || match hedged {
+                    true => session.encrypt(&content, &mut random),
+                    false => session.hazmat_encrypt(&content, &mut random),
+                };
+                let sent: Result<Vec<_>, _> = (0..times).map(|_| send().map(|sent| sent.0)).collect();
                 random.finish("random")?;
                 if session.turn() != before {
                     turns.push(turn(session).ok_or_else(|| bad("by"))?);
@@ -93,6 +100,20 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     }
     let intermediate = Object::new().with("own_turns", turns);
     Ok(Outcome { expect, intermediate, output: Object::new().with("steps", outputs) })
+}
+
+/// The nonces of a message, from all that they depend on.
+pub(super) fn nonces(input: &Object) -> Result<Outcome, BadField> {
+    let head = [input.bytes("constants")?, input.number::<u32>("pn")?.to_le_bytes().to_vec()].concat();
+    let (r, outer) = hazmat::nonces(
+        &input.array("message_key")?,
+        &input.array("random")?,
+        input.number("turn")?,
+        &head,
+        input.number("n")?,
+        &input.bytes("content")?,
+    );
+    Ok(Outcome::ok(Object::new().hex("r", r).hex("r_outer", outer)))
 }
 
 /// The smallest class in full; larger ones by their hash, for the size of the files.

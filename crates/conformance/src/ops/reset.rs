@@ -60,7 +60,7 @@ pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
         };
         random.finish("initiator_random")?;
         let mut random = Script::new(input.bytes("message_random")?);
-        let envelope = session.encrypt(&input.bytes("content")?, &mut random);
+        let envelope = session.hazmat_encrypt(&input.bytes("content")?, &mut random);
         random.finish("message_random")?;
         intermediate = intermediate.hex("session_id", session.id().0);
         envelope.map_err(|_| BadField("content".to_owned()))?.0.into_bytes()

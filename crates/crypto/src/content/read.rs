@@ -6,7 +6,7 @@ use super::{
     StreamId, TEXT,
 };
 use crate::{
-    attachment::{AttachmentKey, MAX_ATTACHMENT},
+    attachment::{AttachmentHash, AttachmentKey, HASH_LEN, MAX_ATTACHMENT},
     prekeys::MAX_BODY,
 };
 use alloc::{borrow::ToOwned, vec::Vec};
@@ -109,6 +109,7 @@ enum Numbered<'a> {
 struct Attachment<'a> {
     key: &'a [u8; AttachmentKey::LEN],
     length: u64,
+    hash: &'a [u8; HASH_LEN],
     place: &'a [u8],
     media_type: &'a str,
     name: &'a str,
@@ -130,12 +131,13 @@ impl Item<'_> {
                 Numbered::MailboxMove(address) => {
                     Content::MailboxMove { stream, number, address: address.to_vec() }
                 }
-                Numbered::Attachment(Attachment { key, length, place, media_type, name }) => {
+                Numbered::Attachment(Attachment { key, length, hash, place, media_type, name }) => {
                     Content::Attachment {
                         stream,
                         number,
                         key: AttachmentKey::from_bytes(*key),
                         length,
+                        hash: AttachmentHash::from_bytes(*hash),
                         place: place.to_vec(),
                         media_type: media_type.to_owned(),
                         name: name.to_owned(),
@@ -189,6 +191,7 @@ fn numbered(kind: u16, number: u64, body: &[u8]) -> Option<Numbered<'_>> {
 fn attachment(body: &[u8]) -> Option<Attachment<'_>> {
     let (key, rest) = body.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
+    let (hash, rest) = rest.split_first_chunk()?;
     let (place_len, rest) = rest.split_first_chunk()?;
     let (place, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*place_len)))?;
     let (type_len, rest) = rest.split_first()?;
@@ -196,6 +199,7 @@ fn attachment(body: &[u8]) -> Option<Attachment<'_>> {
     Some(Attachment {
         key,
         length: Some(u64::from_le_bytes(*length)).filter(|length| *length <= MAX_ATTACHMENT)?,
+        hash,
         place: bounded(place, MAX_PLACE)?,
         media_type: core::str::from_utf8(bounded(media_type, MAX_MEDIA_TYPE)?).ok()?,
         name: core::str::from_utf8(bounded(name, MAX_NAME)?).ok()?,
@@ -246,7 +250,7 @@ mod tests {
             numbered(DELIVERY_RECEIPT, 5, &[1; 7]),
             numbered(DELIVERY_RECEIPT, 5, &[5, 0, 0, 0, 0, 0, 0, 0]),
             numbered(MAILBOX_MOVE, 1, &[7; MAX_ADDRESS + 1]),
-            numbered(ATTACHMENT, 1, &[7; 42]),
+            numbered(ATTACHMENT, 1, &[7; 74]),
         ];
         for bad in refused {
             for said in [[&good[..], &bad].concat(), [&bad[..], &good].concat()] {

@@ -87,12 +87,13 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
             part(bounded(bundle, MAX_BODY)?);
             Ok((RESET_BUNDLE, 0))
         }
-        Content::Attachment { stream, number, key, length, place, media_type, name } => {
+        Content::Attachment { stream, number, key, length, hash, place, media_type, name } => {
             let place = bounded(place, MAX_PLACE)?;
             let media_type = bounded(media_type.as_bytes(), MAX_MEDIA_TYPE)?;
             numbered(part, stream, *number);
             part(key.expose());
             part(&length.to_le_bytes());
+            part(hash.as_bytes());
             part(&u16::try_from(place.len()).map_err(|_| TooLong)?.to_le_bytes());
             part(place);
             part(&[u8::try_from(media_type.len()).map_err(|_| TooLong)?]);

@@ -2,7 +2,7 @@
 
 use super::{
     ChangeSet, Initial, MAX_TURN_LEN, RemoteTurn, Role, SendingChain, Session, Side,
-    keys::TurnTranscript,
+    keys::{Nonced, Nonces, RANDOM_LEN, ReadyMessageKey, TurnTranscript},
     message::{constants_len, header_box_len, seal},
 };
 use crate::{handshake, labels};
@@ -13,6 +13,7 @@ use deaddrop_primitives::{
 };
 use deaddrop_wire::{Blob, SizeClass};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 /// Nothing was encrypted, nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +47,23 @@ impl Session {
     /// stored.
     ///
     /// Draws from `rng`: for a new turn ratchet key 32, ML-KEM seed 64, encapsulation 32 (at turn 1 one more 32 for the
-    /// initiator's identity); then the header's nonce 12; for an InitialMessage the outer nonce 12.
+    /// initiator's identity); then 32 bytes that enter the nonces together with the content. A generator that repeats its
+    /// output (a snapshot of a virtual machine that is resumed twice) does not make two contents share a key and nonce.
     ///
     /// # Errors
     /// See [`EncryptError`].
     pub fn encrypt(
         &mut self,
+        content: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Blob, ChangeSet), EncryptError> {
+        self.encrypt_by(NonceRule::Hedged, content, rng)
+    }
+
+    /// [`encrypt`](Self::encrypt), with the nonces made by `rule`.
+    pub(crate) fn encrypt_by(
+        &mut self,
+        rule: NonceRule,
         content: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Blob, ChangeSet), EncryptError> {
@@ -75,18 +87,21 @@ impl Session {
         };
         let len = class.bytes().checked_sub(overhead).ok_or(EncryptError::TooLong)?;
         let n = chain.message_number;
-        let message = seal(&chain.header, &message_key, &chain.head, n, content, len, rng);
+        let turn = new.as_ref().map_or(self.turn, |new| new.turn);
+        let (message_key, is_initial) = (message_key.ready(), overhead > 0);
+        let nonced = Nonced { turn, head: &chain.head, message_number: n, content };
+        let nonces = rule.nonces(&message_key, &nonced, is_initial, rng);
+        let message = seal(&chain.header, &message_key, &chain.head, n, content, len, &nonces.header);
         let message = message.ok_or(EncryptError::TooLong)?;
         let envelope = match &self.initial {
             Initial::Flight { key, flight } => {
-                let mut nonce = [0; NONCE_LEN];
-                rng.fill_bytes(&mut nonce);
+                let nonce = &nonces.outer;
                 let mut bytes = Vec::with_capacity(class.bytes());
-                bytes.extend_from_slice(&nonce);
+                bytes.extend_from_slice(nonce);
                 bytes.extend_from_slice(flight);
                 bytes.extend_from_slice(&message);
                 let inner = bytes.get_mut(NONCE_LEN..).ok_or(EncryptError::Corrupt)?;
-                let tag = aead::seal_in_place(key.expose(), &nonce, labels::INITIAL, inner);
+                let tag = aead::seal_in_place(key.expose(), nonce, labels::INITIAL, inner);
                 bytes.extend_from_slice(&tag);
                 bytes
             }
@@ -177,4 +192,42 @@ struct NewTurn {
     root: super::keys::RootKey,
     header: super::keys::HeaderKey,
     reset: super::keys::ResetSecret,
+}
+
+/// How the nonces of a message are made.
+#[derive(Clone, Copy)]
+pub(crate) enum NonceRule {
+    /// From the message key, 32 bytes of the generator, header and content.
+    Hedged,
+    /// Drawn as they are: vectors give r.
+    #[cfg(feature = "hazmat")]
+    Drawn,
+}
+
+impl NonceRule {
+    #[cfg_attr(not(feature = "hazmat"), allow(unused_variables, reason = "only drawn nonces depend on it"))]
+    fn nonces(
+        self,
+        key: &ReadyMessageKey,
+        message: &Nonced<'_>,
+        is_initial: bool,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Nonces {
+        match self {
+            Self::Hedged => {
+                let mut random = Zeroizing::new([0; RANDOM_LEN]);
+                rng.fill_bytes(random.as_mut_slice());
+                key.nonces(&random, message)
+            }
+            #[cfg(feature = "hazmat")]
+            Self::Drawn => {
+                let mut nonces = Nonces { header: [0; NONCE_LEN], outer: [0; NONCE_LEN] };
+                rng.fill_bytes(&mut nonces.header);
+                if is_initial {
+                    rng.fill_bytes(&mut nonces.outer);
+                }
+                nonces
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The keys of a session, one type a role, and the steps between them (spec/05-ratchet.md).
 
 use crate::labels;
-use deaddrop_primitives::{hash::sha256, hkdf, kem, secret_bytes, x25519};
+use deaddrop_primitives::{aead::NONCE_LEN, hash::sha256, hkdf, kem, secret_bytes, x25519};
 
 secret_bytes! {
     /// The handshake's result; lives only until the session's keys are derived.
@@ -76,10 +76,55 @@ impl ChainKey {
 }
 
 impl MessageKey {
-    /// Fresh randomness enters every body key, so that a state that was rolled back never repeats one.
-    pub(crate) fn body_key(&self, nonce: &[u8; 12]) -> BodyKey {
-        BodyKey::from_bytes(hkdf::expand(self.expose(), &[labels::BODY, nonce]))
+    /// Readies the key for the nonces and the body key of its message.
+    pub(crate) fn ready(&self) -> ReadyMessageKey {
+        ReadyMessageKey(hkdf::Expander::new(self.expose()))
     }
+}
+
+/// A message key that both derivations of one message share.
+pub(crate) struct ReadyMessageKey(hkdf::Expander);
+
+impl ReadyMessageKey {
+    /// r enters every body key, so that a state that was put back does not repeat one.
+    pub(crate) fn body_key(&self, nonce: &[u8; NONCE_LEN]) -> BodyKey {
+        BodyKey::from_bytes(self.0.expand(&[labels::BODY, nonce]))
+    }
+
+    /// r and r' of a message (spec/05-ratchet.md section 2).
+    pub(crate) fn nonces(&self, random: &[u8; RANDOM_LEN], message: &Nonced<'_>) -> Nonces {
+        let Nonced { turn, head, message_number, content } = *message;
+        // From turn 1 on the constants are hashed into the turn's chain key, and with it into this key; `pn` is left. Turn 0's
+        // chain key comes from the handshake, and its constants are in no other hash.
+        let constants = if turn == 0 { 0 } else { head.len().saturating_sub(4) };
+        let head = head.get(constants..).unwrap_or_default();
+        let number = message_number.to_le_bytes();
+        let derived: [u8; 2 * NONCE_LEN] = self.0.expand(&[labels::NONCE, random, head, &number, content]);
+        let (header, outer) = derived.split_at(NONCE_LEN);
+        let nonce = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
+        Nonces { header: nonce(header), outer: nonce(outer) }
+    }
+}
+
+/// Random bytes that enter the nonces of one message.
+pub(crate) const RANDOM_LEN: usize = 32;
+
+/// What the nonces of a message depend on, beside its key and random bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Nonced<'a> {
+    pub(crate) turn: u32,
+    /// The turn's constants and `pn`.
+    pub(crate) head: &'a [u8],
+    pub(crate) message_number: u32,
+    pub(crate) content: &'a [u8],
+}
+
+/// The nonces of one message. Both are sent in the clear.
+pub(crate) struct Nonces {
+    /// r: of the header box, and in the body key.
+    pub(crate) header: [u8; NONCE_LEN],
+    /// r': of the outer box of an InitialMessage.
+    pub(crate) outer: [u8; NONCE_LEN],
 }
 
 /// What a turn yields.

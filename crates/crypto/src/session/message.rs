@@ -1,6 +1,6 @@
 //! One message: the header box and the body box (spec/05-ratchet.md section 2).
 
-use super::keys::{HeaderKey, MessageKey};
+use super::keys::{HeaderKey, MessageKey, ReadyMessageKey};
 use crate::{
     labels,
     padding::{pad, unpad},
@@ -10,7 +10,6 @@ use deaddrop_primitives::{
     aead::{self, NONCE_LEN, TAG_LEN},
     kem, x25519,
 };
-use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
@@ -68,37 +67,35 @@ impl Header {
     }
 }
 
-/// Seals content into header box and body box of together `len` bytes. Draws the nonce, 12 bytes, from `rng`.
+/// Seals content into header box and body box of together `len` bytes.
 ///
 /// `head` is the turn's constants followed by `pn`. `None` when the content does not fit.
 pub(crate) fn seal(
     header_key: &HeaderKey,
-    message_key: &MessageKey,
+    message_key: &ReadyMessageKey,
     head: &[u8],
     message_number: u32,
     content: &[u8],
     len: usize,
-    rng: &mut (impl CryptoRng + ?Sized),
+    nonce: &[u8; NONCE_LEN],
 ) -> Option<Vec<u8>> {
     let header_len = NONCE_LEN + head.len() + 4 + TAG_LEN;
     let body_len = len.checked_sub(header_len + TAG_LEN)?;
     if content.len() >= body_len {
         return None;
     }
-    let mut nonce = [0; NONCE_LEN];
-    rng.fill_bytes(&mut nonce);
     let mut bytes = Vec::with_capacity(len);
-    bytes.extend_from_slice(&nonce);
+    bytes.extend_from_slice(nonce);
     bytes.extend_from_slice(head);
     bytes.extend_from_slice(&message_number.to_le_bytes());
     let header = bytes.get_mut(NONCE_LEN..)?;
-    let tag = aead::seal_in_place(header_key.expose(), &nonce, labels::HEADER, header);
+    let tag = aead::seal_in_place(header_key.expose(), nonce, labels::HEADER, header);
     bytes.extend_from_slice(&tag);
 
     bytes.extend_from_slice(content);
     pad(&mut bytes, header_len + body_len)?;
     let (header_box, body) = bytes.split_at_mut_checked(header_len)?;
-    let key = message_key.body_key(&nonce);
+    let key = message_key.body_key(nonce);
     let tag = aead::seal_in_place(key.expose(), &NONCE_0, header_box, body);
     bytes.extend_from_slice(&tag);
     Some(bytes)
@@ -116,7 +113,7 @@ pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<
 pub(crate) fn open_body(key: &MessageKey, header: &Header, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let header_len = NONCE_LEN + header.bytes.len() + TAG_LEN;
     let (header_box, body) = message.split_at_checked(header_len)?;
-    let key = key.body_key(&header.nonce);
+    let key = key.ready().body_key(&header.nonce);
     let mut padded = aead::open(key.expose(), &NONCE_0, header_box, body).ok()?;
     let content = unpad(&padded).map(|content| Zeroizing::new(content.to_vec()));
     // Of padding that was checked there is nothing to wipe.

@@ -1,6 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
-use super::{Failure, fresh_rng, say};
+use super::{Failure, say, system_random};
 use crate::clock::{Belief, Calendar, FIRST_DAY, LAST_DAY, date, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;
@@ -108,7 +108,7 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
 
 fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Failure> {
     let limits = data.config(None)?.limits;
-    let mut rng = fresh_rng()?;
+    let mut rng = system_random()?;
     let mut store = data.open_store(&mut rng)?;
     let change = DayChange::plan(&store, day, &limits);
     let (mailboxes, blobs) = change.expires();

@@ -105,6 +105,11 @@ pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
     }
 }
 
+/// Whether the record's key is a hash of its body: blobs are named so, in their mailbox.
+pub(crate) fn names_body(record: &Record) -> bool {
+    record.meta.first() == Some(&BLOB)
+}
+
 /// A blob as its head tells.
 pub(crate) fn resident(entry: &Entry, via: u8, class: SizeClass) -> Resident {
     Resident {
@@ -217,9 +222,11 @@ mod tests {
         assert_eq!(kind(&entry(mailbox(handle, &sample()))), Kind::Mailbox(handle));
         let blob = blob(RecordKey([1; 16]), handle, 9, Day::from_number(5), vec![0; 4_096]);
         assert_eq!(kind(&entry(blob.clone())), Kind::Blob { handle, via: 9, class: SizeClass::Small });
-        assert_eq!(kind(&entry(Record { body: vec![0; 5], ..blob })), Kind::Unknown);
+        assert_eq!(kind(&entry(Record { body: vec![0; 5], ..blob.clone() })), Kind::Unknown);
         let plain = Calendar { day: Day::from_number(8), expires_from: Day::from_number(0) };
         assert_eq!(kind(&entry(day(plain))), Kind::Day(Day::from_number(8)));
+        let others = [mailbox(handle, &sample()), day(plain)];
+        assert!(names_body(&blob) && !others.iter().any(names_body));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::Relay;
 use crate::admission::{Connected, Handshake};
 use crate::memory::Held;
+use crate::random::SystemRandom;
 use crate::session::{Close, Output, Session};
 use crate::store::Store;
 use deaddrop_link::{
@@ -101,7 +102,7 @@ fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected)
         }
         Handshake::Refuse => return None,
     }
-    match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut rand::rng()) {
+    match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut SystemRandom) {
         Ok((handshake, s1)) => Some(FirstAnswer::S1(handshake, s1)),
         Err(RelayHandshakeError::NoCommonVersion) => {
             Some(FirstAnswer::NoCommonVersion(no_common_version(&relay.offer)))

@@ -8,9 +8,9 @@ use crate::mailboxes::{
     record::{self, Kind},
 };
 use crate::names::StoreKey;
+use crate::random::SystemRandom;
 use deaddrop_shred::{Batch, Disk, Entry, FileDisk, ReadError, Reader, RecordKey, Shred, Writer};
-use rand::rngs::StdRng;
-use rand::{CryptoRng, SeedableRng};
+use rand::CryptoRng;
 
 /// Records in a store of `deaddrop-shred`.
 pub struct ShredBacking<D: Disk + 'static = FileDisk> {
@@ -44,7 +44,7 @@ const ERASED_AT_ONCE: usize = 4_096;
 
 impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
     /// Takes an opened store over: reads the mailboxes, finds the blobs by their heads alone, and erases what
-    /// belongs to no mailbox.
+    /// belongs to no mailbox. Handles and pauses come from `rng`; salts from the operating system.
     ///
     /// # Errors
     /// [`OpenStoreError`].
@@ -54,7 +54,8 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         limits: Limits,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, OpenStoreError> {
-        let writer = Writer::start(shred, StdRng::from_rng(rng)).map_err(|_| OpenStoreError::NoThread)?;
+        let writer = Writer::start_with(shred, SystemRandom, record::names_body);
+        let writer = writer.map_err(|_| OpenStoreError::NoThread)?;
         let reader = writer.reader();
         let backing = ShredBacking { writer, reader };
         let store = Self::new(backing, key.index_key(), limits, false, rng);

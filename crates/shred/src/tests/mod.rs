@@ -4,6 +4,7 @@
 mod basics;
 mod crash;
 mod files;
+mod hedge;
 mod model;
 mod rot;
 mod sim;

@@ -1,7 +1,7 @@
 //! Attachments, one segment at a time.
 
 use super::input::Input;
-use deaddrop_crypto::Manifest;
+use deaddrop_crypto::{AttachmentHash, AttachmentSealer, Manifest};
 use deaddrop_testkit::rng;
 
 /// Segments of an attachment: what was sealed comes back, and nothing else does.
@@ -13,25 +13,30 @@ pub fn attachment(data: &[u8]) {
         1 => u64::from(input.u32()),
         _ => u64::from_le_bytes(input.array()),
     };
-    let Ok(manifest) = Manifest::generate(length, random) else {
+    let Ok(sealer) = AttachmentSealer::generate(length, random) else {
         assert!(length > deaddrop_crypto::MAX_ATTACHMENT);
         return;
     };
-    let count = manifest.segments();
+    let layout = *sealer.layout();
+    let hash = AttachmentHash::from_bytes([7; 32]);
+    let manifest =
+        Manifest::new(sealer.key().duplicate(), length, hash).expect("no longer than the sealer's");
+    let count = layout.count();
     assert!((1..=deaddrop_crypto::MAX_SEGMENTS).contains(&count));
-    assert!(manifest.range(count).is_none() && manifest.class(count).is_none());
+    assert!(layout.range(count).is_none() && layout.class(count).is_none());
     let segment = input.u32() % count;
-    let range = manifest.range(segment).expect("one of them");
+    let range = layout.range(segment).expect("one of them");
     assert!(range.end <= length && range.start <= range.end);
     let bytes = vec![0x5a; usize::try_from(range.end - range.start).expect("a segment")];
-    assert!(manifest.seal(segment, &[&bytes[..], &[0]].concat(), random).is_err());
-    let sealed = manifest.seal(segment, &bytes, random).expect("its bytes").into_bytes();
-    assert_eq!(Some(sealed.len()), manifest.class(segment).map(|class| class.bytes()));
+    assert!(sealer.seal(segment, &[&bytes[..], &[0]].concat()).is_err());
+    let sealed = sealer.seal(segment, &bytes).expect("its bytes");
+    let (sealed, hash) = (sealed.blob.into_bytes(), sealed.hash);
+    assert_eq!(Some(sealed.len()), layout.class(segment).map(|class| class.bytes()));
     let mut changed = sealed.clone();
     input.change(&mut changed);
     let same = changed == sealed;
     match manifest.open(segment, &mut changed) {
-        Ok(opened) => assert!(same && opened == bytes),
+        Ok(opened) => assert!(same && opened.bytes == bytes && opened.hash == hash),
         Err(_) => assert!(!same),
     }
     let other = input.u32();

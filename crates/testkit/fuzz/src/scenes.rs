@@ -101,15 +101,17 @@ pub fn foreign() -> &'static [Vec<u8>] {
 
 impl People {
     fn new(initiator_seed: [u8; 32], responder_seed: [u8; 32]) -> Self {
+        // Nonces are drawn as they are, so that the corpora stay those of these people.
         let random = &mut rng(u64::from(initiator_seed[0]));
         let (initiator, responder) = (person(initiator_seed), person(responder_seed));
         let (pending, blob) =
-            PendingInvite::create(&responder, TODAY.plus(7), b"landing", random).expect("short");
+            deaddrop_crypto::hazmat::create_invite(&responder, TODAY.plus(7), b"landing", random)
+                .expect("short");
         let own = initiator.identity_key().hash();
         let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).expect("just made");
         let (mut session, set) = Session::initiate(&initiator, &bundle, random).expect("honest");
         let initial = Rows::new(set);
-        let (first, _) = session.encrypt(&hello("first"), random).expect("short");
+        let (first, _) = session.hazmat_encrypt(&hello("first"), random).expect("short");
         let keys = deaddrop_crypto::hazmat::invite(pending.secret().expose());
         let (nonce, sealed) = blob.split_first_chunk().expect("long enough");
         let padded = aead::open(&keys.k_bundle, nonce, &label("invite"), sealed).expect("just sealed");

@@ -110,7 +110,7 @@ impl World {
             let bundle = engine.publication(id).unwrap().bundle;
             engine.published(id).unwrap();
             let link: InviteLink = engine.link_text(id).unwrap().parse().unwrap();
-            let random = &mut crate::random::fresh();
+            let random = &mut crate::random::SystemRandom;
             let eve = IdentityKeyPair::generate(random);
             let own = eve.identity_key().hash();
             let bundle = VerifiedBundle::open(link.secret(), &bundle, own, None, today).unwrap();

@@ -1,0 +1,119 @@
+//! The hashes that commit a manifest to the bytes of its attachment (spec/06-envelope-and-content.md section 3).
+//!
+//! The tag of a segment commits to nothing: a sender who knows the key can make two segments with one tag. A collision-resistant
+//! hash in the manifest makes every recipient of one manifest see the same bytes.
+
+use super::SegmentLayout;
+use crate::labels;
+use alloc::{collections::BTreeMap, vec::Vec};
+use deaddrop_primitives::hash::sha256;
+
+/// Bytes of a hash.
+pub(crate) const HASH_LEN: usize = 32;
+
+/// The hash of the bytes of one segment. Sealing and opening both give it; no other call needs the bytes a second time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHash {
+    segment: u32,
+    hash: [u8; HASH_LEN],
+}
+
+impl SegmentHash {
+    /// A hash that was stored: the segment's number, and [`as_bytes`](Self::as_bytes).
+    #[must_use]
+    pub const fn from_parts(segment: u32, hash: [u8; HASH_LEN]) -> Self {
+        Self { segment, hash }
+    }
+
+    pub(super) fn of(segment: u32, bytes: &[u8]) -> Self {
+        Self { segment, hash: sha256(&[labels::ATTACHMENT_SEGMENT, bytes]) }
+    }
+
+    /// The number of the segment.
+    #[must_use]
+    pub const fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// The hash itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; HASH_LEN] {
+        &self.hash
+    }
+}
+
+impl core::fmt::Debug for SegmentHash {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SegmentHash(..)")
+    }
+}
+
+/// The hash over the hashes of all segments, in their order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AttachmentHash([u8; HASH_LEN]);
+
+impl AttachmentHash {
+    /// The hash of a manifest that came as content.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; HASH_LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The hash itself, for the content.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; HASH_LEN] {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for AttachmentHash {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("AttachmentHash(..)")
+    }
+}
+
+/// The hash of at least one segment is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incomplete;
+
+impl core::fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("segments of the attachment are missing; seal or open every one of them first")
+    }
+}
+
+impl core::error::Error for Incomplete {}
+
+/// Collects the hashes of an attachment's segments, in any order. It holds one entry for each segment that was sealed or opened.
+#[derive(Default)]
+pub struct SegmentHashes {
+    hashes: BTreeMap<u32, [u8; HASH_LEN]>,
+}
+
+impl SegmentHashes {
+    /// No hash yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the hash of one segment. A later hash of the same segment replaces the earlier one, so keep the bytes that came with
+    /// the later one.
+    pub fn insert(&mut self, hash: SegmentHash) {
+        self.hashes.insert(hash.segment, hash.hash);
+    }
+
+    /// The hash of the whole attachment.
+    pub(super) fn whole(&self, layout: &SegmentLayout) -> Result<AttachmentHash, Incomplete> {
+        let of = |segment| self.hashes.get(&segment).map(<[u8; HASH_LEN]>::as_slice);
+        let parts = core::iter::once(Some(labels::ATTACHMENT_HASH)).chain((0..layout.count()).map(of));
+        let parts: Option<Vec<&[u8]>> = parts.collect();
+        Ok(AttachmentHash(sha256(&parts.ok_or(Incomplete)?)))
+    }
+}
+
+impl core::fmt::Debug for SegmentHashes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SegmentHashes(..)")
+    }
+}
