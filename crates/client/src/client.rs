@@ -326,7 +326,7 @@ impl core::fmt::Debug for Client {
 }
 
 fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapability {
-    deaddrop_link::capability::ReadCapability::from_bytes(*link.secret().read_capability().expose())
+    deaddrop_link::capability::ReadCapability::copy_of(link.secret().read_capability().expose())
 }
 
 /// Opening and closing wait for the disk and for Argon2id.

@@ -5,10 +5,10 @@ use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, Shr
 use rand::Rng;
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// What opens a vault.
 pub enum Unlock {
@@ -86,25 +86,34 @@ fn write_key(home: &Path) -> Result<MasterKey, OpenError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut key = [0; KEY_LEN];
-    rand::rng().fill_bytes(&mut key);
+    let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+    rand::rng().fill_bytes(key.as_mut_slice());
     let written = options.open(key_file(home)).and_then(|mut file| {
-        file.write_all(&key)?;
+        file.write_all(key.as_slice())?;
         file.sync_all()
     });
-    let master = MasterKey::from_bytes(key);
-    key.zeroize();
-    written.map(|()| master).map_err(|_| OpenError::Io)
+    written.map(|()| MasterKey::copy_of(&key)).map_err(|_| OpenError::Io)
 }
 
 fn read_key(home: &Path) -> Result<MasterKey, OpenError> {
-    let bytes = match fs::read(key_file(home)) {
-        Ok(bytes) => Zeroizing::new(bytes),
+    // Read to where it is wiped; one byte more tells a longer file.
+    let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN + 1]));
+    let mut file = match fs::File::open(key_file(home)) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(OpenError::KeyFileMissing),
         Err(_) => return Err(OpenError::Io),
     };
-    let key: [u8; KEY_LEN] = bytes.as_slice().try_into().map_err(|_| OpenError::WrongPassphrase)?;
-    Ok(MasterKey::from_bytes(key))
+    let mut len = 0;
+    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(OpenError::Io),
+        }
+    }
+    let key = bytes.get(..len).and_then(|bytes| bytes.as_array()).ok_or(OpenError::WrongPassphrase)?;
+    Ok(MasterKey::copy_of(key))
 }
 
 fn create_error(error: CreateError) -> OpenError {

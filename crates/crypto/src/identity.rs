@@ -18,6 +18,15 @@ secret_bytes! {
     pub struct IdentitySeed[32];
 }
 
+secret_bytes! {
+    /// What one classical secret key of an identity is made from.
+    struct KeySeed[32];
+}
+secret_bytes! {
+    /// What the ML-KEM key of an identity is made from.
+    struct KemSeed[kem::SEED_LEN];
+}
+
 impl IdentitySeed {
     /// The seed as 24 words (BIP 39, English), for paper. Whoever reads them is this person.
     #[must_use]
@@ -30,7 +39,7 @@ impl IdentitySeed {
     /// # Errors
     /// See [`WordsError`].
     pub fn from_words(text: &str) -> Result<Self, WordsError> {
-        words::decode_32(text).map(|bytes| Self::from_bytes(*bytes))
+        words::decode_32(text).map(|bytes| Self::copy_of(&bytes))
     }
 }
 
@@ -145,13 +154,13 @@ impl IdentityKeyPair {
     /// Derives all keys from the seed.
     #[must_use]
     pub fn from_seed(seed: IdentitySeed) -> Self {
-        let prk = hkdf::extract(labels::IDENTITY, &[seed.expose()]);
-        let ed = Zeroizing::new(prk.expand(&[labels::IDENTITY_ED25519]));
-        let x = Zeroizing::new(prk.expand(&[labels::IDENTITY_X25519]));
-        let k = Zeroizing::new(prk.expand(&[labels::IDENTITY_ML_KEM_768]));
-        let ed25519 = ed25519::SecretKey::from_bytes(&ed);
-        let x25519 = x25519::SecretKey::from_bytes(&x);
-        let kem = kem::DecapsulationKey::from_seed(&k);
+        let expander = hkdf::extract(labels::IDENTITY, &[seed.expose()]).ready();
+        let ed = KeySeed::derive(&expander, &[labels::IDENTITY_ED25519]);
+        let x = KeySeed::derive(&expander, &[labels::IDENTITY_X25519]);
+        let k = KemSeed::derive(&expander, &[labels::IDENTITY_ML_KEM_768]);
+        let ed25519 = ed25519::SecretKey::from_bytes(ed.expose());
+        let x25519 = x25519::SecretKey::from_bytes(x.expose());
+        let kem = kem::DecapsulationKey::from_seed(k.expose());
         let mut bytes = [0; IDENTITY_KEY_LEN];
         let parts = [
             &ed25519.public_key()[..],

@@ -57,7 +57,7 @@ impl Direction {
         self.counter = number.checked_add(1).ok_or(Exhausted)?;
         if number != 0 && number.is_multiple_of(RECORDS_PER_KEY) {
             let prk = extract(labels::LINK_REKEY, &[self.key.expose()]);
-            self.key = RecordKey::from_bytes(prk.expand(&[labels::LINK_REKEY]));
+            self.key = RecordKey::derive(&prk.ready(), &[labels::LINK_REKEY]);
         }
         let mut nonce = [0; aead::NONCE_LEN];
         if let Some(place) = nonce.last_chunk_mut() {

@@ -19,7 +19,7 @@ pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Prk {
         extract.input_ikm(part);
     }
     let (mut output, _) = extract.finalize();
-    let prk = Prk::from_bytes(output.into());
+    let prk = Prk::copy_of(output.as_ref());
     output.zeroize();
     prk
 }
@@ -64,14 +64,19 @@ impl Expander {
 
     /// RFC 5869 section 2.3.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
+        let mut output = [0; N];
+        self.expand_into(info, &mut output);
+        output
+    }
+
+    /// [`expand`](Self::expand) to where the bytes will stay.
+    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
+    pub fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kdf);
         const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 8,160 bytes") };
-        let mut output = [0; N];
-        self.0.expand_multi_info(info, &mut output).expect("length is within bounds");
-        output
+        self.0.expand_multi_info(info, output).expect("length is within bounds");
     }
 }
 

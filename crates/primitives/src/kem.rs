@@ -64,7 +64,7 @@ impl EncapsulationKey {
         let mut message = Zeroizing::new([0; 32]);
         rng.fill_bytes(message.as_mut());
         let (ciphertext, mut shared) = mlkem768::encapsulate(&self.0, *message);
-        let secret = SharedSecret::from_bytes(shared);
+        let secret = SharedSecret::copy_of(&shared);
         shared.zeroize();
         (ciphertext.into(), secret)
     }
@@ -135,7 +135,7 @@ impl DecapsulationKey {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
         let mut shared = mlkem768::decapsulate(&self.key, &ciphertext.into());
-        let secret = SharedSecret::from_bytes(shared);
+        let secret = SharedSecret::copy_of(&shared);
         shared.zeroize();
         secret
     }

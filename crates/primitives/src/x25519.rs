@@ -113,7 +113,7 @@ impl SecretKey {
         if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
             return Err(BadPoint::LowOrder);
         }
-        Ok(SharedSecret::from_bytes(shared.to_bytes()))
+        Ok(SharedSecret::copy_of(shared.as_bytes()))
     }
 }
 

@@ -8,15 +8,25 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The key a caller opens a store with.
+/// The key a caller opens a store with; boxed, so that moving it leaves no copy behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey([u8; 32]);
+pub struct MasterKey(Box<[u8; 32]>);
 
 impl MasterKey {
-    /// From 32 uniformly random bytes.
+    /// From 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self::copy_of(&bytes);
+        bytes.zeroize();
+        key
+    }
+
+    /// The same from bytes that stay where they are: the caller wipes them.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8; 32]) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(bytes);
+        key
     }
 }
 
@@ -79,7 +89,7 @@ impl PassphraseCost {
 
 /// The key that seals the data key in the superblock.
 #[derive(ZeroizeOnDrop)]
-pub(crate) struct UnlockKey([u8; 32]);
+pub(crate) struct UnlockKey(Box<[u8; 32]>);
 
 impl UnlockKey {
     /// `None` when the passphrase cost is out of bounds (S16).
@@ -91,7 +101,7 @@ impl UnlockKey {
     ) -> Option<Self> {
         let mut secret = Zeroizing::new([0u8; 32]);
         match unlock {
-            Unlock::Key(key) => secret.copy_from_slice(&key.0),
+            Unlock::Key(key) => secret.copy_from_slice(key.0.as_slice()),
             Unlock::Passphrase(passphrase) => {
                 if !cost.is_bounded() {
                     return None;
@@ -102,16 +112,17 @@ impl UnlockKey {
                     .ok()?;
             }
         }
-        let mut key = Self([0; 32]);
+        let mut key = Self(Box::new([0; 32]));
         let hkdf = Hkdf::<Sha256>::new(Some(salt), secret.as_slice());
-        hkdf.expand_multi_info(&[labels::UNLOCK, file_id], &mut key.0).ok()?;
+        hkdf.expand_multi_info(&[labels::UNLOCK, file_id], key.0.as_mut_slice()).ok()?;
         Some(key)
     }
 
     /// Seals the data key; the unlock key is used for nothing else, ever, so its nonce is constant.
     pub(crate) fn seal(&self, ad: &[u8], key: &StoreKeys) -> [u8; 48] {
         let mut sealed = [0u8; 48];
-        let mut data = Zeroizing::new(key.data.0);
+        let mut data = Zeroizing::new([0; 32]);
+        data.copy_from_slice(key.data.0.as_slice());
         let tag = seal(&self.0, ad, data.as_mut_slice());
         let (ciphertext, rest) = sealed.split_at_mut(32);
         ciphertext.copy_from_slice(data.as_slice());
@@ -121,15 +132,15 @@ impl UnlockKey {
 
     pub(crate) fn open(&self, ad: &[u8], sealed: &[u8; 48], file_id: [u8; 16]) -> Option<StoreKeys> {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
-        let mut data = DataKey([0; 32]);
+        let mut data = DataKey(Box::new([0; 32]));
         data.0.copy_from_slice(ciphertext);
-        open(&self.0, ad, &mut data.0, tag).then_some(StoreKeys { data, file_id })
+        open(&self.0, ad, data.0.as_mut_slice(), tag).then_some(StoreKeys { data, file_id })
     }
 }
 
 /// The one key everything in a store derives from.
 #[derive(ZeroizeOnDrop)]
-pub(crate) struct DataKey([u8; 32]);
+pub(crate) struct DataKey(Box<[u8; 32]>);
 
 /// The data key together with the name of the file it belongs to.
 pub(crate) struct StoreKeys {
@@ -142,8 +153,10 @@ pub(crate) struct StoreKeys {
 pub(crate) struct OnceKey([u8; 32]);
 
 impl StoreKeys {
-    pub(crate) fn new(data: [u8; 32], file_id: [u8; 16]) -> Self {
-        Self { data: DataKey(data), file_id }
+    pub(crate) fn new(data: &[u8; 32], file_id: [u8; 16]) -> Self {
+        let mut key = DataKey(Box::new([0; 32]));
+        key.0.copy_from_slice(data);
+        Self { data: key, file_id }
     }
 
     /// S8: the head's key binds file, segment, generation and slot.
@@ -175,7 +188,7 @@ impl StoreKeys {
     fn expand(&self, info: &[&[u8]]) -> [u8; 32] {
         let mut out = [0u8; 32];
         // Neither can fail: the key has the hash's length and the output is one block.
-        if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(&self.data.0) {
+        if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(self.data.0.as_slice()) {
             let _ = hkdf.expand_multi_info(info, &mut out);
         }
         out
@@ -245,9 +258,9 @@ mod tests {
 
     #[test]
     fn debug_is_redacted() {
-        assert_eq!(format!("{:?}", Unlock::Key(MasterKey([7; 32]))), "Key(MasterKey(..))");
+        assert_eq!(format!("{:?}", Unlock::Key(MasterKey::from_bytes([7; 32]))), "Key(MasterKey(..))");
         assert_eq!(format!("{:?}", Unlock::Passphrase(Passphrase(vec![7]))), "Passphrase(Passphrase(..))");
-        assert_eq!(format!("{:?}", StoreKeys::new([7; 32], [1; 16])), "StoreKeys(..)");
+        assert_eq!(format!("{:?}", StoreKeys::new(&[7; 32], [1; 16])), "StoreKeys(..)");
     }
 
     #[test]
@@ -270,14 +283,14 @@ mod tests {
 
     #[test]
     fn every_part_of_a_position_changes_the_head_key() {
-        let keys = StoreKeys::new([7; 32], [1; 16]);
+        let keys = StoreKeys::new(&[7; 32], [1; 16]);
         let salt = [3; 32];
         let one = keys.head_key(&salt, 1, 1, 1).0;
         assert_ne!(one, keys.head_key(&salt, 2, 1, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 2, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 1, 2).0);
         assert_ne!(one, keys.head_key(&[4; 32], 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new([7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new([8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
     }
 }

@@ -79,7 +79,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
-        batch: Batch,
+        mut batch: Batch,
         immediate_erases: Vec<RecordKey>,
         done: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
@@ -90,7 +90,10 @@ impl<D: Disk + 'static> Writer<D> {
         };
         let salts = match salts {
             Ok(salts) => salts,
-            Err(error) => return done(Err(error)),
+            Err(error) => {
+                batch.wipe();
+                return done(Err(error));
+            }
         };
         let job = Job::seal_with(batch, immediate_erases, salts, &core.keys);
         let mut queue = self.shared.locked();

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
 
 /// Puts under way at once.
 const WINDOW: usize = 16;
@@ -62,7 +63,7 @@ struct Putter<'a> {
     contact: u32,
     connection: Connection,
     /// Request to item and address.
-    under_way: BTreeMap<u32, (u64, Vec<u8>)>,
+    under_way: BTreeMap<u32, (u64, Zeroizing<Vec<u8>>)>,
     next: u32,
     /// The relay has answered a put.
     is_answered: bool,
