@@ -19,12 +19,12 @@ pub(crate) use outbox::PutJob;
 use crate::{
     error::{OpenError, VaultError},
     event::Event,
+    random::SystemRng,
     vault::{ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, Table, Vault, key, parts},
 };
 use deaddrop_crypto::{IdentityKeyPair, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
-use rand::rngs::StdRng;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The state of one person's client.
@@ -36,7 +36,7 @@ pub(crate) struct Engine<D: Disk + 'static> {
     events: BTreeSet<u64>,
     next_event: u64,
     cursor: u64,
-    rng: StdRng,
+    rng: SystemRng,
     /// Blobs whose processing has begun in this process and not ended.
     seen: HashSet<[u8; 16]>,
     /// After a crash the first blobs are counted before they are processed.

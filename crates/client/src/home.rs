@@ -53,7 +53,7 @@ pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Op
         }),
     };
     let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
-    Shred::create(disk, &Geometry::vault(), &unlock, &mut rand::rng()).map_err(create_error)
+    Shred::create(disk, &Geometry::vault(), &unlock, &mut crate::random::fresh()).map_err(create_error)
 }
 
 /// Opens the vault. Nothing is changed on any error.
@@ -66,7 +66,7 @@ pub(crate) fn open(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Open
         Unlock::KeyFile => deaddrop_shred::Unlock::Key(read_key(home)?),
     };
     let disk = FileDisk::open(vault_file(home)).map_err(open_error)?;
-    Shred::open(disk, &unlock, &mut rand::rng()).map_err(open_error)
+    Shred::open(disk, &unlock, &mut crate::random::fresh()).map_err(open_error)
 }
 
 fn with_passphrase(passphrase: &Zeroizing<String>) -> deaddrop_shred::Unlock {
@@ -87,7 +87,7 @@ fn write_key(home: &Path) -> Result<MasterKey, OpenError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
-    rand::rng().fill_bytes(key.as_mut_slice());
+    crate::random::fresh().fill_bytes(key.as_mut_slice());
     let written = options.open(key_file(home)).and_then(|mut file| {
         file.write_all(key.as_slice())?;
         file.sync_all()

@@ -1,8 +1,11 @@
 //! The one place where randomness enters.
 
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{rand_core::UnwrapErr, rngs::SysRng};
 
-/// A generator seeded by the operating system.
-pub(crate) fn fresh() -> StdRng {
-    StdRng::from_rng(&mut rand::rng())
+/// The operating system's generator. It keeps no output in the memory of this process.
+pub(crate) type SystemRng = UnwrapErr<SysRng>;
+
+/// The operating system's generator.
+pub(crate) const fn fresh() -> SystemRng {
+    UnwrapErr(SysRng)
 }

@@ -37,6 +37,7 @@ impl Direction {
     pub(crate) fn seal(&mut self, plaintext: &mut Vec<u8>) -> Result<(), Exhausted> {
         let padded = padded(plaintext.len()).ok_or(Exhausted)?;
         let nonce = self.next_nonce()?;
+        deaddrop_wire::reserve_wiping(plaintext, (padded + aead::TAG_LEN).saturating_sub(plaintext.len()));
         plaintext.resize(padded, 0);
         let tag = aead::seal_in_place(self.key.expose(), &nonce, &[], plaintext);
         plaintext.extend_from_slice(&tag);

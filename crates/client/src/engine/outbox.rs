@@ -4,6 +4,7 @@ use super::{Contact, Engine, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
+    random::SystemRng,
     vault::{ItemKind, ItemRow, MailboxState, Sealed, Table, key},
 };
 use deaddrop_crypto::{
@@ -13,7 +14,6 @@ use deaddrop_crypto::{
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
-use rand::rngs::StdRng;
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
@@ -379,7 +379,7 @@ impl Contact {
         number: u64,
         prefix: &[u8],
         address: &[u8],
-        rng: &mut StdRng,
+        rng: &mut SystemRng,
     ) -> Result<bool, VaultError> {
         let (Some(session), Some(item)) = (self.session.as_mut(), self.items.get_mut(&number)) else {
             return Ok(false);

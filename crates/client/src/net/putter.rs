@@ -117,7 +117,8 @@ impl Putter<'_> {
         let busy: BTreeSet<u64> = self.under_way.values().map(|(number, _)| *number).collect();
         let jobs =
             self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
-        let mut items = Vec::new();
+        // Long enough from the start: a list that grew would leave copies of what is shown in it.
+        let mut items = Vec::with_capacity(jobs.len());
         for PutJob { number, address, envelope } in jobs {
             if address.relay.url() != url {
                 break;

@@ -141,8 +141,9 @@ impl<'a> Reader<'a> {
     /// Asks for whatever the engine wants and was not asked for.
     async fn keep_up(&mut self) -> Result<(), Closed> {
         let mailboxes = self.shared.look(|engine| engine.mailboxes_at(self.relay)).map_err(|_| Closed)?;
-        let mut items = Vec::new();
-        let mut subscriptions = Vec::new();
+        // Long enough from the start: a list that grew would leave copies of what is shown in them.
+        let mut items = Vec::with_capacity(2 * mailboxes.len());
+        let mut subscriptions = Vec::with_capacity(mailboxes.len());
         for mailbox in &mailboxes {
             match mailbox.state {
                 MailboxState::Wanted if !self.is_asked(mailbox.name) => items.push(self.create(mailbox)),

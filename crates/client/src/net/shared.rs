@@ -50,7 +50,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(engine: Engine<FileDisk>, config: Config) -> Arc<Self> {
         let mut token = [0; 16];
-        rand::rng().fill_bytes(&mut token);
+        crate::random::fresh().fill_bytes(&mut token);
         Arc::new(Self {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
