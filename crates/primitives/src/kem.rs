@@ -2,10 +2,14 @@
 //!
 //! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
 
+use crate::secret::wipe_stack;
 use alloc::boxed::Box;
 use libcrux_ml_kem::mlkem768;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Bytes of stack that making a key pair takes at most.
+const KEY_GENERATION_STACK: usize = 48 << 10;
 
 /// Bytes of a seed `d || z`.
 pub const SEED_LEN: usize = 64;
@@ -105,13 +109,9 @@ impl DecapsulationKey {
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut pair = mlkem768::generate_key_pair(*seed);
         let mut key = Box::new(mlkem768::MlKem768PrivateKey::default());
-        key[0..].copy_from_slice(pair.sk());
-        let public = EncapsulationKey(Box::new(pair.pk().into()));
-        // The provider's pair shows no secret bytes to be wiped: it is written over where it lies.
-        pair = mlkem768::MlKem768KeyPair::from(Default::default(), Default::default());
-        core::hint::black_box(&pair);
+        let public = expand(seed, &mut key);
+        wipe_stack::<KEY_GENERATION_STACK>();
         let mut kept = Box::new(Zeroizing::new([0; SEED_LEN]));
         kept.copy_from_slice(seed);
         Self { key, seed: kept, public }
@@ -139,6 +139,15 @@ impl DecapsulationKey {
         shared.zeroize();
         secret
     }
+}
+
+/// The key pair of a seed. The provider gives it by value and passes it on so: its copies lie below this call, and its caller
+/// wipes them.
+#[inline(never)]
+fn expand(seed: &[u8; SEED_LEN], key: &mut mlkem768::MlKem768PrivateKey) -> EncapsulationKey {
+    let pair = mlkem768::generate_key_pair(*seed);
+    key[0..].copy_from_slice(pair.sk());
+    EncapsulationKey(Box::new(pair.pk().into()))
 }
 
 /// The provider's key does not wipe itself.

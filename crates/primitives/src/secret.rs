@@ -1,5 +1,15 @@
 //! Newtypes for secrets: one per role, boxed, wiped on drop, silent, compared in constant time.
 
+/// Writes zeros over `DEPTH` bytes of the stack below its caller: what calls that have returned left there.
+///
+/// No call can wipe its own frame, and what providers move by value leaves copies. It is a habit, not a proof: a compiler may keep
+/// a copy where this does not reach.
+#[inline(never)]
+pub fn wipe_stack<const DEPTH: usize>() {
+    let mut frame = [0_u8; DEPTH];
+    core::hint::black_box(&mut frame);
+}
+
 /// Declares a fixed-size secret: wiped on drop, never `Clone`, `Copy` or printed, compared in constant time.
 ///
 /// The bytes lie in a box: moving the value copies a pointer and leaves no copy of the bytes behind. Fill it where it lies
