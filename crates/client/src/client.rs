@@ -46,8 +46,8 @@ impl Client {
         relay: Option<RelayAddress>,
         config: Config,
     ) -> Result<Self, OpenError> {
-        let home = home.as_ref().to_owned();
-        let engine = blocking(move || match home::create(&home, &unlock) {
+        let (home, cost) = (home.as_ref().to_owned(), config.passphrase_cost);
+        let engine = blocking(move || match home::create(&home, &unlock, cost) {
             Ok(store) => Engine::create(store, relay.as_ref()),
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {

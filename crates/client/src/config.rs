@@ -1,5 +1,6 @@
 //! What an app may set: time, patience, politeness.
 
+use deaddrop_shred::PassphraseCost;
 use deaddrop_wire::Day;
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -22,6 +23,9 @@ pub struct Config {
     pub patience: Duration,
     /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
+    /// What one guess of the passphrase of a *new* vault costs; a vault that exists opens at its own cost. A device with
+    /// little memory may take less, and so do tests.
+    pub passphrase_cost: PassphraseCost,
 }
 
 impl Default for Config {
@@ -33,6 +37,7 @@ impl Default for Config {
             putter_idle: Duration::from_secs(60),
             patience: Duration::from_secs(15),
             invite_days: 7,
+            passphrase_cost: PassphraseCost::default(),
         }
     }
 }

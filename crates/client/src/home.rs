@@ -1,7 +1,7 @@
 //! The folder of a person: the vault's file, and the key file if there is no passphrase.
 
 use crate::error::OpenError;
-use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, Shred};
+use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, PassphraseCost, Shred};
 use rand::Rng;
 use std::{
     fs,
@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 /// What opens a vault.
 pub enum Unlock {
-    /// A passphrase; the key derives from it with Argon2id.
+    /// A passphrase; the key derives from it with Argon2id, at the cost that
+    /// [`Config::passphrase_cost`](crate::Config::passphrase_cost) gave when the vault was made.
     Passphrase(Zeroizing<String>),
     /// 32 random bytes in a file beside the vault, readable by its owner alone: who has the folder has everything in it.
     KeyFile,
@@ -38,7 +39,14 @@ fn key_file(home: &Path) -> PathBuf {
 }
 
 /// Makes an empty vault. Nothing that is there is overwritten.
-pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, OpenError> {
+pub(crate) fn create(
+    home: &Path,
+    unlock: &Unlock,
+    passphrase_cost: PassphraseCost,
+) -> Result<Shred<FileDisk>, OpenError> {
+    if !passphrase_cost.is_bounded() {
+        return Err(OpenError::BadCost);
+    }
     if vault_file(home).exists() {
         return Err(OpenError::Exists);
     }
@@ -53,7 +61,8 @@ pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Op
         }),
     };
     let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
-    Shred::create(disk, &Geometry::vault(), &unlock, &mut crate::random::fresh()).map_err(create_error)
+    let geometry = Geometry { passphrase_cost, ..Geometry::vault() };
+    Shred::create(disk, &geometry, &unlock, &mut crate::random::fresh()).map_err(create_error)
 }
 
 /// Opens the vault. Nothing is changed on any error.
@@ -131,6 +140,7 @@ fn open_error(error: deaddrop_shred::OpenError) -> OpenError {
         Store::Absent => OpenError::Absent,
         Store::WrongKey => OpenError::WrongPassphrase,
         Store::InUse => OpenError::InUse,
+        Store::OutOfMemory => OpenError::OutOfMemory,
         Store::UnsupportedFormat => OpenError::NewerVersion,
         Store::UnsupportedFileSystem => OpenError::UnsupportedFileSystem,
         Store::NotAStore | Store::Corrupt => OpenError::Corrupt,

@@ -61,4 +61,5 @@ pub use home::Unlock;
 pub use net::Connectivity;
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
+pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};

@@ -1,9 +1,6 @@
 //! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
 
-use crate::{
-    labels,
-    words::{self, WordsError},
-};
+use crate::{labels, safety_number::IdentityNumber, words};
 use alloc::{boxed::Box, string::String};
 use deaddrop_primitives::{assert_secret, ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
 use rand_core::CryptoRng;
@@ -28,18 +25,13 @@ secret_bytes! {
 }
 
 impl IdentitySeed {
-    /// The seed as 24 words (BIP 39, English), for paper. Whoever reads them is this person.
+    /// The seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
+    ///
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`](crate::UnconfirmedIdentity), which reads the
+    /// words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
-    }
-
-    /// What [`to_words`](Self::to_words) made; upper case, any white space, and words cut to four letters or more are fine.
-    ///
-    /// # Errors
-    /// See [`WordsError`].
-    pub fn from_words(text: &str) -> Result<Self, WordsError> {
-        words::decode_32(text).map(|bytes| Self::copy_of(&bytes))
     }
 }
 
@@ -118,6 +110,12 @@ impl IdentityKey {
     #[must_use]
     pub const fn hash(&self) -> &IdentityHash {
         &self.hash
+    }
+
+    /// The number that people recognise this identity by: one half of each of its safety numbers.
+    #[must_use]
+    pub fn number(&self) -> IdentityNumber {
+        IdentityNumber::of(&self.hash)
     }
 }
 

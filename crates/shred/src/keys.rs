@@ -52,7 +52,8 @@ pub enum Unlock {
     Passphrase(Passphrase),
 }
 
-/// What one guess of a passphrase costs (Argon2id, RFC 9106).
+/// What one guess of a passphrase costs (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
+/// opens at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
     /// Memory in KiB, 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].
@@ -64,9 +65,9 @@ pub struct PassphraseCost {
 }
 
 impl Default for PassphraseCost {
-    /// 19 MiB, 2 passes, 1 lane.
+    /// 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106 section 4.
     fn default() -> Self {
-        Self { memory_kib: 19 << 10, passes: 2, lanes: 1 }
+        Self { memory_kib: 64 << 10, passes: 3, lanes: 4 }
     }
 }
 
@@ -92,7 +93,7 @@ impl PassphraseCost {
 pub(crate) struct UnlockKey(Box<[u8; 32]>);
 
 impl UnlockKey {
-    /// `None` when the passphrase cost is out of bounds (S16).
+    /// `None` when the passphrase cost is out of bounds (S16), or this machine has not the memory that it takes.
     pub(crate) fn derive(
         unlock: &Unlock,
         cost: PassphraseCost,
@@ -107,8 +108,13 @@ impl UnlockKey {
                     return None;
                 }
                 let params = argon2::Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).ok()?;
+                // Given, because the provider does not wipe its own: the last block alone gives the secret.
+                let mut memory = Vec::new();
+                memory.try_reserve_exact(params.block_count()).ok()?;
+                memory.resize(params.block_count(), argon2::Block::new());
+                let mut memory = Zeroizing::new(memory);
                 argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-                    .hash_password_into(&passphrase.0, salt, secret.as_mut_slice())
+                    .hash_password_into_with_memory(&passphrase.0, salt, secret.as_mut_slice(), memory.as_mut_slice())
                     .ok()?;
             }
         }
@@ -278,6 +284,24 @@ mod tests {
             assert!(!bad.is_bounded());
             let unlock = Unlock::Passphrase(Passphrase(vec![1]));
             assert!(UnlockKey::derive(&unlock, bad, &[0; 32], &[0; 16]).is_none());
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_cost_changes_the_key() {
+        let low = PassphraseCost { memory_kib: 64, passes: 1, lanes: 1 };
+        let key = |cost| {
+            let unlock = Unlock::Passphrase(Passphrase(vec![1]));
+            UnlockKey::derive(&unlock, cost, &[2; 32], &[3; 16]).unwrap()
+        };
+        let one = key(low);
+        assert_eq!(one.0, key(low).0);
+        for other in [
+            PassphraseCost { memory_kib: 128, ..low },
+            PassphraseCost { passes: 2, ..low },
+            PassphraseCost { lanes: 4, ..low },
+        ] {
+            assert_ne!(one.0, key(other).0);
         }
     }
 

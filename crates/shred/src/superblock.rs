@@ -73,9 +73,9 @@ impl Superblock {
                 error = OpenError::WrongKey;
                 continue;
             }
-            // S16: out of bounds means damaged, not "take a terabyte".
+            // The cost is within its bounds (see `fields`): what is missing is the memory.
             let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
-                return Err(OpenError::Corrupt);
+                return Err(OpenError::OutOfMemory);
             };
             match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
                 Some(keys) => return Ok((copy, keys)),
@@ -150,6 +150,7 @@ impl Superblock {
             return Some(Err(OpenError::UnsupportedFormat));
         }
         let sealed_key = take.array()?;
+        // S16: out of bounds means damaged, not "take a terabyte".
         if !layout.is_bounded() || (kind == 1 && !cost.is_bounded()) {
             return None;
         }
