@@ -6,9 +6,9 @@ use crate::{
     error::{ClientError, OpenError, VaultError},
     event::Event,
     home::{self, Unlock},
-    net::{self, Connectivity, Shared},
+    net::{self, Connectivity, STEP_STACK, Shared},
 };
-use deaddrop_crypto::{InviteLink, SafetyNumber};
+use deaddrop_crypto::{InviteLink, SafetyNumber, wipe_stack};
 use deaddrop_wire::RelayAddress;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::timeout};
@@ -333,6 +333,11 @@ fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapabili
 async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
+    let work = || {
+        let done = work();
+        wipe_stack::<STEP_STACK>();
+        done
+    };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
 }
 

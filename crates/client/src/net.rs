@@ -13,5 +13,5 @@ pub(crate) use connection::ConnectError;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use publish::publish;
 pub use shared::Connectivity;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{STEP_STACK, Shared};
 pub(crate) use supervisor::supervise;

@@ -56,6 +56,7 @@ pub use contact::{
     SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, MAX_TEXT, StreamId};
+pub use deaddrop_primitives::secret::wipe_stack;
 pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};
 pub use identity::{BadIdentity, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentitySeed};

@@ -22,7 +22,10 @@ fn one_slip_in_256_passes_the_checksum_and_shows_another_number() {
             match UnconfirmedIdentity::from_words(&slip.join(" ")) {
                 Ok(found) => {
                     passed += 1;
-                    assert!(numbers.insert(found.number().to_digits()), "a slip shows the number of another identity");
+                    assert!(
+                        numbers.insert(found.number().to_digits()),
+                        "a slip shows the number of another identity"
+                    );
                 }
                 Err(WordsError::Checksum) => {}
                 Err(error) => panic!("{error}"),
@@ -48,7 +51,9 @@ fn the_number_of_an_identity_is_a_half_of_its_safety_numbers() {
     }
     assert_eq!(safety.to_digits(), digits.join(" "));
     let words = numbers.map(|number| number.to_words());
-    assert!(words.iter().all(|words| words.split(' ').count() == 9 && safety.to_words().contains(words.as_str())));
+    assert!(
+        words.iter().all(|words| words.split(' ').count() == 9 && safety.to_words().contains(words.as_str()))
+    );
 }
 
 #[test]

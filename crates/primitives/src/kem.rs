@@ -8,8 +8,8 @@ use libcrux_ml_kem::mlkem768;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Bytes of stack that making a key pair takes at most.
-const KEY_GENERATION_STACK: usize = 48 << 10;
+/// Bytes of stack that one call of the provider takes at most: it passes keys and secrets by value.
+const STACK: usize = 48 << 10;
 
 /// Bytes of a seed `d || z`.
 pub const SEED_LEN: usize = 64;
@@ -67,10 +67,9 @@ impl EncapsulationKey {
         crate::count::add(|counts| &mut counts.kem);
         let mut message = Zeroizing::new([0; 32]);
         rng.fill_bytes(message.as_mut());
-        let (ciphertext, mut shared) = mlkem768::encapsulate(&self.0, *message);
-        let secret = SharedSecret::copy_of(&shared);
-        shared.zeroize();
-        (ciphertext.into(), secret)
+        let result = encapsulate(&self.0, &message);
+        wipe_stack::<STACK>();
+        result
     }
 }
 
@@ -111,7 +110,7 @@ impl DecapsulationKey {
         crate::count::add(|counts| &mut counts.kem);
         let mut key = Box::new(mlkem768::MlKem768PrivateKey::default());
         let public = expand(seed, &mut key);
-        wipe_stack::<KEY_GENERATION_STACK>();
+        wipe_stack::<STACK>();
         let mut kept = Box::new(Zeroizing::new([0; SEED_LEN]));
         kept.copy_from_slice(seed);
         Self { key, seed: kept, public }
@@ -134,20 +133,37 @@ impl DecapsulationKey {
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut shared = mlkem768::decapsulate(&self.key, &ciphertext.into());
-        let secret = SharedSecret::copy_of(&shared);
-        shared.zeroize();
+        let secret = decapsulate(&self.key, ciphertext);
+        wipe_stack::<STACK>();
         secret
     }
 }
 
-/// The key pair of a seed. The provider gives it by value and passes it on so: its copies lie below this call, and its caller
-/// wipes them.
+/// The key pair of a seed. Copies that the provider makes lie below this call; the caller wipes them.
 #[inline(never)]
 fn expand(seed: &[u8; SEED_LEN], key: &mut mlkem768::MlKem768PrivateKey) -> EncapsulationKey {
     let pair = mlkem768::generate_key_pair(*seed);
     key[0..].copy_from_slice(pair.sk());
     EncapsulationKey(Box::new(pair.pk().into()))
+}
+
+#[inline(never)]
+fn encapsulate(
+    key: &mlkem768::MlKem768PublicKey,
+    message: &[u8; 32],
+) -> ([u8; CIPHERTEXT_LEN], SharedSecret) {
+    let (ciphertext, mut shared) = mlkem768::encapsulate(key, *message);
+    let secret = SharedSecret::copy_of(&shared);
+    shared.zeroize();
+    (ciphertext.into(), secret)
+}
+
+#[inline(never)]
+fn decapsulate(key: &mlkem768::MlKem768PrivateKey, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
+    let mut shared = mlkem768::decapsulate(key, &ciphertext.into());
+    let secret = SharedSecret::copy_of(&shared);
+    shared.zeroize();
+    secret
 }
 
 /// The provider's key does not wipe itself.

@@ -100,6 +100,13 @@ impl UnlockKey {
         salt: &[u8; 32],
         file_id: &[u8; 16],
     ) -> Option<Self> {
+        let key = Self::of(unlock, cost, salt, file_id);
+        wipe_stack::<UNLOCK_STACK>();
+        key
+    }
+
+    #[inline(never)]
+    fn of(unlock: &Unlock, cost: PassphraseCost, salt: &[u8; 32], file_id: &[u8; 16]) -> Option<Self> {
         let mut secret = Zeroizing::new([0u8; 32]);
         match unlock {
             Unlock::Key(key) => secret.copy_from_slice(key.0.as_slice()),
@@ -114,7 +121,12 @@ impl UnlockKey {
                 memory.resize(params.block_count(), argon2::Block::new());
                 let mut memory = Zeroizing::new(memory);
                 argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-                    .hash_password_into_with_memory(&passphrase.0, salt, secret.as_mut_slice(), memory.as_mut_slice())
+                    .hash_password_into_with_memory(
+                        &passphrase.0,
+                        salt,
+                        secret.as_mut_slice(),
+                        memory.as_mut_slice(),
+                    )
                     .ok()?;
             }
         }
@@ -213,16 +225,38 @@ impl OnceKey {
 
 #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB; a wrong tag here would lose the record")]
 fn seal(key: &[u8; 32], ad: &[u8], buffer: &mut [u8]) -> [u8; 16] {
-    ChaCha20Poly1305::new(key.into())
-        .encrypt_inout_detached(&[0; 12].into(), ad, buffer.into())
-        .expect("length is within RFC 8439's bound")
-        .into()
+    let tag = encrypt(key, ad, buffer).expect("length is within RFC 8439's bound");
+    wipe_stack::<STACK>();
+    tag.into()
 }
 
 fn open(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
-    ChaCha20Poly1305::new(key.into())
-        .decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag))
-        .is_ok()
+    let is_open = decrypt(key, ad, buffer, tag);
+    wipe_stack::<STACK>();
+    is_open
+}
+
+#[inline(never)]
+fn encrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8]) -> Option<Tag> {
+    ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(&[0; 12].into(), ad, buffer.into()).ok()
+}
+
+#[inline(never)]
+fn decrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    cipher.decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag)).is_ok()
+}
+
+/// Bytes of stack that sealing or opening takes at most: the provider leaves there keys, states and blocks of plaintext.
+const STACK: usize = 2 << 10;
+/// The same for deriving the unlock key: Argon2id works with blocks of 1 KiB.
+const UNLOCK_STACK: usize = 32 << 10;
+
+/// Writes zeros over what calls that have returned left on the stack below the caller.
+#[inline(never)]
+fn wipe_stack<const DEPTH: usize>() {
+    let mut frame = [0_u8; DEPTH];
+    std::hint::black_box(&mut frame);
 }
 
 macro_rules! redacted {

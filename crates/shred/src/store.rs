@@ -58,7 +58,8 @@ impl<D: Disk> Shred<D> {
         if disk.length().map_err(|_| CreateError::Io)? != 0 {
             return Err(CreateError::Exists);
         }
-        let mut fresh = Fresh { file_id: [0; 16], salt: [0; 32], data_key: Box::new(Zeroizing::new([0; 32])) };
+        let mut fresh =
+            Fresh { file_id: [0; 16], salt: [0; 32], data_key: Box::new(Zeroizing::new([0; 32])) };
         rng.fill_bytes(&mut fresh.file_id);
         rng.fill_bytes(&mut fresh.salt);
         rng.fill_bytes(fresh.data_key.as_mut_slice());

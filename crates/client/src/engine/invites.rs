@@ -94,11 +94,7 @@ impl<D: Disk + 'static> Engine<D> {
         Some(Publication {
             contact: id,
             relay: row.relay.parse().ok()?,
-            landing: (
-                landing.own.duplicate(),
-                landing.read.duplicate(),
-                landing.send.duplicate(),
-            ),
+            landing: (landing.own.duplicate(), landing.read.duplicate(), landing.send.duplicate()),
             invite: (
                 row.own.duplicate(),
                 ReadCapability::copy_of(pending.secret().read_capability().expose()),
@@ -174,7 +170,8 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
         contact.row.identity = Some(*bundle.identity().hash().as_bytes());
-        contact.row.addresses = Vec::from([PeerAddress { encoded: bundle.address().to_vec().into(), stale: false }]);
+        contact.row.addresses =
+            Vec::from([PeerAddress { encoded: bundle.address().to_vec().into(), stale: false }]);
         contact.row.hello_due = true;
         contact.row.accepted_invite = Some(AcceptedInvite {
             relay: link.relay().to_string(),

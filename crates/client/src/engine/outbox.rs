@@ -391,7 +391,8 @@ impl Contact {
             Err(_) => return Err(VaultError::Corrupt),
         };
         step.session(id, set);
-        item.sealed = Some(Sealed { address: address.to_vec().into(), envelope: envelope.as_bytes().to_vec() });
+        item.sealed =
+            Some(Sealed { address: address.to_vec().into(), envelope: envelope.as_bytes().to_vec() });
         step.changes.put(key(Table::Item, id, number), item)?;
         Ok(true)
     }

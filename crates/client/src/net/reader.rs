@@ -328,6 +328,6 @@ impl<'a> Reader<'a> {
 }
 
 fn copy(subscription: &Subscription) -> Subscription {
-    let read = deaddrop_wire::PresentedRead::from_bytes(*subscription.read.expose());
+    let read = deaddrop_wire::PresentedRead::copy_of(subscription.read.expose());
     Subscription { sub: subscription.sub, read }
 }

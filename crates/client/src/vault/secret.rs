@@ -40,7 +40,9 @@ secret!(IdentitySeed OwnCapability ReadCapability SendCapability);
 
 /// For `#[serde(with = "secret::array")]`.
 pub(crate) mod array {
-    use super::{Deserializer, Error, LEN, Secret, SeqAccess, SerializeTuple, Serializer, Visitor, Zeroizing, fmt};
+    use super::{
+        Deserializer, Error, LEN, Secret, SeqAccess, SerializeTuple, Serializer, Visitor, Zeroizing, fmt,
+    };
 
     pub(crate) fn serialize<T: Secret, S: Serializer>(secret: &T, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(LEN)?;

@@ -68,10 +68,7 @@ impl ChainKey {
     /// The key of the next message, and the chain behind it.
     pub(crate) fn step(&self) -> (MessageKey, Self) {
         let exp = hkdf::Expander::new(self.expose());
-        (
-            MessageKey::derive(&exp, &[labels::MESSAGE]),
-            Self::derive(&exp, &[labels::CHAIN]),
-        )
+        (MessageKey::derive(&exp, &[labels::MESSAGE]), Self::derive(&exp, &[labels::CHAIN]))
     }
 }
 

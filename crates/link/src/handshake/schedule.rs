@@ -3,11 +3,7 @@
 //! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation and the head of C2.
 
 use crate::{labels, record::RecordKey};
-use deaddrop_primitives::{
-    hash::sha256,
-    hkdf::extract,
-    kem, secret_bytes, x25519,
-};
+use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519};
 
 secret_bytes! {
     /// Seals the relay's identity in S1.
@@ -41,10 +37,7 @@ pub(super) fn stage_1(
     h1: &[u8; 32],
 ) -> (StaticKey, ChainKey) {
     let exp = extract(labels::LINK, &[ephemeral.expose(), encapsulated.expose()]).ready();
-    (
-        StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]),
-        ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]),
-    )
+    (StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]), ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]))
 }
 
 /// The relay's identity enters classically.

@@ -3,8 +3,8 @@
 use super::{key, puts, record, rng, tiny, unlock};
 use crate::record::{MAX_BATCH_OPS, MAX_BODY, MAX_REDO};
 use crate::{
-    Batch, CommitError, CreateError, Geometry, MasterKey, MemoryDisk, OpenError, Passphrase,
-    PassphraseCost, ReadError, Record, RecordKey, Shred, Unlock, residue,
+    Batch, CommitError, CreateError, Geometry, MasterKey, MemoryDisk, OpenError, Passphrase, PassphraseCost,
+    ReadError, Record, RecordKey, Shred, Unlock, residue,
 };
 use std::sync::Arc;
 
