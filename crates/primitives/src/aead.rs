@@ -4,7 +4,7 @@ use crate::secret::wipe_stack;
 use alloc::vec::Vec;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
 
-/// Bytes of stack that one call of the provider takes at most: it leaves there the cipher's state and blocks of plaintext.
+/// Bytes of stack to write over after a call of the provider: it leaves there the cipher's state and blocks of plaintext.
 const STACK: usize = 2 << 10;
 
 /// Bytes that sealing adds.

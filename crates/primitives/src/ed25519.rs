@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use zeroize::ZeroizeOnDrop;
 
-/// Bytes of stack that one call of the provider takes at most: it passes secrets by value.
+/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
 const STACK: usize = 8 << 10;
 
 /// Bytes of a secret or public key.
@@ -81,7 +81,7 @@ pub fn verify(
     signature: &[u8; SIGNATURE_LEN],
 ) -> Result<(), BadSignature> {
     let verified = verify_strict(public_key, message, signature);
-    // What is signed can be as secret as a bundle is: the hash leaves its last block there.
+    // A bundle that is signed is a secret of two people, and the hash leaves its last block on the stack.
     wipe_stack::<STACK>();
     verified
 }

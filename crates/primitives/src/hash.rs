@@ -3,7 +3,7 @@
 use crate::secret::wipe_stack;
 use sha2::{Digest, Sha256};
 
-/// Bytes of stack that hashing takes at most: the provider leaves there the last block of what was hashed.
+/// Bytes of stack to write over after hashing: the provider leaves there the last block of what was hashed.
 const STACK: usize = 1 << 10;
 
 /// [`sha256`] for parts that are secret: nothing of them is left on the stack.

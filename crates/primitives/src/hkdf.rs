@@ -6,7 +6,7 @@ use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bytes of stack that one call of the provider takes at most: HMAC leaves there the key padded to a block, and each output.
+/// Bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each output.
 const STACK: usize = 1 << 10;
 
 crate::secret_bytes! {

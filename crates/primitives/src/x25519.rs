@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
 use zeroize::ZeroizeOnDrop;
 
-/// Bytes of stack that one call of the provider takes at most: it passes secrets by value.
+/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
 const STACK: usize = 8 << 10;
 
 /// Bytes of a secret or public key, and of a shared secret.

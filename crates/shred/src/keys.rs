@@ -247,9 +247,9 @@ fn decrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool
     cipher.decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag)).is_ok()
 }
 
-/// Bytes of stack that sealing or opening takes at most: the provider leaves there keys, states and blocks of plaintext.
+/// Bytes of stack to write over after sealing or opening: the provider leaves there keys, states and blocks of plaintext.
 const STACK: usize = 2 << 10;
-/// The same for deriving the unlock key: Argon2id works with blocks of 1 KiB.
+/// Bytes of stack to write over after deriving the unlock key: Argon2id works with blocks of 1 KiB.
 const UNLOCK_STACK: usize = 32 << 10;
 
 /// Writes zeros over what calls that have returned left on the stack below the caller.
