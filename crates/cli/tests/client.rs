@@ -16,7 +16,7 @@ use std::{
 use common::{PATIENCE, Relay};
 use deaddrop_client::{
     BundleError, Client, ClientError, Config, Connectivity, ContactState, Day, Event, EventKind, MAX_TEXT,
-    OpenError, Unlock,
+    OpenError, PassphraseCost, Unlock,
 };
 use tokio::time::{sleep, timeout};
 
@@ -30,6 +30,7 @@ fn config(day: &Arc<AtomicU32>) -> Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
         backoff: Duration::from_millis(20)..Duration::from_millis(500),
         patience: Duration::from_secs(20),
+        passphrase_cost: PassphraseCost { memory_kib: 32, passes: 1, lanes: 4 },
         ..Config::default()
     }
 }
@@ -324,7 +325,14 @@ async fn a_vault_opens_for_its_own_key_once_at_a_time() {
     let home = world.home("ada");
     let open = |unlock| Client::open(home.clone(), unlock, world.config());
     assert_eq!(open(Unlock::KeyFile).await.unwrap_err(), OpenError::Absent);
+    let dear = PassphraseCost { passes: 17, ..PassphraseCost::default() };
+    let refused = Config { passphrase_cost: dear, ..world.config() };
+    let refused = Client::create(&home, passphrase("correct horse"), None, refused).await;
+    assert_eq!(refused.unwrap_err(), OpenError::BadCost);
+    assert!(!home.exists());
     let ada = Client::create(&home, passphrase("correct horse"), None, world.config()).await.unwrap();
+    // The vault keeps its cost, whatever an app says later.
+    assert_eq!(fs::read(home.join("vault")).unwrap()[60..72], [32, 1, 4].map(u32::to_le_bytes).concat());
     assert_eq!(open(passphrase("correct horse")).await.unwrap_err(), OpenError::InUse);
     ada.close().await.unwrap();
     let before = fs::read(home.join("vault")).unwrap();

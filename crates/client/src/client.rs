@@ -6,9 +6,9 @@ use crate::{
     error::{ClientError, OpenError, VaultError},
     event::Event,
     home::{self, Unlock},
-    net::{self, Connectivity, Consent, Shared},
+    net::{self, Connectivity, Consent, STEP_STACK, Shared},
 };
-use deaddrop_crypto::{InviteLink, SafetyNumber};
+use deaddrop_crypto::{InviteLink, SafetyNumber, wipe_stack};
 use deaddrop_wire::RelayAddress;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,8 +53,8 @@ impl Client {
         relay: Option<RelayAddress>,
         config: Config,
     ) -> Result<Self, OpenError> {
-        let home = home.as_ref().to_owned();
-        let engine = blocking(move || match home::create(&home, &unlock) {
+        let (home, cost) = (home.as_ref().to_owned(), config.passphrase_cost);
+        let engine = blocking(move || match home::create(&home, &unlock, cost) {
             Ok(store) => Engine::create(store, relay.as_ref()),
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
@@ -415,13 +415,18 @@ impl core::fmt::Debug for Client {
 }
 
 fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapability {
-    deaddrop_link::capability::ReadCapability::from_bytes(*link.secret().read_capability().expose())
+    deaddrop_link::capability::ReadCapability::copy_of(link.secret().read_capability().expose())
 }
 
 /// Opening and closing wait for the disk and for Argon2id.
 async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
+    let work = || {
+        let done = work();
+        wipe_stack::<STEP_STACK>();
+        done
+    };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
 }
 

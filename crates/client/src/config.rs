@@ -1,6 +1,7 @@
 //! What an app may set: time, patience, politeness.
 
 use crate::resolve::{Resolve, SystemResolver};
+use deaddrop_shred::PassphraseCost;
 use deaddrop_wire::Day;
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -43,6 +44,9 @@ pub struct Config {
     pub private_addresses: PrivateAddresses,
     /// Resolves the names of relays.
     pub resolver: Arc<dyn Resolve>,
+    /// What one guess of the passphrase of a *new* vault costs; a vault that exists opens at its own cost. A device with
+    /// little memory may take less, and so do tests.
+    pub passphrase_cost: PassphraseCost,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             invite_days: 7,
             private_addresses: PrivateAddresses::Refuse,
             resolver: Arc::new(SystemResolver),
+            passphrase_cost: PassphraseCost::default(),
         }
     }
 }

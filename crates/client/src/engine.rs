@@ -26,7 +26,7 @@ use crate::{
         BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts,
     },
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, LoadError, PendingInvite, Session, SkippedId};
+use deaddrop_crypto::{IdentityKeyPair, LoadError, PendingInvite, Session, SkippedId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
 use std::{
@@ -73,7 +73,7 @@ impl<D: Disk + 'static> Engine<D> {
         let mut rng = SystemRandom;
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
-            seed: *identity.seed().expose(),
+            seed: identity.seed().duplicate(),
             relay: relay.map(ToString::to_string),
             next_contact: 1,
             event_floor: 1,
@@ -105,7 +105,7 @@ impl<D: Disk + 'static> Engine<D> {
         let vault = Vault::start(store).map_err(open_error)?;
         let config: ConfigRow =
             vault.read(&key(Table::Config, 0, 0)).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-        let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(config.seed));
+        let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
         let relays = vault.read(&key(Table::Relays, 0, 0)).map_err(open_error)?.unwrap_or_default();
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
         let mut contacts = BTreeMap::new();

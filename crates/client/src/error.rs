@@ -76,6 +76,10 @@ errors! {
         KeyFileMissing = "the vault's key file is missing; if the vault has a passphrase, give it",
         /// Another process has it open.
         InUse = "the vault is in use by another process; close that one first",
+        /// What a guess of the passphrase shall cost is out of bounds.
+        BadCost = "the cost of the passphrase is out of bounds; see PassphraseCost",
+        /// This machine has not the memory that checking the passphrase takes.
+        OutOfMemory = "not enough memory to check the passphrase; close other programs",
         /// Written by a newer version: update.
         NewerVersion = "the vault was written by a newer version; update this program",
         /// Damaged.

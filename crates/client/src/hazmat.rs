@@ -21,7 +21,7 @@ use std::{collections::BTreeSet, sync::Arc};
 #[must_use]
 pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
-        encode(&decode::<T>(bytes).ok()?).ok()
+        encode(&decode::<T>(bytes).ok()?).ok().map(|bytes| bytes.to_vec())
     }
     match table {
         _ if table == Table::Config.code() => again::<ConfigRow>(bytes),

@@ -4,18 +4,19 @@ use crate::{
     error::OpenError,
     random::{self, NoRandomness, SystemRandom},
 };
-use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, Shred};
+use deaddrop_shred::{CreateError, FileDisk, Geometry, MasterKey, Passphrase, PassphraseCost, Shred};
 use rand::Rng;
 use std::{
     fs,
-    io::Write,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// What opens a vault.
 pub enum Unlock {
-    /// A passphrase; the key derives from it with Argon2id.
+    /// A passphrase; the key derives from it with Argon2id, at the cost that
+    /// [`Config::passphrase_cost`](crate::Config::passphrase_cost) gave when the vault was made.
     Passphrase(Zeroizing<String>),
     /// 32 random bytes in a file beside the vault, readable by its owner alone: who has the folder has everything in it.
     KeyFile,
@@ -41,7 +42,14 @@ fn key_file(home: &Path) -> PathBuf {
 }
 
 /// Makes an empty vault. Nothing that is there is overwritten.
-pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, OpenError> {
+pub(crate) fn create(
+    home: &Path,
+    unlock: &Unlock,
+    passphrase_cost: PassphraseCost,
+) -> Result<Shred<FileDisk>, OpenError> {
+    if !passphrase_cost.is_bounded() {
+        return Err(OpenError::BadCost);
+    }
     if vault_file(home).exists() {
         return Err(OpenError::Exists);
     }
@@ -57,7 +65,8 @@ pub(crate) fn create(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Op
         }),
     };
     let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
-    Shred::create(disk, &Geometry::vault(), &unlock, &mut SystemRandom).map_err(create_error)
+    let geometry = Geometry { passphrase_cost, ..Geometry::vault() };
+    Shred::create(disk, &geometry, &unlock, &mut SystemRandom).map_err(create_error)
 }
 
 /// Opens the vault. Nothing is changed on any error.
@@ -91,25 +100,34 @@ fn write_key(home: &Path) -> Result<MasterKey, OpenError> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut key = [0; KEY_LEN];
-    SystemRandom.fill_bytes(&mut key);
+    let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
+    SystemRandom.fill_bytes(key.as_mut_slice());
     let written = options.open(key_file(home)).and_then(|mut file| {
-        file.write_all(&key)?;
+        file.write_all(key.as_slice())?;
         file.sync_all()
     });
-    let master = MasterKey::from_bytes(key);
-    key.zeroize();
-    written.map(|()| master).map_err(|_| OpenError::Io)
+    written.map(|()| MasterKey::copy_of(&key)).map_err(|_| OpenError::Io)
 }
 
 fn read_key(home: &Path) -> Result<MasterKey, OpenError> {
-    let bytes = match fs::read(key_file(home)) {
-        Ok(bytes) => Zeroizing::new(bytes),
+    // Read to where it is wiped; one byte more tells a longer file.
+    let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN + 1]));
+    let mut file = match fs::File::open(key_file(home)) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(OpenError::KeyFileMissing),
         Err(_) => return Err(OpenError::Io),
     };
-    let key: [u8; KEY_LEN] = bytes.as_slice().try_into().map_err(|_| OpenError::WrongPassphrase)?;
-    Ok(MasterKey::from_bytes(key))
+    let mut len = 0;
+    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(more) => len += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(OpenError::Io),
+        }
+    }
+    let key = bytes.get(..len).and_then(|bytes| bytes.as_array()).ok_or(OpenError::WrongPassphrase)?;
+    Ok(MasterKey::copy_of(key))
 }
 
 fn create_error(error: CreateError) -> OpenError {
@@ -127,6 +145,7 @@ fn open_error(error: deaddrop_shred::OpenError) -> OpenError {
         Store::Absent => OpenError::Absent,
         Store::WrongKey => OpenError::WrongPassphrase,
         Store::InUse => OpenError::InUse,
+        Store::OutOfMemory => OpenError::OutOfMemory,
         Store::UnsupportedFormat => OpenError::NewerVersion,
         Store::UnsupportedFileSystem => OpenError::UnsupportedFileSystem,
         Store::NotAStore | Store::Corrupt => OpenError::Corrupt,

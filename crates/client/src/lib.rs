@@ -65,4 +65,5 @@ pub use net::Connectivity;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
+pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};

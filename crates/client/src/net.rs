@@ -18,6 +18,6 @@ pub(crate) use publish::publish;
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;
 pub use shared::Connectivity;
-pub(crate) use shared::Shared;
+pub(crate) use shared::{STEP_STACK, Shared};
 pub(crate) use special::is_public;
 pub(crate) use supervisor::supervise;

@@ -3,6 +3,7 @@
 mod key;
 mod relays;
 mod rows;
+mod secret;
 
 pub(crate) use key::{Table, key, parts};
 pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
@@ -15,6 +16,7 @@ use crate::error::VaultError;
 use deaddrop_shred::{Batch, CommitError, Disk, Reader, Record, RecordKey, Shred, Writer};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 /// The version of every row that this build writes.
 const ROW_VERSION: u8 = 1;
@@ -30,7 +32,7 @@ pub(crate) struct Vault<D: Disk + 'static> {
 /// What one step changes: stored as a whole or not at all.
 #[derive(Default)]
 pub(crate) struct Changes {
-    rows: BTreeMap<RecordKey, Option<Vec<u8>>>,
+    rows: BTreeMap<RecordKey, Option<Zeroizing<Vec<u8>>>>,
     bytes: usize,
     later: Vec<RecordKey>,
 }
@@ -43,7 +45,7 @@ impl Changes {
     }
 
     /// Writes a row whose bytes carry a version of their own.
-    pub(crate) fn put_bytes(&mut self, key: RecordKey, body: Vec<u8>) {
+    pub(crate) fn put_bytes(&mut self, key: RecordKey, body: Zeroizing<Vec<u8>>) {
         self.bytes = self.bytes.saturating_add(body.len());
         self.rows.insert(key, Some(body));
     }
@@ -60,7 +62,7 @@ impl Changes {
 
     /// A row that this very step writes.
     pub(crate) fn pending(&self, key: &RecordKey) -> Option<&[u8]> {
-        self.rows.get(key)?.as_deref()
+        self.rows.get(key)?.as_ref().map(|body| body.as_slice())
     }
 
     /// Rows that are written or erased at once.
@@ -77,7 +79,11 @@ impl Changes {
         let mut batch = Batch::default();
         for (key, body) in self.rows {
             match body {
-                Some(body) => batch.puts.push(Record { key, meta: [0; 8], expiry_day: 0, body }),
+                Some(mut body) => {
+                    // The store encrypts it where it lies.
+                    let body = std::mem::take(&mut *body);
+                    batch.puts.push(Record { key, meta: [0; 8], expiry_day: 0, body });
+                }
                 None => batch.erases.push(key),
             }
         }
@@ -85,9 +91,12 @@ impl Changes {
     }
 }
 
-/// A row's bytes, its version in front.
-pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, VaultError> {
-    postcard::to_extend(row, vec![ROW_VERSION]).map_err(|_| VaultError::Corrupt)
+/// A row's bytes, its version in front. Measured first: a buffer that grew would leave a copy behind.
+pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let measured = postcard::serialize_with_flavor(row, postcard::ser_flavors::Size::default());
+    let mut bytes = Vec::with_capacity(1 + measured.map_err(|_| VaultError::Corrupt)?);
+    bytes.push(ROW_VERSION);
+    postcard::to_extend(row, bytes).map(Zeroizing::new).map_err(|_| VaultError::Corrupt)
 }
 
 /// The row of such bytes.
@@ -127,9 +136,9 @@ impl<D: Disk + 'static> Vault<D> {
     }
 
     /// A row's bytes, if it is there.
-    pub(crate) fn read_bytes(&self, key: &RecordKey) -> Result<Option<Vec<u8>>, VaultError> {
+    pub(crate) fn read_bytes(&self, key: &RecordKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         use deaddrop_shred::ReadError;
-        match self.reader.read(key) {
+        match self.reader.read_secret(key) {
             Ok(body) => Ok(Some(body)),
             Err(ReadError::NotFound) => Ok(None),
             Err(ReadError::Corrupt) => Err(VaultError::Corrupt),
@@ -186,7 +195,7 @@ mod tests {
         let mut changes = Changes::default();
         changes.put(name, &300_u64).unwrap();
         vault.commit(changes).unwrap();
-        assert_eq!(vault.read_bytes(&name), Ok(Some(vec![1, 0xac, 0x02])));
+        assert_eq!(vault.read_bytes(&name), Ok(Some(vec![1, 0xac, 0x02].into())));
         assert_eq!(vault.read::<u64>(&name), Ok(Some(300)));
         for (bytes, wanted) in [
             (vec![], VaultError::Corrupt),
@@ -196,7 +205,7 @@ mod tests {
             (vec![2, 0xac, 0x02], VaultError::NewerVersion),
         ] {
             let mut changes = Changes::default();
-            changes.put_bytes(name, bytes);
+            changes.put_bytes(name, bytes.into());
             vault.commit(changes).unwrap();
             assert_eq!(vault.read::<u64>(&name), Err(wanted));
         }

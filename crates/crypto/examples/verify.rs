@@ -1,7 +1,7 @@
 //! Safety numbers, the identity on paper, and what ends a verification.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-use deaddrop_crypto::{Contact, ContactEvent, IdentityKeyPair, IdentitySeed, SafetyNumber};
+use deaddrop_crypto::{Contact, ContactEvent, IdentityKeyPair, SafetyNumber, UnconfirmedIdentity};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 pub(crate) fn main() {
@@ -27,10 +27,13 @@ pub(crate) fn main() {
     println!("a foreign code: {}", contact.verify_scanned(own, &foreign).unwrap_err());
     assert!(contact.is_verified());
 
-    // Bob's identity on paper. Whoever has these words is Bob.
+    // Bob's identity on paper, and beside it the number that tells a slip of the pen. A person who has the words can be Bob.
     let words = bob.seed().to_words();
     println!("Bob's words begin with: {} ...", words.split(' ').next().unwrap());
-    let again = IdentityKeyPair::from_seed(IdentitySeed::from_words(&words).unwrap());
+    println!("the number beside them: {}", bob.identity_key().number().to_digits());
+    let found = UnconfirmedIdentity::from_words(&words).unwrap();
+    println!("is this the number on your paper? {}", found.number().to_digits());
+    let again = found.confirm();
     assert_eq!(again.identity_key(), bob.identity_key());
 
     // Another identity of the same person ends the verification, and the user is told.

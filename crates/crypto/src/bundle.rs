@@ -137,7 +137,7 @@ impl PendingInvite {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let (&VERSION, rest) = bytes.split_first()? else { return None };
         let (secret, rest) = rest.split_first_chunk()?;
-        Some(Self { secret: InviteSecret::from_bytes(*secret), prekeys: Prekeys::read(rest.as_array()?)? })
+        Some(Self { secret: InviteSecret::copy_of(secret), prekeys: Prekeys::read(rest.as_array()?)? })
     }
 }
 

@@ -340,8 +340,8 @@ impl FirstSecrets {
         let prk = hkdf::extract(psk.expose(), &ikm);
         let exp = prk.ready();
         (
-            IdentityBoxKey::from_bytes(exp.expand(&[labels::HANDSHAKE_IDENTITY, t1])),
-            HandshakeChainKey::from_bytes(exp.expand(&[labels::HANDSHAKE_CHAIN, t1])),
+            IdentityBoxKey::derive(&exp, &[labels::HANDSHAKE_IDENTITY, t1]),
+            HandshakeChainKey::derive(&exp, &[labels::HANDSHAKE_CHAIN, t1]),
         )
     }
 }
@@ -429,5 +429,5 @@ fn second_step(
     t2: &[u8; 32],
 ) -> SessionSecret {
     let prk = hkdf::extract(chain.expose(), &[prekey_dh.expose(), identity_dh.expose()]);
-    SessionSecret::from_bytes(prk.expand(&[labels::HANDSHAKE_SESSION, t2]))
+    SessionSecret::derive(&prk.ready(), &[labels::HANDSHAKE_SESSION, t2])
 }

@@ -1,9 +1,6 @@
 //! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
 
-use crate::{
-    labels,
-    words::{self, WordsError},
-};
+use crate::{labels, safety_number::IdentityNumber, words};
 use alloc::{boxed::Box, string::String};
 use deaddrop_primitives::{assert_secret, ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
 use rand_core::CryptoRng;
@@ -18,19 +15,23 @@ secret_bytes! {
     pub struct IdentitySeed[32];
 }
 
+secret_bytes! {
+    /// What one classical secret key of an identity is made from.
+    struct KeySeed[32];
+}
+secret_bytes! {
+    /// What the ML-KEM key of an identity is made from.
+    struct KemSeed[kem::SEED_LEN];
+}
+
 impl IdentitySeed {
-    /// The seed as 24 words (BIP 39, English), for paper. Whoever reads them is this person.
+    /// The seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
+    ///
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`](crate::UnconfirmedIdentity), which reads the
+    /// words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
-    }
-
-    /// What [`to_words`](Self::to_words) made; upper case, any white space, and words cut to four letters or more are fine.
-    ///
-    /// # Errors
-    /// See [`WordsError`].
-    pub fn from_words(text: &str) -> Result<Self, WordsError> {
-        words::decode_32(text).map(|bytes| Self::from_bytes(*bytes))
     }
 }
 
@@ -110,6 +111,12 @@ impl IdentityKey {
     pub const fn hash(&self) -> &IdentityHash {
         &self.hash
     }
+
+    /// The number that people recognise this identity by: one half of each of its safety numbers.
+    #[must_use]
+    pub fn number(&self) -> IdentityNumber {
+        IdentityNumber::of(&self.hash)
+    }
 }
 
 impl PartialEq for IdentityKey {
@@ -145,13 +152,13 @@ impl IdentityKeyPair {
     /// Derives all keys from the seed.
     #[must_use]
     pub fn from_seed(seed: IdentitySeed) -> Self {
-        let prk = hkdf::extract(labels::IDENTITY, &[seed.expose()]);
-        let ed = Zeroizing::new(prk.expand(&[labels::IDENTITY_ED25519]));
-        let x = Zeroizing::new(prk.expand(&[labels::IDENTITY_X25519]));
-        let k = Zeroizing::new(prk.expand(&[labels::IDENTITY_ML_KEM_768]));
-        let ed25519 = ed25519::SecretKey::from_bytes(&ed);
-        let x25519 = x25519::SecretKey::from_bytes(&x);
-        let kem = kem::DecapsulationKey::from_seed(&k);
+        let expander = hkdf::extract(labels::IDENTITY, &[seed.expose()]).ready();
+        let ed = KeySeed::derive(&expander, &[labels::IDENTITY_ED25519]);
+        let x = KeySeed::derive(&expander, &[labels::IDENTITY_X25519]);
+        let k = KemSeed::derive(&expander, &[labels::IDENTITY_ML_KEM_768]);
+        let ed25519 = ed25519::SecretKey::from_bytes(ed.expose());
+        let x25519 = x25519::SecretKey::from_bytes(x.expose());
+        let kem = kem::DecapsulationKey::from_seed(k.expose());
         let mut bytes = [0; IDENTITY_KEY_LEN];
         let parts = [
             &ed25519.public_key()[..],

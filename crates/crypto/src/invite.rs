@@ -57,10 +57,10 @@ impl InviteSecret {
         let prk = hkdf::extract(labels::INVITE, &[self.expose()]);
         let expander = prk.ready();
         InviteKeys {
-            read: InviteRead::from_bytes(expander.expand(&[labels::INVITE_READ])),
-            bundle: BundleKey::from_bytes(expander.expand(&[labels::INVITE_BUNDLE])),
-            initial: InitialKey::from_bytes(expander.expand(&[labels::INVITE_INITIAL])),
-            psk: Psk::from_bytes(expander.expand(&[labels::INVITE_PSK])),
+            read: InviteRead::derive(&expander, &[labels::INVITE_READ]),
+            bundle: BundleKey::derive(&expander, &[labels::INVITE_BUNDLE]),
+            initial: InitialKey::derive(&expander, &[labels::INVITE_INITIAL]),
+            psk: Psk::derive(&expander, &[labels::INVITE_PSK]),
             nonce: expander.expand(&[labels::INVITE_NONCE]),
         }
     }
@@ -161,7 +161,7 @@ impl FromStr for InviteLink {
             return Err(LinkError::NewerVersion);
         }
         let (fingerprint, secret) = rest.split_first_chunk().ok_or(LinkError::Damaged)?;
-        let secret = InviteSecret::from_bytes(*secret.as_array().ok_or(LinkError::Damaged)?);
+        let secret = InviteSecret::copy_of(secret.as_array().ok_or(LinkError::Damaged)?);
         let relay = RelayAddress::new(Fingerprint::from_bytes(*fingerprint), &url);
         Ok(Self { relay: relay.map_err(|_| LinkError::Damaged)?, secret })
     }

@@ -41,6 +41,7 @@ mod labels;
 mod padding;
 mod prekeys;
 mod reader;
+mod recovery;
 mod reset;
 mod safety_number;
 mod session;
@@ -58,12 +59,14 @@ pub use contact::{
     SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, MAX_TEXT, StreamId};
+pub use deaddrop_primitives::secret::wipe_stack;
 pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};
 pub use identity::{BadIdentity, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentitySeed};
 pub use invite::{FRAGMENT_LEN, InviteLink, InviteRead, InviteSecret, LINK_VERSION, LinkError};
+pub use recovery::UnconfirmedIdentity;
 pub use reset::MAX_SESSIONS_OF_BUNDLE;
-pub use safety_number::{DIGITS, SafetyNumber, WORDS};
+pub use safety_number::{DIGITS, IdentityNumber, SafetyNumber, WORDS};
 pub use session::{
     ChangeSet, DecryptError, EncryptError, LoadError, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
     MAX_SKIPPED_KEYS, MAX_TURN_LEN, Opened, REWIND_WINDOW, Role, Session, SessionId, SkippedId, SkippedRow,

@@ -6,7 +6,7 @@ use crate::{
     labels,
 };
 use alloc::vec::Vec;
-use deaddrop_primitives::{ed25519, hash::sha256, kem, x25519};
+use deaddrop_primitives::{ed25519, hash::sha256_of_secret, kem, x25519};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -126,7 +126,7 @@ fn signed_message(body: &[u8]) -> Zeroizing<Vec<u8>> {
 
 /// `h`, which stands for the whole of the bundle's side.
 pub(crate) fn hash(body: &[u8]) -> [u8; 32] {
-    sha256(&[labels::BUNDLE_HASH, body])
+    sha256_of_secret(&[labels::BUNDLE_HASH, body])
 }
 
 /// The last day of a body.

@@ -39,15 +39,16 @@ impl ResetKeys {
     }
 
     fn initial(&self) -> InitialKey {
-        InitialKey::from_bytes(self.0.expand(&[labels::RESET_INITIAL]))
+        InitialKey::derive(&self.0.ready(), &[labels::RESET_INITIAL])
     }
 
     /// With the proof of a recent turn, or without any.
     fn psk(&self, proof: Option<&ResetSecret>) -> Psk {
-        Psk::from_bytes(match proof {
-            Some(secret) => self.0.expand(&[labels::RESET_PSK, secret.expose()]),
-            None => self.0.expand(&[labels::RESET_HARD]),
-        })
+        let expander = self.0.ready();
+        match proof {
+            Some(secret) => Psk::derive(&expander, &[labels::RESET_PSK, secret.expose()]),
+            None => Psk::derive(&expander, &[labels::RESET_HARD]),
+        }
     }
 }
 
@@ -204,7 +205,7 @@ impl PendingReset {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let hash = ResetHash::from_bytes(reader.array()?);
+        let hash = ResetHash::copy_of(reader.array_ref()?);
         let prekeys = Prekeys::read(reader.array_ref()?)?;
         let mut flights = |most: usize| -> Option<Vec<[u8; 32]>> {
             let count = reader.u8().filter(|count| usize::from(*count) <= most)?;

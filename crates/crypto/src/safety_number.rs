@@ -32,16 +32,7 @@ impl SafetyNumber {
     #[must_use]
     pub fn to_digits(&self) -> String {
         let mut digits = String::with_capacity(DIGITS + 11);
-        for half in &self.halves {
-            for chunk in half.as_chunks::<5>().0 {
-                if !digits.is_empty() {
-                    digits.push(' ');
-                }
-                let [a, b, c, d, e] = chunk.map(u64::from);
-                let number = (a << 32 | b << 24 | c << 16 | d << 8 | e) % 100_000;
-                let _ = core::fmt::Write::write_fmt(&mut digits, format_args!("{number:05}"));
-            }
-        }
+        self.halves.iter().for_each(|half| write_digits(half, &mut digits));
         digits
     }
 
@@ -71,6 +62,50 @@ impl SafetyNumber {
 impl core::fmt::Debug for SafetyNumber {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("SafetyNumber(..)")
+    }
+}
+
+/// What one identity shows of itself: a half of each of its safety numbers, thirty digits or nine words.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityNumber([u8; 32]);
+
+impl IdentityNumber {
+    /// The number of an identity.
+    #[must_use]
+    pub fn of(identity: &IdentityHash) -> Self {
+        Self(half(identity))
+    }
+
+    /// Six groups of five digits with spaces between them.
+    #[must_use]
+    pub fn to_digits(&self) -> String {
+        let mut digits = String::with_capacity(DIGITS / 2 + 5);
+        write_digits(&self.0, &mut digits);
+        digits
+    }
+
+    /// Nine words with blanks between them.
+    #[must_use]
+    pub fn to_words(&self) -> String {
+        words::encode(&self.0, WORDS / 2).as_str().into()
+    }
+}
+
+impl core::fmt::Debug for IdentityNumber {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("IdentityNumber(..)")
+    }
+}
+
+/// Six groups of five digits, behind those that are there.
+fn write_digits(half: &[u8; 32], digits: &mut String) {
+    for chunk in half.as_chunks::<5>().0 {
+        if !digits.is_empty() {
+            digits.push(' ');
+        }
+        let [a, b, c, d, e] = chunk.map(u64::from);
+        let number = (a << 32 | b << 24 | c << 16 | d << 8 | e) % 100_000;
+        let _ = core::fmt::Write::write_fmt(digits, format_args!("{number:05}"));
     }
 }
 

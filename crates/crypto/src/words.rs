@@ -2,7 +2,7 @@
 //! (spec/02-identity.md section 2).
 
 use alloc::{string::String, vec::Vec};
-use deaddrop_primitives::hash::sha256;
+use deaddrop_primitives::hash::sha256_of_secret;
 use zeroize::{Zeroize, Zeroizing};
 
 /// Words in the list; each stands for 11 bits.
@@ -53,7 +53,7 @@ pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
 
 /// 24 words for 32 bytes: 256 bits and 8 bits of their SHA-256.
 pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
-    let [check, ..] = sha256(&[bytes]);
+    let [check, ..] = sha256_of_secret(&[bytes]);
     let mut all = Zeroizing::new([0; 33]);
     all.iter_mut().zip(bytes.iter().chain([&check])).for_each(|(place, byte)| *place = *byte);
     encode(all.as_slice(), 24)
@@ -80,7 +80,7 @@ pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     }
     let mut bytes = Zeroizing::new([0; 32]);
     bytes.iter_mut().zip(bits.iter()).for_each(|(place, byte)| *place = *byte);
-    let [check, ..] = sha256(&[bytes.as_slice()]);
+    let [check, ..] = sha256_of_secret(&[bytes.as_slice()]);
     if bits.last() != Some(&check) {
         return Err(WordsError::Checksum);
     }

@@ -3,7 +3,7 @@
 
 use deaddrop_crypto::{
     AttachmentSealer, Contact, Content, IdentityKeyPair, InviteLink, Meeting, PendingInvite, SafetyNumber,
-    SegmentHashes, Session, StoredSession, StreamId, VerifiedBundle, content,
+    SegmentHashes, Session, StoredSession, StreamId, UnconfirmedIdentity, VerifiedBundle, content,
 };
 use deaddrop_primitives::x25519;
 use deaddrop_testkit::rng;
@@ -99,7 +99,10 @@ fn debug_and_errors_say_nothing() {
     let error = two.decrypt(&b, &[0; 4_096], TODAY).unwrap_err();
     printed.push(format!("{error:?} {error}"));
     let words = a.seed().to_words();
-    let error = deaddrop_crypto::IdentitySeed::from_words(&words.replacen(' ', " x", 1)).unwrap_err();
+    let found = UnconfirmedIdentity::from_words(&words).unwrap();
+    printed.push(format!("{found:?} {:?}", found.number()));
+    assert_eq!(printed.last().unwrap(), "UnconfirmedIdentity(..) IdentityNumber(..)");
+    let error = UnconfirmedIdentity::from_words(&words.replacen(' ', " x", 1)).unwrap_err();
     printed.push(format!("{error:?} {error}"));
 
     let row = two.row();

@@ -4,7 +4,7 @@
 //! through a link, and the relay keeps nothing but the id.
 
 use crate::labels;
-use deaddrop_primitives::{hash::sha256, hkdf::extract, secret_bytes};
+use deaddrop_primitives::{hash::sha256_of_secret, hkdf::extract, secret_bytes};
 use deaddrop_wire::{Fingerprint, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, SendId};
 
 secret_bytes! {
@@ -24,7 +24,7 @@ impl OwnCapability {
     /// What is shown to the relay with this fingerprint, worthless at any other.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedOwn {
-        PresentedOwn::from_bytes(present(self.expose(), labels::CAPABILITY_OWN, relay))
+        PresentedOwn::fill_with(|place| present(self.expose(), labels::CAPABILITY_OWN, relay, place))
     }
 
     /// The id under which the relay with this fingerprint knows it.
@@ -38,7 +38,7 @@ impl ReadCapability {
     /// What is shown to the relay with this fingerprint, worthless at any other.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedRead {
-        PresentedRead::from_bytes(present(self.expose(), labels::CAPABILITY_READ, relay))
+        PresentedRead::fill_with(|place| present(self.expose(), labels::CAPABILITY_READ, relay, place))
     }
 
     /// The id under which the relay with this fingerprint knows it.
@@ -52,7 +52,7 @@ impl SendCapability {
     /// What is shown to the relay with this fingerprint, worthless at any other.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedSend {
-        PresentedSend::from_bytes(present(self.expose(), labels::CAPABILITY_SEND, relay))
+        PresentedSend::fill_with(|place| present(self.expose(), labels::CAPABILITY_SEND, relay, place))
     }
 
     /// The id under which the relay with this fingerprint knows it.
@@ -65,23 +65,23 @@ impl SendCapability {
 /// The id of an owner who shows this.
 #[must_use]
 pub fn own_id(presented: &PresentedOwn) -> OwnId {
-    OwnId::from_bytes(sha256(&[labels::OWN_ID, presented.expose()]))
+    OwnId::from_bytes(sha256_of_secret(&[labels::OWN_ID, presented.expose()]))
 }
 
 /// The id of the mailbox that is read with this.
 #[must_use]
 pub fn mailbox_id(presented: &PresentedRead) -> MailboxId {
-    MailboxId::from_bytes(sha256(&[labels::MAILBOX_ID, presented.expose()]))
+    MailboxId::from_bytes(sha256_of_secret(&[labels::MAILBOX_ID, presented.expose()]))
 }
 
 /// The id of the door that opens to this.
 #[must_use]
 pub fn send_id(presented: &PresentedSend) -> SendId {
-    SendId::from_bytes(sha256(&[labels::SEND_ID, presented.expose()]))
+    SendId::from_bytes(sha256_of_secret(&[labels::SEND_ID, presented.expose()]))
 }
 
-fn present(secret: &[u8; 32], role: &[u8], relay: &Fingerprint) -> [u8; 32] {
-    extract(labels::CAPABILITY, &[secret]).expand(&[role, relay.as_bytes()])
+fn present(secret: &[u8; 32], role: &[u8], relay: &Fingerprint, place: &mut [u8; 32]) {
+    extract(labels::CAPABILITY, &[secret]).ready().expand_into(&[role, relay.as_bytes()], place);
 }
 
 #[cfg(test)]

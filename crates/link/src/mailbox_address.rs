@@ -4,6 +4,7 @@
 
 use crate::capability::SendCapability;
 use deaddrop_wire::{Fingerprint, RelayAddress};
+use zeroize::Zeroizing;
 
 /// The address of a mailbox for one sender.
 #[derive(PartialEq, Eq)]
@@ -30,13 +31,13 @@ impl MailboxAddress {
     /// The longest encoding.
     pub const MAX_LEN: usize = 512;
 
-    /// fingerprint 32, send capability 32, length of the URL u16, URL. Holds a secret: the caller wipes it.
+    /// fingerprint 32, send capability 32, length of the URL u16, URL. Holds a secret: wiped on drop.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let url = self.relay.url().as_bytes();
         // A relay address holds at most 446 bytes of URL.
         let len = u16::try_from(url.len()).unwrap_or(u16::MAX);
-        let mut bytes = Vec::with_capacity(Self::MAX_LEN);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(64 + 2 + url.len()));
         bytes.extend_from_slice(self.relay.fingerprint().as_bytes());
         bytes.extend_from_slice(self.send.expose());
         bytes.extend_from_slice(&len.to_le_bytes());
@@ -61,7 +62,7 @@ impl MailboxAddress {
         }
         let url = core::str::from_utf8(url).ok()?;
         let relay = RelayAddress::new(Fingerprint::from_bytes(*fingerprint), url).ok()?;
-        Some(Self { relay, send: SendCapability::from_bytes(*send) })
+        Some(Self { relay, send: SendCapability::copy_of(send) })
     }
 }
 
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn bytes_are_as_specified() {
         let bytes = address("ws://a/").encode();
-        assert_eq!(bytes, [&[3; 32][..], &[4; 32], &[7, 0], b"ws://a/"].concat());
+        assert_eq!(*bytes, [&[3; 32][..], &[4; 32], &[7, 0], b"ws://a/"].concat());
         assert_eq!(MailboxAddress::decode(&bytes), Ok(address("ws://a/")));
     }
 
@@ -110,7 +111,7 @@ mod tests {
         #[test]
         fn any_bytes_decode_to_what_encodes_to_them(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             if let Ok(address) = MailboxAddress::decode(&bytes) {
-                prop_assert_eq!(address.encode(), bytes);
+                prop_assert_eq!(&*address.encode(), &bytes);
             }
         }
     }

@@ -43,6 +43,7 @@ impl Direction {
     pub(crate) fn seal(&mut self, plaintext: &mut Vec<u8>) -> Result<(), Exhausted> {
         let padded = padded(plaintext.len()).ok_or(Exhausted)?;
         let nonce = self.next_nonce()?;
+        deaddrop_wire::reserve_wiping(plaintext, (padded + aead::TAG_LEN).saturating_sub(plaintext.len()));
         plaintext.resize(padded, 0);
         let tag = aead::seal_in_place(self.key.expose(), &nonce, &[], plaintext);
         plaintext.extend_from_slice(&tag);
@@ -63,7 +64,7 @@ impl Direction {
         self.counter = number.checked_add(1).ok_or(Exhausted)?;
         if number != 0 && number.is_multiple_of(RECORDS_PER_KEY) {
             let prk = extract(labels::LINK_REKEY, &[self.key.expose()]);
-            self.key = RecordKey::from_bytes(prk.expand(&[labels::LINK_REKEY]));
+            self.key = RecordKey::derive(&prk.ready(), &[labels::LINK_REKEY]);
         }
         let mut nonce = [0; aead::NONCE_LEN];
         if let Some(place) = nonce.last_chunk_mut() {

@@ -224,6 +224,7 @@ fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
             if let Some(moved) = current.get_mut(before..) {
                 next.extend_from_slice(moved);
                 moved.fill(0);
+                core::hint::black_box(moved);
             }
             current.truncate(before);
             records.push(core::mem::replace(&mut current, next));

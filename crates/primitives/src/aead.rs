@@ -1,7 +1,11 @@
 //! ChaCha20-Poly1305 (RFC 8439) with the tag behind the ciphertext.
 
+use crate::secret::wipe_stack;
 use alloc::vec::Vec;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
+
+/// Bytes of stack to write over after a call of the provider: it leaves there the cipher's state and blocks of plaintext.
+const STACK: usize = 2 << 10;
 
 /// Bytes that sealing adds.
 pub const TAG_LEN: usize = 16;
@@ -59,10 +63,14 @@ pub fn seal_in_place(
 ) -> [u8; TAG_LEN] {
     #[cfg(feature = "count")]
     crate::count::add(|counts| &mut counts.seals);
-    ChaCha20Poly1305::new(key.into())
-        .encrypt_inout_detached(nonce.into(), ad, buffer.into())
-        .expect("length is within RFC 8439's bound")
-        .into()
+    let tag = encrypt(key, nonce, ad, buffer).expect("length is within RFC 8439's bound");
+    wipe_stack::<STACK>();
+    tag.into()
+}
+
+#[inline(never)]
+fn encrypt(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], buffer: &mut [u8]) -> Option<Tag> {
+    ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce.into(), ad, buffer.into()).ok()
 }
 
 /// Decrypts `buffer` where it lies once its tag has verified.
@@ -78,9 +86,21 @@ pub fn open_in_place(
 ) -> Result<(), Invalid> {
     #[cfg(feature = "count")]
     crate::count::add(|counts| &mut counts.opens);
-    ChaCha20Poly1305::new(key.into())
-        .decrypt_inout_detached(nonce.into(), ad, buffer.into(), &Tag::from(*tag))
-        .map_err(|_| Invalid)
+    let opened = decrypt(key, nonce, ad, buffer, tag);
+    wipe_stack::<STACK>();
+    opened.ok_or(Invalid)
+}
+
+#[inline(never)]
+fn decrypt(
+    key: &[u8; KEY_LEN],
+    nonce: &[u8; NONCE_LEN],
+    ad: &[u8],
+    buffer: &mut [u8],
+    tag: &[u8; TAG_LEN],
+) -> Option<()> {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    cipher.decrypt_inout_detached(nonce.into(), ad, buffer.into(), &Tag::from(*tag)).ok()
 }
 
 #[cfg(test)]

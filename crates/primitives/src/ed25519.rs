@@ -1,8 +1,12 @@
 //! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no malleability.
 
+use crate::secret::wipe_stack;
 use alloc::boxed::Box;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use zeroize::ZeroizeOnDrop;
+
+/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
+const STACK: usize = 8 << 10;
 
 /// Bytes of a secret or public key.
 pub const KEY_LEN: usize = 32;
@@ -28,7 +32,9 @@ impl SecretKey {
     /// Any 32 bytes are a secret key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        Self(Box::new(SigningKey::from_bytes(bytes)))
+        let key = Self(expand(bytes));
+        wipe_stack::<STACK>();
+        key
     }
 
     /// The 32-byte encoding of the public key.
@@ -40,8 +46,20 @@ impl SecretKey {
     /// Signs the concatenation of a label and a message, which the caller has joined.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
-        self.0.sign(message).to_bytes()
+        let signature = sign(&self.0, message);
+        wipe_stack::<STACK>();
+        signature
     }
+}
+
+#[inline(never)]
+fn expand(bytes: &[u8; KEY_LEN]) -> Box<SigningKey> {
+    Box::new(SigningKey::from_bytes(bytes))
+}
+
+#[inline(never)]
+fn sign(key: &SigningKey, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+    key.sign(message).to_bytes()
 }
 
 impl ZeroizeOnDrop for SecretKey {}
@@ -58,6 +76,18 @@ impl core::fmt::Debug for SecretKey {
 /// # Errors
 /// [`BadSignature`] for a bad key, a bad encoding or a wrong signature.
 pub fn verify(
+    public_key: &[u8; KEY_LEN],
+    message: &[u8],
+    signature: &[u8; SIGNATURE_LEN],
+) -> Result<(), BadSignature> {
+    let verified = verify_strict(public_key, message, signature);
+    // A bundle that is signed is a secret of two people, and the hash leaves its last block on the stack.
+    wipe_stack::<STACK>();
+    verified
+}
+
+#[inline(never)]
+fn verify_strict(
     public_key: &[u8; KEY_LEN],
     message: &[u8],
     signature: &[u8; SIGNATURE_LEN],

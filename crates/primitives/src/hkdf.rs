@@ -1,8 +1,13 @@
 //! HKDF-SHA-256 (RFC 5869): `extract` makes a pseudorandom key, `expand` derives from it.
 
+use crate::secret::wipe_stack;
+use alloc::boxed::Box;
 use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each output.
+const STACK: usize = 1 << 10;
 
 crate::secret_bytes! {
     /// A pseudorandom key: the output of [`extract`], or a uniform 32-byte secret used as one.
@@ -14,12 +19,19 @@ crate::secret_bytes! {
 pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Prk {
     #[cfg(feature = "count")]
     crate::count::add(|counts| &mut counts.kdf);
+    let prk = extract_into_box(salt, ikm);
+    wipe_stack::<STACK>();
+    prk
+}
+
+#[inline(never)]
+fn extract_into_box(salt: &[u8], ikm: &[&[u8]]) -> Prk {
     let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
     for part in ikm {
         extract.input_ikm(part);
     }
     let (mut output, _) = extract.finalize();
-    let prk = Prk::from_bytes(output.into());
+    let prk = Prk::copy_of(output.as_ref());
     output.zeroize();
     prk
 }
@@ -46,9 +58,8 @@ pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
 
 /// A pseudorandom key with its HMAC states computed.
 ///
-/// Both states and their block buffers are wiped by their own drop. What HMAC leaves on the stack is not: the key padded to a
-/// block when it is readied, and the output block of each expansion.
-pub struct Expander(Hkdf<Sha256>);
+/// Both states and their block buffers are wiped by their own drop; boxed, so that moving it leaves no copy of them.
+pub struct Expander(Box<Hkdf<Sha256>>);
 
 // `Hkdf` carries no marker; the hash states in it do (see `secret`).
 impl ZeroizeOnDrop for Expander {}
@@ -57,22 +68,35 @@ crate::assert_secret!(Expander);
 impl Expander {
     /// Readies `prk`.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
     pub fn new(prk: &[u8; 32]) -> Self {
-        Self(Hkdf::from_prk(prk).expect("32 bytes are a full hash"))
+        let expander = Self(ready(prk));
+        wipe_stack::<STACK>();
+        expander
     }
 
     /// RFC 5869 section 2.3.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
+        let mut output = [0; N];
+        self.expand_into(info, &mut output);
+        output
+    }
+
+    /// [`expand`](Self::expand) to where the bytes will stay.
+    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
+    pub fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kdf);
         const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 8,160 bytes") };
-        let mut output = [0; N];
-        self.0.expand_multi_info(info, &mut output).expect("length is within bounds");
-        output
+        self.0.expand_multi_info(info, output).expect("length is within bounds");
+        wipe_stack::<STACK>();
     }
+}
+
+#[inline(never)]
+#[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
+fn ready(prk: &[u8; 32]) -> Box<Hkdf<Sha256>> {
+    Box::new(Hkdf::from_prk(prk).expect("32 bytes are a full hash"))
 }
 
 impl core::fmt::Debug for Expander {

@@ -2,10 +2,15 @@
 //!
 //! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
 
+use crate::secret::wipe_stack;
 use alloc::boxed::Box;
 use libcrux_ml_kem::mlkem768;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Bytes of stack to write over after a call of the provider, which passes keys and secrets by value. One call of each kind ran in
+/// a thread with 36 KiB of stack, and not with 32.
+const STACK: usize = 48 << 10;
 
 /// Bytes of a seed `d || z`.
 pub const SEED_LEN: usize = 64;
@@ -63,10 +68,9 @@ impl EncapsulationKey {
         crate::count::add(|counts| &mut counts.kem);
         let mut message = Zeroizing::new([0; 32]);
         rng.fill_bytes(message.as_mut());
-        let (ciphertext, mut shared) = mlkem768::encapsulate(&self.0, *message);
-        let secret = SharedSecret::from_bytes(shared);
-        shared.zeroize();
-        (ciphertext.into(), secret)
+        let result = encapsulate(&self.0, &message);
+        wipe_stack::<STACK>();
+        result
     }
 }
 
@@ -105,13 +109,9 @@ impl DecapsulationKey {
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut pair = mlkem768::generate_key_pair(*seed);
         let mut key = Box::new(mlkem768::MlKem768PrivateKey::default());
-        key[0..].copy_from_slice(pair.sk());
-        let public = EncapsulationKey(Box::new(pair.pk().into()));
-        // The provider's pair shows no secret bytes to be wiped: it is written over where it lies.
-        pair = mlkem768::MlKem768KeyPair::from(Default::default(), Default::default());
-        core::hint::black_box(&pair);
+        let public = expand(seed, &mut key);
+        wipe_stack::<STACK>();
         let mut kept = Box::new(Zeroizing::new([0; SEED_LEN]));
         kept.copy_from_slice(seed);
         Self { key, seed: kept, public }
@@ -134,11 +134,37 @@ impl DecapsulationKey {
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.kem);
-        let mut shared = mlkem768::decapsulate(&self.key, &ciphertext.into());
-        let secret = SharedSecret::from_bytes(shared);
-        shared.zeroize();
+        let secret = decapsulate(&self.key, ciphertext);
+        wipe_stack::<STACK>();
         secret
     }
+}
+
+/// The key pair of a seed. Copies that the provider makes lie below this call; the caller wipes them.
+#[inline(never)]
+fn expand(seed: &[u8; SEED_LEN], key: &mut mlkem768::MlKem768PrivateKey) -> EncapsulationKey {
+    let pair = mlkem768::generate_key_pair(*seed);
+    key[0..].copy_from_slice(pair.sk());
+    EncapsulationKey(Box::new(pair.pk().into()))
+}
+
+#[inline(never)]
+fn encapsulate(
+    key: &mlkem768::MlKem768PublicKey,
+    message: &[u8; 32],
+) -> ([u8; CIPHERTEXT_LEN], SharedSecret) {
+    let (ciphertext, mut shared) = mlkem768::encapsulate(key, *message);
+    let secret = SharedSecret::copy_of(&shared);
+    shared.zeroize();
+    (ciphertext.into(), secret)
+}
+
+#[inline(never)]
+fn decapsulate(key: &mlkem768::MlKem768PrivateKey, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
+    let mut shared = mlkem768::decapsulate(key, &ciphertext.into());
+    let secret = SharedSecret::copy_of(&shared);
+    shared.zeroize();
+    secret
 }
 
 /// The provider's key does not wipe itself.

@@ -21,4 +21,4 @@ pub mod secret;
 pub mod x25519;
 
 #[doc(hidden)]
-pub use {rand_core, subtle, zeroize};
+pub use {alloc::boxed::Box, rand_core, subtle, zeroize};

@@ -1,6 +1,19 @@
-//! Newtypes for secrets: one per role, wiped on drop, silent, compared in constant time.
+//! Newtypes for secrets: one per role, boxed, wiped on drop, silent, compared in constant time.
+
+/// Writes zeros over `DEPTH` bytes of the stack below its caller: what calls that have returned left there.
+///
+/// No call can wipe its own frame, and what providers move by value leaves copies. It is a habit, not a proof: a compiler may keep
+/// a copy where this does not reach.
+#[inline(never)]
+pub fn wipe_stack<const DEPTH: usize>() {
+    let mut frame = [0_u8; DEPTH];
+    core::hint::black_box(&mut frame);
+}
 
 /// Declares a fixed-size secret: wiped on drop, never `Clone`, `Copy` or printed, compared in constant time.
+///
+/// The bytes lie in a box: moving the value copies a pointer and leaves no copy of the bytes behind. Fill it where it lies
+/// with `copy_of`, `derive` or `generate`; an array that is given by value has been on the stack.
 ///
 /// ```
 /// deaddrop_primitives::secret_bytes! {
@@ -15,26 +28,42 @@
 macro_rules! secret_bytes {
     ($(#[$meta:meta])* $vis:vis struct $name:ident[$len:expr];) => {
         $(#[$meta])*
-        $vis struct $name([u8; $len]);
+        $vis struct $name($crate::Box<[u8; $len]>);
 
         #[allow(dead_code, unreachable_pub, reason = "not every role uses every door")]
         impl $name {
             /// Length in bytes.
             pub const LEN: usize = $len;
 
-            /// Takes the bytes over, and wipes the copy that it was given; whoever goes on using the array wipes its own.
+            /// Takes the bytes, and wipes the array that it was given. A caller that keeps its own array wipes it itself.
             #[must_use]
             pub fn from_bytes(mut bytes: [u8; $len]) -> Self {
-                let secret = Self(bytes);
+                let secret = Self::copy_of(&bytes);
                 $crate::zeroize::Zeroize::zeroize(&mut bytes);
+                secret
+            }
+
+            /// Copies the bytes into a box, past the stack. The caller wipes what it copied from.
+            #[must_use]
+            pub fn copy_of(bytes: &[u8; $len]) -> Self {
+                let mut secret = Self($crate::Box::new([0; $len]));
+                secret.0.copy_from_slice(bytes);
+                secret
+            }
+
+            /// Derives the bytes where they will lie: HKDF-Expand with the concatenation of `info`.
+            #[must_use]
+            pub fn derive(expander: &$crate::hkdf::Expander, info: &[&[u8]]) -> Self {
+                let mut secret = Self($crate::Box::new([0; $len]));
+                expander.expand_into(info, &mut secret.0);
                 secret
             }
 
             /// Draws fresh bytes from `rng`.
             #[must_use]
             pub fn generate(rng: &mut (impl $crate::rand_core::CryptoRng + ?Sized)) -> Self {
-                let mut secret = Self([0; $len]);
-                rng.fill_bytes(&mut secret.0);
+                let mut secret = Self($crate::Box::new([0; $len]));
+                rng.fill_bytes(&mut secret.0[..]);
                 secret
             }
 
@@ -47,13 +76,13 @@ macro_rules! secret_bytes {
             /// A second copy, named so that every use can be found.
             #[must_use]
             pub fn duplicate(&self) -> Self {
-                Self(self.0)
+                Self::copy_of(&self.0)
             }
         }
 
         impl Drop for $name {
             fn drop(&mut self) {
-                $crate::zeroize::Zeroize::zeroize(&mut self.0);
+                $crate::zeroize::Zeroize::zeroize(&mut self.0[..]);
             }
         }
 
@@ -139,5 +168,14 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Example(..)");
         assert_eq!(secret, secret.duplicate());
         assert_ne!(secret, Example::from_bytes([0xac; 32]));
+    }
+
+    #[test]
+    fn moving_it_moves_a_pointer() {
+        let secret = Example::copy_of(&[0xab; 32]);
+        let place = secret.expose().as_ptr();
+        let moved = alloc::vec![secret];
+        assert_eq!(moved[0].expose().as_ptr(), place);
+        assert_eq!(core::mem::size_of::<Example>(), core::mem::size_of::<usize>());
     }
 }

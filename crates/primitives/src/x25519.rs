@@ -1,10 +1,14 @@
 //! X25519 (RFC 7748) that refuses non-canonical points and all-zero results.
 
+use crate::secret::wipe_stack;
 use alloc::boxed::Box;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
 use zeroize::ZeroizeOnDrop;
+
+/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
+const STACK: usize = 8 << 10;
 
 /// Bytes of a secret or public key, and of a shared secret.
 pub const KEY_LEN: usize = 32;
@@ -85,9 +89,9 @@ impl SecretKey {
     /// Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        let secret = Box::new(StaticSecret::from(*bytes));
-        let public = PublicKey(x25519_dalek::PublicKey::from(&*secret).to_bytes());
-        Self { secret, public }
+        let key = expand(bytes);
+        wipe_stack::<STACK>();
+        key
     }
 
     /// The 32 secret bytes, unclamped.
@@ -109,12 +113,26 @@ impl SecretKey {
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.diffie_hellman);
-        let shared = self.secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
-        if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
-            return Err(BadPoint::LowOrder);
-        }
-        Ok(SharedSecret::from_bytes(shared.to_bytes()))
+        let shared = agree(&self.secret, peer);
+        wipe_stack::<STACK>();
+        shared
     }
+}
+
+#[inline(never)]
+fn expand(bytes: &[u8; KEY_LEN]) -> SecretKey {
+    let secret = Box::new(StaticSecret::from(*bytes));
+    let public = PublicKey(x25519_dalek::PublicKey::from(&*secret).to_bytes());
+    SecretKey { secret, public }
+}
+
+#[inline(never)]
+fn agree(secret: &StaticSecret, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
+    let shared = secret.diffie_hellman(&x25519_dalek::PublicKey::from(peer.0));
+    if bool::from(shared.as_bytes().ct_eq(&[0; KEY_LEN])) {
+        return Err(BadPoint::LowOrder);
+    }
+    Ok(SharedSecret::copy_of(shared.as_bytes()))
 }
 
 impl ZeroizeOnDrop for SecretKey {}

@@ -115,7 +115,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys() -> StoreKeys {
-        StoreKeys::new([1; 32], [2; 16])
+        StoreKeys::new(&[1; 32], [2; 16])
     }
 
     fn cell(ranges: u32, redo: u32) -> Cell {
@@ -143,7 +143,7 @@ mod tests {
         assert!(cell(0, 506).encode(&keys()).is_none());
         let void = Cell::voided(9, 1);
         assert_eq!(Cell::decode(&keys(), &page(&void)), Some(void));
-        assert_eq!(Cell::decode(&StoreKeys::new([1; 32], [3; 16]), &page(&cell(1, 1))), None);
+        assert_eq!(Cell::decode(&StoreKeys::new(&[1; 32], [3; 16]), &page(&cell(1, 1))), None);
     }
 
     proptest! {

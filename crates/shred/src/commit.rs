@@ -56,13 +56,13 @@ pub(crate) struct Job {
 impl Job {
     /// Checks limits and seals bodies. Needs no place and no lock, so callers do it on their own threads.
     pub(crate) fn seal(
-        batch: Batch,
+        mut batch: Batch,
         erases: Vec<RecordKey>,
         layout: &Layout,
         keys: &StoreKeys,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, CommitError> {
-        let random = Self::draw(&batch, &erases, layout, rng)?;
+        let random = Self::draw(&batch, &erases, layout, rng).inspect_err(|_| batch.wipe())?;
         Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 

@@ -48,6 +48,8 @@ errors! {
         Corrupt => "the store is damaged; restore it from another copy",
         /// Another process (or another handle of this one) has it open for writing.
         InUse => "the store is in use by another process; close that one first",
+        /// This machine has not the memory that checking the passphrase takes.
+        OutOfMemory => "not enough memory to check the passphrase; close other programs",
         /// Written by a newer version, or with options this version does not know.
         UnsupportedFormat => "the store was written by a newer version; update this program",
         /// Network and copy-on-write file systems keep old bytes where no one can overwrite them (S14).

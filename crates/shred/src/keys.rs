@@ -9,15 +9,25 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The key a caller opens a store with.
+/// The key a caller opens a store with; boxed, so that moving it leaves no copy behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey([u8; 32]);
+pub struct MasterKey(Box<[u8; 32]>);
 
 impl MasterKey {
-    /// From 32 uniformly random bytes.
+    /// From 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        let key = Self::copy_of(&bytes);
+        bytes.zeroize();
+        key
+    }
+
+    /// The same from bytes that stay where they are: the caller wipes them.
+    #[must_use]
+    pub fn copy_of(bytes: &[u8; 32]) -> Self {
+        let mut key = Self(Box::new([0; 32]));
+        key.0.copy_from_slice(bytes);
+        key
     }
 }
 
@@ -43,7 +53,8 @@ pub enum Unlock {
     Passphrase(Passphrase),
 }
 
-/// What one guess of a passphrase costs (Argon2id, RFC 9106).
+/// What one guess of a passphrase costs (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
+/// opens at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
     /// Memory in KiB, 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].
@@ -55,9 +66,9 @@ pub struct PassphraseCost {
 }
 
 impl Default for PassphraseCost {
-    /// 19 MiB, 2 passes, 1 lane.
+    /// 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106 section 4.
     fn default() -> Self {
-        Self { memory_kib: 19 << 10, passes: 2, lanes: 1 }
+        Self { memory_kib: 64 << 10, passes: 3, lanes: 4 }
     }
 }
 
@@ -80,39 +91,57 @@ impl PassphraseCost {
 
 /// The key that seals the data key in the superblock.
 #[derive(ZeroizeOnDrop)]
-pub(crate) struct UnlockKey([u8; 32]);
+pub(crate) struct UnlockKey(Box<[u8; 32]>);
 
 impl UnlockKey {
-    /// `None` when the passphrase cost is out of bounds (S16).
+    /// `None` when the passphrase cost is out of bounds (S16), or this machine has not the memory that it takes.
     pub(crate) fn derive(
         unlock: &Unlock,
         cost: PassphraseCost,
         salt: &[u8; 32],
         file_id: &[u8; 16],
     ) -> Option<Self> {
+        let key = Self::of(unlock, cost, salt, file_id);
+        wipe_stack::<UNLOCK_STACK>();
+        key
+    }
+
+    #[inline(never)]
+    fn of(unlock: &Unlock, cost: PassphraseCost, salt: &[u8; 32], file_id: &[u8; 16]) -> Option<Self> {
         let mut secret = Zeroizing::new([0u8; 32]);
         match unlock {
-            Unlock::Key(key) => secret.copy_from_slice(&key.0),
+            Unlock::Key(key) => secret.copy_from_slice(key.0.as_slice()),
             Unlock::Passphrase(passphrase) => {
                 if !cost.is_bounded() {
                     return None;
                 }
                 let params = argon2::Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).ok()?;
+                // Given, because the provider does not wipe its own: the last block alone gives the secret.
+                let mut memory = Vec::new();
+                memory.try_reserve_exact(params.block_count()).ok()?;
+                memory.resize(params.block_count(), argon2::Block::new());
+                let mut memory = Zeroizing::new(memory);
                 argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
-                    .hash_password_into(&passphrase.0, salt, secret.as_mut_slice())
+                    .hash_password_into_with_memory(
+                        &passphrase.0,
+                        salt,
+                        secret.as_mut_slice(),
+                        memory.as_mut_slice(),
+                    )
                     .ok()?;
             }
         }
-        let mut key = Self([0; 32]);
+        let mut key = Self(Box::new([0; 32]));
         let hkdf = Hkdf::<Sha256>::new(Some(salt), secret.as_slice());
-        hkdf.expand_multi_info(&[labels::UNLOCK, file_id], &mut key.0).ok()?;
+        hkdf.expand_multi_info(&[labels::UNLOCK, file_id], key.0.as_mut_slice()).ok()?;
         Some(key)
     }
 
     /// Seals the data key; the unlock key is used for nothing else, ever, so its nonce is constant.
     pub(crate) fn seal(&self, ad: &[u8], key: &StoreKeys) -> [u8; 48] {
         let mut sealed = [0u8; 48];
-        let mut data = Zeroizing::new(key.data.0);
+        let mut data = Zeroizing::new([0; 32]);
+        data.copy_from_slice(key.data.0.as_slice());
         let tag = seal(&self.0, ad, data.as_mut_slice());
         let (ciphertext, rest) = sealed.split_at_mut(32);
         ciphertext.copy_from_slice(data.as_slice());
@@ -122,15 +151,15 @@ impl UnlockKey {
 
     pub(crate) fn open(&self, ad: &[u8], sealed: &[u8; 48], file_id: [u8; 16]) -> Option<StoreKeys> {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
-        let mut data = DataKey([0; 32]);
+        let mut data = DataKey(Box::new([0; 32]));
         data.0.copy_from_slice(ciphertext);
-        open(&self.0, ad, &mut data.0, tag).then(|| StoreKeys::of(data, file_id))
+        open(&self.0, ad, data.0.as_mut_slice(), tag).then(|| StoreKeys::of(data, file_id))
     }
 }
 
 /// The one key everything in a store derives from.
 #[derive(ZeroizeOnDrop)]
-pub(crate) struct DataKey([u8; 32]);
+pub(crate) struct DataKey(Box<[u8; 32]>);
 
 /// The data key together with the name of the file it belongs to.
 pub(crate) struct StoreKeys {
@@ -145,13 +174,15 @@ pub(crate) struct StoreKeys {
 pub(crate) struct OnceKey([u8; 32]);
 
 impl StoreKeys {
-    pub(crate) fn new(data: [u8; 32], file_id: [u8; 16]) -> Self {
-        Self::of(DataKey(data), file_id)
+    pub(crate) fn new(data: &[u8; 32], file_id: [u8; 16]) -> Self {
+        let mut key = DataKey(Box::new([0; 32]));
+        key.0.copy_from_slice(data);
+        Self::of(key, file_id)
     }
 
-    #[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
     fn of(data: DataKey, file_id: [u8; 16]) -> Self {
-        let ready = Box::new(Hkdf::from_prk(&data.0).expect("32 bytes are a full hash"));
+        let ready = ready(&data);
+        wipe_stack::<STACK>();
         Self { data, ready, file_id }
     }
 
@@ -210,16 +241,44 @@ impl OnceKey {
 
 #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB; a wrong tag here would lose the record")]
 fn seal(key: &[u8; 32], ad: &[u8], buffer: &mut [u8]) -> [u8; 16] {
-    ChaCha20Poly1305::new(key.into())
-        .encrypt_inout_detached(&[0; 12].into(), ad, buffer.into())
-        .expect("length is within RFC 8439's bound")
-        .into()
+    let tag = encrypt(key, ad, buffer).expect("length is within RFC 8439's bound");
+    wipe_stack::<STACK>();
+    tag.into()
 }
 
 fn open(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
-    ChaCha20Poly1305::new(key.into())
-        .decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag))
-        .is_ok()
+    let is_open = decrypt(key, ad, buffer, tag);
+    wipe_stack::<STACK>();
+    is_open
+}
+
+#[expect(clippy::expect_used, reason = "32 bytes are one hash length, the only requirement")]
+#[inline(never)]
+fn ready(data: &DataKey) -> Box<Hkdf<Sha256>> {
+    Box::new(Hkdf::from_prk(data.0.as_slice()).expect("32 bytes are a full hash"))
+}
+
+#[inline(never)]
+fn encrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8]) -> Option<Tag> {
+    ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(&[0; 12].into(), ad, buffer.into()).ok()
+}
+
+#[inline(never)]
+fn decrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    cipher.decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag)).is_ok()
+}
+
+/// Bytes of stack to write over after sealing or opening: the provider leaves there keys, states and blocks of plaintext.
+const STACK: usize = 2 << 10;
+/// Bytes of stack to write over after deriving the unlock key: Argon2id works with blocks of 1 KiB.
+const UNLOCK_STACK: usize = 32 << 10;
+
+/// Writes zeros over what calls that have returned left on the stack below the caller.
+#[inline(never)]
+fn wipe_stack<const DEPTH: usize>() {
+    let mut frame = [0_u8; DEPTH];
+    std::hint::black_box(&mut frame);
 }
 
 macro_rules! redacted {
@@ -261,9 +320,9 @@ mod tests {
 
     #[test]
     fn debug_is_redacted() {
-        assert_eq!(format!("{:?}", Unlock::Key(MasterKey([7; 32]))), "Key(MasterKey(..))");
+        assert_eq!(format!("{:?}", Unlock::Key(MasterKey::from_bytes([7; 32]))), "Key(MasterKey(..))");
         assert_eq!(format!("{:?}", Unlock::Passphrase(Passphrase(vec![7]))), "Passphrase(Passphrase(..))");
-        assert_eq!(format!("{:?}", StoreKeys::new([7; 32], [1; 16])), "StoreKeys(..)");
+        assert_eq!(format!("{:?}", StoreKeys::new(&[7; 32], [1; 16])), "StoreKeys(..)");
     }
 
     #[test]
@@ -285,15 +344,33 @@ mod tests {
     }
 
     #[test]
+    fn every_part_of_the_cost_changes_the_key() {
+        let low = PassphraseCost { memory_kib: 64, passes: 1, lanes: 1 };
+        let key = |cost| {
+            let unlock = Unlock::Passphrase(Passphrase(vec![1]));
+            UnlockKey::derive(&unlock, cost, &[2; 32], &[3; 16]).unwrap()
+        };
+        let one = key(low);
+        assert_eq!(one.0, key(low).0);
+        for other in [
+            PassphraseCost { memory_kib: 128, ..low },
+            PassphraseCost { passes: 2, ..low },
+            PassphraseCost { lanes: 4, ..low },
+        ] {
+            assert_ne!(one.0, key(other).0);
+        }
+    }
+
+    #[test]
     fn every_part_of_a_position_changes_the_head_key() {
-        let keys = StoreKeys::new([7; 32], [1; 16]);
+        let keys = StoreKeys::new(&[7; 32], [1; 16]);
         let salt = [3; 32];
         let one = keys.head_key(&salt, 1, 1, 1).0;
         assert_ne!(one, keys.head_key(&salt, 2, 1, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 2, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 1, 2).0);
         assert_ne!(one, keys.head_key(&[4; 32], 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new([7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new([8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
     }
 }

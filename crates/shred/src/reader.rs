@@ -10,6 +10,7 @@ use crate::record::{Entry, RecordKey, Stats};
 use crate::slot::{Head, SLOT, Word};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use zeroize::Zeroizing;
 
 /// A cheap, cloneable, concurrent view of a store: the published state, never a commit in the making.
 ///
@@ -39,12 +40,20 @@ impl<D> fmt::Debug for Reader<D> {
 }
 
 impl<D: Disk> Reader<D> {
-    /// The body of a record.
+    /// The body of a record; nothing wipes it. For bodies that hold no key: see [`read_secret`](Self::read_secret).
     ///
     /// # Errors
     /// [`ReadError`]. A record that is being erased by another process is not found.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.core.read(key)
+    }
+
+    /// The body of a record, wiped when it is dropped. It is decrypted where it lies: no other copy of it was made.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_secret(&self, key: &RecordKey) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+        self.core.read(key).map(Zeroizing::new)
     }
 
     /// What is known about a record without reading it.

@@ -1,6 +1,7 @@
 //! What callers put in and get out: records, batches, entries, and their limits (S16).
 
 use std::fmt;
+use zeroize::Zeroize;
 
 /// Longest body of one record, in bytes (S16). A store whose segments are small holds less:
 /// see [`Geometry::max_body`](crate::Geometry::max_body).
@@ -24,7 +25,7 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// One record on its way in.
+/// One record on its way in. The store encrypts the body where it lies, and wipes one that it refuses.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its name. A put under a name that is there replaces the old version.
@@ -54,6 +55,13 @@ pub struct Batch {
     /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit later (S6),
     /// which `settle` (or the writer, within 50 ms) forces.
     pub erases: Vec<RecordKey>,
+}
+
+impl Batch {
+    /// Wipes the bodies of a batch that is not stored.
+    pub(crate) fn wipe(&mut self) {
+        self.puts.iter_mut().for_each(|record| record.body.zeroize());
+    }
 }
 
 /// Proof that a commit is on stable storage.

@@ -122,7 +122,7 @@ mod tests {
     fn setup() -> (MemoryDisk, Layout, StoreKeys) {
         let geometry = Geometry { segment_bytes: 16 << 10, slots_per_segment: 32, ..Geometry::vault() };
         let (disk, layout) = (MemoryDisk::new(), geometry.layout().unwrap());
-        let keys = StoreKeys::new([1; 32], [2; 16]);
+        let keys = StoreKeys::new(&[1; 32], [2; 16]);
         format(&disk, &layout, &keys, 0).unwrap();
         format(&disk, &layout, &keys, 1).unwrap();
         (disk, layout, keys)
@@ -149,7 +149,7 @@ mod tests {
         disk.read_at(layout.segment_at(0), &mut page).unwrap();
         disk.write_at(layout.segment_at(1), &page).unwrap();
         assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Damaged);
-        let other = StoreKeys::new([9; 32], [2; 16]);
+        let other = StoreKeys::new(&[9; 32], [2; 16]);
         assert_eq!(read_header(&disk, &layout, &other, 0).unwrap().0, Condition::Damaged);
     }
 }

@@ -58,7 +58,8 @@ impl<D: Disk> Shred<D> {
         if disk.length().map_err(|_| CreateError::Io)? != 0 {
             return Err(CreateError::Exists);
         }
-        let mut fresh = Fresh { file_id: [0; 16], salt: [0; 32], data_key: Zeroizing::new([0; 32]) };
+        let mut fresh =
+            Fresh { file_id: [0; 16], salt: [0; 32], data_key: Box::new(Zeroizing::new([0; 32])) };
         rng.fill_bytes(&mut fresh.file_id);
         rng.fill_bytes(&mut fresh.salt);
         rng.fill_bytes(fresh.data_key.as_mut_slice());
@@ -184,12 +185,20 @@ impl<D: Disk> Shred<D> {
         self.flush(group).map(|_| ())
     }
 
-    /// The body of a record.
+    /// The body of a record; nothing wipes it.
     ///
     /// # Errors
     /// [`ReadError`]; a damaged record affects no other.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.reader.read(key)
+    }
+
+    /// The body of a record, wiped when it is dropped; no other copy of it was made.
+    ///
+    /// # Errors
+    /// [`ReadError`]; a damaged record affects no other.
+    pub fn read_secret(&self, key: &RecordKey) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+        self.reader.read_secret(key)
     }
 
     /// What is known about a record without reading it.

@@ -39,7 +39,7 @@ impl Superblock {
         fresh: Fresh,
     ) -> Option<(Self, StoreKeys)> {
         let Fresh { file_id, salt, data_key } = fresh;
-        let keys = StoreKeys::new(*data_key, file_id);
+        let keys = StoreKeys::new(&data_key, file_id);
         let passphrase = matches!(unlock, Unlock::Passphrase(_));
         let mut block = Self { layout, file_id, revision: 1, passphrase, cost, salt, sealed_key: [0; 48] };
         block.sealed_key = UnlockKey::derive(unlock, cost, &salt, &file_id)?.seal(&block.covered(), &keys);
@@ -73,9 +73,9 @@ impl Superblock {
                 error = OpenError::WrongKey;
                 continue;
             }
-            // S16: out of bounds means damaged, not "take a terabyte".
+            // The cost is within its bounds (see `fields`): what is missing is the memory.
             let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
-                return Err(OpenError::Corrupt);
+                return Err(OpenError::OutOfMemory);
             };
             match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
                 Some(keys) => return Ok((copy, keys)),
@@ -150,6 +150,7 @@ impl Superblock {
             return Some(Err(OpenError::UnsupportedFormat));
         }
         let sealed_key = take.array()?;
+        // S16: out of bounds means damaged, not "take a terabyte".
         if !layout.is_bounded() || (kind == 1 && !cost.is_bounded()) {
             return None;
         }
@@ -161,7 +162,7 @@ impl Superblock {
 pub(crate) struct Fresh {
     pub(crate) file_id: [u8; 16],
     pub(crate) salt: [u8; 32],
-    pub(crate) data_key: Zeroizing<[u8; 32]>,
+    pub(crate) data_key: Box<Zeroizing<[u8; 32]>>,
 }
 
 #[cfg(test)]
@@ -181,7 +182,7 @@ mod tests {
             passphrase_cost: PassphraseCost { memory_kib: 8, passes: 1, lanes: 1 },
             ..Geometry::vault()
         };
-        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Zeroizing::new([3; 32]) };
+        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Box::new(Zeroizing::new([3; 32])) };
         Superblock::seal(geometry.layout().unwrap(), geometry.passphrase_cost, unlock, fresh).unwrap().0
     }
 
@@ -238,8 +239,8 @@ mod tests {
         let old = block(&key(1)).encode();
         let mut new = block(&key(2));
         new.revision = 2;
-        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Zeroizing::new([3; 32]) };
-        let keys = StoreKeys::new(*fresh.data_key, fresh.file_id);
+        let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Box::new(Zeroizing::new([3; 32])) };
+        let keys = StoreKeys::new(&fresh.data_key, fresh.file_id);
         let unlock_key = UnlockKey::derive(&key(2), new.cost, &new.salt, &new.file_id).unwrap();
         new.sealed_key = unlock_key.seal(&new.covered(), &keys);
         for good in [1, 2] {

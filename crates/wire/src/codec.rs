@@ -72,6 +72,13 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok(*bytes)
     }
 
+    /// Without a copy.
+    pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         let [byte] = self.array()?;
         Ok(byte)
@@ -153,6 +160,22 @@ impl<'a, 'b> Reader<'a, 'b> {
     }
 }
 
+/// Makes room for more bytes. If the buffer has to move, the old one is wiped: it can hold what a capability's holder shows.
+pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
+    let needed = bytes.len().saturating_add(additional);
+    if needed <= bytes.capacity() {
+        return;
+    }
+    // Room for a record's padding and tag, so that a record with one blob moves once.
+    let slack = (needed / 32).saturating_add(1_024);
+    let mut larger = Vec::with_capacity(needed.saturating_add(slack).max(bytes.capacity().saturating_mul(2)));
+    larger.extend_from_slice(bytes);
+    // One by one would take as long as encrypting it.
+    bytes.fill(0);
+    core::hint::black_box(bytes.as_slice());
+    *bytes = larger;
+}
+
 /// Writes one body behind what is already in `out`, counting list entries.
 pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
@@ -169,11 +192,12 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        reserve_wiping(self.out, bytes.len());
         self.out.extend_from_slice(bytes);
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
-        self.out.push(value);
+        self.bytes(&[value]);
     }
 
     pub(crate) fn uint(&mut self, value: impl Into<u64>) {
@@ -224,6 +248,18 @@ mod tests {
         let mut out = vec![];
         Writer::new(&mut out).uint(value);
         out
+    }
+
+    #[test]
+    fn a_buffer_that_grows_keeps_its_bytes_and_has_room_for_padding() {
+        let mut bytes = vec![7; 40];
+        bytes.shrink_to_fit();
+        reserve_wiping(&mut bytes, 65_536);
+        assert_eq!(bytes, [7; 40]);
+        assert!(bytes.capacity() >= 66_048 + 16);
+        let place = bytes.as_ptr();
+        reserve_wiping(&mut bytes, 65_536);
+        assert_eq!(bytes.as_ptr(), place);
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod version;
 
 pub use address::{AddressError, RelayAddress};
 pub use blob::{Blob, NotASizeClass, SizeClass};
-pub use codec::{DecodeError, EncodeError};
+pub use codec::{DecodeError, EncodeError, reserve_wiping};
 pub use day::Day;
 pub use id::{ClientToken, Fingerprint, MailboxId, OwnId, SendId};
 pub use item::Item;

@@ -2,7 +2,7 @@
 
 use crate::{
     Item,
-    codec::{DecodeError, EncodeError, Reader, Writer},
+    codec::{DecodeError, EncodeError, Reader, Writer, reserve_wiping},
     item::{Answer, AnswerCode, Error, ErrorCode},
     limits::{MAX_ITEMS, MAX_LIST_ENTRIES, MAX_RECORD},
 };
@@ -96,6 +96,7 @@ pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
 /// [`EncodeError`] when a list is too long; `out` is as it was.
 pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let start = out.len();
+    reserve_wiping(out, HEADER_LEN);
     out.extend_from_slice(&[0; HEADER_LEN]);
     let mut writer = Writer::new(out);
     let written = item.encode_body(&mut writer);

@@ -10,6 +10,7 @@ use deaddrop_crypto::{AcceptError, Content, ContentError, DecryptError, Standing
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
+use zeroize::Zeroizing;
 
 /// Most numbers that are held above the low-water mark of one stream.
 pub(crate) const MAX_HELD: usize = 1_024;
@@ -56,7 +57,7 @@ impl<D: Disk + 'static> Engine<D> {
         if self.count_attempt(&tag)? > MAX_ATTEMPTS {
             // Kept as it came: whatever stopped three starts may be mended one day.
             let row = key(Table::Aside, name.contact, first_number(blob));
-            step.changes.put_bytes(row, blob.to_vec());
+            step.changes.put_bytes(row, blob.to_vec().into());
             self.forget_attempt(&mut step, &tag);
             self.finish(step)?;
             return Ok(Ack::Quarantined);
@@ -166,7 +167,7 @@ impl<D: Disk + 'static> Engine<D> {
             }
             Err(ContentError::NeedsNewerVersion) => {
                 let row = key(Table::Parked, id, first_number(blob));
-                step.changes.put_bytes(row, plaintext.to_vec());
+                step.changes.put_bytes(row, plaintext);
                 self.event(step, id, today, EventKind::NeedsNewerVersion)?;
                 return Ok(Ack::Parked);
             }
@@ -232,9 +233,8 @@ impl<D: Disk + 'static> Engine<D> {
             // Beyond the bound nothing is kept and nothing receipted: the sender sends it again.
             if row.sparse.len() < MAX_HELD {
                 row.sparse.insert(number);
-                let mut bytes =
-                    content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
-                step.changes.put_bytes(key(Table::Held, id, number), std::mem::take(&mut *bytes));
+                let bytes = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
+                step.changes.put_bytes(key(Table::Held, id, number), bytes);
             }
             return Ok(());
         }
@@ -251,7 +251,7 @@ impl<D: Disk + 'static> Engine<D> {
             given = true;
             let row = key(Table::Held, id, next);
             let held = match step.changes.pending(&row) {
-                Some(bytes) => Some(bytes.to_vec()),
+                Some(bytes) => Some(Zeroizing::new(bytes.to_vec())),
                 None => self.vault.read_bytes(&row)?,
             };
             step.changes.erase(row);
@@ -288,12 +288,12 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;
         if MailboxAddress::decode(encoded).is_err()
-            || addresses.last().is_some_and(|last| last.encoded == encoded && !last.stale)
+            || addresses.last().is_some_and(|last| *last.encoded == encoded && !last.stale)
         {
             return;
         }
-        addresses.retain(|known| known.encoded != encoded);
-        addresses.push(PeerAddress { encoded: encoded.to_vec(), stale: false });
+        addresses.retain(|known| *known.encoded != encoded);
+        addresses.push(PeerAddress { encoded: encoded.to_vec().into(), stale: false });
         let over = addresses.len().saturating_sub(MAX_ADDRESSES);
         addresses.drain(..over);
     }

@@ -55,10 +55,10 @@ impl<D: Disk + 'static> Engine<D> {
         let made = PendingInvite::create(&self.identity, today.plus(days), &address, rng);
         let (pending, bundle) = made.map_err(|_| ClientError::NoRelay)?;
         let row = InviteRow {
-            pending: pending.to_bytes().to_vec(),
+            pending: pending.to_bytes(),
             relay: relay.to_string(),
-            own: *OwnCapability::generate(rng).expose(),
-            send: *SendCapability::generate(rng).expose(),
+            own: OwnCapability::generate(rng),
+            send: SendCapability::generate(rng),
             bundle: Some(bundle),
         };
         let mut step = self.step();
@@ -95,15 +95,11 @@ impl<D: Disk + 'static> Engine<D> {
         Some(Publication {
             contact: id,
             relay: row.relay.parse().ok()?,
-            landing: (
-                OwnCapability::from_bytes(landing.own),
-                ReadCapability::from_bytes(landing.read),
-                SendCapability::from_bytes(landing.send),
-            ),
+            landing: (landing.own.duplicate(), landing.read.duplicate(), landing.send.duplicate()),
             invite: (
-                OwnCapability::from_bytes(row.own),
-                ReadCapability::from_bytes(*pending.secret().read_capability().expose()),
-                SendCapability::from_bytes(row.send),
+                row.own.duplicate(),
+                ReadCapability::copy_of(pending.secret().read_capability().expose()),
+                row.send.duplicate(),
             ),
             bundle: row.bundle.clone()?,
         })
@@ -180,11 +176,12 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
         contact.row.identity = Some(*bundle.identity().hash().as_bytes());
-        contact.row.addresses = Vec::from([PeerAddress { encoded: bundle.address().to_vec(), stale: false }]);
+        contact.row.addresses =
+            Vec::from([PeerAddress { encoded: bundle.address().to_vec().into(), stale: false }]);
         contact.row.hello_due = true;
         contact.row.accepted_invite = Some(AcceptedInvite {
             relay: link.relay().to_string(),
-            read: *link.secret().read_capability().expose(),
+            read: ReadCapability::copy_of(link.secret().read_capability().expose()),
             answered: false,
         });
         contact.session = Some(session);
@@ -197,7 +194,7 @@ impl<D: Disk + 'static> Engine<D> {
         let taken = self.contacts.iter().filter_map(|(id, contact)| {
             let invite = contact.row.accepted_invite.as_ref().filter(|invite| invite.answered)?;
             let relay = invite.relay.parse().ok()?;
-            Some(Taken { contact: *id, relay, read: ReadCapability::from_bytes(invite.read) })
+            Some(Taken { contact: *id, relay, read: invite.read.duplicate() })
         });
         taken.collect()
     }

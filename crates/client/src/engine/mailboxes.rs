@@ -12,6 +12,7 @@ use deaddrop_link::{
 use deaddrop_shred::Disk;
 use deaddrop_wire::RelayAddress;
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 /// Names an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,24 +124,24 @@ impl Contact {
             relay: relay.to_string(),
             kind,
             state: MailboxState::Wanted,
-            own: *own.expose(),
-            read: *read.expose(),
-            send: *send.expose(),
+            own,
+            read,
+            send,
         });
         id
     }
 
     /// The address to be told to the peer: that of the newest mailbox, private before landing.
-    pub(super) fn own_address(&self) -> Option<Vec<u8>> {
+    pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         let live = self.row.mailboxes.iter().filter(|row| row.state == MailboxState::Live);
         live.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
     }
 }
 
 /// The encoded address of a mailbox.
-pub(super) fn address_of(row: &MailboxRow) -> Option<Vec<u8>> {
+pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     let relay = row.relay.parse().ok()?;
-    Some(MailboxAddress { relay, send: SendCapability::from_bytes(row.send) }.encode())
+    Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())
 }
 
 fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
@@ -148,8 +149,8 @@ fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
         name: MailboxName { contact, mailbox: row.id },
         kind: row.kind,
         state: row.state,
-        own: OwnCapability::from_bytes(row.own),
-        read: ReadCapability::from_bytes(row.read),
-        send: SendCapability::from_bytes(row.send),
+        own: row.own.duplicate(),
+        read: row.read.duplicate(),
+        send: row.send.duplicate(),
     }
 }

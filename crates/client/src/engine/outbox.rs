@@ -51,10 +51,12 @@ impl<D: Disk + 'static> Engine<D> {
         &mut self,
         step: &mut Step,
         id: u32,
-        address: Vec<u8>,
+        mut address: Zeroizing<Vec<u8>>,
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get(&id) else { return Ok(()) };
         let (number, stream) = (contact.row.next_number, StreamId(contact.row.out_stream));
+        // The content wipes itself.
+        let address = std::mem::take(&mut *address);
         let content = content::encode(&[Content::MailboxMove { stream, number, address }]);
         self.queue(step, id, ItemKind::Move, content.map_err(|_| VaultError::Corrupt)?)
     }
@@ -64,12 +66,11 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         kind: ItemKind,
-        mut content: Zeroizing<Vec<u8>>,
+        content: Zeroizing<Vec<u8>>,
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let number = contact.row.next_number;
         contact.row.next_number = number.checked_add(1).ok_or(VaultError::Full)?;
-        let content = std::mem::take(&mut *content);
         let item = ItemRow { kind, content, sealed: None, accepted: None };
         step.changes.put(key(Table::Item, id, number), &item)?;
         contact.items.insert(number, item);
@@ -89,12 +90,13 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let Some(address) = contact.best_address() else { return Ok(()) };
         let mut prefix = Zeroizing::new(Vec::new());
-        if let Some(address) = hello {
+        if let Some(mut address) = hello {
+            let address = std::mem::take(&mut *address);
             prefix = content::encode(&[Content::Hello { address }]).map_err(|_| VaultError::Corrupt)?;
             let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
             if waits && contact.items.is_empty() {
-                let item =
-                    ItemRow { kind: ItemKind::Control, content: Vec::new(), sealed: None, accepted: None };
+                let content = Zeroizing::default();
+                let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
                 contact.items.insert(CONTROL, item);
             }
         }
@@ -129,7 +131,7 @@ impl<D: Disk + 'static> Engine<D> {
             low_water: contact.row.low_water,
             sparse: contact.row.sparse.iter().take(MAX_SPARSE).copied().collect(),
         };
-        let content = std::mem::take(&mut *content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?);
+        let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
         let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
         contact.items.insert(CONTROL, item);
         let sealed = contact.seal(&mut step, id, CONTROL, &[], &address, rng)?;
@@ -181,7 +183,7 @@ impl<D: Disk + 'static> Engine<D> {
     pub(crate) fn accepted(
         &mut self,
         id: u32,
-        puts: &[(u64, Vec<u8>)],
+        puts: &[(u64, Zeroizing<Vec<u8>>)],
         today: Day,
     ) -> Result<(), VaultError> {
         let mut step = self.step();
@@ -228,7 +230,7 @@ impl<D: Disk + 'static> Engine<D> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let item = contact.items.get_mut(&number);
-        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| sealed.address == address))
+        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| *sealed.address == address))
         else {
             return Ok(());
         };
@@ -368,7 +370,7 @@ impl<D: Disk + 'static> Engine<D> {
 
 impl Contact {
     /// The newest address that did not refuse.
-    pub(super) fn best_address(&self) -> Option<Vec<u8>> {
+    pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
     }
 
@@ -385,14 +387,15 @@ impl Contact {
         let (Some(session), Some(item)) = (self.session.as_mut(), self.items.get_mut(&number)) else {
             return Ok(false);
         };
-        let content = Zeroizing::new([prefix, &item.content].concat());
+        let content = Zeroizing::new([prefix, item.content.as_slice()].concat());
         let (envelope, set) = match session.encrypt(&content, rng) {
             Ok(sealed) => sealed,
             Err(EncryptError::TurnFull) => return Ok(false),
             Err(_) => return Err(VaultError::Corrupt),
         };
         step.session(id, set);
-        item.sealed = Some(Sealed { address: address.to_vec(), envelope: envelope.as_bytes().to_vec() });
+        item.sealed =
+            Some(Sealed { address: address.to_vec().into(), envelope: envelope.as_bytes().to_vec() });
         step.changes.put(key(Table::Item, id, number), item)?;
         Ok(true)
     }

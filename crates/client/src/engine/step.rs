@@ -30,12 +30,12 @@ pub(super) struct Step {
 impl Step {
     /// Stores what a call of the crypto crate changed.
     pub(super) fn session(&mut self, contact: u32, set: ChangeSet) {
-        self.changes.put_bytes(key(Table::Session, contact, 0), set.session.to_vec());
+        self.changes.put_bytes(key(Table::Session, contact, 0), set.session);
         if let Some(resets) = set.reset_secrets {
-            self.changes.put_bytes(key(Table::Resets, contact, 0), resets.to_vec());
+            self.changes.put_bytes(key(Table::Resets, contact, 0), resets);
         }
         for row in set.skipped_added {
-            self.changes.put_bytes(key(Table::Skipped, contact, skipped_number(row.id)), row.bytes.to_vec());
+            self.changes.put_bytes(key(Table::Skipped, contact, skipped_number(row.id)), row.bytes);
         }
         let removed = set.skipped_removed.into_iter();
         let removed = removed.map(|id| key(Table::Skipped, contact, skipped_number(id)));

@@ -345,7 +345,7 @@ fn a_blob_that_stops_the_process_three_times_is_put_aside_and_comes_again_by_its
     let ada = world.people[0].engine();
     assert_eq!(ada.delivered(name, &blob, today), Ok(inbox::Ack::Quarantined));
     let aside = ada.vault.keys(Table::Aside);
-    assert_eq!(ada.vault.read_bytes(&aside[0]).unwrap().unwrap(), blob);
+    assert_eq!(*ada.vault.read_bytes(&aside[0]).unwrap().unwrap(), blob);
     assert!(ada.vault.keys(Table::Attempt).is_empty());
     world.boxes.values_mut().for_each(|mailbox| mailbox.blobs.clear());
     // Nobody receipted it, so it is sent anew when no relay can hold it any longer.
@@ -490,8 +490,8 @@ fn an_address_that_refused_is_used_again_once_it_is_told_again() {
     world.boxes.retain(|_, mailbox| mailbox.owner != 0);
     world.say(1);
     let job = world.people[1].engine().take_puts(1, &BTreeSet::new(), 1).remove(0);
-    let addresses = world.people[1].engine().contacts[&1].row.addresses.clone();
-    for _ in addresses {
+    let addresses = world.people[1].engine().contacts[&1].row.addresses.len();
+    for _ in 0..addresses {
         for job in world.people[1].engine().take_puts(1, &BTreeSet::new(), 9) {
             world.people[1].engine().refused(1, job.number, &job.address.encode(), today).unwrap();
         }
@@ -644,7 +644,7 @@ fn the_most_keys_that_a_message_can_skip_are_stored_with_what_it_says() {
     for _ in 1..deaddrop_crypto::MAX_TURN_LEN {
         hostile(&mut world, 1, &[]);
     }
-    let row = world.people[1].engine().contacts[&1].row.clone();
+    let row = &world.people[1].engine().contacts[&1].row;
     let items: Vec<_> = (0..64).map(|n| text(row.out_stream, row.next_number + n)).collect();
     let last = hostile(&mut world, 1, &items);
     deliver(&mut world, &last);

@@ -54,7 +54,7 @@ mod tests {
     use tokio::time::Instant;
 
     fn shared(folder: &std::path::Path, backoff: std::ops::Range<Duration>) -> Arc<Shared> {
-        let store = home::create(folder, &crate::Unlock::KeyFile).unwrap();
+        let store = home::create(folder, &crate::Unlock::KeyFile, crate::PassphraseCost::default()).unwrap();
         let engine = Engine::create(store, None).unwrap();
         Shared::new(engine, Config { backoff, ..Config::default() })
     }

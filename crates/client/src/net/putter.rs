@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
 
 /// Puts under way at once.
 const WINDOW: usize = 16;
@@ -78,7 +79,7 @@ struct Putter<'a> {
     contact: u32,
     connection: Connection,
     /// Request to item and address.
-    under_way: BTreeMap<u32, (u64, Vec<u8>)>,
+    under_way: BTreeMap<u32, (u64, Zeroizing<Vec<u8>>)>,
     next: u32,
     /// The relay has answered a put.
     is_answered: bool,
@@ -135,7 +136,8 @@ impl Putter<'_> {
         let busy: BTreeSet<u64> = self.under_way.values().map(|(number, _)| *number).collect();
         let jobs =
             self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
-        let mut items = Vec::new();
+        // Long enough from the start: a list that grew would leave copies of what is shown in it.
+        let mut items = Vec::with_capacity(jobs.len());
         for PutJob { number, address, envelope } in jobs {
             if address.relay.url() != url {
                 break;

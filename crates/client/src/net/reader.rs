@@ -174,8 +174,9 @@ impl<'a> Reader<'a> {
         };
         let (mailboxes, token) = self.shared.look(wanted).map_err(|_| Closed)?;
         self.use_token(&mailboxes, token);
-        let mut items = Vec::new();
-        let mut subscriptions = Vec::new();
+        // Long enough from the start: a list that grew would leave copies of what is shown in them.
+        let mut items = Vec::with_capacity(2 * mailboxes.len());
+        let mut subscriptions = Vec::with_capacity(mailboxes.len());
         for mailbox in &mailboxes {
             match mailbox.state {
                 MailboxState::Wanted if !self.is_asked(mailbox.name) => items.push(self.create(mailbox)),
@@ -390,6 +391,6 @@ impl<'a> Reader<'a> {
 }
 
 fn copy(subscription: &Subscription) -> Subscription {
-    let read = deaddrop_wire::PresentedRead::from_bytes(*subscription.read.expose());
+    let read = deaddrop_wire::PresentedRead::copy_of(subscription.read.expose());
     Subscription { sub: subscription.sub, read }
 }

@@ -1,6 +1,7 @@
 //! What the tasks of a client share.
 
 use crate::{config::Config, engine::Engine, error::ClientError};
+use deaddrop_crypto::wipe_stack;
 use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
@@ -9,6 +10,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::watch;
+
+/// Bytes of stack that are wiped after a step of the engine: below it rows and capabilities were passed by value.
+pub(crate) const STEP_STACK: usize = 64 << 10;
 
 /// How a relay that mailboxes lie on is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,7 @@ impl Shared {
                 let mut engine = shared.lock();
                 let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
                 let result = step(engine, today).map_err(Into::into);
+                wipe_stack::<STEP_STACK>();
                 (result, engine.last_event(), engine.is_dead())
             };
             // A vault that has failed wakes who waits for events, too: none will come.

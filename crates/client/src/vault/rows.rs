@@ -1,20 +1,27 @@
 //! The rows' shapes. Fields are only ever appended, with a new row version.
+//!
+//! What opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
+//! [`Zeroizing`]. No row that has such a field is `Clone`.
 
+use super::secret;
 use crate::event::EventKind;
+use deaddrop_crypto::IdentitySeed;
+use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroizing;
 
-#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct ConfigRow {
-    pub(crate) seed: [u8; 32],
+    #[serde(with = "secret::array")]
+    pub(crate) seed: IdentitySeed,
     pub(crate) relay: Option<String>,
     pub(crate) next_contact: u32,
     /// No event has a lower number any more.
     pub(crate) event_floor: u64,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct ContactRow {
     pub(crate) name: String,
     /// Known once a session stands.
@@ -47,19 +54,18 @@ pub(crate) struct ContactRow {
 }
 
 /// An own mailbox.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct MailboxRow {
-    #[zeroize(skip)]
     pub(crate) id: u32,
-    #[zeroize(skip)]
     pub(crate) relay: String,
-    #[zeroize(skip)]
     pub(crate) kind: MailboxKind,
-    #[zeroize(skip)]
     pub(crate) state: MailboxState,
-    pub(crate) own: [u8; 32],
-    pub(crate) read: [u8; 32],
-    pub(crate) send: [u8; 32],
+    #[serde(with = "secret::array")]
+    pub(crate) own: OwnCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) read: ReadCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) send: SendCapability,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,19 +87,22 @@ pub(crate) enum MailboxState {
 }
 
 /// Where a peer reads.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct PeerAddress {
-    pub(crate) encoded: Vec<u8>,
+    /// Holds the right to put there.
+    #[serde(with = "secret::bytes")]
+    pub(crate) encoded: Zeroizing<Vec<u8>>,
     /// A put was refused there; tried again when no other is left.
     pub(crate) stale: bool,
 }
 
 /// An outbox item: lives until its receipt.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
-    /// The encoded content without Hello.
-    pub(crate) content: Vec<u8>,
+    /// The encoded content without Hello; that of a move holds a capability.
+    #[serde(with = "secret::bytes")]
+    pub(crate) content: Zeroizing<Vec<u8>>,
     /// Sealed for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
     /// The day on which a relay took it.
@@ -108,9 +117,10 @@ pub(crate) enum ItemKind {
     Move,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Sealed {
-    pub(crate) address: Vec<u8>,
+    #[serde(with = "secret::bytes")]
+    pub(crate) address: Zeroizing<Vec<u8>>,
     pub(crate) envelope: Vec<u8>,
 }
 
@@ -122,27 +132,27 @@ pub(crate) struct EventRow {
 }
 
 /// The inviter's side of an invite.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct InviteRow {
     /// The crypto crate's snapshot.
-    pub(crate) pending: Vec<u8>,
-    #[zeroize(skip)]
+    #[serde(with = "secret::bytes")]
+    pub(crate) pending: Zeroizing<Vec<u8>>,
     pub(crate) relay: String,
-    pub(crate) own: [u8; 32],
-    pub(crate) send: [u8; 32],
+    #[serde(with = "secret::array")]
+    pub(crate) own: OwnCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) send: SendCapability,
     /// The sealed bundle, until it lies in its mailbox.
-    #[zeroize(skip)]
     pub(crate) bundle: Option<Vec<u8>>,
 }
 
 /// The acceptor's side of an invite.
-#[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct AcceptedInvite {
-    #[zeroize(skip)]
     pub(crate) relay: String,
-    pub(crate) read: [u8; 32],
+    #[serde(with = "secret::array")]
+    pub(crate) read: ReadCapability,
     /// The first message is stored at a relay: the invite may be acked.
-    #[zeroize(skip)]
     pub(crate) answered: bool,
 }
 

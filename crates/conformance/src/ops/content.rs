@@ -6,6 +6,7 @@ use crate::{
 };
 use deaddrop_crypto::{
     AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, SafetyNumber, StreamId,
+    UnconfirmedIdentity,
     content::{decode as decode_content, encode as encode_content},
 };
 
@@ -49,8 +50,8 @@ pub(super) fn write_words(input: &Object) -> Result<Outcome, BadField> {
 
 /// 24 words to a person's seed.
 pub(super) fn read_words(input: &Object) -> Result<Outcome, BadField> {
-    Ok(match IdentitySeed::from_words(input.text("words")?) {
-        Ok(seed) => Outcome::ok(Object::new().hex("seed", seed.expose())),
+    Ok(match UnconfirmedIdentity::from_words(input.text("words")?) {
+        Ok(found) => Outcome::ok(Object::new().hex("seed", found.confirm().seed().expose())),
         Err(error) => Outcome::refused(error),
     })
 }

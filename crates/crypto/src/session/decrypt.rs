@@ -11,7 +11,7 @@ use super::{
     skipped::SkippedKey,
 };
 use crate::{handshake::split_initial, identity::IdentityKeyPair};
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
 
@@ -243,7 +243,7 @@ impl Session {
         };
         let mut steps = step_to(key, chain.turn, next, last);
         let id = SkippedId { turn: chain.turn, message_number: last };
-        steps.skipped.push(SkippedKey { id, key: Box::new(steps.message) });
+        steps.skipped.push(SkippedKey { id, key: steps.message });
         Ok(steps.skipped)
     }
 }
@@ -269,7 +269,7 @@ fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
         let (next_message, next_chain) = chain.step();
         let passed = core::mem::replace(&mut message, next_message);
         let id = SkippedId { turn, message_number };
-        skipped.push(SkippedKey { id, key: Box::new(passed) });
+        skipped.push(SkippedKey { id, key: passed });
         chain = next_chain;
     }
     Steps { skipped, message, chain }

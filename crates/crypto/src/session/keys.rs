@@ -49,16 +49,16 @@ pub(crate) struct SessionKeys {
 impl SessionSecret {
     pub(crate) fn keys(&self) -> SessionKeys {
         let exp = hkdf::Expander::new(self.expose());
-        let header = |label| HeaderKey::from_bytes(exp.expand(&[label]));
+        let header = |label| HeaderKey::derive(&exp, &[label]);
         SessionKeys {
-            root: RootKey::from_bytes(exp.expand(&[labels::SESSION_ROOT])),
-            chain: ChainKey::from_bytes(exp.expand(&[labels::SESSION_CHAIN])),
+            root: RootKey::derive(&exp, &[labels::SESSION_ROOT]),
+            chain: ChainKey::derive(&exp, &[labels::SESSION_CHAIN]),
             headers: [
                 header(labels::SESSION_HEADER_0),
                 header(labels::SESSION_HEADER_1),
                 header(labels::SESSION_HEADER_2),
             ],
-            reset: ResetSecret::from_bytes(exp.expand(&[labels::SESSION_RESET])),
+            reset: ResetSecret::derive(&exp, &[labels::SESSION_RESET]),
             id: SessionId(exp.expand(&[labels::SESSION_ID])),
         }
     }
@@ -68,10 +68,7 @@ impl ChainKey {
     /// The key of the next message, and the chain behind it.
     pub(crate) fn step(&self) -> (MessageKey, Self) {
         let exp = hkdf::Expander::new(self.expose());
-        (
-            MessageKey::from_bytes(exp.expand(&[labels::MESSAGE])),
-            Self::from_bytes(exp.expand(&[labels::CHAIN])),
-        )
+        (MessageKey::derive(&exp, &[labels::MESSAGE]), Self::derive(&exp, &[labels::CHAIN]))
     }
 }
 
@@ -88,7 +85,7 @@ pub(crate) struct ReadyMessageKey(hkdf::Expander);
 impl ReadyMessageKey {
     /// r enters every body key, so that a state that was put back does not repeat one.
     pub(crate) fn body_key(&self, nonce: &[u8; NONCE_LEN]) -> BodyKey {
-        BodyKey::from_bytes(self.0.expand(&[labels::BODY, nonce]))
+        BodyKey::derive(&self.0, &[labels::BODY, nonce])
     }
 
     /// r and r' of a message (spec/05-ratchet.md section 2).
@@ -172,10 +169,10 @@ impl RootKey {
         let prk = hkdf::extract(self.expose(), &[dh.expose(), shared.expose(), identity]);
         let exp = prk.ready();
         TurnKeys {
-            root: Self::from_bytes(exp.expand(&[labels::TURN_ROOT, &hash])),
-            chain: ChainKey::from_bytes(exp.expand(&[labels::TURN_CHAIN, &hash])),
-            header: HeaderKey::from_bytes(exp.expand(&[labels::TURN_HEADER, &hash])),
-            reset: ResetSecret::from_bytes(exp.expand(&[labels::TURN_RESET, &hash])),
+            root: Self::derive(&exp, &[labels::TURN_ROOT, &hash]),
+            chain: ChainKey::derive(&exp, &[labels::TURN_CHAIN, &hash]),
+            header: HeaderKey::derive(&exp, &[labels::TURN_HEADER, &hash]),
+            reset: ResetSecret::derive(&exp, &[labels::TURN_RESET, &hash]),
         }
     }
 }

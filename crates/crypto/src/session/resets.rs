@@ -52,8 +52,8 @@ impl ResetSecrets {
         }
         let mut next = || {
             let present = reader.flag()?;
-            let (turn, secret) = (reader.u32()?, reader.array()?);
-            Some(present.then(|| (turn, ResetSecret::from_bytes(secret))))
+            let (turn, secret) = (reader.u32()?, reader.array_ref()?);
+            Some(present.then(|| (turn, ResetSecret::copy_of(secret))))
         };
         let resets = Self { received: next()?, sent: next()?, sent_before: next()? };
         reader.0.is_empty().then_some(resets)

@@ -1,7 +1,7 @@
 //! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 4).
 
 use super::{LoadError, MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
-use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, vec::Vec};
 use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -36,15 +36,15 @@ impl core::fmt::Debug for SkippedRow {
     }
 }
 
-/// A skipped key; boxed, so that a list that moves its entries leaves no copy of it.
+/// A skipped key and its place.
 pub(super) struct SkippedKey {
     pub(super) id: SkippedId,
-    pub(super) key: Box<MessageKey>,
+    pub(super) key: MessageKey,
 }
 
-/// The skipped keys of a session in memory; boxed as in [`SkippedKey`].
+/// The skipped keys of a session in memory.
 #[derive(Default)]
-pub(super) struct SkippedKeys(BTreeMap<SkippedId, (Box<MessageKey>, Day)>);
+pub(super) struct SkippedKeys(BTreeMap<SkippedId, (MessageKey, Day)>);
 
 impl SkippedKeys {
     pub(super) fn len(&self) -> usize {
@@ -52,7 +52,7 @@ impl SkippedKeys {
     }
 
     pub(super) fn find(&self, id: SkippedId) -> Option<&MessageKey> {
-        self.0.get(&id).map(|(key, _)| &**key)
+        self.0.get(&id).map(|(key, _)| key)
     }
 
     pub(super) fn remove(&mut self, id: SkippedId) {
@@ -102,10 +102,10 @@ impl SkippedKeys {
     }
 }
 
-fn parse(row: &[u8]) -> Option<(Box<MessageKey>, Day)> {
+fn parse(row: &[u8]) -> Option<(MessageKey, Day)> {
     let (&VERSION, rest) = row.split_first()? else { return None };
     let (day, key) = rest.split_first_chunk()?;
-    let key = Box::new(MessageKey::from_bytes(*key.as_array()?));
+    let key = MessageKey::copy_of(key.as_array()?);
     Some((key, Day::from_number(u32::from_le_bytes(*day))))
 }
 

@@ -145,16 +145,16 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
     let id = SessionId(reader.array()?);
     let peer = IdentityHash::from_bytes(reader.array()?);
     let turn = reader.u32()?;
-    let root = RootKey::from_bytes(reader.array()?);
-    let next_header = HeaderKey::from_bytes(reader.array()?);
-    let after_next_header = HeaderKey::from_bytes(reader.array()?);
+    let root = RootKey::copy_of(reader.array_ref()?);
+    let next_header = HeaderKey::copy_of(reader.array_ref()?);
+    let after_next_header = HeaderKey::copy_of(reader.array_ref()?);
     let previous_chain_length = reader.u32()?;
     let mut receiving = VecDeque::with_capacity(MAX_CHAINS + 1);
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_CHAINS)? {
         let (turn, header, message_number) =
-            (reader.u32()?, HeaderKey::from_bytes(reader.array()?), reader.u32()?);
+            (reader.u32()?, HeaderKey::copy_of(reader.array_ref()?), reader.u32()?);
         let open = reader.flag()?;
-        let chain = ChainKey::from_bytes(reader.array()?);
+        let chain = ChainKey::copy_of(reader.array_ref()?);
         let seen = if version == VERSION_1 { Seen::unknown() } else { Seen::read(&mut reader)? };
         let chain = open.then_some(chain);
         receiving.push_back(ReceivingChain { turn, header, chain, message_number, seen });
@@ -163,8 +163,8 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
         0 => Side::Sent(SendingChain {
             ratchet: x25519::SecretKey::from_bytes(reader.array_ref()?),
             kem: kem::DecapsulationKey::from_seed(reader.array_ref()?),
-            chain: ChainKey::from_bytes(reader.array()?),
-            header: HeaderKey::from_bytes(reader.array()?),
+            chain: ChainKey::copy_of(reader.array_ref()?),
+            header: HeaderKey::copy_of(reader.array_ref()?),
             message_number: reader.u32()?,
             head: reader.bytes(constants_len(turn) + 4)?.to_vec(),
         }),
@@ -182,10 +182,10 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
     let initial = match reader.u8()? {
         0 => Initial::Done,
         1 => Initial::Flight {
-            key: InitialKey::from_bytes(reader.array()?),
+            key: InitialKey::copy_of(reader.array_ref()?),
             flight: reader.bytes(FLIGHT_LEN)?.to_vec(),
         },
-        2 => Initial::Replay { key: InitialKey::from_bytes(reader.array()?), hash: reader.array()? },
+        2 => Initial::Replay { key: InitialKey::copy_of(reader.array_ref()?), hash: reader.array()? },
         _ => return None,
     };
     reader.0.is_empty().then_some(Session {

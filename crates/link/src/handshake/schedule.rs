@@ -3,11 +3,7 @@
 //! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation and the head of C2.
 
 use crate::{labels, record::RecordKey};
-use deaddrop_primitives::{
-    hash::sha256,
-    hkdf::{Prk, extract},
-    kem, secret_bytes, x25519,
-};
+use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519};
 
 secret_bytes! {
     /// Seals the relay's identity in S1.
@@ -40,11 +36,8 @@ pub(super) fn stage_1(
     encapsulated: &kem::SharedSecret,
     h1: &[u8; 32],
 ) -> (StaticKey, ChainKey) {
-    let prk = extract(labels::LINK, &[ephemeral.expose(), encapsulated.expose()]);
-    (
-        StaticKey::from_bytes(prk.expand(&[labels::LINK_STATIC, h1])),
-        ChainKey::from_bytes(prk.expand(&[labels::LINK_CHAIN_1, h1])),
-    )
+    let exp = extract(labels::LINK, &[ephemeral.expose(), encapsulated.expose()]).ready();
+    (StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]), ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]))
 }
 
 /// The relay's identity enters classically.
@@ -53,10 +46,10 @@ pub(super) fn stage_2(
     identity: &x25519::SharedSecret,
     h2: &[u8; 32],
 ) -> (ConfirmKey, ChainKey) {
-    let prk = extract(chain.expose(), &[identity.expose()]);
+    let exp = extract(chain.expose(), &[identity.expose()]).ready();
     (
-        ConfirmKey::from_bytes(prk.expand(&[labels::LINK_CONFIRM, h2])),
-        ChainKey::from_bytes(prk.expand(&[labels::LINK_CHAIN_2, h2])),
+        ConfirmKey::derive(&exp, &[labels::LINK_CONFIRM, h2]),
+        ChainKey::derive(&exp, &[labels::LINK_CHAIN_2, h2]),
     )
 }
 
@@ -68,9 +61,9 @@ pub(super) struct RecordKeys {
 
 /// The relay's identity enters by its ML-KEM key.
 pub(super) fn stage_3(chain: &ChainKey, identity: &kem::SharedSecret, h3: &[u8; 32]) -> RecordKeys {
-    let prk: Prk = extract(chain.expose(), &[identity.expose()]);
+    let exp = extract(chain.expose(), &[identity.expose()]).ready();
     RecordKeys {
-        client: RecordKey::from_bytes(prk.expand(&[labels::LINK_CLIENT, h3])),
-        relay: RecordKey::from_bytes(prk.expand(&[labels::LINK_RELAY, h3])),
+        client: RecordKey::derive(&exp, &[labels::LINK_CLIENT, h3]),
+        relay: RecordKey::derive(&exp, &[labels::LINK_RELAY, h3]),
     }
 }

@@ -3,8 +3,8 @@
 use super::{key, puts, record, rng, tiny, unlock};
 use crate::record::{MAX_BATCH_OPS, MAX_BODY, MAX_REDO};
 use crate::{
-    Batch, CommitError, CreateError, Geometry, MasterKey, MemoryDisk, OpenError, Passphrase, ReadError,
-    Record, RecordKey, Shred, Unlock, residue,
+    Batch, CommitError, CreateError, Geometry, MasterKey, MemoryDisk, OpenError, Passphrase, PassphraseCost,
+    ReadError, Record, RecordKey, Shred, Unlock, residue,
 };
 use std::sync::Arc;
 
@@ -208,6 +208,26 @@ fn a_passphrase_opens_what_it_closed() {
     assert_eq!(store.read(&key(1)).unwrap(), b"one");
     let wrong = Shred::open(Arc::clone(&disk), &phrase(b"correct house"), &mut rng(1));
     assert_eq!(wrong.unwrap_err(), OpenError::WrongKey);
+}
+
+#[test]
+fn a_store_opens_at_the_cost_it_was_made_at() {
+    // That of the first version, too.
+    for (memory_kib, passes, lanes) in [(19_456, 2, 1), (32, 1, 4), (8, 3, 1)] {
+        let passphrase_cost = PassphraseCost { memory_kib, passes, lanes };
+        let disk = Arc::new(MemoryDisk::new());
+        let phrase = || Unlock::Passphrase(Passphrase::from_bytes(b"correct horse".to_vec()));
+        let geometry = Geometry { passphrase_cost, ..tiny() };
+        Shred::create(Arc::clone(&disk), &geometry, &phrase(), &mut rng(1)).unwrap();
+        assert_eq!(disk.to_bytes()[60..72], [memory_kib, passes, lanes].map(u32::to_le_bytes).concat());
+        assert!(Shred::open(Arc::clone(&disk), &phrase(), &mut rng(1)).is_ok());
+    }
+    let new = PassphraseCost::default();
+    assert_eq!((new.memory_kib, new.passes, new.lanes), (65_536, 3, 4));
+    let bad = Geometry { passphrase_cost: PassphraseCost { passes: 17, ..new }, ..tiny() };
+    let phrase = Unlock::Passphrase(Passphrase::from_bytes(vec![1]));
+    let refused = Shred::create(MemoryDisk::new(), &bad, &phrase, &mut rng(1));
+    assert_eq!(refused.unwrap_err(), CreateError::BadGeometry);
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub fn client(data: &[u8]) {
 }
 
 fn address(number: u8) -> Vec<u8> {
-    MailboxAddress { relay: relay(), send: SendCapability::from_bytes([number; 32]) }.encode()
+    MailboxAddress { relay: relay(), send: SendCapability::from_bytes([number; 32]) }.encode().to_vec()
 }
 
 impl World {

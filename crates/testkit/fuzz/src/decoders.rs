@@ -143,7 +143,7 @@ pub fn pending_invite(data: &[u8]) {
 
 pub fn addresses(data: &[u8]) {
     if let Ok(address) = MailboxAddress::decode(data) {
-        assert_eq!(address.encode(), data);
+        assert_eq!(address.encode().as_slice(), data);
         assert!(data.len() <= MailboxAddress::MAX_LEN);
     }
     let Ok(text) = core::str::from_utf8(data) else { return };

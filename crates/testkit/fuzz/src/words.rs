@@ -1,13 +1,14 @@
 //! An identity on paper.
 
-use deaddrop_crypto::IdentitySeed;
+use deaddrop_crypto::{IdentitySeed, UnconfirmedIdentity};
 
 /// 24 words.
 pub fn words(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
-    if let Ok(seed) = IdentitySeed::from_words(text) {
-        let words = seed.to_words();
-        assert!(IdentitySeed::from_words(&words).expect("its own words") == seed);
+    let read = |text: &str| UnconfirmedIdentity::from_words(text).map(UnconfirmedIdentity::confirm);
+    if let Ok(found) = read(text) {
+        let words = found.seed().to_words();
+        assert!(read(&words).expect("its own words").seed() == found.seed());
         assert_eq!(text.split_whitespace().count(), 24);
         for (given, word) in text.split_whitespace().zip(words.split(' ')) {
             assert!(word.starts_with(&given.to_ascii_lowercase()), "other words");
@@ -15,6 +16,6 @@ pub fn words(data: &[u8]) {
     }
     if let Some(seed) = data.first_chunk() {
         let words = IdentitySeed::from_bytes(*seed).to_words();
-        assert_eq!(IdentitySeed::from_words(&words.to_uppercase()).expect("its own words").expose(), seed);
+        assert_eq!(read(&words.to_uppercase()).expect("its own words").seed().expose(), seed);
     }
 }

@@ -107,7 +107,7 @@ impl Encoding for Grant {
     fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
-            own: PresentedOwn::from_bytes(r.array()?),
+            own: PresentedOwn::copy_of(r.array_ref()?),
             send: SendId::from_bytes(r.array()?),
             via: r.u8()?,
         })
@@ -136,7 +136,7 @@ impl Encoding for Revoke {
     fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
-            own: PresentedOwn::from_bytes(r.array()?),
+            own: PresentedOwn::copy_of(r.array_ref()?),
             send: SendId::from_bytes(r.array()?),
         })
     }
@@ -159,7 +159,7 @@ impl Encoding for Renew {
     }
 
     fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
-        Ok(Self { req: r.u32()?, own: PresentedOwn::from_bytes(r.array()?) })
+        Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
 
@@ -180,7 +180,7 @@ impl Encoding for Delete {
     }
 
     fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
-        Ok(Self { req: r.u32()?, own: PresentedOwn::from_bytes(r.array()?) })
+        Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
 
@@ -206,7 +206,7 @@ impl Encoding for Rekey {
     fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
-            own: PresentedOwn::from_bytes(r.array()?),
+            own: PresentedOwn::copy_of(r.array_ref()?),
             read: MailboxId::from_bytes(r.array()?),
         })
     }

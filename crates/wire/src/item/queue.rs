@@ -34,7 +34,7 @@ impl Encoding for Put {
 
     /// A put of an unknown class is answered.
     fn decode_or_report(r: &mut Reader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
-        let (req, send) = (r.u32()?, PresentedSend::from_bytes(r.array()?));
+        let (req, send) = (r.u32()?, PresentedSend::copy_of(r.array_ref()?));
         Ok(decode_blob(r)?.map(|blob| Self { req, send, blob }).ok_or(Unsupported::Class { req }))
     }
 }
@@ -85,7 +85,7 @@ impl Encoding for Subscribe {
         Ok(Self {
             req: r.u32()?,
             mailboxes: r.list(MAX_SUBSCRIBE, 33, |r| {
-                Ok(Subscription { sub: r.u32()?, read: PresentedRead::from_bytes(r.array()?) })
+                Ok(Subscription { sub: r.u32()?, read: PresentedRead::copy_of(r.array_ref()?) })
             })?,
         })
     }

@@ -76,7 +76,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let own = TcpListener::bind((OWN, 0)).await.unwrap();
         let address = relay(own_host, own.local_addr().unwrap().port());
-        let store = home::create(folder.path(), &crate::Unlock::KeyFile).unwrap();
+        let store =
+            home::create(folder.path(), &crate::Unlock::KeyFile, deaddrop_shred::PassphraseCost::default())
+                .unwrap();
         let engine = Engine::create(store, Some(&address)).unwrap();
         let names = Arc::new(Names::default());
         let shared = Shared::new(engine, config(&names, private_addresses));
@@ -101,9 +103,13 @@ impl World {
         let address = |relay: &RelayAddress| {
             MailboxAddress { relay: relay.clone(), send: SendCapability::from_bytes([9; 32]) }.encode()
         };
-        let mut items = vec![Content::Hello { address: address(hello) }];
+        let mut items = vec![Content::Hello { address: address(hello).to_vec() }];
         for (number, relay) in (1..).zip(moves) {
-            items.push(Content::MailboxMove { stream: StreamId([5; 16]), number, address: address(relay) });
+            items.push(Content::MailboxMove {
+                stream: StreamId([5; 16]),
+                number,
+                address: address(relay).to_vec(),
+            });
         }
         let accepted = self.shared.step(move |engine, today| {
             let id = engine.begin_invite("Eve", today, 7).unwrap();

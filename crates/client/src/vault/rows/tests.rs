@@ -1,8 +1,23 @@
 //! Rows come back as they were written; damaged ones are refused, never a panic, whatever their bytes.
 
 use super::*;
+use deaddrop_primitives::assert_secret;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
+use zeroize::ZeroizeOnDrop;
+
+// Fails to compile when one of these can be cloned or printed. That their fields wipe themselves is in the types of the fields;
+// that nothing else holds a copy shows `a_closed_client_leaves_no_key_in_memory`.
+macro_rules! assert_rows {
+    ($($name:ty)+) => {
+        $(
+            impl ZeroizeOnDrop for $name {}
+            assert_secret!($name);
+        )+
+    };
+}
+
+assert_rows!(ConfigRow ContactRow MailboxRow PeerAddress ItemRow Sealed InviteRow AcceptedInvite);
 
 /// Rows hold secrets and have no `Debug`; a test's do not matter.
 struct Shown<T>(T);
@@ -19,6 +34,8 @@ fn mailbox() -> impl Strategy<Value = Shown<MailboxRow>> {
         prop_oneof![Just(MailboxState::Wanted), Just(MailboxState::Live), Just(MailboxState::Retiring)];
     let keys = any::<([u8; 32], [u8; 32], [u8; 32])>();
     (any::<u32>(), ".{0,40}", kind, state, keys).prop_map(|(id, relay, kind, state, (own, read, send))| {
+        let (own, read, send) =
+            (OwnCapability::copy_of(&own), ReadCapability::copy_of(&read), SendCapability::copy_of(&send));
         Shown(MailboxRow { id, relay, kind, state, own, read, send })
     })
 }
@@ -33,7 +50,7 @@ fn contact() -> impl Strategy<Value = Shown<ContactRow>> {
         |(name, mailboxes, addresses, streams, invite, flags, (identity, sparse, unacked, junk))| {
             let (out_stream, next_number, in_stream, low_water) = streams;
             let [verified, established, contested, unreachable, receipt_due, hello_due] = flags;
-            let address = |(encoded, stale)| PeerAddress { encoded, stale };
+            let address = |(encoded, stale)| PeerAddress { encoded: Zeroizing::new(encoded), stale };
             Shown(ContactRow {
                 name,
                 identity,
@@ -55,7 +72,7 @@ fn contact() -> impl Strategy<Value = Shown<ContactRow>> {
                 junk,
                 accepted_invite: invite.map(|(relay, read, answered)| AcceptedInvite {
                     relay,
-                    read,
+                    read: ReadCapability::copy_of(&read),
                     answered,
                 }),
             })
@@ -99,9 +116,9 @@ proptest! {
         number: u64,
         kind in 0..8_u8,
     ) {
-        let sealed = sealed.map(|(address, envelope)| Sealed { address, envelope });
         for kind in [ItemKind::Control, ItemKind::Text, ItemKind::Move] {
-            comes_back(&ItemRow { kind, content: content.clone(), sealed: sealed.clone(), accepted });
+            let sealed = sealed.clone().map(|(address, envelope)| Sealed { address: address.into(), envelope });
+            comes_back(&ItemRow { kind, content: content.clone().into(), sealed, accepted });
         }
         let kind = match kind {
             0 => EventKind::MessageReceived { number, text },
@@ -127,13 +144,13 @@ proptest! {
         bundle: Option<Vec<u8>>,
     ) {
         comes_back(&InviteRow {
-            pending,
+            pending: pending.into(),
             relay: relay.clone().unwrap_or_default(),
-            own: secrets.0,
-            send: secrets.1,
+            own: OwnCapability::copy_of(&secrets.0),
+            send: SendCapability::copy_of(&secrets.1),
             bundle,
         });
-        comes_back(&ConfigRow { seed, relay, next_contact, event_floor });
+        comes_back(&ConfigRow { seed: IdentitySeed::copy_of(&seed), relay, next_contact, event_floor });
     }
 
     #[test]
@@ -148,6 +165,22 @@ proptest! {
         bytes[at] ^= bits;
         survives(&bytes);
     }
+}
+
+/// Secrets are written as arrays and bytes are: what older versions wrote still reads, and the other way round.
+#[test]
+fn secrets_have_the_bytes_of_plain_fields() {
+    let row = ConfigRow {
+        seed: IdentitySeed::copy_of(&[7; 32]),
+        relay: Some("r".to_owned()),
+        next_contact: 300,
+        event_floor: 2,
+    };
+    let plain = postcard::to_allocvec(&([7_u8; 32], Some("r"), 300_u32, 2_u64)).unwrap();
+    assert_eq!(postcard::to_allocvec(&row).unwrap(), plain);
+    let address = PeerAddress { encoded: vec![9; 200].into(), stale: true };
+    let plain = postcard::to_allocvec(&(vec![9_u8; 200], true)).unwrap();
+    assert_eq!(postcard::to_allocvec(&address).unwrap(), plain);
 }
 
 /// The numbers in the chapter's tables are what is written.

@@ -1,0 +1,148 @@
+//! Finds byte strings in the memory of another process (Linux).
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+};
+
+/// Bytes that are looked for: 32, of which either half counts, because the allocator writes its own marks over the
+/// front of what was freed.
+pub(crate) struct Needle {
+    pub(crate) kind: &'static str,
+    pub(crate) bytes: [u8; 32],
+}
+
+/// A place where a needle, or one of its halves, lies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hit {
+    pub(crate) kind: &'static str,
+    /// Which of the needles of this kind.
+    pub(crate) needle: usize,
+    pub(crate) address: u64,
+    /// What kind of memory holds it.
+    pub(crate) place: Place,
+}
+
+/// What a mapping of a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// The main heap, or an arena of the allocator.
+    Heap,
+    /// Below the stack pointer of a thread: what returned calls have left.
+    DeadStack,
+    /// Above it: what calls that have not returned hold.
+    LiveStack,
+    /// Private memory without a thread: stacks of threads that have ended, large blocks, static data.
+    Other,
+}
+
+/// A readable, writable, private mapping.
+struct Mapping {
+    start: u64,
+    end: u64,
+    name: String,
+}
+
+/// Scans everything that the process can have written.
+///
+/// # Errors
+/// When the system refuses to show the memory.
+pub(crate) fn scan(pid: u32, needles: &[Needle]) -> io::Result<Vec<Hit>> {
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let pointers = stack_pointers(pid);
+    let wanted = Wanted::new(needles);
+    let mut hits = Vec::new();
+    for mapping in mappings(pid)? {
+        let bytes = read(&memory, &mapping)?;
+        let pointer = pointers.iter().find(|at| (mapping.start..mapping.end).contains(at));
+        for (needle, offset) in wanted.find(&bytes) {
+            let address = mapping.start + offset as u64;
+            let place = match pointer {
+                _ if mapping.name == "[heap]" => Place::Heap,
+                Some(pointer) if address < *pointer => Place::DeadStack,
+                Some(_) => Place::LiveStack,
+                // An arena of glibc begins at a multiple of 64 MiB.
+                None if mapping.name.is_empty() && mapping.start % (64 << 20) == 0 => Place::Heap,
+                None => Place::Other,
+            };
+            hits.push(Hit { kind: needles[needle].kind, needle, address, place });
+        }
+    }
+    Ok(hits)
+}
+
+fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let parsed = maps.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (start, end) = words.next()?.split_once('-')?;
+        let rights = words.next()?;
+        let name = words.nth(3).unwrap_or_default().to_owned();
+        let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
+        rights.starts_with("rw-p").then_some(Mapping { start, end, name })
+    });
+    Ok(parsed.collect())
+}
+
+/// All bytes of a mapping; pages that were never touched read as zeros.
+fn read(memory: &File, mapping: &Mapping) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(mapping.end - mapping.start).unwrap()];
+    memory.read_exact_at(&mut bytes, mapping.start)?;
+    Ok(bytes)
+}
+
+/// Where the stacks of the threads end now; threads that run are left out.
+fn stack_pointers(pid: u32) -> Vec<u64> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let pointer = |task: io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(task.ok()?.path().join("syscall")).ok()?;
+        let word = text.split_whitespace().rev().nth(1)?.strip_prefix("0x")?;
+        u64::from_str_radix(word, 16).ok()
+    };
+    tasks.filter_map(pointer).collect()
+}
+
+/// Needles by the first eight bytes of each half.
+struct Wanted<'a> {
+    needles: &'a [Needle],
+    by_word: HashMap<u64, Vec<(usize, usize)>>,
+    /// Which first two bytes any half has: most windows end here.
+    first: Vec<bool>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(needles: &'a [Needle]) -> Self {
+        let mut by_word: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
+        let mut first = vec![false; 1 << 16];
+        for (number, needle) in needles.iter().enumerate() {
+            for half in [0, 16] {
+                let word = u64::from_le_bytes(*needle.bytes[half..].first_chunk().unwrap());
+                by_word.entry(word).or_default().push((number, half));
+                first[usize::try_from(word & 0xffff).unwrap()] = true;
+            }
+        }
+        Self { needles, by_word, first }
+    }
+
+    /// Needle and offset of each copy; both halves of one copy count once.
+    fn find(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        for (offset, window) in bytes.windows(16).enumerate() {
+            if !self.first[usize::from(u16::from_le_bytes([window[0], window[1]]))] {
+                continue;
+            }
+            let word = u64::from_le_bytes(*window.first_chunk().unwrap());
+            for (needle, half) in self.by_word.get(&word).into_iter().flatten() {
+                if *window == self.needles[*needle].bytes[*half..*half + 16] {
+                    let start = offset.saturating_sub(*half);
+                    if !found.contains(&(*needle, start)) {
+                        found.push((*needle, start));
+                    }
+                }
+            }
+        }
+        found
+    }
+}
