@@ -1,4 +1,4 @@
-//! What the app learns, numbered and durable: exactly once ends here, or in the app's own store (spec/14-client.md section 5).
+//! What the app learns, numbered and durable: exactly once ends here, or in the app's own store (spec/14-client.md section 4).
 
 use deaddrop_wire::Day;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
-//! Everything that an operator can know about what is stored (spec/12-relay.md section 10).
+//! What the store tells its operator (spec/12-relay.md section 10).
 //!
 //! Mailboxes have no names here: they are counted off in the order of the disk. Handles, hashes and record names are
-//! left out, as they say nothing to anybody but this store.
+//! left out: they mean something only to this store, and to a person who has its key and a right to compare them with.
 
 use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};

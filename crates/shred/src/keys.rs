@@ -187,8 +187,8 @@ impl StoreKeys {
     }
 
     /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
-    /// store that draw equal random bytes so never seal two texts under one key. `body` is empty where the record's key is
-    /// a hash of the body.
+    /// store that draw equal random bytes so never seal two bodies under one key. `body` is empty where the record's key is
+    /// a keyed hash of the body.
     pub(crate) fn salt(&self, random: &[u8], record: &Record, body: &[u8]) -> Zeroizing<[u8; 32]> {
         let Record { key, meta, expiry_day, .. } = record;
         let expiry = expiry_day.to_le_bytes();

@@ -1,8 +1,8 @@
 //! An embedded record log whose deletions are real (spec/13-shred.md).
 //!
 //! Records go in by batches that are all or nothing, come out by key, and when one is erased, the salt its key
-//! derives from is overwritten on stable storage before the call returns: after that nobody reads it, whoever has the
-//! file and the store's key.
+//! derives from is overwritten on stable storage before the call returns: after that the file and the store's key do not
+//! suffice to read it.
 //!
 //! ```
 //! use deaddrop_shred::{Batch, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock};

@@ -1,4 +1,4 @@
-//! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 3).
+//! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 4).
 
 use super::{Engine, MailboxName, step::Step};
 use crate::{

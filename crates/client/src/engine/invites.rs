@@ -1,4 +1,4 @@
-//! Invites on both sides (spec/14-client.md section 4).
+//! Invites on both sides (spec/14-client.md section 5).
 
 use super::{Contact, Engine, mailboxes::address_of, step::Step};
 use crate::{

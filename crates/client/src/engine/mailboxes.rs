@@ -1,4 +1,4 @@
-//! Own mailboxes: wanted, live, retiring. Make before break (spec/14-client.md section 4).
+//! Own mailboxes: wanted, live, retiring. Make before break (spec/14-client.md section 5.3).
 
 use super::{Contact, Engine};
 use crate::{

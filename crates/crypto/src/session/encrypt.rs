@@ -1,4 +1,4 @@
-//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 2 and 3).
+//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 1 and 2).
 
 use super::{
     ChangeSet, Initial, MAX_TURN_LEN, RemoteTurn, Role, SendingChain, Session, Side,

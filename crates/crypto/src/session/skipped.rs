@@ -1,4 +1,4 @@
-//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 4).
+//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 3).
 
 use super::{LoadError, MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
 use alloc::{collections::BTreeMap, vec::Vec};
