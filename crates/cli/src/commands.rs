@@ -141,7 +141,16 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
             format_args!("The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."),
             &json!({ "name": accept.name, "state": "queued" }),
         ),
-        Err(error) => Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into())),
+        Err(ClientError::NeedsToken) => output.say(
+            format_args!(
+                "The invite of {name} is accepted, but the relay {relay} does not take the token that is set: the answer is queued. Ask the \
+                 relay's operator for the right token, and set it: deaddrop --home {} relay-token --relay '{relay}'. The answer leaves \
+                 with your next command.",
+                home_of(common)?
+            ),
+            &json!({ "name": accept.name, "state": "needs_token" }),
+        ),
+        Err(error) => Err(error.into()),
     }
 }
 

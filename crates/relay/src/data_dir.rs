@@ -80,7 +80,7 @@ impl std::fmt::Display for DataDirError {
                 "a file of this relay is missing; restore the directory, or begin with a new one"
             }
             Self::BadKey => "a key file is damaged; it holds 32 bytes, restore it",
-            Self::BadConfig => "the configuration is not valid TOML of a relay; `check` says where",
+            Self::BadConfig => "config.toml has a line that the relay does not understand; `deaddrop-relay check --data DIR` says which",
             Self::Create(error) => return error.fmt(f),
             Self::Open(error) => return error.fmt(f),
             Self::Ready(error) => return error.fmt(f),
@@ -161,13 +161,14 @@ impl DataDir {
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
 
-    /// What is wrong with the configuration, if anything is: with line and column.
+    /// What is wrong with the configuration, if anything is: with its line, and without the text of the line, which may hold the
+    /// token.
     ///
     /// # Errors
     /// [`DataDirError`].
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<Config>(&text).err().map(|error| error.to_string()))
+        Ok(toml::from_str::<Config>(&text).err().map(|error| describe(&error, &text)))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -266,9 +267,25 @@ const NEW_CONFIG: &str = "\
 # proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
 # proxy_protocol = false
 
+# Limits alone stand below this line.
 [limits]
 # connections = 5000
 ";
+
+/// An error of the configuration. A message about a value can hold the value, so it is left out where that may be the token.
+fn describe(error: &toml::de::Error, text: &str) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or_default();
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let hint = if before.contains("[limits]") && line.trim_start().starts_with("create_token") {
+        "; it stands under [limits]: move it above that line"
+    } else {
+        ""
+    };
+    let message = if line.contains("token") { "not understood" } else { error.message() };
+    format!("config.toml, line {number}: {message}{hint}")
+}
 
 fn opening(error: OpenError) -> DataDirError {
     match error {
@@ -306,4 +323,27 @@ fn sync_directory(path: &Path) -> Result<(), DataDirError> {
 #[cfg(not(unix))]
 fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
+        let fault = |text: &str| describe(&toml::from_str::<Config>(text).unwrap_err(), text);
+        for text in [
+            "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
+            "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
+            "listen = \"127.0.0.1:1\"\ncreate_token = [\"hunter2-secret\"]",
+            "listen = \"127.0.0.1:1\"\ncreate_token = 4711",
+            "[limits]\ncreate_token = \"hunter2-secret\"",
+        ] {
+            let said = fault(text);
+            assert!(said.starts_with("config.toml, line 2: "), "{said}");
+            assert!(!said.contains("hunter2") && !said.contains("4711"), "{said}");
+        }
+        assert!(fault("[limits]\ncreate_token = \"a\"").ends_with("move it above that line"));
+        assert!(fault("puts_per_s = 7").contains("unknown field"));
+    }
 }

@@ -62,7 +62,8 @@ impl<D: Disk + 'static> Engine<D> {
             self.finish(step)?;
             return Ok(Ack::Quarantined);
         }
-        let ack = self.read(&mut step, name, blob, today)?;
+        // A message that was decrypted and is not stored must not be taken for one that was.
+        let ack = self.read(&mut step, name, blob, today).inspect_err(|_| self.dead = true)?;
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
             contact.row.unacked.push(tag);
             let over = contact.row.unacked.len().saturating_sub(MAX_UNACKED);

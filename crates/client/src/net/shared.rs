@@ -75,7 +75,7 @@ impl Shared {
 
     /// Looks at the engine.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Engine<FileDisk>) -> T) -> Result<T, ClientError> {
-        self.lock().as_ref().map(look).ok_or(ClientError::VaultStopped)
+        self.lock()?.as_ref().map(look).ok_or(ClientError::VaultStopped)
     }
 
     /// Takes a step of the engine away from the async threads: it waits for the disk.
@@ -91,7 +91,7 @@ impl Shared {
         let done = tokio::task::spawn_blocking(move || {
             let today = (shared.config.today)();
             let (result, newest, is_dead) = {
-                let mut engine = shared.lock();
+                let mut engine = shared.lock()?;
                 let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
                 let result = step(engine, today).map_err(Into::into);
                 wipe_stack::<STEP_STACK>();
@@ -163,11 +163,13 @@ impl Shared {
 
     /// Takes the engine out: every later step fails.
     pub(crate) fn take_engine(&self) -> Option<Engine<FileDisk>> {
-        self.lock().take()
+        self.lock().ok()?.take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Engine<FileDisk>>> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Fails after a step that panicked: memory may be ahead of the disk, so nothing more is answered from it. The vault has to be
+    /// opened again.
+    fn lock(&self) -> Result<MutexGuard<'_, Option<Engine<FileDisk>>>, ClientError> {
+        self.engine.lock().map_err(|_| ClientError::VaultStopped)
     }
 }
 
@@ -175,4 +177,24 @@ impl Shared {
 pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
     // An error means that the client is gone altogether.
     let _ = closing.wait_for(|closing| *closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::VaultError, home};
+    use deaddrop_shred::PassphraseCost;
+
+    #[tokio::test]
+    async fn a_step_that_panics_stops_the_vault() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = home::create(folder.path(), &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
+        let shared = Shared::new(Engine::create(store, None).unwrap(), Config::default());
+        let broken = shared.step(|_, _| -> Result<(), VaultError> { panic!("in the middle of a step") });
+        assert_eq!(broken.await, Err(ClientError::VaultStopped));
+        let later = shared.step(|_, _| Ok::<_, VaultError>(()));
+        assert_eq!(later.await, Err(ClientError::VaultStopped), "what memory holds is not stored any more");
+        assert_eq!(shared.look(|_| ()), Err(ClientError::VaultStopped));
+        assert!(shared.take_engine().is_none());
+    }
 }
