@@ -143,7 +143,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         ),
         Err(ClientError::NeedsToken) => output.say(
             format_args!(
-                "The invite of {name} is accepted, but the relay {relay} does not take the token that is set: the answer is queued. Ask the \
+                "The invite of {name} is accepted, but the relay {relay} makes no mailbox without the right token: the answer is queued. Ask the \
                  relay's operator for the right token, and set it: deaddrop --home {} relay-token --relay '{relay}'. The answer leaves \
                  with your next command.",
                 home_of(common)?
