@@ -76,17 +76,17 @@ limits! {
     mailbox_puts_per_s: u32 = 10;
     /// Puts at once into one mailbox after a pause.
     mailbox_put_burst: u32 = 100;
-    /// Creates a second on one link, lasting.
+    /// Creates and changes of mailboxes a second on one link, lasting.
     creates_per_s: u32 = 1;
-    /// Creates at once on one link after a pause.
+    /// Creates and changes of mailboxes at once on one link after a pause.
     create_burst: u32 = 64;
-    /// Creates a minute from one address prefix, lasting; not of loopback and of configured proxies.
+    /// Creates and changes of mailboxes a minute from one address prefix, lasting; not of loopback and of configured proxies.
     creates_per_min_per_prefix: u32 = 30;
-    /// Creates at once from one address prefix after a pause.
+    /// Creates and changes of mailboxes at once from one address prefix after a pause.
     create_burst_per_prefix: u32 = 128;
-    /// Creates a second over all links, lasting.
+    /// Creates and changes of mailboxes a second over all links, lasting.
     all_creates_per_s: u32 = 20;
-    /// Creates at once over all links after a pause.
+    /// Creates and changes of mailboxes at once over all links after a pause.
     all_create_burst: u32 = 256;
     /// Senders of one mailbox.
     sends_per_mailbox: u32 = 16;

@@ -178,7 +178,7 @@ impl<S: Store> Server<S> {
 }
 
 /// Pause after the system has refused to give a connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The answer to a connection that gets no place.
 const NO_PLACE: &[u8] =

@@ -203,6 +203,7 @@ impl Session {
     /// [`Close::Stopped`].
     pub fn on_outcome(&mut self, outcome: Outcome, now: Now, out: &mut Output) -> Result<(), Close> {
         self.open_calls = self.open_calls.saturating_sub(1);
+        self.held_bytes = self.held_bytes.saturating_sub(outcome.bytes());
         match outcome {
             Outcome::Answered(answers) => self.answer(answers, out)?,
             Outcome::Put { answers, bytes } => {
@@ -248,11 +249,11 @@ impl Session {
             Item::Pong(_) | Item::Error(_) => {}
             Item::Window(window) => self.reading.set_window(window.blobs, window.bytes, &self.shared.limits),
             Item::Create(create) => self.on_create(create, now, out),
-            Item::Grant(grant) => self.on_grant(&grant, out),
-            Item::Revoke(revoke) => self.on_revoke(&revoke, out),
-            Item::Renew(renew) => self.on_renew(&renew, out),
+            Item::Grant(grant) => self.on_grant(&grant, now, out),
+            Item::Revoke(revoke) => self.on_revoke(&revoke, now, out),
+            Item::Renew(renew) => self.on_renew(&renew, now, out),
             Item::Delete(delete) => self.on_delete(&delete, out),
-            Item::Rekey(rekey) => self.on_rekey(&rekey, out),
+            Item::Rekey(rekey) => self.on_rekey(&rekey, now, out),
             Item::Put(put) => {
                 self.used_ms = now.ms;
                 self.on_put(put, now, puts, out);
@@ -301,6 +302,7 @@ impl Session {
 
     fn call(&mut self, call: Call, out: &mut Output) {
         self.open_calls = self.open_calls.saturating_add(1);
+        self.held_bytes = self.held_bytes.saturating_add(call.bytes());
         out.calls.push(call);
     }
 }

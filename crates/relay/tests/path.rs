@@ -150,7 +150,7 @@ fn mistakes_are_told_with_what_to_do() {
     drop(relay);
     assert!(program().args(["check", "--data"]).arg(&data).stdout(Stdio::null()).status().unwrap().success());
     std::fs::write(data.join("config.toml"), "[limits]\nconections = 5\n").unwrap();
-    assert!(complaint(&["serve"]).contains("configuration"));
+    assert!(complaint(&["serve"]).contains("`deaddrop-relay check"));
     assert!(complaint(&["check"]).contains("line 2"));
     std::fs::write(data.join("config.toml"), "listen = \"nowhere:0\"").unwrap();
     assert!(complaint(&["serve"]).contains("listen"));
@@ -160,4 +160,30 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(complaint(&["serve"]).contains("wrong key"));
     std::fs::remove_file(data.join("store.key")).unwrap();
     assert!(complaint(&["serve"]).contains("missing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_mailbox_are_no_faster_than_creates_and_deleting_always_works() {
+    let dir = tempfile::tempdir().unwrap();
+    init(dir.path());
+    std::fs::write(dir.path().join("config.toml"), "").unwrap();
+    let relay = Relay::serve(dir.path(), &[]);
+    let mut owner = Client::connect(&relay.address, 1).await;
+    let mailbox = Mailbox::new();
+    assert_eq!(owner.create(&mailbox).await, AnswerCode::Done);
+    let own = || mailbox.own.present(relay.address.fingerprint());
+    let (mut done, mut busy) = (0, 0);
+    for req in 100..300 {
+        // Each of them is written again.
+        owner.send(&[Renew { req, own: own() }.into()]).await;
+        match owner.answer(req).await {
+            AnswerCode::Done => done += 1,
+            AnswerCode::Busy => busy += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((60..120).contains(&done) && busy > 80, "{done} done, {busy} busy");
+    owner.send(&[Delete { req: 300, own: own() }.into()]).await;
+    assert_eq!(owner.answer(300).await, AnswerCode::Done);
+    assert!(relay.stop());
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::engine::PutJob;
 use deaddrop_wire::{
-    Blob, ClientToken, Item,
+    Blob, ClientToken, Item, RelayAddress,
     item::{Answer, AnswerCode, Put},
 };
 use std::{
@@ -42,7 +42,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                     next: 1,
                     is_answered: false,
                 };
-                let ended = putter.run(relay.url()).await;
+                let ended = putter.run(&relay).await;
                 if ended.is_ok() || putter.is_answered {
                     backoff.reset(&shared);
                 }
@@ -87,7 +87,7 @@ struct Putter<'a> {
 
 impl Putter<'_> {
     /// `Ok`: idle, or the rest is for another relay, or the client closes.
-    async fn run(&mut self, url: &str) -> Result<(), Closed> {
+    async fn run(&mut self, relay: &RelayAddress) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
         let mut idle = Instant::now();
@@ -99,10 +99,10 @@ impl Putter<'_> {
                 blocked_until = Instant::now();
                 continue;
             }
-            if !blocked && self.send_more(url).await? {
+            if !blocked && self.send_more(relay).await? {
                 idle = Instant::now();
             }
-            if self.under_way.is_empty() && !blocked && self.waits_elsewhere(url)? {
+            if self.under_way.is_empty() && !blocked && self.waits_elsewhere(relay)? {
                 return Ok(());
             }
             let wake = if blocked { blocked_until } else { idle + self.shared.config.putter_idle };
@@ -131,7 +131,7 @@ impl Putter<'_> {
     }
 
     /// Sends what has room in the window. Whether anything was sent.
-    async fn send_more(&mut self, url: &str) -> Result<bool, Closed> {
+    async fn send_more(&mut self, relay: &RelayAddress) -> Result<bool, Closed> {
         let room = WINDOW.saturating_sub(self.under_way.len());
         let busy: BTreeSet<u64> = self.under_way.values().map(|(number, _)| *number).collect();
         let jobs =
@@ -139,7 +139,8 @@ impl Putter<'_> {
         // Long enough from the start: a list that grew would leave copies of what is shown in it.
         let mut items = Vec::with_capacity(jobs.len());
         for PutJob { number, address, envelope } in jobs {
-            if address.relay.url() != url {
+            // By its fingerprint too: an operator may have changed the key because the old one was stolen.
+            if address.relay != *relay {
                 break;
             }
             let Ok(blob) = Blob::new(envelope) else { continue };
@@ -155,9 +156,9 @@ impl Putter<'_> {
         Ok(true)
     }
 
-    fn waits_elsewhere(&self, url: &str) -> Result<bool, Closed> {
+    fn waits_elsewhere(&self, relay: &RelayAddress) -> Result<bool, Closed> {
         let jobs = self.shared.look(|engine| engine.take_puts(self.contact, &BTreeSet::new(), 1));
-        Ok(jobs.map_err(|_| Closed)?.first().is_some_and(|job| job.address.relay.url() != url))
+        Ok(jobs.map_err(|_| Closed)?.first().is_some_and(|job| job.address.relay != *relay))
     }
 
     /// What was answered; how long to wait if the mailbox is full or the relay busy.

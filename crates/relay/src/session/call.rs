@@ -62,7 +62,30 @@ pub enum Outcome {
     Released,
 }
 
+/// Bytes that a request of an owner counts for: more than its rights and answers take.
+const CHANGE_BYTES: u64 = 1_024;
+/// Bytes that a claim counts for.
+const CLAIM_BYTES: u64 = 128;
+
+impl Acking {
+    /// Bytes of memory that it takes, with the copy that the store gets.
+    fn bytes(&self) -> u64 {
+        let records = 2 * self.records.len() * size_of::<RecordId>();
+        (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records) as u64
+    }
+}
+
 impl Call {
+    /// Bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Create { .. } | Self::Change { .. } => CHANGE_BYTES,
+            Self::Claim { claims, .. } => claims.len() as u64 * CLAIM_BYTES,
+            Self::Ack(acking) => acking.iter().map(Acking::bytes).sum(),
+            Self::Put(_) | Self::Release(_) | Self::Peek { .. } => 0,
+        }
+    }
+
     /// Does it.
     pub async fn run<S: Store>(self, store: &S, reader: &Reader, now: Now) -> Outcome {
         match self {
@@ -93,6 +116,18 @@ impl Call {
                 let results = store.ack(acks, now).await;
                 Outcome::Acked(acking.into_iter().zip(results).collect())
             }
+        }
+    }
+}
+
+impl Outcome {
+    /// The same number as the call's [`bytes`](Call::bytes).
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Answered(answers) => answers.len() as u64 * CHANGE_BYTES,
+            Self::Claimed { claimed, .. } => claimed.len() as u64 * CLAIM_BYTES,
+            Self::Acked(acked) => acked.iter().map(|(acking, _)| acking.bytes()).sum(),
+            Self::Put { .. } | Self::Peeked { .. } | Self::Released => 0,
         }
     }
 }

@@ -24,35 +24,33 @@ impl Session {
             return refuse(req, AnswerCode::NeedToken, 0, out);
         }
         // not too many in a short time: on this link, from this network, and over all in fair shares.
-        let limits = &self.shared.limits;
-        let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
-        if let Err(wait) = here.and_then(|()| self.shared.take_create(self.prefix, now)) {
-            self.shared.refusals.creates_too_fast.fetch_add(1, Ordering::Relaxed);
+        if let Err(wait) = self.take_change(now) {
             return refuse(req, AnswerCode::Busy, wait, out);
         }
         let new = NewMailbox { own, read, sends, lease, quota, flags };
         self.call(Call::Create { req, new }, out);
     }
 
-    pub(super) fn on_grant(&mut self, grant: &Grant, out: &mut Output) {
+    pub(super) fn on_grant(&mut self, grant: &Grant, now: Now, out: &mut Output) {
         let change = Change::Grant(SendGrant { send: grant.send, via: grant.via });
-        self.change(grant.req, &grant.own, change, out);
+        self.change(grant.req, &grant.own, change, now, out);
     }
 
-    pub(super) fn on_revoke(&mut self, revoke: &Revoke, out: &mut Output) {
-        self.change(revoke.req, &revoke.own, Change::Revoke(revoke.send), out);
+    pub(super) fn on_revoke(&mut self, revoke: &Revoke, now: Now, out: &mut Output) {
+        self.change(revoke.req, &revoke.own, Change::Revoke(revoke.send), now, out);
     }
 
-    pub(super) fn on_renew(&mut self, renew: &Renew, out: &mut Output) {
-        self.change(renew.req, &renew.own, Change::Renew, out);
+    pub(super) fn on_renew(&mut self, renew: &Renew, now: Now, out: &mut Output) {
+        self.change(renew.req, &renew.own, Change::Renew, now, out);
     }
 
     pub(super) fn on_delete(&mut self, delete: &Delete, out: &mut Output) {
-        self.change(delete.req, &delete.own, Change::Delete, out);
+        // Never too fast: a mailbox is deleted once, and what is not there costs one look.
+        self.call(Call::Change { req: delete.req, own: own_id(&delete.own), change: Change::Delete }, out);
     }
 
-    pub(super) fn on_rekey(&mut self, rekey: &Rekey, out: &mut Output) {
-        self.change(rekey.req, &rekey.own, Change::Rekey(rekey.read), out);
+    pub(super) fn on_rekey(&mut self, rekey: &Rekey, now: Now, out: &mut Output) {
+        self.change(rekey.req, &rekey.own, Change::Rekey(rekey.read), now, out);
     }
 
     pub(super) fn on_put(&mut self, put: Put, now: Now, puts: &mut Puts, out: &mut Output) {
@@ -90,8 +88,23 @@ impl Session {
         Ok(())
     }
 
-    fn change(&mut self, req: u32, own: &PresentedOwn, change: Change, out: &mut Output) {
+    fn change(&mut self, req: u32, own: &PresentedOwn, change: Change, now: Now, out: &mut Output) {
+        // as of creates. Each change writes the mailbox's record again.
+        if let Err(wait) = self.take_change(now) {
+            return refuse(req, AnswerCode::Busy, wait, out);
+        }
         self.call(Call::Change { req, own: own_id(own), change }, out);
+    }
+}
+
+impl Session {
+    /// Takes one from the rates of what owners write; else the seconds to wait.
+    fn take_change(&mut self, now: Now) -> Result<(), u16> {
+        let limits = &self.shared.limits;
+        let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
+        here.and_then(|()| self.shared.take_create(self.prefix, now)).inspect_err(|_| {
+            self.shared.refusals.creates_too_fast.fetch_add(1, Ordering::Relaxed);
+        })
     }
 }
 
