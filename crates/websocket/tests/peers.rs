@@ -92,7 +92,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
 }
 
-/// Gives the end to which a peer comes that sends this frame for ever and never reads, and the most memory it held.
+/// Plays a peer that sends this frame without end and never reads. Gives how the connection ended, and the largest memory it held.
 async fn flood(frame: Vec<u8>) -> (End, usize) {
     let (ours, mut theirs) = duplex(1_000);
     let mut socket = Socket::new(ours, Role::Server, MAX, Vec::new());

@@ -343,7 +343,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn lost(&mut self, name: MailboxName) -> Result<(), Closed> {
-        // Not at once again, lest a relay that refuses for ever is asked for ever.
+        // Not at once again: a relay that always refuses must not be asked all the time.
         self.displaced.insert(name, (Instant::now() + CONTENDED_WAIT, 0));
         self.shared.step(move |engine, _| engine.mailbox_lost(name)).await.map_err(|_| Closed)
     }
