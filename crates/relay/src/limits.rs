@@ -37,7 +37,7 @@ limits! {
     cookie_above_half_open: u32 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32 = 256;
-    /// Milliseconds from the first byte of a connection to the end of its handshake.
+    /// Milliseconds from the moment in which a connection was accepted to the end of its handshake.
     handshake_ms: u64 = 10_000;
     /// Milliseconds that a link may live without a subscription and without a put.
     idle_ms: u64 = 600_000;
