@@ -8,8 +8,14 @@ use crate::{
     resolve::Resolving,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
-use deaddrop_link::{MailboxAddress, capability::SendCapability};
-use deaddrop_wire::{Day, Fingerprint};
+use deaddrop_link::{
+    ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
+};
+use deaddrop_websocket::{Progress, Socket};
+use deaddrop_wire::{
+    Day, Fingerprint, Item, Offer,
+    item::{Answer, AnswerCode, Hello, RelayHello},
+};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -17,7 +23,7 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{io::AsyncReadExt, net::TcpListener, sync::mpsc, time::sleep};
 
 const TODAY: Day = Day::from_number(20_781);
 /// The own relay's address; the listeners that must hear nothing have another one of this machine's.
@@ -350,4 +356,89 @@ fn nothing_else_in_this_crate_connects_or_resolves() {
     let mut seen = 0;
     look(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut seen);
     assert!(seen > 20, "{seen}");
+}
+
+/// A relay that answers every put with Done, and tells each. Gives up at a handshake that is not for it.
+async fn take_puts(listener: TcpListener, identity: Arc<RelayIdentity>, told: mpsc::UnboundedSender<()>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = take_puts_of(stream, &identity, &told).await;
+    }
+}
+
+async fn take_puts_of(
+    mut stream: TcpStream,
+    identity: &RelayIdentity,
+    told: &mpsc::UnboundedSender<()>,
+) -> Option<()> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        stream.read_buf(&mut request).await.ok().filter(|n| *n > 0)?;
+    }
+    let mut socket = deaddrop_websocket::accept(stream, request, 300_000).await.ok()?;
+    let c1 = next_message(&mut socket).await?;
+    let c1 = ClientHello::parse(&c1).ok()?;
+    let (handshake, s1) =
+        RelayHandshake::answer(identity, &Offer::v1(), &c1, &mut crate::random::SystemRandom).ok()?;
+    socket.send(s1, 0);
+    let c2 = next_message(&mut socket).await?;
+    let (link, hello) = handshake.on_c2(identity, &c2).ok()?;
+    let (mut seal, mut open) = link.split();
+    let relay = RelayHello {
+        day: TODAY,
+        max_subscriptions: 1,
+        max_in_flight: 1,
+        puts_per_s: 9,
+        put_burst: 9,
+        blob_days: 9,
+        token_needed: false,
+    };
+    let mut items = vec![Hello { relay: Some(relay), ..hello }.into()];
+    loop {
+        seal.seal(&items).ok()?.into_iter().for_each(|record| socket.send(record, 0));
+        let record = next_message(&mut socket).await?;
+        items.clear();
+        for item in open.open(&record).ok()?.items {
+            if let Item::Put(put) = item {
+                told.send(()).ok()?;
+                items.push(Answer { req: put.req, code: AnswerCode::Done, retry_s: 0 }.into());
+            }
+        }
+    }
+}
+
+async fn next_message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
+    loop {
+        match socket.progress(true).await {
+            Progress::Message(message) => return Some(message),
+            Progress::Over(_) => return None,
+            _ => {}
+        }
+    }
+}
+
+/// An operator who replaces a stolen key keeps the URL: the thief of the old key must get nothing that is for the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_a_new_key_does_not_go_to_the_old_one_at_the_same_url() {
+    let mut world = World::new(OWN, PrivateAddresses::Refuse).await;
+    let identity = Arc::new(RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32])));
+    let url = format!("ws://{OWN}:{}/", world.own.local_addr().unwrap().port());
+    let at = |fingerprint| RelayAddress::new(fingerprint, &url).unwrap();
+    let id = world.contact(&at(*identity.fingerprint()), &[]).await;
+    let listener = std::mem::replace(&mut world.own, TcpListener::bind((OWN, 0)).await.unwrap());
+    let (told, mut puts) = mpsc::unbounded_channel();
+    let old_relay = tokio::spawn(take_puts(listener, identity, told));
+    let putter = tokio::spawn(net::put(Arc::clone(&world.shared), id));
+    tokio::time::timeout(PATIENCE, puts.recv()).await.unwrap().unwrap();
+    let (new, send) = (at(Fingerprint::from_bytes([2; 32])), SendCapability::from_bytes([3; 32]));
+    let step = move |engine: &mut Engine<_>, _| {
+        engine.learn_address(id, &MailboxAddress { relay: new, send }.encode());
+        engine.send_text("Eve", "for the new key alone").unwrap();
+        Ok::<_, crate::error::VaultError>(())
+    };
+    world.shared.step(step).await.unwrap();
+    let more = tokio::time::timeout(Duration::from_secs(1), puts.recv()).await;
+    assert!(more.is_err(), "the old relay got a put that was for the new one");
+    world.shared.closing.send_replace(true);
+    putter.await.unwrap();
+    old_relay.abort();
 }
