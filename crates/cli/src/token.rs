@@ -1,4 +1,4 @@
-//! Where a relay's token for new mailboxes comes from: a file, the environment, or a prompt, in this order. Never an argument, which
+//! Reads a relay's token for new mailboxes from a file, the environment, or a prompt, in this order. Never an argument, which
 //! every user of the machine can read in the list of processes.
 
 use std::{env, fmt, fs, io::Read, path::Path};

@@ -1,4 +1,4 @@
-//! What two relays are shown by one client: nothing equal. The relays run in this process, with a look at what their stores are told.
+//! Two relays are shown nothing equal by one client. The relays run in this process, with a look at what their stores are told.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{
@@ -129,7 +129,7 @@ impl Relay {
         loop {
             match self.seen().get(seen..) {
                 Some([.., newest]) => return *newest,
-                _ => assert!(begin.elapsed() < Duration::from_secs(30), "nobody reads"),
+                _ => assert!(begin.elapsed() < Duration::from_secs(30), "no reader has come"),
             }
             sleep(Duration::from_millis(5)).await;
         }

@@ -13,7 +13,7 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// What opens a vault.
+/// The key or passphrase that opens a vault.
 pub enum Unlock {
     /// A passphrase; the key derives from it with Argon2id, at the cost that
     /// [`Config::passphrase_cost`](crate::Config::passphrase_cost) gave when the vault was made.

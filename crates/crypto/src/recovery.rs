@@ -11,7 +11,7 @@ use zeroize::ZeroizeOnDrop;
 
 /// An identity that was read from 24 words and not confirmed by the user yet.
 ///
-/// One of 256 slips of one word passes the checksum and gives another identity, which nobody knows. Show
+/// One of 256 slips of one word passes the checksum and gives another identity, which no contact knows. Show
 /// [`number`](Self::number), let the user compare it with the one on the paper, and call [`confirm`](Self::confirm) only after
 /// that.
 ///

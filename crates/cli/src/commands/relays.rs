@@ -67,7 +67,7 @@ pub async fn allow_private(
     )
 }
 
-/// What went wrong with an invite, and what to do about it.
+/// Describes why an invite was not accepted, and says what to do.
 pub(super) fn accept_failure(
     error: ClientError,
     common: &Common,

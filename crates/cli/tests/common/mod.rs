@@ -185,7 +185,7 @@ pub struct Relay {
     pub address: String,
     /// Serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
-    /// Where it listens until its address is known.
+    /// The address to listen at until the relay's own is known.
     first_listen: String,
     process: Option<Running>,
 }

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What may be left, by kind of secret: the highest number of copies, and why they are not ours to wipe.
+/// Copies that may be left: by kind of secret the maximum number, and the reason why our code cannot wipe them.
 const REMAINDERS: &[(&str, usize, &str)] = &[];
 
 const PLANTED: u8 = 0xa7;
@@ -136,7 +136,7 @@ impl Subject {
         Self { process, orders, answers }
     }
 
-    /// What it answers behind `ok`.
+    /// Gives an order and returns what follows `ok` in the answer.
     #[track_caller]
     fn order(&mut self, order: &str) -> String {
         writeln!(self.orders, "{order}").unwrap();

@@ -26,10 +26,10 @@ const KIND: &str = "DEADDROP_TEST_MEMORY_KIND";
 
 const NAME: &str = "a_closed_client_leaves_no_key_in_memory";
 
-/// What one guess costs in this test.
+/// The cost of one passphrase guess in this test.
 const COST: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1, lanes: 4 };
 
-/// What opens a vault.
+/// The key or passphrase that opens a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     KeyFile,

@@ -21,7 +21,7 @@ const INVITE: u8 = 10;
 /// Messages of a chain whose keys are looked for.
 const STEPS: usize = 4;
 
-/// What opens a vault.
+/// The key or passphrase that opens a vault.
 pub(crate) fn unlock(home: &Path, kind: Kind) -> Unlock {
     match kind {
         Kind::KeyFile => Unlock::Key(MasterKey::from_bytes(key(home))),
