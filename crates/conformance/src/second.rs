@@ -59,6 +59,22 @@ pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u
     [header_box, body_box].concat()
 }
 
+/// POLYVAL over the content, padded with zeros, and its length in bits (RFC 8452 sections 3 and 4), a bit at a time.
+fn polyval(key: &[u8; 16], content: &[u8]) -> [u8; 16] {
+    let h = u128::from_le_bytes(*key);
+    let times_h = |a: u128| {
+        (0..128).fold(0, |sum, bit| {
+            let sum = if (a >> bit) & 1 == 1 { sum ^ h } else { sum };
+            if sum & 1 == 1 { (sum >> 1) ^ (0xe1 << 120) } else { sum >> 1 }
+        })
+    };
+    let blocks = content.chunks(16).map(|chunk| {
+        u128::from_le_bytes(core::array::from_fn(|i| chunk.get(i).copied().unwrap_or_default()))
+    });
+    let bits = u128::try_from(content.len()).unwrap_or_default() * 8;
+    blocks.chain([bits << 64]).fold(0, |sum, block| times_h(sum ^ block)).to_le_bytes()
+}
+
 /// `r` and `r'` of a message. `header` is what of it enters: the whole but `n` at turn 0, `pn` later.
 #[must_use]
 pub fn nonces(
@@ -68,8 +84,10 @@ pub fn nonces(
     n: u32,
     content: &[u8],
 ) -> ([u8; 12], [u8; 12]) {
-    let info = [&label("nonce"), &random[..], header, &n.to_le_bytes(), content].concat();
-    let both: [u8; 24] = Prk::from_bytes(*message_key).expand(&[&info]);
+    let key = Prk::from_bytes(*message_key);
+    let hash = polyval(&key.expand(&[&label("nonce hash")]), content);
+    let info = [&label("nonce"), &random[..], header, &n.to_le_bytes(), &hash[..]].concat();
+    let both: [u8; 24] = key.expand(&[&info]);
     let half = |from: usize| core::array::from_fn(|i| both.get(from + i).copied().unwrap_or_default());
     (half(0), half(12))
 }

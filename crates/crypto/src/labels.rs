@@ -49,6 +49,8 @@ labels! {
     BODY = b"deaddrop/1 body\0";
     /// The nonces of a message: r of its header box, and of the outer box of an InitialMessage.
     NONCE = b"deaddrop/1 nonce\0";
+    /// Key of the universal hash of the content in these nonces.
+    NONCE_HASH = b"deaddrop/1 nonce hash\0";
     TURN = b"deaddrop/1 turn\0";
     TURN_ROOT = b"deaddrop/1 turn root\0";
     TURN_CHAIN = b"deaddrop/1 turn chain\0";

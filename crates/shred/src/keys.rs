@@ -4,6 +4,7 @@ use crate::labels;
 use crate::record::Record;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
 use hkdf::Hkdf;
+use polyval::{Block, Polyval, universal_hash::UniversalHash};
 use sha2::Sha256;
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -166,6 +167,8 @@ pub(crate) struct StoreKeys {
     data: DataKey,
     /// The data key with its HMAC states computed, which saves a third of each derivation. Wiped by its own drop.
     ready: Box<Hkdf<Sha256>>,
+    /// POLYVAL, keyed for the bodies in salts. Wiped by its own drop.
+    body_hash: Box<Polyval>,
     file_id: [u8; 16],
 }
 
@@ -182,8 +185,9 @@ impl StoreKeys {
 
     fn of(data: DataKey, file_id: [u8; 16]) -> Self {
         let ready = ready(&data);
+        let body_hash = body_hash(&ready, &file_id);
         wipe_stack::<STACK>();
-        Self { data, ready, file_id }
+        Self { data, ready, body_hash, file_id }
     }
 
     /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
@@ -191,8 +195,19 @@ impl StoreKeys {
     /// a keyed hash of the body.
     pub(crate) fn salt(&self, random: &[u8], record: &Record, body: &[u8]) -> Zeroizing<[u8; 32]> {
         let Record { key, meta, expiry_day, .. } = record;
-        let expiry = expiry_day.to_le_bytes();
-        Zeroizing::new(self.expand(&[labels::SALT, &self.file_id, random, &key.0, meta, &expiry, body]))
+        let (expiry, hash) = (expiry_day.to_le_bytes(), self.hash_body(body));
+        let info = [labels::SALT, &self.file_id, random, &key.0, meta, &expiry, hash.as_slice()];
+        Zeroizing::new(self.expand(&info))
+    }
+
+    /// RFC 8452 section 4 without additional data: the body padded with zeros, and its length in bits.
+    #[inline(never)]
+    fn hash_body(&self, body: &[u8]) -> Zeroizing<[u8; 16]> {
+        let mut state = self.body_hash.clone();
+        state.update_padded(body);
+        let bits = u128::try_from(body.len()).unwrap_or(u128::MAX).wrapping_mul(8);
+        state.update(&[Block::from((bits << 64).to_le_bytes())]);
+        Zeroizing::new((*state).finalize().into())
     }
 
     /// S8: the head's key binds file, segment, generation and slot.
@@ -256,6 +271,15 @@ fn open(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
 #[inline(never)]
 fn ready(data: &DataKey) -> Box<Hkdf<Sha256>> {
     Box::new(Hkdf::from_prk(data.0.as_slice()).expect("32 bytes are a full hash"))
+}
+
+/// The provider keeps powers of the key: computed once for all records.
+#[inline(never)]
+fn body_hash(ready: &Hkdf<Sha256>, file_id: &[u8; 16]) -> Box<Polyval> {
+    let mut key = Zeroizing::new([0; 16]);
+    // Cannot fail: the output is half a block.
+    let _ = ready.expand_multi_info(&[labels::SALT_HASH, file_id], key.as_mut_slice());
+    Box::new(Polyval::new((&*key).into()))
 }
 
 #[inline(never)]
@@ -341,6 +365,41 @@ mod tests {
             let unlock = Unlock::Passphrase(Passphrase(vec![1]));
             assert!(UnlockKey::derive(&unlock, bad, &[0; 32], &[0; 16]).is_none());
         }
+    }
+
+    // The formulas of spec/13-shred.md a second time, POLYVAL a bit at a time; and a known answer.
+    #[test]
+    fn the_salt_is_that_of_the_formulas() {
+        let data: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        let (file_id, random) = ([0xf1; 16], [0xaa; 32]);
+        let record = Record {
+            key: crate::RecordKey([0x0e; 16]),
+            meta: [0x3e; 8],
+            expiry_day: 20_780,
+            body: b"a body".to_vec(),
+        };
+        let expand = |info: &[u8], out: &mut [u8]| {
+            Hkdf::<Sha256>::from_prk(&data).unwrap().expand(info, out).unwrap();
+        };
+        let mut h = [0; 16];
+        expand(&[labels::SALT_HASH, &file_id].concat(), &mut h);
+        let h = u128::from_le_bytes(h);
+        let times_h = |a: u128| {
+            (0..128).fold(0, |sum, bit| {
+                let sum = if (a >> bit) & 1 == 1 { sum ^ h } else { sum };
+                if sum & 1 == 1 { (sum >> 1) ^ (0xe1 << 120) } else { sum >> 1 }
+            })
+        };
+        let body = u128::from_le_bytes(*b"a body\0\0\0\0\0\0\0\0\0\0");
+        let hash = times_h(times_h(body) ^ (48 << 64)).to_le_bytes();
+        let day = 20_780_u32.to_le_bytes();
+        let parts = [labels::SALT, &file_id, &random, &record.key.0, &record.meta, &day, &hash];
+        let mut want = [0; 32];
+        expand(&parts.concat(), &mut want);
+        let salt = StoreKeys::new(&data, file_id).salt(&random, &record, &record.body);
+        assert_eq!(*salt, want);
+        let text: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(text, "edad64a8d8b5fca5fa7a13ba7b29b7780892ec259863edba6c3c024ec54dde95");
     }
 
     #[test]

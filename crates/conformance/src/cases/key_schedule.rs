@@ -50,6 +50,7 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "header",
             "body",
             "nonce",
+            "nonce hash",
             "turn",
             "turn root",
             "turn chain",

@@ -1,7 +1,9 @@
 //! The keys of a session, one type a role, and the steps between them (spec/05-ratchet.md).
 
 use crate::labels;
-use deaddrop_primitives::{aead::NONCE_LEN, hash::sha256, hkdf, kem, secret_bytes, x25519};
+use deaddrop_primitives::{
+    aead::NONCE_LEN, hash::sha256, hkdf, kem, polyval::UniversalHashKey, secret_bytes, x25519,
+};
 
 secret_bytes! {
     /// The handshake's result; lives only until the session's keys are derived.
@@ -96,7 +98,9 @@ impl ReadyMessageKey {
         let constants = if turn == 0 { 0 } else { head.len().saturating_sub(4) };
         let head = head.get(constants..).unwrap_or_default();
         let number = message_number.to_le_bytes();
-        let derived: [u8; 2 * NONCE_LEN] = self.0.expand(&[labels::NONCE, random, head, &number, content]);
+        let hash = UniversalHashKey::derive(&self.0, &[labels::NONCE_HASH]).hash(content);
+        let info = [labels::NONCE, random, head, &number, hash.as_slice()];
+        let derived: [u8; 2 * NONCE_LEN] = self.0.expand(&info);
         let (header, outer) = derived.split_at(NONCE_LEN);
         let nonce = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
         Nonces { header: nonce(header), outer: nonce(outer) }
