@@ -15,11 +15,11 @@ use deaddrop_wire::{Fingerprint, RelayAddress};
 
 /// Where the fields of a body begin.
 const IDENTITY: usize = 38;
-const X25519: usize = IDENTITY + 32;
-const ML_KEM: usize = IDENTITY + 64;
-const PREKEY_X25519: usize = IDENTITY + 1_248;
-const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
-const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
+pub(super) const X25519: usize = IDENTITY + 32;
+pub(super) const ML_KEM: usize = IDENTITY + 64;
+pub(super) const PREKEY_X25519: usize = IDENTITY + 1_248;
+pub(super) const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
+pub(super) const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
 
 /// The body of a world's bundle.
 fn body(world: &World) -> Vec<u8> {
@@ -194,6 +194,18 @@ pub(super) fn bundles() -> Vec<Case> {
         "c-11-ml-kem",
         "C-11: the ML-KEM prekey is not reduced.",
         &|b| b[PREKEY_ML_KEM..PREKEY_ML_KEM + 3].fill(0xff),
+        inviter,
+        own,
+    );
+    made("c-05-behind", "C-05: a byte stands behind the address.", &|b| b.push(0), inviter, own);
+    made(
+        "c-05-address-long",
+        "C-05: the address has 513 bytes.",
+        &|b| {
+            b.truncate(ADDRESS_LEN);
+            b.extend_from_slice(&513_u16.to_le_bytes());
+            b.resize(b.len() + 513, b'a');
+        },
         inviter,
         own,
     );
