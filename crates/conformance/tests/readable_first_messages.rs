@@ -159,6 +159,9 @@ fn a_segment_of_another_length_opens_without_the_check() {
     let mut opened = Vec::new();
     for (case, text) in runner::all().unwrap() {
         let Some(name) = case.name.strip_prefix("refused-c-60-") else { continue };
+        if case.operation != "open-segment" {
+            continue;
+        }
         let Ok(Json::Object(file)) = Json::parse(&text) else { continue };
         let input = file.object("input").unwrap();
         let number = |name| input.number::<u32>(name).unwrap();

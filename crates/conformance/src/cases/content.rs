@@ -219,6 +219,24 @@ pub(super) fn attachments() -> Vec<Case> {
         let input = Object::new().hex("key", key).with("length", 5_u64).hex("hash", hash_of(b"short"));
         f.add("verify-attachment", name, comment, input.with("segments", segments));
     }
+    let here = place(5, 0, 1);
+    let mut longer = b"short".to_vec();
+    longer.push(1);
+    let mut changed = sealed_as([9; 12], &here, b"short", 4_096);
+    changed[100] ^= 1;
+    for (name, comment, segment) in [
+        ("c-60-of-all", "C-60: the segment has 16,384 bytes.", sealed_as([4; 12], &here, b"short", 16_384)),
+        ("c-61-of-all", "C-61: a bit of the segment is changed.", changed),
+        (
+            "c-62-of-all",
+            "C-62: a byte behind the segment's end is not zero.",
+            sealed_as([5; 12], &here, &longer, 4_096),
+        ),
+    ] {
+        let input = Object::new().hex("key", key).with("length", 5_u64).hex("hash", hash_of(b"short"));
+        let input = input.with("segments", vec![crate::json::hex(segment)]);
+        f.add("verify-attachment", &format!("refused-{name}"), comment, input);
+    }
     f.cases
 }
 
