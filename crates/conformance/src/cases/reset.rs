@@ -171,6 +171,15 @@ pub(super) fn cases() -> Vec<Case> {
     let mut invite = scene.bundle.body.clone();
     invite[0] = 1;
     add("refused-c-06-invite", "C-06: the body of an invite.", given(&invite));
+    let mut add = |name: &str, comment: &str, input: Object| f.add("reset", name, comment, input);
+    add(
+        "soft-often",
+        "A soft reset on a bundle that has begun three sessions.",
+        scene.rules(message(Some(scene.proofs[0])), "no", vec![], others(3)),
+    );
+    let last = Scene::new(76, TODAY);
+    let on_last_day = last.message(last.input.clone(), Some(last.proofs[0]), &content);
+    add("soft-last-day", "On the bundle's last day.", last.rules(on_last_day, "no", vec![], vec![]));
     reset_refused::bundles(&mut f);
     reset_refused::messages(&mut f);
     f.cases
