@@ -115,8 +115,9 @@ fn every_check_has_a_vector() {
     assert!(excepted.is_subset(&made), "an exception from nothing: {excepted:?}");
 
     // What the files show.
-    let (mut shown, mut dead) = (BTreeSet::new(), BTreeSet::new());
+    let (mut shown, mut dead, mut commented) = (BTreeSet::new(), BTreeSet::new(), Numbers::new());
     for (case, text) in runner::all().unwrap() {
+        commented.extend(numbers(&case.comment, &known));
         if text.contains("\"refused\": \"dead\"") {
             dead.insert(case.name.clone());
         }
@@ -134,6 +135,7 @@ fn every_check_has_a_vector() {
         assert!(classes.contains(expect), "{name}: {expect} is not a class of {number}");
         shown.insert((case.operation.to_owned(), number));
     }
+    assert_eq!(commented, known, "a check that no comment names");
     let said = "refused-k-15-length refused-k-16-junk refused-k-16-order refused-malformed";
     assert_eq!(
         dead.into_iter().collect::<Vec<_>>().join(" "),
