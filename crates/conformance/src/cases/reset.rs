@@ -1,4 +1,4 @@
-//! Resets: soft, hard, stale, and by others. What breaks one check alone is in [`reset_refused`](super::reset_refused).
+//! Resets: soft, hard, stale, and by others. What breaks one check alone is in [`reset_refused`].
 
 use super::{
     Family, reset_refused,
