@@ -43,6 +43,7 @@ pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
         "decode-content" => content::decode(input),
         "derive-reset-keys" => reset::keys(input),
         "create-reset-bundle" => reset::create(input),
+        "open-reset-bundle" => reset::open(input),
         "reset" => reset::reset(input),
         "seal-segment" => attachment::seal(input),
         "open-segment" => attachment::open(input),

@@ -52,10 +52,16 @@ pub fn boxed(key: &[u8; 32], nonce: &[u8; 12], text: &str, plaintext: &[u8]) -> 
 /// Header box and body box of together `len` bytes (chapter 05 section 2).
 #[must_use]
 pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u8], len: usize) -> Vec<u8> {
+    let room = len.saturating_sub(header.len()).saturating_sub(12 + 2 * aead::TAG_LEN);
+    message_of_padded(keys, header, nonce, &pad(content, room))
+}
+
+/// The same with content that is padded already, well or not.
+#[must_use]
+pub fn message_of_padded(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], padded: &[u8]) -> Vec<u8> {
     let header_box = boxed(&keys.header, nonce, "header", header);
     let body_key = exp(&exp(&keys.chain, "message", &[]), "body", nonce);
-    let room = len.saturating_sub(header_box.len()).saturating_sub(aead::TAG_LEN);
-    let body_box = aead::seal(&body_key, &NONCE_0, &header_box, &pad(content, room));
+    let body_box = aead::seal(&body_key, &NONCE_0, &header_box, padded);
     [header_box, body_box].concat()
 }
 

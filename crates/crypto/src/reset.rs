@@ -273,6 +273,11 @@ impl UsableBundle {
         &self.bundle.address
     }
 
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn trace(&self) -> ([u8; 32], Vec<u8>, Day) {
+        (*self.hash.expose(), self.bundle.address.to_vec(), self.bundle.not_after)
+    }
+
     /// Draws as [`Session::initiate`].
     pub(crate) fn initiate(
         &self,

@@ -6,7 +6,7 @@ mod common;
 use common::{files, root, text};
 
 /// Past this a file holds more than one concept.
-const MAX_LINES: usize = 600;
+const MAX_LINES: usize = 500;
 
 #[test]
 fn every_source_file_opens_with_its_concept() {
@@ -24,8 +24,7 @@ fn every_source_file_opens_with_its_concept() {
 fn files_stay_small_rooms() {
     for name in files("crates", &[".rs"]) {
         let lines = text(&name).lines().count();
-        let tests = name.contains("/tests/") || name.ends_with("tests.rs") || name.contains("/benches/");
-        assert!(lines <= if tests { 2 * MAX_LINES } else { MAX_LINES }, "{name} has {lines} lines: split it");
+        assert!(lines <= MAX_LINES, "{name} has {lines} lines: split it");
     }
 }
 

@@ -15,20 +15,24 @@ use deaddrop_wire::{Fingerprint, RelayAddress};
 
 /// Where the fields of a body begin.
 const IDENTITY: usize = 38;
-const X25519: usize = IDENTITY + 32;
-const ML_KEM: usize = IDENTITY + 64;
-const PREKEY_X25519: usize = IDENTITY + 1_248;
-const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
-const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
+pub(super) const X25519: usize = IDENTITY + 32;
+pub(super) const ML_KEM: usize = IDENTITY + 64;
+pub(super) const PREKEY_X25519: usize = IDENTITY + 1_248;
+pub(super) const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
+pub(super) const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
 
 /// The body of a world's bundle.
 fn body(world: &World) -> Vec<u8> {
-    let keys = hazmat::invite(world.invite.secret().expose());
-    let (nonce, sealed) = world.blob.split_first_chunk().expect("a blob");
-    let padded =
-        deaddrop_primitives::aead::open(&keys.k_bundle, nonce, &crate::second::label("invite"), sealed)
-            .expect("just sealed");
+    let padded = unsealed(world.invite.secret().expose(), &world.blob);
     padded[..ADDRESS_LEN + 2 + ADDRESS.len()].to_vec()
+}
+
+/// What was padded and sealed, with its padding.
+fn unsealed(h: &[u8; 32], blob: &[u8]) -> Vec<u8> {
+    let keys = hazmat::invite(h);
+    let (nonce, sealed) = blob.split_first_chunk().expect("a blob");
+    deaddrop_primitives::aead::open(&keys.k_bundle, nonce, &crate::second::label("invite"), sealed)
+        .expect("just sealed")
 }
 
 struct Opened<'a> {
@@ -197,6 +201,44 @@ pub(super) fn bundles() -> Vec<Case> {
         inviter,
         own,
     );
+    made("c-05-behind", "C-05: a byte stands behind the address.", &|b| b.push(0), inviter, own);
+    made(
+        "c-05-address-long",
+        "C-05: the address has 513 bytes.",
+        &|b| {
+            b.truncate(ADDRESS_LEN);
+            b.extend_from_slice(&513_u16.to_le_bytes());
+            b.resize(b.len() + 513, b'a');
+        },
+        inviter,
+        own,
+    );
+    // What an acceptor reads that leaves the check out: signed by the inviter, and sealed under the link's key.
+    let signed = |body: &[u8]| {
+        let (h, blob) = hazmat::seal_bundle(inviter, body, &[0; 12]).expect("fits");
+        let plain = unsealed(&h, &blob);
+        plain[..body.len() + 64].to_vec()
+    };
+    let mut last_is_1 = pad(&signed(&body), 4_068);
+    *last_is_1.last_mut().expect("not empty") = 1;
+    for (name, comment, plain, nonce) in [
+        ("c-01-sealed", "C-01: 4,095 bytes, and nothing else is wrong.", pad(&signed(&body), 4_067), [1; 12]),
+        (
+            "c-03-signed",
+            "C-03: the last byte of the padding is 1, and nothing else is wrong.",
+            last_is_1,
+            [2; 12],
+        ),
+        (
+            "c-04-signed",
+            "C-04: another body of the inviter, sealed under this link's key.",
+            pad(&signed(&other), 4_068),
+            [3; 12],
+        ),
+    ] {
+        let bad = sealed(&plain, nonce);
+        refused(name, comment, Opened { blob: &bad, ..honest }.input());
+    }
     refused(
         "c-12-other-person",
         "C-12: a valid bundle, but not of the contact that it must come from.",

@@ -159,12 +159,13 @@ pub(super) fn attachments() -> Vec<Case> {
         let place = [&segment.to_le_bytes()[..], &segments.to_le_bytes(), &length.to_le_bytes()].concat();
         [crate::second::label("attachment"), place].concat()
     };
-    let mut sealed = |length: u64, segments: u32, body: &[u8]| {
-        let nonce: [u8; 12] = r.bytes();
+    let sealed_as = |nonce: [u8; 12], place: &[u8], body: &[u8], sealed_len: usize| {
         let mut padded = body.to_vec();
-        padded.resize(4_068, 0);
-        let ad = place(length, 0, segments);
-        [&nonce[..], &deaddrop_primitives::aead::seal(&key, &nonce, &ad, &padded)].concat()
+        padded.resize(sealed_len - 28, 0);
+        [&nonce[..], &deaddrop_primitives::aead::seal(&key, &nonce, place, &padded)].concat()
+    };
+    let mut sealed = |length: u64, segments: u32, body: &[u8]| {
+        sealed_as(r.bytes(), &place(length, 0, segments), body, 4_096)
     };
     let good = sealed(5, 1, b"short");
     let mut open = |name: &str, comment: &str, length: u64, segment: u32, bytes: Vec<u8>| {
@@ -181,6 +182,21 @@ pub(super) fn attachments() -> Vec<Case> {
         changed
     });
     open("refused-c-62-padding", "C-62: a byte behind the end is not zero.", 5, 0, sealed(5, 1, b"longer"));
+    for (name, comment, segment, bytes, len) in [
+        (
+            "class",
+            "C-60: 16,384 bytes, sealed for this place, where the class has 4,096.",
+            0,
+            &b"short"[..],
+            16_384,
+        ),
+        ("less", "C-60: 4,095 bytes, sealed for this place, where the class has 4,096.", 0, b"short", 4_095),
+        ("behind", "C-60: sealed as segment 1 of one segment, with no bytes but zeros.", 1, b"", 4_096),
+    ] {
+        let sealed = sealed_as([segment + 1; 12], &place(5, u32::from(segment), 1), bytes, len);
+        let input = input(5, u32::from(segment)).hex("sealed", sealed);
+        f.add("open-segment", &format!("refused-c-60-{name}"), comment, input);
+    }
     for length in [0_u64, 5, 200_000] {
         let comment = "The hash of an attachment of bytes 0x61: over the hash of each segment's bytes.";
         let input = Object::new().hex("key", key).with("length", length);
@@ -202,6 +218,24 @@ pub(super) fn attachments() -> Vec<Case> {
         let segments = vec![crate::json::hex(sealed(5, 1, bytes))];
         let input = Object::new().hex("key", key).with("length", 5_u64).hex("hash", hash_of(b"short"));
         f.add("verify-attachment", name, comment, input.with("segments", segments));
+    }
+    let here = place(5, 0, 1);
+    let mut longer = b"short".to_vec();
+    longer.push(1);
+    let mut changed = sealed_as([9; 12], &here, b"short", 4_096);
+    changed[100] ^= 1;
+    for (name, comment, segment) in [
+        ("c-60-of-all", "C-60: the segment has 16,384 bytes.", sealed_as([4; 12], &here, b"short", 16_384)),
+        ("c-61-of-all", "C-61: a bit of the segment is changed.", changed),
+        (
+            "c-62-of-all",
+            "C-62: a byte behind the segment's end is not zero.",
+            sealed_as([5; 12], &here, &longer, 4_096),
+        ),
+    ] {
+        let input = Object::new().hex("key", key).with("length", 5_u64).hex("hash", hash_of(b"short"));
+        let input = input.with("segments", vec![crate::json::hex(segment)]);
+        f.add("verify-attachment", &format!("refused-{name}"), comment, input);
     }
     f.cases
 }

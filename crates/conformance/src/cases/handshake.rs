@@ -2,7 +2,8 @@
 
 use super::{
     Family,
-    world::{TODAY, Tweak, World, hello, initial_message, person, plain},
+    initial::{ABOVE_P, Tweak, ZERO_PRODUCTS, addressee, initial_message},
+    world::{TODAY, World, hello, person, plain},
 };
 use crate::{
     json::{Json, Object, hex},
@@ -126,10 +127,59 @@ pub(super) fn cases() -> Vec<Case> {
     );
     let comment = "An unknown item that is not critical stands in front of Hello.";
     accept("accept-unknown-item", comment, &world, &envelope, &[], TODAY);
+
+    // What a responder reads that leaves the check out.
+    let known = Some(addressee(&world).public_products());
+    let mut with_top_bit: [u8; 32] = own[32..64].try_into().expect("32 bytes");
+    with_top_bit[31] |= 0x80;
+    for (name, comment, tweak) in [
+        (
+            "c-40-length",
+            "C-40: 16,383 bytes, and nothing else is wrong.",
+            Tweak { envelope_len: Some(16_383), ..Tweak::default() },
+        ),
+        (
+            "c-43-top-bit",
+            "C-43: the top bit of E is set. X25519 ignores it.",
+            Tweak { ephemeral_top_bit: true, ..Tweak::default() },
+        ),
+        (
+            "c-43-above-p",
+            "C-43: E is p + 9. To X25519 that is the base point.",
+            Tweak { ephemeral: Some(ABOVE_P), ephemeral_products: known, ..Tweak::default() },
+        ),
+        (
+            "c-43-zero",
+            "C-43: E is zero, and the sender has taken zeros for both products.",
+            Tweak { ephemeral: Some([0; 32]), ephemeral_products: Some(ZERO_PRODUCTS), ..Tweak::default() },
+        ),
+        (
+            "c-45-top-bit",
+            "C-45: the top bit of the initiator's X25519 key is set. X25519 ignores it.",
+            Tweak { identity: with(32, &with_top_bit), ..Tweak::default() },
+        ),
+        (
+            "c-45-above-p",
+            "C-45: the initiator's X25519 key is p + 9. To X25519 that is the base point.",
+            Tweak { identity: with(32, &ABOVE_P), identity_products: known, ..Tweak::default() },
+        ),
+        (
+            "c-48-zero",
+            "C-45 and C-48: the initiator's X25519 key is zero, and the sender has taken zeros for both products.",
+            Tweak {
+                identity: with(32, &[0; 32]),
+                identity_products: Some(ZERO_PRODUCTS),
+                ..Tweak::default()
+            },
+        ),
+    ] {
+        let envelope = initial_message(&mut world, &tweak);
+        accept(&format!("refused-{name}"), comment, &world, &envelope, &[], TODAY);
+    }
     f.cases
 }
 
 /// Type 999, with these flags.
-fn unknown(flags: u8) -> Vec<u8> {
+pub(super) fn unknown(flags: u8) -> Vec<u8> {
     vec![0xe7, 3, flags, 1, 0, 0, b'?']
 }

@@ -1,9 +1,11 @@
 //! Conversations: in order, out of order, with losses, and with messages that must be refused and change nothing.
 
 use super::{
-    Family, bounds, hedge, rewound,
-    talk::{A, B, Talk, changed, crafted, flipped, with_pn},
-    world::{Tweak, hello, initial_message, plain},
+    Family, bounds, hedge,
+    initial::{Tweak, initial_message},
+    rewound,
+    talk::{A, B, Talk, changed, crafted, crafted_of, crafted_padding, flipped, with_other_flight, with_pn},
+    world::{hello, plain},
 };
 use crate::{
     second::{MessageKeys, exp, ext, hash, message},
@@ -84,6 +86,27 @@ fn refused_anywhere(f: &mut Family) {
         let trace = talk.trace(B);
         crafted(talk, &trace, &trace.head, 2_000)
     });
+    refused(140, "c-20-sealed", "C-20: 4,095 bytes, and nothing else is wrong.", &|talk, _| {
+        let trace = talk.trace(B);
+        crafted_of(talk, &trace, &trace.head, trace.message_number, 4_095)
+    });
+    refused(141, "c-23-padding", "C-23: the body opens, and its padding ends with 1.", &|talk, _| {
+        let trace = talk.trace(B);
+        crafted_padding(talk, &trace)
+    });
+
+    let mut talk = Talk::new(142);
+    let first = talk.send(A, &hello("hello"));
+    talk.receive(B, first);
+    let second = talk.send(A, &hello("hello again"));
+    let envelope = with_other_flight(&mut talk, second);
+    talk.receive_crafted(B, &envelope);
+    talk.receive(B, second);
+    talk.end(
+        f,
+        "refused-c-22-flight",
+        "C-22: a message of this session behind a flight that is not the session's.",
+    );
 
     let mut talk = Talk::met(45);
     let once = talk.send(B, &plain("once"));

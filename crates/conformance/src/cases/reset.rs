@@ -1,7 +1,7 @@
-//! Resets: soft, hard, stale, and by others.
+//! Resets: soft, hard, stale, and by others. What breaks one check alone is in [`reset_refused`].
 
 use super::{
-    Family,
+    Family, reset_refused,
     world::{NOT_AFTER, TODAY, hello, person},
 };
 use crate::{
@@ -9,29 +9,29 @@ use crate::{
     random::Recorder,
     vector::Case,
 };
-use deaddrop_crypto::hazmat;
+use deaddrop_crypto::hazmat::{self, ResetBundleTrace};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::Day;
 
 /// One reset before it is varied.
-struct Scene {
-    initiator: [u8; 32],
-    responder: [u8; 32],
-    proofs: [[u8; 32]; 2],
-    body: Vec<u8>,
-    input: Object,
+pub(super) struct Scene {
+    pub(super) initiator: [u8; 32],
+    pub(super) responder: [u8; 32],
+    pub(super) proofs: [[u8; 32]; 2],
+    pub(super) bundle: ResetBundleTrace,
+    pub(super) input: Object,
     random: (Vec<u8>, Vec<u8>),
 }
 
 impl Scene {
-    fn new(seed: u64, not_after: u32) -> Self {
+    pub(super) fn new(seed: u64, not_after: u32) -> Self {
         let mut r = Recorder::new(seed);
         let (initiator, responder): ([u8; 32], [u8; 32]) = (r.bytes(), r.bytes());
         let proofs = [r.bytes(), r.bytes()];
         drop(r.take());
         let owner = person(responder);
         let bundle = hazmat::create_reset_bundle(&owner, Day::from_number(not_after), b"", &mut r);
-        let body = bundle.expect("short address").body;
+        let bundle = bundle.expect("short address");
         let input = Object::new()
             .hex("initiator_seed", initiator)
             .hex("responder_seed", responder)
@@ -41,7 +41,7 @@ impl Scene {
             .hex("bundle_random", r.take());
         // The randomness of a session and a message, whoever uses it.
         let random = (r.vec(192), r.vec(24));
-        Self { initiator, responder, proofs, body, input, random }
+        Self { initiator, responder, proofs, bundle, input, random }
     }
 
     fn message(&self, input: Object, proof: Option<[u8; 32]>, content: &[u8]) -> Object {
@@ -67,9 +67,22 @@ impl Scene {
         held: Vec<Json>,
         begun: Vec<Json>,
     ) -> Object {
+        let peer = *person(peer).identity_key().hash().as_bytes();
+        self.rules_of(peer, input, agreed, held, begun)
+    }
+
+    /// `peer`: the hash of the contact's identity.
+    pub(super) fn rules_of(
+        &self,
+        peer: [u8; 32],
+        input: Object,
+        agreed: &str,
+        held: Vec<Json>,
+        begun: Vec<Json>,
+    ) -> Object {
         let proofs: Vec<Json> = self.proofs.iter().map(|proof| hex(*proof)).collect();
         input
-            .hex("peer", person(peer).identity_key().hash().as_bytes())
+            .hex("peer", peer)
             .with("proofs", proofs)
             .with("agreed", agreed)
             .with("held", held)
@@ -82,7 +95,8 @@ impl Scene {
         let (initiator, responder) = (person(self.initiator), person(self.responder));
         let peer = responder.identity_key().hash();
         let today = Day::from_number(TODAY);
-        let session = hazmat::initiate_reset(&initiator, &self.body, peer, Some(&proof), today, &mut random);
+        let session =
+            hazmat::initiate_reset(&initiator, &self.bundle.body, peer, Some(&proof), today, &mut random);
         let session = session.expect("honest");
         // The flight is what an unanswered session's row ends with.
         let row = session.snapshot();
@@ -152,10 +166,21 @@ pub(super) fn cases() -> Vec<Case> {
     add(
         "refused-c-05-signed",
         "C-05: 64 bytes behind the body, as an invite has them for its signature.",
-        given(&[&scene.body[..], &[0x5a; 64]].concat()),
+        given(&[&scene.bundle.body[..], &[0x5a; 64]].concat()),
     );
-    let mut invite = scene.body.clone();
+    let mut invite = scene.bundle.body.clone();
     invite[0] = 1;
     add("refused-c-06-invite", "C-06: the body of an invite.", given(&invite));
+    let mut add = |name: &str, comment: &str, input: Object| f.add("reset", name, comment, input);
+    add(
+        "soft-often",
+        "A soft reset on a bundle that has begun three sessions.",
+        scene.rules(message(Some(scene.proofs[0])), "no", vec![], others(3)),
+    );
+    let last = Scene::new(76, TODAY);
+    let on_last_day = last.message(last.input.clone(), Some(last.proofs[0]), &content);
+    add("soft-last-day", "On the bundle's last day.", last.rules(on_last_day, "no", vec![], vec![]));
+    reset_refused::bundles(&mut f);
+    reset_refused::messages(&mut f);
     f.cases
 }

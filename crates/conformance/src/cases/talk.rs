@@ -7,7 +7,7 @@ use super::{
 use crate::{
     json::{Json, Object, len},
     random::Script,
-    second::{MessageKeys, boxed, message},
+    second::{MessageKeys, boxed, message, message_of_padded, pad},
 };
 use deaddrop_crypto::{
     Session,
@@ -169,11 +169,31 @@ pub(super) fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32
     crafted_of(talk, trace, head, n, 4_096)
 }
 
-fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
+/// The same in an envelope of any length.
+pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
     let header = [head, &n.to_le_bytes()].concat();
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", len)
+}
+
+/// Such a message whose padding ends with 1.
+pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> {
+    let keys = MessageKeys { header: trace.header, chain: trace.chain };
+    let header = [&trace.head[..], &trace.message_number.to_le_bytes()].concat();
+    let mut padded = pad(b"forged", 4_096 - header.len() - 44);
+    *padded.last_mut().expect("not empty") = 1;
+    message_of_padded(&keys, &header, &talk.world.recorder.bytes(), &padded)
+}
+
+/// An honest InitialMessage behind another flight.
+pub(super) fn with_other_flight(talk: &mut Talk, honest: usize) -> Vec<u8> {
+    let keys = hazmat::invite(talk.world.invite.secret().expose());
+    let (nonce, sealed) = talk.envelopes[honest].split_first_chunk().expect("an envelope");
+    let mut plain =
+        aead::open(&keys.k_init, nonce, &crate::second::label("initial"), sealed).expect("an InitialMessage");
+    plain[0] ^= 1;
+    boxed(&keys.k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
 /// Such a message of turn 0, behind the flight of an honest InitialMessage.

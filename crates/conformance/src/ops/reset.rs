@@ -37,6 +37,25 @@ pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(secrets, Object::new().hex("h", bundle.hash).hex("bundle", bundle.body)))
 }
 
+/// What the contact of its maker does with a reset bundle that arrives.
+pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
+    let opened = hazmat::open_reset_bundle(
+        &input.bytes("bundle")?,
+        &IdentityHash::from_bytes(input.array("own")?),
+        &IdentityHash::from_bytes(input.array("expected")?),
+        Day::from_number(input.number("today")?),
+    );
+    Ok(match opened {
+        Err(error) => Outcome::refused(error),
+        Ok(opened) => Outcome::ok(
+            Object::new()
+                .hex("h", opened.hash)
+                .hex("address", opened.address)
+                .with("not_after", opened.not_after.number()),
+        ),
+    })
+}
+
 /// One reset from bundle to first content. With `bundle` the initiator holds that body; with
 /// `envelope` that envelope arrives instead of the initiator's own.
 pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {

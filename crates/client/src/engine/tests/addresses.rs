@@ -1,0 +1,70 @@
+//! Contacts that have several addresses, of which some refuse.
+
+use super::*;
+
+#[test]
+fn a_receipt_is_not_held_up_by_a_full_mailbox() {
+    let mut world = World::new(14);
+    world.people[0].engine().send_text("Ben", "before the move").unwrap();
+    world.put(1, false);
+    assert!(world.deliver(0, false), "Ada learns of Ben, and answers before she has a private mailbox");
+    world.put(0, false);
+    world.deliver(1, false);
+    assert!(world.receipt(1));
+    let landing = world.people[1].engine().take_puts(1, &BTreeSet::new(), 1).remove(0);
+    assert_eq!(landing.number, 0);
+    // The landing is full; then the move comes.
+    world.make_mailboxes();
+    world.put(0, false);
+    world.deliver(1, false);
+    let ben = world.people[1].engine();
+    let (number, today) = (ben.send_text("Ada", "to the newest").unwrap(), world.today);
+    let newest = ben.take_puts(1, &BTreeSet::from([0]), 1).remove(0);
+    assert!(ben.has_newer_address(1));
+    ben.seal_for_newest(1).unwrap();
+    assert!(!ben.has_newer_address(1));
+    // An answer for an older address says nothing about what was encrypted anew.
+    ben.accepted(1, &[(number, landing.address.encode())], today).unwrap();
+    assert_eq!(ben.take_puts(1, &BTreeSet::new(), 1)[0].envelope, newest.envelope);
+    ben.accepted(1, &[(number, newest.address.encode())], today).unwrap();
+    assert!(ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
+    assert_eq!(ben.receipts_due(), [1]);
+    assert_eq!(ben.invites_to_empty().len(), 1);
+    assert_eq!(ben.seal_receipt(1), Ok(true));
+    let again = ben.take_puts(1, &BTreeSet::new(), 1).remove(0);
+    assert_ne!(again.address.encode(), landing.address.encode());
+}
+
+#[test]
+fn an_address_that_refused_is_used_again_once_it_is_told_again() {
+    let mut world = World::new(15);
+    world.say(1);
+    world.settle();
+    let today = world.today;
+    // Ada's relay forgets her mailbox.
+    let private = world.people[0].engine().mailboxes_at(RELAY)[0].name;
+    world.boxes.retain(|_, mailbox| mailbox.owner != 0);
+    world.say(1);
+    let job = world.people[1].engine().take_puts(1, &BTreeSet::new(), 1).remove(0);
+    let addresses = world.people[1].engine().contacts[&1].row.addresses.len();
+    for _ in 0..addresses {
+        for job in world.people[1].engine().take_puts(1, &BTreeSet::new(), 9) {
+            world.people[1].engine().refused(1, job.number, &job.address.encode(), today).unwrap();
+        }
+    }
+    let ben = world.people[1].engine();
+    assert!(ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
+    assert!(ben.events_after(0, 99).unwrap().iter().any(|event| event.kind == EventKind::Unreachable));
+    // A receipt that has nowhere to go is not asked for.
+    ben.contacts.get_mut(&1).unwrap().row.receipt_due = true;
+    assert!(ben.receipts_due().is_empty());
+    assert_eq!(ben.seal_receipt(1), Ok(false));
+
+    let ada = world.people[0].engine();
+    ada.mailbox_lost(private).unwrap();
+    world.make_mailboxes();
+    world.settle();
+    world.check();
+    let known = &world.people[1].engine().contacts[&1].row.addresses;
+    assert!(known.iter().any(|known| known.encoded == job.address.encode() && !known.stale));
+}

@@ -1,0 +1,152 @@
+//! InitialMessages that no honest initiator makes, written from the formulas of chapters 04 and 05.
+
+use super::world::{World, hello, person};
+use crate::{
+    random::Recorder,
+    second::{self, MessageKeys, NONCE_0, boxed, exp, ext, hash},
+};
+use deaddrop_crypto::{IdentityKeyPair, hazmat};
+use deaddrop_primitives::{aead, kem, x25519};
+
+/// How a first message differs from an honest one.
+#[derive(Clone, Default)]
+pub(super) struct Tweak {
+    /// E, if it is not the public key of e.
+    pub(super) ephemeral: Option<[u8; 32]>,
+    /// Sets the top bit of E, which X25519 itself ignores.
+    pub(super) ephemeral_top_bit: bool,
+    /// DH(x_B, E) and DH(px, E), if e does not give them.
+    pub(super) ephemeral_products: Option<Products>,
+    /// Id_A, if it is not the identity of the seed.
+    pub(super) identity: Option<Vec<u8>>,
+    /// DH(x_B, x_A) and DH(px, x_A), if the seed does not give them.
+    pub(super) identity_products: Option<Products>,
+    /// The seed of the sender, if it is not the initiator.
+    pub(super) speaker: Option<[u8; 32]>,
+    pub(super) changed_identity_box: bool,
+    /// rk_0.
+    pub(super) ratchet: Option<[u8; 32]>,
+    /// ek_0.
+    pub(super) kem: Option<Vec<u8>>,
+    pub(super) previous_chain_length: u32,
+    pub(super) message_number: u32,
+    pub(super) changed_header: bool,
+    pub(super) changed_body: bool,
+    pub(super) content: Option<Vec<u8>>,
+    /// Bytes of the envelope, if they are not 16 KiB.
+    pub(super) envelope_len: Option<usize>,
+}
+
+/// Products of a key with the identity key and with the prekey of a bundle's owner.
+pub(super) type Products = [[u8; 32]; 2];
+
+/// The products of a key of low order, such as zero.
+pub(super) const ZERO_PRODUCTS: Products = [[0; 32]; 2];
+
+/// p + 9: above p, and to X25519 the same as 9, the base point. Its products are the public keys themselves.
+pub(super) const ABOVE_P: [u8; 32] = {
+    let mut bytes = [0xff; 32];
+    bytes[0] = 0xf6;
+    bytes[31] = 0x7f;
+    bytes
+};
+
+/// The owner of a bundle, and the secrets that the formulas need.
+pub(super) struct Addressee {
+    pub(super) identity: IdentityKeyPair,
+    pub(super) h: [u8; 32],
+    pub(super) k_init: [u8; 32],
+    pub(super) psk: [u8; 32],
+    /// The secret of the X25519 prekey.
+    pub(super) px: [u8; 32],
+    /// The seed of the ML-KEM prekey.
+    pub(super) pk: [u8; 64],
+}
+
+impl Addressee {
+    /// The products of the base point.
+    pub(super) fn public_products(&self) -> Products {
+        let x_b = &self.identity.identity_key().as_bytes()[32..64];
+        let px = x25519::SecretKey::from_bytes(&self.px);
+        [x_b.try_into().expect("32 bytes"), *px.public_key().as_bytes()]
+    }
+}
+
+/// The owner of a world's invite.
+pub(super) fn addressee(world: &World) -> Addressee {
+    // The stored invite: version 1, h 32, day 4, X25519 prekey 32, ML-KEM seed 64.
+    let stored = world.invite.to_bytes();
+    let h: [u8; 32] = stored[1..33].try_into().expect("32 bytes");
+    let keys = hazmat::invite(&h);
+    Addressee {
+        identity: person(world.responder_seed),
+        h,
+        k_init: keys.k_init,
+        psk: keys.psk,
+        px: stored[37..69].try_into().expect("32 bytes"),
+        pk: stored[69..].try_into().expect("64 bytes"),
+    }
+}
+
+/// An InitialMessage on the invite of a world.
+pub(super) fn initial_message(world: &mut World, tweak: &Tweak) -> Vec<u8> {
+    initial_message_to(&addressee(world), world.initiator_seed, &mut world.recorder, tweak)
+}
+
+/// An InitialMessage on any bundle.
+pub(super) fn initial_message_to(
+    to: &Addressee,
+    initiator: [u8; 32],
+    r: &mut Recorder,
+    tweak: &Tweak,
+) -> Vec<u8> {
+    let speaker = tweak.speaker.unwrap_or(initiator);
+    let (_, x_a, _) = hazmat::identity_secrets(&speaker);
+    let x_a = x25519::SecretKey::from_bytes(&x_a);
+    let own = tweak.identity.clone().unwrap_or_else(|| person(speaker).identity_key().as_bytes().to_vec());
+    let px = x25519::SecretKey::from_bytes(&to.px);
+    let pk = kem::DecapsulationKey::from_seed(&to.pk);
+    let id_b = to.identity.identity_key().as_bytes();
+    let x_b = x25519::PublicKey::from_bytes(id_b[32..64].try_into().expect("32 bytes")).expect("canonical");
+    let k_b = kem::EncapsulationKey::from_bytes(id_b[64..].try_into().expect("1184 bytes")).expect("reduced");
+    let products = |secret: &x25519::SecretKey| {
+        let dh = |public| *secret.diffie_hellman(public).expect("honest keys").expose();
+        [dh(&x_b), dh(px.public_key())]
+    };
+
+    let e = x25519::SecretKey::from_bytes(&r.bytes());
+    let (ct_id, ss_id) = k_b.encapsulate(r);
+    let (ct_pre, ss_pre) = pk.encapsulation_key().encapsulate(r);
+    let mut shown_e = tweak.ephemeral.unwrap_or(*e.public_key().as_bytes());
+    shown_e[31] |= u8::from(tweak.ephemeral_top_bit) << 7;
+    let t1 = hash("handshake 1", &[&to.h, &shown_e, &ct_id, &ct_pre]);
+    let [of_identity, of_prekey] = tweak.ephemeral_products.unwrap_or_else(|| products(&e));
+    let p1 = ext(&to.psk, &[&of_identity, &of_prekey, ss_id.expose(), ss_pre.expose()]);
+    let mut id_box = aead::seal(&exp(&p1, "handshake identity", &t1), &NONCE_0, &t1, &own);
+    id_box[0] ^= u8::from(tweak.changed_identity_box);
+    let t2 = hash("handshake 2", &[&t1, &own]);
+    let [of_identity, of_prekey] = tweak.identity_products.unwrap_or_else(|| products(&x_a));
+    let p2 = ext(&exp(&p1, "handshake chain", &t1), &[&of_prekey, &of_identity]);
+    let s = exp(&p2, "handshake session", &t2);
+    let session =
+        MessageKeys { header: exp(&s, "session header 0", &[]), chain: exp(&s, "session chain", &[]) };
+
+    let rk = x25519::SecretKey::from_bytes(&r.bytes());
+    let ek = kem::DecapsulationKey::from_seed(&r.bytes());
+    let header = [
+        &tweak.ratchet.unwrap_or(*rk.public_key().as_bytes())[..],
+        tweak.kem.as_deref().unwrap_or(ek.encapsulation_key().as_bytes()),
+        &tweak.previous_chain_length.to_le_bytes(),
+        &tweak.message_number.to_le_bytes(),
+    ]
+    .concat();
+    let flight = [&shown_e[..], &ct_id, &ct_pre, &id_box].concat();
+    let content = tweak.content.clone().unwrap_or_else(|| hello("crafted"));
+    let len = tweak.envelope_len.unwrap_or(16_384) - 28 - flight.len();
+    let session = session.later(tweak.message_number);
+    let mut message = second::message(&session, &header, &r.bytes(), &content, len);
+    message[20] ^= u8::from(tweak.changed_header);
+    *message.last_mut().expect("not empty") ^= u8::from(tweak.changed_body);
+    drop(r.take());
+    boxed(&to.k_init, &r.bytes(), "initial", &[flight, message].concat())
+}
