@@ -97,6 +97,9 @@ async fn the_first_record_of_a_link_holds_hello_alone() {
     {
         assert!(!is_answered(address, &bytes(&refused)).await, "{refused:?}");
     }
+    // A Put of a size class that this version does not know is short enough for C2, and shows a right.
+    let put = [&[0x20, 0, 1, 34, 0, 0, 1][..], &[0x5e; 32], &[9]].concat();
+    assert!(!is_answered(address, &[bytes(&[hello()]), put].concat()).await, "a Put of an unknown class");
     // An item that this version does not know, with the critical bit and without.
     for flags in 0..=1 {
         let unknown = [&bytes(&[hello()])[..], &[0xff, 0x7f, flags, 0, 0, 0]].concat();
