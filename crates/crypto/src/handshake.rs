@@ -234,7 +234,7 @@ impl Awaiting<'_> {
     pub(crate) fn open_flight<'b>(&self, flight: &'b [u8]) -> Result<OpenFlight<'b>, AcceptError> {
         use AcceptError::{Junk, PeerMisbehaved};
         let fields = Flight::parse(flight).ok_or(Junk)?;
-        // C-43: E is canonical, and not of low order.
+        // C-43: E is valid.
         let ephemeral = x25519::PublicKey::from_bytes(fields.ephemeral).map_err(|_| PeerMisbehaved)?;
         let dh = |secret: &x25519::SecretKey| secret.diffie_hellman(&ephemeral).map_err(|_| PeerMisbehaved);
         let secrets = FirstSecrets {

@@ -6,6 +6,9 @@ use deaddrop_primitives::{aead, hkdf::extract, secret_bytes};
 /// The padded sizes of a record's plaintext, smallest first.
 pub const PLAINTEXT_SIZES: [usize; 7] = [512, 4_608, 16_896, 66_048, 132_096, 198_144, 264_192];
 
+/// The length of the record in C2: Hello alone fits the smallest plaintext.
+pub(crate) const FIRST_RECORD_LEN: usize = PLAINTEXT_SIZES[0] + aead::TAG_LEN;
+
 /// The longest record.
 pub const MAX_RECORD_LEN: usize = deaddrop_wire::limits::MAX_RECORD + aead::TAG_LEN;
 

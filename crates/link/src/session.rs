@@ -1,6 +1,6 @@
 //! An established link: items in, records out, and back (spec/10-link.md sections 5 and 6).
 
-use crate::record::{Direction, RecordKey, is_record_len, padded};
+use crate::record::{Direction, FIRST_RECORD_LEN, RecordKey, is_record_len, padded};
 use deaddrop_primitives::aead::TAG_LEN;
 use deaddrop_wire::{
     DecodeError, Features, Item, Received, Version, encode_item,
@@ -72,12 +72,12 @@ impl LinkSession {
         (self.seal, self.open)
     }
 
-    /// Seals the client's first record.
+    /// Seals the client's first record, which has one length.
     pub(crate) fn seal_hello(&mut self, hello: &Hello) -> Result<Vec<u8>, SealError> {
         let mut record = Vec::new();
         encode_item(&Item::Hello(*hello), &mut record).map_err(|_| SealError::TooMany)?;
         self.seal.direction.seal(&mut record).map_err(|_| SealError::Exhausted)?;
-        Ok(record)
+        if record.len() == FIRST_RECORD_LEN { Ok(record) } else { Err(SealError::TooMany) }
     }
 }
 

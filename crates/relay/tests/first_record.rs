@@ -65,9 +65,8 @@ async fn is_answered(address: &RelayAddress, plaintext: &[u8]) -> bool {
     let head = [&b"ddC2"[..], &ct_s].concat();
     let h3 = transcript(3, &[&h2, confirmation, &head]);
     let p3 = extract(&expand(&p2, "link chain 2", &h2), &[ss_s.expose()]);
-    let padded = if plaintext.len() <= 512 { 512 } else { 4_608 };
     let mut plaintext = plaintext.to_vec();
-    plaintext.resize(padded, 0);
+    plaintext.resize(if plaintext.len() <= 512 { 512 } else { 4_608 }, 0);
     let record = aead::seal(&expand(&p3, "link client", &h3), &NONCE_0, &[], &plaintext);
     ws.send(Message::binary([head, record].concat())).await.unwrap();
     match tokio::time::timeout(common::PATIENCE, ws.next()).await.expect("an answer, or the end") {
@@ -89,12 +88,18 @@ async fn the_first_record_of_a_link_holds_hello_alone() {
     let bytes = |items: &[Item]| encode_items(items).unwrap();
     let hello = || Item::from(hello(1));
     assert!(is_answered(address, &bytes(&[hello()])).await);
+    // The same in a longer record.
+    let longer = [bytes(&[hello()]), vec![0; 4_000]].concat();
+    assert!(!is_answered(address, &longer).await, "a longer C2");
 
     let ping = || Item::from(Ping { nonce: 1 });
     for refused in [vec![hello(), put()], vec![put()], vec![hello(), ping()], vec![hello(), hello()], vec![]]
     {
         assert!(!is_answered(address, &bytes(&refused)).await, "{refused:?}");
     }
+    // A Put of a size class that this version does not know is short enough for C2, and shows a right.
+    let put = [&[0x20, 0, 1, 34, 0, 0, 1][..], &[0x5e; 32], &[9]].concat();
+    assert!(!is_answered(address, &[bytes(&[hello()]), put].concat()).await, "a Put of an unknown class");
     // An item that this version does not know, with the critical bit and without.
     for flags in 0..=1 {
         let unknown = [&bytes(&[hello()])[..], &[0xff, 0x7f, flags, 0, 0, 0]].concat();

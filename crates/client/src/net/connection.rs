@@ -9,7 +9,7 @@ use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECOR
 use deaddrop_websocket::{Pace, Progress, Socket};
 use deaddrop_wire::{
     ClientToken, Item, Offer, RelayAddress,
-    item::{Hello, Pong},
+    item::{Hello, Pong, RelayHello},
 };
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::{
@@ -209,7 +209,7 @@ async fn connect(
                 let opened = finished.link.on_first_record(&record);
                 let (link, first) = opened.map_err(|_| ConnectError::Down)?;
                 let mut received = VecDeque::from(first.items);
-                let Some(Item::Hello(hello)) = received.pop_front() else { return Err(ConnectError::Down) };
+                let hello = take_relay_hello(&mut received).ok_or(ConnectError::Down)?;
                 let (seal, open) = link.split();
                 return Ok(Connection {
                     socket,
@@ -220,12 +220,20 @@ async fn connect(
                     write_pace: Pace::default(),
                     read_pace: Pace::default(),
                     address,
-                    needs_token: hello.relay.is_some_and(|relay| relay.token_needed),
+                    needs_token: hello.token_needed,
                 });
             }
         }
     }
     Err(ConnectError::Down)
+}
+
+/// Takes the first item of the relay's first record: its Hello, with what only a relay says in it.
+fn take_relay_hello(received: &mut VecDeque<Item>) -> Option<RelayHello> {
+    match received.pop_front()? {
+        Item::Hello(hello) => hello.relay,
+        _ => None,
+    }
 }
 
 async fn upgrade(stream: TcpStream, relay: &RelayAddress) -> Result<Socket<TcpStream>, ConnectError> {
@@ -277,5 +285,32 @@ fn put_bytes(item: &Item) -> usize {
     match item {
         Item::Put(put) => put.blob.as_bytes().len(),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deaddrop_wire::{Day, item::Ping};
+
+    #[test]
+    fn a_link_begins_with_the_hello_of_a_relay() {
+        let relay = RelayHello {
+            day: Day::from_number(20_000),
+            max_subscriptions: 100,
+            max_in_flight: 16,
+            puts_per_s: 50,
+            put_burst: 500,
+            blob_days: 30,
+            token_needed: true,
+        };
+        let of_a_client = hello(ClientToken::from_bytes([0; 16]));
+        let of_a_relay = Hello { relay: Some(relay), ..of_a_client };
+        let ping = || Item::from(Ping { nonce: 1 });
+        let take = |items: Vec<Item>| take_relay_hello(&mut items.into()).map(|relay| relay.token_needed);
+        assert_eq!(take(vec![of_a_relay.into(), ping()]), Some(true));
+        for refused in [vec![of_a_client.into()], vec![ping(), of_a_relay.into()], vec![]] {
+            assert_eq!(take(refused), None);
+        }
     }
 }

@@ -243,19 +243,34 @@ fn at_the_relay(f: &mut Family, shake: &Shake) {
     finish("refused-k-13-magic", "K-13: another magic.", &flipped(3));
     finish("refused-k-13-short", "K-13: the record lacks a byte.", &c2[..c2.len() - 1]);
     finish("refused-k-13-no-record", "K-13: no record.", &c2[..1_092]);
+    let key = k_client(shake);
+    let greeting = one_item(greeting().into());
+    let mut longer = greeting.clone();
+    longer.resize(4_608, 0);
+    let longer = [&c2[..1_092], &record(&key, 0, &longer)].concat();
+    finish("refused-k-13-long", "K-13: Hello alone in a record of 4,624 bytes.", &longer);
     finish("refused-k-14-ciphertext", "K-14: ct_s is changed.", &flipped(500));
     finish("refused-k-14-record", "K-14: the record is changed.", &flipped(c2.len() - 1));
-    let greeting = one_item(greeting().into());
-    let key = k_client(shake);
     let mut hold = |name: &str, comment: &str, plaintext: &[u8]| {
         let mut padded = plaintext.to_vec();
-        padded.resize(if plaintext.len() <= 512 { 512 } else { 4_608 }, 0);
+        padded.resize(512, 0);
         finish(name, comment, &[&c2[..1_092], &record(&key, 0, &padded)].concat());
     };
     hold("refused-k-20-empty", "K-20: the record is empty.", &[]);
     hold("refused-k-20-other", "K-20: a Ping in place of Hello.", &ping(7));
     hold("refused-k-20-twice", "K-20: Hello twice.", &[&greeting[..], &greeting].concat());
-    hold("refused-k-20-put", "K-20: a Put behind Hello.", &[&greeting[..], &one("put-small")].concat());
+    // A Put of a known size class is too long for C2. One of an unknown class shows a right as well.
+    let put = [&[0x20, 0, 1, 34, 0, 0, 1][..], &[0x5e; 32], &[9]].concat();
+    hold(
+        "refused-k-20-put",
+        "K-20: a Put of an unknown size class behind Hello.",
+        &[&greeting[..], &put].concat(),
+    );
+    hold(
+        "refused-malformed-c2",
+        "W-03 in the record of C2: a reserved flag of Hello is set. The record is refused as any other is.",
+        &[&greeting[..2], &[3], &greeting[3..]].concat(),
+    );
     let unknown = [0xff, 0x7f, 0, 0, 0, 0];
     hold(
         "refused-k-20-unknown",
@@ -285,6 +300,9 @@ fn at_the_client(f: &mut Family, shake: &Shake) {
     let versions = Offer::new(vec![Version(2), Version(3)], Features::NONE).expect("ascending");
     let message = no_common_version(&versions);
     take("refused-k-03-version", "K-03: the relay speaks 2 and 3.", shake.honest(&message));
+    let unordered = [&b"ddNV\x02"[..], &[3, 0, 2, 0]].concat();
+    take("refused-k-05-order", "K-05: ddNV with versions 3, 2.", shake.honest(&unordered));
+    take("refused-k-05-no-version", "K-05: ddNV without a version.", shake.honest(b"ddNV\0"));
     take("refused-k-05-magic", "K-05: another magic.", shake.honest(&flipped(3)));
     take("refused-k-05-short", "K-05: a byte is missing.", shake.honest(&s1[..s1.len() - 1]));
     take(

@@ -108,7 +108,7 @@ impl ClientHandshake {
         if !self.offer.versions().contains(&s1.version) {
             return Err(NotARelay); // K-06: the relay picks among what was offered.
         }
-        // K-07: the relay's fresh key is canonical and not of low order.
+        // K-07: the relay's fresh key is valid.
         let fresh = x25519::PublicKey::from_bytes(s1.x25519).map_err(|_| NotARelay)?;
         let ephemeral = self.x25519.diffie_hellman(&fresh).map_err(|_| NotARelay)?;
         let encapsulated = self.kem.decapsulate(s1.ciphertext);

@@ -1,6 +1,6 @@
 //! The bytes of handshake messages (spec/10-link.md section 3). Nothing here computes on a key.
 
-use crate::{cookie::Cookie, handshake::RelayHandshakeError, identity::PUBLIC_LEN, record::is_record_len};
+use crate::{cookie::Cookie, handshake::RelayHandshakeError, identity::PUBLIC_LEN, record::FIRST_RECORD_LEN};
 use deaddrop_primitives::{aead::TAG_LEN, kem, x25519};
 use deaddrop_wire::{Features, Offer, Version, limits::MAX_VERSIONS};
 
@@ -125,7 +125,11 @@ impl<'a> Reply<'a> {
         match magic {
             MAGIC_S1 => parse_s1(bytes).map(Self::S1),
             MAGIC_RETRY => Some(Self::Retry(Cookie(rest.try_into().ok()?))),
-            MAGIC_NO_VERSION => parse_versions(rest)?.1.is_empty().then_some(Self::NoCommonVersion),
+            MAGIC_NO_VERSION => {
+                let (versions, rest) = parse_versions(rest)?;
+                let is_offer = Offer::new(versions, Features::NONE).is_some();
+                (is_offer && rest.is_empty()).then_some(Self::NoCommonVersion)
+            }
             _ => None,
         }
     }
@@ -142,7 +146,7 @@ impl<'a> C2<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (head, record) = bytes.split_at_checked(C2_HEAD_LEN)?;
         let (magic, ciphertext) = head.split_first_chunk()?;
-        let well_formed = magic == MAGIC_C2 && is_record_len(record.len());
+        let well_formed = magic == MAGIC_C2 && record.len() == FIRST_RECORD_LEN;
         well_formed.then_some(Self { ciphertext: ciphertext.try_into().ok()?, head, record })
     }
 }

@@ -38,7 +38,7 @@ impl RelayHandshake {
     ) -> Result<(Self, Vec<u8>), RelayHandshakeError> {
         use RelayHandshakeError::{BadKey, NoCommonVersion};
         let version = offer.highest_common(&hello.offer).ok_or(NoCommonVersion)?; // K-02: a common version.
-        // K-04: the client's keys are canonical, reduced and not of low order.
+        // K-04: the client's keys are valid.
         let client_x25519 = x25519::PublicKey::from_bytes(hello.x25519).map_err(|_| BadKey)?;
         let client_kem = kem::EncapsulationKey::from_bytes(hello.kem).map_err(|_| BadKey)?;
         let identity_secret = identity.x25519.diffie_hellman(&client_x25519).map_err(|_| BadKey)?;

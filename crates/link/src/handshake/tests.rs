@@ -4,8 +4,8 @@ use super::{messages::C2_HEAD_LEN, *};
 use crate::{Cookie, CookieKey, LinkSession, OpenError, RelayIdentity, RelaySeed};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{
-    Blob, ClientToken, Features, Item, Offer, PresentedSend, SizeClass, Version, encode_items,
-    item::{Hello, Ping, Pong, Put},
+    ClientToken, Features, Item, Offer, Version, encode_items,
+    item::{Hello, Ping, Pong},
 };
 use proptest::prelude::*;
 
@@ -200,23 +200,16 @@ fn c2_with(client: ClientHandshake, s1: &[u8], plaintext: &[u8]) -> Vec<u8> {
 
 #[test]
 fn c2_holds_hello_alone() {
-    let put = || {
-        let blob = Blob::new(vec![7; SizeClass::Small.bytes()]).unwrap();
-        Item::from(Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob })
-    };
     let greeting = || Item::from(greeting());
     let bytes = |items: &[Item]| encode_items(items).unwrap();
     // Types that this version does not know, with the critical bit and without.
     let unknown = |flags: u8| [&bytes(&[greeting()])[..], &[0xff, 0x7f, flags, 0, 0, 0]].concat();
     // A Put of a size class that this version does not know shows a right as well.
-    let mut unknown_class = bytes(&[greeting(), put()]);
-    let class_at = unknown_class.len() - 4_097;
-    unknown_class[class_at] = 9;
+    let unknown_class = [&bytes(&[greeting()])[..], &[0x20, 0, 1, 34, 0, 0, 1], &[1; 32], &[9]].concat();
     for (plaintext, is_taken) in [
         (bytes(&[greeting()]), true),
-        (bytes(&[greeting(), put()]), false),
-        (bytes(&[put(), greeting()]), false),
-        (bytes(&[put()]), false),
+        (bytes(&[ping(1), greeting()]), false),
+        (bytes(&[ping(1)]), false),
         (bytes(&[greeting(), ping(1)]), false),
         (bytes(&[greeting(), greeting()]), false),
         (vec![], false),
@@ -228,6 +221,32 @@ fn c2_holds_hello_alone() {
         let result = relay.on_c2(&identity, &c2_with(client, &s1, &plaintext));
         let error = result.as_ref().err().copied();
         assert_eq!(error, (!is_taken).then_some(RelayHandshakeError::NotHelloAlone), "{plaintext:?}");
+    }
+}
+
+#[test]
+fn c2_has_one_length() {
+    let mut plaintext = encode_items(&[greeting().into()]).unwrap();
+    for (padded_to, expected) in [
+        (512, Ok(1_620)),
+        (4_608, Err(RelayHandshakeError::NotAHandshake)),
+        (264_192, Err(RelayHandshakeError::NotAHandshake)),
+    ] {
+        plaintext.resize(padded_to, 0);
+        let (identity, client, relay, s1) = half_way();
+        let c2 = c2_with(client, &s1, &plaintext);
+        assert_eq!(relay.on_c2(&identity, &c2).map(|_| c2.len()), expected);
+    }
+}
+
+#[test]
+fn an_answer_without_a_list_of_versions_is_no_relay() {
+    let identity = identity(1);
+    let too_many: Vec<u8> = [vec![9], (1..10).flat_map(|version| [version, 0]).collect()].concat();
+    for list in [&[0][..], &[2, 3, 0, 2, 0], &[2, 2, 0, 2, 0], &[1, 2], &[1, 2, 0, 0], &[], &too_many] {
+        let (client, _) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng(1));
+        let error = finished(client.on_message(&[b"ddNV", list].concat(), &greeting(), &mut rng(3)));
+        assert_eq!(error.unwrap_err(), ClientHandshakeError::NotARelay, "{list:?}");
     }
 }
 
