@@ -4,6 +4,7 @@ mod backoff;
 mod connection;
 mod dial;
 mod fetch;
+mod losses;
 mod publish;
 mod putter;
 mod reader;

@@ -5,7 +5,7 @@ mod day;
 mod signals;
 
 use crate::clock::{Belief, Clock, date, system_day};
-use crate::data_dir::{Config, DataDir, DataDirError, StoreSize};
+use crate::data_dir::{Config, CreateToken, DataDir, DataDirError, StoreSize};
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
 use crate::random::{self, NoRandomness, SystemRandom};
@@ -278,7 +278,7 @@ async fn listen<S: Store>(
     })?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared = Shared::new(config.limits.clone(), config.create_token.as_deref());
+    let shared = Shared::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;

@@ -26,7 +26,7 @@ pub const STORE_KEY: &str = "store.key";
 pub const STORE: &str = "store.shred";
 
 /// What an operator can set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to listen; `127.0.0.1:0` takes a free port.
@@ -34,7 +34,7 @@ pub struct Config {
     /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
     pub url: Option<String>,
     /// Only who shows this token makes mailboxes.
-    pub create_token: Option<String>,
+    pub create_token: Option<CreateToken>,
     /// The system's clock is right, however far it is ahead of the stored day.
     pub trust_clock: bool,
     /// Proxies in front of the relay: what they say about where a connection comes from is believed.
@@ -43,6 +43,36 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// The limits that differ from the defaults.
     pub limits: Limits,
+}
+
+/// The token that a client shows to make mailboxes. It wipes itself and is not printed.
+#[derive(PartialEq, Eq)]
+pub struct CreateToken(Zeroizing<String>);
+
+impl CreateToken {
+    /// The token's text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for CreateToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("CreateToken(..)")
+    }
+}
+
+impl Serialize for CreateToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for CreateToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|token| Self(Zeroizing::new(token)))
+    }
 }
 
 /// Why a directory was not used. What to do stands in the text.
@@ -345,5 +375,12 @@ mod tests {
         }
         assert!(fault("[limits]\ncreate_token = \"a\"").ends_with("move it above that line"));
         assert!(fault("puts_per_s = 7").contains("unknown field"));
+    }
+
+    #[test]
+    fn the_create_token_is_not_printed() {
+        let config: Config = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
+        assert_eq!(config.create_token.as_ref().map(CreateToken::expose), Some("hunter2-secret"));
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

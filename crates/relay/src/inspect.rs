@@ -173,6 +173,6 @@ impl std::fmt::Display for Report {
             f,
             "store: {records} records, {segments} of {max_segments} segments, {destroyed} destroyed, {damaged} damaged"
         )?;
-        f.write_str("That is all there is to know: no person, no sender, no reader, no address, no content.")
+        f.write_str("The store also holds handles, hashes and the sealed bytes of blobs; they are left out here. It has no field for a person, a sender, a reader or a network address.")
     }
 }

@@ -3,8 +3,9 @@
 use super::{Contact, Engine};
 use crate::{
     error::VaultError,
-    vault::{MailboxKind, MailboxRow, MailboxState},
+    vault::{ItemKind, MailboxKind, MailboxRow, MailboxState},
 };
+use deaddrop_crypto::{Content, content};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
@@ -70,6 +71,8 @@ impl<D: Disk + 'static> Engine<D> {
             let announce = row.kind == MailboxKind::Private && !contact.row.hello_due;
             let address =
                 announce.then(|| contact.mailbox_mut(name.mailbox).and_then(|row| address_of(row))).flatten();
+            // A relay that loses the mailbox again and again must not fill the outbox.
+            let address = address.filter(|address| !is_move_waiting(contact, address));
             step.contacts.insert(name.contact);
             if let Some(address) = address {
                 self.queue_move(&mut step, name.contact, address)?;
@@ -89,7 +92,7 @@ impl<D: Disk + 'static> Engine<D> {
         self.finish(step)
     }
 
-    /// A relay that should have a mailbox says it has not: make it anew.
+    /// The relay says that it does not have this mailbox: it is to be created again.
     pub(crate) fn mailbox_lost(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mut step = self.step();
         if let Some(row) =
@@ -138,6 +141,18 @@ impl Contact {
     }
 }
 
+/// Whether a MailboxMove with this address still waits for its receipt.
+fn is_move_waiting(contact: &Contact, address: &[u8]) -> bool {
+    let mut moves = contact.items.values().filter(|item| item.kind == ItemKind::Move);
+    moves.any(|item| {
+        content::decode(&item.content).is_ok_and(|contents| {
+            contents.iter().any(
+                |content| matches!(content, Content::MailboxMove { address: told, .. } if told.as_slice() == address),
+            )
+        })
+    })
+}
+
 /// The encoded address of a mailbox.
 pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     let relay = row.relay.parse().ok()?;
@@ -154,3 +169,6 @@ fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
         send: row.send.duplicate(),
     }
 }
+
+#[cfg(test)]
+mod tests;

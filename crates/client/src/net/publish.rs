@@ -31,7 +31,7 @@ pub(super) fn create(
         lease,
         quota,
         flags,
-        token: token.to_vec(),
+        token: token.to_vec().into(),
     }
     .into()
 }

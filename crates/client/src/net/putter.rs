@@ -53,25 +53,48 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
             }
             Err(ConnectError::Down | ConnectError::WrongRelay | ConnectError::NoTls) => {}
             Err(ConnectError::Private(address)) => {
-                // What waits for an address that was told before goes to a newer one.
-                let Ok(newer) = shared.look(|engine| engine.has_newer_address(contact)) else { return };
-                let step = if newer {
-                    shared.step(move |engine, _| engine.seal_for_newest(contact)).await
-                } else {
-                    shared.set_blocked(contact, true);
-                    shared.step(move |engine, today| engine.address_blocked(contact, address, today)).await
-                };
-                match step {
-                    Ok(()) if newer => continue,
-                    Ok(()) => {}
+                match move_to_newest(&shared, contact).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
                     Err(_) => return,
+                }
+                shared.set_blocked(contact, true);
+                let step = shared.step(move |engine, today| engine.address_blocked(contact, address, today));
+                if step.await.is_err() {
+                    return;
                 }
             }
         }
-        if !backoff.wait(&shared).await {
-            return;
+        match wait(&shared, contact, &mut backoff).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => return,
         }
     }
+}
+
+/// Waits before the next try. Ends early when the contact's envelopes move to a newer address. `false`: the client closes.
+async fn wait(shared: &Arc<Shared>, contact: u32, backoff: &mut Backoff) -> Result<bool, Closed> {
+    let mut work = shared.work.subscribe();
+    let mut pause = std::pin::pin!(backoff.wait(shared));
+    loop {
+        work.mark_unchanged();
+        if move_to_newest(shared, contact).await? {
+            return Ok(true);
+        }
+        tokio::select! {
+            is_open = &mut pause => return Ok(is_open),
+            _ = work.changed() => {}
+        }
+    }
+}
+
+/// Encrypts again, for the newest known address, what waits for an older one. Returns whether anything waited for an older one.
+async fn move_to_newest(shared: &Arc<Shared>, contact: u32) -> Result<bool, Closed> {
+    let is_known = shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)?;
+    if is_known {
+        shared.step(move |engine, _| engine.seal_for_newest(contact)).await.map_err(|_| Closed)?;
+    }
+    Ok(is_known)
 }
 
 struct Putter<'a> {
@@ -81,8 +104,16 @@ struct Putter<'a> {
     /// Request to item and address.
     under_way: BTreeMap<u32, (u64, Zeroizing<Vec<u8>>)>,
     next: u32,
-    /// The relay has answered a put.
+    /// The relay has accepted or refused a put.
     is_answered: bool,
+}
+
+/// What the records of one wait said.
+struct Handled {
+    /// How long to wait if the mailbox is full or the relay busy.
+    wait: Option<Duration>,
+    /// A put was accepted or refused.
+    is_progress: bool,
 }
 
 impl Putter<'_> {
@@ -95,11 +126,13 @@ impl Putter<'_> {
         loop {
             work.mark_unchanged();
             let blocked = blocked_until > Instant::now();
-            if blocked && self.move_on().await? {
+            if blocked && move_to_newest(self.shared, self.contact).await? {
                 blocked_until = Instant::now();
                 continue;
             }
-            if !blocked && self.send_more(relay).await? {
+            // A later put does not give the answer to an earlier one more time.
+            let is_first = self.under_way.is_empty();
+            if !blocked && self.send_more(relay).await? && is_first {
                 idle = Instant::now();
             }
             if self.under_way.is_empty() && !blocked && self.waits_elsewhere(relay)? {
@@ -110,10 +143,14 @@ impl Putter<'_> {
                 items = self.connection.receive() => {
                     let items = items?;
                     let items = self.connection.answer(items)?;
-                    if let Some(wait) = self.handle(items).await? {
+                    let handled = self.handle(items).await?;
+                    if let Some(wait) = handled.wait {
                         blocked_until = Instant::now() + wait;
                     }
-                    idle = Instant::now();
+                    // Other records must not hold the envelopes at a relay that answers no put.
+                    if handled.is_progress {
+                        idle = Instant::now();
+                    }
                 }
                 _ = work.changed() => {}
                 () = sleep_until(wake) => {
@@ -161,15 +198,17 @@ impl Putter<'_> {
         Ok(jobs.map_err(|_| Closed)?.first().is_some_and(|job| job.address.relay != *relay))
     }
 
-    /// What was answered; how long to wait if the mailbox is full or the relay busy.
-    async fn handle(&mut self, items: Vec<Item>) -> Result<Option<Duration>, Closed> {
+    /// Handles the answers to puts.
+    async fn handle(&mut self, items: Vec<Item>) -> Result<Handled, Closed> {
         let mut accepted = Vec::new();
-        let mut wait = None;
+        let mut handled = Handled { wait: None, is_progress: false };
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
                     let Some((number, address)) = self.under_way.remove(&req) else { continue };
-                    self.is_answered = true;
+                    let is_progress = matches!(code, AnswerCode::Done | AnswerCode::Refused);
+                    handled.is_progress |= is_progress;
+                    self.is_answered |= is_progress;
                     match code {
                         AnswerCode::Done => accepted.push((number, address)),
                         AnswerCode::Refused => {
@@ -181,7 +220,7 @@ impl Putter<'_> {
                         }
                         _ => {
                             let said = Duration::from_secs(u64::from(retry_s));
-                            wait = Some(if retry_s == 0 { FULL_WAIT } else { said });
+                            handled.wait = Some(if retry_s == 0 { FULL_WAIT } else { said });
                         }
                     }
                 }
@@ -194,16 +233,6 @@ impl Putter<'_> {
             let step = self.shared.step(move |engine, today| engine.accepted(contact, &accepted, today));
             step.await.map_err(|_| Closed)?;
         }
-        Ok(wait)
-    }
-
-    /// A full mailbox is left for a newer one as soon as one is known. Whether anything was moved.
-    async fn move_on(&mut self) -> Result<bool, Closed> {
-        let contact = self.contact;
-        let newer = self.shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)?;
-        if newer {
-            self.shared.step(move |engine, _| engine.seal_for_newest(contact)).await.map_err(|_| Closed)?;
-        }
-        Ok(newer)
+        Ok(handled)
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Connectivity,
     backoff::Backoff,
     connection::{Closed, ConnectError, Connection, PING},
+    losses::Losses,
     publish::create,
     shared::{Shared, closed},
 };
@@ -43,7 +44,7 @@ const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let mut backoff = Backoff::new(&shared);
-    let (mut displaced, mut unmade) = (BTreeMap::new(), TokenWait::default());
+    let (mut displaced, mut losses, mut unmade) = (BTreeMap::new(), Losses::default(), TokenWait::default());
     while !shared.is_closing() {
         shared.set_link(&relay, Connectivity::Connecting);
         let token = shared.tokens.token(address.fingerprint());
@@ -51,8 +52,8 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             Ok(connection) => {
                 backoff.reset(&shared);
                 shared.set_link(&relay, Connectivity::Fetching);
-                let mut reader =
-                    Reader::new(&shared, &relay, &address, connection, &mut displaced, &mut unmade);
+                let waits = (&mut displaced, &mut losses, &mut unmade);
+                let mut reader = Reader::new(&shared, &relay, &address, connection, waits);
                 if reader.run().await.is_ok() {
                     reader.connection.close().await;
                     return;
@@ -115,6 +116,7 @@ struct Reader<'a> {
     reading: BTreeMap<u32, Reading>,
     /// Not to be subscribed before: and how often it was taken over.
     displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+    losses: &'a mut Losses,
     unmade: &'a mut TokenWait,
 }
 
@@ -124,11 +126,14 @@ impl<'a> Reader<'a> {
         relay: &'a str,
         address: &'a RelayAddress,
         connection: Connection,
-        displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
-        unmade: &'a mut TokenWait,
+        (displaced, losses, unmade): (
+            &'a mut BTreeMap<MailboxName, (Instant, u32)>,
+            &'a mut Losses,
+            &'a mut TokenWait,
+        ),
     ) -> Self {
         let (requests, reading) = (BTreeMap::new(), BTreeMap::new());
-        Self { shared, relay, address, connection, requests, next: 1, reading, displaced, unmade }
+        Self { shared, relay, address, connection, requests, next: 1, reading, displaced, losses, unmade }
     }
 
     /// `Ok`: the client closes.
@@ -343,8 +348,10 @@ impl<'a> Reader<'a> {
     }
 
     async fn lost(&mut self, name: MailboxName) -> Result<(), Closed> {
-        // Not at once again: a relay that always refuses must not be asked all the time.
-        self.displaced.insert(name, (Instant::now() + CONTENDED_WAIT, 0));
+        // A relay that always refuses must be asked less and less often.
+        let now = Instant::now();
+        let wait = self.losses.note(name, now);
+        self.displaced.insert(name, (now + wait, 0));
         self.shared.step(move |engine, _| engine.mailbox_lost(name)).await.map_err(|_| Closed)
     }
 

@@ -55,7 +55,7 @@ pub(super) fn samples() -> Vec<(&'static str, Item)> {
         lease: LeaseClass::Quarter,
         quota: QuotaClass::Usual,
         flags: CreateFlags::FIXED.and(CreateFlags::VOLATILE),
-        token: vec![0xd1, 0xd2],
+        token: vec![0xd1, 0xd2].into(),
     };
     let mailboxes = vec![
         Subscription { sub: 1, read: PresentedRead::from_bytes([0xa2; 32]) },

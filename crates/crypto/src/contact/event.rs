@@ -88,7 +88,7 @@ pub struct Received {
     pub superseded: bool,
     /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
     /// the mailbox in use.
-    pub reset_address: Option<Vec<u8>>,
+    pub reset_address: Option<Zeroizing<Vec<u8>>>,
     /// The content, if there is any to read.
     pub content: Option<Zeroizing<Vec<u8>>>,
     /// What the app shows or acts upon.

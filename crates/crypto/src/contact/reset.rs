@@ -15,6 +15,7 @@ use crate::{
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 const HOURS_OF_DAY: u32 = 24;
 
@@ -152,7 +153,7 @@ impl Contact {
         let bundles = self.peer_bundles.iter().enumerate().rev();
         let bundles = bundles.filter_map(|(place, kept)| Some((place, kept.tries, usable(kept)?)));
         let (place, _, bundle) = bundles.min_by_key(|(_, tries, _)| *tries).ok_or(ResetError::NoBundle)?;
-        let address = bundle.address().to_vec();
+        let address = Zeroizing::new(bundle.address().to_vec());
         let session = bundle.initiate(identity, proof, rng).map_err(|_| ResetError::NoBundle)?;
         let session = Box::new(session);
         let (id, changes) = (session.id(), session.first_changes(false));

@@ -196,7 +196,7 @@ impl Mailbox {
             lease: LeaseClass::Month,
             quota: QuotaClass::Many,
             flags: CreateFlags::NONE,
-            token: vec![],
+            token: vec![].into(),
         })
     }
 }

@@ -144,7 +144,7 @@ impl World {
                     lease: LeaseClass::from_code(input.u8() % 4),
                     quota: QuotaClass::from_code(input.u8() % 4),
                     flags: CreateFlags(input.u8() & 3),
-                    token: b"token".to_vec(),
+                    token: b"token".to_vec().into(),
                 }
                 .into()
             }

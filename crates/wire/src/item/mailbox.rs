@@ -7,6 +7,7 @@ use crate::{
     limits::{MAX_SENDS, MAX_TOKEN},
 };
 use alloc::vec::Vec;
+use zeroize::Zeroizing;
 
 /// Makes a mailbox.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub struct Create {
     pub quota: QuotaClass,
     /// Properties.
     pub flags: CreateFlags,
-    /// Against abuse, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
-    pub token: Vec<u8>,
+    /// Shown to a relay that lets only its holders make mailboxes, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
+    pub token: Zeroizing<Vec<u8>>,
 }
 
 /// The token is a bearer's: not printed.
@@ -77,7 +78,7 @@ impl Encoding for Create {
             lease: LeaseClass::from_code(r.u8()?),
             quota: QuotaClass::from_code(r.u8()?),
             flags: CreateFlags(r.u8()?),
-            token: r.byte_string(MAX_TOKEN)?,
+            token: Zeroizing::new(r.byte_string(MAX_TOKEN)?),
         })
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn samples() -> Vec<Item> {
             lease: LeaseClass::Quarter,
             quota: QuotaClass::Usual,
             flags: CreateFlags::FIXED.and(CreateFlags::VOLATILE),
-            token: vec![0xd1, 0xd2],
+            token: vec![0xd1, 0xd2].into(),
         }
         .into(),
         Grant { req: 2, own: own(), send, via: 8 }.into(),
@@ -166,7 +166,7 @@ fn bodies_are_those_of_postcard() {
             lease: LeaseClass::Other(200),
             quota: QuotaClass::Few,
             flags: CreateFlags(129),
-            token: token.clone(),
+            token: token.clone().into(),
         },
         postcard::to_allocvec(&(70_000_u32, a, b, vec![(c, 200_u8); 3], 200_u8, 0_u8, 129_u8, token)),
     );

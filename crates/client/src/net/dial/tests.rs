@@ -25,6 +25,8 @@ use std::{
 };
 use tokio::{io::AsyncReadExt, net::TcpListener, sync::mpsc, time::sleep};
 
+mod putting;
+
 const TODAY: Day = Day::from_number(20_781);
 /// The own relay's address; the listeners that must hear nothing have another one of this machine's.
 const OWN: &str = "127.0.0.2";
@@ -70,6 +72,7 @@ fn config(names: &Arc<Names>, private_addresses: PrivateAddresses) -> Config {
         today: Arc::new(|| TODAY),
         backoff: Duration::from_millis(10)..Duration::from_millis(40),
         patience: Duration::from_secs(2),
+        putter_idle: Duration::from_secs(1),
         resolver: Arc::<Names>::clone(names),
         private_addresses,
         ..Config::default()
