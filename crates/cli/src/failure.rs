@@ -45,6 +45,11 @@ impl From<deaddrop_client::OpenError> for Failure {
 
 impl From<deaddrop_client::ClientError> for Failure {
     fn from(error: deaddrop_client::ClientError) -> Self {
-        Self::new(error)
+        use deaddrop_client::ClientError::{NoRelay, UnknownContact};
+        match error {
+            NoRelay => Self::new("no relay is set; give one with --relay, as ws://HOST:PORT/#FINGERPRINT"),
+            UnknownContact => Self::new(format_args!("{error}; `deaddrop contacts` shows all")),
+            error => Self::new(error),
+        }
     }
 }

@@ -67,7 +67,7 @@ errors! {
     /// A vault was not opened or created. Nothing on the disk was changed.
     pub enum OpenError {
         /// There is no vault: create one.
-        Absent = "there is no vault here; make one with init",
+        Absent = "there is no vault here; create one, or choose another folder",
         /// There is one already: open it, or take another folder.
         Exists = "there is a vault here already; use it, or choose another folder",
         /// The passphrase, or the key file, is not this vault's.
@@ -97,7 +97,7 @@ errors! {
     /// An operation of a client failed, and changed nothing.
     pub enum ClientError {
         /// There is no contact of this name.
-        UnknownContact = "there is no contact of this name; see contacts",
+        UnknownContact = "there is no contact of this name",
         /// There is a contact of this name already.
         NameTaken = "there is a contact of this name already; choose another name",
         /// A name is empty, too long or holds control characters.
@@ -105,7 +105,7 @@ errors! {
         /// The text is longer than the protocol allows.
         TextTooLong = "the text is longer than 60,000 bytes; send it in parts",
         /// No relay is set.
-        NoRelay = "no relay is set; give one with --relay, as ws://HOST:PORT/#FINGERPRINT",
+        NoRelay = "no relay is set; set one first",
         /// The relay cannot be reached now.
         RelayDown = "the relay cannot be reached; check the address, or try again later",
         /// Another relay answers at the address: its fingerprint differs.

@@ -259,7 +259,7 @@ fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<
     match ended? {
         Ended::Asked => Ok(ExitCode::SUCCESS),
         Ended::StoreFailed => Err(Failure::Say(
-            "the disk failed and the relay has stopped, so that nothing more is promised; check the disk, then start again"
+            "the relay has stopped, so that nothing more is promised: the disk failed, or a fault of the program was found (see the log); check the disk, then start again"
                 .to_owned(),
         )),
     }

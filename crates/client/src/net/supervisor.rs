@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -53,7 +54,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             if readers.insert(relay.clone()) {
                 let shared = Arc::clone(&shared);
                 tasks.spawn(async move {
-                    reader::read(shared, relay.clone()).await;
+                    outlive(reader::read(Arc::clone(&shared), relay.clone()), LOOK, &shared.closing).await;
                     Ended::Reader(relay)
                 });
             }
@@ -62,7 +63,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             if putters.insert(contact) {
                 let shared = Arc::clone(&shared);
                 tasks.spawn(async move {
-                    putter::put(shared, contact).await;
+                    outlive(putter::put(Arc::clone(&shared), contact), LOOK, &shared.closing).await;
                     Ended::Putter(contact)
                 });
             }
@@ -136,7 +137,38 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
 }
 
+/// Runs a task's work. If it panics the task ends like any other, but only after a pause: it is started again, and not at once.
+async fn outlive(
+    work: impl Future<Output = ()> + Send + 'static,
+    pause: Duration,
+    closing: &watch::Sender<bool>,
+) {
+    // A set ends its tasks when it is dropped.
+    let mut one = JoinSet::new();
+    one.spawn(work);
+    if one.join_next().await.is_some_and(|ended| ended.is_err()) {
+        let mut closing = closing.subscribe();
+        let _ = tokio::time::timeout(pause, closed(&mut closing)).await;
+    }
+}
+
 fn receipt_delay(shared: &Shared) -> Duration {
     let range = &shared.config.receipt_delay;
     if range.is_empty() { range.start } else { rand::rng().random_range(range.clone()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_ends_its_task_after_a_pause() {
+        let (closing, pause) = (watch::Sender::new(false), Duration::from_millis(50));
+        outlive(async {}, pause, &closing).await;
+        let begin = Instant::now();
+        outlive(async { panic!("a fault of the reader") }, pause, &closing).await;
+        assert!(begin.elapsed() >= pause);
+        closing.send_replace(true);
+        outlive(async { panic!("a fault while closing") }, Duration::MAX, &closing).await;
+    }
 }

@@ -17,7 +17,7 @@ use deaddrop_shred::{CommitError, ReadError};
 use deaddrop_wire::{Blob, OwnId, SendId};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// A store over a backing.
@@ -33,8 +33,13 @@ pub struct KeptStore<B> {
 struct State(Mutex<Mailboxes>);
 
 impl State {
+    /// A panic while the rules were held may have left them torn: then nothing more is promised.
     fn locked(&self) -> MutexGuard<'_, Mailboxes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            state.stop();
+            state
+        })
     }
 }
 
@@ -75,8 +80,12 @@ impl<B: Backing> KeptStore<B> {
         restore(&mut self.state.locked());
     }
 
+    /// A panic in here may have lost a job that was decided.
     fn in_order(&self) -> MutexGuard<'_, ()> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+        self.order.lock().unwrap_or_else(|poisoned| {
+            self.state.locked().stop();
+            poisoned.into_inner()
+        })
     }
 
     /// Submits a job; its end is reported to the rules first, then to whoever waits.
@@ -317,4 +326,33 @@ async fn all<T>(awaited: Vec<Awaited<T>>, gone: impl Fn() -> T) -> Vec<T> {
         });
     }
     answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn store() -> KeptStore<MemoryBacking> {
+        KeptStore::in_memory(Limits::default(), &mut StdRng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn a_store_whose_rules_are_torn_has_stopped() {
+        let store = store();
+        assert!(!store.census().stopped);
+        let torn = catch_unwind(AssertUnwindSafe(|| store.restore(|_| panic!("a fault of the rules"))));
+        assert!(torn.is_err() && store.census().stopped);
+    }
+
+    #[test]
+    fn a_store_that_may_have_lost_a_job_has_stopped() {
+        let store = store();
+        let torn = catch_unwind(AssertUnwindSafe(|| {
+            let _order = store.in_order();
+            panic!("a fault between a decision and its job");
+        }));
+        drop(store.in_order());
+        assert!(torn.is_err() && store.census().stopped);
+    }
 }
