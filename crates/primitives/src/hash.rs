@@ -4,7 +4,7 @@ use crate::secret::wipe_stack;
 use sha2::{Digest, Sha256};
 
 /// Bytes of stack to write over after hashing: the provider leaves there the last block of what was hashed.
-const STACK: usize = 1 << 10;
+const STACK: usize = 2 << 10;
 
 /// [`sha256`] for parts that are secret: nothing of them is left on the stack.
 #[must_use]

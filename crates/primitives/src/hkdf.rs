@@ -7,7 +7,7 @@ use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each output.
-const STACK: usize = 1 << 10;
+const STACK: usize = 2 << 10;
 
 crate::secret_bytes! {
     /// A pseudorandom key: the output of [`extract`], or a uniform 32-byte secret used as one.

@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use zeroize::Zeroizing;
 
 /// Bytes of stack to write over after a call of the provider: it leaves there powers of the key and blocks of the input.
-const STACK: usize = 1 << 10;
+const STACK: usize = 2 << 10;
 
 /// Bytes of a hash.
 pub const HASH_LEN: usize = 16;

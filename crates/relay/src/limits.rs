@@ -31,7 +31,7 @@ limits! {
     handshakes_per_s_per_prefix: u32 = 5;
     /// Handshakes at once from one address prefix after a pause.
     handshake_burst_per_prefix: u32 = 20;
-    /// Handshakes in a second above which a cookie is asked for.
+    /// Valid C1s in a second above which a cookie is asked for.
     cookie_above_per_s: u32 = 100;
     /// Connections without a finished handshake above which a cookie is asked for.
     cookie_above_half_open: u32 = 128;
