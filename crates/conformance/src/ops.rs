@@ -38,6 +38,7 @@ pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
         "handshake" => handshake::handshake(input),
         "accept" => handshake::accept(input),
         "converse" => ratchet::converse(input),
+        "digest-stream" => content::digest(input),
         "derive-nonces" => ratchet::nonces(input),
         "encode-content" => content::encode(input),
         "decode-content" => content::decode(input),

@@ -1,17 +1,24 @@
 //! Content: what an envelope holds, typed and length-delimited (spec/06-envelope-and-content.md).
 //!
-//! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless critical.
+//! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless they are critical or numbered.
 
+mod digest;
+mod message;
 mod read;
 mod write;
 
-pub use read::decode;
-pub use write::encode;
+pub use digest::{ItemHash, StreamDigest};
+pub use message::{Message, MessageId};
+pub use read::{decode, decode_with_hashes};
+pub use write::{encode, item_hash};
 
 pub(crate) use read::for_contact;
 pub(crate) use write::{ERA_ITEM_LEN, add_era};
 
-use crate::attachment::{AttachmentHash, AttachmentKey};
+use crate::{
+    attachment::{AttachmentHash, AttachmentKey},
+    identity::IdentityHash,
+};
 use alloc::{string::String, vec::Vec};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -32,8 +39,14 @@ pub const MAX_ITEMS: usize = 64;
 /// Most items that [`encode`] takes: one place is the contact's own, which appends its session's era.
 pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
 
+/// Most parts of one message.
+pub const MAX_PARTS: usize = 16;
+/// Bytes of a [`StreamDigest`] that a [`Content::StreamDigest`] carries.
+pub const SHORT_DIGEST_LEN: usize = 16;
+
 const HEAD: usize = 6;
 const CRITICAL: u8 = 1;
+const NUMBERED: u8 = 2;
 const HELLO: u16 = 1;
 const TEXT: u16 = 2;
 const DELIVERY_RECEIPT: u16 = 3;
@@ -41,6 +54,10 @@ const MAILBOX_MOVE: u16 = 4;
 const RESET_BUNDLE: u16 = 5;
 const SESSION_ERA: u16 = 6;
 const ATTACHMENT: u16 = 7;
+const MESSAGE: u16 = 8;
+const DEVICE: u16 = 9;
+const STREAM_DIGEST: u16 = 24;
+const VOID: u16 = 26;
 
 /// Names one direction of one relationship; drawn at random by the sender.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +124,57 @@ pub enum Content {
         /// The file's name; at most [`MAX_NAME`] bytes. Peer data: never use it as a path.
         name: String,
     },
+    /// What a person says, numbered: a text with a name of its own, so that it is shown once whatever way it comes.
+    Message {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The receiver's list of devices that the sender goes by; 0 as long as there are no such lists.
+        to_version: u64,
+        /// The receiver's devices that the message is sealed to, bit 0 the main one.
+        to_mask: u16,
+        /// The message.
+        message: Message,
+    },
+    /// Which person the sending device belongs to.
+    Device {
+        /// The identity of the person's main device.
+        root: IdentityHash,
+        /// The version of the person's list of devices; 0 as long as there are no such lists.
+        list_version: u64,
+    },
+    /// The digest of a stream at the low-water mark of the receipt beside it: the sender sees whether its peer holds the very
+    /// items that it sent.
+    StreamDigest {
+        /// The stream that is receipted.
+        stream: StreamId,
+        /// The receipt's low-water mark.
+        number: u64,
+        /// The first bytes of the [`StreamDigest`] at that number.
+        digest: [u8; SHORT_DIGEST_LEN],
+    },
+    /// A number that stays empty, because what it was given to was withdrawn before it left.
+    Void {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// The empty place in it, from 1.
+        number: u64,
+    },
+    /// A numbered item that this version does not know, or a message with a critical part that it does not know. It takes its
+    /// number; if it is critical it is to be kept for a newer version.
+    Unknown {
+        /// The item's type.
+        kind: u16,
+        /// The item's flags.
+        flags: u8,
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The whole body, stream and number included.
+        body: Vec<u8>,
+    },
     /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::Contact) makes and
     /// takes it.
     ResetBundle {
@@ -120,6 +188,27 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Whether a receiver that does not know the type keeps the item for a newer version.
+    #[must_use]
+    pub const fn is_critical(&self) -> bool {
+        match self {
+            Self::Hello { .. }
+            | Self::Text { .. }
+            | Self::MailboxMove { .. }
+            | Self::Attachment { .. }
+            | Self::Message { .. } => true,
+            Self::Unknown { flags, .. } => *flags & CRITICAL != 0,
+            Self::DeliveryReceipt { .. }
+            | Self::ResetBundle { .. }
+            | Self::SessionEra { .. }
+            | Self::Device { .. }
+            | Self::StreamDigest { .. }
+            | Self::Void { .. } => false,
+        }
+    }
+}
+
 impl core::fmt::Debug for Content {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
@@ -130,6 +219,11 @@ impl core::fmt::Debug for Content {
             Self::Attachment { .. } => "Attachment(..)",
             Self::ResetBundle { .. } => "ResetBundle(..)",
             Self::SessionEra { .. } => "SessionEra(..)",
+            Self::Message { .. } => "Message(..)",
+            Self::Device { .. } => "Device(..)",
+            Self::StreamDigest { .. } => "StreamDigest(..)",
+            Self::Void { .. } => "Void(..)",
+            Self::Unknown { .. } => "Unknown(..)",
         })
     }
 }
@@ -147,7 +241,13 @@ impl Drop for Content {
             }
             Self::ResetBundle { bundle } => bundle.zeroize(),
             Self::DeliveryReceipt { sparse, .. } => sparse.zeroize(),
-            Self::SessionEra { .. } => {}
+            Self::Unknown { body, .. } => body.zeroize(),
+            // A message wipes itself.
+            Self::Message { .. }
+            | Self::Device { .. }
+            | Self::StreamDigest { .. }
+            | Self::Void { .. }
+            | Self::SessionEra { .. } => {}
         }
     }
 }
@@ -166,6 +266,10 @@ impl core::fmt::Display for TooLong {
 }
 
 impl core::error::Error for TooLong {}
+
+fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
+    if list.len() <= most { Ok(list) } else { Err(TooLong) }
+}
 
 /// Content was not understood; see the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,6 +51,8 @@ labels! {
     NONCE = b"deaddrop/1 nonce\0";
     /// Key of the universal hash of the content in these nonces.
     NONCE_HASH = b"deaddrop/1 nonce hash\0";
+    /// Digest of a stream.
+    STREAM = b"deaddrop/1 stream\0";
     TURN = b"deaddrop/1 turn\0";
     TURN_ROOT = b"deaddrop/1 turn root\0";
     TURN_CHAIN = b"deaddrop/1 turn chain\0";

@@ -58,7 +58,7 @@ pub use contact::{
     MAX_SESSIONS, Meeting, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
     SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
 };
-pub use content::{Content, ContentError, MAX_TEXT, StreamId};
+pub use content::{Content, ContentError, ItemHash, MAX_TEXT, Message, MessageId, StreamDigest, StreamId};
 pub use deaddrop_primitives::secret::wipe_stack;
 pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};

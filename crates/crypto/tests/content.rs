@@ -3,10 +3,10 @@
 
 use deaddrop_crypto::{
     AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair, MAX_TEXT, Meeting,
-    PendingInvite, Session, StreamId, VerifiedBundle,
+    Message, MessageId, PendingInvite, Session, StreamDigest, StreamId, VerifiedBundle,
     content::{
         MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
-        TooLong, decode, encode,
+        TooLong, decode, decode_with_hashes, encode, item_hash,
     },
 };
 use deaddrop_testkit::rng;
@@ -16,6 +16,11 @@ const STREAM: StreamId = StreamId([5; 16]);
 
 fn text(text: &str) -> Content {
     Content::Text { stream: STREAM, number: 1, text: text.to_owned() }
+}
+
+fn message(text: String) -> Content {
+    let message = Message { id: MessageId([6; 16]), clock: 3, time: 1_796_000_000, text };
+    Content::Message { stream: STREAM, number: 1, to_version: 0, to_mask: 1, message }
 }
 
 fn many(count: usize) -> Vec<Content> {
@@ -33,6 +38,7 @@ fn what_is_at_a_limit_is_encoded_and_what_is_beyond_is_not() {
     for (items, beyond) in [
         (many(MAX_ITEMS_TO_ENCODE), many(MAX_ITEMS_TO_ENCODE + 1)),
         (vec![text(&"x".repeat(MAX_TEXT))], vec![text(&"x".repeat(MAX_TEXT + 1))]),
+        (vec![message("x".repeat(MAX_TEXT))], vec![message("x".repeat(MAX_TEXT + 1))]),
         (vec![receipt(numbers(MAX_SPARSE))], vec![receipt(numbers(MAX_SPARSE + 1))]),
         (vec![moved(MAX_ADDRESS)], vec![moved(MAX_ADDRESS + 1)]),
         (
@@ -61,12 +67,57 @@ fn a_content_takes_no_more_room_than_it_has() {
     let bundle = Content::ResetBundle { bundle: vec![7; 2_504] };
     let hello = Content::Hello { address: vec![7; 70] };
     let era = Content::SessionEra { era: 3 };
-    let items = [hello, text("text"), receipt(vec![1, 2]), moved, attachment, bundle, era];
+    let own = IdentityKeyPair::generate(&mut rng(2));
+    let device = Content::Device { root: *own.identity_key().hash(), list_version: 0 };
+    let digest = Content::StreamDigest { stream: STREAM, number: 0, digest: [4; 16] };
+    let void = Content::Void { stream: STREAM, number: 2 };
+    let body = [&STREAM.0[..], &3_u64.to_le_bytes(), b"?"].concat();
+    let unknown = Content::Unknown { kind: 40, flags: 3, stream: STREAM, number: 3, body };
+    let said = message(String::from("text"));
+    let items = [
+        hello,
+        text("text"),
+        receipt(vec![1, 2]),
+        moved,
+        attachment,
+        bundle,
+        era,
+        said,
+        device,
+        digest,
+        void,
+        unknown,
+    ];
     let bytes = encode(&items).unwrap();
     // Whatever had to grow would have left copies behind.
     assert_eq!(bytes.capacity(), bytes.len());
     assert!(decode(&bytes).unwrap() == items);
     assert!(encode(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn both_sides_have_one_digest() {
+    let items = [text("one"), message(String::from("two")), Content::Void { stream: STREAM, number: 3 }];
+    let (mut sent, mut received) = (StreamDigest::empty(), StreamDigest::empty());
+    for item in &items {
+        let bytes = encode(std::slice::from_ref(item)).unwrap();
+        sent = sent.then(&item_hash(&bytes).unwrap());
+    }
+    for (at, (item, hash)) in decode_with_hashes(&encode(&items).unwrap()).unwrap().iter().enumerate() {
+        assert!(*item == items[at]);
+        received = received.then(hash);
+    }
+    assert!(sent == received && sent.short() != StreamDigest::empty().short());
+    assert!(item_hash(&[8, 0, 3]).is_none(), "no item");
+}
+
+#[test]
+fn the_longest_message_fits_the_first_message() {
+    let hello = Content::Hello { address: vec![7; MAX_ADDRESS] };
+    let own = IdentityKeyPair::generate(&mut rng(2));
+    let device = Content::Device { root: *own.identity_key().hash(), list_version: 0 };
+    let longest = encode(&[hello, device, message("x".repeat(MAX_TEXT))]).unwrap();
+    assert!(longest.len() + 10 <= 60_767, "with the era of the session, {} bytes", longest.len());
 }
 
 #[test]

@@ -20,6 +20,23 @@ fn receipt(low_water: u64, sparse: &[u64]) -> Object {
     numbered("delivery-receipt", "low_water", low_water).with("sparse", sparse)
 }
 
+fn message(number: u64, text: &str) -> Object {
+    numbered("message", "number", number)
+        .with("to_version", 0_u64)
+        .with("to_mask", 1_u16)
+        .hex("id", [0xd1; 16])
+        .with("clock", 12_u64)
+        .with("time", 1_796_000_000_u64)
+        .with("text", text)
+}
+
+/// A message's body with these parts behind its scope.
+fn core(scope: u8, parts: &[u8]) -> Vec<u8> {
+    let place = [&[0x5a; 16][..], &1_u64.to_le_bytes(), &0_u64.to_le_bytes(), &1_u16.to_le_bytes()].concat();
+    let head = [&[0xd1; 16][..], &12_u64.to_le_bytes(), &0_u64.to_le_bytes(), &[scope]].concat();
+    [place, head, parts.to_vec()].concat()
+}
+
 fn attachment(length: u64) -> Object {
     numbered("attachment", "number", 4)
         .hex("key", [7; 32])
@@ -53,6 +70,14 @@ pub(super) fn contents() -> Vec<Case> {
         ("session-era", vec![Object::new().with("type", "session-era").with("era", 3_u32)]),
         ("reset-bundle", vec![Object::new().with("type", "reset-bundle").hex("bundle", [9; 2_504])]),
         ("attachment", vec![attachment(1 << 32)]),
+        ("message", vec![message(1, "Meet me at the oak.")]),
+        ("message-longest", vec![message(2, &long)]),
+        (
+            "device",
+            vec![Object::new().with("type", "device").hex("root", [6; 32]).with("list_version", 0_u64)],
+        ),
+        ("stream-digest", vec![numbered("stream-digest", "number", 41).hex("digest", [5; 16])]),
+        ("void", vec![numbered("void", "number", 7)]),
         ("several", vec![hello, text(1, "one"), receipt(5, &[7])]),
     ] {
         f.add(
@@ -88,6 +113,58 @@ pub(super) fn contents() -> Vec<Case> {
         "An unknown item that is not critical is left out.",
         [raw(999, 0, b"?"), oak.clone()].concat(),
     );
+    let says_oak = raw(1, 1, b"oak");
+    for (name, comment, bytes) in [
+        ("unknown-numbered", "An unknown numbered item keeps its place; the others go on.", {
+            [raw(999, 3, &body(4, b"?")), raw(999, 2, &body(5, b"")), oak.clone()].concat()
+        }),
+        ("message", "A message, and a part that is skipped.", {
+            raw(8, 3, &core(0, &[says_oak.clone(), raw(9, 0, b"?")].concat()))
+        }),
+        ("message-part", "A message with an unknown critical part keeps its place.", {
+            raw(8, 3, &core(0, &[says_oak.clone(), raw(9, 1, b"?")].concat()))
+        }),
+        ("message-scope", "A message of another scope keeps its place.", raw(8, 3, &core(1, b"?"))),
+        (
+            "message-no-text",
+            "A message without a text keeps its place.",
+            raw(8, 3, &core(0, &raw(9, 0, b""))),
+        ),
+        (
+            "message-parts",
+            "16 parts.",
+            raw(8, 3, &core(0, &[&says_oak[..], &raw(9, 0, b"").repeat(15)].concat())),
+        ),
+        ("digest-of-nothing", "The digest of an empty stream.", raw(24, 0, &body(0, &[0; 16]))),
+    ] {
+        decode(&format!("decode-{name}"), comment, bytes);
+    }
+    for (name, comment, bytes) in [
+        ("unknown-place", "C-31: an unknown numbered item without a whole place.", raw(999, 2, &[1; 23])),
+        ("unknown-number", "C-31: an unknown numbered item with number 0.", raw(999, 3, &body(0, b"?"))),
+        ("message-number", "C-31: a message with number 0.", {
+            let mut core = core(0, &says_oak);
+            core[16] = 0;
+            raw(8, 3, &core)
+        }),
+        ("message-cut", "C-31: a message that ends in its head.", raw(8, 3, &core(0, b"")[..66])),
+        ("message-no-part", "C-31: a message without parts.", raw(8, 3, &core(0, b""))),
+        ("message-part-cut", "C-31: a part ends early.", raw(8, 3, &core(0, &says_oak[..8]))),
+        ("message-texts", "C-31: a message with two texts.", raw(8, 3, &core(0, &says_oak.repeat(2)))),
+        ("message-parts", "C-31: 17 parts.", {
+            raw(8, 3, &core(0, &[&says_oak[..], &raw(9, 0, b"").repeat(16)].concat()))
+        }),
+        ("message-utf-8", "C-31: a message's text is UTF-8.", raw(8, 3, &core(0, &raw(1, 1, &[0xff])))),
+        ("message-long", "C-31: a message's text of 60,001 bytes.", {
+            raw(8, 3, &core(0, &raw(1, 1, &[b'a'; 60_001])))
+        }),
+        ("device", "C-31: a device has 40 bytes.", raw(9, 0, &[6; 41])),
+        ("digest", "C-31: a digest has 16 bytes.", raw(24, 0, &body(1, &[5; 17]))),
+        ("void", "C-31: a void item is empty.", raw(26, 2, &body(1, b"?"))),
+        ("void-number", "C-31: a void item with number 0.", raw(26, 2, &body(0, b""))),
+    ] {
+        decode(&format!("refused-c-31-{name}"), comment, bytes);
+    }
     decode("refused-c-30-cut", "C-30: an item ends early.", oak[..oak.len() - 1].to_vec());
     decode("refused-c-30-header", "C-30: five bytes are no item.", vec![0; 5]);
     decode("refused-c-30-many", "C-30: 65 items.", raw(999, 0, &[]).repeat(65));
@@ -115,7 +192,14 @@ pub(super) fn contents() -> Vec<Case> {
     ] {
         decode(&format!("refused-c-31-attachment-{name}"), comment, raw(7, 1, &body(1, &bytes)));
     }
-    decode("refused-c-32-critical", "C-32: an unknown critical item.", [oak, raw(999, 1, b"?")].concat());
+    decode(
+        "refused-c-32-critical",
+        "C-32: an unknown critical item.",
+        [oak.clone(), raw(999, 1, b"?")].concat(),
+    );
+    let items = [oak, raw(8, 3, &core(0, &says_oak)), raw(26, 2, &body(3, b"")), raw(999, 2, &body(4, b"?"))];
+    let comment = "The digest after each of four items, taken as numbers 1 to 4 of a stream.";
+    f.add("digest-stream", "digest-stream", comment, Object::new().hex("bytes", items.concat()));
     f.cases
 }
 

@@ -51,6 +51,7 @@ pub(super) const LABELS: [(&str, &[&str]); 2] = [
             "body",
             "nonce",
             "nonce hash",
+            "stream",
             "turn",
             "turn root",
             "turn chain",

@@ -5,9 +5,9 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_crypto::{
-    AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, SafetyNumber, StreamId,
-    UnconfirmedIdentity,
-    content::{decode as decode_content, encode as encode_content},
+    AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, Message, MessageId, SafetyNumber,
+    StreamDigest, StreamId, UnconfirmedIdentity,
+    content::{decode as decode_content, decode_with_hashes, encode as encode_content},
 };
 
 /// Items to bytes.
@@ -25,6 +25,20 @@ pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
         Ok(items) => {
             let items = items.iter().map(to_json).collect::<Result<Vec<_>, _>>()?;
             Outcome::ok(Object::new().with("items", items))
+        }
+        Err(error) => Outcome::refused(error),
+    })
+}
+
+/// The digests of a stream, one after each item of a content.
+pub(super) fn digest(input: &Object) -> Result<Outcome, BadField> {
+    Ok(match decode_with_hashes(&input.bytes("bytes")?) {
+        Ok(items) => {
+            let digests = items.iter().scan(StreamDigest::empty(), |digest, (_, hash)| {
+                *digest = digest.then(hash);
+                Some(hex(digest.short()))
+            });
+            Outcome::ok(Object::new().with("digests", digests.collect::<Vec<_>>()))
         }
         Err(error) => Outcome::refused(error),
     })
@@ -79,6 +93,28 @@ fn from_json(item: &Object) -> Result<Content, BadField> {
             address: item.bytes("address")?,
         },
         "reset-bundle" => Content::ResetBundle { bundle: item.bytes("bundle")? },
+        "message" => Content::Message {
+            stream: stream()?,
+            number: item.number("number")?,
+            to_version: item.number("to_version")?,
+            to_mask: item.number("to_mask")?,
+            message: Message {
+                id: MessageId(item.array("id")?),
+                clock: item.number("clock")?,
+                time: item.number("time")?,
+                text: item.text("text")?.to_owned(),
+            },
+        },
+        "device" => Content::Device {
+            root: IdentityHash::from_bytes(item.array("root")?),
+            list_version: item.number("list_version")?,
+        },
+        "stream-digest" => Content::StreamDigest {
+            stream: stream()?,
+            number: item.number("number")?,
+            digest: item.array("digest")?,
+        },
+        "void" => Content::Void { stream: stream()?, number: item.number("number")? },
         "session-era" => Content::SessionEra { era: item.number("era")? },
         "attachment" => Content::Attachment {
             stream: stream()?,
@@ -114,6 +150,28 @@ fn to_json(item: &Content) -> Result<Object, BadField> {
             .with("address", hex(address)),
         Content::ResetBundle { bundle } => object("reset-bundle").hex("bundle", bundle),
         Content::SessionEra { era } => object("session-era").with("era", *era),
+        Content::Message { stream, number, to_version, to_mask, message } => object("message")
+            .hex("stream", stream.0)
+            .with("number", *number)
+            .with("to_version", *to_version)
+            .with("to_mask", *to_mask)
+            .hex("id", message.id.0)
+            .with("clock", message.clock)
+            .with("time", message.time)
+            .with("text", message.text.as_str()),
+        Content::Device { root, list_version } => {
+            object("device").hex("root", root.as_bytes()).with("list_version", *list_version)
+        }
+        Content::StreamDigest { stream, number, digest } => {
+            object("stream-digest").hex("stream", stream.0).with("number", *number).hex("digest", digest)
+        }
+        Content::Void { stream, number } => object("void").hex("stream", stream.0).with("number", *number),
+        Content::Unknown { kind, flags, stream, number, body } => object("unknown")
+            .with("kind", *kind)
+            .with("flags", *flags)
+            .hex("stream", stream.0)
+            .with("number", *number)
+            .hex("body", body),
         Content::Attachment { stream, number, key, length, hash, place, media_type, name } => {
             object("attachment")
                 .hex("stream", stream.0)

@@ -1,28 +1,48 @@
 //! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule stands in [`parse`], which copies nothing.
 
 use super::{
-    ATTACHMENT, CRITICAL, Content, ContentError, DELIVERY_RECEIPT, HEAD, HELLO, MAILBOX_MOVE, MAX_ADDRESS,
-    MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE, SESSION_ERA,
-    StreamId, TEXT,
+    ATTACHMENT, CRITICAL, Content, ContentError, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, ItemHash,
+    MAILBOX_MOVE, MAX_ADDRESS, MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE,
+    NUMBERED, RESET_BUNDLE, SESSION_ERA, SHORT_DIGEST_LEN, STREAM_DIGEST, StreamId, TEXT, VOID,
+    message::{Core, KnownMessage},
 };
 use crate::{
     attachment::{AttachmentHash, AttachmentKey, HASH_LEN, MAX_ATTACHMENT},
+    identity::IdentityHash,
     prekeys::MAX_BODY,
 };
 use alloc::{borrow::ToOwned, vec::Vec};
 
-/// Decodes what [`encode`](super::encode) made, or a newer version's; unknown items that are not critical are left out.
+/// Decodes what [`encode`](super::encode) made, or a newer version's; unknown items that are neither critical nor numbered are
+/// left out.
 ///
 /// # Errors
 /// See [`ContentError`].
 pub fn decode(bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
-    // As many places as items at most, so that no copy of a key is left by growing.
-    let heads = core::iter::successors(split(bytes), |(.., rest)| split(rest));
-    let mut items = Vec::with_capacity(heads.take(MAX_ITEMS).count());
+    let mut items = Vec::with_capacity(places(bytes));
     for item in Items::of(bytes) {
-        items.push(item?.into_content());
+        items.push(item?.1.into_content());
     }
     Ok(items)
+}
+
+/// [`decode`], with the hash of each item, for the digest of its stream.
+///
+/// # Errors
+/// See [`ContentError`].
+pub fn decode_with_hashes(bytes: &[u8]) -> Result<Vec<(Content, ItemHash)>, ContentError> {
+    let mut items = Vec::with_capacity(places(bytes));
+    for item in Items::of(bytes) {
+        let (hash, item) = item?;
+        items.push((item.into_content(), ItemHash::of(hash.kind, hash.body)));
+    }
+    Ok(items)
+}
+
+/// As many places as items at most, so that no copy of a key is left by growing.
+fn places(bytes: &[u8]) -> usize {
+    let heads = core::iter::successors(split(bytes), |(.., rest)| split(rest));
+    heads.take(MAX_ITEMS).count()
 }
 
 /// What a content says to the contact itself.
@@ -36,7 +56,7 @@ pub(crate) struct ForContact<'a> {
 pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     let mut found = ForContact::default();
     for item in Items::of(bytes) {
-        match item {
+        match item.map(|(_, item)| item) {
             Ok(Item::ResetBundle(bundle)) => found.bundle = Some(bundle),
             Ok(Item::SessionEra(era)) => found.era = Some(era),
             Ok(_) => {}
@@ -58,23 +78,32 @@ impl<'a> Items<'a> {
     }
 
     /// The next item; `None` for one that is passed over.
-    fn step(&mut self) -> Result<Option<Item<'a>>, ContentError> {
+    fn step(&mut self) -> Result<Option<(Raw<'a>, Item<'a>)>, ContentError> {
         use ContentError::{Malformed, NeedsNewerVersion};
         self.count += 1;
         // C-30: items are whole, and few.
         let (kind, flags, body, rest) =
             split(self.rest).filter(|_| self.count <= MAX_ITEMS).ok_or(Malformed)?;
         self.rest = rest;
-        match kind {
-            HELLO..=ATTACHMENT => parse(kind, body).ok_or(Malformed).map(Some), // C-31: known items keep form and limits.
-            _ if flags & CRITICAL != 0 => Err(NeedsNewerVersion), // C-32: critical items are known.
-            _ => Ok(None),
-        }
+        let found = match kind {
+            // C-31: known items keep form and limits, numbered ones begin with their place.
+            HELLO..=DEVICE | STREAM_DIGEST | VOID => parse(kind, flags, body),
+            _ if flags & NUMBERED != 0 => unknown(kind, flags, body),
+            _ if flags & CRITICAL != 0 => return Err(NeedsNewerVersion), // C-32: critical items are known.
+            _ => return Ok(None),
+        };
+        found.map(|item| Some((Raw { kind, body }, item))).ok_or(Malformed)
     }
 }
 
+/// What an item's hash covers.
+struct Raw<'a> {
+    kind: u16,
+    body: &'a [u8],
+}
+
 impl<'a> Iterator for Items<'a> {
-    type Item = Result<Item<'a>, ContentError>;
+    type Item = Result<(Raw<'a>, Item<'a>), ContentError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
@@ -96,10 +125,20 @@ enum Item<'a> {
     Numbered(StreamId, u64, Numbered<'a>),
     ResetBundle(&'a [u8]),
     SessionEra(u32),
+    Device(&'a [u8; 32], u64),
 }
 
 /// What stands behind stream and number.
 enum Numbered<'a> {
+    Message {
+        to_version: u64,
+        to_mask: u16,
+        message: KnownMessage<'a>,
+    },
+    StreamDigest(&'a [u8; SHORT_DIGEST_LEN]),
+    Void,
+    /// Type, flags and the whole body.
+    Unknown(u16, u8, &'a [u8]),
     Text(&'a str),
     DeliveryReceipt(&'a [[u8; 8]]),
     MailboxMove(&'a [u8]),
@@ -121,6 +160,9 @@ impl Item<'_> {
             Self::Hello(address) => Content::Hello { address: address.to_vec() },
             Self::ResetBundle(bundle) => Content::ResetBundle { bundle: bundle.to_vec() },
             Self::SessionEra(era) => Content::SessionEra { era },
+            Self::Device(root, list_version) => {
+                Content::Device { root: IdentityHash::from_bytes(*root), list_version }
+            }
             Self::Numbered(stream, number, rest) => match rest {
                 Numbered::Text(text) => Content::Text { stream, number, text: text.to_owned() },
                 Numbered::DeliveryReceipt(sparse) => Content::DeliveryReceipt {
@@ -130,6 +172,14 @@ impl Item<'_> {
                 },
                 Numbered::MailboxMove(address) => {
                     Content::MailboxMove { stream, number, address: address.to_vec() }
+                }
+                Numbered::Message { to_version, to_mask, message } => {
+                    Content::Message { stream, number, to_version, to_mask, message: message.to_message() }
+                }
+                Numbered::StreamDigest(digest) => Content::StreamDigest { stream, number, digest: *digest },
+                Numbered::Void => Content::Void { stream, number },
+                Numbered::Unknown(kind, flags, body) => {
+                    Content::Unknown { kind, flags, stream, number, body: body.to_vec() }
                 }
                 Numbered::Attachment(Attachment { key, length, hash, place, media_type, name }) => {
                     Content::Attachment {
@@ -149,7 +199,7 @@ impl Item<'_> {
 }
 
 /// Type, flags, body, and what follows.
-fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
+pub(super) fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let [k0, k1, flags, a, b, c] = *head;
     let len = usize::try_from(u32::from_le_bytes([a, b, c, 0])).ok()?;
@@ -157,33 +207,63 @@ fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
     Some((u16::from_le_bytes([k0, k1]), flags, body, rest))
 }
 
-fn parse(kind: u16, body: &[u8]) -> Option<Item<'_>> {
+fn parse(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     match kind {
         HELLO => bounded(body, MAX_ADDRESS).map(Item::Hello),
         RESET_BUNDLE => bounded(body, MAX_BODY).map(Item::ResetBundle),
         SESSION_ERA => body.as_array().map(|era| Item::SessionEra(u32::from_le_bytes(*era))),
+        DEVICE => {
+            let (root, list_version) = body.split_first_chunk()?;
+            Some(Item::Device(root, u64::from_le_bytes(*list_version.as_array()?)))
+        }
         _ => {
-            let (stream, rest) = body.split_first_chunk()?;
-            let (number, rest) = rest.split_first_chunk()?;
-            let number = u64::from_le_bytes(*number);
-            Some(Item::Numbered(StreamId(*stream), number, numbered(kind, number, rest)?))
+            let (stream, number, rest) = place(body)?;
+            Some(Item::Numbered(stream, number, numbered(kind, flags, number, rest, body)?))
         }
     }
 }
 
-fn numbered(kind: u16, number: u64, body: &[u8]) -> Option<Numbered<'_>> {
+/// Stream, number, and what stands behind them.
+fn place(body: &[u8]) -> Option<(StreamId, u64, &[u8])> {
+    let (stream, rest) = body.split_first_chunk()?;
+    let (number, rest) = rest.split_first_chunk()?;
+    Some((StreamId(*stream), u64::from_le_bytes(*number), rest))
+}
+
+/// A numbered item of an unknown type.
+fn unknown(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
+    let (stream, number, _) = place(body).filter(|(_, number, _)| *number > 0)?;
+    Some(Item::Numbered(stream, number, Numbered::Unknown(kind, flags, body)))
+}
+
+fn numbered<'a>(kind: u16, flags: u8, number: u64, rest: &'a [u8], body: &'a [u8]) -> Option<Numbered<'a>> {
     match kind {
         DELIVERY_RECEIPT => {
-            let (sparse, odd) = bounded(body, 8 * MAX_SPARSE)?.as_chunks::<8>();
+            let (sparse, odd) = bounded(rest, 8 * MAX_SPARSE)?.as_chunks::<8>();
             let mut before = number;
             let mut numbers = sparse.iter().map(|number| u64::from_le_bytes(*number));
             let ascending = numbers.all(|next| core::mem::replace(&mut before, next) < next);
             (odd.is_empty() && ascending).then_some(Numbered::DeliveryReceipt(sparse))
         }
+        STREAM_DIGEST => rest.as_array().map(Numbered::StreamDigest),
         _ if number == 0 => None,
-        TEXT => core::str::from_utf8(bounded(body, MAX_TEXT)?).ok().map(Numbered::Text),
-        MAILBOX_MOVE => bounded(body, MAX_ADDRESS).map(Numbered::MailboxMove),
-        ATTACHMENT => attachment(body).map(Numbered::Attachment),
+        TEXT => core::str::from_utf8(bounded(rest, MAX_TEXT)?).ok().map(Numbered::Text),
+        MAILBOX_MOVE => bounded(rest, MAX_ADDRESS).map(Numbered::MailboxMove),
+        ATTACHMENT => attachment(rest).map(Numbered::Attachment),
+        MESSAGE => {
+            let (to_version, rest) = rest.split_first_chunk()?;
+            let (to_mask, core) = rest.split_first_chunk()?;
+            Some(match Core::parse(core)? {
+                // It keeps its place until a newer version reads it.
+                Core::Unknown => Numbered::Unknown(kind, flags, body),
+                Core::Known(message) => Numbered::Message {
+                    to_version: u64::from_le_bytes(*to_version),
+                    to_mask: u16::from_le_bytes(*to_mask),
+                    message,
+                },
+            })
+        }
+        VOID => rest.is_empty().then_some(Numbered::Void),
         _ => None,
     }
 }

@@ -1,9 +1,9 @@
 //! Items to bytes (spec/06-envelope-and-content.md section 2).
 
 use super::{
-    ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, HEAD, HELLO, MAILBOX_MOVE, MAX_ADDRESS,
-    MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, RESET_BUNDLE,
-    SESSION_ERA, StreamId, TEXT, TooLong,
+    ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, ItemHash, MAILBOX_MOVE,
+    MAX_ADDRESS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE,
+    NUMBERED, RESET_BUNDLE, SESSION_ERA, STREAM_DIGEST, StreamId, TEXT, TooLong, VOID, bounded, read::split,
 };
 use crate::prekeys::MAX_BODY;
 use alloc::vec::Vec;
@@ -28,6 +28,13 @@ pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
         body(item, &mut |part| bytes.extend_from_slice(part))?;
     }
     Ok(bytes)
+}
+
+/// The hash of the first item of an encoded content, as its receiver computes it.
+#[must_use]
+pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
+    let (kind, _, body, _) = split(content)?;
+    Some(ItemHash::of(kind, body))
 }
 
 /// Bytes that [`add_era`] adds.
@@ -71,6 +78,7 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
         Content::Text { stream, number, text } => {
             numbered(part, stream, *number);
             part(bounded(text.as_bytes(), MAX_TEXT)?);
+            // Every version knows its place: the flag would only change bytes.
             Ok((TEXT, CRITICAL))
         }
         Content::DeliveryReceipt { stream, low_water, sparse } => {
@@ -81,7 +89,7 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
         Content::MailboxMove { stream, number, address } => {
             numbered(part, stream, *number);
             part(bounded(address, MAX_ADDRESS)?);
-            Ok((MAILBOX_MOVE, CRITICAL))
+            Ok((MAILBOX_MOVE, CRITICAL | NUMBERED))
         }
         Content::ResetBundle { bundle } => {
             part(bounded(bundle, MAX_BODY)?);
@@ -99,11 +107,36 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
             part(&[u8::try_from(media_type.len()).map_err(|_| TooLong)?]);
             part(media_type);
             part(bounded(name.as_bytes(), MAX_NAME)?);
-            Ok((ATTACHMENT, CRITICAL))
+            Ok((ATTACHMENT, CRITICAL | NUMBERED))
         }
         Content::SessionEra { era } => {
             part(&era.to_le_bytes());
             Ok((SESSION_ERA, 0))
+        }
+        Content::Message { stream, number, to_version, to_mask, message } => {
+            numbered(part, stream, *number);
+            part(&to_version.to_le_bytes());
+            part(&to_mask.to_le_bytes());
+            message.write(part)?;
+            Ok((MESSAGE, CRITICAL | NUMBERED))
+        }
+        Content::Device { root, list_version } => {
+            part(root.as_bytes());
+            part(&list_version.to_le_bytes());
+            Ok((DEVICE, 0))
+        }
+        Content::StreamDigest { stream, number, digest } => {
+            numbered(part, stream, *number);
+            part(digest);
+            Ok((STREAM_DIGEST, 0))
+        }
+        Content::Void { stream, number } => {
+            numbered(part, stream, *number);
+            Ok((VOID, NUMBERED))
+        }
+        Content::Unknown { kind, flags, body, .. } => {
+            part(body);
+            Ok((*kind, *flags))
         }
     }
 }
@@ -111,8 +144,4 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
 fn numbered(part: &mut impl FnMut(&[u8]), stream: &StreamId, number: u64) {
     part(&stream.0);
     part(&number.to_le_bytes());
-}
-
-fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
-    if list.len() <= most { Ok(list) } else { Err(TooLong) }
 }
