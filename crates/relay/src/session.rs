@@ -293,6 +293,7 @@ impl Session {
                 puts_per_s: limits.puts_per_s,
                 put_burst: limits.put_burst,
                 blob_days: limits.blob_days,
+                large_blob_days: limits.large_blob_days,
                 token_needed: self.shared.create_token.is_some(),
             }),
         };

@@ -41,6 +41,7 @@ pub(super) fn samples() -> Vec<(&'static str, Item)> {
         puts_per_s: 50,
         put_burst: 500,
         blob_days: 30,
+        large_blob_days: 7,
         token_needed: true,
     };
     let acks = vec![

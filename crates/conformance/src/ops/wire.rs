@@ -140,6 +140,7 @@ fn hello(object: Object, body: &Hello) -> Object {
                 .with("puts_per_s", relay.puts_per_s)
                 .with("put_burst", relay.put_burst)
                 .with("blob_days", relay.blob_days)
+                .with("large_blob_days", relay.large_blob_days)
                 .with("token_needed", relay.token_needed),
         ),
     }

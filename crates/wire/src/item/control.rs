@@ -39,6 +39,8 @@ pub struct RelayHello {
     pub put_burst: u16,
     /// Days after which an undelivered blob of the two smaller classes expires.
     pub blob_days: u16,
+    /// Days after which an undelivered blob of the largest class expires.
+    pub large_blob_days: u16,
     /// Whether creating a mailbox takes a token.
     pub token_needed: bool,
 }
@@ -58,6 +60,7 @@ impl Encoding for Hello {
             w.uint(relay.puts_per_s);
             w.uint(relay.put_burst);
             w.uint(relay.blob_days);
+            w.uint(relay.large_blob_days);
             w.u8(relay.token_needed.into());
         }
         Ok(())
@@ -83,6 +86,7 @@ fn decode_relay(r: &mut Reader<'_, '_>) -> Result<RelayHello, DecodeError> {
         puts_per_s: r.u16()?,
         put_burst: r.u16()?,
         blob_days: r.u16()?,
+        large_blob_days: r.u16()?,
         token_needed: r.present()?,
     })
 }

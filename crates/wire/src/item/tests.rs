@@ -25,6 +25,7 @@ pub(crate) fn samples() -> Vec<Item> {
         puts_per_s: 50,
         put_burst: 500,
         blob_days: 30,
+        large_blob_days: 7,
         token_needed: true,
     };
     let hello = Hello {
@@ -195,6 +196,7 @@ fn bodies_are_those_of_postcard() {
         puts_per_s: 50,
         put_burst: 500,
         blob_days: 30,
+        large_blob_days: 7,
         token_needed: false,
     };
     let inner = Some((20_780_u32, 16_384_u32, 16_u16, 50_u16, 500_u16, 30_u16, false));
