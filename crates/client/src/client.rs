@@ -9,7 +9,7 @@ use crate::{
     net::{self, Connectivity, Consent, STEP_STACK, Shared},
 };
 use deaddrop_crypto::{InviteLink, SafetyNumber, wipe_stack};
-use deaddrop_wire::RelayAddress;
+use deaddrop_wire::{Day, RelayAddress};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -72,7 +72,7 @@ impl Client {
     /// See [`OpenError`]; nothing is changed.
     pub async fn open(home: impl AsRef<Path>, unlock: Unlock, config: Config) -> Result<Self, OpenError> {
         let home = home.as_ref().to_owned();
-        let today = (config.today)();
+        let today = Day::of_unix_seconds((config.now)());
         let engine = blocking(move || {
             let store = home::open(&home, &unlock)?;
             if store.entries().next().is_none() {

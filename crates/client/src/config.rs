@@ -2,7 +2,6 @@
 
 use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_shred::PassphraseCost;
-use deaddrop_wire::Day;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 /// A relay keeps an invite no longer.
@@ -27,8 +26,8 @@ pub enum PrivateAddresses {
 /// How a client behaves. The defaults suit a person's device.
 #[derive(Clone)]
 pub struct Config {
-    /// Today; tests give their own.
-    pub today: Arc<dyn Fn() -> Day + Send + Sync>,
+    /// The time in whole seconds since 1970-01-01 UTC; tests give their own.
+    pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// A receipt waits a random time in this range, so that it says little about when one is there, and so that one receipt
     /// serves many messages.
     pub receipt_delay: Range<Duration>,
@@ -52,7 +51,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            today: Arc::new(system_day),
+            now: Arc::new(system_time),
             receipt_delay: Duration::from_secs(2)..Duration::from_secs(30),
             backoff: Duration::from_secs(1)..Duration::from_secs(300),
             putter_idle: Duration::from_secs(60),
@@ -71,7 +70,7 @@ impl core::fmt::Debug for Config {
     }
 }
 
-fn system_day() -> Day {
+fn system_time() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Day::of_unix_seconds(since.map_or(0, |time| time.as_secs()))
+    since.map_or(0, |time| time.as_secs())
 }

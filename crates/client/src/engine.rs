@@ -15,7 +15,7 @@ pub use contacts::{ContactInfo, ContactState, UnreachableReason};
 
 pub(crate) use invites::Publication;
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
-pub(crate) use outbox::PutJob;
+pub(crate) use outbox::{BlobLives, PutJob};
 pub(crate) use relays::Reach;
 
 use crate::{
@@ -44,6 +44,8 @@ pub(crate) struct Engine<D: Disk + 'static> {
     events: BTreeSet<u64>,
     next_event: u64,
     cursor: u64,
+    /// When addresses that refused were last tried once more.
+    stale_tried: Option<u64>,
     rng: SystemRandom,
     /// Blobs whose processing has begun in this process and not ended.
     seen: HashSet<[u8; 16]>,
@@ -88,6 +90,7 @@ impl<D: Disk + 'static> Engine<D> {
             events: BTreeSet::new(),
             next_event: 1,
             cursor: 0,
+            stale_tried: None,
             rng,
             seen: HashSet::new(),
             watched_starts: 0,
@@ -108,6 +111,7 @@ impl<D: Disk + 'static> Engine<D> {
         let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
         let relays = vault.read(&key(Table::Relays, 0, 0)).map_err(open_error)?.unwrap_or_default();
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
+        let stale_tried = vault.read(&key(Table::StaleTried, 0, 0)).map_err(open_error)?;
         let mut contacts = BTreeMap::new();
         for id in vault.keys(Table::Contact).iter().map(|key| parts(key).0) {
             contacts.insert(id, Contact::load(&vault, id)?);
@@ -132,6 +136,7 @@ impl<D: Disk + 'static> Engine<D> {
             events,
             next_event,
             cursor,
+            stale_tried,
             rng,
             seen: HashSet::new(),
             watched_starts: if crashed { WATCHED_STARTS } else { 0 },

@@ -42,6 +42,8 @@ pub struct Secluded {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
     relay: String,
+    /// The time of the last try of addresses that refused.
+    stale_at: u64,
 }
 
 const NAME: &str = "peer";
@@ -69,7 +71,7 @@ impl Secluded {
         let bundle = engine.publication(id)?.bundle;
         engine.published(id).ok()?;
         let link: deaddrop_crypto::InviteLink = engine.link_text(id)?.parse().ok()?;
-        Some((Self { disk, engine, relay: relay.to_string() }, bundle, *link.secret().expose()))
+        Some((Self { disk, engine, relay: relay.to_string(), stale_at: 0 }, bundle, *link.secret().expose()))
     }
 
     /// What its disk holds.
@@ -83,7 +85,7 @@ impl Secluded {
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
         let store = Shred::open(Arc::clone(&disk), &unlock(), &mut crate::random::SystemRandom).ok()?;
-        Some(Self { disk, engine: Engine::open(store, today).ok()?, relay: relay.to_string() })
+        Some(Self { disk, engine: Engine::open(store, today).ok()?, relay: relay.to_string(), stale_at: 0 })
     }
 
     /// All mailboxes that are wanted are made, all that are not are deleted; gives how many there are.
@@ -91,7 +93,9 @@ impl Secluded {
     pub fn make_mailboxes(&mut self) -> Option<usize> {
         for mailbox in self.engine.mailboxes_at(&self.relay) {
             match mailbox.state {
-                MailboxState::Wanted => self.engine.mailbox_created(mailbox.name).ok()?,
+                MailboxState::Wanted | MailboxState::Lost => {
+                    self.engine.mailbox_created(mailbox.name).ok()?
+                }
                 MailboxState::Retiring => self.engine.mailbox_gone(mailbox.name).ok()?,
                 MailboxState::Live => {}
             }
@@ -129,12 +133,13 @@ impl Secluded {
         let jobs = self.engine.take_puts(CONTACT, &BTreeSet::new(), most);
         let puts: Vec<_> = jobs.iter().map(|job| (job.number, job.address.encode())).collect();
         if taken {
-            self.engine.accepted(CONTACT, &puts, today).ok()?;
+            self.engine.accepted(CONTACT, &puts, crate::engine::BlobLives::DEFAULT, today).ok()?;
         } else {
             for (number, address) in puts {
                 self.engine.refused(CONTACT, number, &address, today).ok()?;
             }
-            self.engine.retry_stale().ok()?;
+            self.stale_at += 300;
+            self.engine.retry_stale(self.stale_at).ok()?;
         }
         Some(jobs.into_iter().map(|job| job.envelope).collect())
     }

@@ -131,6 +131,7 @@ fn greeting() -> Item {
         puts_per_s: 50,
         put_burst: 500,
         blob_days: 30,
+        large_blob_days: 7,
         token_needed: false,
     };
     Hello {

@@ -20,7 +20,7 @@ use std::{
 
 use common::{PATIENCE, Relay};
 use deaddrop_client::{
-    BundleError, Client, ClientError, Config, Connectivity, ContactState, Day, Event, EventKind, MAX_TEXT,
+    BundleError, Client, ClientError, Config, Connectivity, ContactState, Event, EventKind, MAX_TEXT,
     OpenError, PassphraseCost, Unlock,
 };
 use tokio::time::{sleep, timeout};
@@ -31,7 +31,7 @@ const TODAY: u32 = 20_781;
 fn config(day: &Arc<AtomicU32>) -> Config {
     let day = Arc::clone(day);
     Config {
-        today: Arc::new(move || Day::from_number(day.load(Ordering::SeqCst))),
+        now: Arc::new(move || u64::from(day.load(Ordering::SeqCst)) * 86_400),
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
         backoff: Duration::from_millis(20)..Duration::from_millis(500),
         patience: Duration::from_secs(20),

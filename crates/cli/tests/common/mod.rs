@@ -185,6 +185,8 @@ pub struct Relay {
     pub address: String,
     /// Serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
+    /// Keeps mailboxes and blobs in memory alone; from the next [`serve`](Self::serve) on.
+    pub is_volatile: bool,
     /// The address to listen at until the relay's own is known.
     first_listen: String,
     process: Option<Running>,
@@ -212,6 +214,7 @@ impl Relay {
             folder: folder.to_owned(),
             address: String::new(),
             is_hasty: false,
+            is_volatile: false,
             first_listen: format!("{ip}:0"),
             process: None,
         };
@@ -234,6 +237,9 @@ impl Relay {
             command.args(["relay", "--tied", "serve", "--data"]).arg(self.folder.join("data"));
             if self.is_hasty {
                 command.arg("--config").arg(self.folder.join("limits.toml"));
+            }
+            if self.is_volatile {
+                command.arg("--volatile");
             }
             command.args(["--listen", self.listen()]).env("RUST_LOG", "trace");
             let mut child = command.stdin(Stdio::piped()).stderr(log).spawn().unwrap();

@@ -151,12 +151,7 @@ impl<D: Disk + 'static> Engine<D> {
             self.event(step, id, today, EventKind::InviteAccepted)?;
             self.want_private(id);
         }
-        // This client keeps no attachments; a later one reads the manifest where it is parked.
-        let known =
-            |items: &Vec<Content>| !items.iter().any(|item| matches!(item, Content::Attachment { .. }));
-        match content::decode(&plaintext)
-            .and_then(|items| known(&items).then_some(items).ok_or(ContentError::NeedsNewerVersion))
-        {
+        match content::decode(&plaintext) {
             Ok(items) => {
                 for (at, item) in items.iter().enumerate() {
                     // The first is stored together with the session; only a strange peer sends many.
@@ -202,7 +197,12 @@ impl<D: Disk + 'static> Engine<D> {
                     self.receipted(step, id, *low_water, sparse, today)?;
                 }
             }
-            Content::Text { stream, number, .. } | Content::MailboxMove { stream, number, .. } => {
+            Content::Text { stream, number, .. }
+            | Content::MailboxMove { stream, number, .. }
+            | Content::Message { stream, number, .. }
+            | Content::Attachment { stream, number, .. }
+            | Content::Void { stream, number }
+            | Content::Unknown { stream, number, .. } => {
                 self.take_numbered(step, id, *stream, *number, item, today)?;
             }
             _ => {}
@@ -276,12 +276,35 @@ impl<D: Disk + 'static> Engine<D> {
                 let kind = EventKind::MessageReceived { number: *number, text: text.clone() };
                 self.event(step, id, today, kind)
             }
+            Content::Message { number, message, .. } => {
+                let kind = EventKind::MessageReceived { number: *number, text: message.text.clone() };
+                self.event(step, id, today, kind)
+            }
             Content::MailboxMove { address, .. } => {
                 self.learn_address(id, address);
                 Ok(())
             }
+            // This client keeps no attachments; a later one reads the manifest where it is parked.
+            Content::Attachment { number, .. } => self.park(step, id, *number, item, today),
+            Content::Unknown { number, .. } if item.is_critical() => {
+                self.park(step, id, *number, item, today)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
+    fn park(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        number: u64,
+        item: &Content,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let bytes = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
+        step.changes.put_bytes(key(Table::Parked, id, number), bytes);
+        self.event(step, id, today, EventKind::NeedsNewerVersion)
     }
 
     /// The newest address is tried first; old ones stay as long as there is room.

@@ -52,7 +52,7 @@ impl<D: Disk + 'static> Engine<D> {
             // The landing of an invite that is not published yet is made when it is.
             let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
             for row in contact.row.mailboxes.iter().filter(|row| row.relay == relay) {
-                if !(unpublished && row.state == MailboxState::Wanted) {
+                if !(unpublished && row.state.is_wanted()) {
                     list.push(own_mailbox(*id, row));
                 }
             }
@@ -65,7 +65,7 @@ impl<D: Disk + 'static> Engine<D> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&name.contact) else { return Ok(()) };
         if let Some(row) = contact.mailbox_mut(name.mailbox)
-            && row.state == MailboxState::Wanted
+            && row.state.is_wanted()
         {
             row.state = MailboxState::Live;
             let announce = row.kind == MailboxKind::Private && !contact.row.hello_due;
@@ -99,7 +99,7 @@ impl<D: Disk + 'static> Engine<D> {
             self.contacts.get_mut(&name.contact).and_then(|contact| contact.mailbox_mut(name.mailbox))
             && row.state == MailboxState::Live
         {
-            row.state = MailboxState::Wanted;
+            row.state = MailboxState::Lost;
             step.contacts.insert(name.contact);
         }
         self.finish(step)
@@ -136,8 +136,10 @@ impl Contact {
 
     /// The address to be told to the peer: that of the newest mailbox, private before landing.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let live = self.row.mailboxes.iter().filter(|row| row.state == MailboxState::Live);
-        live.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
+        // A lost one is created again with the same address.
+        let told = self.row.mailboxes.iter();
+        let told = told.filter(|row| matches!(row.state, MailboxState::Live | MailboxState::Lost));
+        told.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
     }
 }
 

@@ -13,12 +13,14 @@ use deaddrop_crypto::{
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
-use deaddrop_wire::Day;
+use deaddrop_wire::{Day, SizeClass};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// Days after which an accepted item without receipt is sent anew: the longest that a relay keeps a blob, and one.
-const RESEND_AFTER: u32 = 31;
+/// Maximum number of days for which a relay is believed to keep a blob, whatever it says.
+const MAX_BLOB_DAYS: u16 = 30;
+/// Seconds after which addresses that refused are tried once more.
+const RETRY_STALE_S: u64 = 300;
 /// The place of the one unnumbered message: Hello, or a receipt.
 const CONTROL: u64 = 0;
 
@@ -27,6 +29,33 @@ pub(crate) struct PutJob {
     pub(crate) number: u64,
     pub(crate) address: MailboxAddress,
     pub(crate) envelope: Vec<u8>,
+}
+
+/// How long a relay keeps a blob that nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlobLives {
+    /// Days for the two smaller classes.
+    days: u16,
+    /// Days for the largest.
+    large_days: u16,
+}
+
+impl BlobLives {
+    /// Those of a relay with default limits.
+    #[cfg(any(test, feature = "hazmat"))]
+    pub(crate) const DEFAULT: Self = Self { days: 30, large_days: 7 };
+
+    /// What a relay says, within bounds: a false word makes an item come again soon, or late, and no more.
+    pub(crate) fn said(days: u16, large_days: u16) -> Self {
+        let bounded = |days: u16| days.clamp(1, MAX_BLOB_DAYS);
+        Self { days: bounded(days), large_days: bounded(large_days) }
+    }
+
+    /// The first day on which a blob of this length that is put today is there no more.
+    fn gone_on(self, length: usize, today: Day) -> Day {
+        let days = if length == SizeClass::Large.bytes() { self.large_days } else { self.days };
+        today.plus(u32::from(days) + 1)
+    }
 }
 
 impl<D: Disk + 'static> Engine<D> {
@@ -71,7 +100,7 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let number = contact.row.next_number;
         contact.row.next_number = number.checked_add(1).ok_or(VaultError::Full)?;
-        let item = ItemRow { kind, content, sealed: None, accepted: None };
+        let item = ItemRow { kind, content, sealed: None, again_on: None };
         step.changes.put(key(Table::Item, id, number), &item)?;
         contact.items.insert(number, item);
         step.contacts.insert(id);
@@ -96,14 +125,14 @@ impl<D: Disk + 'static> Engine<D> {
             let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
             if waits && contact.items.is_empty() {
                 let content = Zeroizing::default();
-                let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
+                let item = ItemRow { kind: ItemKind::Control, content, sealed: None, again_on: None };
                 contact.items.insert(CONTROL, item);
             }
         }
         let drafts: Vec<u64> = contact
             .items
             .iter()
-            .filter(|(_, item)| item.sealed.is_none() && item.accepted.is_none())
+            .filter(|(_, item)| item.sealed.is_none() && item.again_on.is_none())
             .map(|(number, _)| *number)
             .collect();
         for number in drafts {
@@ -132,7 +161,7 @@ impl<D: Disk + 'static> Engine<D> {
             sparse: contact.row.sparse.iter().take(MAX_SPARSE).copied().collect(),
         };
         let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
-        let item = ItemRow { kind: ItemKind::Control, content, sealed: None, accepted: None };
+        let item = ItemRow { kind: ItemKind::Control, content, sealed: None, again_on: None };
         contact.items.insert(CONTROL, item);
         let sealed = contact.seal(&mut step, id, CONTROL, &[], &address, rng)?;
         if sealed {
@@ -184,6 +213,7 @@ impl<D: Disk + 'static> Engine<D> {
         &mut self,
         id: u32,
         puts: &[(u64, Zeroizing<Vec<u8>>)],
+        lives: BlobLives,
         today: Day,
     ) -> Result<(), VaultError> {
         let mut step = self.step();
@@ -198,8 +228,8 @@ impl<D: Disk + 'static> Engine<D> {
                     step.changes.erase(row);
                 }
                 Some(item) => {
-                    item.sealed = None;
-                    item.accepted = Some(today.number());
+                    let length = item.sealed.take().map_or(0, |sealed| sealed.envelope.len());
+                    item.again_on = Some(lives.gone_on(length, today).number());
                     step.changes.put(row, item)?;
                 }
                 None => {}
@@ -298,24 +328,33 @@ impl<D: Disk + 'static> Engine<D> {
             !unpublished && contact.row.mailboxes.iter().any(|row| row.state != MailboxState::Live)
         };
         let unsent = |contact: &Contact| {
-            contact.session.is_some() && contact.items.values().any(|item| item.accepted.is_none())
+            contact.session.is_some() && contact.items.values().any(|item| item.again_on.is_none())
         };
         !self.receipts_due().is_empty()
             || !self.invites_to_empty().is_empty()
             || self.contacts.values().any(|contact| mailbox(contact) || unsent(contact))
     }
 
-    /// Addresses that refused are tried once more.
-    pub(crate) fn retry_stale(&mut self) -> Result<(), VaultError> {
-        for id in self.contact_ids() {
+    /// Tries addresses that refused once more, where no other is left and [`RETRY_STALE_S`] have passed since the last such try:
+    /// a client that runs for moments only tries them in its turn. `now` in seconds since 1970-01-01.
+    pub(crate) fn retry_stale(&mut self, now: u64) -> Result<(), VaultError> {
+        // A clock that went back must not stop it.
+        let is_early = |last: u64| (last..last.saturating_add(RETRY_STALE_S)).contains(&now);
+        if self.stale_tried.is_some_and(is_early) {
+            return Ok(());
+        }
+        let is_stuck =
+            |contact: &Contact| contact.best_address().is_none() && !contact.row.addresses.is_empty();
+        let stuck = self.contacts.iter().filter(|(_, contact)| is_stuck(contact)).map(|(id, _)| *id);
+        for id in stuck.collect::<Vec<_>>() {
             let mut step = self.step();
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
-            if contact.best_address().is_none() && !contact.row.addresses.is_empty() {
-                contact.row.addresses.iter_mut().for_each(|address| address.stale = false);
-                step.contacts.insert(id);
-                self.seal_drafts(&mut step, id)?;
-                self.finish(step)?;
-            }
+            contact.row.addresses.iter_mut().for_each(|address| address.stale = false);
+            step.contacts.insert(id);
+            step.changes.put(key(Table::StaleTried, 0, 0), &now)?;
+            self.stale_tried = Some(now);
+            self.seal_drafts(&mut step, id)?;
+            self.finish(step)?;
         }
         Ok(())
     }
@@ -348,12 +387,12 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
-    /// Items that a relay took long ago and nobody receipted.
+    /// Items whose blob has expired at the relay that took it, and that have no receipt.
     pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         for item in contact.items.values_mut() {
-            if item.accepted.is_some_and(|day| today.since(Day::from_number(day)) >= RESEND_AFTER) {
-                item.accepted = None;
+            if item.again_on.is_some_and(|day| day <= today.number()) {
+                item.again_on = None;
             }
         }
         // Sealing writes the rows; if it cannot be done now they are found again at the next opening.
@@ -363,7 +402,7 @@ impl<D: Disk + 'static> Engine<D> {
     /// How many envelopes wait for a relay, and how many texts for their receipt.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         let items = || self.contacts.values().flat_map(|contact| contact.items.values());
-        let unsent = items().filter(|item| item.accepted.is_none()).count();
+        let unsent = items().filter(|item| item.again_on.is_none()).count();
         (unsent, items().filter(|item| item.kind == ItemKind::Text).count())
     }
 }

@@ -122,13 +122,13 @@ impl<D: Disk + 'static> Engine<D> {
             !unpublished
                 && rows.any(|row| match row.state {
                     MailboxState::Live => false,
-                    MailboxState::Wanted => !want_token.contains(&row.relay),
+                    MailboxState::Wanted | MailboxState::Lost => !want_token.contains(&row.relay),
                     MailboxState::Retiring => true,
                 })
         };
         let puts = |id: &u32, contact: &Contact| {
             let unsent =
-                contact.session.is_some() && contact.items.values().any(|item| item.accepted.is_none());
+                contact.session.is_some() && contact.items.values().any(|item| item.again_on.is_none());
             (unsent || receipts.contains(id))
                 && !blocked.contains(id)
                 && !contact.waits_for_mailbox(want_token)
@@ -146,7 +146,7 @@ impl Contact {
         let mut rows = self.row.mailboxes.iter();
         unanswered
             && self.own_address().is_none()
-            && rows.any(|row| row.state == MailboxState::Wanted && want_token.contains(&row.relay))
+            && rows.any(|row| row.state.is_wanted() && want_token.contains(&row.relay))
     }
 }
 

@@ -16,6 +16,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+const LIVES: BlobLives = BlobLives::DEFAULT;
 const NAMES: [&str; 2] = ["Ada", "Ben"];
 
 struct Person {
@@ -110,7 +111,9 @@ impl World {
                         self.boxes.remove(mailbox.send.expose());
                         person.engine().mailbox_gone(mailbox.name).unwrap();
                     }
-                    MailboxState::Wanted => person.engine().mailbox_created(mailbox.name).unwrap(),
+                    MailboxState::Wanted | MailboxState::Lost => {
+                        person.engine().mailbox_created(mailbox.name).unwrap()
+                    }
                     MailboxState::Live => {}
                 }
                 if mailbox.state != MailboxState::Retiring {
@@ -147,7 +150,7 @@ impl World {
             }
         }
         if way > 2 {
-            self.people[who].engine().accepted(1, &[(job.number, address)], today).unwrap();
+            self.people[who].engine().accepted(1, &[(job.number, address)], LIVES, today).unwrap();
         }
         true
     }

@@ -4,7 +4,7 @@ use super::{
     dial::{Consent, dial},
     shared::Shared,
 };
-use crate::error::ClientError;
+use crate::{engine::BlobLives, error::ClientError};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Pace, Progress, Socket};
 use deaddrop_wire::{
@@ -50,6 +50,8 @@ pub(crate) struct Connection {
     pub(crate) address: IpAddr,
     /// The relay makes mailboxes only for those who show its token.
     pub(crate) needs_token: bool,
+    /// How long it keeps what is put.
+    pub(crate) lives: BlobLives,
 }
 
 /// No link.
@@ -221,6 +223,7 @@ async fn connect(
                     read_pace: Pace::default(),
                     address,
                     needs_token: hello.token_needed,
+                    lives: BlobLives::said(hello.blob_days, hello.large_blob_days),
                 });
             }
         }
@@ -302,6 +305,7 @@ mod tests {
             puts_per_s: 50,
             put_burst: 500,
             blob_days: 30,
+            large_blob_days: 7,
             token_needed: true,
         };
         let of_a_client = hello(ClientToken::from_bytes([0; 16]));

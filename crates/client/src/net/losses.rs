@@ -4,11 +4,11 @@ use crate::engine::MailboxName;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
-/// The wait after the first loss.
+/// The wait after the second loss; after the first there is none, so that a command which ends soon sees the mailbox made again.
 const FIRST_WAIT: Duration = Duration::from_secs(6);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-/// After this long without a loss the next wait is the first one again.
+/// After this long without a loss the next one counts as the first.
 const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The losses of the mailboxes at one relay: when the last one was seen, and how many came in a row.
@@ -21,7 +21,10 @@ impl Losses {
         // Only losses of the last day count, so the map holds no mailbox for longer.
         self.0.retain(|_, (last, _)| now.duration_since(*last) < FORGET_AFTER);
         let (last, times) = self.0.entry(name).or_insert((now, 0));
-        let wait = FIRST_WAIT.saturating_mul(1 << (*times).min(10)).min(LONGEST_WAIT);
+        let wait = match times.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(before) => FIRST_WAIT.saturating_mul(1 << before.min(10)).min(LONGEST_WAIT),
+        };
         (*last, *times) = (now, times.saturating_add(1));
         wait
     }
@@ -41,10 +44,14 @@ mod tests {
             waits.push(wait.as_secs());
             now += wait;
         }
-        assert_eq!(waits[..4], [6, 12, 24, 48]);
+        assert_eq!(waits[..5], [0, 6, 12, 24, 48]);
         assert_eq!(waits[19], 3_600);
-        assert_eq!(losses.note(MailboxName { contact: 2, mailbox: 2 }, now), FIRST_WAIT, "another mailbox");
-        assert_eq!(losses.note(name, now + FORGET_AFTER), FIRST_WAIT);
+        assert_eq!(
+            losses.note(MailboxName { contact: 2, mailbox: 2 }, now),
+            Duration::ZERO,
+            "another mailbox"
+        );
+        assert_eq!(losses.note(name, now + FORGET_AFTER), Duration::ZERO);
         assert_eq!(losses.0.len(), 1, "a mailbox without losses takes no room");
     }
 }

@@ -230,7 +230,9 @@ impl Putter<'_> {
         }
         if !accepted.is_empty() {
             let contact = self.contact;
-            let step = self.shared.step(move |engine, today| engine.accepted(contact, &accepted, today));
+            let lives = self.connection.lives;
+            let step =
+                self.shared.step(move |engine, today| engine.accepted(contact, &accepted, lives, today));
             step.await.map_err(|_| Closed)?;
         }
         Ok(handled)

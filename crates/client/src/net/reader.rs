@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
         let mut subscriptions = Vec::with_capacity(mailboxes.len());
         for mailbox in &mailboxes {
             match mailbox.state {
-                MailboxState::Wanted if !self.is_asked(mailbox.name) => items.push(self.create(mailbox)),
+                MailboxState::Wanted | MailboxState::Lost if !self.is_asked(mailbox.name) => {
+                    items.push(self.create(mailbox))
+                }
                 MailboxState::Retiring if !self.is_asked(mailbox.name) => {
                     let req = self.request(Request::Delete(mailbox.name));
                     items.push(Delete { req, own: mailbox.own.present(self.address.fingerprint()) }.into());
@@ -215,9 +217,8 @@ impl<'a> Reader<'a> {
 
     /// Mailboxes that were refused for want of a token are asked for again once there is another one.
     fn use_token(&mut self, mailboxes: &[OwnMailbox], token: Zeroizing<Vec<u8>>) {
-        let is_wanted = |name: &MailboxName| {
-            mailboxes.iter().any(|row| row.name == *name && row.state == MailboxState::Wanted)
-        };
+        let is_wanted =
+            |name: &MailboxName| mailboxes.iter().any(|row| row.name == *name && row.state.is_wanted());
         self.unmade.mailboxes.retain(is_wanted);
         if *token != *self.unmade.shown {
             for name in std::mem::take(&mut self.unmade.mailboxes) {

@@ -89,7 +89,7 @@ impl Shared {
     {
         let shared = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
-            let today = (shared.config.today)();
+            let today = shared.today();
             let (result, newest, is_dead) = {
                 let mut engine = shared.lock()?;
                 let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
@@ -111,8 +111,13 @@ impl Shared {
         self.work.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// Whole seconds since 1970-01-01 UTC.
+    pub(crate) fn now(&self) -> u64 {
+        (self.config.now)()
+    }
+
     pub(crate) fn today(&self) -> Day {
-        (self.config.today)()
+        Day::of_unix_seconds(self.now())
     }
 
     pub(crate) fn is_closing(&self) -> bool {

@@ -16,8 +16,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Addresses that refused are tried once more after so long.
-const RETRY_STALE: Duration = Duration::from_secs(300);
 /// The engine is looked at at least so often.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -38,7 +36,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut closing = shared.closing.subscribe();
     let mut hurry = shared.hurry.subscribe();
     let mut day = shared.today();
-    let mut stale = Instant::now() + RETRY_STALE;
+    let mut stale = Instant::now();
     while !shared.is_closing() {
         work.mark_unchanged();
         let wanted = shared.look(|engine| {
@@ -101,8 +99,9 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             }
         }
         if stale <= now {
-            stale = now + RETRY_STALE;
-            if shared.step(|engine, _| engine.retry_stale()).await.is_err() {
+            stale = now + LOOK;
+            let time = shared.now();
+            if shared.step(move |engine, _| engine.retry_stale(time)).await.is_err() {
                 return;
             }
         }

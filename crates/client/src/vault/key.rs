@@ -37,6 +37,8 @@ pub(crate) enum Table {
     Relays,
     /// A contact's address that is not connected to.
     Blocked,
+    /// One row: when addresses that refused were last tried once more.
+    StaleTried,
 }
 
 impl Table {
@@ -58,6 +60,7 @@ impl Table {
             Self::Aside => 14,
             Self::Relays => 15,
             Self::Blocked => 16,
+            Self::StaleTried => 28,
         }
     }
 }

@@ -84,6 +84,15 @@ pub(crate) enum MailboxState {
     Live,
     /// To be deleted.
     Retiring,
+    /// The relay does not have it any more: to be created again with the same capabilities. Its address stays as it was told.
+    Lost,
+}
+
+impl MailboxState {
+    /// To be created, for the first time or again.
+    pub(crate) const fn is_wanted(self) -> bool {
+        matches!(self, Self::Wanted | Self::Lost)
+    }
 }
 
 /// Where a peer reads.
@@ -105,8 +114,8 @@ pub(crate) struct ItemRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// Sealed for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
-    /// The day on which a relay took it.
-    pub(crate) accepted: Option<u32>,
+    /// Once a relay has taken it: the day on which it is sent again if there is no receipt, because its blob has expired.
+    pub(crate) again_on: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -151,7 +151,9 @@ fn a_blocked_address_is_told_once_until_a_relay_has_taken_something() {
     // What waits is still there, for the address for which it was sealed.
     let job = ben.engine.take_puts(id, &BTreeSet::new(), 1).remove(0);
     assert_eq!(job.address.relay.to_string(), RELAY);
-    ben.engine.accepted(id, &[(job.number, job.address.encode())], TODAY).unwrap();
+    ben.engine
+        .accepted(id, &[(job.number, job.address.encode())], crate::engine::BlobLives::DEFAULT, TODAY)
+        .unwrap();
     let mut ben = ben.reopen();
     assert_eq!(reason(&ben), None);
     ben.engine.address_blocked(id, ip("10.0.0.1"), TODAY).unwrap();

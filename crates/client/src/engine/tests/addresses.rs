@@ -24,9 +24,9 @@ fn a_receipt_is_not_held_up_by_a_full_mailbox() {
     ben.seal_for_newest(1).unwrap();
     assert!(!ben.has_newer_address(1));
     // An answer for an older address says nothing about what was encrypted anew.
-    ben.accepted(1, &[(number, landing.address.encode())], today).unwrap();
+    ben.accepted(1, &[(number, landing.address.encode())], LIVES, today).unwrap();
     assert_eq!(ben.take_puts(1, &BTreeSet::new(), 1)[0].envelope, newest.envelope);
-    ben.accepted(1, &[(number, newest.address.encode())], today).unwrap();
+    ben.accepted(1, &[(number, newest.address.encode())], LIVES, today).unwrap();
     assert!(ben.take_puts(1, &BTreeSet::new(), 1).is_empty());
     assert_eq!(ben.receipts_due(), [1]);
     assert_eq!(ben.invites_to_empty().len(), 1);
@@ -67,4 +67,52 @@ fn an_address_that_refused_is_used_again_once_it_is_told_again() {
     world.check();
     let known = &world.people[1].engine().contacts[&1].row.addresses;
     assert!(known.iter().any(|known| known.encoded == job.address.encode() && !known.stale));
+}
+
+#[test]
+fn what_waits_for_an_answer_leaves_while_the_own_mailbox_is_made_again() {
+    let mut world = World::new(24);
+    let ben = world.people[1].engine();
+    let own = ben.mailboxes_at(RELAY)[0].name;
+    ben.mailbox_lost(own).unwrap();
+    let number = ben.send_text("Ada", "hello").unwrap();
+    let puts = ben.take_puts(1, &BTreeSet::new(), 9);
+    assert!(
+        puts.iter().any(|job| job.number == number),
+        "its address is known, whether it is made again or not"
+    );
+    world.make_mailboxes();
+    world.people[1].sent.push(format!("{number} hello"));
+    world.settle();
+    world.check();
+}
+
+#[test]
+fn refused_addresses_are_tried_again_on_a_schedule_that_outlives_the_process() {
+    let mut world = World::new(25);
+    world.say(1);
+    world.settle();
+    world.say(1);
+    let (today, now) = (world.today, 20_000 * 86_400);
+    let refuse = |world: &mut World| {
+        let ben = world.people[1].engine();
+        loop {
+            let jobs = ben.take_puts(1, &BTreeSet::new(), 9);
+            if jobs.is_empty() {
+                break;
+            }
+            for job in jobs {
+                ben.refused(1, job.number, &job.address.encode(), today).unwrap();
+            }
+        }
+    };
+    refuse(&mut world);
+    for (at, is_tried) in [(0, true), (10, false), (299, false), (300, true), (301, false), (-5_000, true)] {
+        // A command that ends soon, again and again.
+        world.people[1].crash(today);
+        let ben = world.people[1].engine();
+        ben.retry_stale((now + at).try_into().unwrap()).unwrap();
+        assert_eq!(!ben.take_puts(1, &BTreeSet::new(), 9).is_empty(), is_tried, "after {at} s");
+        refuse(&mut world);
+    }
 }

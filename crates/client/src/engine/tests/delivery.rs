@@ -151,3 +151,84 @@ fn whatever_rots_opening_has_an_answer() {
     }
     assert!(opened > 0 && refused > 0, "{opened} opened, {refused} refused");
 }
+
+/// A content as a newer version makes it, sealed by its session.
+fn from_a_newer_version(world: &mut World, who: usize, content: &[u8]) -> Vec<u8> {
+    let engine = world.people[who].engine();
+    let session = engine.contacts.get_mut(&1).unwrap().session.as_mut().unwrap();
+    session.encrypt(content, &mut rand::rng()).unwrap().0.into_bytes()
+}
+
+#[test]
+fn numbered_items_of_a_newer_version_hide_nothing() {
+    use deaddrop_crypto::{Content, Message, MessageId, StreamId, content};
+    let mut world = World::new(23);
+    world.settle();
+    world.say(1);
+    world.settle();
+    let today = world.today;
+    let row = &world.people[1].engine().contacts[&1].row;
+    let (stream, first) = (StreamId(row.out_stream), row.next_number);
+    let unknown = |at: u64, flags: u8| {
+        let number = first + at;
+        let body = [&stream.0[..], &number.to_le_bytes(), b"?"].concat();
+        Content::Unknown { kind: 40, flags, stream, number, body }
+    };
+    let text = |at: u64| Content::Text { stream, number: first + at, text: format!("text {at}") };
+    let message = Message { id: MessageId([1; 16]), clock: 1, time: 0, text: String::from("message") };
+    let items = [
+        vec![text(0), unknown(1, 3), text(2)],
+        vec![unknown(3, 2), Content::Void { stream, number: first + 4 }],
+        // Early: it is held, and parked in its turn.
+        vec![unknown(7, 3), text(8)],
+        vec![Content::Message { stream, number: first + 5, to_version: 0, to_mask: 1, message }, text(6)],
+    ];
+    let name = world.people[0].engine().mailboxes_at(RELAY)[0].name;
+    for items in items {
+        let content = content::encode(&items).unwrap();
+        let blob = from_a_newer_version(&mut world, 1, &content);
+        world.people[0].engine().delivered(name, &blob, today).unwrap();
+    }
+    world.people[0].crash(today);
+    let texts = world.people[0].texts();
+    let said: Vec<&str> = texts.iter().map(|text| text.split_once(' ').unwrap().1).collect();
+    assert_eq!(said, ["text 0 of 1", "text 0", "text 2", "message", "text 6", "text 8"]);
+    let ada = world.people[0].engine();
+    assert_eq!(ada.contacts[&1].row.low_water, first + 8, "every number is taken");
+    let parked: Vec<u64> = ada.vault.keys(Table::Parked).iter().map(|key| parts(key).1).collect();
+    assert_eq!(parked, [first + 1, first + 7]);
+    let events = ada.events_after(0, usize::MAX).unwrap();
+    assert_eq!(events.iter().filter(|event| event.kind == EventKind::NeedsNewerVersion).count(), 2);
+}
+
+#[test]
+fn what_expired_at_the_relay_is_sent_again_on_that_day() {
+    // Classes, and what a relay says of them: how many days it keeps the blob at most.
+    let default = BlobLives::said(30, 7);
+    let long = "x".repeat(40_000);
+    for (text, lives, days) in [
+        ("short", default, 30),
+        (long.as_str(), default, 7),
+        ("short", BlobLives::said(0, 0), 1),
+        (&long, BlobLives::said(u16::MAX, u16::MAX), 30),
+    ] {
+        let mut world = World::new(26);
+        world.settle();
+        let today = world.today;
+        let ben = world.people[1].engine();
+        let number = ben.send_text("Ada", text).unwrap();
+        let job = ben.take_puts(1, &BTreeSet::new(), 9).remove(0);
+        assert_eq!(job.envelope.len() == 65_536, text.len() > 15_000);
+        ben.accepted(1, &[(number, job.address.encode())], lives, today).unwrap();
+        // It is kept to the end of the last day, and found again by a client that was away on the next.
+        world.people[1].crash(today.plus(days));
+        assert!(world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).is_empty(), "{days} days");
+        world.people[1].crash(today.plus(days + 1));
+        let again = world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).remove(0);
+        assert!(again.number == number && again.envelope != job.envelope);
+        world.today = today.plus(days + 1);
+        world.people[1].sent.push(format!("{number} {text}"));
+        world.settle();
+        world.check();
+    }
+}

@@ -69,7 +69,7 @@ struct World {
 
 fn config(names: &Arc<Names>, private_addresses: PrivateAddresses) -> Config {
     Config {
-        today: Arc::new(|| TODAY),
+        now: Arc::new(|| u64::from(TODAY.number()) * 86_400),
         backoff: Duration::from_millis(10)..Duration::from_millis(40),
         patience: Duration::from_secs(2),
         putter_idle: Duration::from_secs(1),
@@ -393,6 +393,7 @@ async fn take_puts_of(
         puts_per_s: 9,
         put_burst: 9,
         blob_days: 9,
+        large_blob_days: 9,
         token_needed: false,
     };
     let mut items = vec![Hello { relay: Some(relay), ..hello }.into()];

@@ -109,7 +109,7 @@ proptest! {
     fn items_and_events_come_back(
         content: Vec<u8>,
         sealed: Option<(Vec<u8>, Vec<u8>)>,
-        accepted: Option<u32>,
+        again_on: Option<u32>,
         day: u32,
         name in ".{0,64}",
         text in ".{0,200}",
@@ -118,7 +118,7 @@ proptest! {
     ) {
         for kind in [ItemKind::Control, ItemKind::Text, ItemKind::Move] {
             let sealed = sealed.clone().map(|(address, envelope)| Sealed { address: address.into(), envelope });
-            comes_back(&ItemRow { kind, content: content.clone().into(), sealed, accepted });
+            comes_back(&ItemRow { kind, content: content.clone().into(), sealed, again_on });
         }
         let kind = match kind {
             0 => EventKind::MessageReceived { number, text },

@@ -72,6 +72,7 @@ async fn answer_no_put(listener: TcpListener, identity: RelayIdentity) -> Option
             puts_per_s: 9,
             put_burst: 9,
             blob_days: 9,
+            large_blob_days: 9,
             token_needed: false,
         };
         let mut items: Vec<Item> = vec![Hello { relay: Some(relay), ..hello }.into()];

@@ -1,0 +1,49 @@
+//! A relay that has lost what it held: commands that run for a moment bring the two people together again.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::Sandbox;
+
+/// Each person looks once. Returns what was shown to Ada and to Ben.
+fn round(sandbox: &Sandbox) -> [Vec<String>; 2] {
+    [&sandbox.ada, &sandbox.ben].map(|person| common::texts(&person.json(&["receive"]).lines()))
+}
+
+/// Looks until both have been shown a text, at most so many times.
+#[track_caller]
+fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
+    let mut shown = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        for (all, new) in shown.iter_mut().zip(round(sandbox)) {
+            all.extend(new);
+        }
+        if shown.iter().all(|texts| !texts.is_empty()) {
+            break;
+        }
+    }
+    assert_eq!(shown, wanted.map(|text| vec![text.to_owned()]));
+}
+
+#[test]
+fn commands_make_lost_mailboxes_again_and_tell_them_in_the_same_run() {
+    let mut sandbox = Sandbox::new();
+    sandbox.relay.kill();
+    sandbox.relay.is_volatile = true;
+    sandbox.relay.serve();
+    let link = sandbox.link();
+    sandbox.ben.run(&["accept", &link, "ada"]).ok();
+    round(&sandbox);
+    sandbox.ada.run(&["send", "ben", "to ben"]).ok();
+    sandbox.ben.run(&["send", "ada", "to ada"]).ok();
+    look(&sandbox, 4, ["to ada", "to ben"]);
+    for lost in 1..3 {
+        sandbox.relay.kill();
+        sandbox.relay.serve();
+        let texts = [format!("to ada after loss {lost}"), format!("to ben after loss {lost}")];
+        // They are queued: the relay has no mailbox to put them into.
+        sandbox.ada.run(&["send", "--wait", "1", "ben", &texts[1]]);
+        sandbox.ben.run(&["send", "--wait", "1", "ada", &texts[0]]);
+        look(&sandbox, 4, [&texts[0], &texts[1]]);
+    }
+}
