@@ -199,7 +199,7 @@ fn bodies_are_those_of_postcard() {
         large_blob_days: 7,
         token_needed: false,
     };
-    let inner = Some((20_780_u32, 16_384_u32, 16_u16, 50_u16, 500_u16, 30_u16, false));
+    let inner = Some((20_780_u32, 16_384_u32, 16_u16, 50_u16, 500_u16, 30_u16, 7_u16, false));
     let fields = (u64::MAX, 300_u16, 64_u16, u32::MAX, [3_u8; 16], inner);
     same(Hello { relay: Some(relay), ..hello }, postcard::to_allocvec(&fields));
     same(
