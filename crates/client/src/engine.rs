@@ -7,6 +7,7 @@ mod contacts;
 mod inbox;
 mod invites;
 mod mailboxes;
+mod missing;
 mod outbox;
 mod relays;
 mod step;
@@ -23,7 +24,8 @@ use crate::{
     event::Event,
     random::SystemRandom,
     vault::{
-        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, RelaysRow, Table, Vault, key, parts,
+        AgainRow, BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MissingRow, RelaysRow,
+        Table, Vault, key, parts,
     },
 };
 use deaddrop_crypto::{IdentityKeyPair, LoadError, PendingInvite, Session, SkippedId};
@@ -63,6 +65,10 @@ struct Contact {
     session: Option<Session>,
     invite: Option<(InviteRow, PendingInvite)>,
     items: BTreeMap<u64, ItemRow>,
+    /// Items that a receipt showed to be missing.
+    missing: BTreeMap<u64, MissingRow>,
+    /// What was sent again within an hour.
+    again: Option<AgainRow>,
     /// A receipt of which a step had no room for all.
     confirmed: Option<(u64, Vec<u64>)>,
     /// The address, not public and not allowed, that its mailbox address leads to.
@@ -121,6 +127,13 @@ impl<D: Disk + 'static> Engine<D> {
             let row = vault.read(&item).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
             if let Some(contact) = contacts.get_mut(&contact) {
                 contact.items.insert(number, row);
+            }
+        }
+        for missing in vault.keys(Table::Missing) {
+            let (contact, number) = parts(&missing);
+            let row = vault.read(&missing).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
+            if let Some(contact) = contacts.get_mut(&contact) {
+                contact.missing.insert(number, row);
             }
         }
         let events: BTreeSet<u64> = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect();
@@ -267,7 +280,9 @@ impl Contact {
         };
         let blocked = vault.read::<BlockedRow>(&key(Table::Blocked, id, 0)).map_err(open_error)?;
         let blocked = blocked.map(|row| row.address);
-        Ok(Self { row, session, invite, items: BTreeMap::new(), confirmed: None, blocked })
+        let again = vault.read(&key(Table::Again, id, 0)).map_err(open_error)?;
+        let (items, missing) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { row, session, invite, items, missing, again, confirmed: None, blocked })
     }
 }
 

@@ -8,8 +8,8 @@ mod secret;
 pub(crate) use key::{Table, key, parts};
 pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
 pub(crate) use rows::{
-    AcceptedInvite, ConfigRow, ContactRow, EventRow, InviteRow, ItemKind, ItemRow, MailboxKind, MailboxRow,
-    MailboxState, PeerAddress, Sealed,
+    AcceptedInvite, AgainRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemKind, ItemRow, MailboxKind,
+    MailboxRow, MailboxState, MissingRow, PeerAddress, Sealed,
 };
 
 use crate::error::VaultError;

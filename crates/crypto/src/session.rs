@@ -176,6 +176,15 @@ impl Session {
         self.turn
     }
 
+    /// How many more messages the turn takes that is being sent. A new turn takes [`MAX_TURN_LEN`].
+    #[must_use]
+    pub fn room_in_turn(&self) -> u32 {
+        match &self.side {
+            Side::Sent(chain) => MAX_TURN_LEN.saturating_sub(chain.message_number),
+            Side::Received(_) => MAX_TURN_LEN,
+        }
+    }
+
     /// How many skipped message keys are held.
     #[must_use]
     pub fn skipped_keys(&self) -> usize {

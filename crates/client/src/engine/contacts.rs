@@ -131,6 +131,8 @@ impl<D: Disk + 'static> Engine<D> {
                 session: None,
                 invite: None,
                 items: BTreeMap::new(),
+                missing: BTreeMap::new(),
+                again: None,
                 confirmed: None,
                 blocked: None,
             },

@@ -64,6 +64,13 @@ impl<D: Disk + 'static> Engine<D> {
         }
         // A message that was decrypted and is not stored must not be taken for one that was.
         let ack = self.read(&mut step, name, blob, today).inspect_err(|_| self.dead = true)?;
+        if ack == Ack::Junk {
+            self.forget_attempt(&mut step, &tag);
+            // A relay can send junk as fast as its line carries it: what changes nothing is not written.
+            if step.is_empty() {
+                return Ok(ack);
+            }
+        }
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
             contact.row.unacked.push(tag);
             let over = contact.row.unacked.len().saturating_sub(MAX_UNACKED);

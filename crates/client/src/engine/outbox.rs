@@ -22,7 +22,7 @@ const MAX_BLOB_DAYS: u16 = 30;
 /// Seconds after which addresses that refused are tried once more.
 const RETRY_STALE_S: u64 = 300;
 /// The place of the one unnumbered message: Hello, or a receipt.
-const CONTROL: u64 = 0;
+pub(super) const CONTROL: u64 = 0;
 
 /// An envelope to be put.
 pub(crate) struct PutJob {
@@ -378,13 +378,17 @@ impl<D: Disk + 'static> Engine<D> {
         let room = step.room();
         contact.confirmed = (done.len() > room).then(|| (low_water, sparse.to_vec()));
         for number in done.into_iter().take(room) {
-            let item = self.contacts.get_mut(&id).and_then(|contact| contact.items.remove(&number));
+            let Some(contact) = self.contacts.get_mut(&id) else { break };
+            let item = contact.items.remove(&number);
             step.changes.erase(key(Table::Item, id, number));
+            if contact.missing.remove(&number).is_some() {
+                step.changes.erase(key(Table::Missing, id, number));
+            }
             if item.is_some_and(|item| item.kind == ItemKind::Text) {
                 self.event(step, id, today, EventKind::Delivered { number })?;
             }
         }
-        Ok(())
+        self.note_missing(step, id, low_water, sparse)
     }
 
     /// Items whose blob has expired at the relay that took it, and that have no receipt.

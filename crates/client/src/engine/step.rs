@@ -53,6 +53,11 @@ impl Step {
 }
 
 impl Step {
+    /// Nothing is to be stored.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.rows() == 0 && !self.config && self.contacts.is_empty()
+    }
+
     /// How many more things of two rows each have room.
     pub(super) fn room(&self) -> usize {
         if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }

@@ -278,7 +278,8 @@ fn hello(client: ClientToken) -> Hello {
 
 fn handshake_error(error: ClientHandshakeError) -> ConnectError {
     match error {
-        ClientHandshakeError::WrongRelay | ClientHandshakeError::Unauthentic => ConnectError::WrongRelay,
+        // An answer that was changed on its way says nothing about who answers.
+        ClientHandshakeError::WrongRelay => ConnectError::WrongRelay,
         _ => ConnectError::Down,
     }
 }

@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
     }
 
     async fn handle(&mut self, items: Vec<Item>) -> Result<(), Closed> {
-        let mut delivered = Vec::new();
+        let (mut delivered, mut acks) = (Vec::new(), Vec::new());
         for item in items {
             match item {
                 Item::Deliver(deliver) => delivered.push(deliver),
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
                 Item::CaughtUp(caught_up) => {
                     self.requests.remove(&caught_up.req);
                 }
-                Item::Acked(acked) => self.acked(acked.acks).await?,
+                Item::Acked(acked) => acks.extend(acked.acks),
                 Item::Displaced(displaced) => self.leave_alone(displaced.sub),
                 Item::Gone(gone) => {
                     if let Some(reading) = self.reading.remove(&gone.sub) {
@@ -261,6 +261,7 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        self.acked(acks).await?;
         if delivered.is_empty() { Ok(()) } else { self.take(delivered).await }
     }
 
@@ -296,6 +297,10 @@ impl<'a> Reader<'a> {
             while let Some((_, tag)) = reading.unacked.pop_front_if(|(tag, _)| *tag <= ack.upto) {
                 gone.push((reading.name, tag));
             }
+        }
+        // A relay that confirms nothing must not cost a step.
+        if gone.is_empty() {
+            return Ok(());
         }
         let forget = self.shared.step(move |engine, _| {
             gone.iter().for_each(|(name, tag)| engine.acked(*name, tag));

@@ -92,6 +92,11 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 Err(_) => return,
             }
         }
+        let time = shared.now();
+        let is_due = shared.look(|engine| engine.is_missing_due(time)).unwrap_or(false);
+        if is_due && shared.step(move |engine, _| engine.resend_missing(time)).await.is_err() {
+            return;
+        }
         if shared.today() != day {
             day = shared.today();
             if shared.step(|engine, today| engine.begin_day(today)).await.is_err() {
@@ -100,7 +105,6 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         }
         if stale <= now {
             stale = now + LOOK;
-            let time = shared.now();
             if shared.step(move |engine, _| engine.retry_stale(time)).await.is_err() {
                 return;
             }

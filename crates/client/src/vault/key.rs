@@ -39,6 +39,10 @@ pub(crate) enum Table {
     Blocked,
     /// One row: when addresses that refused were last tried once more.
     StaleTried,
+    /// An outbox item that a receipt showed to be missing.
+    Missing,
+    /// How much was sent again to a contact within an hour.
+    Again,
 }
 
 impl Table {
@@ -61,6 +65,8 @@ impl Table {
             Self::Relays => 15,
             Self::Blocked => 16,
             Self::StaleTried => 28,
+            Self::Missing => 29,
+            Self::Again => 30,
         }
     }
 }

@@ -133,6 +133,23 @@ pub(crate) struct Sealed {
     pub(crate) envelope: Vec<u8>,
 }
 
+/// An item that a receipt showed to be missing.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct MissingRow {
+    /// How often it was sent again.
+    pub(crate) tries: u8,
+    /// When it is sent again, in seconds since 1970-01-01; 0: not looked at yet.
+    pub(crate) at: u64,
+}
+
+/// What was sent again to a contact within an hour.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct AgainRow {
+    /// Hours since 1970-01-01.
+    pub(crate) hour: u64,
+    pub(crate) bytes: u64,
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct EventRow {
     pub(crate) day: u32,

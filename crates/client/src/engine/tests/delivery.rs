@@ -232,3 +232,108 @@ fn what_expired_at_the_relay_is_sent_again_on_that_day() {
         world.check();
     }
 }
+
+/// Ben says three texts, the relay loses the first after it was taken, and Ada's receipt tells Ben of the others. Returns Ben's first
+/// number.
+fn with_a_gap(world: &mut World, texts: [&str; 3]) -> u64 {
+    let today = world.today;
+    let mut first = 0;
+    for (at, text) in texts.into_iter().enumerate() {
+        let number = world.people[1].engine().send_text("Ada", text).unwrap();
+        world.people[1].sent.push(format!("{number} {text}"));
+        if at == 0 {
+            first = number;
+            let job = world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).remove(0);
+            let done = [(number, job.address.encode())];
+            world.people[1].engine().accepted(1, &done, LIVES, today).unwrap();
+        }
+    }
+    world.settle();
+    first
+}
+
+fn waits(world: &mut World) -> Vec<u64> {
+    world.people[1].engine().take_puts(1, &BTreeSet::new(), 99).iter().map(|job| job.number).collect()
+}
+
+#[test]
+fn what_a_receipt_shows_to_be_missing_is_sent_again_in_a_minute() {
+    let mut world = World::new(27);
+    world.settle();
+    let first = with_a_gap(&mut world, ["lost", "second", "third"]);
+    assert_eq!(world.people[0].texts().len(), 0, "the others wait for the first");
+    let (today, now) = (world.today, 20_000 * 86_400);
+    let resend = |world: &mut World, at: u64| {
+        // A command that ends soon: what was found missing outlives it.
+        world.people[1].crash(today);
+        assert!(at > 0 || world.people[1].engine().is_missing_due(now));
+        world.people[1].engine().resend_missing(now + at).unwrap();
+    };
+    resend(&mut world, 0);
+    resend(&mut world, 59);
+    assert!(waits(&mut world).is_empty());
+    resend(&mut world, 60);
+    assert_eq!(waits(&mut world), [first]);
+    world.settle();
+    world.check();
+    let ben = world.people[1].engine();
+    assert!(ben.vault.keys(Table::Missing).is_empty() && !ben.is_missing_due(u64::MAX));
+}
+
+#[test]
+fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
+    let mut world = World::new(28);
+    world.settle();
+    let (today, start) = (world.today, 20_000 * 86_400);
+    let long = "x".repeat(40_000);
+    let ben = world.people[1].engine();
+    let first = ben.contacts[&1].row.next_number;
+    for _ in 0..40 {
+        ben.send_text("Ada", &long).unwrap();
+    }
+    let take = |ben: &mut Engine<Arc<MemoryDisk>>| {
+        let mut bytes = 0;
+        loop {
+            let jobs = ben.take_puts(1, &BTreeSet::new(), 9);
+            if jobs.is_empty() {
+                return bytes;
+            }
+            bytes += jobs.iter().map(|job| job.envelope.len()).sum::<usize>();
+            let done: Vec<_> = jobs.iter().map(|job| (job.number, job.address.encode())).collect();
+            ben.accepted(1, &done, LIVES, today).unwrap();
+        }
+    };
+    assert_eq!(take(ben), 40 * 65_536);
+    // It says again and again that all but the last are missing.
+    let (mut by_hour, mut all) = (0, 0);
+    for second in (0..7_200).step_by(10) {
+        let mut step = ben.step();
+        ben.receipted(&mut step, 1, first - 1, &[first + 39], today).unwrap();
+        ben.finish(step).unwrap();
+        ben.resend_missing(start + second).unwrap();
+        let bytes = take(ben);
+        by_hour = if second % 3_600 == 0 { bytes } else { by_hour + bytes };
+        all += bytes;
+        assert!(by_hour <= 1 << 20, "{by_hour} bytes in the hour of {second} s");
+    }
+    assert!(all > 1 << 20, "the bound is of the hour, not for ever");
+    // A day later no item was sent more often than its doubled waits allow.
+    let tries = ben.contacts[&1].missing.values().map(|row| row.tries).max().unwrap();
+    assert!((1..=6).contains(&tries), "{tries} tries in two hours");
+}
+
+#[test]
+fn the_end_of_a_turn_is_left_to_what_is_new() {
+    let mut world = World::new(29);
+    world.settle();
+    let first = with_a_gap(&mut world, ["lost", "second", "third"]);
+    let ben = world.people[1].engine();
+    for _ in 0..1_500 {
+        ben.send_text("Ada", "on its way").unwrap();
+    }
+    let now = 20_000 * 86_400;
+    ben.resend_missing(now).unwrap();
+    ben.resend_missing(now + 60).unwrap();
+    let item = &ben.contacts[&1].items[&first];
+    assert!(item.sealed.is_none() && item.again_on.is_some(), "it waits for the peer's answer");
+}
