@@ -297,6 +297,15 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         lines.push(format!("{relay}: {human}"));
     }
     lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
+    if status.held > 0 {
+        lines.push(format!("{} received messages are not shown yet: an earlier one is missing", status.held));
+    }
+    if status.missing > 0 {
+        lines.push(format!(
+            "{} sent messages are missing at their reader; they are sent again",
+            status.missing
+        ));
+    }
     output.say(
         lines.join("\n"),
         &json!({
@@ -305,6 +314,8 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             "relays": status.relays.iter().map(|(relay, state)| json!({ "relay": relay, "state": word(*state) })).collect::<Vec<_>>(),
             "queued": status.unsent,
             "unreceipted": status.unreceipted,
+            "held": status.held,
+            "missing": status.missing,
         }),
     )
 }

@@ -25,8 +25,8 @@ fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
     assert_eq!(shown, wanted.map(|text| vec![text.to_owned()]));
 }
 
-#[test]
-fn commands_make_lost_mailboxes_again_and_tell_them_in_the_same_run() {
+/// Two people who can talk, over a relay that keeps everything in memory.
+fn connected() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.relay.kill();
     sandbox.relay.is_volatile = true;
@@ -37,6 +37,28 @@ fn commands_make_lost_mailboxes_again_and_tell_them_in_the_same_run() {
     sandbox.ada.run(&["send", "ben", "to ben"]).ok();
     sandbox.ben.run(&["send", "ada", "to ada"]).ok();
     look(&sandbox, 4, ["to ada", "to ben"]);
+    sandbox
+}
+
+#[test]
+fn status_counts_what_is_missing_on_both_sides() {
+    let mut sandbox = connected();
+    round(&sandbox);
+    sandbox.ben.run(&["send", "ada", "lost with the relay"]).ok();
+    sandbox.relay.kill();
+    sandbox.relay.serve();
+    sandbox.ben.run(&["send", "--wait", "1", "ada", "held"]);
+    for _ in 0..4 {
+        round(&sandbox);
+    }
+    let [ada, ben] = [&sandbox.ada, &sandbox.ben].map(|person| person.json(&["status"]).ok().json());
+    assert!(ada["held"].as_u64() >= Some(1) && ada["missing"] == 0, "{ada}");
+    assert!(ben["missing"].as_u64() >= Some(1) && ben["held"] == 0, "{ben}");
+}
+
+#[test]
+fn commands_make_lost_mailboxes_again_and_tell_them_in_the_same_run() {
+    let mut sandbox = connected();
     for lost in 1..3 {
         sandbox.relay.kill();
         sandbox.relay.serve();

@@ -38,6 +38,10 @@ pub struct Status {
     pub unsent: usize,
     /// Texts whose receipt has not come.
     pub unreceipted: usize,
+    /// Contents that have come and are not shown yet, because an earlier one is missing.
+    pub held: usize,
+    /// Sent messages that a contact misses, as its receipts show; they are sent again.
+    pub missing: usize,
     /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
     pub damaged: u64,
 }
@@ -295,8 +299,9 @@ impl Client {
     /// The vault's.
     pub fn status(&self) -> Result<Status, ClientError> {
         let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
+        let (held, missing) = self.shared.look(Engine::gaps)?;
         let damaged = self.shared.look(Engine::damaged)?;
-        Ok(Status { relays: self.links()?, unsent, unreceipted, damaged })
+        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged })
     }
 
     /// Waits until everything that lay at the relays when they were reached is read.

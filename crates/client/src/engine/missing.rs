@@ -43,6 +43,12 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
+    /// How many contents wait for an earlier one that is missing here, and how many of ours are missing at contacts.
+    pub(crate) fn gaps(&self) -> (usize, usize) {
+        let held = self.contacts.values().map(|contact| contact.row.sparse.len()).sum();
+        (held, self.contacts.values().map(|contact| contact.missing.len()).sum())
+    }
+
     /// Whether [`resend_missing`](Self::resend_missing) has something to do.
     pub(crate) fn is_missing_due(&self, now: u64) -> bool {
         self.contacts.values().any(|contact| contact.missing.values().any(|row| row.is_due(now)))

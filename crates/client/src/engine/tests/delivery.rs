@@ -262,6 +262,7 @@ fn what_a_receipt_shows_to_be_missing_is_sent_again_in_a_minute() {
     world.settle();
     let first = with_a_gap(&mut world, ["lost", "second", "third"]);
     assert_eq!(world.people[0].texts().len(), 0, "the others wait for the first");
+    assert_eq!([0, 1].map(|who| world.people[who].engine().gaps()), [(2, 0), (0, 1)]);
     let (today, now) = (world.today, 20_000 * 86_400);
     let resend = |world: &mut World, at: u64| {
         // A command that ends soon: what was found missing outlives it.
