@@ -46,7 +46,7 @@ pub(crate) struct Engine<D: Disk + 'static> {
     events: BTreeSet<u64>,
     next_event: u64,
     cursor: u64,
-    /// When addresses that refused were last tried once more.
+    /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     stale_tried: Option<u64>,
     rng: SystemRandom,
     /// Blobs whose processing has begun in this process and not ended.
@@ -67,7 +67,7 @@ struct Contact {
     items: BTreeMap<u64, ItemRow>,
     /// Items that a receipt showed to be missing.
     missing: BTreeMap<u64, MissingRow>,
-    /// What was sent again within an hour.
+    /// The hour and the number of bytes that were sent again in it.
     again: Option<AgainRow>,
     /// A receipt of which a step had no room for all.
     confirmed: Option<(u64, Vec<u64>)>,

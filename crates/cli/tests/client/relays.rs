@@ -58,8 +58,9 @@ async fn a_relay_with_another_fingerprint_gets_nothing() {
     assert_eq!(world.relay.inspect()["mailboxes"], 0, "{}", world.relay.inspect());
     let tls = "wss://relay.example/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
     assert_eq!(ada.set_relay(tls.parse().unwrap()).await, Err(ClientError::NoTls));
-    let nobody = Client::create(world.home("nobody"), Unlock::KeyFile, None, world.config()).await.unwrap();
-    assert_eq!(nobody.invite("Ben").await, Err(ClientError::NoRelay));
+    let stranger =
+        Client::create(world.home("stranger"), Unlock::KeyFile, None, world.config()).await.unwrap();
+    assert_eq!(stranger.invite("Ben").await, Err(ClientError::NoRelay));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ pub(crate) struct PutJob {
     pub(crate) envelope: Vec<u8>,
 }
 
-/// How long a relay keeps a blob that nobody reads.
+/// How long a relay keeps an unread blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlobLives {
     /// Days for the two smaller classes.
@@ -45,8 +45,8 @@ impl BlobLives {
     #[cfg(any(test, feature = "hazmat"))]
     pub(crate) const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// What a relay says, within bounds: a false word makes an item come again soon, or late, and no more.
-    pub(crate) fn said(days: u16, large_days: u16) -> Self {
+    /// Takes the days from a relay's Hello and bounds them. A relay that lies only makes an item leave again too early or too late.
+    pub(crate) fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(1, MAX_BLOB_DAYS);
         Self { days: bounded(days), large_days: bounded(large_days) }
     }

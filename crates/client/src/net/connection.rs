@@ -223,7 +223,7 @@ async fn connect(
                     read_pace: Pace::default(),
                     address,
                     needs_token: hello.token_needed,
-                    lives: BlobLives::said(hello.blob_days, hello.large_blob_days),
+                    lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
                 });
             }
         }

@@ -108,7 +108,7 @@ struct Putter<'a> {
     is_answered: bool,
 }
 
-/// What the records of one wait said.
+/// The outcome of the records that came during one wait.
 struct Handled {
     /// How long to wait if the mailbox is full or the relay busy.
     wait: Option<Duration>,

@@ -138,11 +138,11 @@ pub(crate) struct Sealed {
 pub(crate) struct MissingRow {
     /// How often it was sent again.
     pub(crate) tries: u8,
-    /// When it is sent again, in seconds since 1970-01-01; 0: not looked at yet.
+    /// The time of the next try, in seconds since 1970-01-01; 0: not scheduled yet.
     pub(crate) at: u64,
 }
 
-/// What was sent again to a contact within an hour.
+/// The bytes that were sent again to a contact in one hour.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct AgainRow {
     /// Hours since 1970-01-01.

@@ -27,7 +27,7 @@ fn body(world: &World) -> Vec<u8> {
     padded[..ADDRESS_LEN + 2 + ADDRESS.len()].to_vec()
 }
 
-/// What was padded and sealed, with its padding.
+/// The padded plaintext of a sealed bundle.
 fn unsealed(h: &[u8; 32], blob: &[u8]) -> Vec<u8> {
     let keys = hazmat::invite(h);
     let (nonce, sealed) = blob.split_first_chunk().expect("a blob");

@@ -182,7 +182,7 @@ fn addressee(scene: &Scene) -> Addressee {
     Addressee { identity: person(scene.responder), h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }
 }
 
-/// What is wrong with the message itself. `known`: the products of the base point.
+/// Lists faults of the message itself. `known`: the products of the base point.
 fn tweaks(known: Option<[[u8; 32]; 2]>) -> Vec<(&'static str, &'static str, Tweak)> {
     let one = Tweak::default;
     let ek = person([1; 32]).identity_key().as_bytes()[64..].to_vec();

@@ -23,7 +23,7 @@ fn a_receipt_is_not_held_up_by_a_full_mailbox() {
     assert!(ben.has_newer_address(1));
     ben.seal_for_newest(1).unwrap();
     assert!(!ben.has_newer_address(1));
-    // An answer for an older address says nothing about what was encrypted anew.
+    // An answer for an older address says nothing about what was encrypted again.
     ben.accepted(1, &[(number, landing.address.encode())], LIVES, today).unwrap();
     assert_eq!(ben.take_puts(1, &BTreeSet::new(), 1)[0].envelope, newest.envelope);
     ben.accepted(1, &[(number, newest.address.encode())], LIVES, today).unwrap();

@@ -22,7 +22,7 @@ fn each_content_once_and_in_order_whatever_breaks() {
             }
         }
         world.settle();
-        // What the relay forgot is sent anew when its time is over.
+        // A blob that the relay lost is sent again after its expiry.
         for _ in 0..3 {
             world.today = world.today.plus(32);
             let today = world.today;
@@ -102,7 +102,7 @@ fn a_blob_that_stops_the_process_three_times_is_put_aside_and_comes_again_by_its
     assert_eq!(*ada.vault.read_bytes(&aside[0]).unwrap().unwrap(), blob);
     assert!(ada.vault.keys(Table::Attempt).is_empty());
     world.boxes.values_mut().for_each(|mailbox| mailbox.blobs.clear());
-    // Nobody receipted it, so it is sent anew when no relay can hold it any longer.
+    // It has no receipt, so it is sent again once its blob has expired.
     world.say(1);
     world.settle();
     assert_eq!(world.people[0].texts().len(), 0, "the second waits for the first");
@@ -204,13 +204,13 @@ fn numbered_items_of_a_newer_version_hide_nothing() {
 #[test]
 fn what_expired_at_the_relay_is_sent_again_on_that_day() {
     // Classes, and what a relay says of them: how many days it keeps the blob at most.
-    let default = BlobLives::said(30, 7);
+    let default = BlobLives::from_hello(30, 7);
     let long = "x".repeat(40_000);
     for (text, lives, days) in [
         ("short", default, 30),
         (long.as_str(), default, 7),
-        ("short", BlobLives::said(0, 0), 1),
-        (&long, BlobLives::said(u16::MAX, u16::MAX), 30),
+        ("short", BlobLives::from_hello(0, 0), 1),
+        (&long, BlobLives::from_hello(u16::MAX, u16::MAX), 30),
     ] {
         let mut world = World::new(26);
         world.settle();
