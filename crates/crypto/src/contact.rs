@@ -134,6 +134,17 @@ impl Contact {
         }
     }
 
+    /// A person whose one session was kept without a contact until now, as the app stored it. The session's own rows stay as
+    /// they are; the contact's [`row`](Self::row) is to be stored beside them.
+    #[must_use]
+    pub fn adopt(session: Session, verified: bool) -> Self {
+        let mut contact = Self { verified, ..Self::new(*session.peer()) };
+        let held = Held::live(Box::new(session), 0, Origin::Invite, None);
+        contact.met = held.is_answered();
+        contact.held.push(held);
+        contact
+    }
+
     /// Who it is.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {

@@ -10,7 +10,7 @@ mod write;
 pub use digest::{ItemHash, StreamDigest};
 pub use message::{Message, MessageId};
 pub use read::{decode, decode_with_hashes};
-pub use write::{encode, item_hash};
+pub use write::{encode, item_hash, set_place};
 
 pub(crate) use read::for_contact;
 pub(crate) use write::{ERA_ITEM_LEN, add_era};

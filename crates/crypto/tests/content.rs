@@ -6,7 +6,7 @@ use deaddrop_crypto::{
     Message, MessageId, PendingInvite, Session, StreamDigest, StreamId, VerifiedBundle,
     content::{
         MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
-        TooLong, decode, decode_with_hashes, encode, item_hash,
+        TooLong, decode, decode_with_hashes, encode, item_hash, set_place,
     },
 };
 use deaddrop_testkit::rng;
@@ -164,4 +164,22 @@ fn content_is_named_and_not_shown() {
     let moved = Content::MailboxMove { stream: STREAM, number: 1, address: vec![1] };
     let shown = format!("{:?}", [text(secret), hello, moved, receipt(vec![])]);
     assert_eq!(shown, "[Text(..), Hello(..), MailboxMove(..), DeliveryReceipt(..)]");
+}
+
+#[test]
+fn a_numbered_item_is_given_another_place() {
+    let other = StreamId([9; 16]);
+    let placed = |item: &Content| {
+        let mut bytes = encode(std::slice::from_ref(item)).unwrap();
+        set_place(&mut bytes, other, 7).then(|| decode(&bytes).unwrap())
+    };
+    let wanted = Content::Text { stream: other, number: 7, text: "x".to_owned() };
+    assert!(placed(&text("x")) == Some(vec![wanted]));
+    let address = vec![3; 5];
+    let moved = Content::MailboxMove { stream: STREAM, number: 0, address: address.clone() };
+    let wanted = Content::MailboxMove { stream: other, number: 7, address };
+    assert!(placed(&moved) == Some(vec![wanted]), "an item that has no number yet");
+    assert!(placed(&Content::Hello { address: vec![7; 40] }).is_none());
+    assert!(placed(&receipt(vec![2])).is_none());
+    assert!(!set_place(&mut [], other, 7));
 }

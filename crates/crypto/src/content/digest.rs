@@ -2,46 +2,49 @@
 
 use super::SHORT_DIGEST_LEN;
 use crate::labels;
+use alloc::boxed::Box;
 use deaddrop_primitives::hash::sha256_of_secret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The hash of one item: its type and its whole body. Wiped, because a short text can be guessed from it.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct ItemHash([u8; 32]);
+/// The hash of one item: its type and its whole body. Wiped, because a short text can be guessed from it; and in a box, so that moving
+/// it leaves no copy behind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ItemHash(Box<[u8; 32]>);
 
 impl ItemHash {
     pub(super) fn of(kind: u16, body: &[u8]) -> Self {
-        Self(sha256_of_secret(&[&kind.to_le_bytes(), body]))
+        Self(Box::new(sha256_of_secret(&[&kind.to_le_bytes(), body])))
     }
 
     /// From stored bytes.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Box::new(bytes))
     }
 
     /// The bytes, to be stored.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The digest of all items of a stream up to a number: each item's hash is chained to the digest before it.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct StreamDigest([u8; 32]);
+/// The digest of all items of a stream up to a number: each item's hash is chained to the digest before it. Wiped and in a box, as
+/// [`ItemHash`] is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StreamDigest(Box<[u8; 32]>);
 
 impl StreamDigest {
     /// Of a stream without items.
     #[must_use]
-    pub const fn empty() -> Self {
-        Self([0; 32])
+    pub fn empty() -> Self {
+        Self(Box::new([0; 32]))
     }
 
     /// The digest with one more item.
     #[must_use]
     pub fn then(&self, item: &ItemHash) -> Self {
-        Self(sha256_of_secret(&[labels::STREAM, &self.0, &item.0]))
+        Self(Box::new(sha256_of_secret(&[labels::STREAM, self.0.as_slice(), item.0.as_slice()])))
     }
 
     /// What a [`Content::StreamDigest`](crate::Content::StreamDigest) carries.
@@ -52,19 +55,27 @@ impl StreamDigest {
 
     /// From stored bytes.
     #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Box::new(bytes))
     }
 
     /// The bytes, to be stored.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-macro_rules! silent {
+macro_rules! wiped_and_silent {
     ($($name:ident),*) => {$(
+        impl Drop for $name {
+            fn drop(&mut self) {
+                self.0.zeroize();
+            }
+        }
+
+        impl ZeroizeOnDrop for $name {}
+
         impl core::fmt::Debug for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(concat!(stringify!($name), "(..)"))
@@ -72,7 +83,7 @@ macro_rules! silent {
         }
     )*};
 }
-silent!(ItemHash, StreamDigest);
+wiped_and_silent!(ItemHash, StreamDigest);
 
 #[cfg(test)]
 mod tests {

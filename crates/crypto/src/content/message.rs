@@ -1,8 +1,10 @@
 //! What a person says (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
 
 use super::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, read::split};
+use crate::identity::IdentityHash;
 use alloc::{borrow::ToOwned, string::String};
 use core::str;
+use deaddrop_primitives::hash::sha256_of_secret;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -22,6 +24,23 @@ impl MessageId {
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
         Self(id)
+    }
+
+    /// As [`generate`](Self::generate), and also depends on what is said and when: a random source that repeats its output gives two
+    /// messages two names.
+    #[must_use]
+    pub fn for_text(rng: &mut (impl CryptoRng + ?Sized), clock: u64, text: &str) -> Self {
+        let Self(random) = Self::generate(rng);
+        let hash = sha256_of_secret(&[&random, &clock.to_le_bytes(), text.as_bytes()]);
+        Self(hash.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a conversation, which other authors cannot
+    /// take without finding a collision.
+    #[must_use]
+    pub fn short_name(&self, author: &IdentityHash) -> [u8; 8] {
+        let hash = sha256_of_secret(&[author.as_bytes(), &self.0]);
+        hash.first_chunk().copied().unwrap_or_default()
     }
 }
 

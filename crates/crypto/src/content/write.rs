@@ -37,6 +37,23 @@ pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     Some(ItemHash::of(kind, body))
 }
 
+/// Gives the first item of an encoded content its stream and number. `false`: the item has no place, and nothing changed.
+pub fn set_place(content: &mut [u8], stream: StreamId, number: u64) -> bool {
+    let Some((kind, flags, body, _)) = split(content) else { return false };
+    let has_place =
+        flags & NUMBERED != 0 || matches!(kind, TEXT | MAILBOX_MOVE | ATTACHMENT | MESSAGE | VOID);
+    if !has_place || body.len() < PLACE_LEN {
+        return false;
+    }
+    let place = content.iter_mut().skip(HEAD);
+    let bytes = stream.0.into_iter().chain(number.to_le_bytes());
+    place.zip(bytes).for_each(|(old, new)| *old = new);
+    true
+}
+
+/// Bytes of a stream and a number.
+const PLACE_LEN: usize = 16 + 8;
+
 /// Bytes that [`add_era`] adds.
 pub(crate) const ERA_ITEM_LEN: usize = HEAD + 4;
 

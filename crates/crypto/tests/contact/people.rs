@@ -54,6 +54,13 @@ impl Rows {
         }
     }
 
+    /// A session as its own rows hold it.
+    pub(crate) fn session(&self, id: SessionId) -> Session {
+        let rows = &self.sessions[&id];
+        let skipped = rows.skipped.iter().map(|(id, row)| (*id, row.as_slice()));
+        Session::load(&rows.snapshot, &rows.resets, skipped).unwrap()
+    }
+
     pub(crate) fn load(&self) -> Contact {
         let sessions = self.sessions.iter().map(|(id, rows)| StoredSession {
             id: *id,

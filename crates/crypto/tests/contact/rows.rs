@@ -58,3 +58,22 @@ fn a_session_put_back_beside_a_newer_contact_row_tells_all_that_changes() {
     one.hear(&answer).unwrap();
     assert!(one.events.iter().filter(|e| matches!(e, ContactEvent::Established { .. })).count() >= 2);
 }
+
+#[test]
+fn a_session_without_a_contact_is_adopted() {
+    let (mut one, mut two) = friends(16, 2);
+    let (verified, sending) = (true, one.sending().unwrap());
+    let session = one.rows.session(sending);
+    let adopted = Contact::adopt(session, verified);
+    assert!(adopted.is_verified());
+    assert_eq!(adopted.sending().map(deaddrop_crypto::Session::id), Some(sending));
+    assert_eq!(adopted.standing(), Some(deaddrop_crypto::Standing::Established));
+    one.rows.contact = adopted.row().to_vec();
+    one.reload();
+    talk(&mut one, &mut two, 2);
+    // Its peer can be lost and come back, as that of any contact.
+    two.lose_sessions();
+    two.reset(ResetKind::Soft, NOW).unwrap();
+    talk(&mut one, &mut two, 2);
+    assert_converged(&mut one, &mut two);
+}
