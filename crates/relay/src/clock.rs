@@ -8,6 +8,7 @@
 pub mod date;
 
 use deaddrop_wire::Day;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -201,22 +202,71 @@ fn days_between(from_ms: u64, to_ms: u64) -> u32 {
     u32::try_from(to_ms.saturating_sub(from_ms) / DAY_MS).unwrap_or(u32::MAX)
 }
 
-/// The clock of a running relay.
-#[derive(Clone, Debug)]
-pub struct Clock {
+/// The time as the machine tells it, which a relay does not believe at once.
+///
+/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program that runs relays in its own
+/// process may give its own, for example to play weeks in seconds.
+pub trait TimeSource: Send + Sync {
+    /// The day of the wall clock, which may be wrong and may go back.
+    fn day(&self) -> Day;
+
+    /// Milliseconds that have gone by since some fixed moment. They never go back.
+    fn elapsed_ms(&self) -> u64;
+}
+
+/// The clocks of the operating system.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemTimeSource {
     start: Instant,
+}
+
+impl SystemTimeSource {
+    /// Counts milliseconds from this moment on.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl TimeSource for SystemTimeSource {
+    fn day(&self) -> Day {
+        system_day()
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The clock of a running relay.
+#[derive(Clone)]
+pub struct Clock {
+    source: Arc<dyn TimeSource>,
+    start_ms: u64,
     belief: Arc<Mutex<Belief>>,
 }
 
 impl Clock {
-    /// Starts counting. `stored` is what the store remembers; `trusted` is the operator's word that the system's clock is
-    /// right.
+    /// Starts counting by the system's clocks. `stored` is what the store remembers; `trusted` is the operator's word that the
+    /// system's clock is right.
     ///
     /// # Errors
     /// [`NoDay`].
     pub fn start(stored: Option<Calendar>, trusted: bool) -> Result<Self, NoDay> {
-        let belief = Belief::begin(stored, system_day(), trusted)?;
-        Ok(Self { start: Instant::now(), belief: Arc::new(Mutex::new(belief)) })
+        Self::start_with(Arc::new(SystemTimeSource::start()), stored, trusted)
+    }
+
+    /// As [`start`](Self::start), with the time of `source` in place of the system's.
+    ///
+    /// # Errors
+    /// [`NoDay`].
+    pub fn start_with(
+        source: Arc<dyn TimeSource>,
+        stored: Option<Calendar>,
+        trusted: bool,
+    ) -> Result<Self, NoDay> {
+        let belief = Belief::begin(stored, source.day(), trusted)?;
+        Ok(Self { start_ms: source.elapsed_ms(), source, belief: Arc::new(Mutex::new(belief)) })
     }
 
     /// Now.
@@ -226,18 +276,24 @@ impl Clock {
         Now { day, expires_from, ms: self.ms() }
     }
 
-    /// Looks at the system's clock.
+    /// Looks at the wall clock.
     pub fn look(&self) -> Look {
         let ms = self.ms();
-        self.locked().look(system_day(), ms)
+        self.locked().look(self.source.day(), ms)
     }
 
     fn ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.source.elapsed_ms().saturating_sub(self.start_ms)
     }
 
     fn locked(&self) -> MutexGuard<'_, Belief> {
         self.belief.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("belief", &self.belief).finish_non_exhaustive()
     }
 }
 

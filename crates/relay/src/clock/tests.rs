@@ -127,3 +127,35 @@ fn a_stored_pause_is_never_longer_than_a_new_one() {
     let calendar = Calendar { day: TODAY, expires_from: TODAY.plus(900) };
     assert_eq!(Belief::begin(Some(calendar), TODAY, false).unwrap().calendar().expires_from, TODAY.plus(7));
 }
+
+/// A day and a running time that a test sets.
+#[derive(Default)]
+struct Set(Mutex<(u32, u64)>);
+
+impl TimeSource for Set {
+    fn day(&self) -> Day {
+        Day::from_number(self.0.lock().unwrap().0)
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.0.lock().unwrap().1
+    }
+}
+
+#[test]
+fn a_clock_follows_the_source_that_it_was_given_and_believes_it_no_faster() {
+    let source = Arc::new(Set::default());
+    let set = |day: u32, ms: u64| *source.0.lock().unwrap() = (TODAY.number() + day, ms);
+    // Milliseconds count from the start, whatever the source says then.
+    set(0, 5_000);
+    let clock = Clock::start_with(Arc::clone(&source) as Arc<dyn TimeSource>, None, false).unwrap();
+    assert_eq!(clock.now(), Now::new(TODAY, 0));
+    for day in 1..40 {
+        set(day, 5_000 + u64::from(day) * DAY_MS);
+        assert_eq!(clock.look(), Look::Believed);
+        assert_eq!(clock.now(), Now::new(TODAY.plus(day), u64::from(day) * DAY_MS));
+    }
+    // A wall clock that leads what has gone by is believed only after a day, like the system's.
+    set(60, 5_000 + 39 * DAY_MS);
+    assert_eq!((clock.look(), clock.now().day), (Look::Ahead, TODAY.plus(39)));
+}
