@@ -55,10 +55,14 @@ pub enum Command {
     Demo(Demo),
     /// Make an identity and an encrypted vault for it
     Init(Init),
-    /// Make a link for one person to connect to you; it works once
+    /// Make a link for one person to connect to you, or to begin again with a contact; it works once
     Invite(Invite),
-    /// Connect to the person who gave you a link
+    /// Connect to the person who gave you a link, or begin again with a contact
     Accept(Accept),
+    /// Agree to what a contact asks for: to begin again, or to be known by another identity
+    Agree(Agree),
+    /// Begin again with a contact whose session is lost, without a new invite; the contact has to agree
+    BeginAgain(BeginAgain),
     /// List the people you are connected to
     Contacts,
     /// Send a text; it is queued, and safe, before anything leaves this machine
@@ -131,9 +135,14 @@ pub struct Init {
 
 /// `invite`
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  deaddrop --home ada invite ben")]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada invite ben
+
+With the name of a contact the link is a new beginning: for a contact that has lost its vault, or whose session is lost. When it is
+accepted, what was not delivered is sent again, and the safety number is to be compared once more.")]
 pub struct Invite {
-    /// What you call the person you invite; only you see this name
+    /// What you call the person you invite; only you see this name. The name of a contact: the two of you begin again
     #[arg(value_name = "NAME")]
     pub name: String,
     /// For how many days the link can be accepted
@@ -143,21 +152,73 @@ pub struct Invite {
 
 /// `accept`
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  deaddrop --home ben accept 'deaddrop:...' ada\n\nQuote the link: a shell may take a part of it for itself."
-)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ben accept 'deaddrop:...' ada
+  deaddrop --home ben accept --new-identity 'deaddrop:...' ada
+
+Quote the link: a shell may take a part of it for itself.
+
+With the name of a contact the link is a new beginning: what was not delivered is sent again, and the safety number is to be compared
+once more. A link of another identity than the contact has is refused, because anybody could send you one in the contact's name. A
+contact that has lost its vault has another identity: ask it by another way, such as a call, before you give --new-identity.")]
 pub struct Accept {
     /// Allow that the link leads to a private network or to this machine. Without it only your own relay's address may; and if you
     /// have no relay yet, an IP address that stands in the link
     #[arg(long)]
     pub allow_private: bool,
+    /// The contact of this name has another identity from now on, as it has told you by another way. (For a link that leads to a
+    /// private network, give allow-private first)
+    #[arg(long, conflicts_with = "allow_private")]
+    pub new_identity: bool,
     /// Read the token that the link's relay wants for new mailboxes from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub relay_token_file: Option<PathBuf>,
     /// The link, whole
     #[arg(value_name = "LINK")]
     pub link: String,
-    /// What you call the person who gave you the link; only you see this name
+    /// What you call the person who gave you the link; only you see this name. The name of a contact: the two of you begin again
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `agree`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada agree ben
+  deaddrop --home ada agree ben 1234567890      to the identity whose safety number begins so
+  deaddrop --home ada agree ben --decline
+
+ASK THE CONTACT BY ANOTHER WAY FIRST, such as a call: somebody who has stolen its identity, or found your link, asks for the same.
+`contacts` shows what a contact asks for:
+  - to begin again without a proof that it knew the session, because its device was restored from a copy
+  - to be known by another identity, because it has lost its vault and has accepted your new invite with a new one
+If you did not expect it, decline: what is asked for does not happen. After you have agreed, compare the safety number.")]
+pub struct Agree {
+    /// Want nothing of what the contact asks for
+    #[arg(long)]
+    pub decline: bool,
+    /// The contact that asks
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// To what: `reset`, or five or more digits from the beginning of one half of the new identity's safety number, without spaces; needed
+    /// if the contact asks for several things
+    #[arg(value_name = "WHAT", conflicts_with = "decline")]
+    pub what: Option<String>,
+}
+
+/// `begin-again`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada begin-again ben
+
+For a contact from whom nothing comes after one of the two vaults was put back from a copy, or damaged. The contact is asked, and has
+to agree; what was not delivered is sent again then. Tell the contact by another way that it was you. Afterwards both compare the safety
+number once more. If there is nothing to begin again with, make a new invite.")]
+pub struct BeginAgain {
+    /// The contact
     #[arg(value_name = "NAME")]
     pub name: String,
 }

@@ -1,8 +1,8 @@
 //! `chat`: lines typed go out, what arrives is shown, both at once.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
-use deaddrop_client::{Client, Event, EventKind};
+use deaddrop_client::{Client, Event, EventKind, MessageId};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines, Stdin},
@@ -26,12 +26,17 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// Lines typed ahead of the vault.
 const TYPED_AHEAD: usize = 64;
+/// Maximum number of texts whose beginning is kept in memory until they are delivered.
+const MAX_SAID: usize = 1_000;
+/// Characters by which a delivered text is named.
+const BEGINNING: usize = 24;
 
 /// Talks until `/quit`, the end of input, or Ctrl-C.
 pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
-    let mut talk = Talk { output, name: &chat.name, client, marks: Marks::load(&home) };
+    let mut talk =
+        Talk { output, name: &chat.name, client, marks: Marks::load(&home), said: VecDeque::new() };
     let talked = Box::pin(talk.talk()).await;
     let flushed = talk.client.flush(if talked.is_ok() { GOODBYE } else { Duration::ZERO }).await;
     let waiting = talk.client.status().map_or(0, |status| status.unsent);
@@ -50,6 +55,8 @@ struct Talk<'a> {
     name: &'a str,
     client: Client,
     marks: Marks,
+    /// The beginnings of texts that were typed in this chat and are not delivered yet, oldest first.
+    said: VecDeque<(MessageId, String)>,
 }
 
 impl Talk<'_> {
@@ -122,8 +129,13 @@ impl Talk<'_> {
         let line = line.strip_prefix("//").map_or_else(|| line.clone(), |rest| format!("/{rest}"));
         match self.client.send(self.name, &line).await {
             // The typed line stands on the screen already.
-            Ok(number) => {
-                self.output.object(&json!({ "kind": "sent", "to": self.name, "number": number }))?
+            Ok(message) => {
+                self.said.push_back((message, beginning(&line)));
+                if self.said.len() > MAX_SAID {
+                    self.said.pop_front();
+                }
+                let message = event::message_id(&message);
+                self.output.object(&json!({ "kind": "sent", "to": self.name, "message": message }))?
             }
             Err(error @ deaddrop_client::ClientError::TextTooLong) => {
                 self.output.note(format_args!("deaddrop: {error}"))
@@ -133,20 +145,38 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    /// Shows an event of this contact, once; those of others stay unread, for `receive`.
+    /// Shows an event of this contact, or of the vault as a whole, once; those of other contacts stay unread, for `receive`.
     fn show(&mut self, next: &Event) -> Result<(), Failure> {
-        if next.contact != self.name || self.marks.has(next.number) {
+        let is_meant = next.contact == self.name || next.contact.is_empty();
+        if !is_meant || self.marks.has(next.number) {
             return Ok(());
         }
         self.marks.set(next.number);
         if self.output.is_json() {
             return self.output.object(&event::object(next));
         }
-        match event::line(next) {
-            Some(line) if !matches!(next.kind, EventKind::Delivered { .. }) => self.output.text(line),
-            _ => Ok(()),
+        match self.delivered(next).or_else(|| event::line(next)) {
+            Some(line) => self.output.text(line),
+            None => Ok(()),
         }
     }
+
+    /// Names a delivered text by its first words, if it was typed in this chat.
+    fn delivered(&mut self, next: &Event) -> Option<String> {
+        let message = next.message.filter(|_| next.kind == EventKind::Delivered)?;
+        let at = self.said.iter().position(|(said, _)| *said == message)?;
+        let (_, beginning) = self.said.remove(at)?;
+        Some(format!("  (delivered: {})", Shown(&beginning)))
+    }
+}
+
+/// The first words of a text.
+fn beginning(text: &str) -> String {
+    let mut beginning: String = text.chars().take(BEGINNING).collect();
+    if beginning.len() < text.len() {
+        beginning.push('\u{2026}');
+    }
+    beginning
 }
 
 /// Lines of standard input; the read that waits does not hold anything else.

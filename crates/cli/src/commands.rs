@@ -1,5 +1,6 @@
 //! The commands that do one thing and end.
 
+mod meeting;
 mod receive;
 mod relays;
 
@@ -9,22 +10,24 @@ use std::{
 };
 
 use deaddrop_client::{
-    Client, ClientError, Config, Connectivity, ContactState, InviteLink, MAX_TEXT, RelayAddress, Unlock,
+    Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
     UnreachableReason,
 };
 use serde_json::json;
 
 pub use self::{
+    meeting::{accept, agree, begin_again, invite},
     receive::receive,
     relays::{allow_private, relay_token},
 };
 use crate::{
     args::{self, Common},
+    event,
     failure::Failure,
     home::{self, Home},
     output::{Output, Shown},
     passphrase::{Ask, Passphrase},
-    qr, token,
+    token,
 };
 
 /// What a command may wait at its end for receipts and other politeness.
@@ -82,78 +85,6 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     output.say(text, &json!({ "home": home.folder(), "relay": shown, "key_file": key_file }))
 }
 
-/// `invite`
-pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> Result<(), Failure> {
-    let home = Home::find(common.home.as_deref())?;
-    let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
-    let client = home.open(common, config).await?;
-    let link = client.invite(&invite.name).await;
-    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
-    finish(client).await?;
-    let link = match link {
-        Ok(link) => link,
-        Err(error) => {
-            return Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into()));
-        }
-    };
-    let name = Shown(&invite.name);
-    if let Some(drawn) = qr::draw(&link).filter(|_| !output.is_json()) {
-        output.text(drawn)?;
-    }
-    output.text(&link)?;
-    output.text(format_args!(
-        "\nGive this link to {name}, and to nobody else: it works once, for {} days. Whoever has it first is \"{name}\" to you,\n\
-         until you compare the safety number (verify).",
-        invite.days
-    ))?;
-    output.object(&json!({ "name": invite.name, "link": link, "days": invite.days }))
-}
-
-/// `accept`
-pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
-    let token = accept.relay_token_file.as_deref().map(token::from_file).transpose()?;
-    let client = open(common).await?;
-    let accepted = match (token, accept.link.parse::<InviteLink>()) {
-        (Some(token), Ok(link)) => client.set_create_token(link.relay(), Some(token)).await,
-        _ => Ok(()),
-    };
-    let accepted = match accepted {
-        Ok(()) if accept.allow_private => client.accept_at_private_address(&accept.link, &accept.name).await,
-        Ok(()) => client.accept(&accept.link, &accept.name).await,
-        Err(error) => Err(error),
-    };
-    let answered = match accepted {
-        Ok(()) => client.flush(client_patience()).await,
-        Err(error) => {
-            finish(client).await?;
-            return Err(relays::accept_failure(error, common, accept)?);
-        }
-    };
-    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
-    finish(client).await?;
-    let name = Shown(&accept.name);
-    match answered {
-        Ok(()) => output.say(
-            format_args!("Connected. Say hello: deaddrop --home {} send {name} 'hello'", home_of(common)?),
-            &json!({ "name": accept.name, "state": "answered" }),
-        ),
-        Err(ClientError::RelayDown | ClientError::TimedOut) => output.say(
-            format_args!("The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."),
-            &json!({ "name": accept.name, "state": "queued" }),
-        ),
-        Err(ClientError::NeedsToken) => output.say(
-            format_args!(
-                "The invite of {name} is accepted, but the relay {relay} makes no mailbox without the right token: the answer is queued. Ask the \
-                 relay's operator for the right token, and set it: deaddrop --home {} relay-token --relay '{relay}'. The answer leaves \
-                 with your next command.",
-                home_of(common)?
-            ),
-            &json!({ "name": accept.name, "state": "needs_token" }),
-        ),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// `contacts`
 pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
@@ -186,14 +117,22 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
             (Some(_), None) => ", MESSAGES WAIT: no known address takes them".to_owned(),
             (None, None) => String::new(),
         };
+        let asks: String = contact
+            .asks
+            .iter()
+            .map(|asks| {
+                format!(", WAITS FOR YOUR WORD: {}", meeting::asks_line(&contact.name, asks, &contact.asks))
+            })
+            .collect();
         output.say(
-            format_args!("{}: {human}{verified}{contested}{waits}", Shown(&contact.name)),
+            format_args!("{}: {human}{verified}{contested}{waits}{asks}", Shown(&contact.name)),
             &json!({
                 "name": contact.name,
                 "state": state,
                 "verified": contact.verified,
                 "contested": contact.contested,
                 "waiting": contact.waiting,
+                "asks": contact.asks.iter().map(|asks| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
                 "unreachable": unreachable,
                 "address": address,
             }),
@@ -209,8 +148,8 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         return Err(Failure::new("the text is empty; there is nothing to send"));
     }
     let client = open(common).await?;
-    let number = match client.send(&send.name, &text).await {
-        Ok(number) => number,
+    let message = match client.send(&send.name, &text).await {
+        Ok(message) => message,
         Err(error) => {
             finish(client).await?;
             return Err(error.into());
@@ -231,7 +170,10 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
             ),
         ),
     };
-    output.say(human, &json!({ "to": send.name, "number": number, "state": state }))
+    output.say(
+        format_args!("{human} (message {})", event::short_id(&message)),
+        &json!({ "to": send.name, "message": event::message_id(&message), "state": state }),
+    )
 }
 
 /// `verify`
@@ -267,9 +209,12 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
     // A timeout is an answer here.
     let _ = client.wait_caught_up(STATUS_PATIENCE).await;
-    let (status, relay) = (client.status(), client.relay());
+    let (status, relay, contacts) = (client.status(), client.relay(), client.contacts());
     finish(client).await?;
     let (status, relay) = (status?, relay?.map(|relay| relay.to_string()));
+    let contacts = contacts?;
+    let asks: Vec<_> =
+        contacts.iter().flat_map(|contact| contact.asks.iter().map(move |asks| (contact, asks))).collect();
     let answers = |state: &Connectivity| {
         matches!(state, Connectivity::CaughtUp | Connectivity::Fetching | Connectivity::NeedsToken)
     };
@@ -298,7 +243,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     }
     lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
     if status.held > 0 {
-        lines.push(format!("{} received messages are not shown yet: an earlier one is missing", status.held));
+        lines.push(format!("{} received messages came before an earlier one that is missing", status.held));
     }
     if status.missing > 0 {
         lines.push(format!(
@@ -306,6 +251,9 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             status.missing
         ));
     }
+    lines.extend(asks.iter().map(|(contact, asks)| {
+        format!("{} {}", Shown(&contact.name), meeting::asks_line(&contact.name, asks, &contact.asks))
+    }));
     output.say(
         lines.join("\n"),
         &json!({
@@ -316,6 +264,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             "unreceipted": status.unreceipted,
             "held": status.held,
             "missing": status.missing,
+            "asks": asks.iter().map(|(contact, asks)| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
         }),
     )
 }

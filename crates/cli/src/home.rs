@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     args::Common,
     failure::Failure,
+    marks::Marks,
     output::Output,
     passphrase::{Ask, Passphrase},
 };
@@ -83,6 +84,8 @@ impl Home {
             with(passphrase?)
         };
         let client = Client::open(&self.folder, unlock, config).await?;
+        // Before a relay has answered, and with it the first new event can come.
+        Marks::load(self).forget_unknown(&client)?;
         let damaged = client.status()?.damaged;
         if damaged > 0 {
             Output::new(common.json).note(format_args!(

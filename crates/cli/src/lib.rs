@@ -74,6 +74,8 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Init(init) => commands::init(output, &common, &init).await?,
         Command::Invite(invite) => commands::invite(output, &common, &invite).await?,
         Command::Accept(accept) => commands::accept(output, &common, &accept).await?,
+        Command::Agree(agree) => commands::agree(output, &common, &agree).await?,
+        Command::BeginAgain(again) => commands::begin_again(output, &common, &again).await?,
         Command::Contacts => commands::contacts(output, &common).await?,
         Command::Send(send) => commands::send(output, &common, &send).await?,
         Command::Receive(receive) => commands::receive(output, &common, &receive).await?,

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeSet, fs, io::Write, path::PathBuf};
 
+use deaddrop_client::Client;
+
 use crate::{failure::Failure, home::Home};
 
 /// Numbers of events that were printed although the vault's mark has not come to them.
@@ -36,6 +38,17 @@ impl Marks {
     /// The vault's mark has come to this number.
     pub fn forget_through(&mut self, number: u64) {
         self.beyond.retain(|beyond| *beyond > number);
+    }
+
+    /// Forgets numbers that the vault has not given to any event: it was put back from an older copy, and will give them to events
+    /// that were not printed.
+    pub fn forget_unknown(&mut self, client: &Client) -> Result<(), Failure> {
+        while let Some(highest) = self.beyond.last().copied()
+            && client.events_after(highest.saturating_sub(1))?.is_empty()
+        {
+            self.beyond.remove(&highest);
+        }
+        self.save()
     }
 
     /// Makes it last.

@@ -86,9 +86,34 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// A name as it is typed in a command: in quotes if a shell would take it apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed<'a>(pub &'a str);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
+        if self.0.chars().all(is_plain) && !self.0.is_empty() && !self.0.starts_with('-') {
+            return f.write_str(self.0);
+        }
+        // A name that begins with `-` would be taken for an option.
+        let dashes = if self.0.starts_with('-') { "-- " } else { "" };
+        write!(f, "{dashes}'{}'", Shown(&self.0.replace('\'', r"'\''")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Shown;
+    use super::{Shown, Typed};
+
+    #[test]
+    fn a_name_to_be_typed_is_one_word_of_a_shell() {
+        assert_eq!(Typed("ben_2.x").to_string(), "ben_2.x");
+        assert_eq!(Typed("J\u{fc}rgen").to_string(), "J\u{fc}rgen");
+        assert_eq!(Typed("big ben").to_string(), "'big ben'");
+        assert_eq!(Typed("$HOME'").to_string(), r"'$HOME'\'''");
+        assert_eq!(Typed("-x").to_string(), "-- '-x'");
+    }
 
     #[test]
     fn a_text_cannot_command_the_terminal() {

@@ -37,7 +37,7 @@ fn a_link_works_once() {
     sandbox.ada.run(&["receive"]).ok();
     assert_eq!(sandbox.ben.texts(), ["answered"]);
     let second = sandbox.link_for("cara");
-    // Who knows Ada already does not use it up.
+    // Somebody who knows Ada already does not use it up by another name.
     sandbox.ben.run(&["accept", &second, "ada-again"]).fails(&["contact already"]);
     let people = ["dora", "eve"].map(|name| sandbox.person(name));
     let [dora, eve] = &people;
@@ -59,8 +59,14 @@ fn a_link_works_once() {
 fn names_are_checked() {
     let sandbox = Sandbox::connected();
     sandbox.ada.run(&["invite", "ben"]).fails(&["name already"]);
-    let link = sandbox.link_for("cara");
-    sandbox.ben.run(&["accept", &link, "ada"]).fails(&["name already"]);
+    sandbox.ada.run(&["begin-again", "ben"]).fails(&["not accepted"]);
+    // The name of a contact stands for one identity.
+    let dan = sandbox.person("dan");
+    dan.run(&["init", "--no-passphrase", "--relay", &sandbox.relay.address]).ok();
+    let link = dan.json(&["invite", "ben"]).ok().json()["link"].as_str().unwrap().to_owned();
+    let refused = sandbox.ben.run(&["accept", &link, "ada"]);
+    refused.fails(&["another identity", "another way", "--new-identity", "not used up"]);
+    sandbox.ben.run(&["accept", &link, "dan"]).ok();
     sandbox.ada.run(&["invite", ""]).fails(&["name"]);
     sandbox.ada.run(&["invite", "a\u{1b}b"]).fails(&["name"]);
     sandbox.ada.run(&["invite", &"x".repeat(1_000)]).fails(&["name"]);
@@ -69,6 +75,8 @@ fn names_are_checked() {
         &["verify", "nobody"],
         &["receive", "--from", "nobody"],
         &["chat", "nobody"],
+        &["agree", "nobody"],
+        &["begin-again", "nobody"],
     ] {
         sandbox.ada.run(command).fails(&["contact", "contacts"]);
     }

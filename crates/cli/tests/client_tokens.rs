@@ -165,8 +165,8 @@ async fn two_relays_see_tokens_that_do_not_tell_that_they_are_one_clients() {
     assert_eq!(one.token_after(seen).await, at_one);
 
     // After the next start nothing tells that it is the same client.
-    let seen = (one.seen().len(), two.seen().len());
     ada.close().await.unwrap();
+    let seen = (one.seen().len(), two.seen().len());
     let ada = open(&home).await;
     let again = (one.token_after(seen.0).await, two.token_after(seen.1).await);
     for token in [again.0, again.1] {

@@ -3,7 +3,14 @@
 
 mod common;
 
-use std::{fs, process::Stdio, thread, time::Duration};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::Stdio,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use common::{Sandbox, run, run_with_input, texts};
 
@@ -154,18 +161,60 @@ fn chat_is_both_at_once() {
 }
 
 #[test]
+fn a_chat_names_the_text_that_was_delivered() {
+    let sandbox = Sandbox::connected();
+    let (ada, ben) = (&sandbox.ada, &sandbox.ben);
+    let sent = ben.json(&["send", "ada", "are you there?"]).ok().json();
+    let id = sent["message"].as_str().unwrap();
+    assert!(id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()), "{sent}");
+    let mut chat = ada.command(["chat", "ben"]);
+    let mut chat = common::Running(chat.stdin(Stdio::piped()).spawn().unwrap());
+    let out = BufReader::new(chat.0.stdout.take().unwrap());
+    let (to, lines) = mpsc::channel();
+    thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+    writeln!(chat.0.stdin.as_mut().unwrap(), "shall we meet at the station?").unwrap();
+    let wait_for = |words: &str| {
+        while !lines.recv_timeout(common::PATIENCE).expect(words).contains(words) {}
+    };
+    wait_for("are you there?");
+    let begin = Instant::now();
+    while ben.texts().is_empty() {
+        assert!(begin.elapsed() < common::PATIENCE);
+    }
+    wait_for("(delivered: shall we meet at the sta\u{2026})");
+    // Receipts leave with the end of the chat. What was not typed in it is named by the start of its id.
+    writeln!(chat.0.stdin.as_mut().unwrap(), "/quit").unwrap();
+    assert!(chat.0.wait().unwrap().success());
+    let told = ben.run(&["receive", "--after", "0"]).ok().out;
+    assert!(told.contains(&format!("(delivered to ada: message {})", &id[..8])), "{told}");
+}
+
+#[test]
 fn help_shows_examples_and_hides_the_relay() {
     let help = run(common::deaddrop().arg("--help")).ok().out;
     assert!(
         help.contains("invite ben") && help.contains("DEADDROP_PASSPHRASE") && !help.contains("relay's own"),
         "{help}"
     );
-    for command in
-        ["demo", "init", "invite", "accept", "contacts", "send", "receive", "chat", "verify", "status"]
-    {
+    for command in [
+        "demo",
+        "init",
+        "invite",
+        "accept",
+        "agree",
+        "begin-again",
+        "contacts",
+        "send",
+        "receive",
+        "chat",
+        "verify",
+        "status",
+    ] {
         assert!(help.contains(&format!("  {command} ")), "{command}");
         let own = run(common::deaddrop().args([command, "--help"])).ok().out;
         assert!(own.contains("--json"), "{own}");
+        let asks_first = ["agree", "begin-again"].contains(&command);
+        assert!(!asks_first || own.to_lowercase().contains("by another way"), "{own}");
     }
 }
 

@@ -1,23 +1,21 @@
 //! A person's client: everything an app calls.
 
+mod waiting;
+
+pub use waiting::Status;
+
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{ContactInfo, Engine},
+    engine::{Acceptance, ContactAsks, ContactInfo, Engine},
     error::{ClientError, OpenError, VaultError},
     event::Event,
     home::{self, Unlock},
-    net::{self, Connectivity, Consent, STEP_STACK, Shared},
+    net::{self, Consent, STEP_STACK, Shared},
 };
-use deaddrop_crypto::{InviteLink, SafetyNumber, wipe_stack};
+use deaddrop_crypto::{InviteLink, MessageId, SafetyNumber, wipe_stack};
 use deaddrop_wire::{Day, RelayAddress};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{task::JoinHandle, time::timeout};
+use std::{net::IpAddr, path::Path, sync::Arc};
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 /// Events read at once.
@@ -27,23 +25,6 @@ const EVENTS_AT_ONCE: usize = 1_000;
 pub struct Client {
     shared: Arc<Shared>,
     supervisor: JoinHandle<()>,
-}
-
-/// How a client is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Each relay on which own mailboxes lie.
-    pub relays: BTreeMap<String, Connectivity>,
-    /// Messages of any kind that no relay has taken yet.
-    pub unsent: usize,
-    /// Texts whose receipt has not come.
-    pub unreceipted: usize,
-    /// Contents that have come and are not shown yet, because an earlier one is missing.
-    pub held: usize,
-    /// Sent messages that a contact misses, as its receipts show; they are sent again.
-    pub missing: usize,
-    /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
-    pub damaged: u64,
 }
 
 impl Client {
@@ -112,7 +93,8 @@ impl Client {
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }
 
-    /// Makes an invite for one person, to be called `name` here, and gives its link. The relay must be reachable; if it is not, what
+    /// Makes an invite for one person, to be called `name` here, and gives its link. A contact that has lost its vault, or whose session
+    /// is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be reachable; if it is not, what
     /// was made is kept, and calling again with the same name goes on.
     ///
     /// # Errors
@@ -131,7 +113,8 @@ impl Client {
         Ok(link.as_str().to_owned())
     }
 
-    /// Takes an invite. Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush).
+    /// Takes an invite. Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of a
+    /// contact whose new invite it is, the two begin again: what was not delivered is sent again in the new session.
     ///
     /// # Errors
     /// See [`ClientError`]. [`PrivateAddress`](ClientError::PrivateAddress): the link leads to a private network or to this machine;
@@ -141,7 +124,50 @@ impl Client {
     pub async fn accept(&self, link: &str, name: &str) -> Result<(), ClientError> {
         // A user without a relay has pasted this relay's address, and it becomes the user's own.
         let consent = if self.relay()?.is_none() { Consent::Shown } else { Consent::Rule };
-        self.accept_with(link, name, consent).await
+        self.accept_with(link, name, consent, false).await
+    }
+
+    /// As [`accept`](Self::accept), when the user knows that the contact of this name has another identity from now on: it had lost
+    /// the old one. Every session with the old identity ends, and the contact is to be verified again.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub async fn accept_new_identity(&self, link: &str, name: &str) -> Result<(), ClientError> {
+        self.accept_with(link, name, Consent::Rule, true).await
+    }
+
+    /// Agrees to what a contact wants (see [`ContactInfo::asks`]): to begin again without a proof, or to be known by another
+    /// identity. Ask the contact by another way first: somebody who has stolen its identity, or found the invite, asks the same.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`]; [`ClientError::NothingAsked`] if it does not want this, or what it wanted is over: make a new
+    /// invite then.
+    pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
+        let (name, asks) = (name.to_owned(), asks.clone());
+        self.shared.step(move |engine, today| engine.agree(&name, &asks, today)).await?;
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// Declines all that a contact wants. It may ask again.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`]; [`ClientError::NothingAsked`].
+    pub async fn decline(&self, name: &str) -> Result<(), ClientError> {
+        let name = name.to_owned();
+        self.shared.step(move |engine, _| engine.decline(&name)).await
+    }
+
+    /// Begins again with a contact whose session is lost or unusable, without a new invite. The contact's user is asked and has to
+    /// [`agree`](Self::agree); both have to compare safety numbers again.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite.
+    pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
+        let (name, now) = (name.to_owned(), self.shared.now());
+        self.shared.step(move |engine, _| engine.begin_again(&name, now)).await?;
+        self.shared.try_now();
+        Ok(())
     }
 
     /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
@@ -150,10 +176,16 @@ impl Client {
     /// # Errors
     /// As [`accept`](Self::accept).
     pub async fn accept_at_private_address(&self, link: &str, name: &str) -> Result<(), ClientError> {
-        self.accept_with(link, name, Consent::Given).await
+        self.accept_with(link, name, Consent::Given, false).await
     }
 
-    async fn accept_with(&self, link: &str, name: &str, consent: Consent) -> Result<(), ClientError> {
+    async fn accept_with(
+        &self,
+        link: &str,
+        name: &str,
+        consent: Consent,
+        new_identity: bool,
+    ) -> Result<(), ClientError> {
         let link: InviteLink = link.parse().map_err(ClientError::Link)?;
         self.shared.look(|engine| engine.check_accept(name, &link))??;
         let relay = link.relay();
@@ -166,8 +198,10 @@ impl Client {
         }
         let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
         let name = name.to_owned();
-        let accept =
-            move |engine: &mut Engine<_>, today| engine.begin_accept(&name, &link, &bundle, allowed, today);
+        let accept = move |engine: &mut Engine<_>, today| {
+            let (name, link, blob) = (name.as_str(), &link, bundle.as_slice());
+            engine.begin_accept(&Acceptance { name, link, blob, allowed, new_identity }, today)
+        };
         self.shared.step(accept).await?;
         self.shared.forget_blocked();
         self.shared.try_now();
@@ -215,15 +249,15 @@ impl Client {
     }
 
     /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. Durable in the outbox when this returns, whether or not any relay can
-    /// be reached. Gives the number that [`Delivered`](crate::EventKind::Delivered) will name.
+    /// be reached. Gives the message's name, which the event [`Delivered`](crate::EventKind::Delivered) will have.
     ///
     /// # Errors
     /// See [`ClientError`]; nothing was sent.
-    pub async fn send(&self, name: &str, text: &str) -> Result<u64, ClientError> {
-        let (name, text) = (name.to_owned(), text.to_owned());
-        let number = self.shared.step(move |engine, _| engine.send_text(&name, &text)).await?;
+    pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
+        let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
+        let message = self.shared.step(move |engine, _| engine.send_text(&name, &text, now)).await?;
         self.shared.nudge.send_modify(|count| *count = count.wrapping_add(1));
-        Ok(number)
+        Ok(message)
     }
 
     /// Events with numbers above `after`, oldest first, at most 1,000.
@@ -234,11 +268,17 @@ impl Client {
         self.shared.look(|engine| engine.events_after(after, EVENTS_AT_ONCE))?.map_err(ClientError::from)
     }
 
-    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
+    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel. If `after` was never given, the vault
+    /// was put back from a copy behind the app's own store: [`Restored`](crate::EventKind::Restored) follows, and all later events have
+    /// higher numbers.
     ///
     /// # Errors
     /// The vault's.
     pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
+        if after > self.shared.look(Engine::last_event)? {
+            let now = self.shared.now();
+            self.shared.step(move |engine, _| engine.note_newer(after, now)).await?;
+        }
         let mut newest = self.shared.events.subscribe();
         loop {
             let events = self.shared.look(|engine| engine.events_after(after, 1))??;
@@ -293,72 +333,6 @@ impl Client {
         self.shared.step(move |engine, _| engine.set_verified(&name, verified)).await
     }
 
-    /// How it is doing now.
-    ///
-    /// # Errors
-    /// The vault's.
-    pub fn status(&self) -> Result<Status, ClientError> {
-        let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
-        let (held, missing) = self.shared.look(Engine::gaps)?;
-        let damaged = self.shared.look(Engine::damaged)?;
-        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged })
-    }
-
-    /// Waits until everything that lay at the relays when they were reached is read.
-    ///
-    /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] at once; [`ClientError::RelayDown`] or
-    /// [`ClientError::TimedOut`] after `patience`.
-    pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
-        self.shared.try_now();
-        self.wait(patience, |client| {
-            let links = client.links()?;
-            let state = |wanted| links.values().any(|state| *state == wanted);
-            if state(Connectivity::WrongRelay) {
-                return Err(ClientError::WrongRelay);
-            }
-            if state(Connectivity::NoTls) {
-                return Err(ClientError::NoTls);
-            }
-            if state(Connectivity::PrivateAddress) {
-                return Err(ClientError::PrivateAddress);
-            }
-            let is_read = |state| matches!(state, &Connectivity::CaughtUp | &Connectivity::NeedsToken);
-            Ok(links.values().all(is_read))
-        })
-        .await
-    }
-
-    /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
-    ///
-    /// # Errors
-    /// [`ClientError::NeedsToken`] or [`ClientError::PrivateAddress`] once nothing else is left that can be sent without the user;
-    /// [`ClientError::WrongRelay`], [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
-    pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
-        self.shared.try_now();
-        self.shared.hurry.send_replace(true);
-        let done = self.wait(patience, Self::is_flushed).await;
-        self.shared.hurry.send_replace(false);
-        done
-    }
-
-    /// Whether everything has left; an error if what is left cannot leave without the user.
-    fn is_flushed(&self) -> Result<bool, ClientError> {
-        if !self.shared.look(Engine::has_work)? {
-            return Ok(true);
-        }
-        let links = self.links()?.into_iter();
-        let want_token: BTreeSet<String> =
-            links.filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay)).collect();
-        let blocked = self.shared.blocked();
-        if want_token.is_empty() && blocked.is_empty()
-            || self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?
-        {
-            return Ok(false);
-        }
-        Err(if want_token.is_empty() { ClientError::PrivateAddress } else { ClientError::NeedsToken })
-    }
-
     /// Ends the connections and finishes the vault.
     ///
     /// # Errors
@@ -370,39 +344,6 @@ impl Client {
             Some(engine) => blocking(move || engine.close()).await.map_err(|error: VaultError| error.into()),
             None => Err(ClientError::VaultStopped),
         }
-    }
-
-    async fn wait(
-        &self,
-        patience: Duration,
-        is_done: impl Fn(&Self) -> Result<bool, ClientError>,
-    ) -> Result<(), ClientError> {
-        let mut work = self.shared.work.subscribe();
-        let waiting = async {
-            while !is_done(self)? {
-                work.changed().await.map_err(|_| ClientError::VaultStopped)?;
-            }
-            Ok(())
-        };
-        match timeout(patience, waiting).await {
-            Ok(done) => done,
-            Err(_) => {
-                let links = self.links()?;
-                let any = |wanted| links.values().any(|state| *state == wanted);
-                Err(match () {
-                    () if any(Connectivity::WrongRelay) => ClientError::WrongRelay,
-                    () if any(Connectivity::Down) => ClientError::RelayDown,
-                    () => ClientError::TimedOut,
-                })
-            }
-        }
-    }
-
-    fn links(&self) -> Result<BTreeMap<String, Connectivity>, ClientError> {
-        let known = self.shared.links();
-        let relays = self.shared.look(Engine::reading_relays)?;
-        let state = |relay: &String| known.get(relay).copied().unwrap_or(Connectivity::Connecting);
-        Ok(relays.into_iter().map(|relay| (relay.clone(), state(&relay))).collect())
     }
 }
 

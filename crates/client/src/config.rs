@@ -4,6 +4,8 @@ use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_shred::PassphraseCost;
 use std::{ops::Range, sync::Arc, time::Duration};
 
+/// The longest [`Config::gap_wait`].
+pub const MAX_GAP_WAIT: Duration = Duration::from_secs(600);
 /// A relay keeps an invite no longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
 
@@ -31,6 +33,9 @@ pub struct Config {
     /// A receipt waits a random time in this range, so that it says little about when one is there, and so that one receipt
     /// serves many messages.
     pub receipt_delay: Range<Duration>,
+    /// How long a message is held back when one before it is missing though everything that lay at the relays has been read. Then it
+    /// is given, and what was missing is late if it comes. At most [`MAX_GAP_WAIT`].
+    pub gap_wait: Duration,
     /// First and longest wait between two tries to connect; jitter is added.
     pub backoff: Range<Duration>,
     /// A putting link is closed after so much silence; at most a minute.
@@ -53,6 +58,7 @@ impl Default for Config {
         Self {
             now: Arc::new(system_time),
             receipt_delay: Duration::from_secs(2)..Duration::from_secs(30),
+            gap_wait: Duration::from_secs(30),
             backoff: Duration::from_secs(1)..Duration::from_secs(300),
             putter_idle: Duration::from_secs(60),
             patience: Duration::from_secs(15),

@@ -3,34 +3,45 @@
 //! A method works out what changes, stores it, and only then lets memory follow. If storing fails the engine is dead: what the disk
 //! holds is known only when the vault is opened again.
 
+mod asked;
 mod contacts;
+mod events;
 mod inbox;
+mod incoming;
 mod invites;
+mod load;
 mod mailboxes;
 mod missing;
 mod outbox;
+mod outgoing;
+mod receipts;
 mod relays;
+mod sentinel;
+mod sessions;
 mod step;
 
-pub use contacts::{ContactInfo, ContactState, UnreachableReason};
+pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 
-pub(crate) use invites::Publication;
+pub(crate) use invites::{Acceptance, Publication};
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
-pub(crate) use outbox::{BlobLives, PutJob};
+pub(crate) use outbox::{BlobLives, PutJob, SentPut};
 pub(crate) use relays::Reach;
+pub(crate) use sentinel::OWN;
 
 use crate::{
     error::{OpenError, VaultError},
-    event::Event,
     random::SystemRandom,
     vault::{
-        AgainRow, BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MissingRow, RelaysRow,
-        Table, Vault, key, parts,
+        self, AgainRow, ConfigRow, ConversationRow, DraftRow, FormatRow, InviteRow, ItemRow, MissingRow,
+        PeerRow, PersonRow, RelaysRow, Table, Vault, key, parts,
     },
 };
-use deaddrop_crypto::{IdentityKeyPair, LoadError, PendingInvite, Session, SkippedId};
+use asked::Asked;
+use deaddrop_crypto::{Hour, IdentityKeyPair, LoadError, PendingInvite, SessionId};
 use deaddrop_shred::{Disk, Shred};
 use deaddrop_wire::{Day, RelayAddress};
+use receipts::Receipt;
+use sentinel::Sentinel;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
@@ -48,6 +59,9 @@ pub(crate) struct Engine<D: Disk + 'static> {
     cursor: u64,
     /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     stale_tried: Option<u64>,
+    sentinel: Sentinel,
+    /// What was kept for the user's word is being read: nothing of it asks again.
+    asks_nothing: bool,
     rng: SystemRandom,
     /// Blobs whose processing has begun in this process and not ended.
     seen: HashSet<[u8; 16]>,
@@ -56,23 +70,49 @@ pub(crate) struct Engine<D: Disk + 'static> {
     dead: bool,
 }
 
+/// The format of the vaults that this version makes.
+const FORMAT: u32 = 2;
 /// How many blobs are watched after a crash.
 const WATCHED_STARTS: u32 = 64;
 
-/// One contact in memory.
+/// One contact in memory: a person, the one device of it that is talked to, and the one conversation with it.
 struct Contact {
-    row: ContactRow,
-    session: Option<Session>,
+    person: PersonRow,
+    conversation: ConversationRow,
+    row: PeerRow,
+    /// Its sessions; `None` until somebody has used the invite.
+    ratchet: Option<deaddrop_crypto::Contact>,
     invite: Option<(InviteRow, PendingInvite)>,
+    /// Numbered items of the outgoing stream, and the control message.
     items: BTreeMap<u64, ItemRow>,
+    /// What has no number yet, in its order.
+    drafts: BTreeMap<u64, DraftRow>,
     /// Items that a receipt showed to be missing.
     missing: BTreeMap<u64, MissingRow>,
     /// The hour and the number of bytes that were sent again in it.
     again: Option<AgainRow>,
+    /// How often an address was learnt, since the vault was opened.
+    learnt: u64,
+    /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
+    rests_until: u64,
+    /// The peer uses the private mailbox: the landing goes once it has been read.
+    leaves_landing: bool,
+    /// More would be sent again than an hour allows.
+    holds_back: bool,
+    /// Everything without a receipt may be lost, and is to be noted as missing.
+    doubts_all: bool,
     /// A receipt of which a step had no room for all.
-    confirmed: Option<(u64, Vec<u64>)>,
+    confirmed: Option<Receipt>,
     /// The address, not public and not allowed, that its mailbox address leads to.
     blocked: Option<IpAddr>,
+    /// Envelopes that wait for the user's word.
+    asked: BTreeMap<u64, Asked>,
+    /// The day on which unused sessions were last looked for after everything had been read.
+    tidied_on: Option<Day>,
+    /// The session that sends, as it was when the last message was read.
+    sends_in: Option<SessionId>,
+    /// The hour in which a reset was last tried.
+    reset_tried: Option<Hour>,
 }
 
 impl<D: Disk + 'static> Engine<D> {
@@ -82,8 +122,9 @@ impl<D: Disk + 'static> Engine<D> {
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
             seed: identity.seed().duplicate(),
+            root: None,
             relay: relay.map(ToString::to_string),
-            next_contact: 1,
+            next_id: 1,
             event_floor: 1,
         };
         let vault = Vault::start(store).map_err(open_error)?;
@@ -97,6 +138,8 @@ impl<D: Disk + 'static> Engine<D> {
             next_event: 1,
             cursor: 0,
             stale_tried: None,
+            sentinel: Sentinel::default(),
+            asks_nothing: false,
             rng,
             seen: HashSet::new(),
             watched_starts: 0,
@@ -104,6 +147,8 @@ impl<D: Disk + 'static> Engine<D> {
         };
         let mut step = engine.step();
         step.config = true;
+        let format = FormatRow { version: FORMAT, stage: 0, after: [0; 16] };
+        step.changes.put(key(Table::Format, 0, 0), &format).map_err(open_error)?;
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
         Ok(engine)
@@ -112,30 +157,15 @@ impl<D: Disk + 'static> Engine<D> {
     /// Loads a person.
     pub(crate) fn open(store: Shred<D>, today: Day) -> Result<Self, OpenError> {
         let vault = Vault::start(store).map_err(open_error)?;
+        vault::migrate(&vault, &mut SystemRandom).map_err(open_error)?;
         let config: ConfigRow =
             vault.read(&key(Table::Config, 0, 0)).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
         let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
         let relays = vault.read(&key(Table::Relays, 0, 0)).map_err(open_error)?.unwrap_or_default();
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
         let stale_tried = vault.read(&key(Table::StaleTried, 0, 0)).map_err(open_error)?;
-        let mut contacts = BTreeMap::new();
-        for id in vault.keys(Table::Contact).iter().map(|key| parts(key).0) {
-            contacts.insert(id, Contact::load(&vault, id)?);
-        }
-        for item in vault.keys(Table::Item) {
-            let (contact, number) = parts(&item);
-            let row = vault.read(&item).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-            if let Some(contact) = contacts.get_mut(&contact) {
-                contact.items.insert(number, row);
-            }
-        }
-        for missing in vault.keys(Table::Missing) {
-            let (contact, number) = parts(&missing);
-            let row = vault.read(&missing).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-            if let Some(contact) = contacts.get_mut(&contact) {
-                contact.missing.insert(number, row);
-            }
-        }
+        let sentinel = vault.read(&key(Table::Sentinel, 0, 0)).map_err(open_error)?;
+        let contacts = load::contacts(&vault)?;
         let events: BTreeSet<u64> = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect();
         let next_event = events.last().map_or(config.event_floor, |last| config.event_floor.max(last + 1));
         let rng = SystemRandom;
@@ -150,12 +180,15 @@ impl<D: Disk + 'static> Engine<D> {
             next_event,
             cursor,
             stale_tried,
+            sentinel: Sentinel::of(sentinel.unwrap_or_default()),
+            asks_nothing: false,
             rng,
             seen: HashSet::new(),
             watched_starts: if crashed { WATCHED_STARTS } else { 0 },
             dead: false,
         };
         let mut step = engine.step();
+        step.changes.erase_later(load::left_over(&engine.vault, &engine.contacts).into_iter());
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
         engine.begin_day(today).map_err(open_error)?;
@@ -167,11 +200,15 @@ impl<D: Disk + 'static> Engine<D> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Once a day, and at opening: what is too old goes, what was never receipted is sent anew.
+    /// Once a day, and at opening: what is too old goes, and what was never receipted is sent again.
     pub(crate) fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        step.changes.erase_later(self.vault.expired(today).into_iter());
+        self.finish(step)?;
+        self.begin_sentinel_day();
         for id in self.contact_ids() {
             let mut step = self.step();
-            self.expire(&mut step, id, today);
+            self.tidy(&mut step, id, false, today)?;
             self.expire_invite(&mut step, id, today)?;
             self.resend_old(&mut step, id, today);
             self.finish(step)?;
@@ -199,62 +236,6 @@ impl<D: Disk + 'static> Engine<D> {
         self.finish(step)
     }
 
-    /// Events after a number, oldest first, at most `most`.
-    pub(crate) fn events_after(&self, after: u64, most: usize) -> Result<Vec<Event>, VaultError> {
-        let mut events = Vec::new();
-        for number in self.events.range(after.saturating_add(1)..).take(most) {
-            let Some(row) = self.vault.read::<EventRow>(&key(Table::Event, 0, *number))? else { continue };
-            events.push(Event {
-                number: *number,
-                day: Day::from_number(row.day),
-                contact: row.contact,
-                kind: row.kind,
-            });
-        }
-        Ok(events)
-    }
-
-    /// The vault failed: no step is taken any more.
-    pub(crate) const fn is_dead(&self) -> bool {
-        self.dead
-    }
-
-    /// The number of the newest event, 0 if there never was one.
-    pub(crate) const fn last_event(&self) -> u64 {
-        self.next_event.saturating_sub(1)
-    }
-
-    /// How far a simple app has shown events.
-    pub(crate) const fn cursor(&self) -> u64 {
-        self.cursor
-    }
-
-    /// Remembers how far a simple app has shown events.
-    pub(crate) fn set_cursor(&mut self, cursor: u64) -> Result<(), VaultError> {
-        let mut step = self.step();
-        step.changes.put(key(Table::Cursor, 0, 0), &cursor)?;
-        self.finish(step)?;
-        self.cursor = cursor;
-        Ok(())
-    }
-
-    /// Erases events below a number.
-    pub(crate) fn forget_events_before(&mut self, number: u64) -> Result<(), VaultError> {
-        const AT_ONCE: usize = 200;
-        loop {
-            let old: Vec<u64> = self.events.range(..number).take(AT_ONCE).copied().collect();
-            let Some(last) = old.last() else { return Ok(()) };
-            let mut step = self.step();
-            self.config.event_floor = self.config.event_floor.max(last + 1);
-            step.config = true;
-            old.iter().for_each(|number| step.changes.erase(key(Table::Event, 0, *number)));
-            self.finish(step)?;
-            old.iter().for_each(|number| {
-                self.events.remove(number);
-            });
-        }
-    }
-
     /// Finishes what is under way and lets go of the store.
     pub(crate) fn close(mut self) -> Result<(), VaultError> {
         let mut step = self.step();
@@ -264,57 +245,11 @@ impl<D: Disk + 'static> Engine<D> {
     }
 }
 
-impl Contact {
-    fn load<D: Disk + 'static>(vault: &Vault<D>, id: u32) -> Result<Self, OpenError> {
-        let row = vault.read(&key(Table::Contact, id, 0)).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-        let session = match vault.read_bytes(&key(Table::Session, id, 0)).map_err(open_error)? {
-            None => None,
-            Some(snapshot) => Some(load_session(vault, id, &snapshot)?),
-        };
-        let invite = match vault.read::<InviteRow>(&key(Table::Invite, id, 0)).map_err(open_error)? {
-            None => None,
-            Some(row) => {
-                let pending = PendingInvite::from_bytes(&row.pending).map_err(load_error)?;
-                Some((row, pending))
-            }
-        };
-        let blocked = vault.read::<BlockedRow>(&key(Table::Blocked, id, 0)).map_err(open_error)?;
-        let blocked = blocked.map(|row| row.address);
-        let again = vault.read(&key(Table::Again, id, 0)).map_err(open_error)?;
-        let (items, missing) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { row, session, invite, items, missing, again, confirmed: None, blocked })
-    }
-}
-
-fn load_session<D: Disk + 'static>(vault: &Vault<D>, id: u32, snapshot: &[u8]) -> Result<Session, OpenError> {
-    let resets =
-        vault.read_bytes(&key(Table::Resets, id, 0)).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-    let mut skipped = Vec::new();
-    for row in vault.keys(Table::Skipped) {
-        let (contact, number) = parts(&row);
-        if contact == id {
-            let bytes = vault.read_bytes(&row).map_err(open_error)?.ok_or(OpenError::Corrupt)?;
-            skipped.push((skipped_id(number), bytes));
-        }
-    }
-    let rows = skipped.iter().map(|(id, bytes)| (*id, bytes.as_slice()));
-    Session::load(snapshot, &resets, rows).map_err(load_error)
-}
-
 fn load_error(error: LoadError) -> OpenError {
     match error {
         LoadError::NewerVersion => OpenError::NewerVersion,
         _ => OpenError::Corrupt,
     }
-}
-
-const fn skipped_number(id: SkippedId) -> u64 {
-    ((id.turn as u64) << 32) | id.message_number as u64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "takes apart what skipped_number put together")]
-const fn skipped_id(number: u64) -> SkippedId {
-    SkippedId { turn: (number >> 32) as u32, message_number: number as u32 }
 }
 
 fn open_error(error: VaultError) -> OpenError {

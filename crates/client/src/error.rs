@@ -127,7 +127,13 @@ errors! {
         /// The invite was used, withdrawn or has expired.
         InviteUsed = "the invite was used already, withdrawn, or has expired; ask for a new link",
         /// This person is a contact already.
-        AlreadyContact = "this person is a contact already",
+        AlreadyContact = "this person is a contact already, by another name; accept the invite by that name",
+        /// The invite is of another identity than the contact has.
+        OtherIdentity = "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name",
+        /// The contact wants nothing that needs the user's word.
+        NothingAsked = "this contact asks for nothing",
+        /// Nothing is there to begin again with: make a new invite for the contact.
+        NoResetBundle = "there is nothing to begin again with; make a new invite for this contact",
         /// There is no session with this contact yet.
         NoSession = "the contact has not accepted the invite yet",
         /// It did not end within the time allowed; it goes on.

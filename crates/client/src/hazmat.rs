@@ -4,11 +4,11 @@
 //! Behind the additive feature `hazmat`.
 
 use crate::{
-    engine::{Engine, MailboxName},
+    engine::{Engine, MailboxName, PutJob},
     event::Event,
     vault::{
-        BlockedRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemRow, MailboxState, RelaysRow, Table,
-        decode, encode,
+        AskedRow, BlockedRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow, InviteRow, ItemRow,
+        MailboxState, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow, Table, decode, encode,
     },
 };
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
@@ -25,8 +25,15 @@ pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     }
     match table {
         _ if table == Table::Config.code() => again::<ConfigRow>(bytes),
-        _ if table == Table::Contact.code() => again::<ContactRow>(bytes),
-        _ if table == Table::Item.code() => again::<ItemRow>(bytes),
+        _ if table == Table::Person.code() => again::<PersonRow>(bytes),
+        _ if table == Table::Peer.code() => again::<PeerRow>(bytes),
+        _ if table == Table::Conversation.code() => again::<ConversationRow>(bytes),
+        _ if table == Table::Outbox.code() => again::<ItemRow>(bytes).or_else(|| again::<DraftRow>(bytes)),
+        _ if table == Table::Held.code() => again::<HeldRow>(bytes),
+        _ if table == Table::Parked.code() => again::<ParkedRow>(bytes),
+        _ if table == Table::Seen.code() => again::<SeenRow>(bytes),
+        _ if table == Table::Sentinel.code() => again::<SentinelRow>(bytes),
+        _ if table == Table::Asked.code() => again::<AskedRow>(bytes),
         _ if table == Table::Event.code() => again::<EventRow>(bytes),
         _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
         _ if table == Table::Cursor.code() => again::<u64>(bytes),
@@ -117,7 +124,7 @@ impl Secluded {
     #[must_use]
     pub fn send(&mut self, text: &str) -> Option<bool> {
         use crate::error::ClientError;
-        match self.engine.send_text(NAME, text) {
+        match self.engine.send_text(NAME, text, 0) {
             Ok(_) => Some(true),
             Err(ClientError::TextTooLong) => Some(false),
             Err(_) => None,
@@ -128,15 +135,15 @@ impl Secluded {
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
-            self.engine.seal_receipt(id).ok()?;
+            self.engine.seal_receipt(id, today).ok()?;
         }
         let jobs = self.engine.take_puts(CONTACT, &BTreeSet::new(), most);
-        let puts: Vec<_> = jobs.iter().map(|job| (job.number, job.address.encode())).collect();
+        let puts: Vec<_> = jobs.iter().map(PutJob::sent).collect();
         if taken {
             self.engine.accepted(CONTACT, &puts, crate::engine::BlobLives::DEFAULT, today).ok()?;
         } else {
-            for (number, address) in puts {
-                self.engine.refused(CONTACT, number, &address, today).ok()?;
+            for put in puts {
+                self.engine.refused(CONTACT, &put, today).ok()?;
             }
             self.stale_at += 300;
             self.engine.retry_stale(self.stale_at).ok()?;

@@ -25,6 +25,7 @@
 //! | meet somebody | [`Client::invite`], [`Client::accept`] | yes |
 //! | send | [`Client::send`] | no: durable in the outbox when it returns |
 //! | receive | [`Client::next_event`], [`Client::events_after`] | no: events are durable before the relay is told |
+//! | go on after a loss | [`Client::begin_again`], [`Client::agree`], [`Client::decline`], [`Client::accept_new_identity`], or [`Client::invite`] and [`Client::accept`] with a known name | no; the last two yes |
 //! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
 //! | use a relay that wants a token | [`Client::set_create_token`] | no: what waits goes on |
 //! | reach a relay in a private network | [`Client::allow_private_address`], [`PrivateAddresses`] | no: what waits goes on |
@@ -56,14 +57,14 @@ mod resolve;
 mod vault;
 
 pub use client::{Client, Status};
-pub use config::{Config, MAX_INVITE_DAYS, PrivateAddresses};
-pub use engine::{ContactInfo, ContactState, UnreachableReason};
+pub use config::{Config, MAX_GAP_WAIT, MAX_INVITE_DAYS, PrivateAddresses};
+pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 
-pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, SafetyNumber};
+pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};

@@ -1,25 +1,31 @@
 //! The vault: everything a client keeps, as versioned rows in a store whose deletions are real (spec/14-client.md section 2).
 
+mod format1;
 mod key;
+mod migrate;
 mod relays;
 mod rows;
 mod secret;
 
-pub(crate) use key::{Table, key, parts};
+pub(crate) use key::{Table, key, parts, sub, sub_key};
+pub(crate) use migrate::{migrate, migrated_number};
 pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
 pub(crate) use rows::{
-    AcceptedInvite, AgainRow, ConfigRow, ContactRow, EventRow, InviteRow, ItemKind, ItemRow, MailboxKind,
-    MailboxRow, MailboxState, MissingRow, PeerAddress, Sealed,
+    AcceptedInvite, AgainRow, AskedRow, ConfigRow, ConversationRow, DraftRow, EventRow, FormatRow, HeldRow,
+    InStream, InviteRow, ItemKind, ItemRow, MAX_IN_STREAMS, MailboxKind, MailboxRow, MailboxState,
+    MissingRow, OutStream, ParkedRow, PeerAddress, PeerKind, PeerRow, PersonRow, Question, Sealed, SeenRow,
+    SentinelRow, SessionSlot,
 };
 
 use crate::error::VaultError;
 use deaddrop_shred::{Batch, CommitError, Disk, Reader, Record, RecordKey, Shred, Writer};
+use deaddrop_wire::Day;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The version of every row that this build writes.
-const ROW_VERSION: u8 = 1;
+const ROW_VERSION: u8 = 2;
 /// Most rows that are erased together on their own account.
 const ERASED_AT_ONCE: usize = 1_024;
 
@@ -32,9 +38,16 @@ pub(crate) struct Vault<D: Disk + 'static> {
 /// What one step changes: stored as a whole or not at all.
 #[derive(Default)]
 pub(crate) struct Changes {
-    rows: BTreeMap<RecordKey, Option<Zeroizing<Vec<u8>>>>,
+    /// `None`: erased.
+    rows: BTreeMap<RecordKey, Option<NewRow>>,
     bytes: usize,
     later: Vec<RecordKey>,
+}
+
+struct NewRow {
+    /// The day after which it is to be erased; 0: never.
+    expiry_day: u32,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl Changes {
@@ -46,8 +59,23 @@ impl Changes {
 
     /// Writes a row whose bytes carry a version of their own.
     pub(crate) fn put_bytes(&mut self, key: RecordKey, body: Zeroizing<Vec<u8>>) {
+        self.insert(key, 0, body);
+    }
+
+    /// Writes a row that [`Vault::expired`] names behind the day.
+    pub(crate) fn put_until<T: Serialize>(
+        &mut self,
+        key: RecordKey,
+        row: &T,
+        day: Day,
+    ) -> Result<(), VaultError> {
+        self.insert(key, day.number(), encode(row)?);
+        Ok(())
+    }
+
+    fn insert(&mut self, key: RecordKey, expiry_day: u32, body: Zeroizing<Vec<u8>>) {
         self.bytes = self.bytes.saturating_add(body.len());
-        self.rows.insert(key, Some(body));
+        self.rows.insert(key, Some(NewRow { expiry_day, body }));
     }
 
     /// Erases a row.
@@ -62,7 +90,7 @@ impl Changes {
 
     /// A row that this very step writes.
     pub(crate) fn pending(&self, key: &RecordKey) -> Option<&[u8]> {
-        self.rows.get(key)?.as_ref().map(|body| body.as_slice())
+        self.rows.get(key)?.as_ref().map(|row| row.body.as_slice())
     }
 
     /// Rows that are written or erased at once.
@@ -79,10 +107,10 @@ impl Changes {
         let mut batch = Batch::default();
         for (key, body) in self.rows {
             match body {
-                Some(mut body) => {
+                Some(NewRow { expiry_day, mut body }) => {
                     // The store encrypts it where it lies.
                     let body = std::mem::take(&mut *body);
-                    batch.puts.push(Record { key, meta: [0; 8], expiry_day: 0, body });
+                    batch.puts.push(Record { key, meta: [0; 8], expiry_day, body });
                 }
                 None => batch.erases.push(key),
             }
@@ -158,6 +186,20 @@ impl<D: Disk + 'static> Vault<D> {
         keys
     }
 
+    /// Whether there is a row.
+    pub(crate) fn has(&self, key: &RecordKey) -> bool {
+        self.reader.entry(key).is_some()
+    }
+
+    /// Rows whose day is over.
+    pub(crate) fn expired(&self, today: Day) -> Vec<RecordKey> {
+        let entries = self.reader.entries();
+        entries
+            .filter(|row| row.expiry_day != 0 && row.expiry_day < today.number())
+            .map(|row| row.key)
+            .collect()
+    }
+
     /// Rows that a damaged disk has cost.
     pub(crate) fn damaged(&self) -> u64 {
         self.reader.stats().damaged_slots
@@ -195,14 +237,15 @@ mod tests {
         let mut changes = Changes::default();
         changes.put(name, &300_u64).unwrap();
         vault.commit(changes).unwrap();
-        assert_eq!(vault.read_bytes(&name), Ok(Some(vec![1, 0xac, 0x02].into())));
+        assert_eq!(vault.read_bytes(&name), Ok(Some(vec![2, 0xac, 0x02].into())));
         assert_eq!(vault.read::<u64>(&name), Ok(Some(300)));
         for (bytes, wanted) in [
             (vec![], VaultError::Corrupt),
             (vec![0, 1], VaultError::Corrupt),
-            (vec![1], VaultError::Corrupt),
-            (vec![1, 0xac], VaultError::Corrupt),
-            (vec![2, 0xac, 0x02], VaultError::NewerVersion),
+            (vec![1, 0xac, 0x02], VaultError::Corrupt),
+            (vec![2], VaultError::Corrupt),
+            (vec![2, 0xac], VaultError::Corrupt),
+            (vec![3, 0xac, 0x02], VaultError::NewerVersion),
         ] {
             let mut changes = Changes::default();
             changes.put_bytes(name, bytes.into());
@@ -221,15 +264,15 @@ mod tests {
         let mut changes = Changes::default();
         for number in [300, 2, 70_000] {
             changes.put(key(Table::Event, 0, number), &number).unwrap();
-            changes.put(key(Table::Item, 7, number), &number).unwrap();
+            changes.put(key(Table::Outbox, 7, number), &number).unwrap();
         }
-        assert_eq!(changes.pending(&key(Table::Event, 0, 2)), Some(&[1, 2][..]));
+        assert_eq!(changes.pending(&key(Table::Event, 0, 2)), Some(&[2, 2][..]));
         changes.erase(key(Table::Event, 0, 2));
         assert_eq!(changes.pending(&key(Table::Event, 0, 2)), None);
         vault.commit(changes).unwrap();
         let numbers = |table| vault.keys(table).iter().map(|key| parts(key).1).collect::<Vec<_>>();
         assert_eq!(numbers(Table::Event), [300, 70_000]);
-        assert_eq!(numbers(Table::Item), [2, 300, 70_000]);
+        assert_eq!(numbers(Table::Outbox), [2, 300, 70_000]);
         assert!(numbers(Table::Held).is_empty());
     }
 }

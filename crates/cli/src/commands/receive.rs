@@ -97,7 +97,8 @@ impl Printer<'_> {
 
     /// Prints one event, unless it is not asked for or was printed before.
     fn print(&mut self, next: &Event) -> Result<bool, Failure> {
-        if self.from.is_some_and(|name| next.contact != name) {
+        // What concerns no single contact concerns this one, too.
+        if self.from.is_some_and(|name| next.contact != name && !next.contact.is_empty()) {
             return Ok(false);
         }
         if self.after.is_none() {

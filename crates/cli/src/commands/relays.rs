@@ -7,7 +7,7 @@ use super::{finish, home_of, open, relay_address};
 use crate::{
     args::{self, Common},
     failure::Failure,
-    output::{Output, Shown},
+    output::{Output, Shown, Typed},
     token,
 };
 
@@ -89,6 +89,13 @@ pub(super) fn accept_failure(
              The link is not used up",
             Shown(&relay)
         )),
+        ClientError::OtherIdentity => {
+            let (name, typed, home) = (Shown(&accept.name), Typed(&accept.name), home_of(common)?);
+            Failure::new(format_args!(
+                "the link is from another identity than your contact {name} has. That is so after a contact has lost its vault, and also if somebody else sends you a link in the contact's name: ask {name} by another way, such as a call. If the link is from {name}: deaddrop --home {home} accept --new-identity LINK {typed}. If it is from another person: choose another name. \
+                 The link is not used up"
+            ))
+        }
         other => return Ok(needs_token(other, &relay, common)?.unwrap_or_else(|| other.into())),
     })
 }

@@ -126,7 +126,7 @@ impl Person {
                 self.texts.push(text.clone());
                 News::Text(text)
             }
-            EventKind::Delivered { .. } => {
+            EventKind::Delivered => {
                 self.receipted += 1;
                 News::Receipt
             }

@@ -21,7 +21,7 @@ use std::{
 use common::{PATIENCE, Relay};
 use deaddrop_client::{
     BundleError, Client, ClientError, Config, Connectivity, ContactState, Event, EventKind, MAX_TEXT,
-    OpenError, PassphraseCost, Unlock,
+    MessageId, OpenError, PassphraseCost, Unlock,
 };
 use tokio::time::{sleep, timeout};
 
@@ -111,12 +111,23 @@ fn relay_in(folder: &tempfile::TempDir, name: &str) -> Relay {
 
 /// Waits for the first event of a kind.
 async fn wait_for(client: &Client, is_wanted: impl Fn(&EventKind) -> bool) -> Event {
+    wait_for_event(client, |event| is_wanted(&event.kind)).await
+}
+
+/// Waits until the peer's vault holds a message.
+async fn delivered(client: &Client, message: MessageId) {
+    let is_it = |event: &Event| event.kind == EventKind::Delivered && event.message == Some(message);
+    wait_for_event(client, is_it).await;
+}
+
+/// Waits for the first event that is wanted.
+async fn wait_for_event(client: &Client, is_wanted: impl Fn(&Event) -> bool) -> Event {
     let found = async {
         let mut after = 0;
         loop {
             let event = client.next_event(after).await.unwrap();
             after = event.number;
-            if is_wanted(&event.kind) {
+            if is_wanted(&event) {
                 return event;
             }
         }

@@ -62,7 +62,11 @@ async fn links_that_cannot_be_used_say_why() {
     assert!(matches!(ben.accept(&link[..link.len() - 3], "x").await, Err(ClientError::Link(_))));
     assert_eq!(ada.accept(&link, "me").await, Err(ClientError::Bundle(BundleError::Own)));
     assert_eq!(ben.accept(&link, "Ada again").await, Err(ClientError::AlreadyContact));
-    assert_eq!(ben.accept(&link, "Ada").await, Err(ClientError::NameTaken));
+    // The name of a contact stands for one identity.
+    let dan = world.person("dan").await;
+    let other = dan.invite("Ben").await.unwrap();
+    assert_eq!(ben.accept(&other, "Ada").await, Err(ClientError::OtherIdentity));
+    assert_eq!(ben.accept_new_identity(&link, "Cara").await, Err(ClientError::AlreadyContact));
     for name in ["", " x", "a\nb", &"n".repeat(65)] {
         assert_eq!(ada.invite(name).await, Err(ClientError::BadName));
     }

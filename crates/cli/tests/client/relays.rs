@@ -38,13 +38,13 @@ async fn a_relay_that_is_down_stops_only_what_needs_it() {
     wait_for(&ada, |kind| *kind == EventKind::InviteAccepted).await;
 
     world.relay.kill();
-    let number = ben.send("Ada", "when it is back").await.unwrap();
+    let message = ben.send("Ada", "when it is back").await.unwrap();
     assert_eq!(ben.flush(Duration::from_secs(2)).await, Err(ClientError::RelayDown));
     assert_eq!(ben.wait_caught_up(Duration::from_secs(1)).await, Err(ClientError::RelayDown));
     assert!(ben.status().unwrap().relays.values().all(|state| *state == Connectivity::Down));
     world.relay.serve();
     assert_eq!(texts(&ada, "Ben", 1).await, ["when it is back"]);
-    wait_for(&ben, |kind| *kind == EventKind::Delivered { number }).await;
+    delivered(&ben, message).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

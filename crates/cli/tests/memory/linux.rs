@@ -21,6 +21,16 @@ use std::{
 /// Copies that may be left: by kind of secret the maximum number, and the reason why our code cannot wipe them.
 const REMAINDERS: &[(&str, usize, &str)] = &[];
 
+/// Kinds of secrets that the vault holds at one of the two looks.
+const KINDS: [&str; 6] = [
+    "root key",
+    "sending chain key",
+    "receiving chain key",
+    "message key",
+    "capability: own",
+    "reset bundle: X25519 prekey",
+];
+
 const PLANTED: u8 = 0xa7;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,7 +82,7 @@ pub(super) fn a_closed_client_leaves_no_key_in_memory(kind: Kind) {
     client.order("close");
     needles::add_vault(&home, kind, &mut wanted);
 
-    for kind in ["root key", "sending chain key", "receiving chain key", "message key"] {
+    for kind in KINDS {
         assert!(wanted.list.iter().any(|needle| needle.kind == kind), "the vault holds no {kind}");
     }
     wanted.add("planted", planted(PLANTED));

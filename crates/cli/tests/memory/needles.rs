@@ -12,11 +12,13 @@ use libcrux_ml_kem::mlkem768;
 use std::{collections::BTreeSet, fs, path::Path};
 
 const CONFIG: u8 = 1;
-const CONTACT: u8 = 2;
 const SESSION: u8 = 3;
 const RESETS: u8 = 4;
 pub(crate) const SKIPPED: u8 = 5;
 const INVITE: u8 = 10;
+const PEER: u8 = 15;
+const RATCHET: u8 = 16;
+const SENTINEL: u8 = 32;
 
 /// Messages of a chain whose keys are looked for.
 const STEPS: usize = 4;
@@ -48,8 +50,14 @@ pub(crate) fn add_vault(home: &Path, kind: Kind, needles: &mut Needles) {
     for row in rows(&vault, CONFIG) {
         identity(array(&row, 1), needles);
     }
-    for row in rows(&vault, CONTACT) {
-        contact(&mut Fields(&row[1..]), needles);
+    for row in rows(&vault, PEER) {
+        peer(&mut Fields(&row[1..]), needles);
+    }
+    for row in rows(&vault, SENTINEL) {
+        mailboxes(&mut Fields(&row[1..]), needles);
+    }
+    for row in rows(&vault, RATCHET) {
+        ratchet(&row, needles);
     }
     for row in rows(&vault, SESSION) {
         session(&row, needles);
@@ -196,12 +204,29 @@ fn session(row: &[u8], needles: &mut Needles) {
     assert!(fields.0.is_empty());
 }
 
-fn contact(fields: &mut Fields<'_>, needles: &mut Needles) {
-    let _name = fields.bytes();
+fn peer(fields: &mut Fields<'_>, needles: &mut Needles) {
+    let _person = fields.number();
     if fields.u8() == 1 {
         let _identity: [u8; 32] = fields.array();
     }
-    let _flags: [u8; 4] = fields.array();
+    let _kind = fields.number();
+    for _ in 0..fields.number() {
+        let _slot_and_session: [u8; 1 + 16] = fields.array();
+    }
+    let _established_and_unreachable: [u8; 2] = fields.array();
+    mailboxes(fields, needles);
+    let _next = fields.number();
+    for _ in 0..fields.number() {
+        let address = MailboxAddress::decode(fields.bytes()).unwrap();
+        let _stale = fields.u8();
+        needles.add("capability: the peer's send", *address.send.expose());
+        let shown = address.send.present(address.relay.fingerprint());
+        needles.add("presented: the peer's send", *shown.expose());
+    }
+}
+
+/// Own mailboxes, for peers and for the vault itself.
+fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     for _ in 0..fields.number() {
         let _id = fields.number();
         let relay = fields.bytes();
@@ -216,13 +241,24 @@ fn contact(fields: &mut Fields<'_>, needles: &mut Needles) {
         needles.add("presented: read", *ReadCapability::from_bytes(read).present(relay).expose());
         needles.add("presented: send", *SendCapability::from_bytes(send).present(relay).expose());
     }
-    let _next = fields.number();
-    for _ in 0..fields.number() {
-        let address = MailboxAddress::decode(fields.bytes()).unwrap();
-        let _stale = fields.u8();
-        needles.add("capability: the peer's send", *address.send.expose());
-        let shown = address.send.present(address.relay.fingerprint());
-        needles.add("presented: the peer's send", *shown.expose());
+}
+
+/// The crypto crate's row of a contact.
+fn ratchet(row: &[u8], needles: &mut Needles) {
+    assert_eq!(row[0], 1, "the version of a contact row");
+    let mut fields = Fields(&row[1 + 32 + 1 + 4 + 4..]);
+    for _ in 0..fields.u8() {
+        let _session: [u8; 16 + 4 + 1 + 4 + 4] = fields.array();
+    }
+    for _ in 0..fields.u8() {
+        needles.add("reset bundle: secret", fields.array());
+        let _not_after: [u8; 4] = fields.array();
+        needles.add("reset bundle: X25519 prekey", fields.array());
+        needles.add_seed("reset bundle: ML-KEM prekey", fields.array());
+        for _ in 0..2 {
+            let flights = usize::from(fields.u8());
+            let _hashes = fields.take(flights * 32);
+        }
     }
 }
 

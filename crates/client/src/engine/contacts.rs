@@ -3,15 +3,12 @@
 use super::{Contact, Engine};
 use crate::{
     error::{ClientError, VaultError},
-    vault::ContactRow,
+    vault::{ConversationRow, ItemKind, OutStream, PeerKind, PeerRow, PersonRow},
 };
 use deaddrop_crypto::{IdentityHash, SafetyNumber, Standing};
 use deaddrop_shred::Disk;
 use rand::Rng;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Longest name of a contact, in characters.
 pub(crate) const MAX_NAME: usize = 64;
@@ -29,6 +26,8 @@ pub struct ContactInfo {
     pub contested: bool,
     /// Texts that no receipt has come for.
     pub waiting: usize,
+    /// What waits for the user's word: see [`Client::agree`](crate::Client::agree) and [`Client::decline`](crate::Client::decline).
+    pub asks: Vec<ContactAsks>,
     /// Why messages for this contact wait although the relay could take them.
     pub unreachable: Option<UnreachableReason>,
 }
@@ -42,6 +41,17 @@ pub enum UnreachableReason {
     /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
     /// the user allows it: see [`Client::allow_private_address`](crate::Client::allow_private_address).
     PrivateAddress(IpAddr),
+}
+
+/// What a contact wants and only the user can allow. Ask the contact by another way first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactAsks {
+    /// To begin again without a proof that it knew the session: its device was restored, or somebody has stolen its identity.
+    Reset,
+    /// To be known by another identity: somebody has used an invite that was made for this contact. The safety number is the one that
+    /// there would be with this identity: compare it with the contact first.
+    NewIdentity(SafetyNumber),
 }
 
 /// How far the connection to a contact has come.
@@ -59,7 +69,8 @@ pub enum ContactState {
 impl<D: Disk + 'static> Engine<D> {
     /// All contacts by name.
     pub(crate) fn contact_list(&self) -> Vec<ContactInfo> {
-        let mut list: Vec<_> = self.contacts.values().map(Contact::info).collect();
+        let own = self.identity.identity_key().hash();
+        let mut list: Vec<_> = self.contacts.values().map(|contact| contact.info(own)).collect();
         list.sort_by(|a, b| a.name.cmp(&b.name));
         list
     }
@@ -67,76 +78,73 @@ impl<D: Disk + 'static> Engine<D> {
     /// The safety number with a contact.
     pub(crate) fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
         let (_, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
-        let peer = contact.row.identity.ok_or(ClientError::NoSession)?;
+        let peer = contact.person.root.ok_or(ClientError::NoSession)?;
         Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
     }
 
     /// The user has compared the safety number, or takes that back.
     pub(crate) fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), ClientError> {
         let (id, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
-        if contact.row.identity.is_none() {
+        if contact.ratchet.is_none() {
             return Err(ClientError::NoSession);
         }
         let mut step = self.step();
-        if let Some(contact) = self.contacts.get_mut(&id) {
-            contact.row.verified = verified;
+        let vault = &self.vault;
+        if let Some(Contact { ratchet: Some(ratchet), row, .. }) = self.contacts.get_mut(&id) {
+            step.ratchet(vault, id, row, ratchet.set_verified(verified))?;
         }
-        step.contacts.insert(id);
         Ok(self.finish(step)?)
     }
 
     /// A free name that can be shown on one line.
-    pub(super) fn check_name(&self, name: &str) -> Result<(), ClientError> {
-        let count = name.chars().count();
-        if count == 0 || count > MAX_NAME || name.chars().any(char::is_control) || name.trim() != name {
-            return Err(ClientError::BadName);
-        }
+    pub(super) fn check_new_name(&self, name: &str) -> Result<(), ClientError> {
+        check_name(name)?;
         if self.find(name).is_some() {
             return Err(ClientError::NameTaken);
         }
         Ok(())
     }
 
-    /// Adds a contact to memory; the caller's step stores it.
-    pub(super) fn add_contact(&mut self, name: &str) -> Result<u32, VaultError> {
-        let id = self.config.next_contact;
-        self.config.next_contact = id.checked_add(1).ok_or(VaultError::Full)?;
-        let mut out_stream = [0; 16];
-        self.rng.fill_bytes(&mut out_stream);
-        let row = ContactRow {
+    /// Adds a contact to memory; the caller's step stores it with its config.
+    pub(super) fn add_contact(
+        &mut self,
+        step: &mut super::step::Step,
+        name: &str,
+    ) -> Result<u32, VaultError> {
+        let id = self.config.next_id;
+        self.config.next_id = id.checked_add(1).ok_or(VaultError::Full)?;
+        let person = PersonRow {
             name: name.to_owned(),
-            identity: None,
-            verified: false,
-            established: false,
+            root: None,
+            main_peer: id,
+            conversation: id,
             contested: false,
+        };
+        let row = PeerRow {
+            person: id,
+            leaf: None,
+            kind: PeerKind::Contact,
+            slots: Vec::new(),
+            established: false,
             unreachable: false,
             mailboxes: Vec::new(),
             next_mailbox: 0,
             addresses: Vec::new(),
-            out_stream,
-            next_number: 1,
-            in_stream: None,
-            low_water: 0,
-            sparse: BTreeSet::new(),
-            receipt_due: false,
+            outgoing: OutStream::draw(&mut self.rng),
+            incoming: Vec::new(),
             hello_due: false,
+            reset_due: false,
+            troubled_on: 0,
+            unread: 0,
             unacked: Vec::new(),
             junk: 0,
             accepted_invite: None,
         };
-        self.contacts.insert(
-            id,
-            Contact {
-                row,
-                session: None,
-                invite: None,
-                items: BTreeMap::new(),
-                missing: BTreeMap::new(),
-                again: None,
-                confirmed: None,
-                blocked: None,
-            },
-        );
+        self.contacts.insert(id, Contact::new(person, ConversationRow::new(id, 0), row));
+        step.config = true;
+        step.contacts.insert(id);
+        step.persons.insert(id);
+        step.conversations.insert(id);
         Ok(id)
     }
 
@@ -144,30 +152,97 @@ impl<D: Disk + 'static> Engine<D> {
     /// contact that never answers, and must not keep its holder from a new one.
     pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
         self.contacts.values().any(|contact| {
-            let answered =
-                contact.session.as_ref().is_some_and(|session| session.standing() != Standing::Unanswered);
-            answered && contact.row.identity.as_ref() == Some(identity.as_bytes())
+            let answered = contact.standing().is_some_and(|standing| standing != Standing::Unanswered);
+            (answered || contact.row.established) && contact.person.root.as_ref() == Some(identity.as_bytes())
         })
     }
 }
 
+/// A name that can be shown on one line.
+pub(super) fn check_name(name: &str) -> Result<(), ClientError> {
+    let count = name.chars().count();
+    if count == 0 || count > MAX_NAME || name.chars().any(char::is_control) || name.trim() != name {
+        return Err(ClientError::BadName);
+    }
+    Ok(())
+}
+
+impl OutStream {
+    /// A stream in which nothing was sent.
+    pub(super) fn draw(rng: &mut impl Rng) -> Self {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        Self::new(id)
+    }
+}
+
 impl Contact {
-    fn info(&self) -> ContactInfo {
-        let state = match self.session.as_ref().map(deaddrop_crypto::Session::standing) {
-            None => ContactState::Invited,
+    /// With nothing but its rows.
+    pub(super) fn new(person: PersonRow, conversation: ConversationRow, row: PeerRow) -> Self {
+        Self {
+            person,
+            conversation,
+            row,
+            ratchet: None,
+            invite: None,
+            items: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            again: None,
+            learnt: 0,
+            rests_until: 0,
+            leaves_landing: false,
+            holds_back: false,
+            doubts_all: false,
+            confirmed: None,
+            blocked: None,
+            asked: BTreeMap::new(),
+            tidied_on: None,
+            sends_in: None,
+            reset_tried: None,
+        }
+    }
+
+    /// How far the session that sends has come.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.ratchet.as_ref()?.standing()
+    }
+
+    /// What waits for the user's word, each thing once, the oldest first.
+    pub(super) fn asks(&self, own: &IdentityHash) -> Vec<ContactAsks> {
+        let mut asks = Vec::new();
+        for asked in self.asked.values() {
+            let asked = asked.what(own);
+            if !asks.contains(&asked) {
+                asks.push(asked);
+            }
+        }
+        asks
+    }
+
+    fn info(&self, own: &IdentityHash) -> ContactInfo {
+        let state = match self.standing() {
             Some(Standing::Established) => ContactState::Established,
-            Some(_) => ContactState::Connecting,
+            None if self.ratchet.is_none() => ContactState::Invited,
+            _ => ContactState::Connecting,
         };
         ContactInfo {
-            name: self.row.name.clone(),
+            name: self.person.name.clone(),
             state,
-            verified: self.row.verified,
-            contested: self.row.contested,
+            verified: self.ratchet.as_ref().is_some_and(deaddrop_crypto::Contact::is_verified),
+            contested: self.person.contested,
+            asks: self.asks(own),
             unreachable: match self.blocked {
                 Some(address) => Some(UnreachableReason::PrivateAddress(address)),
                 None => self.row.unreachable.then_some(UnreachableReason::Refused),
             },
-            waiting: self.items.values().filter(|item| item.kind == crate::vault::ItemKind::Text).count(),
+            waiting: self.messages(),
         }
+    }
+
+    /// Messages that wait for their receipt.
+    pub(super) fn messages(&self) -> usize {
+        let items = self.items.values().filter(|item| item.kind == ItemKind::Message);
+        items.count() + self.drafts.values().filter(|draft| draft.kind == ItemKind::Message).count()
     }
 }

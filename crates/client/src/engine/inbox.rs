@@ -1,25 +1,28 @@
 //! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 4).
 
-use super::{Engine, MailboxName, step::Step};
+use super::{
+    Contact, Engine, MailboxName, asked::MAX_ASKED, mailboxes::address_of, receipts::Receipt, step::Step,
+};
 use crate::{
     error::VaultError,
     event::EventKind,
-    vault::{MailboxKind, MailboxState, PeerAddress, Table, key},
+    vault::{MailboxKind, MailboxState, Table, key},
 };
-use deaddrop_crypto::{AcceptError, Content, ContentError, DecryptError, Standing, StreamId, content};
-use deaddrop_link::MailboxAddress;
+use deaddrop_crypto::{
+    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, Standing,
+    StreamId, content,
+};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
-use zeroize::Zeroizing;
 
-/// Most numbers that are held above the low-water mark of one stream.
-pub(crate) const MAX_HELD: usize = 1_024;
-/// Most blobs of one contact that are remembered until the relay has destroyed them: the relay's window.
+/// Maximum number of blobs of one contact that are remembered until the relay has destroyed them: the relay's window.
 const MAX_UNACKED: usize = 64;
-/// Most addresses that are kept of one peer.
-const MAX_ADDRESSES: usize = 8;
 /// Starts of processing without an end after which a blob is put aside.
 const MAX_ATTEMPTS: u8 = 3;
+/// Blobs in a row that open under no key, after which the session is taken for lost.
+const MAX_UNREAD: u8 = 3;
+/// As many are taken to have come when the vault was put back.
+pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
 
 /// How a blob ended. All of them are acked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub(crate) enum Ack {
     Stored,
     /// Was stored before.
     Duplicate,
-    /// Opens under no key.
+    /// Opens under no key, or has nothing to be read now.
     Junk,
     /// Kept for a newer version.
     Parked,
@@ -64,7 +67,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         // A message that was decrypted and is not stored must not be taken for one that was.
         let ack = self.read(&mut step, name, blob, today).inspect_err(|_| self.dead = true)?;
-        if ack == Ack::Junk {
+        if matches!(ack, Ack::Junk | Ack::Duplicate) {
             self.forget_attempt(&mut step, &tag);
             // A relay can send junk as fast as its line carries it: what changes nothing is not written.
             if step.is_empty() {
@@ -83,22 +86,29 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(ack)
     }
 
-    /// What one step had no room for: more of a receipt, more of what was held. After a crash between two steps the next opening
-    /// gives what is held, and the next receipt, being cumulative, ends the rest.
+    /// What one step had no room for: more of a receipt, of what was held, of a stream that is replaced. After a crash between two
+    /// steps the next opening gives what is held, and the next receipt, being cumulative, ends the rest.
     pub(super) fn go_on(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
-        while let Some((low_water, sparse)) =
-            self.contacts.get_mut(&id).and_then(|contact| contact.confirmed.take())
-        {
+        while let Some(receipt) = self.contacts.get_mut(&id).and_then(Contact::take_receipt) {
             let mut step = self.step();
-            self.receipted(&mut step, id, low_water, &sparse, today)?;
+            self.receipted(&mut step, id, receipt, today)?;
             self.finish(step)?;
+        }
+        for at in 0..self.contacts.get(&id).map_or(0, |contact| contact.row.incoming.len()) {
+            loop {
+                let mut step = self.step();
+                let given = self.advance(&mut step, id, at, today)?;
+                self.finish(step)?;
+                if !given {
+                    break;
+                }
+            }
         }
         loop {
             let mut step = self.step();
-            if !self.give_held(&mut step, id, today)? {
+            if !self.goes_on_renumbering(&mut step, id)? {
                 return Ok(());
             }
-            step.contacts.insert(id);
             self.finish(step)?;
         }
     }
@@ -111,7 +121,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         step: &mut Step,
         name: MailboxName,
@@ -120,234 +130,194 @@ impl<D: Disk + 'static> Engine<D> {
     ) -> Result<Ack, VaultError> {
         let id = name.contact;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
-        let (plaintext, first) = match (&mut contact.session, &contact.invite) {
-            (Some(session), _) => match session.decrypt(&self.identity, blob, today) {
-                Ok(opened) => {
-                    step.session(id, opened.changes);
-                    (opened.content, false)
-                }
+        if let Some(ratchet) = contact.ratchet.as_mut() {
+            match ratchet.decrypt(&self.identity, blob, today) {
+                Ok(received) => return self.received(step, name, blob, received, today),
                 Err(DecryptError::Duplicate) => {
-                    // The sender has perhaps not learnt that it arrived.
-                    contact.row.receipt_due |= contact.row.in_stream.is_some();
+                    // The sender has perhaps not learnt that it arrived. Not stored: a relay can repeat it as often as it likes.
+                    contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
                     return Ok(Ack::Duplicate);
                 }
-                Err(DecryptError::InviteContested) => {
-                    if !std::mem::replace(&mut contact.row.contested, true) {
-                        contact.row.verified = false;
-                        self.event(step, id, today, EventKind::InviteContested)?;
-                    }
-                    return Ok(Ack::Junk);
-                }
+                Err(DecryptError::Junk) => {}
                 Err(_) => return Ok(self.junk(id)),
-            },
-            (None, Some((_, invite))) => {
-                let accepted = match invite.accept(&self.identity, blob, |_| false, today) {
-                    Ok(accepted) => accepted,
-                    Err(AcceptError::Expired) => return Ok(Ack::Junk),
-                    Err(_) => return Ok(self.junk(id)),
-                };
-                contact.row.identity = Some(*accepted.peer.hash().as_bytes());
-                contact.session = Some(accepted.session);
-                contact.invite = None;
-                step.session(id, accepted.changes);
-                (accepted.content, true)
             }
-            (None, None) => return Ok(self.junk(id)),
-        };
-        if first {
-            self.event(step, id, today, EventKind::InviteAccepted)?;
-            self.want_private(id);
         }
-        match content::decode(&plaintext) {
-            Ok(items) => {
-                for (at, item) in items.iter().enumerate() {
-                    // The first is stored together with the session; only a strange peer sends many.
-                    if at > 0 {
-                        self.make_room(step, id, today)?;
-                    }
-                    self.take(step, id, item, today)?;
-                }
-            }
+        let ack = self.read_first(step, name, blob, today)?;
+        if ack == Ack::Junk
+            && let Some(contact) = self.contacts.get_mut(&id)
+            && contact.note_unread(step, name)
+        {
+            self.reset_by_own_proof(step, id, EventKind::SessionLost, today)?;
+        }
+        Ok(ack)
+    }
+
+    /// A blob that no session opens: perhaps the first of who uses an open invite.
+    fn read_first(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        blob: &[u8],
+        today: Day,
+    ) -> Result<Ack, VaultError> {
+        let id = name.contact;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
+        let Contact { invite: Some((_, invite)), ratchet, person, .. } = contact else {
+            return Ok(self.junk(id));
+        };
+        let accepted = match invite.accept(&self.identity, blob, |_| false, today) {
+            Ok(accepted) => accepted,
+            Err(AcceptError::Expired) => return Ok(Ack::Junk),
+            Err(_) => return Ok(self.junk(id)),
+        };
+        let peer = *accepted.peer.hash();
+        if person.root.is_some_and(|root| root != *peer.as_bytes()) {
+            self.ask(step, name, blob, Some(&peer), today)?;
+            return Ok(Ack::Stored);
+        }
+        let ratchet = ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
+        (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
+        contact.invite = None;
+        step.persons.insert(id);
+        self.event(step, id, today, EventKind::InviteAccepted)?;
+        self.draw_stream(step, id)?;
+        self.want_private(step, id)?;
+        self.received(step, name, blob, received, today)
+    }
+
+    /// Stores what a message, or the lack of one, changes in the sessions, and takes its content.
+    pub(super) fn received(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        blob: &[u8],
+        received: Received,
+        today: Day,
+    ) -> Result<Ack, VaultError> {
+        let id = name.contact;
+        let vault = &self.vault;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
+        let repeats = [ContactEvent::PeerWantsReset { stale: false, again: true }];
+        if received.events == repeats && contact.asked.len() >= MAX_ASKED {
+            return Ok(self.junk(id));
+        }
+        step.ratchet(vault, id, &mut contact.row, received.changes)?;
+        let is_established = |event: &ContactEvent| matches!(event, ContactEvent::Established { .. });
+        contact.note_session(received.events.iter().any(is_established));
+        for event in received.events {
+            self.heed(step, name, blob, event, today)?;
+        }
+        let Some(plaintext) = received.content else { return Ok(self.junk(id)) };
+        if let Some(contact) = self.contacts.get_mut(&id)
+            && !received.superseded
+            && std::mem::take(&mut contact.row.unread) > 0
+        {
+            step.contacts.insert(id);
+        }
+        let items = match content::decode_with_hashes(&plaintext) {
+            Ok(items) => items,
             Err(ContentError::NeedsNewerVersion) => {
-                let row = key(Table::Parked, id, first_number(blob));
-                step.changes.put_bytes(row, plaintext);
-                self.event(step, id, today, EventKind::NeedsNewerVersion)?;
+                self.park_bytes(step, id, StreamId([0; 16]), 0, plaintext, today)?;
                 return Ok(Ack::Parked);
             }
             Err(_) => return Ok(self.junk(id)),
+        };
+        for (at, (item, hash)) in items.iter().enumerate() {
+            // The first is stored together with the session; only a strange peer sends many.
+            if at > 0 {
+                self.make_room(step, id, today)?;
+            }
+            if let Content::DeliveryReceipt { stream, low_water, sparse } = item {
+                let digest = items.iter().find_map(|(other, _)| match other {
+                    Content::StreamDigest { stream: of, number, digest }
+                        if of == stream && number == low_water =>
+                    {
+                        Some(*digest)
+                    }
+                    _ => None,
+                });
+                let own = self.contacts.get(&id).is_some_and(|contact| contact.row.outgoing.id == stream.0);
+                // An old state of the peer says nothing of what it holds now.
+                if own && !received.superseded {
+                    let (low_water, sparse) = (*low_water, sparse.clone());
+                    let receipt = Receipt { low_water, digest, sparse, is_counted: false };
+                    self.receipted(step, id, receipt, today)?;
+                }
+            } else {
+                self.take(step, id, item, hash, received.superseded, today)?;
+            }
         }
         self.after_message(step, name, today)?;
         Ok(Ack::Stored)
     }
 
-    fn junk(&mut self, id: u32) -> Ack {
+    pub(super) fn junk(&mut self, id: u32) -> Ack {
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.row.junk = contact.row.junk.saturating_add(1);
         }
         Ack::Junk
     }
 
-    /// The inviter moves to a mailbox that only this peer will know.
-    fn want_private(&mut self, id: u32) {
+    /// The inviter reads at a mailbox that only this peer will know.
+    pub(super) fn want_private(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let relay = self.relay();
-        if let (Some(contact), Some(relay)) = (self.contacts.get_mut(&id), relay) {
-            contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        step.contacts.insert(id);
+        let private = contact.row.mailboxes.iter();
+        let private =
+            private.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring);
+        match (private.max_by_key(|row| row.id), relay) {
+            (Some(row), _) if row.state == MailboxState::Wanted => Ok(()),
+            // It was made for an earlier session, and the peer may not know it any more.
+            (Some(row), _) => match address_of(row) {
+                Some(address) => self.queue_move(step, id, address),
+                None => Ok(()),
+            },
+            (None, Some(relay)) => {
+                contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
+                Ok(())
+            }
+            (None, None) => Ok(()),
         }
     }
 
-    fn take(&mut self, step: &mut Step, id: u32, item: &Content, today: Day) -> Result<(), VaultError> {
+    fn take(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        item: &Content,
+        hash: &ItemHash,
+        superseded: bool,
+        today: Day,
+    ) -> Result<(), VaultError> {
         match item {
-            Content::Hello { address } => self.learn_address(id, address),
-            Content::DeliveryReceipt { stream, low_water, sparse } => {
-                let own = self.contacts.get(&id).is_some_and(|contact| contact.row.out_stream == stream.0);
-                if own {
-                    self.receipted(step, id, *low_water, sparse, today)?;
-                }
-            }
+            Content::Hello { address } if !superseded => self.learn_address(id, address),
             Content::Text { stream, number, .. }
             | Content::MailboxMove { stream, number, .. }
             | Content::Message { stream, number, .. }
             | Content::Attachment { stream, number, .. }
             | Content::Void { stream, number }
             | Content::Unknown { stream, number, .. } => {
-                self.take_numbered(step, id, *stream, *number, item, today)?;
+                self.take_numbered(step, id, *stream, *number, item, hash, superseded, today)?;
             }
+            // Resets and eras are the crypto crate's; one device has no list.
             _ => {}
         }
         Ok(())
-    }
-
-    /// In order to the app; what came early is held, what came before is dropped.
-    fn take_numbered(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        stream: StreamId,
-        number: u64,
-        item: &Content,
-        today: Day,
-    ) -> Result<(), VaultError> {
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let row = &mut contact.row;
-        if *row.in_stream.get_or_insert(stream.0) != stream.0 {
-            row.junk = row.junk.saturating_add(1);
-            return Ok(());
-        }
-        row.receipt_due = true;
-        if number <= row.low_water || row.sparse.contains(&number) {
-            return Ok(());
-        }
-        if number != row.low_water.saturating_add(1) {
-            // Beyond the bound nothing is kept and nothing receipted: the sender sends it again.
-            if row.sparse.len() < MAX_HELD {
-                row.sparse.insert(number);
-                let bytes = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
-                step.changes.put_bytes(key(Table::Held, id, number), bytes);
-            }
-            return Ok(());
-        }
-        row.low_water = number;
-        self.give(step, id, item, today)?;
-        self.give_held(step, id, today).map(|_| ())
-    }
-
-    /// Gives what is held and follows, as much as one step takes. Whether there was any.
-    fn give_held(&mut self, step: &mut Step, id: u32, today: Day) -> Result<bool, VaultError> {
-        let mut given = false;
-        while step.room() > 0 {
-            let Some(next) = self.next_held(id) else { break };
-            given = true;
-            let row = key(Table::Held, id, next);
-            let held = match step.changes.pending(&row) {
-                Some(bytes) => Some(Zeroizing::new(bytes.to_vec())),
-                None => self.vault.read_bytes(&row)?,
-            };
-            step.changes.erase(row);
-            for item in held.and_then(|bytes| content::decode(&bytes).ok()).unwrap_or_default() {
-                self.give(step, id, &item, today)?;
-            }
-        }
-        Ok(given)
-    }
-
-    /// Moves the low-water mark over the next number if that is held.
-    fn next_held(&mut self, id: u32) -> Option<u64> {
-        let row = &mut self.contacts.get_mut(&id)?.row;
-        let next = row.low_water.saturating_add(1);
-        row.sparse.remove(&next).then(|| row.low_water = next).map(|()| next)
-    }
-
-    fn give(&mut self, step: &mut Step, id: u32, item: &Content, today: Day) -> Result<(), VaultError> {
-        match item {
-            Content::Text { number, text, .. } => {
-                let kind = EventKind::MessageReceived { number: *number, text: text.clone() };
-                self.event(step, id, today, kind)
-            }
-            Content::Message { number, message, .. } => {
-                let kind = EventKind::MessageReceived { number: *number, text: message.text.clone() };
-                self.event(step, id, today, kind)
-            }
-            Content::MailboxMove { address, .. } => {
-                self.learn_address(id, address);
-                Ok(())
-            }
-            // This client keeps no attachments; a later one reads the manifest where it is parked.
-            Content::Attachment { number, .. } => self.park(step, id, *number, item, today),
-            Content::Unknown { number, .. } if item.is_critical() => {
-                self.park(step, id, *number, item, today)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
-    fn park(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        number: u64,
-        item: &Content,
-        today: Day,
-    ) -> Result<(), VaultError> {
-        let bytes = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
-        step.changes.put_bytes(key(Table::Parked, id, number), bytes);
-        self.event(step, id, today, EventKind::NeedsNewerVersion)
-    }
-
-    /// The newest address is tried first; old ones stay as long as there is room.
-    pub(crate) fn learn_address(&mut self, id: u32, encoded: &[u8]) {
-        let Some(contact) = self.contacts.get_mut(&id) else { return };
-        let addresses = &mut contact.row.addresses;
-        if MailboxAddress::decode(encoded).is_err()
-            || addresses.last().is_some_and(|last| *last.encoded == encoded && !last.stale)
-        {
-            return;
-        }
-        addresses.retain(|known| *known.encoded != encoded);
-        addresses.push(PeerAddress { encoded: encoded.to_vec().into(), stale: false });
-        let over = addresses.len().saturating_sub(MAX_ADDRESSES);
-        addresses.drain(..over);
     }
 
     /// What a message that was read changes about the relationship.
     fn after_message(&mut self, step: &mut Step, name: MailboxName, today: Day) -> Result<(), VaultError> {
         let id = name.contact;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let standing = contact.session.as_ref().map(deaddrop_crypto::Session::standing);
+        let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
         let by_private =
             contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
-        if by_private && contact.row.sparse.is_empty() {
-            // The peer uses the new mailbox and nothing is missing: the landing may go.
-            for row in &mut contact.row.mailboxes {
-                if row.kind == MailboxKind::Landing {
-                    row.state = MailboxState::Retiring;
-                }
-            }
-        }
-        if standing == Some(Standing::Established) && !std::mem::replace(&mut contact.row.established, true) {
-            self.event(step, id, today, EventKind::Established)?;
-        }
+        let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
+        // The peer uses the new mailbox and nothing is missing: the landing may go once it has been read.
+        contact.leaves_landing |= by_private && !misses;
         self.make_room(step, id, today)?;
         self.seal_drafts(step, id)
     }
@@ -373,6 +343,30 @@ impl<D: Disk + 'static> Engine<D> {
             step.changes.erase(row);
         }
         self.seen.remove(tag);
+    }
+}
+
+impl Contact {
+    /// The receipt that is to be looked at next.
+    fn take_receipt(&mut self) -> Option<Receipt> {
+        self.confirmed
+            .take()
+            .or_else(|| std::mem::take(&mut self.doubts_all).then(|| self.misses_all()).flatten())
+    }
+
+    /// Counts a blob that opens under no key. Whether the peer is at a turn that this vault does not know: the peer alone puts into a
+    /// mailbox that was told to it alone, and a blob that a relay repeats after a long time does not come many times in a row.
+    fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
+        let mut mailboxes = self.row.mailboxes.iter();
+        let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
+        let is_answered = self.standing().is_some_and(|standing| standing != Standing::Unanswered);
+        if self.row.unread < MAX_UNREAD
+            && (self.row.unread >= UNREAD_AFTER_RESTORE || is_private && is_answered)
+        {
+            self.row.unread += 1;
+            step.contacts.insert(name.contact);
+        }
+        self.row.unread >= MAX_UNREAD
     }
 }
 

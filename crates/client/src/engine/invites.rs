@@ -1,12 +1,12 @@
 //! Invites on both sides (spec/14-client.md section 5).
 
-use super::{Contact, Engine, mailboxes::address_of, step::Step};
+use super::{Contact, Engine, contacts::check_name, mailboxes::address_of, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
-    vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, PeerAddress, Table, key},
+    vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, Table, key},
 };
-use deaddrop_crypto::{InviteLink, PendingInvite, Session, VerifiedBundle};
+use deaddrop_crypto::{InviteLink, Meeting, PendingInvite, Session, VerifiedBundle};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
@@ -27,6 +27,27 @@ pub(crate) struct Publication {
     pub(crate) bundle: Vec<u8>,
 }
 
+/// What the user accepts.
+pub(crate) struct Acceptance<'a> {
+    /// The contact's name: a new one, or that of a contact that sends a new invite.
+    pub(crate) name: &'a str,
+    pub(crate) link: &'a InviteLink,
+    /// The sealed bundle.
+    pub(crate) blob: &'a [u8],
+    /// The private address that the user has allowed and at which the bundle was found.
+    pub(crate) allowed: Option<IpAddr>,
+    /// The user agrees that a known contact has another identity.
+    pub(crate) new_identity: bool,
+}
+
+#[cfg(test)]
+impl<'a> Acceptance<'a> {
+    /// Without any consent.
+    pub(crate) fn of(name: &'a str, link: &'a InviteLink, blob: &'a [u8]) -> Self {
+        Self { name, link, blob, allowed: None, new_identity: false }
+    }
+}
+
 /// An invite mailbox that is to be emptied.
 pub(crate) struct Taken {
     pub(crate) contact: u32,
@@ -35,19 +56,21 @@ pub(crate) struct Taken {
 }
 
 impl<D: Disk + 'static> Engine<D> {
-    /// Makes an invite durably, or finds the one of this name that was made and not published.
+    /// Makes an invite durably, or finds the one of this name that was made and not published. A contact that has answered may be
+    /// invited once more: the two begin again then.
     pub(crate) fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, ClientError> {
         if let Some((id, contact)) = self.find(name)
             && contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
         {
             return Ok(id);
         }
-        let expired = self.find(name).filter(|(_, contact)| contact.is_expired()).map(|(id, _)| id);
-        if expired.is_none() {
-            self.check_name(name)?;
+        let known = self.find(name).filter(|(_, contact)| contact.invite.is_none()).map(|(id, _)| id);
+        if known.is_none() {
+            self.check_new_name(name)?;
         }
         let relay = self.relay().ok_or(ClientError::NoRelay)?;
-        let id = expired.map_or_else(|| self.add_contact(name), Ok)?;
+        let mut step = self.step();
+        let id = known.map_or_else(|| self.add_contact(&mut step, name), Ok)?;
         let rng = &mut self.rng;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         contact.want_mailbox(&relay, MailboxKind::Landing, rng);
@@ -61,13 +84,11 @@ impl<D: Disk + 'static> Engine<D> {
             send: SendCapability::generate(rng),
             bundle: Some(bundle),
         };
-        let mut step = self.step();
         step.changes.put(key(Table::Invite, id, 0), &row)?;
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.invite = Some((row, pending));
         }
         step.contacts.insert(id);
-        step.config = true;
         self.finish(step)?;
         Ok(id)
     }
@@ -78,9 +99,7 @@ impl<D: Disk + 'static> Engine<D> {
         if contact.invite.take_if(|(_, pending)| pending.not_after() < today).is_none() {
             return Ok(());
         }
-        for mailbox in &mut contact.row.mailboxes {
-            mailbox.state = MailboxState::Retiring;
-        }
+        contact.landings().for_each(|mailbox| mailbox.state = MailboxState::Retiring);
         step.changes.erase(key(Table::Invite, id, 0));
         step.contacts.insert(id);
         self.event(step, id, today, EventKind::InviteExpired)
@@ -113,11 +132,9 @@ impl<D: Disk + 'static> Engine<D> {
             row.bundle = None;
             step.changes.put(key(Table::Invite, id, 0), row)?;
         }
-        for mailbox in &mut contact.row.mailboxes {
-            if mailbox.state == MailboxState::Wanted {
-                mailbox.state = MailboxState::Live;
-            }
-        }
+        contact.landings().filter(|mailbox| mailbox.state == MailboxState::Wanted).for_each(|mailbox| {
+            mailbox.state = MailboxState::Live;
+        });
         step.contacts.insert(id);
         self.finish(step)
     }
@@ -130,7 +147,7 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// What can be refused before anything is fetched.
     pub(crate) fn check_accept(&self, name: &str, link: &InviteLink) -> Result<(), ClientError> {
-        self.check_name(name)?;
+        check_name(name)?;
         let own = self.contacts.values().filter_map(|contact| contact.invite.as_ref());
         if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
             return Err(ClientError::Bundle(deaddrop_crypto::BundleError::Own));
@@ -139,21 +156,34 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// Begins a session with who made the invite, durably. The invite mailbox is emptied only after a relay has taken the first
-    /// message. `allowed`: the private address that the user has allowed and at which the bundle was found.
+    /// message.
     pub(crate) fn begin_accept(
         &mut self,
-        name: &str,
-        link: &InviteLink,
-        blob: &[u8],
-        allowed: Option<IpAddr>,
+        acceptance: &Acceptance<'_>,
         today: Day,
     ) -> Result<u32, ClientError> {
+        let Acceptance { name, link, blob, allowed, new_identity } = *acceptance;
         self.check_accept(name, link)?;
+        let read = ReadCapability::copy_of(link.secret().read_capability().expose());
+        let is_it = |contact: &Contact| {
+            let accepted = contact.row.accepted_invite.as_ref();
+            accepted.is_some_and(|accepted| accepted.read.expose() == read.expose())
+        };
+        if let Some((id, contact)) = self.contacts.iter().find(|(_, contact)| is_it(contact)) {
+            return if contact.person.name == name { Ok(*id) } else { Err(ClientError::AlreadyContact) };
+        }
         let own = *self.identity.identity_key().hash();
         let bundle =
             VerifiedBundle::open(link.secret(), blob, &own, None, today).map_err(ClientError::Bundle)?;
-        if self.knows(bundle.identity().hash()) {
-            return Err(ClientError::AlreadyContact);
+        let peer = *bundle.identity().hash();
+        let known = self.find(name).map(|(id, contact)| (id, contact.person.root));
+        let is_other = match known {
+            Some((_, Some(root))) => root != *peer.as_bytes(),
+            _ if self.knows(&peer) => return Err(ClientError::AlreadyContact),
+            _ => false,
+        };
+        if is_other && (self.knows(&peer) || !new_identity) {
+            return Err(if new_identity { ClientError::AlreadyContact } else { ClientError::OtherIdentity });
         }
         if MailboxAddress::decode(bundle.address()).is_err() {
             return Err(ClientError::Bundle(deaddrop_crypto::BundleError::BadKey));
@@ -165,27 +195,46 @@ impl<D: Disk + 'static> Engine<D> {
         if self.config.relay.is_none() {
             self.config.relay = Some(relay.to_string());
             self.adopt(&mut step, &relay)?;
+            step.config = true;
         }
         if let Some(ip) = allowed {
             self.add_allowed(&mut step, ip)?;
         }
-        let id = self.add_contact(name)?;
-        step.config = true;
-        step.contacts.insert(id);
-        step.session(id, set);
+        let id = known.map_or_else(|| self.add_contact(&mut step, name), |(id, _)| Ok(id))?;
+        if is_other {
+            self.change_identity(&mut step, id, peer, today)?;
+        }
+        let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
-        contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
-        contact.row.identity = Some(*bundle.identity().hash().as_bytes());
-        contact.row.addresses =
-            Vec::from([PeerAddress { encoded: bundle.address().to_vec().into(), stale: false }]);
-        contact.row.hello_due = true;
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let added = ratchet
+            .add_initiated(session, set, bundle.not_after(), Meeting::Beside)
+            .map_err(|_| ClientError::AlreadyContact)?;
+        step.ratchet(vault, id, &mut contact.row, added.changes)?;
+        (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
+        if contact.own_address().is_none() {
+            contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
+            contact.row.hello_due = true;
+        }
+        contact.row.reset_due = false;
         contact.row.accepted_invite = Some(AcceptedInvite {
             relay: link.relay().to_string(),
             read: ReadCapability::copy_of(link.secret().read_capability().expose()),
             answered: false,
         });
-        contact.session = Some(session);
+        step.contacts.insert(id);
+        step.persons.insert(id);
+        let name = super::MailboxName { contact: id, mailbox: 0 };
+        for event in added.events {
+            self.heed(&mut step, name, &[], event, today)?;
+        }
+        self.learn_address(id, bundle.address());
+        if known.is_some() {
+            self.draw_stream(&mut step, id)?;
+        }
+        self.seal_drafts(&mut step, id)?;
         self.finish(step)?;
+        self.go_on(id, today)?;
         Ok(id)
     }
 
@@ -211,8 +260,7 @@ impl<D: Disk + 'static> Engine<D> {
 }
 
 impl Contact {
-    /// Invited once; nobody came in time.
-    fn is_expired(&self) -> bool {
-        self.session.is_none() && self.invite.is_none()
+    pub(super) fn landings(&mut self) -> impl Iterator<Item = &mut crate::vault::MailboxRow> {
+        self.row.mailboxes.iter_mut().filter(|mailbox| mailbox.kind == MailboxKind::Landing)
     }
 }

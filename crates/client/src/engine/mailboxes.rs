@@ -1,6 +1,6 @@
 //! Own mailboxes: wanted, live, retiring. Make before break (spec/14-client.md section 5.3).
 
-use super::{Contact, Engine};
+use super::{Contact, Engine, sentinel::OWN};
 use crate::{
     error::VaultError,
     vault::{ItemKind, MailboxKind, MailboxRow, MailboxState},
@@ -35,11 +35,9 @@ pub(crate) struct OwnMailbox {
 impl<D: Disk + 'static> Engine<D> {
     /// The relays on which own mailboxes lie.
     pub(crate) fn reading_relays(&self) -> Vec<String> {
-        let mut relays: Vec<String> = self
-            .contacts
-            .values()
-            .flat_map(|contact| contact.row.mailboxes.iter().map(|mailbox| mailbox.relay.clone()))
-            .collect();
+        let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
+        let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
+        let mut relays: Vec<String> = mailboxes.map(|mailbox| mailbox.relay.clone()).collect();
         relays.sort();
         relays.dedup();
         relays
@@ -52,16 +50,21 @@ impl<D: Disk + 'static> Engine<D> {
             // The landing of an invite that is not published yet is made when it is.
             let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
             for row in contact.row.mailboxes.iter().filter(|row| row.relay == relay) {
-                if !(unpublished && row.state.is_wanted()) {
+                let waits = unpublished && row.kind == MailboxKind::Landing;
+                if !(waits && row.state.is_wanted()) {
                     list.push(own_mailbox(*id, row));
                 }
             }
         }
+        list.extend(self.sentinels_at(relay));
         list
     }
 
     /// The relay has a mailbox that was wanted.
     pub(crate) fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        if name.contact == OWN {
+            return self.sentinel_created(name);
+        }
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&name.contact) else { return Ok(()) };
         if let Some(row) = contact.mailbox_mut(name.mailbox)
@@ -84,6 +87,9 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// The relay has a mailbox no more.
     pub(crate) fn mailbox_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        if name.contact == OWN {
+            return self.sentinel_gone(name);
+        }
         let mut step = self.step();
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
             contact.row.mailboxes.retain(|row| row.id != name.mailbox || row.state != MailboxState::Retiring);
@@ -120,17 +126,7 @@ impl Contact {
     ) -> u32 {
         let id = self.row.next_mailbox;
         self.row.next_mailbox = id.saturating_add(1);
-        let (own, read, send) =
-            (OwnCapability::generate(rng), ReadCapability::generate(rng), SendCapability::generate(rng));
-        self.row.mailboxes.push(MailboxRow {
-            id,
-            relay: relay.to_string(),
-            kind,
-            state: MailboxState::Wanted,
-            own,
-            read,
-            send,
-        });
+        self.row.mailboxes.push(new_mailbox(id, relay, kind, rng));
         id
     }
 
@@ -143,11 +139,25 @@ impl Contact {
     }
 }
 
+/// A mailbox that is to be created.
+pub(super) fn new_mailbox(
+    id: u32,
+    relay: &RelayAddress,
+    kind: MailboxKind,
+    rng: &mut impl CryptoRng,
+) -> MailboxRow {
+    let (own, read, send) =
+        (OwnCapability::generate(rng), ReadCapability::generate(rng), SendCapability::generate(rng));
+    MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
+}
+
 /// Whether a MailboxMove with this address still waits for its receipt.
 fn is_move_waiting(contact: &Contact, address: &[u8]) -> bool {
-    let mut moves = contact.items.values().filter(|item| item.kind == ItemKind::Move);
-    moves.any(|item| {
-        content::decode(&item.content).is_ok_and(|contents| {
+    let items = contact.items.values().map(|item| (item.kind, &item.content));
+    let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));
+    let mut moves = items.chain(drafts).filter(|(kind, _)| *kind == ItemKind::Move);
+    moves.any(|(_, content)| {
+        content::decode(content).is_ok_and(|contents| {
             contents.iter().any(
                 |content| matches!(content, Content::MailboxMove { address: told, .. } if told.as_slice() == address),
             )
@@ -161,7 +171,7 @@ pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())
 }
 
-fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
+pub(super) fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
     OwnMailbox {
         name: MailboxName { contact, mailbox: row.id },
         kind: row.kind,

@@ -2,14 +2,9 @@
 
 use super::{Contact, Engine, step::Step};
 use crate::{
-    error::{ClientError, VaultError},
+    error::VaultError,
     event::EventKind,
-    random::SystemRandom,
-    vault::{ItemKind, ItemRow, MailboxState, Sealed, Table, key},
-};
-use deaddrop_crypto::{
-    Content, EncryptError, MAX_TEXT, Standing, StreamId,
-    content::{self, MAX_SPARSE},
+    vault::{ItemRow, MailboxState, PeerAddress, Sealed, Table, key},
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
@@ -27,8 +22,41 @@ pub(super) const CONTROL: u64 = 0;
 /// An envelope to be put.
 pub(crate) struct PutJob {
     pub(crate) number: u64,
+    /// How often addresses had been learnt.
+    learnt: u64,
     pub(crate) address: MailboxAddress,
     pub(crate) envelope: Vec<u8>,
+}
+
+impl PutJob {
+    /// Names it for the time until the relay's answer.
+    pub(crate) fn sent(&self) -> SentPut {
+        let tag = self.envelope.first_chunk().copied().unwrap_or_default();
+        SentPut { number: self.number, learnt: self.learnt, address: self.address.encode(), tag }
+    }
+}
+
+/// An envelope that a relay was given.
+#[derive(Clone)]
+pub(crate) struct SentPut {
+    pub(crate) number: u64,
+    pub(crate) learnt: u64,
+    pub(crate) address: Zeroizing<Vec<u8>>,
+    /// The envelope's first bytes.
+    pub(crate) tag: [u8; 16],
+}
+
+impl Sealed {
+    /// What was sealed again meanwhile is another envelope.
+    fn is(&self, put: &SentPut) -> bool {
+        self.address == put.address && self.envelope.starts_with(&put.tag)
+    }
+}
+
+/// Whether an encoded content holds a reset bundle.
+fn holds_bundle(content: &[u8]) -> bool {
+    let items = deaddrop_crypto::content::decode(content).unwrap_or_default();
+    items.iter().any(|item| matches!(item, deaddrop_crypto::Content::ResetBundle { .. }))
 }
 
 /// How long a relay keeps an unread blob.
@@ -59,132 +87,6 @@ impl BlobLives {
 }
 
 impl<D: Disk + 'static> Engine<D> {
-    /// Takes a text into the outbox; durable when this returns.
-    pub(crate) fn send_text(&mut self, name: &str, text: &str) -> Result<u64, ClientError> {
-        if text.len() > MAX_TEXT {
-            return Err(ClientError::TextTooLong);
-        }
-        let (id, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
-        let (number, stream) = (contact.row.next_number, StreamId(contact.row.out_stream));
-        let content = Content::Text { stream, number, text: text.to_owned() };
-        let content = content::encode(&[content]).map_err(|_| ClientError::TextTooLong)?;
-        let mut step = self.step();
-        self.queue(&mut step, id, ItemKind::Text, content)?;
-        self.seal_drafts(&mut step, id)?;
-        self.finish(step)?;
-        Ok(number)
-    }
-
-    /// Tells a contact of a new mailbox.
-    pub(super) fn queue_move(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        mut address: Zeroizing<Vec<u8>>,
-    ) -> Result<(), VaultError> {
-        let Some(contact) = self.contacts.get(&id) else { return Ok(()) };
-        let (number, stream) = (contact.row.next_number, StreamId(contact.row.out_stream));
-        // The content wipes itself.
-        let address = std::mem::take(&mut *address);
-        let content = content::encode(&[Content::MailboxMove { stream, number, address }]);
-        self.queue(step, id, ItemKind::Move, content.map_err(|_| VaultError::Corrupt)?)
-    }
-
-    fn queue(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        kind: ItemKind,
-        content: Zeroizing<Vec<u8>>,
-    ) -> Result<(), VaultError> {
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let number = contact.row.next_number;
-        contact.row.next_number = number.checked_add(1).ok_or(VaultError::Full)?;
-        let item = ItemRow { kind, content, sealed: None, again_on: None };
-        step.changes.put(key(Table::Item, id, number), &item)?;
-        contact.items.insert(number, item);
-        step.contacts.insert(id);
-        Ok(())
-    }
-
-    /// Encrypts whatever can be: needs a session, an address of the peer, and before its first answer an own one to tell.
-    pub(super) fn seal_drafts(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
-        let rng = &mut self.rng;
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let unanswered =
-            contact.session.as_ref().is_some_and(|session| session.standing() == Standing::Unanswered);
-        let hello = contact.own_address().filter(|_| unanswered);
-        if contact.session.is_none() || unanswered && hello.is_none() {
-            return Ok(());
-        }
-        let Some(address) = contact.best_address() else { return Ok(()) };
-        let mut prefix = Zeroizing::new(Vec::new());
-        if let Some(mut address) = hello {
-            let address = std::mem::take(&mut *address);
-            prefix = content::encode(&[Content::Hello { address }]).map_err(|_| VaultError::Corrupt)?;
-            let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
-            if waits && contact.items.is_empty() {
-                let content = Zeroizing::default();
-                let item = ItemRow { kind: ItemKind::Control, content, sealed: None, again_on: None };
-                contact.items.insert(CONTROL, item);
-            }
-        }
-        let drafts: Vec<u64> = contact
-            .items
-            .iter()
-            .filter(|(_, item)| item.sealed.is_none() && item.again_on.is_none())
-            .map(|(number, _)| *number)
-            .collect();
-        for number in drafts {
-            // The rest follows with the next answer of a relay.
-            if step.room() == 0 || !contact.seal(step, id, number, &prefix, &address, rng)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the receipt that is due, unless one is still on its way. Whether it was made.
-    pub(crate) fn seal_receipt(&mut self, id: u32) -> Result<bool, VaultError> {
-        let mut step = self.step();
-        let rng = &mut self.rng;
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(false) };
-        let (Some(stream), Some(address)) = (contact.row.in_stream, contact.best_address()) else {
-            return Ok(false);
-        };
-        if !contact.row.receipt_due || contact.items.contains_key(&CONTROL) {
-            return Ok(false);
-        }
-        let receipt = Content::DeliveryReceipt {
-            stream: StreamId(stream),
-            low_water: contact.row.low_water,
-            sparse: contact.row.sparse.iter().take(MAX_SPARSE).copied().collect(),
-        };
-        let content = content::encode(&[receipt]).map_err(|_| VaultError::Corrupt)?;
-        let item = ItemRow { kind: ItemKind::Control, content, sealed: None, again_on: None };
-        contact.items.insert(CONTROL, item);
-        let sealed = contact.seal(&mut step, id, CONTROL, &[], &address, rng)?;
-        if sealed {
-            contact.row.receipt_due = false;
-            step.contacts.insert(id);
-        } else {
-            contact.items.remove(&CONTROL);
-        }
-        self.finish(step)?;
-        Ok(sealed)
-    }
-
-    /// Contacts to whom a receipt is due that can be made now.
-    pub(crate) fn receipts_due(&self) -> Vec<u32> {
-        let due = |contact: &Contact| {
-            contact.row.receipt_due
-                && contact.session.is_some()
-                && contact.best_address().is_some()
-                && !contact.items.contains_key(&CONTROL)
-        };
-        self.contacts.iter().filter(|(_, contact)| due(contact)).map(|(id, _)| *id).collect()
-    }
-
     /// Contacts for whom envelopes wait.
     pub(crate) fn contacts_with_puts(&self) -> Vec<u32> {
         // What has no address that can be read is no work: whoever looked for it would find nothing, again and again.
@@ -202,33 +104,38 @@ impl<D: Disk + 'static> Engine<D> {
         let jobs = waiting.filter_map(|(number, item)| {
             let sealed = item.sealed.as_ref()?;
             let address = MailboxAddress::decode(&sealed.address).ok()?;
-            Some(PutJob { number: *number, address, envelope: sealed.envelope.clone() })
+            Some(PutJob {
+                number: *number,
+                learnt: contact.learnt,
+                address,
+                envelope: sealed.envelope.clone(),
+            })
         });
         jobs.take(most).collect()
     }
 
     /// A relay has stored these durably at these addresses: their sealed bytes go, their content stays until the receipt. What was
-    /// encrypted anew for a newer address meanwhile goes there as well: the older mailbox may end before it is read.
+    /// encrypted again for a newer address meanwhile goes there as well: the older mailbox may end before it is read.
     pub(crate) fn accepted(
         &mut self,
         id: u32,
-        puts: &[(u64, Zeroizing<Vec<u8>>)],
+        puts: &[SentPut],
         lives: BlobLives,
         today: Day,
     ) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        for (number, address) in puts {
-            let row = key(Table::Item, id, *number);
-            let is_meant =
-                |item: &&mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address == *address);
-            match contact.items.get_mut(number).filter(is_meant) {
-                Some(_) if *number == CONTROL => {
-                    contact.items.remove(number);
+        for put in puts {
+            let row = key(Table::Outbox, id, put.number);
+            let is_meant = |item: &&mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.is(put));
+            match contact.items.get_mut(&put.number).filter(is_meant) {
+                Some(_) if put.number == CONTROL => {
+                    contact.items.remove(&put.number);
                     step.changes.erase(row);
                 }
                 Some(item) => {
                     let length = item.sealed.take().map_or(0, |sealed| sealed.envelope.len());
+                    item.was_taken = true;
                     item.again_on = Some(lives.gone_on(length, today).number());
                     step.changes.put(row, item)?;
                 }
@@ -248,35 +155,31 @@ impl<D: Disk + 'static> Engine<D> {
         self.finish_and_seal(step, id)
     }
 
-    /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted anew for
+    /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted again for
     /// another address, under the same number. Nothing changes if it waits for another address than the refused one already.
-    pub(crate) fn refused(
-        &mut self,
-        id: u32,
-        number: u64,
-        address: &[u8],
-        today: Day,
-    ) -> Result<(), VaultError> {
+    pub(crate) fn refused(&mut self, id: u32, put: &SentPut, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
+        let number = put.number;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let item = contact.items.get_mut(&number);
-        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| *sealed.address == address))
-        else {
+        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| sealed.is(put))) else {
             return Ok(());
         };
-        contact.row.addresses.iter_mut().filter(|known| known.encoded == sealed.address).for_each(|known| {
-            known.stale = true;
-        });
+        // What was told since then is not refused by an answer to what was put before.
+        let refused =
+            |known: &&mut PeerAddress| known.encoded == sealed.address && put.learnt == contact.learnt;
+        contact.row.addresses.iter_mut().filter(refused).for_each(|known| known.stale = true);
         step.contacts.insert(id);
-        let row = key(Table::Item, id, number);
-        let is_receipt =
-            number == CONTROL && contact.items.get(&number).is_some_and(|item| !item.content.is_empty());
-        if is_receipt {
-            contact.items.remove(&number);
-            contact.row.receipt_due = true;
-            step.changes.erase(row);
-        } else if let Some(item) = contact.items.get(&number) {
-            step.changes.put(row, item)?;
+        let row = key(Table::Outbox, id, number);
+        if let Some(item) = contact.items.get(&number) {
+            // A receipt is made again, newer; but a reset bundle counts as given, and is sent.
+            if number == CONTROL && !item.content.is_empty() && !holds_bundle(&item.content) {
+                contact.items.remove(&number);
+                contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
+                step.changes.erase(row);
+            } else {
+                step.changes.put(row, item)?;
+            }
         }
         if contact.best_address().is_none() && !std::mem::replace(&mut contact.row.unreachable, true) {
             self.event(&mut step, id, today, EventKind::Unreachable)?;
@@ -293,16 +196,21 @@ impl<D: Disk + 'static> Engine<D> {
         contact.items.values().any(old)
     }
 
-    /// Encrypts anew, for the newest address, what an older mailbox had no room for. A receipt is made anew instead; a Hello is not
-    /// needed any more by a peer that has told a newer address.
+    /// Encrypts again, for the newest address, what an older mailbox had no room for. A receipt without a reset bundle is made
+    /// again instead; a Hello is not needed any more by a peer that has told a newer address.
     pub(crate) fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let Some(best) = contact.best_address() else { return Ok(()) };
         let is_old = |item: &mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
-        if let Some(control) = contact.items.extract_if(CONTROL..=CONTROL, |_, item| is_old(item)).next() {
-            step.changes.erase(key(Table::Item, id, CONTROL));
-            contact.row.receipt_due |= !control.1.content.is_empty();
+        let is_left = |item: &mut ItemRow| is_old(item) && !holds_bundle(&item.content);
+        if let Some((_, control)) =
+            contact.items.extract_if(CONTROL..=CONTROL, |_, item| is_left(item)).next()
+        {
+            step.changes.erase(key(Table::Outbox, id, CONTROL));
+            if !control.content.is_empty() {
+                contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
+            }
             if let Some(invite) = contact.row.accepted_invite.as_mut() {
                 invite.answered = true;
             }
@@ -315,7 +223,7 @@ impl<D: Disk + 'static> Engine<D> {
                 break;
             }
             if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
-                step.changes.put(key(Table::Item, id, *number), item)?;
+                step.changes.put(key(Table::Outbox, id, *number), item)?;
             }
         }
         self.finish_and_seal(step, id)
@@ -327,10 +235,10 @@ impl<D: Disk + 'static> Engine<D> {
             let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
             !unpublished && contact.row.mailboxes.iter().any(|row| row.state != MailboxState::Live)
         };
-        let unsent = |contact: &Contact| {
-            contact.session.is_some() && contact.items.values().any(|item| item.again_on.is_none())
-        };
+        let unsent = |contact: &Contact| contact.standing().is_some() && contact.is_unsent();
+        let reset = |contact: &Contact| contact.row.reset_due && contact.reset_tried.is_none();
         !self.receipts_due().is_empty()
+            || self.contacts.values().any(reset)
             || !self.invites_to_empty().is_empty()
             || self.contacts.values().any(|contact| mailbox(contact) || unsent(contact))
     }
@@ -359,38 +267,6 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
-    /// The peer has durably received these: the items end.
-    pub(super) fn receipted(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        low_water: u64,
-        sparse: &[u64],
-        today: Day,
-    ) -> Result<(), VaultError> {
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let known = contact.items.keys().filter(|number| **number != CONTROL);
-        let done: Vec<u64> = known
-            .filter(|number| **number <= low_water || sparse.binary_search(number).is_ok())
-            .copied()
-            .collect();
-        // The rest follows in steps of their own.
-        let room = step.room();
-        contact.confirmed = (done.len() > room).then(|| (low_water, sparse.to_vec()));
-        for number in done.into_iter().take(room) {
-            let Some(contact) = self.contacts.get_mut(&id) else { break };
-            let item = contact.items.remove(&number);
-            step.changes.erase(key(Table::Item, id, number));
-            if contact.missing.remove(&number).is_some() {
-                step.changes.erase(key(Table::Missing, id, number));
-            }
-            if item.is_some_and(|item| item.kind == ItemKind::Text) {
-                self.event(step, id, today, EventKind::Delivered { number })?;
-            }
-        }
-        self.note_missing(step, id, low_water, sparse)
-    }
-
     /// Items whose blob has expired at the relay that took it, and that have no receipt.
     pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
@@ -403,43 +279,19 @@ impl<D: Disk + 'static> Engine<D> {
         let _ = self.seal_drafts(step, id);
     }
 
-    /// How many envelopes wait for a relay, and how many texts for their receipt.
+    /// How many envelopes wait for a relay, and how many messages for their receipt.
     pub(crate) fn waiting(&self) -> (usize, usize) {
-        let items = || self.contacts.values().flat_map(|contact| contact.items.values());
-        let unsent = items().filter(|item| item.again_on.is_none()).count();
-        (unsent, items().filter(|item| item.kind == ItemKind::Text).count())
+        let unsent = |contact: &Contact| {
+            contact.items.values().filter(|item| item.again_on.is_none()).count() + contact.drafts.len()
+        };
+        (self.contacts.values().map(unsent).sum(), self.contacts.values().map(Contact::messages).sum())
     }
 }
 
 impl Contact {
-    /// The newest address that did not refuse.
-    pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
-        self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
-    }
-
-    /// Encrypts one item for an address. `false`: not now.
-    fn seal(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        number: u64,
-        prefix: &[u8],
-        address: &[u8],
-        rng: &mut SystemRandom,
-    ) -> Result<bool, VaultError> {
-        let (Some(session), Some(item)) = (self.session.as_mut(), self.items.get_mut(&number)) else {
-            return Ok(false);
-        };
-        let content = Zeroizing::new([prefix, item.content.as_slice()].concat());
-        let (envelope, set) = match session.encrypt(&content, rng) {
-            Ok(sealed) => sealed,
-            Err(EncryptError::TurnFull) => return Ok(false),
-            Err(_) => return Err(VaultError::Corrupt),
-        };
-        step.session(id, set);
-        item.sealed =
-            Some(Sealed { address: address.to_vec().into(), envelope: envelope.as_bytes().to_vec() });
-        step.changes.put(key(Table::Item, id, number), item)?;
-        Ok(true)
+    /// Something waits for a relay.
+    pub(super) fn is_unsent(&self) -> bool {
+        !(self.drafts.is_empty() || self.holds_back)
+            || self.items.values().any(|item| item.again_on.is_none())
     }
 }

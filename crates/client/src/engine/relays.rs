@@ -127,8 +127,7 @@ impl<D: Disk + 'static> Engine<D> {
                 })
         };
         let puts = |id: &u32, contact: &Contact| {
-            let unsent =
-                contact.session.is_some() && contact.items.values().any(|item| item.again_on.is_none());
+            let unsent = contact.standing().is_some() && contact.is_unsent();
             (unsent || receipts.contains(id))
                 && !blocked.contains(id)
                 && !contact.waits_for_mailbox(want_token)
@@ -141,8 +140,7 @@ impl<D: Disk + 'static> Engine<D> {
 impl Contact {
     /// The first message cannot be sealed without an own mailbox to tell, and that one is not made without a token.
     fn waits_for_mailbox(&self, want_token: &BTreeSet<String>) -> bool {
-        let unanswered =
-            self.session.as_ref().is_some_and(|session| session.standing() == Standing::Unanswered);
+        let unanswered = self.standing() == Some(Standing::Unanswered);
         let mut rows = self.row.mailboxes.iter();
         unanswered
             && self.own_address().is_none()

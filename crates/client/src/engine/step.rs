@@ -1,13 +1,12 @@
 //! A step: what one call changes, gathered, then stored as one batch.
 
-use super::{Contact, Engine, skipped_number};
+use super::{Contact, Engine, load::skipped_number};
 use crate::{
     error::VaultError,
-    event::EventKind,
-    vault::{Changes, EventRow, Table, key},
+    vault::{Changes, PeerRow, SessionSlot, Table, Vault, key, parts, sub, sub_key},
 };
-use deaddrop_crypto::ChangeSet;
-use deaddrop_shred::Disk;
+use deaddrop_crypto::{ChangeSet, ContactChanges, SessionId};
+use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
 use std::collections::BTreeSet;
 
@@ -22,40 +21,107 @@ pub(super) struct Step {
     pub(super) changes: Changes,
     /// The config row changed.
     pub(super) config: bool,
-    /// Rows of these contacts changed.
+    /// Peer rows of these contacts changed.
     pub(super) contacts: BTreeSet<u32>,
-    events: Vec<u64>,
+    /// Their names, identities or other things of the person.
+    pub(super) persons: BTreeSet<u32>,
+    /// Their conversations.
+    pub(super) conversations: BTreeSet<u32>,
+    pub(super) events: Vec<u64>,
+    /// A session moves on.
+    moves: bool,
 }
 
 impl Step {
     /// Stores what a call of the crypto crate changed.
-    pub(super) fn session(&mut self, contact: u32, set: ChangeSet) {
-        self.changes.put_bytes(key(Table::Session, contact, 0), set.session);
+    pub(super) fn ratchet<D: Disk + 'static>(
+        &mut self,
+        vault: &Vault<D>,
+        contact: u32,
+        row: &mut PeerRow,
+        changes: ContactChanges,
+    ) -> Result<(), VaultError> {
+        if let Some(bytes) = changes.contact {
+            self.changes.put_bytes(key(Table::Ratchet, contact, 0), bytes);
+        }
+        for (session, set) in changes.sessions {
+            let slot = match row.slots.iter().find(|slot| slot.session == session.0) {
+                Some(slot) => slot.slot,
+                None => self.add_slot(vault, contact, row, session)?,
+            };
+            self.session(contact, slot, set);
+        }
+        for session in changes.dropped {
+            let Some(at) = row.slots.iter().position(|slot| slot.session == session.0) else { continue };
+            let slot = row.slots.remove(at).slot;
+            self.contacts.insert(contact);
+            self.changes.erase(sub_key(Table::Session, contact, 0, slot));
+            self.changes.erase(sub_key(Table::Resets, contact, 0, slot));
+            self.erase_skipped(skipped_rows(vault, contact, slot).into_iter());
+        }
+        Ok(())
+    }
+
+    /// A slot with no row of an earlier session left.
+    fn add_slot<D: Disk + 'static>(
+        &mut self,
+        vault: &Vault<D>,
+        contact: u32,
+        row: &mut PeerRow,
+        session: SessionId,
+    ) -> Result<u8, VaultError> {
+        let is_free = |slot: u8| {
+            let rows = [Table::Session, Table::Resets].map(|table| sub_key(table, contact, 0, slot));
+            !row.slots.iter().any(|taken| taken.slot == slot)
+                && !rows.iter().any(|row| vault.has(row) || self.changes.pending(row).is_some())
+                && skipped_rows(vault, contact, slot).is_empty()
+        };
+        let slot = (0..=u8::MAX).find(|slot| is_free(*slot)).ok_or(VaultError::Full)?;
+        row.slots.push(SessionSlot { slot, session: session.0 });
+        self.contacts.insert(contact);
+        Ok(slot)
+    }
+
+    fn session(&mut self, contact: u32, slot: u8, set: ChangeSet) {
+        self.moves = true;
+        self.changes.put_bytes(sub_key(Table::Session, contact, 0, slot), set.session);
         if let Some(resets) = set.reset_secrets {
-            self.changes.put_bytes(key(Table::Resets, contact, 0), resets);
+            self.changes.put_bytes(sub_key(Table::Resets, contact, 0, slot), resets);
         }
+        let name = |id| sub_key(Table::Skipped, contact, skipped_number(id), slot);
         for row in set.skipped_added {
-            self.changes.put_bytes(key(Table::Skipped, contact, skipped_number(row.id)), row.bytes);
+            self.changes.put_bytes(name(row.id), row.bytes);
         }
-        let removed = set.skipped_removed.into_iter();
-        let removed = removed.map(|id| key(Table::Skipped, contact, skipped_number(id)));
-        // The key of a message that was read goes alone and at once: it must not be read again, whatever happens. Many are
-        // those of messages that were given up: what a crash leaves of them goes with its day.
-        if removed.len() <= MAX_ROWS / 2 {
-            removed.for_each(|row| self.changes.erase(row));
-        } else {
-            self.changes.erase_later(removed);
-        }
+        self.erase_skipped(set.skipped_removed.into_iter().map(name));
         if set.invite_consumed {
             self.changes.erase(key(Table::Invite, contact, 0));
         }
     }
+
+    /// The key of a message that was read goes alone and at once: it must not be read again, whatever happens. Many are those of
+    /// messages that were given up: what a crash leaves of them goes with its day.
+    fn erase_skipped(&mut self, rows: impl ExactSizeIterator<Item = RecordKey>) {
+        if rows.len() <= MAX_ROWS / 2 {
+            rows.for_each(|row| self.changes.erase(row));
+        } else {
+            self.changes.erase_later(rows);
+        }
+    }
+}
+
+fn skipped_rows<D: Disk + 'static>(vault: &Vault<D>, contact: u32, slot: u8) -> Vec<RecordKey> {
+    let rows = vault.keys(Table::Skipped).into_iter();
+    rows.filter(|row| parts(row).0 == contact && sub(row) == slot).collect()
 }
 
 impl Step {
     /// Nothing is to be stored.
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.rows() == 0 && !self.config && self.contacts.is_empty()
+        self.changes.rows() == 0
+            && !self.config
+            && self.contacts.is_empty()
+            && self.persons.is_empty()
+            && self.conversations.is_empty()
     }
 
     /// How many more things of two rows each have room.
@@ -69,22 +135,6 @@ impl<D: Disk + 'static> Engine<D> {
         Step::default()
     }
 
-    /// Adds an event to a step.
-    pub(super) fn event(
-        &mut self,
-        step: &mut Step,
-        contact: u32,
-        today: Day,
-        kind: EventKind,
-    ) -> Result<(), VaultError> {
-        let name = self.contacts.get(&contact).map_or_else(String::new, |contact| contact.row.name.clone());
-        let number = self.next_event;
-        self.next_event += 1;
-        step.events.push(number);
-        let row = EventRow { day: today.number(), contact: name, kind };
-        step.changes.put(key(Table::Event, 0, number), &row)
-    }
-
     /// Stores the step. After an error the engine takes nothing more.
     pub(super) fn finish(&mut self, mut step: Step) -> Result<(), VaultError> {
         if self.dead {
@@ -95,12 +145,23 @@ impl<D: Disk + 'static> Engine<D> {
         }
         for id in &step.contacts {
             if let Some(contact) = self.contacts.get(id) {
-                step.changes.put(key(Table::Contact, *id, 0), &contact.row)?;
+                step.changes.put(key(Table::Peer, *id, 0), &contact.row)?;
+            }
+        }
+        for id in &step.persons {
+            if let Some(contact) = self.contacts.get(id) {
+                step.changes.put(key(Table::Person, *id, 0), &contact.person)?;
+            }
+        }
+        for id in &step.conversations {
+            if let Some(contact) = self.contacts.get(id) {
+                step.changes.put(key(Table::Conversation, *id, 0), &contact.conversation)?;
             }
         }
         // Memory is ahead of the disk from here until the commit has succeeded.
         self.vault.commit(step.changes).inspect_err(|_| self.dead = true)?;
         self.events.extend(step.events);
+        self.sentinel.moved |= step.moves;
         Ok(())
     }
 
@@ -129,15 +190,9 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<(u32, &Contact)> {
-        self.contacts.iter().find(|(_, contact)| contact.row.name == name).map(|(id, contact)| (*id, contact))
-    }
-
-    pub(super) fn expire(&mut self, step: &mut Step, id: u32, today: Day) {
-        let Some(session) = self.contacts.get_mut(&id).and_then(|contact| contact.session.as_mut()) else {
-            return;
-        };
-        if let Some(set) = session.expire(today) {
-            step.session(id, set);
-        }
+        self.contacts
+            .iter()
+            .find(|(_, contact)| contact.person.name == name)
+            .map(|(id, contact)| (*id, contact))
     }
 }

@@ -5,7 +5,7 @@ use super::{
     connection::{Closed, ConnectError, Connection},
     shared::{Shared, closed},
 };
-use crate::engine::PutJob;
+use crate::engine::{PutJob, SentPut};
 use deaddrop_wire::{
     Blob, ClientToken, Item, RelayAddress,
     item::{Answer, AnswerCode, Put},
@@ -16,7 +16,6 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
-use zeroize::Zeroizing;
 
 /// Puts under way at once.
 const WINDOW: usize = 16;
@@ -101,8 +100,7 @@ struct Putter<'a> {
     shared: &'a Arc<Shared>,
     contact: u32,
     connection: Connection,
-    /// Request to item and address.
-    under_way: BTreeMap<u32, (u64, Zeroizing<Vec<u8>>)>,
+    under_way: BTreeMap<u32, SentPut>,
     next: u32,
     /// The relay has accepted or refused a put.
     is_answered: bool,
@@ -170,12 +168,14 @@ impl Putter<'_> {
     /// Sends what has room in the window. Whether anything was sent.
     async fn send_more(&mut self, relay: &RelayAddress) -> Result<bool, Closed> {
         let room = WINDOW.saturating_sub(self.under_way.len());
-        let busy: BTreeSet<u64> = self.under_way.values().map(|(number, _)| *number).collect();
+        let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.number).collect();
         let jobs =
             self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
         // Long enough from the start: a list that grew would leave copies of what is shown in it.
         let mut items = Vec::with_capacity(jobs.len());
-        for PutJob { number, address, envelope } in jobs {
+        for job in jobs {
+            let sent = job.sent();
+            let PutJob { address, envelope, .. } = job;
             // By its fingerprint too: an operator may have changed the key because the old one was stolen.
             if address.relay != *relay {
                 break;
@@ -183,7 +183,7 @@ impl Putter<'_> {
             let Ok(blob) = Blob::new(envelope) else { continue };
             let req = self.next;
             self.next = self.next.wrapping_add(1);
-            self.under_way.insert(req, (number, address.encode()));
+            self.under_way.insert(req, sent);
             items.push(Put { req, send: address.send.present(address.relay.fingerprint()), blob }.into());
         }
         if items.is_empty() {
@@ -205,17 +205,16 @@ impl Putter<'_> {
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
-                    let Some((number, address)) = self.under_way.remove(&req) else { continue };
+                    let Some(put) = self.under_way.remove(&req) else { continue };
                     let is_progress = matches!(code, AnswerCode::Done | AnswerCode::Refused);
                     handled.is_progress |= is_progress;
                     self.is_answered |= is_progress;
                     match code {
-                        AnswerCode::Done => accepted.push((number, address)),
+                        AnswerCode::Done => accepted.push(put),
                         AnswerCode::Refused => {
                             let contact = self.contact;
-                            let step = self
-                                .shared
-                                .step(move |engine, today| engine.refused(contact, number, &address, today));
+                            let step =
+                                self.shared.step(move |engine, today| engine.refused(contact, &put, today));
                             step.await.map_err(|_| Closed)?;
                         }
                         _ => {

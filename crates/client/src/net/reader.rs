@@ -9,7 +9,7 @@ use super::{
     shared::{Shared, closed},
 };
 use crate::{
-    engine::{Engine, MailboxName, OwnMailbox},
+    engine::{Engine, MailboxName, OWN, OwnMailbox},
     vault::{MailboxKind, MailboxState},
 };
 use deaddrop_shred::FileDisk;
@@ -85,8 +85,8 @@ enum Request {
     /// The mailbox, and how many tokens had been replaced when this one was shown.
     Create(MailboxName, u64),
     Delete(MailboxName),
-    /// Ends with `CaughtUp`.
-    Subscribe,
+    /// Ends with `CaughtUp`; whether the vault's own mailboxes are among those that are asked for.
+    Subscribe(bool),
 }
 
 /// A mailbox that is being read.
@@ -201,7 +201,10 @@ impl<'a> Reader<'a> {
             }
         }
         for chunk in subscriptions.chunks(deaddrop_wire::limits::MAX_SUBSCRIBE) {
-            let req = self.request(Request::Subscribe);
+            let is_own = |sub: &Subscription| {
+                self.reading.get(&sub.sub).is_some_and(|reading| reading.name.contact == OWN)
+            };
+            let req = self.request(Request::Subscribe(chunk.iter().any(is_own)));
             items.push(Subscribe { req, mailboxes: chunk.iter().map(copy).collect() }.into());
         }
         if !items.is_empty() {
@@ -251,7 +254,11 @@ impl<'a> Reader<'a> {
                     self.requests.remove(&caught_up.req);
                 }
                 Item::Acked(acked) => acks.extend(acked.acks),
-                Item::Displaced(displaced) => self.leave_alone(displaced.sub),
+                Item::Displaced(displaced) => {
+                    self.leave_alone(displaced.sub);
+                    let told = self.shared.step(|engine, today| engine.note_displaced(today));
+                    told.await.map_err(|_| Closed)?;
+                }
                 Item::Gone(gone) => {
                     if let Some(reading) = self.reading.remove(&gone.sub) {
                         self.lost(reading.name).await?;
@@ -345,15 +352,29 @@ impl<'a> Reader<'a> {
                 self.displaced.insert(reading.name, (Instant::now() + CONTENDED_WAIT, 0));
             }
         }
-        for sub in &answer.refused {
-            if let Some(reading) = self.reading.remove(sub) {
-                self.lost(reading.name).await?;
-            }
+        let refused: Vec<MailboxName> =
+            answer.refused.iter().filter_map(|sub| Some(self.reading.remove(sub)?.name)).collect();
+        for name in refused {
+            self.lost(name).await?;
+        }
+        let with_own = matches!(self.requests.get(&answer.req), Some(Request::Subscribe(true)));
+        if with_own && self.reading.values().any(|reading| reading.name.contact == OWN) {
+            let found = self.shared.step(|engine, _| {
+                engine.sentinel_found();
+                Ok::<_, crate::error::VaultError>(())
+            });
+            found.await.map_err(|_| Closed)?;
         }
         Ok(())
     }
 
     async fn lost(&mut self, name: MailboxName) -> Result<(), Closed> {
+        if name.contact == OWN {
+            let others = self.reading.values().any(|reading| reading.name.contact != OWN);
+            let now = self.shared.now();
+            let lost = self.shared.step(move |engine, _| engine.sentinel_lost(name, others, now));
+            return lost.await.map_err(|_| Closed);
+        }
         // A relay that always refuses must be asked less and less often.
         let now = Instant::now();
         let wait = self.losses.note(name, now);

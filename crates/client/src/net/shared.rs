@@ -1,6 +1,10 @@
 //! What the tasks of a client share.
 
-use crate::{config::Config, engine::Engine, error::ClientError};
+use crate::{
+    config::{Config, MAX_GAP_WAIT},
+    engine::Engine,
+    error::ClientError,
+};
 use deaddrop_crypto::wipe_stack;
 use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
@@ -34,6 +38,13 @@ pub enum Connectivity {
     NeedsToken,
     /// Its name leads to a private network or to this machine, which the user has not allowed; tried again by itself.
     PrivateAddress,
+}
+
+impl Connectivity {
+    /// Everything that lay at the relay has been read.
+    pub(crate) const fn is_read(self) -> bool {
+        matches!(self, Self::CaughtUp | Self::NeedsToken)
+    }
 }
 
 /// One client's engine, signals and settings.
@@ -114,6 +125,11 @@ impl Shared {
     /// Whole seconds since 1970-01-01 UTC.
     pub(crate) fn now(&self) -> u64 {
         (self.config.now)()
+    }
+
+    /// Seconds for which a message waits behind a missing one.
+    pub(crate) fn gap_wait(&self) -> u64 {
+        self.config.gap_wait.min(MAX_GAP_WAIT).as_secs()
     }
 
     pub(crate) fn today(&self) -> Day {

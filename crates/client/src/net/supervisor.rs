@@ -4,6 +4,7 @@ use super::{
     fetch, putter, reader,
     shared::{Shared, closed},
 };
+use crate::error::ClientError;
 use rand::RngExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,7 +86,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             if *at > now && (*stuck || !hurried) {
                 continue;
             }
-            match shared.step(move |engine, _| engine.seal_receipt(contact)).await {
+            match shared.step(move |engine, today| engine.seal_receipt(contact, today)).await {
                 // It waits for the peer's answer: not tried again at once.
                 Ok(false) => (*at, *stuck) = (now + LOOK, true),
                 Ok(true) => drop(receipts.remove(&contact)),
@@ -97,6 +98,17 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         if is_due && shared.step(move |engine, _| engine.resend_missing(time)).await.is_err() {
             return;
         }
+        if shared.look(|engine| engine.resets_due(time)).unwrap_or(false)
+            && shared.step(move |engine, _| engine.reset_lost(time)).await.is_err()
+        {
+            return;
+        }
+        if shared.look(|engine| engine.is_sentinel_due(time)).unwrap_or(false)
+            && shared.step(move |engine, _| engine.renew_sentinel(time)).await.is_err()
+        {
+            return;
+        }
+        let Ok(gap_at) = look_behind(&shared, time).await else { return };
         if shared.today() != day {
             day = shared.today();
             if shared.step(|engine, today| engine.begin_day(today)).await.is_err() {
@@ -110,7 +122,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             }
         }
         let due = receipts.values().map(|(at, _)| at).chain(emptiers.values()).copied();
-        let wake = due.filter(|at| *at > now).chain([stale, now + LOOK]).min();
+        let wake = due.filter(|at| *at > now).chain([stale, gap_at, now + LOOK]).min();
         tokio::select! {
             _ = work.changed() => {}
             _ = hurry.changed() => {}
@@ -138,6 +150,26 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     // Links say goodbye if they can do so soon.
     let goodbye = async { while tasks.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
+}
+
+/// Gives what has waited for long enough behind missing messages, and lets unused sessions go. Returns when to look again.
+async fn look_behind(shared: &Arc<Shared>, time: u64) -> Result<Instant, ClientError> {
+    let wait = shared.gap_wait();
+    let today = shared.today();
+    let links = shared.links();
+    let read: BTreeSet<String> =
+        links.into_iter().filter(|(_, state)| state.is_read()).map(|(relay, _)| relay).collect();
+    let (due, tidy) =
+        shared.look(|engine| (engine.gap_due(time, wait, &read), engine.is_tidy_due(&read, today)))?;
+    if tidy {
+        let read = read.clone();
+        shared.step(move |engine, today| engine.tidy_read(&read, today)).await?;
+    }
+    let Some(left) = due else { return Ok(Instant::now() + LOOK) };
+    if left == 0 {
+        shared.step(move |engine, today| engine.show_gaps(time, wait, &read, today)).await?;
+    }
+    Ok(Instant::now() + Duration::from_secs(left.max(1)))
 }
 
 /// Runs a task's work. If it panics the task ends like any other, but only after a pause: it is started again, and not at once.

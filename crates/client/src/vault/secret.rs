@@ -3,7 +3,7 @@
 //! The bytes on disk are those of a plain array or of plain bytes.
 
 use core::fmt;
-use deaddrop_crypto::IdentitySeed;
+use deaddrop_crypto::{IdentitySeed, ItemHash, StreamDigest};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use serde::{
     Deserializer, Serializer,
@@ -37,6 +37,24 @@ macro_rules! secret {
 }
 
 secret!(IdentitySeed OwnCapability ReadCapability SendCapability);
+
+macro_rules! hash {
+    ($($name:ident)+) => {
+        $(
+            impl Secret for $name {
+                fn expose(&self) -> &[u8; LEN] {
+                    self.as_bytes()
+                }
+
+                fn copy_of(bytes: &[u8; LEN]) -> Self {
+                    Self::from_bytes(*bytes)
+                }
+            }
+        )+
+    };
+}
+
+hash!(ItemHash StreamDigest);
 
 /// For `#[serde(with = "secret::array")]`.
 pub(crate) mod array {

@@ -3,13 +3,17 @@
 use super::{input::Input, scenes::person};
 use deaddrop_client::{Event, EventKind, hazmat::Secluded};
 use deaddrop_crypto::{
-    Content, IdentityKeyPair, InviteSecret, Session, Standing, StreamId, VerifiedBundle, content,
+    Content, IdentityKeyPair, InviteSecret, Message, MessageId, Session, Standing, StreamId, VerifiedBundle,
+    content,
 };
 use deaddrop_link::{MailboxAddress, capability::SendCapability};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, RelayAddress};
 use rand_chacha::ChaCha20Rng;
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 const MOST_STEPS: usize = 60;
 const TODAY: Day = Day::from_number(20_000);
@@ -41,12 +45,12 @@ struct World {
     today: Day,
     /// What the client has put.
     toward_peer: Vec<Vec<u8>>,
-    /// The stream of the client's texts, once one was read.
+    /// The stream of the client's messages, once one was read.
     stream: Option<StreamId>,
     /// Sealed by the peer, perhaps delivered.
     sealed: Vec<Vec<u8>>,
-    /// Every text that the peer ever sent under a number.
-    texts: BTreeMap<u64, Vec<String>>,
+    /// The stream and the number of every text that the peer ever sent.
+    texts: BTreeMap<String, (u8, u64)>,
 }
 
 pub fn client(data: &[u8]) {
@@ -133,7 +137,7 @@ impl World {
                 for blob in self.toward_peer.drain(..) {
                     let Ok(opened) = self.session.decrypt(&self.peer, &blob, self.today) else { continue };
                     for item in content::decode(&opened.content).expect("a client's own content") {
-                        if let Content::Text { stream, .. } = item {
+                        if let Content::Message { stream, .. } = item {
                             self.stream = Some(stream);
                         }
                     }
@@ -170,17 +174,35 @@ impl World {
         let mut items = vec![Content::Hello { address: address(input.u8() % 10) }];
         let mut number = number(input);
         for _ in 0..shape % 63 {
-            let stream = StreamId([5; 16]);
             let kind = input.u8();
-            items.push(match kind % 4 {
+            let which = kind % 3;
+            let (stream, place) = (StreamId([which; 16]), number.max(1));
+            let text = format!("{which} {place} {}", self.sealed.len());
+            items.push(match (kind >> 2) % 7 {
                 0 | 1 => {
-                    let text = format!("{number} {}", self.sealed.len());
-                    self.texts.entry(number.max(1)).or_default().push(text.clone());
-                    Content::Text { stream, number: number.max(1), text }
+                    self.texts.insert(text.clone(), (which, place));
+                    Content::Message {
+                        stream,
+                        number: place,
+                        to_version: 0,
+                        to_mask: 1,
+                        message: Message { id: id(&text), clock: number, time: number, text },
+                    }
                 }
-                2 => Content::MailboxMove { stream, number: number.max(1), address: address(kind) },
+                2 => {
+                    let text = format!("{text} without a name");
+                    self.texts.insert(text.clone(), (which, place));
+                    Content::Text { stream, number: place, text }
+                }
+                3 => Content::MailboxMove { stream, number: place, address: address(kind) },
+                4 => Content::Void { stream, number: place },
+                5 => Content::StreamDigest {
+                    stream: self.stream.unwrap_or(stream),
+                    number,
+                    digest: [kind; content::SHORT_DIGEST_LEN],
+                },
                 _ => Content::DeliveryReceipt {
-                    stream: self.stream.unwrap_or(StreamId([kind; 16])),
+                    stream: self.stream.unwrap_or(stream),
                     low_water: number,
                     sparse: vec![number.saturating_add(1)]
                         .into_iter()
@@ -194,15 +216,26 @@ impl World {
     }
 
     fn check(&self) {
-        let mut last = 0;
+        let (mut last, mut shown) = (BTreeMap::new(), BTreeSet::new());
         for event in self.events() {
-            if let EventKind::MessageReceived { number, text } = event.kind {
-                assert!(number > last, "in order, each once");
-                assert!(self.texts.get(&number).is_some_and(|texts| texts.contains(&text)), "never sent");
-                last = number;
+            if let EventKind::MessageReceived { text, late } = event.kind {
+                let (stream, number) = *self.texts.get(&text).expect("the peer has sent it");
+                let last = last.entry(stream).or_insert(0);
+                assert!(late || number > *last, "in order, or marked as late");
+                assert!(shown.insert((stream, number)), "one text a number");
+                *last = number.max(*last);
             }
         }
     }
+}
+
+/// The name of a message: another text has another one.
+fn id(text: &str) -> MessageId {
+    let mut id = [0_u8; 16];
+    for (at, byte) in text.bytes().enumerate() {
+        id[at % 16] = byte.wrapping_add(id[at % 16].rotate_left(3));
+    }
+    MessageId(id)
 }
 
 fn number(input: &mut Input<'_>) -> u64 {

@@ -1,7 +1,7 @@
 //! A relay that loses a mailbox again and again.
 
 use crate::{
-    engine::Engine,
+    engine::{Acceptance, Engine},
     vault::{ItemKind, MailboxState},
 };
 use deaddrop_crypto::InviteLink;
@@ -26,7 +26,7 @@ fn a_relay_that_loses_a_mailbox_again_and_again_queues_one_move() {
     let bundle = ada.publication(id).unwrap().bundle;
     ada.published(id).unwrap();
     let link: InviteLink = ada.link_text(id).unwrap().parse().unwrap();
-    let id = ben.begin_accept("Ada", &link, &bundle, None, today).unwrap();
+    let id = ben.begin_accept(&Acceptance::of("Ada", &link, &bundle), today).unwrap();
     let private = ben.mailboxes_at(RELAY).remove(0).name;
     ben.mailbox_created(private).unwrap();
     // As after the peer's first answer: an address is told by a move from then on.
@@ -35,7 +35,8 @@ fn a_relay_that_loses_a_mailbox_again_and_again_queues_one_move() {
         ben.mailbox_lost(private).unwrap();
         ben.mailbox_created(private).unwrap();
     }
-    let moves = ben.contacts[&id].items.values().filter(|item| item.kind == ItemKind::Move).count();
+    let moves = ben.contacts[&id].drafts.values().filter(|draft| draft.kind == ItemKind::Move).count()
+        + ben.contacts[&id].items.values().filter(|item| item.kind == ItemKind::Move).count();
     assert_eq!(moves, 1);
     assert!(ben.mailboxes_at(RELAY)[0].state == MailboxState::Live, "the mailbox is read again");
 }

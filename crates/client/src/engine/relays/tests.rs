@@ -1,7 +1,7 @@
 //! What is kept about relays: by whom it was set, for how long, how much of it.
 
 use super::*;
-use crate::engine::UnreachableReason;
+use crate::engine::{Acceptance, UnreachableReason};
 use deaddrop_crypto::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use std::sync::Arc;
@@ -47,7 +47,9 @@ impl Person {
         let bundle = inviter.engine.publication(id).unwrap().bundle;
         inviter.engine.published(id).unwrap();
         let link: InviteLink = inviter.engine.link_text(id).unwrap().parse().unwrap();
-        self.engine.begin_accept("host", &link, &bundle, allowed, TODAY).unwrap()
+        self.engine
+            .begin_accept(&Acceptance { allowed, ..Acceptance::of("host", &link, &bundle) }, TODAY)
+            .unwrap()
     }
 
     fn named(&self) -> Vec<String> {
@@ -151,9 +153,7 @@ fn a_blocked_address_is_told_once_until_a_relay_has_taken_something() {
     // What waits is still there, for the address for which it was sealed.
     let job = ben.engine.take_puts(id, &BTreeSet::new(), 1).remove(0);
     assert_eq!(job.address.relay.to_string(), RELAY);
-    ben.engine
-        .accepted(id, &[(job.number, job.address.encode())], crate::engine::BlobLives::DEFAULT, TODAY)
-        .unwrap();
+    ben.engine.accepted(id, &[job.sent()], crate::engine::BlobLives::DEFAULT, TODAY).unwrap();
     let mut ben = ben.reopen();
     assert_eq!(reason(&ben), None);
     ben.engine.address_blocked(id, ip("10.0.0.1"), TODAY).unwrap();

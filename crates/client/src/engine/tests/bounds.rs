@@ -8,16 +8,16 @@ fn limits_are_errors_and_change_nothing() {
     let [ada, _] = &mut world.people;
     let before = ada.engine().waiting();
     let long = "x".repeat(deaddrop_crypto::MAX_TEXT + 1);
-    assert_eq!(ada.engine().send_text("Ben", &long), Err(crate::ClientError::TextTooLong));
-    assert_eq!(ada.engine().send_text("Nobody", "x"), Err(crate::ClientError::UnknownContact));
+    assert_eq!(ada.engine().send_text("Ben", &long, NOW), Err(crate::ClientError::TextTooLong));
+    assert_eq!(ada.engine().send_text("Nobody", "x", NOW), Err(crate::ClientError::UnknownContact));
     let today = Day::from_number(20_000);
     for name in ["", " x", "a\nb", &"n".repeat(65)] {
         assert_eq!(ada.engine().begin_invite(name, today, 7), Err(crate::ClientError::BadName));
     }
     assert_eq!(ada.engine().waiting(), before);
     let longest = "y".repeat(deaddrop_crypto::MAX_TEXT);
-    let number = ada.engine().send_text("Ben", &longest).unwrap();
-    ada.sent.push(format!("{number} {longest}"));
+    ada.engine().send_text("Ben", &longest, NOW).unwrap();
+    ada.sent.push(longest);
     world.settle();
     world.check();
 }
@@ -39,8 +39,8 @@ fn hostile(world: &mut World, who: usize, items: &[deaddrop_crypto::Content]) ->
     let parts = items.chunks(32).flat_map(|part| deaddrop_crypto::content::encode(part).unwrap().to_vec());
     let content: Vec<u8> = parts.collect();
     let engine = world.people[who].engine();
-    let session = engine.contacts.get_mut(&1).unwrap().session.as_mut().unwrap();
-    session.encrypt(&content, &mut rand::rng()).unwrap().0.into_bytes()
+    let ratchet = engine.contacts.get_mut(&1).unwrap().ratchet.as_mut().unwrap();
+    ratchet.encrypt(&content, &mut rand::rng()).unwrap().0.into_bytes()
 }
 
 fn text(stream: [u8; 16], number: u64) -> deaddrop_crypto::Content {
@@ -99,13 +99,13 @@ fn the_most_keys_that_a_message_can_skip_are_stored_with_what_it_says() {
         hostile(&mut world, 1, &[]);
     }
     let row = &world.people[1].engine().contacts[&1].row;
-    let items: Vec<_> = (0..64).map(|n| text(row.out_stream, row.next_number + n)).collect();
+    let items: Vec<_> = (0..64).map(|n| text(row.outgoing.id, row.outgoing.next + n)).collect();
     let last = hostile(&mut world, 1, &items);
     deliver(&mut world, &last);
     let ada = world.people[0].engine();
     assert!(ada.vault.keys(Table::Skipped).len() > 3_900);
     assert_eq!(
-        ada.contacts[&1].session.as_ref().unwrap().skipped_keys(),
+        ada.contacts[&1].ratchet.as_ref().unwrap().sending().unwrap().skipped_keys(),
         ada.vault.keys(Table::Skipped).len()
     );
     assert_eq!(world.people[0].texts().len(), 64);
@@ -118,10 +118,17 @@ fn one_content_full_of_receipts_is_taken() {
     world.settle();
     let today = world.today;
     (0..1_000).for_each(|_| world.say(0));
-    let stream = world.people[0].engine().contacts[&1].row.out_stream;
-    let stream = deaddrop_crypto::StreamId(stream);
-    let receipts: Vec<_> = (1..=64)
-        .map(|n| deaddrop_crypto::Content::DeliveryReceipt { stream, low_water: 100 * n, sparse: vec![] })
+    let contact = &world.people[0].engine().contacts[&1];
+    let (stream, last) = (deaddrop_crypto::StreamId(contact.row.outgoing.id), contact.row.outgoing.next - 1);
+    let receipts: Vec<_> = (0..32)
+        .flat_map(|n| {
+            let number = last - 30 * (31 - n);
+            let digest = contact.items[&number].digest.short();
+            [
+                deaddrop_crypto::Content::DeliveryReceipt { stream, low_water: number, sparse: vec![] },
+                deaddrop_crypto::Content::StreamDigest { stream, number, digest },
+            ]
+        })
         .collect();
     let blob = hostile(&mut world, 1, &receipts);
     let name = world.people[0].engine().mailboxes_at(RELAY)[0].name;
@@ -137,7 +144,7 @@ fn one_content_that_ends_many_gaps_is_taken() {
     let name = world.people[0].engine().mailboxes_at(RELAY)[0].name;
     let (stream, first) = {
         let row = &world.people[1].engine().contacts[&1].row;
-        (row.out_stream, row.next_number)
+        (row.outgoing.id, row.outgoing.next)
     };
     let gaps: Vec<u64> = (0..8).map(|n| first + 100 * n).collect();
     let held: Vec<u64> = (first..first + 800).filter(|number| !gaps.contains(number)).collect();
@@ -157,8 +164,8 @@ fn long_texts_that_waited_for_the_session_are_sealed() {
     let mut world = World::new(21);
     let long = "y".repeat(deaddrop_crypto::MAX_TEXT);
     for _ in 0..150 {
-        let number = world.people[0].engine().send_text("Ben", &long).unwrap();
-        world.people[0].sent.push(format!("{number} {long}"));
+        world.people[0].engine().send_text("Ben", &long, NOW).unwrap();
+        world.people[0].sent.push(long.clone());
     }
     world.settle();
     world.check();

@@ -27,7 +27,7 @@ fn each_content_once_and_in_order_whatever_breaks() {
             world.today = world.today.plus(32);
             let today = world.today;
             world.people.iter_mut().for_each(|person| person.engine().begin_day(today).unwrap());
-            world.settle();
+            world.settle_in_time();
         }
         world.check();
         let today = world.today;
@@ -47,14 +47,14 @@ fn each_content_once_and_in_order_whatever_breaks() {
 fn both_sides_see_the_same_safety_number_and_delivery() {
     let mut world = World::new(9);
     world.say(1);
-    assert!(world.people[0].engine().send_text("Ben", "early").is_ok(), "waits for the session");
-    world.people[0].sent.push("2 early".to_owned());
+    assert!(world.people[0].engine().send_text("Ben", "early", NOW).is_ok(), "waits for the session");
+    world.people[0].sent.push("early".to_owned());
     world.settle();
     let [ada, ben] = &mut world.people;
     let number = ada.engine().safety_number("Ben").unwrap();
     assert_eq!(number, ben.engine().safety_number("Ada").unwrap());
     let delivered = ben.engine().events_after(0, 100).unwrap();
-    assert!(delivered.iter().any(|event| event.kind == EventKind::Delivered { number: 1 }));
+    assert!(delivered.iter().any(|event| event.kind == EventKind::Delivered && event.message.is_some()));
     ada.engine().set_verified("Ben", true).unwrap();
     assert!(ada.engine().contact_list()[0].verified);
 }
@@ -155,8 +155,8 @@ fn whatever_rots_opening_has_an_answer() {
 /// A content as a newer version makes it, sealed by its session.
 fn from_a_newer_version(world: &mut World, who: usize, content: &[u8]) -> Vec<u8> {
     let engine = world.people[who].engine();
-    let session = engine.contacts.get_mut(&1).unwrap().session.as_mut().unwrap();
-    session.encrypt(content, &mut rand::rng()).unwrap().0.into_bytes()
+    let ratchet = engine.contacts.get_mut(&1).unwrap().ratchet.as_mut().unwrap();
+    ratchet.encrypt(content, &mut rand::rng()).unwrap().0.into_bytes()
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn numbered_items_of_a_newer_version_hide_nothing() {
     world.settle();
     let today = world.today;
     let row = &world.people[1].engine().contacts[&1].row;
-    let (stream, first) = (StreamId(row.out_stream), row.next_number);
+    let (stream, first) = (StreamId(row.outgoing.id), row.outgoing.next);
     let unknown = |at: u64, flags: u8| {
         let number = first + at;
         let body = [&stream.0[..], &number.to_le_bytes(), b"?"].concat();
@@ -191,11 +191,12 @@ fn numbered_items_of_a_newer_version_hide_nothing() {
     }
     world.people[0].crash(today);
     let texts = world.people[0].texts();
-    let said: Vec<&str> = texts.iter().map(|text| text.split_once(' ').unwrap().1).collect();
-    assert_eq!(said, ["text 0 of 1", "text 0", "text 2", "message", "text 6", "text 8"]);
+    assert_eq!(texts, ["text 0 of 1", "text 0", "text 2", "message", "text 6", "text 8"]);
     let ada = world.people[0].engine();
-    assert_eq!(ada.contacts[&1].row.low_water, first + 8, "every number is taken");
-    let parked: Vec<u64> = ada.vault.keys(Table::Parked).iter().map(|key| parts(key).1).collect();
+    assert_eq!(ada.contacts[&1].row.incoming[0].low_water, first + 8, "every number is taken");
+    let parked = ada.vault.keys(Table::Parked).into_iter();
+    let parked: Vec<u64> =
+        parked.map(|row| ada.vault.read::<crate::vault::ParkedRow>(&row).unwrap().unwrap().number).collect();
     assert_eq!(parked, [first + 1, first + 7]);
     let events = ada.events_after(0, usize::MAX).unwrap();
     assert_eq!(events.iter().filter(|event| event.kind == EventKind::NeedsNewerVersion).count(), 2);
@@ -216,18 +217,18 @@ fn what_expired_at_the_relay_is_sent_again_on_that_day() {
         world.settle();
         let today = world.today;
         let ben = world.people[1].engine();
-        let number = ben.send_text("Ada", text).unwrap();
+        ben.send_text("Ada", text, NOW).unwrap();
         let job = ben.take_puts(1, &BTreeSet::new(), 9).remove(0);
         assert_eq!(job.envelope.len() == 65_536, text.len() > 15_000);
-        ben.accepted(1, &[(number, job.address.encode())], lives, today).unwrap();
+        ben.accepted(1, &[job.sent()], lives, today).unwrap();
         // It is kept to the end of the last day, and found again by a client that was away on the next.
         world.people[1].crash(today.plus(days));
         assert!(world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).is_empty(), "{days} days");
         world.people[1].crash(today.plus(days + 1));
         let again = world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).remove(0);
-        assert!(again.number == number && again.envelope != job.envelope);
+        assert!(again.number == job.number && again.envelope != job.envelope);
         world.today = today.plus(days + 1);
-        world.people[1].sent.push(format!("{number} {text}"));
+        world.people[1].sent.push(text.to_owned());
         world.settle();
         world.check();
     }
@@ -239,12 +240,12 @@ fn with_a_gap(world: &mut World, texts: [&str; 3]) -> u64 {
     let today = world.today;
     let mut first = 0;
     for (at, text) in texts.into_iter().enumerate() {
-        let number = world.people[1].engine().send_text("Ada", text).unwrap();
-        world.people[1].sent.push(format!("{number} {text}"));
+        world.people[1].engine().send_text("Ada", text, NOW).unwrap();
+        world.people[1].sent.push(text.to_owned());
         if at == 0 {
-            first = number;
             let job = world.people[1].engine().take_puts(1, &BTreeSet::new(), 9).remove(0);
-            let done = [(number, job.address.encode())];
+            first = job.number;
+            let done = [job.sent()];
             world.people[1].engine().accepted(1, &done, LIVES, today).unwrap();
         }
     }
@@ -288,9 +289,9 @@ fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
     let (today, start) = (world.today, 20_000 * 86_400);
     let long = "x".repeat(40_000);
     let ben = world.people[1].engine();
-    let first = ben.contacts[&1].row.next_number;
+    let first = ben.contacts[&1].row.outgoing.next;
     for _ in 0..40 {
-        ben.send_text("Ada", &long).unwrap();
+        ben.send_text("Ada", &long, NOW).unwrap();
     }
     let take = |ben: &mut Engine<Arc<MemoryDisk>>| {
         let mut bytes = 0;
@@ -300,7 +301,7 @@ fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
                 return bytes;
             }
             bytes += jobs.iter().map(|job| job.envelope.len()).sum::<usize>();
-            let done: Vec<_> = jobs.iter().map(|job| (job.number, job.address.encode())).collect();
+            let done: Vec<_> = jobs.iter().map(|job| job.sent()).collect();
             ben.accepted(1, &done, LIVES, today).unwrap();
         }
     };
@@ -309,18 +310,27 @@ fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
     let (mut by_hour, mut all) = (0, 0);
     for second in (0..7_200).step_by(10) {
         let mut step = ben.step();
-        ben.receipted(&mut step, 1, first - 1, &[first + 39], today).unwrap();
+        let low_water = first - 1;
+        let digest = Some(ben.contacts[&1].row.outgoing.confirmed_digest.short());
+        let receipt = receipts::Receipt { low_water, digest, sparse: vec![first + 39], is_counted: false };
+        let low_water = ben.contacts[&1].row.outgoing.confirmed;
+        let receipt = receipts::Receipt { low_water, ..receipt };
+        ben.receipted(&mut step, 1, receipt, today).unwrap();
         ben.finish(step).unwrap();
         ben.resend_missing(start + second).unwrap();
+        assert!(
+            !ben.is_missing_due(start + second),
+            "what is not possible now is not asked for again at once"
+        );
         let bytes = take(ben);
         by_hour = if second % 3_600 == 0 { bytes } else { by_hour + bytes };
         all += bytes;
         assert!(by_hour <= 1 << 20, "{by_hour} bytes in the hour of {second} s");
     }
-    assert!(all > 1 << 20, "the bound is of the hour, not for ever");
-    // A day later no item was sent more often than its doubled waits allow.
-    let tries = ben.contacts[&1].missing.values().map(|row| row.tries).max().unwrap();
-    assert!((1..=6).contains(&tries), "{tries} tries in two hours");
+    assert!(all > 1 << 20, "the bound is that of an hour");
+    // After eight receipts the stream was replaced, and not again on that day.
+    let row = &ben.contacts[&1].row.outgoing;
+    assert_eq!(row.drawn_on, today.number());
 }
 
 #[test]
@@ -330,7 +340,7 @@ fn the_end_of_a_turn_is_left_to_what_is_new() {
     let first = with_a_gap(&mut world, ["lost", "second", "third"]);
     let ben = world.people[1].engine();
     for _ in 0..1_500 {
-        ben.send_text("Ada", "on its way").unwrap();
+        ben.send_text("Ada", "on its way", NOW).unwrap();
     }
     let now = 20_000 * 86_400;
     ben.resend_missing(now).unwrap();

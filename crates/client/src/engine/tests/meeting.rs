@@ -12,7 +12,7 @@ fn a_bundle_of_somebody_else_does_not_fit_the_link() {
     let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
     let foreign = other.engine().begin_invite("x", today, 7).unwrap();
     let bundle = other.engine().publication(foreign).unwrap().bundle;
-    assert!(eve.engine().begin_accept("Ada", &link, &bundle, None, today).is_err());
+    assert!(eve.engine().begin_accept(&Acceptance::of("Ada", &link, &bundle), today).is_err());
     assert!(eve.engine().contact_ids().is_empty());
 }
 
@@ -29,9 +29,9 @@ fn a_second_guest_is_told_to_the_inviter_and_takes_nothing() {
     let [ben, eve] = [0, 1].map(|_| {
         let mut guest = Person::new();
         let engine = guest.engine();
-        let id = engine.begin_accept("Ada", &link, &publication.bundle, None, today).unwrap();
+        let id = engine.begin_accept(&Acceptance::of("Ada", &link, &publication.bundle), today).unwrap();
         let private = engine.mailboxes_at(RELAY)[0].name;
-        engine.send_text("Ada", "it is me").unwrap();
+        engine.send_text("Ada", "it is me", NOW).unwrap();
         engine.mailbox_created(private).unwrap();
         engine.take_puts(id, &BTreeSet::new(), 1).remove(0).envelope
     });
@@ -55,10 +55,15 @@ fn an_expired_invite_is_refused_on_both_sides() {
     let publication = ada.engine().publication(id).unwrap();
     ada.engine().published(id).unwrap();
     let link: InviteLink = ada.engine().link_text(id).unwrap().parse().unwrap();
-    assert!(late.engine().begin_accept("Ada", &link, &publication.bundle, None, today.plus(8)).is_err());
+    assert!(
+        late.engine()
+            .begin_accept(&Acceptance::of("Ada", &link, &publication.bundle), today.plus(8))
+            .is_err()
+    );
     assert!(late.engine().contact_ids().is_empty());
     // Answered in time, delivered too late: nothing begins.
-    let contact = ben.engine().begin_accept("Ada", &link, &publication.bundle, None, today.plus(7)).unwrap();
+    let contact =
+        ben.engine().begin_accept(&Acceptance::of("Ada", &link, &publication.bundle), today.plus(7)).unwrap();
     let private = ben.engine().mailboxes_at(RELAY)[0].name;
     ben.engine().mailbox_created(private).unwrap();
     let envelope = ben.engine().take_puts(contact, &BTreeSet::new(), 1).remove(0).envelope;
@@ -73,7 +78,7 @@ fn an_unused_invite_ends_with_its_last_day_and_another_takes_its_place() {
     let today = Day::from_number(20_000);
     let id = ada.engine().begin_invite("Ben", today, 7).unwrap();
     ada.engine().published(id).unwrap();
-    let number = ada.engine().send_text("Ben", "waits").unwrap();
+    ada.engine().send_text("Ben", "waits", NOW).unwrap();
     ada.engine().begin_day(today.plus(7)).unwrap();
     assert!(ada.engine().link_text(id).is_some(), "good on its last day");
     ada.engine().begin_day(today.plus(8)).unwrap();
@@ -95,12 +100,13 @@ fn an_unused_invite_ends_with_its_last_day_and_another_takes_its_place() {
     let landing = ada.engine().mailboxes_at(RELAY).remove(0);
     assert_eq!((landing.state, landing.send.expose()), (MailboxState::Live, publication.landing.2.expose()));
     let mut ben = Person::new();
-    let contact = ben.engine().begin_accept("Ada", &link, &publication.bundle, None, today.plus(9)).unwrap();
+    let contact =
+        ben.engine().begin_accept(&Acceptance::of("Ada", &link, &publication.bundle), today.plus(9)).unwrap();
     let private = ben.engine().mailboxes_at(RELAY)[0].name;
     ben.engine().mailbox_created(private).unwrap();
     let first = ben.engine().take_puts(contact, &BTreeSet::new(), 1).remove(0).envelope;
     assert_eq!(ada.engine().delivered(landing.name, &first, today.plus(9)), Ok(inbox::Ack::Stored));
-    assert_eq!(ada.engine().take_puts(id, &BTreeSet::new(), 1)[0].number, number, "what waited leaves");
+    assert_eq!(ada.engine().take_puts(id, &BTreeSet::new(), 1)[0].number, 1, "what waited leaves");
 }
 
 #[test]
@@ -114,7 +120,7 @@ fn an_invite_that_leads_nowhere_is_refused() {
             PendingInvite::create(&inviter.identity, today.plus(7), address, rng).unwrap();
         let link = InviteLink::new(RELAY.parse().unwrap(), pending.secret().duplicate());
         let refused = Err(crate::ClientError::Bundle(crate::BundleError::BadKey));
-        assert_eq!(ben.engine().begin_accept("Ada", &link, &bundle, None, today), refused);
+        assert_eq!(ben.engine().begin_accept(&Acceptance::of("Ada", &link, &bundle), today), refused);
         assert!(ben.engine().contact_ids().is_empty());
     }
 }

@@ -132,7 +132,7 @@ impl World {
             let (mut session, _) = Session::initiate(&eve, &bundle, random).unwrap();
             let (envelope, _) = session.encrypt(&content::encode(&items).unwrap(), random).unwrap();
             engine.delivered(MailboxName { contact: id, mailbox: 0 }, envelope.as_bytes(), today)?;
-            engine.send_text("Eve", "for Eve's eyes").unwrap();
+            engine.send_text("Eve", "for Eve's eyes", 0).unwrap();
             Ok::<_, crate::error::VaultError>(id)
         });
         accepted.await.unwrap()
@@ -436,7 +436,7 @@ async fn what_is_for_a_new_key_does_not_go_to_the_old_one_at_the_same_url() {
     let (new, send) = (at(Fingerprint::from_bytes([2; 32])), SendCapability::from_bytes([3; 32]));
     let step = move |engine: &mut Engine<_>, _| {
         engine.learn_address(id, &MailboxAddress { relay: new, send }.encode());
-        engine.send_text("Eve", "for the new key alone").unwrap();
+        engine.send_text("Eve", "for the new key alone", 0).unwrap();
         Ok::<_, crate::error::VaultError>(())
     };
     world.shared.step(step).await.unwrap();

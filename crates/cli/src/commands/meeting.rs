@@ -1,0 +1,282 @@
+//! Commands that connect two people, for the first time or again: `invite`, `accept`, `agree`, `begin-again`.
+
+use deaddrop_client::{
+    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, InviteLink, SafetyNumber,
+};
+use serde_json::json;
+
+use super::{GOODBYE, client_patience, finish, home_of, open, relays};
+use crate::{
+    args::{self, Common},
+    failure::Failure,
+    home::Home,
+    output::{Output, Shown, Typed},
+    qr, token,
+};
+
+/// `invite`
+pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> Result<(), Failure> {
+    let home = Home::find(common.home.as_deref())?;
+    let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
+    let client = home.open(common, config).await?;
+    let state = find(&client, &invite.name).map(|contact| contact.state);
+    let link = client.invite(&invite.name).await;
+    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
+    finish(client).await?;
+    let name = Shown(&invite.name);
+    let link = match link {
+        Ok(link) => link,
+        Err(ClientError::NameTaken) => {
+            return Err(Failure::new(format_args!(
+                "there is a contact of this name already, and the invite that you made for {name} can still be accepted; \
+                 give {name} that link, or choose another name"
+            )));
+        }
+        Err(error) => {
+            return Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into()));
+        }
+    };
+    if let Some(drawn) = qr::draw(&link).filter(|_| !output.is_json()) {
+        output.text(drawn)?;
+    }
+    output.text(&link)?;
+    output.text(format_args!(
+        "\nGive this link to {name} alone: it works once, for {} days. The first person who uses it is \"{name}\" to you,\n\
+         until you compare the safety number (verify).",
+        invite.days
+    ))?;
+    let again = state.is_some_and(|state| state != ContactState::Invited);
+    if again {
+        output.text(format_args!(
+            "{name} is a contact already: when the link is accepted, the two of you begin again. What was not delivered is sent\n\
+             again, and the safety number is to be compared once more."
+        ))?;
+    }
+    output.object(&json!({ "name": invite.name, "link": link, "days": invite.days, "begins_again": again }))
+}
+
+/// `accept`
+pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
+    let token = accept.relay_token_file.as_deref().map(token::from_file).transpose()?;
+    let client = open(common).await?;
+    let (link, contact) = (accept.link.as_str(), accept.name.as_str());
+    let again = find(&client, contact).is_some_and(|known| known.state != ContactState::Invited);
+    let accepted = match (token, accept.link.parse::<InviteLink>()) {
+        (Some(token), Ok(link)) => client.set_create_token(link.relay(), Some(token)).await,
+        _ => Ok(()),
+    };
+    let accepted = match accepted {
+        Ok(()) if accept.allow_private => client.accept_at_private_address(link, contact).await,
+        Ok(()) if accept.new_identity => client.accept_new_identity(link, contact).await,
+        Ok(()) => client.accept(link, contact).await,
+        Err(error) => Err(error),
+    };
+    let answered = match accepted {
+        Ok(()) => client.flush(client_patience()).await,
+        Err(error) => {
+            finish(client).await?;
+            return Err(relays::accept_failure(error, common, accept)?);
+        }
+    };
+    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
+    finish(client).await?;
+    let (name, typed, home) = (Shown(contact), Typed(contact), home_of(common)?);
+    let (state, human) = match answered {
+        Ok(()) if again => (
+            "answered",
+            format!(
+                "Connected again with {name}: what was not delivered is sent again. Compare the safety number once more: \
+                 deaddrop --home {home} verify {typed}"
+            ),
+        ),
+        Ok(()) => ("answered", format!("Connected. Say hello: deaddrop --home {home} send {typed} 'hello'")),
+        Err(ClientError::RelayDown | ClientError::TimedOut) => (
+            "queued",
+            format!(
+                "The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."
+            ),
+        ),
+        Err(ClientError::NeedsToken) => (
+            "needs_token",
+            format!(
+                "The invite of {name} is accepted, but the relay {relay} makes no mailbox without the right token: the answer is queued. Ask the \
+                 relay's operator for the right token, and set it: deaddrop --home {home} relay-token --relay '{relay}'. The answer leaves \
+                 with your next command."
+            ),
+        ),
+        Err(error) => return Err(error.into()),
+    };
+    output.say(human, &json!({ "name": contact, "state": state, "begins_again": again }))
+}
+
+/// `agree`
+pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let asks = find(&client, &agree.name).map(|contact| contact.asks).unwrap_or_default();
+    let chosen = match &agree.what {
+        _ if agree.decline => None,
+        None if asks.len() > 1 => {
+            finish(client).await?;
+            let lines: Vec<String> = asks
+                .iter()
+                .map(|one| format!("{} {}", Shown(&agree.name), asks_line(&agree.name, one, &asks)))
+                .collect();
+            return Err(Failure::new(format_args!(
+                "{} asks for several things; say to which you agree:\n{}",
+                Shown(&agree.name),
+                lines.join("\n")
+            )));
+        }
+        None => asks.first().cloned(),
+        Some(what) => {
+            let fitting: Vec<_> = asks.iter().filter(|asks| is_chosen(asks, what)).collect();
+            match fitting.as_slice() {
+                [one] => Some((*one).clone()),
+                _ => {
+                    finish(client).await?;
+                    let lines: Vec<String> =
+                        asks.iter().map(|one| asks_line(&agree.name, one, &asks)).collect();
+                    let name = Shown(&agree.name);
+                    return Err(Failure::new(if lines.is_empty() {
+                        format!("{name} asks for nothing")
+                    } else {
+                        format!(
+                            "{name} asks for this, and what you typed fits {} of it:\n{}",
+                            fitting.len(),
+                            lines.join("\n")
+                        )
+                    }));
+                }
+            }
+        }
+    };
+    let agreed = match &chosen {
+        _ if agree.decline => client.decline(&agree.name).await,
+        Some(chosen) => client.agree(&agree.name, chosen).await,
+        None if find(&client, &agree.name).is_none() => Err(ClientError::UnknownContact),
+        None => Err(ClientError::NothingAsked),
+    };
+    if agreed.is_ok() {
+        // What waited for this leaves now, if the relay listens.
+        let _ = client.flush(GOODBYE).await;
+    }
+    finish(client).await?;
+    let (name, typed, home) = (Shown(&agree.name), Typed(&agree.name), home_of(common)?);
+    match agreed {
+        Ok(()) => {}
+        Err(ClientError::NothingAsked) => {
+            return Err(Failure::new(format_args!(
+                "{name} asks for nothing, or what it asked for is over. If no texts come, make a new invite: \
+                 deaddrop --home {home} invite {typed}"
+            )));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let Some(chosen) = chosen else {
+        let human = format!("Declined. {name} may ask again.");
+        return output.say(human, &json!({ "name": agree.name, "declined": true }));
+    };
+    let human = match chosen {
+        ContactAsks::NewIdentity(_) => {
+            format!("{name} has another identity from now on, and you begin again with it.")
+        }
+        _ => format!("You begin again with {name}."),
+    };
+    output.say(
+        format_args!(
+            "{human} What was not delivered is sent again. Compare the safety number: deaddrop --home {home} verify {typed}"
+        ),
+        &json!({ "name": agree.name, "agreed": asks_word(&chosen) }),
+    )
+}
+
+/// `begin-again`
+pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAgain) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let begun = client.begin_again(&again.name).await;
+    let sent = match begun {
+        Ok(()) => client.flush(client_patience()).await.is_ok(),
+        Err(_) => false,
+    };
+    finish(client).await?;
+    let (name, typed, home) = (Shown(&again.name), Typed(&again.name), home_of(common)?);
+    match begun {
+        Ok(()) => {}
+        Err(ClientError::NoResetBundle) => {
+            return Err(Failure::new(format_args!(
+                "there is nothing to begin again with; make a new invite: deaddrop --home {home} invite {typed}"
+            )));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let state = if sent { "asked" } else { "queued" };
+    let when =
+        if sent { "" } else { " The relay does not answer now: the question leaves with your next command." };
+    output.say(
+        format_args!(
+            "{name} is asked to begin again, and has to agree: tell {name} by another way, such as a call, that it was you.{when} \
+             Then compare the safety number: deaddrop --home {home} verify {typed}"
+        ),
+        &json!({ "name": again.name, "state": state }),
+    )
+}
+
+/// What a contact asks for, as one word.
+fn asks_word(asks: &ContactAsks) -> &'static str {
+    match asks {
+        ContactAsks::Reset => "reset",
+        ContactAsks::NewIdentity(_) => "new_identity",
+        _ => "other",
+    }
+}
+
+/// What a contact asks for, in JSON.
+pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
+    let number = match asks {
+        ContactAsks::NewIdentity(number) => Some(number.to_digits()),
+        _ => None,
+    };
+    json!({ "name": name, "what": asks_word(asks), "safety_number": number })
+}
+
+/// The two halves of a safety number, one of them the user's own.
+fn halves(number: &SafetyNumber) -> [String; 2] {
+    let digits: String = number.to_digits().split_whitespace().collect();
+    let (one, other) = digits.split_at(digits.len() / 2);
+    [one.to_owned(), other.to_owned()]
+}
+
+/// Whether what the user has typed names this.
+fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
+    match asks {
+        ContactAsks::NewIdentity(number) => {
+            typed.len() >= 5 && halves(number).iter().any(|half| half.starts_with(typed))
+        }
+        _ => typed == "reset",
+    }
+}
+
+/// What a contact asks for, and what to do. `all`: everything that it asks for.
+pub(super) fn asks_line(name: &str, asks: &ContactAsks, all: &[ContactAsks]) -> String {
+    let (what, typed_what) = match asks {
+        ContactAsks::Reset => {
+            ("to begin again without a proof that it knew the session".to_owned(), "reset".to_owned())
+        }
+        ContactAsks::NewIdentity(number) => {
+            // The half that is the user's own stands in all of them.
+            let starts = halves(number).map(|half| half.chars().take(10).collect::<String>());
+            let count = |start: &String| all.iter().filter(|other| is_chosen(other, start)).count();
+            let start = starts.iter().min_by_key(|start| count(start)).cloned().unwrap_or_default();
+            (format!("to be known by another identity, with the safety number {}", number.to_digits()), start)
+        }
+        _ => ("for something that this program does not know yet".to_owned(), String::new()),
+    };
+    let (shown, typed) = (Shown(name), Typed(name));
+    format!(
+        "asks {what}: ask {shown} by another way, then: deaddrop agree {typed} {typed_what} (or agree {typed} --decline)"
+    )
+}
+
+fn find(client: &Client, name: &str) -> Option<ContactInfo> {
+    client.contacts().unwrap_or_default().into_iter().find(|contact| contact.name == name)
+}

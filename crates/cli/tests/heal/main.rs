@@ -1,0 +1,134 @@
+//! What users see when vaults are put back, copied or lost, and when relays lose messages: each command a process of its own.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod begin_again;
+#[path = "../common/mod.rs"]
+mod common;
+mod copies;
+mod gaps;
+mod restored;
+
+use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
+
+use common::{Person, Sandbox};
+use serde_json::Value;
+
+/// Maximum number of times that each person looks before something has to be there.
+const ROUNDS: usize = 12;
+
+/// A vault notes at its relay at most every ten seconds that its sessions have moved on. A copy that is younger than that is not told
+/// from the original.
+const NOTED: Duration = Duration::from_secs(11);
+
+/// What one person was shown, in its order.
+#[derive(Default, Debug)]
+struct Shown(Vec<Value>);
+
+impl Shown {
+    /// Shows what is new. A relay that does not answer shows what is there.
+    fn look(&mut self, person: &Person) {
+        self.0.extend(person.json(&["receive"]).lines());
+    }
+
+    fn texts(&self) -> Vec<String> {
+        common::texts(&self.0)
+    }
+
+    fn has_text(&self, text: &str) -> bool {
+        self.texts().iter().any(|shown| shown == text)
+    }
+
+    fn has(&self, kind: &str) -> bool {
+        self.0.iter().any(|event| event["kind"] == kind)
+    }
+
+    /// The ids of messages that were told to be delivered.
+    fn delivered(&self) -> BTreeSet<String> {
+        let events = self.0.iter().filter(|event| event["kind"] == "delivered");
+        events.map(|event| event["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// No text was shown twice.
+    #[track_caller]
+    fn check_once(&self) {
+        let texts = self.texts();
+        let different: BTreeSet<&String> = texts.iter().collect();
+        assert_eq!(different.len(), texts.len(), "{texts:?}");
+    }
+}
+
+/// Sends a text; gives the message's id.
+#[track_caller]
+fn send(from: &Person, to: &str, text: &str) -> String {
+    let done = from.json(&["send", "--wait", "5", to, text]).ok().json();
+    done["message"].as_str().unwrap().to_owned()
+}
+
+/// Both people look in turn until what is wanted is there.
+#[track_caller]
+fn look_until(people: [&Person; 2], shown: &mut [Shown; 2], is_done: impl Fn(&[Shown; 2]) -> bool) {
+    for _ in 0..ROUNDS {
+        for (person, shown) in people.iter().zip(shown.iter_mut()) {
+            shown.look(person);
+        }
+        if is_done(shown) {
+            return;
+        }
+    }
+    let status = people.map(|person| person.json(&["status"]).out);
+    let contacts = people.map(|person| person.json(&["contacts"]).out);
+    panic!("not after {ROUNDS} rounds: {shown:#?} {status:#?} {contacts:#?}");
+}
+
+/// Ada and Ben, who have heard each other, and have nothing on its way.
+fn acquainted() -> Sandbox {
+    let sandbox = Sandbox::connected();
+    settle(&sandbox);
+    sandbox
+}
+
+/// Two texts in each direction, with their receipts.
+fn settle(sandbox: &Sandbox) {
+    let people = [&sandbox.ada, &sandbox.ben];
+    let mut shown = [Shown::default(), Shown::default()];
+    for round in 0..2 {
+        let to_ben = send(&sandbox.ada, "ben", &format!("early {round} to ben"));
+        let to_ada = send(&sandbox.ben, "ada", &format!("early {round} to ada"));
+        look_until(people, &mut shown, |[ada, ben]| {
+            ada.delivered().contains(&to_ben) && ben.delivered().contains(&to_ada)
+        });
+    }
+}
+
+/// Plays scenarios side by side: most of their time they wait.
+#[track_caller]
+fn at_once<const N: usize>(scenarios: [(&str, fn()); N]) {
+    thread::scope(|scope| {
+        let running = scenarios.map(|(name, scenario)| {
+            thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, scenario).unwrap()
+        });
+        // All of them end before the first failure is told.
+        let ended = running.map(|scenario| (scenario.thread().name().unwrap().to_owned(), scenario.join()));
+        let failed: Vec<_> =
+            ended.into_iter().filter(|(_, ended)| ended.is_err()).map(|(name, _)| name).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+    });
+}
+
+/// Copies a person's folder. Nothing of it is open.
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// A link that a person makes.
+#[track_caller]
+fn link(from: &Person, name: &str) -> String {
+    from.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,107 @@
+//! Every text that `send` has accepted, and what became of it.
+
+use std::collections::HashMap;
+
+use super::{
+    api::{MessageKey, Told, told},
+    people::{Entry, Person, Who},
+};
+
+/// A text.
+pub struct Text {
+    /// Its first line; no two texts have the same.
+    pub name: String,
+    pub from: Who,
+    pub to: Who,
+    pub day: u32,
+    pub moment: u64,
+    pub key: MessageKey,
+}
+
+/// What became of a text.
+#[derive(Clone, Debug, Default)]
+pub struct Fate {
+    /// Its sender's vault was put back from a copy that is older than the text.
+    pub is_undone: bool,
+    /// Moments at which the receiver's present vault has shown it.
+    pub shown: Vec<u64>,
+    /// It was shown by a vault of the receiver that was put back later, and which the copy does not know.
+    pub is_forgotten: bool,
+    /// Moments at which the sender's present vault has told that it is delivered.
+    pub delivered: Vec<u64>,
+    /// A vault of the sender that was put back later had told that it is delivered.
+    pub was_delivered: bool,
+}
+
+/// All texts, in the order in which they were sent.
+#[derive(Default)]
+pub struct Ledger {
+    pub texts: Vec<Text>,
+}
+
+/// The name of a text.
+pub fn name_of(text: &str) -> &str {
+    text.split_once('\n').map_or(text, |(name, _)| name)
+}
+
+/// Texts that a log shows, with the place in the log.
+pub fn shown(log: &[Entry]) -> impl Iterator<Item = (&Entry, String, bool)> {
+    log.iter().filter_map(|entry| match told(&entry.event) {
+        Told::Text { text, late } => Some((entry, text, late)),
+        _ => None,
+    })
+}
+
+impl Ledger {
+    /// Whether the sender's vault was put back from an older copy after this text.
+    fn is_undone(text: &Text, people: &[Person]) -> bool {
+        let mut restores = people[text.from].forgotten.iter();
+        restores.any(|restore| restore.copied < text.moment && text.moment < restore.restored)
+    }
+
+    /// The fate of each text, in their order.
+    pub fn fates(&self, people: &[Person]) -> Vec<Fate> {
+        let by_name: HashMap<&str, usize> =
+            self.texts.iter().enumerate().map(|(at, text)| (text.name.as_str(), at)).collect();
+        let mut fates = vec![Fate::default(); self.texts.len()];
+        for (text, fate) in self.texts.iter().zip(&mut fates) {
+            fate.is_undone = Self::is_undone(text, people);
+        }
+        for (who, person) in people.iter().enumerate() {
+            let find = |text: &str| by_name.get(name_of(text)).copied();
+            for (entry, text, _) in shown(&person.log) {
+                if let Some(at) = find(&text) {
+                    fates[at].shown.push(entry.moment);
+                }
+            }
+            for (_, text, _) in person.forgotten.iter().flat_map(|restore| shown(&restore.log)) {
+                if let Some(at) = find(&text) {
+                    fates[at].is_forgotten = true;
+                }
+            }
+            let own = || self.texts.iter().enumerate().filter(move |(_, text)| text.from == who);
+            // A key of the present vault names a text that the vault remembers.
+            let keys: HashMap<&MessageKey, usize> =
+                own().filter(|(at, _)| !fates[*at].is_undone).map(|(at, text)| (&text.key, at)).collect();
+            for (entry, at) in deliveries(&person.log, &keys) {
+                fates[at].delivered.push(entry.moment);
+            }
+            for restore in &person.forgotten {
+                let before = own().filter(|(_, text)| text.moment < restore.restored);
+                let keys = before.map(|(at, text)| (&text.key, at)).collect();
+                for (_, at) in deliveries(&restore.log, &keys) {
+                    fates[at].was_delivered = true;
+                }
+            }
+        }
+        fates
+    }
+}
+
+fn deliveries<'a>(log: &'a [Entry], keys: &HashMap<&MessageKey, usize>) -> Vec<(&'a Entry, usize)> {
+    let delivered = log.iter().filter_map(|entry| match told(&entry.event) {
+        Told::Delivered(key) => Some((entry, *keys.get(&key)?)),
+        _ => None,
+    });
+    delivered.collect()
+}

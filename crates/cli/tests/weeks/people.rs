@@ -1,0 +1,230 @@
+//! People: a vault in a folder, a client while they are there, and everything that was shown to them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use deaddrop_client::{Client, Event, OpenError, Unlock};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use super::{
+    api::{self, Counts},
+    time::SimulatedTime,
+};
+
+/// A person, as an index.
+pub type Who = usize;
+
+/// The longest wait for a relay that does not answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long nothing must happen at any open client until an exchange is taken to be over.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest exchange.
+const LONGEST: Duration = Duration::from_secs(4);
+
+/// An event and the moment of the exchange in which the user saw it.
+#[derive(Clone)]
+pub struct Entry {
+    pub moment: u64,
+    pub event: Event,
+}
+
+/// What a vault that was put back has forgotten.
+pub struct Forgotten {
+    pub copied: u64,
+    pub restored: u64,
+    pub log: Vec<Entry>,
+}
+
+struct Copied {
+    folder: PathBuf,
+    moment: u64,
+    shown: usize,
+    cursor: u64,
+}
+
+pub struct Person {
+    pub name: &'static str,
+    home: PathBuf,
+    pub client: Option<Client>,
+    /// What the present vault has shown.
+    pub log: Vec<Entry>,
+    cursor: u64,
+    pub forgotten: Vec<Forgotten>,
+    copied: Option<Copied>,
+    pub counts: Counts,
+    /// Moments of exchanges in which the person took part.
+    pub present: Vec<u64>,
+}
+
+impl Person {
+    pub fn new(name: &'static str, folder: &Path, client: Client) -> Self {
+        Self {
+            name,
+            home: folder.join(name),
+            client: Some(client),
+            log: Vec::new(),
+            cursor: 0,
+            forgotten: Vec::new(),
+            copied: None,
+            counts: Counts::default(),
+            present: Vec::new(),
+        }
+    }
+
+    /// Looks at what is new. Whether anything is.
+    fn look(&mut self, moment: u64) -> bool {
+        let Some(client) = &self.client else { return false };
+        let before = (self.cursor, self.counts);
+        loop {
+            let events = client.events_after(self.cursor).unwrap();
+            let Some(last) = events.last() else { break };
+            self.cursor = last.number;
+            self.log.extend(events.into_iter().map(|event| Entry { moment, event }));
+        }
+        self.counts = api::counts(client);
+        before != (self.cursor, self.counts)
+    }
+
+    /// Copies the folder. The client is closed.
+    pub fn copy(&mut self, moment: u64) {
+        assert!(self.client.is_none());
+        let folder = self.home.with_extension("copy");
+        copy_folder(&self.home, &folder);
+        self.copied = Some(Copied { folder, moment, shown: self.log.len(), cursor: self.cursor });
+    }
+
+    /// Puts the copy back. The client is closed.
+    pub fn put_back(&mut self, moment: u64) {
+        assert!(self.client.is_none());
+        let copied = self.copied.take().unwrap();
+        fs::remove_dir_all(&self.home).unwrap();
+        copy_folder(&copied.folder, &self.home);
+        self.forgotten.push(Forgotten {
+            copied: copied.moment,
+            restored: moment,
+            log: self.log.split_off(copied.shown),
+        });
+        self.cursor = copied.cursor;
+    }
+
+    /// Every event that the vault holds now, read from the beginning.
+    pub fn events_in_vault(&self) -> Vec<Event> {
+        let client = self.client.as_ref().unwrap();
+        let mut all: Vec<Event> = Vec::new();
+        loop {
+            let events = client.events_after(all.last().map_or(0, |event| event.number)).unwrap();
+            if events.is_empty() {
+                return all;
+            }
+            all.extend(events);
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Opens the vaults of these people at once.
+pub async fn open(people: &mut [Person], time: &SimulatedTime, who: &[Who]) {
+    let mut opening = JoinSet::new();
+    for who in who.iter().copied().filter(|who| people[*who].client.is_none()) {
+        let (home, config) = (people[who].home.clone(), api::config(time));
+        opening.spawn(async move {
+            loop {
+                match Client::open(&home, Unlock::KeyFile, config.clone()).await {
+                    // A client that was dropped may still hold the lock for a moment.
+                    Err(OpenError::InUse) => sleep(Duration::from_millis(5)).await,
+                    opened => return (who, opened),
+                }
+            }
+        });
+    }
+    while let Some(opened) = opening.join_next().await {
+        let (who, client) = opened.unwrap();
+        let name = people[who].name;
+        people[who].client = Some(client.unwrap_or_else(|error| panic!("{name}'s vault: {error}")));
+    }
+}
+
+/// Drops the clients of these people, as if the power had failed.
+pub fn pull_the_plug(people: &mut [Person], who: &[Who]) {
+    for who in who {
+        drop(people[*who].client.take());
+    }
+}
+
+/// Closes the clients of these people at once.
+pub async fn close(people: &mut [Person], who: &[Who]) {
+    let mut closing = JoinSet::new();
+    for who in who {
+        if let Some(client) = people[*who].client.take() {
+            closing.spawn(client.close());
+        }
+    }
+    while let Some(closed) = closing.join_next().await {
+        closed.unwrap().unwrap();
+    }
+}
+
+/// Lets all open clients exchange what there is: until each has read what waited for it and nothing happens any more.
+pub async fn exchange(people: &mut [Person], moment: u64) {
+    // A relay that is down makes both fail, which is no matter here: what counts is what comes in the end.
+    at_once(people, |client| async move {
+        let _ = client.wait_caught_up(PATIENCE).await;
+        client
+    })
+    .await;
+    let begin = Instant::now();
+    let mut last = begin;
+    while last.elapsed() < QUIET && begin.elapsed() < LONGEST {
+        sleep(Duration::from_millis(5)).await;
+        for person in people.iter_mut() {
+            if person.look(moment) {
+                last = Instant::now();
+            }
+        }
+    }
+    at_once(people, |client| async move {
+        let _ = client.flush(Duration::from_millis(20)).await;
+        client
+    })
+    .await;
+    for person in people.iter_mut().filter(|person| person.client.is_some()) {
+        person.look(moment);
+        person.present.push(moment);
+    }
+}
+
+/// Does something with each open client, all at once.
+async fn at_once<F>(people: &mut [Person], work: impl Fn(Client) -> F)
+where
+    F: Future<Output = Client> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    for (who, person) in people.iter_mut().enumerate() {
+        if let Some(client) = person.client.take() {
+            let work = work(client);
+            tasks.spawn(async move { (who, work.await) });
+        }
+    }
+    while let Some(done) = tasks.join_next().await {
+        let (who, client) = done.unwrap();
+        people[who].client = Some(client);
+    }
+}

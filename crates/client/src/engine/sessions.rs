@@ -1,0 +1,303 @@
+//! What becomes of sessions: they are reset, left, lost, and begun again (spec/14-client.md section 4.2).
+
+use super::{
+    Contact, Engine, MailboxName, inbox::UNREAD_AFTER_RESTORE, outbox::CONTROL, receipts::Receipt, step::Step,
+};
+use crate::{
+    error::{ClientError, VaultError},
+    event::EventKind,
+    vault::{ItemRow, MailboxKind, MailboxState, Table, key},
+};
+use deaddrop_crypto::{ContactEvent, Hour, Received, ResetError, ResetKind, Session};
+use deaddrop_shred::Disk;
+use deaddrop_wire::Day;
+use std::collections::BTreeSet;
+use zeroize::Zeroizing;
+
+const HOUR_S: u64 = 3_600;
+/// After a restore events are numbered from the time, in this part of a second: above all that were given before.
+const EVENTS_PER_S: u64 = 1 << 16;
+
+impl<D: Disk + 'static> Engine<D> {
+    /// Does what the crypto crate tells, and tells the app.
+    pub(super) fn heed(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        blob: &[u8],
+        event: ContactEvent,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let id = name.contact;
+        match event {
+            ContactEvent::Established { .. } => {
+                let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+                step.contacts.insert(id);
+                // What goes wrong from here on is another trouble.
+                (contact.row.troubled_on, contact.row.unread) = (0, 0);
+                let is_first = !std::mem::replace(&mut contact.row.established, true);
+                let kind = if is_first { EventKind::Established } else { EventKind::SessionReset };
+                self.event(step, id, today, kind)
+            }
+            ContactEvent::PeerReset { .. } => {
+                self.event(step, id, today, EventKind::SessionReset)?;
+                self.draw_stream(step, id)
+            }
+            ContactEvent::PeerWantsReset { stale: false, .. } => self.ask(step, name, blob, None, today),
+            ContactEvent::PeerWantsReset { stale: true, .. } => {
+                self.reset_by_own_proof(step, id, EventKind::StaleReset, today)
+            }
+            ContactEvent::BegunAnew { .. } => {
+                if let Some(contact) = self.contacts.get_mut(&id) {
+                    contact.row.established = false;
+                }
+                self.forget_resets(step, id);
+                self.event(step, id, today, EventKind::BegunAgain)?;
+                self.draw_stream(step, id)
+            }
+            ContactEvent::PeerFellBack { .. } => self.event(step, id, today, EventKind::PeerFellBack),
+            ContactEvent::VerificationCleared => self.event(step, id, today, EventKind::VerificationCleared),
+            ContactEvent::IdentityChanged { .. } => self.event(step, id, today, EventKind::IdentityChanged),
+            ContactEvent::InviteContested => {
+                let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+                if std::mem::replace(&mut contact.person.contested, true) {
+                    return Ok(());
+                }
+                step.persons.insert(id);
+                self.event(step, id, today, EventKind::InviteContested)?;
+                self.clear_verification(step, id, today)
+            }
+            ContactEvent::InviteTaken { .. } => self.event(step, id, today, EventKind::InviteTaken),
+            ContactEvent::PeerRewound => {
+                let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+                if !std::mem::replace(&mut contact.row.reset_due, true) {
+                    step.contacts.insert(id);
+                }
+                self.tell_trouble(step, id, EventKind::PeerRewound, today)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The peer is at a turn that this vault does not know: what this vault knows of the peer may be recent enough to prove a reset.
+    pub(super) fn reset_by_own_proof(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        kind: EventKind,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        contact.row.reset_due |= contact.row.troubled_on != today.number();
+        self.tell_trouble(step, id, kind, today)
+    }
+
+    /// Once a day for each contact: a relay can repeat what calls for it.
+    pub(super) fn tell_trouble(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        kind: EventKind,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        if contact.row.troubled_on == today.number() {
+            return Ok(());
+        }
+        contact.row.troubled_on = today.number();
+        step.contacts.insert(id);
+        self.event(step, id, today, kind)
+    }
+
+    fn clear_verification(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
+        let vault = &self.vault;
+        let Some(Contact { ratchet: Some(ratchet), row, .. }) = self.contacts.get_mut(&id) else {
+            return Ok(());
+        };
+        if !ratchet.is_verified() {
+            return Ok(());
+        }
+        let changes = ratchet.set_verified(false);
+        step.ratchet(vault, id, row, changes)?;
+        self.event(step, id, today, EventKind::VerificationCleared)
+    }
+
+    /// Whether [`reset_lost`](Self::reset_lost) has something to do.
+    pub(crate) fn resets_due(&self, now: u64) -> bool {
+        self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour(now)))
+    }
+
+    /// Begins new sessions where the present ones are lost or the peer's was put back, and where a secret of a recent turn proves
+    /// it. `now` in seconds since 1970-01-01.
+    pub(crate) fn reset_lost(&mut self, now: u64) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            if contact.row.reset_due && contact.reset_tried != Some(hour(now)) {
+                contact.reset_tried = Some(hour(now));
+                self.reset(id, hour(now), Day::of_unix_seconds(now))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins again without a proof, because the user wants it: the contact's user has to agree. `now` in seconds since 1970-01-01.
+    pub(crate) fn begin_again(&mut self, name: &str, now: u64) -> Result<(), ClientError> {
+        let (id, _) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        let (rng, identity) = (&mut self.rng, &self.identity);
+        let contact = self.contacts.get_mut(&id).ok_or(ClientError::UnknownContact)?;
+        let ratchet = contact.ratchet.as_mut().ok_or(ClientError::NoSession)?;
+        let reset = ratchet
+            .reset(identity, ResetKind::Hard, hour(now), rng)
+            .map_err(|_| ClientError::NoResetBundle)?;
+        Ok(self.begun(id, reset, Day::of_unix_seconds(now))?)
+    }
+
+    fn reset(&mut self, id: u32, hour: Hour, today: Day) -> Result<(), VaultError> {
+        let (rng, identity) = (&mut self.rng, &self.identity);
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(()) };
+        let reset = match ratchet.reset(identity, ResetKind::Soft, hour, rng) {
+            Ok(reset) => reset,
+            // Tried again in the next hour.
+            Err(ResetError::TooSoon) => return Ok(()),
+            Err(_) => {
+                contact.row.reset_due = false;
+                let mut step = self.step();
+                step.contacts.insert(id);
+                self.tell_trouble(&mut step, id, EventKind::SessionLost, today)?;
+                return self.finish(step);
+            }
+        };
+        self.begun(id, reset, today)
+    }
+
+    /// A new session was begun on the peer's bundle.
+    fn begun(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let vault = &self.vault;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        contact.row.reset_due = false;
+        step.contacts.insert(id);
+        step.ratchet(vault, id, &mut contact.row, reset.changes)?;
+        // The peer learns of it by what comes first: a receipt under way belongs to the session before.
+        let hello = ItemRow::control(Zeroizing::default());
+        step.changes.put(key(Table::Outbox, id, CONTROL), &hello)?;
+        contact.items.insert(CONTROL, hello);
+        let name = MailboxName { contact: id, mailbox: 0 };
+        for event in reset.events {
+            self.heed(&mut step, name, &[], event, today)?;
+        }
+        if let Some(address) = reset.reset_address.filter(|address| !address.is_empty()) {
+            self.learn_address(id, &address);
+        }
+        self.draw_stream(&mut step, id)?;
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)?;
+        self.go_on(id, today)
+    }
+
+    /// What is too old goes; `is_read`: everything that lay in the contact's mailboxes has been read.
+    pub(super) fn tidy(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        is_read: bool,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let vault = &self.vault;
+        let Some(Contact { ratchet: Some(ratchet), row, .. }) = self.contacts.get_mut(&id) else {
+            return Ok(());
+        };
+        let tidied = ratchet.tidy(today, is_read);
+        step.ratchet(vault, id, row, tidied.changes)?;
+        let name = MailboxName { contact: id, mailbox: 0 };
+        tidied.events.into_iter().try_for_each(|event| self.heed(step, name, &[], event, today))
+    }
+
+    /// Whether [`tidy_read`](Self::tidy_read) has something to do.
+    pub(crate) fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
+        self.contacts.values().any(|contact| contact.is_tidy_due(read, today))
+    }
+
+    /// Once a day for each contact whose mailboxes have all been read: sessions that are not used any more go, and so does a landing
+    /// that its peer has left. `read` names relays of which everything was read.
+    pub(crate) fn tidy_read(&mut self, read: &BTreeSet<String>, today: Day) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let contact = self.contacts.get_mut(&id).filter(|contact| contact.is_tidy_due(read, today));
+            let Some(contact) = contact else { continue };
+            contact.tidied_on = Some(today);
+            let mut step = Step::default();
+            if std::mem::take(&mut contact.leaves_landing) && contact.invite.is_none() {
+                for row in contact.row.mailboxes.iter_mut().filter(|row| row.kind == MailboxKind::Landing) {
+                    row.state = MailboxState::Retiring;
+                    step.contacts.insert(id);
+                }
+            }
+            self.tidy(&mut step, id, true, today)?;
+            self.finish(step)?;
+        }
+        Ok(())
+    }
+
+    /// The app has seen an event that this vault has not given: it was put back.
+    pub(crate) fn note_newer(&mut self, after: u64, now: u64) -> Result<(), VaultError> {
+        if after <= self.last_event() {
+            return Ok(());
+        }
+        self.next_event = after.checked_add(1).ok_or(VaultError::Full)?;
+        self.note_restored(now)
+    }
+
+    /// This vault was put back from a copy, or a copy of it is in use: every stream is replaced. Sessions go on until a peer shows
+    /// that its one went further.
+    pub(crate) fn note_restored(&mut self, now: u64) -> Result<(), VaultError> {
+        let today = Day::of_unix_seconds(now);
+        // An app may have seen events with the numbers that would come next.
+        self.next_event = self.next_event.max(now.saturating_mul(EVENTS_PER_S));
+        let mut step = self.step();
+        self.event(&mut step, 0, today, EventKind::Restored)?;
+        self.finish(step)?;
+        for id in self.contact_ids() {
+            let mut step = self.step();
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            contact.row.unread = UNREAD_AFTER_RESTORE;
+            self.draw_stream(&mut step, id)?;
+            self.seal_drafts(&mut step, id)?;
+            self.finish(step)?;
+            self.go_on(id, today)?;
+        }
+        Ok(())
+    }
+}
+
+fn hour(now: u64) -> Hour {
+    Hour::from_number(u32::try_from(now / HOUR_S).unwrap_or(u32::MAX))
+}
+
+impl Contact {
+    /// Once the two have settled on another session, or the first is answered: what the peer could not read until it had agreed, or
+    /// what came to it by a session that it had left, may be lost.
+    pub(super) fn note_session(&mut self, answered: bool) {
+        let sends_in = self.ratchet.as_ref().and_then(deaddrop_crypto::Contact::sending).map(Session::id);
+        let before = std::mem::replace(&mut self.sends_in, sends_in);
+        let is_another = before.is_some() && before != sends_in;
+        self.doubts_all |= answered || is_another;
+        if is_another {
+            let items = self.items.iter_mut().filter(|(number, _)| **number != CONTROL);
+            items.for_each(|(_, item)| item.sealed = None);
+        }
+    }
+
+    /// As if the peer had said that everything without a receipt is missing.
+    pub(super) fn misses_all(&self) -> Option<Receipt> {
+        let stream = &self.row.outgoing;
+        let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));
+        let is_any = self.items.values().any(|item| item.again_on.is_some());
+        is_any.then(|| Receipt { low_water, digest, sparse: vec![u64::MAX], is_counted: true })
+    }
+
+    fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
+        (self.tidied_on != Some(today) || self.leaves_landing)
+            && self.row.mailboxes.iter().all(|mailbox| read.contains(&mailbox.relay))
+    }
+}
