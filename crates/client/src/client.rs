@@ -268,17 +268,11 @@ impl Client {
         self.shared.look(|engine| engine.events_after(after, EVENTS_AT_ONCE))?.map_err(ClientError::from)
     }
 
-    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel. If `after` was never given, the vault
-    /// was put back from a copy behind the app's own store: [`Restored`](crate::EventKind::Restored) follows, and all later events have
-    /// higher numbers.
+    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
     ///
     /// # Errors
     /// The vault's.
     pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
-        if after > self.shared.look(Engine::last_event)? {
-            let now = self.shared.now();
-            self.shared.step(move |engine, _| engine.note_newer(after, now)).await?;
-        }
         let mut newest = self.shared.events.subscribe();
         loop {
             let events = self.shared.look(|engine| engine.events_after(after, 1))??;

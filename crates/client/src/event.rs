@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// An event. An app with a store of its own keeps `number` in the same transaction as what it makes of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Ascending; never used twice, also after the vault was put back from a copy, if that is noticed.
+    /// Ascending; never used twice, also after the vault was put back from a copy, if that is noticed. An app whose stored number is
+    /// above that of the newest event has a vault that was put back: it reads all events, and tells by `message` what it has shown.
     pub number: u64,
     /// The day on which it happened.
     pub day: Day,

@@ -239,15 +239,6 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
-    /// The app has seen an event that this vault has not given: it was put back.
-    pub(crate) fn note_newer(&mut self, after: u64, now: u64) -> Result<(), VaultError> {
-        if after <= self.last_event() {
-            return Ok(());
-        }
-        self.next_event = after.checked_add(1).ok_or(VaultError::Full)?;
-        self.note_restored(now)
-    }
-
     /// This vault was put back from a copy, or a copy of it is in use: every stream is replaced. Sessions go on until a peer shows
     /// that its one went further.
     pub(crate) fn note_restored(&mut self, now: u64) -> Result<(), VaultError> {

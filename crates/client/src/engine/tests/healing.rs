@@ -340,15 +340,3 @@ fn an_invite_that_is_accepted_twice_is_accepted_once() {
     assert_eq!(accept(&mut ben, "Alice"), Err(crate::ClientError::AlreadyContact));
     assert!(ben.disk.to_bytes() == before && ben.engine().contact_list().len() == 1);
 }
-
-#[test]
-fn an_app_that_has_seen_later_events_shows_that_the_vault_was_put_back() {
-    let mut world = friends(79);
-    let ada = world.people[0].engine();
-    let last = ada.last_event();
-    ada.note_newer(last, NOW).unwrap();
-    assert_eq!(ada.last_event(), last, "nothing is newer");
-    ada.note_newer(last + 7, NOW).unwrap();
-    let later = ada.events_after(last + 7, 9).unwrap();
-    assert_eq!(later.iter().map(|event| &event.kind).collect::<Vec<_>>(), [&EventKind::Restored]);
-}
