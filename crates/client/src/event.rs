@@ -62,7 +62,7 @@ pub enum EventKind {
     PeerDisagrees,
     /// A session was lost or put back on one of the two sides, and a new one has begun by itself. Nothing needs to be done.
     SessionReset,
-    /// The contact wants to begin anew and cannot prove that it knew the session: a device that was restored, or somebody who has
+    /// The contact wants to begin again and cannot prove that it knew the session: a device that was restored, or somebody who has
     /// stolen its identity. Ask the contact by another way; then call [`Client::agree`](crate::Client::agree).
     ResetRequested,
     /// The contact wants to begin again because one of the two vaults was put back to an old state, and cannot prove it. There is

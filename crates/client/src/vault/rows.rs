@@ -323,7 +323,7 @@ pub(crate) struct SentinelRow {
 /// What the user is asked about a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Question {
-    /// The contact wants to begin anew and cannot prove that it knew the session.
+    /// The contact wants to begin again and cannot prove that it knew the session.
     Reset,
     /// Another identity has used an invite that was meant for the contact.
     Identity,

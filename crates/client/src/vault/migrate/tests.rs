@@ -137,7 +137,7 @@ fn world() -> World {
     fixture.parked(2, 1 << 60, &[20, 0, 1, 1, 0, 0, 9], [0; 16], 0);
     fixture.contact(2, two);
 
-    // Texts wait for an invite that nobody has used.
+    // Texts wait for an invite that was not used.
     let mut three = OldContact::new(3, "Cas");
     three.clock = fixture.outbox(3, 1..10);
     fixture.contact(3, three);
