@@ -142,7 +142,7 @@ Example:
 With the name of a contact the link is a new beginning: for a contact that has lost its vault, or whose session is lost. When it is
 accepted, what was not delivered is sent again, and the safety number is to be compared once more.")]
 pub struct Invite {
-    /// What you call the person you invite; only you see this name. The name of a contact: the two of you begin again
+    /// Your name for the person you invite, which only you see; with the name of a contact the two of you begin again
     #[arg(value_name = "NAME")]
     pub name: String,
     /// For how many days the link can be accepted
@@ -177,7 +177,7 @@ pub struct Accept {
     /// The link, whole
     #[arg(value_name = "LINK")]
     pub link: String,
-    /// What you call the person who gave you the link; only you see this name. The name of a contact: the two of you begin again
+    /// Your name for the person who gave you the link, which only you see; with the name of a contact the two of you begin again
     #[arg(value_name = "NAME")]
     pub name: String,
 }

@@ -71,12 +71,12 @@ fn names_are_checked() {
     sandbox.ada.run(&["invite", "a\u{1b}b"]).fails(&["name"]);
     sandbox.ada.run(&["invite", &"x".repeat(1_000)]).fails(&["name"]);
     for command in [
-        &["send", "nobody", "x"][..],
-        &["verify", "nobody"],
-        &["receive", "--from", "nobody"],
-        &["chat", "nobody"],
-        &["agree", "nobody"],
-        &["begin-again", "nobody"],
+        &["send", "stranger", "x"][..],
+        &["verify", "stranger"],
+        &["receive", "--from", "stranger"],
+        &["chat", "stranger"],
+        &["agree", "stranger"],
+        &["begin-again", "stranger"],
     ] {
         sandbox.ada.run(command).fails(&["contact", "contacts"]);
     }

@@ -35,7 +35,7 @@ use world::{ADA, BEN, CARA, DAN, EVE, FINN, SOUTH, World};
 /// Days without new texts, in which what is missing still comes.
 const SETTLING_DAYS: u32 = 10;
 
-/// What happens to whom. Everything else follows from the seed.
+/// The events of a run and the people they happen to. Everything else follows from the seed.
 struct Plan {
     /// Replaced by `DEADDROP_WEEKS_SEED` if that is set.
     seed: u64,

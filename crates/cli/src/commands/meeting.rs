@@ -221,7 +221,7 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
     )
 }
 
-/// What a contact asks for, as one word.
+/// One word for a question of a contact.
 fn asks_word(asks: &ContactAsks) -> &'static str {
     match asks {
         ContactAsks::Reset => "reset",
@@ -230,7 +230,7 @@ fn asks_word(asks: &ContactAsks) -> &'static str {
     }
 }
 
-/// What a contact asks for, in JSON.
+/// A question of a contact in JSON.
 pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
     let number = match asks {
         ContactAsks::NewIdentity(number) => Some(number.to_digits()),
@@ -256,7 +256,7 @@ fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
     }
 }
 
-/// What a contact asks for, and what to do. `all`: everything that it asks for.
+/// A line that says a question of a contact and how to answer it. `all`: all its questions.
 pub(super) fn asks_line(name: &str, asks: &ContactAsks, all: &[ContactAsks]) -> String {
     let (what, typed_what) = match asks {
         ContactAsks::Reset => {

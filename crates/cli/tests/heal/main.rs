@@ -1,4 +1,4 @@
-//! What users see when vaults are put back, copied or lost, and when relays lose messages: each command a process of its own.
+//! Vaults that are put back, copied or lost, and relays that lose messages, as users see them: each command a process of its own.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod begin_again;
@@ -20,7 +20,7 @@ const ROUNDS: usize = 12;
 /// from the original.
 const NOTED: Duration = Duration::from_secs(11);
 
-/// What one person was shown, in its order.
+/// The events that one person was shown, in their order.
 #[derive(Default, Debug)]
 struct Shown(Vec<Value>);
 

@@ -9,7 +9,7 @@ fn limits_are_errors_and_change_nothing() {
     let before = ada.engine().waiting();
     let long = "x".repeat(deaddrop_crypto::MAX_TEXT + 1);
     assert_eq!(ada.engine().send_text("Ben", &long, NOW), Err(crate::ClientError::TextTooLong));
-    assert_eq!(ada.engine().send_text("Nobody", "x", NOW), Err(crate::ClientError::UnknownContact));
+    assert_eq!(ada.engine().send_text("Stranger", "x", NOW), Err(crate::ClientError::UnknownContact));
     let today = Day::from_number(20_000);
     for name in ["", " x", "a\nb", &"n".repeat(65)] {
         assert_eq!(ada.engine().begin_invite(name, today, 7), Err(crate::ClientError::BadName));

@@ -310,11 +310,9 @@ fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
     let (mut by_hour, mut all) = (0, 0);
     for second in (0..7_200).step_by(10) {
         let mut step = ben.step();
-        let low_water = first - 1;
-        let digest = Some(ben.contacts[&1].row.outgoing.confirmed_digest.short());
+        let stream = &ben.contacts[&1].row.outgoing;
+        let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));
         let receipt = receipts::Receipt { low_water, digest, sparse: vec![first + 39], is_counted: false };
-        let low_water = ben.contacts[&1].row.outgoing.confirmed;
-        let receipt = receipts::Receipt { low_water, ..receipt };
         ben.receipted(&mut step, 1, receipt, today).unwrap();
         ben.finish(step).unwrap();
         ben.resend_missing(start + second).unwrap();
