@@ -16,8 +16,10 @@ pub enum Ended {
 /// What has happened since the last look.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Subscriptions whose mailboxes have changed.
+    /// Subscriptions into whose mailboxes something was put.
     pub changed: HashSet<u32>,
+    /// Subscriptions of whose mailboxes blobs were destroyed that the reader did not ack.
+    pub expired: HashSet<u32>,
     /// Subscriptions that are over, in order.
     pub ended: Vec<(u32, Ended)>,
 }
@@ -30,9 +32,16 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Tells that the mailbox of this subscription has changed.
+    /// Tells that something was put into the mailbox of this subscription.
     pub fn changed(&self, sub: u32) {
         if self.locked().changed.insert(sub) {
+            self.notify.notify_one();
+        }
+    }
+
+    /// Tells that blobs of this subscription's mailbox were destroyed without an ack.
+    pub fn expired(&self, sub: u32) {
+        if self.locked().expired.insert(sub) {
             self.notify.notify_one();
         }
     }
@@ -48,7 +57,7 @@ impl Hints {
         loop {
             let heard = self.notify.notified();
             let news = std::mem::take(&mut *self.locked());
-            if !(news.changed.is_empty() && news.ended.is_empty()) {
+            if !(news.changed.is_empty() && news.expired.is_empty() && news.ended.is_empty()) {
                 return news;
             }
             heard.await;

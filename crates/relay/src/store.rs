@@ -15,7 +15,7 @@ pub use memory::MemoryBacking;
 pub use shred::{OpenStoreError, ShredBacking};
 
 use crate::clock::{Calendar, Now};
-use crate::hints::Hints;
+use crate::hints::{Ended, Hints};
 use crate::limits::Limits;
 pub use crate::names::Handle;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
@@ -165,12 +165,14 @@ pub struct Peek {
     pub handle: Handle,
     /// Under which the reader acts.
     pub fence: Fence,
-    /// What is not to be given again.
+    /// The blobs that are not to be given again.
     pub in_flight: Vec<RecordId>,
-    /// Most blobs.
+    /// Maximum number of blobs. With 0 the answer says only which of `in_flight` are gone and whether there are more.
     pub blobs: usize,
-    /// Most bytes.
+    /// Maximum number of bytes of all blobs together.
     pub bytes: usize,
+    /// The first blob is given although it has more than `bytes`.
+    pub any_first: bool,
 }
 
 /// What is there.
@@ -178,10 +180,12 @@ pub struct Peek {
 pub struct Peeked {
     /// Oldest first. A blob for which there is no room is not overtaken.
     pub blobs: Vec<Stored>,
-    /// Which of those in flight are there no more.
+    /// Those of `in_flight` that are destroyed.
     pub gone: Vec<RecordId>,
-    /// Whether there are more blobs that are not in flight.
+    /// Whether there are more blobs that are not in flight and can be had at once.
     pub more: bool,
+    /// Whether some blobs could not be read now. A later look may find them.
+    pub unread: bool,
 }
 
 /// A blob that is there.
@@ -195,15 +199,15 @@ pub struct Stored {
     pub blob: Blob,
 }
 
-/// The fence is not the mailbox's any more.
+/// The fence is not the mailbox's any more, for this reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stale;
+pub struct Stale(pub Ended);
 
 /// Nothing was confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAcked {
-    /// The fence is not the mailbox's any more; nothing was done.
-    Stale,
+    /// The fence is not the mailbox's any more, for this reason; nothing was done.
+    Stale(Ended),
     /// The store has failed.
     Stopped,
 }

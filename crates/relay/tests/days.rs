@@ -63,7 +63,7 @@ async fn read(store: &impl Store, number: u8, now: Now) -> Result<usize, NotClai
     let reader = Reader { token: ClientToken::from_bytes([number; 16]), hints: Arc::new(Hints::default()) };
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     let Claimed { handle, fence, .. } = store.claim(vec![claim], &reader, now).await.remove(0)?;
-    let peek = Peek { handle, fence, in_flight: vec![], blobs: 9, bytes: 1 << 20 };
+    let peek = Peek { handle, fence, in_flight: vec![], blobs: 9, bytes: 1 << 20, any_first: true };
     let blobs = store.peek(peek, now).await.unwrap().blobs;
     let records = blobs.iter().map(|stored| stored.record).collect();
     assert_eq!(store.ack(vec![(handle, fence, records)], now).await, [Ok(())]);

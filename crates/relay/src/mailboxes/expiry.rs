@@ -75,10 +75,6 @@ impl Mailboxes {
         }
         let killed = Self::kill(handle, mailbox, expired.into_iter());
         let count = killed.dying.len();
-        if let Some(reader) = &mailbox.reader {
-            // What was in flight frees its credit.
-            reader.changed();
-        }
         step.blobs.push(killed);
         count
     }

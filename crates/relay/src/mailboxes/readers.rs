@@ -27,6 +27,12 @@ impl Attached {
             hints.changed(self.sub);
         }
     }
+
+    fn expired(&self) {
+        if let Some(hints) = self.hints.upgrade() {
+            hints.expired(self.sub);
+        }
+    }
 }
 
 /// What a peek found: bodies that are not in memory are to be read.
@@ -47,7 +53,8 @@ pub(crate) struct Found {
     pub(crate) hot: Option<Blob>,
 }
 
-/// What an ack leads to: when the job (possibly without content) is durable, [`Mailboxes::destroyed`] is called.
+/// What an ack leads to: when the job (possibly without content) is durable, [`Mailboxes::destroyed`] is called, or
+/// [`Mailboxes::expired`] if no reader asked for it.
 #[derive(Debug)]
 pub(crate) struct AckStep {
     pub(crate) handle: Handle,
@@ -125,10 +132,10 @@ impl Mailboxes {
 
     /// The oldest blobs that are not in flight.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
-        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale)?;
+        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale(Ended::Gone))?;
         // the fence is the mailbox's.
         if mailbox.fence != peek.fence.0 {
-            return Err(Stale);
+            return Err(Stale(Ended::Displaced));
         }
         let medium = mailbox.medium();
         let mut step = PeekStep::default();
@@ -138,11 +145,12 @@ impl Mailboxes {
             if resident.dying || now.is_over(resident.expiry) || peek.in_flight.contains(&resident.id) {
                 continue;
             }
-            if step.found.len() >= peek.blobs || resident.class.bytes() > bytes {
+            let is_allowed = peek.any_first && step.found.is_empty();
+            if step.found.len() >= peek.blobs || resident.class.bytes() > bytes && !is_allowed {
                 step.more = true;
                 break;
             }
-            bytes -= resident.class.bytes();
+            bytes = bytes.saturating_sub(resident.class.bytes());
             let hot = resident.hot.take();
             self.hot_bytes =
                 self.hot_bytes.saturating_sub(hot.as_ref().map_or(0, |blob| blob.as_bytes().len() as u64));
@@ -163,10 +171,10 @@ impl Mailboxes {
         if self.stopped {
             return Err(NotAcked::Stopped);
         }
-        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale)?;
+        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale(Ended::Gone))?;
         // an ack under an older fence does nothing.
         if mailbox.fence != fence.0 {
-            return Err(NotAcked::Stale);
+            return Err(NotAcked::Stale(Ended::Displaced));
         }
         let mut step = Self::kill(handle, mailbox, records.iter().copied());
         step.renewal = mailbox.note_reading(now).then(|| Self::rewrite(handle, mailbox));
@@ -195,6 +203,14 @@ impl Mailboxes {
             }
         }
         step
+    }
+
+    /// These blobs are destroyed, though the reader may not have acked them: its places are free again.
+    pub(crate) fn expired(&mut self, handle: Handle, records: &[RecordId]) {
+        self.destroyed(handle, records);
+        if let Some(reader) = self.boxes.get(&handle).and_then(|mailbox| mailbox.reader.as_ref()) {
+            reader.expired();
+        }
     }
 
     /// These blobs are destroyed.

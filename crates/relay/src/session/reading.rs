@@ -10,13 +10,12 @@ use crate::hints::{Ended, News};
 use crate::limits::Limits;
 use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peek, Peeked, RecordId, Stale};
 use deaddrop_link::capability::mailbox_id;
-use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{
     Ack, Acked, Answer, AnswerCode, CaughtUp, Deliver, Displaced, Gone, Subscribe, Subscribed, Unsubscribe,
 };
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// Maximum number of bytes of blobs that one look brings into memory. The largest blob fits.
+/// Maximum number of bytes of blobs that one look brings into memory.
 const LOOK_BYTES: usize = 131_072;
 
 /// All subscriptions of a link.
@@ -27,8 +26,10 @@ pub(super) struct Reading {
     claiming: HashMap<u32, Early>,
     /// Subscriptions that wait for their turn.
     turns: VecDeque<u32>,
-    /// The subscription that is being looked at.
-    looking: Option<u32>,
+    /// Subscriptions of which blobs in flight may be destroyed.
+    unchecked: BTreeSet<u32>,
+    /// The look that is under way.
+    looking: Option<Look>,
     /// The next blob is larger than the credit.
     starved: bool,
     /// The client takes nothing more for now.
@@ -40,6 +41,15 @@ pub(super) struct Reading {
     /// Of each open subscribe request: its number, and how many mailboxes are behind.
     requests: HashMap<u64, (u32, usize)>,
     next_request: u64,
+}
+
+/// What a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Blobs to deliver.
+    Deliver,
+    /// Which of the blobs in flight are destroyed. It needs no room in the window.
+    Check,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +77,7 @@ impl Reading {
             }
             self.want(sub);
         }
+        self.unchecked.extend(news.expired.iter().filter(|sub| self.subs.contains_key(sub)));
         for (sub, ended) in news.ended {
             if let Some(early) = self.claiming.get_mut(&sub) {
                 early.ended = Some(ended);
@@ -80,6 +91,8 @@ impl Reading {
         for sub in subs {
             self.want(sub);
         }
+        let flying = self.subs.iter().filter(|(_, sub)| !sub.in_flight.is_empty());
+        self.unchecked.extend(flying.map(|(number, _)| *number));
     }
 
     fn want(&mut self, number: u32) {
@@ -105,6 +118,7 @@ impl Reading {
 
     fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
         let sub = self.subs.remove(&number)?;
+        self.unchecked.remove(&number);
         for flight in &sub.in_flight {
             self.free(flight);
         }
@@ -135,17 +149,34 @@ impl Reading {
         }
     }
 
-    /// The next look, if there is credit and something to look at.
+    /// The next look, if there is something to look at and room for what it may bring.
     fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
-        if self.looking.is_some() || self.starved || self.paused {
+        if self.looking.is_some() {
+            return None;
+        }
+        self.next_check().or_else(|| self.next_delivery(limits))
+    }
+
+    /// A look for blobs in flight that are destroyed. They hold room, so it does not wait for any.
+    fn next_check(&mut self) -> Option<(u32, Peek)> {
+        while let Some(number) = self.unchecked.pop_first() {
+            if let Some(sub) = self.subs.get(&number).filter(|sub| !sub.in_flight.is_empty()) {
+                self.looking = Some(Look::Check);
+                return Some((number, sub.peek(0, 0, false)));
+            }
+        }
+        None
+    }
+
+    fn next_delivery(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
+        if self.starved || self.paused {
             return None;
         }
         let most = usize::from(limits.in_flight_per_mailbox);
         // One blob is always allowed.
         let alone = self.blobs == 0;
         let blobs = self.window_blobs.saturating_sub(self.blobs).max(usize::from(alone));
-        let bytes = self.window_bytes.saturating_sub(self.bytes);
-        let bytes = if alone { bytes.max(SizeClass::Large.bytes()) } else { bytes }.min(LOOK_BYTES);
+        let bytes = self.window_bytes.saturating_sub(self.bytes).min(LOOK_BYTES);
         if blobs == 0 {
             return None;
         }
@@ -159,9 +190,8 @@ impl Reading {
             }
             sub.dirty = false;
             let turn = if self.turns.is_empty() { blobs } else { 1 };
-            let in_flight = sub.in_flight.iter().map(|flight| flight.record).collect();
-            let peek = Peek { handle: sub.handle, fence: sub.fence, in_flight, blobs: turn.min(room), bytes };
-            self.looking = Some(number);
+            let peek = sub.peek(turn.min(room), bytes, alone);
+            self.looking = Some(Look::Deliver);
             return Some((number, peek));
         }
         None
@@ -274,14 +304,15 @@ impl Session {
         out: &mut Output,
     ) {
         let reading = &mut self.reading;
-        reading.looking = None;
+        let look = reading.looking.take();
         let Some(sub) = reading.subs.get_mut(&number).filter(|sub| sub.fence == fence) else { return };
-        let Ok(Peeked { blobs, gone, more }) = peeked else {
+        let Peeked { blobs, gone, more, unread } = match peeked {
+            Ok(peeked) => peeked,
             // The hint that says so may have been lost.
-            return reading.end(number, Ended::Displaced, out);
+            Err(Stale(ended)) => return reading.end(number, ended, out),
         };
         let newest = blobs.last().map(|stored| stored.record);
-        let empty = blobs.is_empty();
+        let did_not_fit = look == Some(Look::Deliver) && blobs.is_empty() && more;
         let mut flown = (0, 0);
         for stored in blobs {
             let bytes = stored.blob.as_bytes().len();
@@ -289,8 +320,11 @@ impl Session {
             flown = (flown.0 + 1, flown.1 + bytes);
             out.items.push(Deliver { sub: number, tag, via: stored.via, blob: stored.blob }.into());
         }
-        sub.looked(newest, more);
-        sub.wants = more || sub.dirty;
+        if !unread {
+            sub.looked(newest, more);
+        }
+        // A check leaves the turn of its mailbox as it was.
+        sub.wants = more || sub.dirty || sub.queued;
         let again = sub.wants && !sub.queued;
         sub.queued |= again;
         let gone = sub.gone(&gone);
@@ -300,7 +334,7 @@ impl Session {
         reading.blobs += flown.0;
         reading.bytes += flown.1;
         // What did not fit waits for credit; nothing of its mailbox overtakes it.
-        reading.starved = empty && more && reading.blobs > 0;
+        reading.starved |= did_not_fit && reading.blobs > 0;
         for flight in &gone {
             reading.free(flight);
         }
@@ -310,6 +344,11 @@ impl Session {
     pub(super) fn on_ack(&mut self, ack: Ack, out: &mut Output) -> Result<(), Close> {
         let mut acking = Vec::with_capacity(ack.acks.len());
         for entry in ack.acks {
+            let is_empty = entry.upto == 0 && entry.also.is_empty();
+            // nothing is delivered before the claim is answered.
+            if !is_empty && self.reading.claiming.contains_key(&entry.sub) {
+                return Err(Close::Breach);
+            }
             // A subscription that is over: the client has been told, or will be.
             let Some(sub) = self.reading.subs.get_mut(&entry.sub) else { continue };
             let flights = sub.ack(&entry).map_err(|_| Close::Breach)?;
@@ -340,14 +379,19 @@ impl Session {
         let mut subs = Vec::with_capacity(acked.len());
         for (acking, result) in acked {
             let number = acking.entry.sub;
-            if let Some(sub) = self.reading.subs.get_mut(&number) {
-                sub.acked(&acking.records);
-                subs.push(number);
-            }
-            match result {
-                Ok(()) => acks.push(acking.entry),
-                Err(NotAcked::Stale) => {}
-                Err(NotAcked::Stopped) => return Err(Close::Stopped),
+            let is_acking = |sub: &&mut Sub| (sub.handle, sub.fence) == (acking.handle, acking.fence);
+            let sub = self.reading.subs.get_mut(&number).filter(is_acking);
+            match (result, sub) {
+                (Ok(()), Some(sub)) => {
+                    sub.acked(&acking.records);
+                    subs.push(number);
+                    acks.push(acking.entry);
+                }
+                (Ok(()), None) => acks.push(acking.entry),
+                // The hint that says so may not have come yet, and CaughtUp must not come before it.
+                (Err(NotAcked::Stale(ended)), Some(_)) => self.reading.end(number, ended, out),
+                (Err(NotAcked::Stale(_)), None) => {}
+                (Err(NotAcked::Stopped), _) => return Err(Close::Stopped),
             }
         }
         if !acks.is_empty() {

@@ -1,6 +1,6 @@
 //! One subscription: what is in flight under which tag, and whether the reader has caught up.
 
-use crate::store::{Fence, Handle, RecordId};
+use crate::store::{Fence, Handle, Peek, RecordId};
 use deaddrop_wire::item::AckEntry;
 use std::collections::VecDeque;
 
@@ -58,6 +58,12 @@ impl Sub {
             queued: false,
             dirty: false,
         }
+    }
+
+    /// A look at this mailbox.
+    pub(super) fn peek(&self, blobs: usize, bytes: usize, any_first: bool) -> Peek {
+        let in_flight = self.in_flight.iter().map(|flight| flight.record).collect();
+        Peek { handle: self.handle, fence: self.fence, in_flight, blobs, bytes, any_first }
     }
 
     /// Gives a blob its tag: from 1, without gaps. `None` when there are no more tags.

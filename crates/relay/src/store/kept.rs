@@ -170,6 +170,16 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
+    /// Destroys blobs that no reader acked.
+    fn write_expiry(&self, step: AckStep) -> oneshot::Receiver<()> {
+        let AckStep { handle, medium, job, dying, renewal: _ } = step;
+        self.submit(medium, job, move |state, result| {
+            if result.is_ok() {
+                state.expired(handle, &dying);
+            }
+        })
+    }
+
     /// Reads what is not in memory; keeps the order.
     async fn bodies(&self, handle: Handle, found: &mut [Found]) -> bool {
         let mut unreadable = false;
@@ -201,7 +211,7 @@ impl<B: Backing> KeptStore<B> {
         let _order = self.in_order();
         let step = self.state.locked().discard(handle, record);
         if let Some(step) = step {
-            drop(self.write_ack(step));
+            drop(self.write_expiry(step));
         }
     }
 }
@@ -267,13 +277,12 @@ impl<B: Backing> Store for KeptStore<B> {
     }
 
     async fn peek(&self, peek: Peek, now: Now) -> Result<Peeked, Stale> {
-        let PeekStep { mut found, gone, mut more } = self.state.locked().peek(&peek, now)?;
-        if self.bodies(peek.handle, &mut found).await {
-            // Not at once again.
-            more = false;
-        }
+        let PeekStep { mut found, gone, more } = self.state.locked().peek(&peek, now)?;
+        let unread = self.bodies(peek.handle, &mut found).await;
+        // Not at once again.
+        let more = more && !unread;
         let stored = |found: Found| Some(Stored { record: found.id, via: found.via, blob: found.hot? });
-        Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more })
+        Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more, unread })
     }
 
     async fn ack(&self, acks: Vec<(Handle, Fence, Vec<RecordId>)>, now: Now) -> Vec<Result<(), NotAcked>> {
@@ -300,7 +309,7 @@ impl<B: Backing> Store for KeptStore<B> {
                 drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
                 waiting.push(self.submit_mailbox(nobody, lasting));
             }
-            dying.extend(blobs.into_iter().map(|step| self.write_ack(step)));
+            dying.extend(blobs.into_iter().map(|step| self.write_expiry(step)));
             more
         };
         for done in waiting {
@@ -331,6 +340,10 @@ async fn all<T>(awaited: Vec<Awaited<T>>, gone: impl Fn() -> T) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hints::Hints;
+    use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
+    use deaddrop_wire::{ClientToken, Day, MailboxId};
+    use futures_util::FutureExt;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     fn store() -> KeptStore<MemoryBacking> {
@@ -343,6 +356,32 @@ mod tests {
         assert!(!store.census().stopped);
         let torn = catch_unwind(AssertUnwindSafe(|| store.restore(|_| panic!("a fault of the rules"))));
         assert!(torn.is_err() && store.census().stopped);
+    }
+
+    /// A reader that looked before the blob was destroyed would find it in flight still, and not look again for long.
+    #[tokio::test]
+    async fn a_reader_is_told_of_an_expiry_once_the_blob_is_destroyed() {
+        let store = store();
+        let (today, later) = (Now::new(Day::from_number(20_000), 1), Now::new(Day::from_number(20_031), 2));
+        let new = NewMailbox {
+            own: OwnId::from_bytes([1; 32]),
+            read: MailboxId::from_bytes([1; 32]),
+            sends: vec![SendGrant { send: SendId::from_bytes([1; 32]), via: 0 }],
+            lease: LeaseClass::Year,
+            quota: QuotaClass::Many,
+            flags: CreateFlags::NONE,
+        };
+        let blob = Blob::new(vec![0; 4_096]).unwrap();
+        store.create(vec![new], today).await;
+        store.put(vec![(SendId::from_bytes([1; 32]), blob)], today).await;
+        let hints = Arc::new(Hints::default());
+        let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::clone(&hints) };
+        let claim = Claim { read: MailboxId::from_bytes([1; 32]), sub: 7 };
+        store.claim(vec![claim], &reader, today).await[0].unwrap();
+        let step = store.state.locked().sweep(later, 10).blobs.remove(0);
+        assert!(hints.next().now_or_never().is_none(), "it is still there");
+        store.write_expiry(step).await.unwrap();
+        assert!(hints.next().now_or_never().unwrap().expired.contains(&7));
     }
 
     #[test]

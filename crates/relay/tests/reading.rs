@@ -1,0 +1,245 @@
+//! What a reader is told (spec/12-relay.md sections 4.4 and 5), with links as values.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod value;
+
+use deaddrop_relay::Limits;
+use deaddrop_relay::clock::Now;
+use deaddrop_wire::SizeClass;
+use deaddrop_wire::item::*;
+use value::*;
+
+/// Blobs that expire in flight make room in the window of the link: what lies behind them is delivered, and CaughtUp comes.
+#[test]
+fn what_expires_in_flight_frees_the_window() {
+    let mut world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    for number in 0..2 {
+        assert_eq!(world.put(1, blob(SizeClass::Large, number)), AnswerCode::Done);
+    }
+    world.fill(1, 3);
+    let mut reader = world.link(hello(1, 2, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    assert_eq!(reader.words(), ["subscribed 9 refused [] contended []", "deliver 1 1", "deliver 1 2"]);
+    // The largest class lives for seven days.
+    world.days_pass(8);
+    reader.settle(&world);
+    assert_eq!(reader.words(), ["deliver 1 3", "deliver 1 4"]);
+    reader.say(&world, vec![ack(1, 3)]);
+    assert_eq!(reader.words(), ["acked [(1, 3)]", "deliver 1 5"]);
+    world.days_pass(30);
+    reader.settle(&world);
+    assert_eq!(reader.words(), ["caught up 9"], "all that lay there is destroyed or expired");
+}
+
+/// The same for the places of one mailbox, and for bytes.
+#[test]
+fn what_expires_in_flight_frees_the_places_of_its_mailbox_and_its_bytes() {
+    let mut world = World::new(Limits { in_flight_per_mailbox: 1, ..limits() });
+    world.make(&[1, 2], QuotaClass::Many);
+    for mailbox in [1, 2] {
+        assert_eq!(world.put(mailbox, blob(SizeClass::Large, 0)), AnswerCode::Done);
+        world.fill(mailbox, 1);
+    }
+    let mut reader = world.link(hello(1, 64, 100_000));
+    reader.say(&world, vec![subscribe(9, &[1, 2])]);
+    let first = reader.words();
+    assert_eq!(first.len(), 2, "the second large blob has no room in the window: {first:?}");
+    world.days_pass(8);
+    reader.settle(&world);
+    let mut then = reader.words();
+    then.sort();
+    assert_eq!(then.len(), 2, "{then:?}");
+    assert!(then[0].starts_with("deliver 1") && then[1].starts_with("deliver 2"), "{then:?}");
+}
+
+/// A hint that is lost costs time alone: the look that follows after a while finds what expired.
+#[test]
+fn what_expires_in_flight_is_found_without_a_hint() {
+    let mut world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    assert_eq!(world.put(1, blob(SizeClass::Large, 0)), AnswerCode::Done);
+    world.fill(1, 1);
+    let mut reader = world.link(hello(1, 1, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    assert_eq!(reader.words().len(), 2);
+    world.days_pass(8);
+    // Nothing is told.
+    drop(futures_util::FutureExt::now_or_never(reader.session.hints().next()));
+    reader.look_again(&world);
+    assert_eq!(reader.words(), ["deliver 1 2"]);
+}
+
+/// The window of bytes holds with one mailbox as with several. One blob may always be in flight.
+#[test]
+fn the_window_is_exact() {
+    let deliveries = |window_blobs: u16, window_bytes: u32, large_first: bool| {
+        let world = World::new(limits());
+        world.make(&[1], QuotaClass::Many);
+        if large_first {
+            assert_eq!(world.put(1, blob(SizeClass::Large, 99)), AnswerCode::Done);
+        }
+        world.fill(1, 40);
+        let mut reader = world.link(hello(1, window_blobs, window_bytes));
+        reader.say(&world, vec![subscribe(9, &[1])]);
+        let first = reader.words().len() - 1;
+        reader.say(&world, vec![ack(1, 1)]);
+        (first, reader.words().len() - 1)
+    };
+    assert_eq!(deliveries(64, 4_096, false), (1, 1));
+    assert_eq!(deliveries(64, 3 * 4_096 + 1, false), (3, 1));
+    assert_eq!(deliveries(2, 1 << 20, false), (2, 1));
+    assert_eq!(deliveries(64, 1 << 20, false), (16, 1), "in_flight_per_mailbox");
+    assert_eq!(deliveries(0, 0, false), (1, 1), "one blob is always allowed");
+    assert_eq!(deliveries(64, 4_096, true), (1, 1), "larger than the window, and alone");
+}
+
+/// A window that a client makes smaller takes nothing back, and holds from then on.
+#[test]
+fn a_smaller_window_holds_for_what_follows() {
+    let world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    world.fill(1, 20);
+    let mut reader = world.link(hello(1, 4, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    assert_eq!(reader.words().len(), 5);
+    reader.say(&world, vec![Window { blobs: 2, bytes: 1 << 20 }.into(), ack(1, 2)]);
+    assert_eq!(reader.words(), ["acked [(1, 2)]"]);
+    reader.say(&world, vec![ack(1, 3)]);
+    assert_eq!(reader.words(), ["acked [(1, 3)]", "deliver 1 5"]);
+}
+
+/// A subscription that ends does not hold CaughtUp back, and its end is told first.
+#[test]
+fn caught_up_follows_the_end_of_what_it_does_not_count() {
+    let world = World::new(limits());
+    world.make(&[1, 2, 3, 4], QuotaClass::Many);
+    for mailbox in [1, 2, 3] {
+        world.fill(mailbox, 1);
+    }
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[1, 2, 3, 4])]);
+    assert_eq!(reader.words().len(), 4, "nothing is caught up with");
+    let mut other = world.link(hello(2, 64, 1 << 20));
+    other.say(&world, vec![subscribe(9, &[1]), Delete { req: 1, own: own(2) }.into()]);
+    reader.settle(&world);
+    let mut ends = reader.words();
+    ends.sort();
+    assert_eq!(ends, ["displaced 1", "gone 2"]);
+    reader.say(&world, vec![Unsubscribe { req: 8, subs: vec![3] }.into()]);
+    assert_eq!(reader.words(), ["caught up 9", "answer 8 Done 0"]);
+}
+
+/// An ack that comes too late destroys nothing, and the client is told why before it is told that it has caught up.
+#[test]
+fn an_ack_behind_the_end_of_its_subscription_is_answered_by_that_end() {
+    for deleted in [false, true] {
+        let world = World::new(limits());
+        world.make(&[1], QuotaClass::Many);
+        world.fill(1, 1);
+        let mut reader = world.link(hello(1, 64, 1 << 20));
+        reader.say(&world, vec![subscribe(9, &[1])]);
+        assert_eq!(reader.words().len(), 2);
+        let mut other = world.link(hello(2, 64, 1 << 20));
+        let ends = if deleted { Delete { req: 1, own: own(1) }.into() } else { subscribe(9, &[1]) };
+        other.say(&world, vec![ends]);
+        reader.hear(&world, vec![ack(1, 1)]).unwrap();
+        while reader.run_call(&world) {}
+        let end = if deleted { "gone 1" } else { "displaced 1" };
+        assert_eq!(reader.words(), [end, "caught up 9"]);
+        reader.settle(&world);
+        assert!(reader.words().is_empty(), "it is told once");
+    }
+}
+
+/// A look that comes too late tells which end it was.
+#[test]
+fn a_look_behind_the_end_of_its_subscription_tells_that_end() {
+    for deleted in [false, true] {
+        let world = World::new(limits());
+        world.make(&[1], QuotaClass::Many);
+        world.fill(1, 1);
+        let mut reader = world.link(hello(1, 64, 1 << 20));
+        reader.hear(&world, vec![subscribe(9, &[1])]).unwrap();
+        assert!(reader.run_call(&world), "the claim");
+        let mut other = world.link(hello(2, 64, 1 << 20));
+        let ends = if deleted { Delete { req: 1, own: own(1) }.into() } else { subscribe(9, &[1]) };
+        other.say(&world, vec![ends]);
+        while reader.run_call(&world) {}
+        let end = if deleted { "gone 1" } else { "displaced 1" };
+        assert_eq!(reader.words(), ["subscribed 9 refused [] contended []", end, "caught up 9"]);
+    }
+}
+
+/// Acks of a subscription that has ended, or never was, are passed over; so are their numbers in Unsubscribe.
+#[test]
+fn a_subscription_that_is_not_there_is_passed_over() {
+    let world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    world.fill(1, 1);
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    reader.say(&world, vec![ack(77, 5), Unsubscribe { req: 3, subs: vec![77] }.into()]);
+    assert_eq!(reader.words(), ["answer 3 Done 0"]);
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    assert_eq!(reader.words().len(), 2);
+    let acks = [(77, 5), (1, 1)].map(|(sub, upto)| AckEntry { sub, upto, also: vec![] });
+    reader.say(&world, vec![Ack { acks: acks.to_vec() }.into()]);
+    assert_eq!(reader.words(), ["acked [(1, 1)]", "caught up 9"]);
+    reader.say(&world, vec![Unsubscribe { req: 4, subs: vec![1] }.into(), ack(1, 1)]);
+    assert_eq!(reader.words(), ["answer 4 Done 0"]);
+}
+
+/// a tag that was not delivered, also of a subscription that is still being claimed.
+#[test]
+fn an_ack_of_what_was_not_delivered_ends_the_link() {
+    let world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    world.fill(1, 1);
+    for (upto, also) in [(2, vec![]), (0, vec![0]), (0, vec![2]), (1, vec![2])] {
+        let mut reader = world.link(hello(1, 64, 1 << 20));
+        reader.say(&world, vec![subscribe(9, &[1])]);
+        let wrong = Ack { acks: vec![AckEntry { sub: 1, upto, also }] };
+        assert!(reader.hear(&world, vec![wrong.into()]).is_err());
+    }
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    assert!(reader.hear(&world, vec![subscribe(9, &[1]), ack(1, 1)]).is_err(), "nothing can have come yet");
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    assert!(reader.hear(&world, vec![subscribe(9, &[1]), ack(1, 0)]).is_ok(), "names nothing");
+}
+
+/// A takeover from a connected reader begins the wait of `takeover_ms`. The first claim does not, nor a claim of the same client.
+#[test]
+fn only_a_takeover_keeps_the_next_reader_waiting() {
+    let mut world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    let claim = |world: &World, token: u8| {
+        let mut link = world.link(hello(token, 64, 1 << 20));
+        link.say(world, vec![subscribe(9, &[1])]);
+        let is_contended = link.words()[0].ends_with("contended [1]");
+        (link, is_contended)
+    };
+    let (first, contended) = claim(&world, 1);
+    assert!(!contended);
+    let (again, contended) = claim(&world, 1);
+    assert!(!contended, "the same client");
+    drop(first);
+    let (second, contended) = claim(&world, 2);
+    assert!(!contended, "the first claim does not count");
+    drop(again);
+    let (third, contended) = claim(&world, 3);
+    assert!(contended);
+    drop(third);
+    let (without_token, contended) = claim(&world, 0);
+    assert!(contended);
+    drop(without_token);
+    world.now = Now::new(TODAY, world.now.ms + limits().takeover_ms - 1);
+    assert!(claim(&world, 3).1);
+    let (_same, contended) = claim(&world, 2);
+    assert!(!contended, "the present reader's own token");
+    world.now = Now::new(TODAY, world.now.ms + 1);
+    let (fourth, contended) = claim(&world, 4);
+    assert!(!contended);
+    drop((second, fourth));
+    let (_fifth, contended) = claim(&world, 5);
+    assert!(!contended, "no reader is connected");
+}

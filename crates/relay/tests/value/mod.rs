@@ -1,0 +1,219 @@
+//! Links as values over a store in memory: a test gives the items, the moments and the order of everything.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use deaddrop_link::capability::{mailbox_id, own_id, send_id};
+use deaddrop_relay::clock::Now;
+use deaddrop_relay::session::{Call, Close, Output, Session, Shared};
+use deaddrop_relay::store::{KeptStore, MemoryBacking, Store};
+use deaddrop_relay::{Limits, Prefix};
+use deaddrop_wire::item::*;
+use deaddrop_wire::{
+    Blob, ClientToken, Day, Item, PresentedOwn, PresentedRead, PresentedSend, Received, SizeClass,
+};
+use futures_util::FutureExt;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub const TODAY: Day = Day::from_number(20_000);
+
+/// A relay without sockets.
+pub struct World {
+    pub store: KeptStore<MemoryBacking>,
+    pub shared: Arc<Shared>,
+    pub now: Now,
+}
+
+/// One link, with the calls that wait for the store and the items that were sent to the client.
+pub struct Link {
+    pub session: Session,
+    pub calls: VecDeque<Call>,
+    pub said: Vec<Item>,
+}
+
+pub fn limits() -> Limits {
+    Limits { mailbox_put_burst: 100_000, put_burst: 60_000, ..Limits::DEFAULT }
+}
+
+pub fn hello(token: u8, window_blobs: u16, window_bytes: u32) -> Hello {
+    let client = ClientToken::from_bytes([token; 16]);
+    Hello { features: 0, ping_s: 60, window_blobs, window_bytes, client, relay: None }
+}
+
+pub fn create(number: u8, quota: QuotaClass) -> Create {
+    Create {
+        req: 1,
+        own: own_id(&own(number)),
+        read: mailbox_id(&read(number)),
+        sends: vec![SendGrant { send: send_id(&send(number)), via: number }],
+        lease: LeaseClass::Quarter,
+        quota,
+        flags: CreateFlags::NONE,
+        token: vec![].into(),
+    }
+}
+
+pub fn own(number: u8) -> PresentedOwn {
+    PresentedOwn::from_bytes([number; 32])
+}
+
+pub fn read(number: u8) -> PresentedRead {
+    PresentedRead::from_bytes([number; 32])
+}
+
+pub fn send(number: u8) -> PresentedSend {
+    PresentedSend::from_bytes([number; 32])
+}
+
+pub fn blob(class: SizeClass, number: u32) -> Blob {
+    let mut bytes = vec![0; class.bytes()];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    Blob::new(bytes).unwrap()
+}
+
+/// Mailbox `number` under the subscription of the same number.
+pub fn subscribe(req: u32, numbers: &[u8]) -> Item {
+    let mailboxes =
+        numbers.iter().map(|number| Subscription { sub: (*number).into(), read: read(*number) }).collect();
+    Subscribe { req, mailboxes }.into()
+}
+
+pub fn ack(sub: u32, upto: u32) -> Item {
+    Ack { acks: vec![AckEntry { sub, upto, also: vec![] }] }.into()
+}
+
+impl World {
+    pub fn new(limits: Limits) -> Self {
+        let store = KeptStore::in_memory(limits.clone(), &mut deaddrop_testkit::rng(1));
+        Self { store, shared: Arc::new(Shared::new(limits, None)), now: Now::new(TODAY, 1_000) }
+    }
+
+    /// A link that the client has begun with this Hello.
+    pub fn link(&self, hello: Hello) -> Link {
+        let session = Session::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
+        let mut link = Link { session, calls: VecDeque::new(), said: Vec::new() };
+        link.hear(self, vec![hello.into()]).unwrap();
+        assert!(matches!(link.said.remove(0), Item::Hello(hello) if hello.relay.is_some()));
+        link
+    }
+
+    /// Makes mailboxes.
+    pub fn make(&self, numbers: &[u8], quota: QuotaClass) {
+        let mut owner = self.link(hello(0, 1, 1));
+        for number in numbers {
+            owner.say(self, vec![create(*number, quota).into()]);
+            assert_eq!(owner.answers(), [AnswerCode::Done]);
+        }
+    }
+
+    /// The answer to a put into a mailbox.
+    pub fn put(&self, mailbox: u8, blob: Blob) -> AnswerCode {
+        let mut sender = self.link(hello(0, 1, 1));
+        sender.say(self, vec![Put { req: 1, send: send(mailbox), blob }.into()]);
+        sender.answers().remove(0)
+    }
+
+    /// So many small blobs.
+    pub fn fill(&self, mailbox: u8, blobs: u32) {
+        for number in 0..blobs {
+            assert_eq!(self.put(mailbox, self::blob(SizeClass::Small, number)), AnswerCode::Done);
+        }
+    }
+
+    /// Another day begins, and what is over is destroyed.
+    pub fn days_pass(&mut self, days: u32) {
+        self.now = Now::new(self.now.day.plus(days), self.now.ms + 86_400_000 * u64::from(days));
+        while self.store.sweep(self.now, 1_000).now_or_never().unwrap() {}
+    }
+}
+
+impl Link {
+    /// A record of the client; calls wait.
+    pub fn hear(&mut self, world: &World, items: Vec<Item>) -> Result<(), Close> {
+        let mut out = Output::default();
+        let taken =
+            self.session.on_received(Received { items, ..Received::default() }, world.now, &mut out);
+        self.keep(out);
+        taken
+    }
+
+    /// A record of the client, and all that follows from it.
+    pub fn say(&mut self, world: &World, items: Vec<Item>) {
+        self.hear(world, items).unwrap();
+        self.settle(world);
+    }
+
+    /// Runs one call that waits; `false` if none does.
+    pub fn run_call(&mut self, world: &World) -> bool {
+        let Some(call) = self.calls.pop_front() else { return false };
+        let outcome = call.run(&world.store, self.session.reader(), world.now).now_or_never().unwrap();
+        let mut out = Output::default();
+        self.session.on_outcome(outcome, world.now, &mut out).unwrap();
+        self.keep(out);
+        true
+    }
+
+    /// Takes what the store tells.
+    pub fn take_news(&mut self) -> bool {
+        let hints = self.session.hints();
+        let Some(news) = hints.next().now_or_never() else { return false };
+        let mut out = Output::default();
+        self.session.on_news(news, &mut out);
+        self.keep(out);
+        true
+    }
+
+    /// Until nothing happens any more.
+    pub fn settle(&mut self, world: &World) {
+        while self.run_call(world) || self.take_news() {}
+    }
+
+    /// What happens without a hint after `peek_again_ms`.
+    pub fn look_again(&mut self, world: &World) {
+        let mut out = Output::default();
+        self.session.look_again(&mut out);
+        self.keep(out);
+        self.settle(world);
+    }
+
+    /// Takes what was said.
+    pub fn heard(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// Takes what was said, as words: `deliver 1 7` for tag 7 of subscription 1.
+    pub fn words(&mut self) -> Vec<String> {
+        self.heard().iter().map(word).collect()
+    }
+
+    /// The codes of the answers among what was said.
+    pub fn answers(&mut self) -> Vec<AnswerCode> {
+        let said = self.heard();
+        said.iter()
+            .filter_map(|item| if let Item::Answer(answer) = item { Some(answer.code) } else { None })
+            .collect()
+    }
+
+    fn keep(&mut self, out: Output) {
+        self.said.extend(out.items);
+        self.calls.extend(out.calls);
+    }
+}
+
+fn word(item: &Item) -> String {
+    match item {
+        Item::Deliver(deliver) => format!("deliver {} {}", deliver.sub, deliver.tag),
+        Item::Subscribed(answer) => format!(
+            "subscribed {} refused {:?} contended {:?}",
+            answer.req, answer.refused, answer.contended
+        ),
+        Item::CaughtUp(answer) => format!("caught up {}", answer.req),
+        Item::Displaced(lost) => format!("displaced {}", lost.sub),
+        Item::Gone(gone) => format!("gone {}", gone.sub),
+        Item::Acked(acked) => {
+            let entries: Vec<_> = acked.acks.iter().map(|ack| (ack.sub, ack.upto)).collect();
+            format!("acked {entries:?}")
+        }
+        Item::Answer(answer) => format!("answer {} {:?} {}", answer.req, answer.code, answer.retry_s),
+        other => format!("{other:?}"),
+    }
+}
