@@ -5,6 +5,7 @@
 //! given out. A job that fails stops the store.
 
 mod changes;
+mod closed;
 mod expiry;
 mod puts;
 mod queue;
@@ -21,6 +22,7 @@ use crate::clock::Calendar;
 use crate::limits::Limits;
 use crate::names::{Handle, IndexKey, Name};
 use crate::store::Census;
+use closed::Closed;
 use deaddrop_shred::{Record, RecordKey};
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -81,8 +83,8 @@ struct Mailbox {
     /// When the reader last changed while one was connected.
     taken_ms: Option<u64>,
     rate: Bucket,
-    /// Set while full: nothing is taken before this moment.
-    full_until_ms: Option<u64>,
+    /// Set when a put did not fit.
+    closed: Option<Closed>,
     /// What was last decided is not on the disk, for want of room.
     unsaved: bool,
 }
@@ -96,7 +98,7 @@ impl Mailbox {
             reader: None,
             taken_ms: None,
             rate: Bucket::default(),
-            full_until_ms: None,
+            closed: None,
             unsaved: false,
         }
     }

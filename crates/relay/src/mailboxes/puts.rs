@@ -64,21 +64,9 @@ impl Mailboxes {
         {
             return Answer(Verdict::Busy);
         }
-        // the mailbox has room. Once full it stays so for a random time and until half of it is free, so that
-        // nobody can watch its reader come and go.
-        let quota = mailbox.lasting.quota;
-        let (most_blobs, most_bytes) = (quota.blobs().unwrap_or(0), quota.bytes().unwrap_or(0));
-        let (have_blobs, have_bytes) = (mailbox.queue.blobs(), mailbox.queue.bytes());
-        if let Some(until) = mailbox.full_until_ms {
-            if now.ms < until || have_blobs > most_blobs / 2 || have_bytes > most_bytes / 2 {
-                return Answer(Verdict::Full);
-            }
-            mailbox.full_until_ms = None;
-        }
-        let with = have_bytes.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        if have_blobs >= most_blobs || with > most_bytes {
-            let pause = self.rng.random_range(0..=limits.full_pause_ms);
-            mailbox.full_until_ms = Some(now.ms.saturating_add(pause));
+        // the mailbox has room, and had some a while ago.
+        let (rng, most_ms) = (&mut self.rng, limits.full_pause_ms);
+        if !mailbox.takes(class, now.ms, || rng.random_range(0..=most_ms)) {
             return Answer(Verdict::Full);
         }
         // not too many in a short time.
