@@ -8,7 +8,7 @@ use crate::{engine::BlobLives, error::ClientError};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Pace, Progress, Socket};
 use deaddrop_wire::{
-    ClientToken, Item, Offer, RelayAddress,
+    ClientToken, Item, Offer, RelayAddress, Unsupported,
     item::{Hello, Pong, RelayHello},
 };
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
@@ -148,6 +148,7 @@ impl Connection {
             match progress {
                 Progress::Message(mut record) => {
                     let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
+                    self.send(&errors(&received.unsupported))?;
                     return Ok(received.items);
                 }
                 Progress::Sent | Progress::Partial => {}
@@ -213,7 +214,7 @@ async fn connect(
                 let mut received = VecDeque::from(first.items);
                 let hello = take_relay_hello(&mut received).ok_or(ConnectError::Down)?;
                 let (seal, open) = link.split();
-                return Ok(Connection {
+                let mut connection = Connection {
                     socket,
                     seal,
                     open,
@@ -224,11 +225,20 @@ async fn connect(
                     address,
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
-                });
+                };
+                connection.send(&errors(&first.unsupported)).map_err(|Closed| ConnectError::Down)?;
+                return Ok(connection);
             }
         }
     }
     Err(ConnectError::Down)
+}
+
+/// The answers to critical items that this version does not know.
+fn errors(unsupported: &[Unsupported]) -> Vec<Item> {
+    // Only a relay answers a Put, so one that came here gets no answer.
+    let is_unknown = |unsupported: &&Unsupported| matches!(unsupported, Unsupported::Kind(_));
+    unsupported.iter().filter(is_unknown).map(|unsupported| unsupported.answer()).collect()
 }
 
 /// Takes the first item of the relay's first record: its Hello, with what only a relay says in it.

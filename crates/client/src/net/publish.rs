@@ -1,7 +1,11 @@
 //! Publishing an invite: both mailboxes are made over one link, the bundle is put over another.
 
 use super::{ConnectError, connection::Connection, shared::Shared};
-use crate::{engine::Publication, error::ClientError};
+use crate::{
+    engine::{MailboxName, OWN, Publication},
+    error::ClientError,
+    vault::MailboxKind,
+};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_wire::{
     Blob, ClientToken, Fingerprint, Item,
@@ -12,13 +16,30 @@ use tokio::time::timeout;
 /// The way by which a sender came in; one sender a mailbox.
 const VIA: u8 = 0;
 
+/// How much each kind of mailbox holds, and how long it lives without its reader. Holds only until a contact tells its address.
+const LANDING: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Month);
+/// Holds all that a contact sends while this client is away.
+const PRIVATE: (QuotaClass, LeaseClass) = (QuotaClass::Many, LeaseClass::Quarter);
+/// Holds one bundle.
+const INVITE: (QuotaClass, LeaseClass) = (QuotaClass::Single, LeaseClass::Month);
+/// Holds nothing.
+const SENTINEL: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Quarter);
+
+/// The classes of one of this client's own mailboxes, also when it is made again.
+pub(super) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, LeaseClass) {
+    match kind {
+        _ if name.contact == OWN => SENTINEL,
+        MailboxKind::Landing => LANDING,
+        MailboxKind::Private => PRIVATE,
+    }
+}
+
 /// A request that makes a mailbox.
 pub(super) fn create(
     req: u32,
     relay: &Fingerprint,
     capabilities: (&OwnCapability, &ReadCapability, &SendCapability),
-    quota: QuotaClass,
-    lease: LeaseClass,
+    (quota, lease): (QuotaClass, LeaseClass),
     flags: CreateFlags,
     token: &[u8],
 ) -> Item {
@@ -47,8 +68,7 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
             1,
             fingerprint,
             (own, read, send),
-            QuotaClass::Few,
-            LeaseClass::Month,
+            LANDING,
             CreateFlags::NONE,
             &token,
         );
@@ -57,8 +77,7 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
             2,
             fingerprint,
             (own, read, invite_send),
-            QuotaClass::Single,
-            LeaseClass::Month,
+            INVITE,
             CreateFlags::FIXED,
             &token,
         );
@@ -92,4 +111,23 @@ async fn request(shared: &Shared, publication: &Publication, items: &[Item]) -> 
     }
     connection.close().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_gives_the_classes_of_every_mailbox() {
+        let spec = include_str!("../../../../spec/14-client.md");
+        for (words, (quota, lease)) in [
+            ("Create the landing (", LANDING),
+            ("and the invite mailbox (", INVITE),
+            ("The private mailbox is created (", PRIVATE),
+            ("mailboxes of its own at the relay that is set (", SENTINEL),
+        ] {
+            let text = format!("{words}quota class {}, lease class {}", quota.code(), lease.code());
+            assert!(spec.contains(&text), "{text}");
+        }
+    }
 }

@@ -5,19 +5,19 @@ use super::{
     backoff::Backoff,
     connection::{Closed, ConnectError, Connection, PING},
     losses::Losses,
-    publish::create,
+    publish::{classes, create},
     shared::{Shared, closed},
 };
 use crate::{
     engine::{Engine, MailboxName, OWN, OwnMailbox},
-    vault::{MailboxKind, MailboxState},
+    vault::MailboxState,
 };
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{
     Item, RelayAddress,
     item::{
-        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, LeaseClass, Ping, QuotaClass,
-        Subscribe, Subscribed, Subscription,
+        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, Ping, Subscribe, Subscribed,
+        Subscription,
     },
 };
 use std::{
@@ -233,14 +233,11 @@ impl<'a> Reader<'a> {
     }
 
     fn create(&mut self, mailbox: &OwnMailbox) -> Item {
-        let quota = match mailbox.kind {
-            MailboxKind::Landing => QuotaClass::Few,
-            MailboxKind::Private => QuotaClass::Many,
-        };
+        let classes = classes(mailbox.name, mailbox.kind);
         let req = self.request(Request::Create(mailbox.name, self.unmade.before));
         let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
         let (fingerprint, token) = (self.address.fingerprint(), &self.unmade.shown);
-        create(req, fingerprint, capabilities, quota, LeaseClass::Quarter, CreateFlags::NONE, token)
+        create(req, fingerprint, capabilities, classes, CreateFlags::NONE, token)
     }
 
     async fn handle(&mut self, items: Vec<Item>) -> Result<(), Closed> {
