@@ -31,7 +31,8 @@ pub(crate) struct Admission {
 struct Gate {
     connections: Connections,
     handshakes: Shares,
-    unasked: Bucket,
+    /// Valid C1s, of whatever kind.
+    first_messages: Bucket,
     refused_handshakes: u64,
 }
 
@@ -82,10 +83,12 @@ impl Admission {
             prefix_per_min: limits.handshakes_per_s_per_prefix.saturating_mul(60),
             prefix_burst: limits.handshake_burst_per_prefix,
         };
+        // Each C1 counts, whatever else is true of it. A bucket that holds nothing lets the first one through.
         let per_s = limits.cookie_above_per_s.into();
-        let many = gate.connections.half_open() as u64 > limits.cookie_above_half_open.into()
-            || gate.handshakes.is_strained(&rates, now_ms)
-            || gate.unasked.take(1, per_s, per_s, now_ms).is_err();
+        let too_fast = gate.first_messages.take(1, per_s, per_s, now_ms).is_err() || per_s == 0;
+        let many = too_fast
+            || gate.connections.half_open() as u64 > limits.cookie_above_half_open.into()
+            || gate.handshakes.is_strained(&rates, now_ms);
         // under load, the address is real.
         if many && !cookie && !prefix.is_shared() {
             return Handshake::AskForCookie;
@@ -226,6 +229,26 @@ mod tests {
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Answer);
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Refuse);
         assert_eq!(gate.handshake(far, false, &limits, 5_000), Handshake::Answer);
+    }
+
+    #[test]
+    fn every_valid_c1_counts_towards_cookies_and_a_limit_of_0_asks_everybody() {
+        let limits = Limits { cookie_above_per_s: 4, cookie_above_half_open: 0, ..Limits::DEFAULT };
+        let gate = gate();
+        let far = Prefix::numbered(1);
+        let half_open = [0, 1].map(|_| gate.connect(Prefix::SHARED, &limits).unwrap());
+        // Two that are asked for another reason, one with a cookie, one of loopback.
+        for (prefix, cookie) in [(far, false), (far, false), (far, true), (Prefix::SHARED, false)] {
+            gate.handshake(prefix, cookie, &limits, 0);
+        }
+        drop(half_open);
+        assert_eq!(gate.handshake(far, false, &limits, 0), Handshake::AskForCookie);
+        assert_eq!(gate.handshake(far, false, &limits, 1_000), Handshake::Answer);
+        let limits = Limits { cookie_above_per_s: 0, ..Limits::DEFAULT };
+        let gate = self::gate();
+        assert_eq!(gate.handshake(far, false, &limits, 0), Handshake::AskForCookie);
+        assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Answer);
+        assert_eq!(gate.handshake(Prefix::SHARED, false, &limits, 0), Handshake::Answer);
     }
 
     #[test]

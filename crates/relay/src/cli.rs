@@ -309,5 +309,5 @@ async fn listen<S: Store>(
 /// The limits and their defaults, as the specification lists them.
 #[must_use]
 pub fn limits_table() -> String {
-    Limits::TABLE.iter().map(|(name, value)| format!("| `{name}` | {value} |\n")).collect()
+    Limits::TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, row.default)).collect()
 }

@@ -2,130 +2,180 @@
 
 use serde::{Deserialize, Serialize};
 
+/// One limit, for the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitRow {
+    /// Its name in `config.toml`.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: &'static str,
+    /// The lowest value that can be set.
+    pub least: u64,
+    /// The highest value that can be set.
+    pub most: u64,
+    /// The value if none is set.
+    pub default: u64,
+}
+
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident: $kind:ty = $default:expr;)*) => {
-        /// The limits of one relay.
+    ($($(#[$doc:meta])* $name:ident: $kind:ty, from $least:literal $(to $most:literal)? = $default:expr;)*) => {
+        /// The limits of one relay. What is read with serde lies within the ranges of [`Limits::TABLE`].
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(try_from = "Given")]
         pub struct Limits {
             $($(#[$doc])* pub $name: $kind,)*
+        }
+
+        /// Limits whose ranges were not looked at.
+        #[derive(Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Given {
+            $($name: $kind,)*
+        }
+
+        impl Default for Given {
+            fn default() -> Self {
+                let Limits { $($name,)* } = Limits::DEFAULT;
+                Self { $($name,)* }
+            }
+        }
+
+        impl TryFrom<Given> for Limits {
+            type Error = String;
+
+            fn try_from(given: Given) -> Result<Self, String> {
+                let limits = Self { $($name: given.$name,)* };
+                match limits.fault([$(u64::from(given.$name),)*]) {
+                    Some(fault) => Err(fault),
+                    None => Ok(limits),
+                }
+            }
         }
 
         impl Limits {
             /// For a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
             pub const DEFAULT: Self = Self { $($name: $default,)* };
-            /// Names and default values, for the documentation.
-            pub const TABLE: &[(&str, u64)] = &[$((stringify!($name), $default as u64),)*];
+            /// Every limit, for the documentation.
+            pub const TABLE: &[LimitRow] = &[$(LimitRow {
+                name: stringify!($name),
+                kind: stringify!($kind),
+                least: $least,
+                most: limits!(@most $kind $(, $most)?),
+                default: $default as u64,
+            },)*];
         }
     };
+    (@most $kind:ty) => { <$kind>::MAX as u64 };
+    (@most $kind:ty, $most:literal) => { $most };
 }
 
 limits! {
     /// Connections at once.
-    connections: u32 = 5_000;
+    connections: u32, from 1 = 5_000;
     /// Connections at once from one address prefix (/24 or /56); not of loopback and of configured proxies.
-    connections_per_prefix: u32 = 64;
+    connections_per_prefix: u32, from 1 = 64;
     /// Handshakes in a second, over all.
-    handshakes_per_s: u32 = 500;
+    handshakes_per_s: u32, from 1 = 500;
     /// Handshakes in a second from one address prefix, lasting.
-    handshakes_per_s_per_prefix: u32 = 5;
+    handshakes_per_s_per_prefix: u32, from 1 = 5;
     /// Handshakes at once from one address prefix after a pause.
-    handshake_burst_per_prefix: u32 = 20;
+    handshake_burst_per_prefix: u32, from 1 = 20;
     /// Valid C1s in a second above which a cookie is asked for.
-    cookie_above_per_s: u32 = 100;
+    cookie_above_per_s: u32, from 0 = 100;
     /// Connections without a finished handshake above which a cookie is asked for.
-    cookie_above_half_open: u32 = 128;
+    cookie_above_half_open: u32, from 0 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
-    half_open: u32 = 256;
+    half_open: u32, from 2 = 256;
     /// Milliseconds from the moment in which a connection was accepted to the end of its handshake.
-    handshake_ms: u64 = 10_000;
+    handshake_ms: u64, from 1 = 10_000;
     /// Milliseconds that a link may live without a subscription and without a put.
-    idle_ms: u64 = 600_000;
+    idle_ms: u64, from 1 = 600_000;
     /// Milliseconds within which a client must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it
     /// has begun.
-    stall_ms: u64 = 20_000;
+    stall_ms: u64, from 1 = 20_000;
     /// Shortest ping interval that a client can ask for, in seconds.
-    ping_min_s: u16 = 45;
+    ping_min_s: u16, from 1 = 45;
     /// Longest ping interval that a client can ask for, in seconds. Silence of 2.5 intervals ends the link.
-    ping_max_s: u16 = 300;
+    ping_max_s: u16, from 1 = 300;
     /// Bytes of unfinished requests and unsent answers of one link above which it is not read from. Deliveries do not count.
-    link_buffer_bytes: u64 = 524_288;
+    link_buffer_bytes: u64, from 1 = 524_288;
     /// Bytes that all links together hold, deliveries and incomplete messages too, above which little is read.
-    buffer_bytes: u64 = 134_217_728;
+    buffer_bytes: u64, from 1 = 134_217_728;
     /// Requests of one link that wait for the store; above, the link is not read from.
-    link_requests: u32 = 256;
+    link_requests: u32, from 1 = 256;
     /// Subscribed mailboxes of one link.
-    subscriptions: u32 = 16_384;
+    subscriptions: u32, from 1 = 16_384;
     /// Blobs in flight on one link.
-    window_blobs: u16 = 64;
+    window_blobs: u16, from 1 = 64;
     /// Bytes of blobs in flight on one link; one blob is always allowed.
-    window_bytes: u32 = 1_048_576;
+    window_bytes: u32, from 1 = 1_048_576;
     /// Blobs in flight of one mailbox.
-    in_flight_per_mailbox: u16 = 16;
+    in_flight_per_mailbox: u16, from 1 = 16;
     /// Milliseconds after which a subscribed mailbox is looked at again without a hint.
-    peek_again_ms: u64 = 45_000;
+    peek_again_ms: u64, from 1 = 45_000;
     /// Puts a second on one link, lasting.
-    puts_per_s: u16 = 50;
+    puts_per_s: u16, from 1 = 50;
     /// Puts at once on one link after a pause.
-    put_burst: u16 = 500;
+    put_burst: u16, from 1 = 500;
     /// Bytes put a second on one link, lasting.
-    put_bytes_per_s: u32 = 2_097_152;
+    put_bytes_per_s: u32, from 1 = 2_097_152;
     /// Bytes put at once on one link after a pause.
-    put_bytes_burst: u32 = 16_777_216;
+    put_bytes_burst: u32, from 1 = 16_777_216;
     /// Puts a second into one mailbox, lasting.
-    mailbox_puts_per_s: u32 = 10;
+    mailbox_puts_per_s: u32, from 1 = 10;
     /// Puts at once into one mailbox after a pause.
-    mailbox_put_burst: u32 = 100;
+    mailbox_put_burst: u32, from 1 = 100;
     /// Creates and changes of mailboxes a second on one link, lasting.
-    creates_per_s: u32 = 1;
+    creates_per_s: u32, from 1 = 1;
     /// Creates and changes of mailboxes at once on one link after a pause.
-    create_burst: u32 = 64;
+    create_burst: u32, from 1 = 64;
     /// Creates and changes of mailboxes a minute from one address prefix, lasting; not of loopback and of configured proxies.
-    creates_per_min_per_prefix: u32 = 30;
+    creates_per_min_per_prefix: u32, from 1 = 30;
     /// Creates and changes of mailboxes at once from one address prefix after a pause.
-    create_burst_per_prefix: u32 = 128;
+    create_burst_per_prefix: u32, from 1 = 128;
     /// Creates and changes of mailboxes a second over all links, lasting.
-    all_creates_per_s: u32 = 20;
+    all_creates_per_s: u32, from 1 = 20;
     /// Creates and changes of mailboxes at once over all links after a pause.
-    all_create_burst: u32 = 256;
+    all_create_burst: u32, from 1 = 256;
     /// Senders of one mailbox.
-    sends_per_mailbox: u32 = 16;
+    sends_per_mailbox: u32, from 4 to 255 = 16;
     /// Milliseconds between two changes of a mailbox's reader while one is connected.
-    takeover_ms: u64 = 5_000;
+    takeover_ms: u64, from 0 = 5_000;
     /// A full mailbox takes nothing before a random time up to this many milliseconds.
-    full_pause_ms: u64 = 900_000;
+    full_pause_ms: u64, from 0 = 900_000;
     /// Seconds that a client is told to wait when a mailbox is full.
-    full_retry_s: u16 = 60;
+    full_retry_s: u16, from 0 = 60;
     /// Days after which a blob of the two smaller classes expires, at most the lease.
-    blob_days: u16 = 30;
+    blob_days: u16, from 1 = 30;
     /// Days after which a blob of the largest class expires, at most the lease.
-    large_blob_days: u16 = 7;
+    large_blob_days: u16, from 1 = 7;
     /// Days after which a mailbox is removed into which nothing was put and from which nobody read.
-    unused_days: u16 = 1;
+    unused_days: u16, from 0 = 1;
     /// Mailboxes.
-    mailboxes: u64 = 500_000;
+    mailboxes: u64, from 0 = 500_000;
     /// Blobs.
-    blobs: u64 = 1_000_000;
+    blobs: u64, from 0 = 1_000_000;
     /// Bytes of blobs.
-    store_bytes: u64 = 8_589_934_592;
+    store_bytes: u64, from 0 = 8_589_934_592;
     /// Bytes of blobs that are kept in memory only: all of a volatile relay, or those of volatile mailboxes.
-    memory_bytes: u64 = 268_435_456;
+    memory_bytes: u64, from 0 = 268_435_456;
     /// Bytes of blobs kept in memory beside the disk, on their way to a connected reader.
-    hot_bytes: u64 = 16_777_216;
+    hot_bytes: u64, from 0 = 16_777_216;
     /// Percent of mailboxes, blobs or bytes at which creates are refused.
-    create_percent: u8 = 80;
+    create_percent: u8, from 1 to 100 = 80;
     /// Percent of blobs or bytes at which puts are refused. Acks and deletes never are.
-    put_percent: u8 = 95;
+    put_percent: u8, from 1 to 100 = 95;
     /// Records erased in one step of expiry.
-    sweep_batch: u32 = 4_096;
+    sweep_batch: u32, from 1 = 4_096;
     /// Milliseconds between two looks at the day.
-    sweep_every_ms: u64 = 60_000;
+    sweep_every_ms: u64, from 1 = 60_000;
     /// Milliseconds between two lines of the log about the same trouble.
-    notice_every_ms: u64 = 60_000;
+    notice_every_ms: u64, from 0 = 60_000;
     /// Seconds over which clients spread their return when the relay stops.
-    go_away_s: u16 = 10;
+    go_away_s: u16, from 0 = 10;
     /// Milliseconds that open links get to finish when the relay stops.
-    drain_ms: u64 = 2_000;
+    drain_ms: u64, from 0 = 2_000;
 }
 
 impl Default for Limits {
@@ -135,6 +185,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What is wrong with limits of these values, in the order of the table.
+    fn fault<const N: usize>(&self, values: [u64; N]) -> Option<String> {
+        let mut rows = Self::TABLE.iter().zip(values);
+        let out = rows.find(|(row, value)| !(row.least..=row.most).contains(value));
+        out.map(|(row, _)| format!("`{}` goes from {} to {}", row.name, row.least, row.most)).or_else(|| {
+            (self.ping_min_s > self.ping_max_s).then(|| "`ping_min_s` is above `ping_max_s`".to_owned())
+        })
+    }
+
     /// Whether `have` of `most` is at this many percent.
     pub(crate) const fn reached(have: u64, most: u64, percent: u8) -> bool {
         have.saturating_mul(100) >= most.saturating_mul(percent as u64)
@@ -153,12 +212,43 @@ mod tests {
     }
 
     #[test]
-    fn the_specification_lists_every_limit_and_its_default() {
+    fn a_limit_out_of_its_range_is_refused_by_name() {
+        let refused = |text: &str| toml::from_str::<Limits>(text).unwrap_err().message().to_owned();
+        assert_eq!(refused("half_open = 1"), "`half_open` goes from 2 to 4294967295");
+        assert_eq!(refused("put_percent = 101"), "`put_percent` goes from 1 to 100");
+        assert_eq!(refused("ping_min_s = 301"), "`ping_min_s` is above `ping_max_s`");
+        for row in Limits::TABLE {
+            assert!((row.least..=row.most).contains(&row.default), "{}", row.name);
+            let at = |value: u64| toml::from_str::<Limits>(&format!("{} = {value}", row.name));
+            if row.least > 0 {
+                assert!(at(row.least - 1).is_err(), "{}", row.name);
+            }
+            // The highest value of a TOML integer is 2^63 - 1.
+            if row.most < u64::MAX {
+                assert!(at(row.most + 1).is_err(), "{}", row.name);
+            }
+            if row.name != "ping_max_s" {
+                assert!(at(row.least).is_ok(), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_specification_lists_every_limit_its_range_and_its_default() {
         let spec = include_str!("../../../spec/12-relay.md");
         let section = spec.split("\n## ").find(|section| section.starts_with("8. ")).unwrap();
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-        let said: Vec<(&str, u64)> =
-            rows.map(|(name, rest)| (name, rest.split_once(" |").unwrap().0.parse().unwrap())).collect();
-        assert_eq!(said, Limits::TABLE, "the same limits in the same order");
+        let said: Vec<String> = section
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| line.rsplit_once(" | ").unwrap().0.to_owned())
+            .collect();
+        let row = |row: &LimitRow| {
+            let LimitRow { name, kind, least, most, default } = row;
+            let bits: u32 = kind.trim_start_matches('u').parse().unwrap();
+            let is_bounded = *most != u64::MAX >> (64 - bits);
+            let most = if is_bounded { format!(" to {most}") } else { String::new() };
+            format!("| `{name}` | {kind} from {least}{most} | {default}")
+        };
+        assert_eq!(said, Limits::TABLE.iter().map(row).collect::<Vec<_>>(), "the same limits in the same order");
     }
 }

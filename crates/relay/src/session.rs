@@ -277,7 +277,7 @@ impl Session {
         }
         let limits = &self.shared.limits;
         self.greeted = true;
-        self.ping_s = hello.ping_s.clamp(limits.ping_min_s, limits.ping_max_s);
+        self.ping_s = hello.ping_s.max(limits.ping_min_s).min(limits.ping_max_s);
         self.reader.token = hello.client;
         self.reading.set_window(hello.window_blobs, hello.window_bytes, limits);
         let ours = Hello {

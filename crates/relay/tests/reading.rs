@@ -207,6 +207,25 @@ fn an_ack_of_what_was_not_delivered_ends_the_link() {
     assert!(reader.hear(&world, vec![subscribe(9, &[1]), ack(1, 0)]).is_ok(), "names nothing");
 }
 
+/// The entries of one Subscribe are claimed in their order: the second of one mailbox takes it from the first.
+#[test]
+fn a_mailbox_that_is_named_twice_belongs_to_its_last_subscription() {
+    let world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    world.fill(1, 1);
+    for token in [0, 1] {
+        let mut reader = world.link(hello(token, 64, 1 << 20));
+        let mailboxes = [5, 6].map(|sub| Subscription { sub, read: read(1) }).into();
+        reader.say(&world, vec![Subscribe { req: 9, mailboxes }.into()]);
+        assert_eq!(
+            reader.words(),
+            ["subscribed 9 refused [] contended []", "displaced 5", "deliver 6 1"],
+            "token {token}"
+        );
+        reader.say(&world, vec![Unsubscribe { req: 10, subs: vec![6] }.into()]);
+    }
+}
+
 /// A takeover from a connected reader begins the wait of `takeover_ms`. The first claim does not, nor a claim of the same client.
 #[test]
 fn only_a_takeover_keeps_the_next_reader_waiting() {

@@ -64,7 +64,8 @@ fn asks_for_websocket(head: &[u8]) -> bool {
     at_our_path
         && lines.any(|line| {
             line.split_once(':').is_some_and(|(name, value)| {
-                name.eq_ignore_ascii_case("upgrade") && value.trim().eq_ignore_ascii_case("websocket")
+                let mut tokens = value.split(',').map(str::trim);
+                name.eq_ignore_ascii_case("upgrade") && tokens.any(|one| one.eq_ignore_ascii_case("websocket"))
             })
         })
 }
@@ -117,6 +118,7 @@ mod tests {
         };
         assert!(ask("GET / HTTP/1.1", "Upgrade: websocket"));
         assert!(ask("GET /v1 HTTP/1.1", "upgrade: WebSocket"));
+        assert!(ask("GET / HTTP/1.1", "Upgrade: h2c, WebSocket"), "one of several");
         assert!(!ask("GET /i HTTP/1.1", "Upgrade: websocket"));
         assert!(!ask("POST / HTTP/1.1", "Upgrade: websocket"));
         assert!(!ask("GET / HTTP/1.1", "Accept: */*"));
