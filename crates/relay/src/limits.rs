@@ -140,11 +140,11 @@ limits! {
     all_create_burst: u32, from 1 = 256;
     /// Senders of one mailbox.
     sends_per_mailbox: u32, from 4 to 255 = 16;
-    /// Milliseconds between two changes of a mailbox's reader while one is connected.
+    /// Milliseconds between two takeovers of a mailbox from a connected reader.
     takeover_ms: u64, from 0 = 5_000;
-    /// A full mailbox takes nothing before a random time up to this many milliseconds.
+    /// A class for which a mailbox had no room is closed for a random time up to this many milliseconds.
     full_pause_ms: u64, from 0 = 900_000;
-    /// Seconds that a client is told to wait when a mailbox is full.
+    /// Seconds that a client is told to wait when a mailbox is full or has `sends_per_mailbox` senders.
     full_retry_s: u16, from 0 = 60;
     /// Days after which a blob of the two smaller classes expires, at most the lease.
     blob_days: u16, from 1 = 30;

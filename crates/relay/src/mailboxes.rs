@@ -80,7 +80,7 @@ struct Mailbox {
     /// Of the reader; 0 before the first.
     fence: u64,
     reader: Option<Attached>,
-    /// When the reader last changed while one was connected.
+    /// When the mailbox was last taken over from a connected reader.
     taken_ms: Option<u64>,
     rate: Bucket,
     /// Set when a put did not fit.
