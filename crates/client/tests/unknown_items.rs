@@ -189,7 +189,6 @@ async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<(u16, bool)>) 
     }
 }
 
-
 #[tokio::test(flavor = "multi_thread")]
 async fn critical_items_that_a_client_does_not_know_are_answered_on_every_link() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,6 +16,7 @@ mod key_schedule;
 mod link;
 mod ratchet;
 mod reset;
+mod reset_orders;
 mod reset_refused;
 mod rewound;
 mod talk;

@@ -55,6 +55,10 @@ fn what_one_check_of_a_bundle_refuses_is_read_without_it() {
         let Some(name) = case.name.strip_prefix("refused-") else { continue };
         let Ok(Json::Object(file)) = Json::parse(&text) else { continue };
         let behind = usize::from(name == "c-05-behind");
+        // Two rules are broken, to show the order of the checks.
+        if name.contains("-before-") {
+            continue;
+        }
         if case.operation == "open-bundle" && is_read(file.object("input").unwrap(), behind) {
             read.push(name.to_owned());
         }

@@ -17,11 +17,15 @@ use deaddrop_primitives::{
 use deaddrop_wire::Day;
 
 /// The files that break one rule alone; C-48 has no file without C-45.
-const ALONE: [&str; 19] = [
+const ALONE: [&str; 25] = [
+    "c-23-behind",
+    "c-23-marker",
     "c-29-number",
     "c-40-length",
     "c-42-expired",
     "c-43-above-p",
+    "c-43-below-p",
+    "c-43-order-8",
     "c-43-top-bit",
     "c-43-zero",
     "c-45-above-p",
@@ -35,6 +39,8 @@ const ALONE: [&str; 19] = [
     "c-51-ml-kem",
     "c-51-x25519",
     "c-52-critical",
+    "c-52-form",
+    "c-52-late",
     "c-52-malformed",
     "c-52-no-hello",
 ];
@@ -141,6 +147,10 @@ fn what_one_check_of_a_first_message_refuses_is_read_without_it() {
             "reset" if input.find("envelope").is_some() => Responder::of_reset(input),
             _ => continue,
         };
+        // Two rules are broken, to show the order of the checks.
+        if name.contains("-before-") {
+            continue;
+        }
         if responder.read(&input.bytes("envelope").unwrap()).is_some() {
             read.push((case.operation, name.to_owned()));
         }

@@ -249,6 +249,10 @@ mod tests {
             let most = if is_bounded { format!(" to {most}") } else { String::new() };
             format!("| `{name}` | {kind} from {least}{most} | {default}")
         };
-        assert_eq!(said, Limits::TABLE.iter().map(row).collect::<Vec<_>>(), "the same limits in the same order");
+        assert_eq!(
+            said,
+            Limits::TABLE.iter().map(row).collect::<Vec<_>>(),
+            "the same limits in the same order"
+        );
     }
 }

@@ -72,7 +72,7 @@ fn a_mailbox_opens_again_when_half_of_it_is_free() {
     assert_eq!(world.put(1, blob(Small, 9)), Full);
     world.now = Now::new(TODAY, world.now.ms + limits().full_pause_ms + 1);
     let mut reader = world.link(hello(1, 64, 1 << 20));
-    reader.say(&world, vec![subscribe(1, &[1]), ]);
+    reader.say(&world, vec![subscribe(1, &[1])]);
     reader.say(&world, vec![ack(1, 1)]);
     assert_eq!(world.put(1, blob(Small, 9)), Full, "three of four are there");
     reader.say(&world, vec![ack(1, 2)]);

@@ -64,23 +64,9 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
         let fingerprint = relay.fingerprint();
         let token = shared.look(|engine| engine.create_token(fingerprint))?;
         let (own, read, send) = &publication.landing;
-        let landing = create(
-            1,
-            fingerprint,
-            (own, read, send),
-            LANDING,
-            CreateFlags::NONE,
-            &token,
-        );
+        let landing = create(1, fingerprint, (own, read, send), LANDING, CreateFlags::NONE, &token);
         let (own, read, invite_send) = &publication.invite;
-        let invite = create(
-            2,
-            fingerprint,
-            (own, read, invite_send),
-            INVITE,
-            CreateFlags::FIXED,
-            &token,
-        );
+        let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
         request(shared, publication, &[landing, invite]).await?;
         let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
         let put = Put { req: 3, send: invite_send.present(fingerprint), blob };

@@ -244,7 +244,60 @@ pub(super) fn bundles() -> Vec<Case> {
         "C-12: a valid bundle, but not of the contact that it must come from.",
         honest.input().hex("expected", [0x77; 32]),
     );
+    orders(&mut f, &body, (&world.responder, own));
     f.cases
+}
+
+/// Bundles that break two rules of different classes, so that the order of the checks shows.
+fn orders(f: &mut Family, body: &[u8], (inviter, own): (&IdentityKeyPair, [u8; 32])) {
+    let stranger = person([0x77; 32]);
+    let inviter_hash = *inviter.identity_key().hash().as_bytes();
+    let mut refused = |name: &str, comment: &str, change: &[(usize, &[u8])], signer, own, expected| {
+        let mut body = body.to_vec();
+        for (at, bytes) in change {
+            body[*at..*at + bytes.len()].copy_from_slice(bytes);
+        }
+        let (h, blob) = hazmat::seal_bundle(signer, &body, &[4; 12]).expect("fits");
+        let mut input = Opened { h, blob: &blob, own, today: TODAY }.input();
+        if let Some(expected) = expected {
+            input = input.hex("expected", expected);
+        }
+        f.add("open-bundle", &format!("refused-{name}"), comment, input);
+    };
+    let (suite, yesterday): ([u8; 1], _) = ([2], (TODAY - 1).to_le_bytes());
+    refused(
+        "c-06-before-c-07",
+        "C-06: suite 2. The last day has passed (C-07), and the signature is another's (C-08): both are looked at later.",
+        &[(1, &suite), (2, &yesterday)],
+        &stranger,
+        own,
+        None,
+    );
+    refused(
+        "c-07-before-c-08",
+        "C-07: not_after was yesterday. The signature is another's (C-08), which is looked at later.",
+        &[(2, &yesterday)],
+        &stranger,
+        own,
+        None,
+    );
+    let other = Some([0x77; 32]);
+    refused(
+        "c-10-before-c-12",
+        "C-10: one's own bundle, where one of a contact must come (C-12), which is looked at later.",
+        &[],
+        inviter,
+        inviter_hash,
+        other,
+    );
+    refused(
+        "c-11-before-c-12",
+        "C-11: the X25519 prekey is zero. It is not the contact's bundle (C-12), which is looked at later.",
+        &[(PREKEY_X25519, &[0; 32])],
+        inviter,
+        own,
+        other,
+    );
 }
 
 pub(super) fn invites() -> Vec<Case> {

@@ -321,7 +321,55 @@ pub(super) fn attachments() -> Vec<Case> {
         let input = input.with("segments", vec![crate::json::hex(segment)]);
         f.add("verify-attachment", &format!("refused-{name}"), comment, input);
     }
+    let mut changed = sealed_as([6; 12], &here, b"short", 4_096);
+    changed[12] ^= 1;
+    let mut last = b"short".to_vec();
+    last.resize(4_096 - 28, 0);
+    last[4_096 - 29] = 1;
+    for (name, comment, segment) in [
+        (
+            "c-61-content",
+            "C-61: a bit of the first byte is changed. Without the tag the bytes and the padding look right.",
+            changed,
+        ),
+        (
+            "c-62-last",
+            "C-62: the last byte of the padding is 1, all others are zeros.",
+            sealed_as([7; 12], &here, &last, 4_096),
+        ),
+    ] {
+        let input = input(5, 0).hex("sealed", segment);
+        f.add("open-segment", &format!("refused-{name}"), comment, input);
+    }
+    f.add(
+        "verify-attachment",
+        "verify-two",
+        "Two segments of different bytes: the hash is over those of both, in their order.",
+        two_segments(&key),
+    );
     f.cases
+}
+
+/// An attachment of two segments: 65,508 bytes 0x61, and one 0x62.
+fn two_segments(key: &[u8; 32]) -> Object {
+    const LENGTH: u64 = 65_509;
+    let seal = |segment: u32, body: &[u8], sealed_len: usize| {
+        let place = [&segment.to_le_bytes()[..], &2_u32.to_le_bytes(), &LENGTH.to_le_bytes()].concat();
+        let place = [crate::second::label("attachment"), place].concat();
+        let mut padded = body.to_vec();
+        padded.resize(sealed_len - 28, 0);
+        let nonce = [8 + u8::try_from(segment).expect("few"); 12];
+        [&nonce[..], &deaddrop_primitives::aead::seal(key, &nonce, &place, &padded)].concat()
+    };
+    let (first, second) = (vec![0x61; 65_508], [0x62]);
+    let hashes = [&first[..], &second].map(|bytes| crate::second::hash("attachment segment", &[bytes]));
+    let hash = crate::second::hash("attachment hash", &[&hashes[0], &hashes[1]]);
+    let segments = [seal(0, &first, 65_536), seal(1, &second, 4_096)].map(crate::json::hex);
+    Object::new()
+        .hex("key", *key)
+        .with("length", LENGTH)
+        .hex("hash", hash)
+        .with("segments", segments.to_vec())
 }
 
 /// Seeds as words.

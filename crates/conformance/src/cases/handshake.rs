@@ -3,6 +3,7 @@
 use super::{
     Family,
     initial::{ABOVE_P, Tweak, ZERO_PRODUCTS, addressee, initial_message},
+    link::LOW_ORDER,
     world::{TODAY, World, hello, person, plain},
 };
 use crate::{
@@ -176,7 +177,61 @@ pub(super) fn cases() -> Vec<Case> {
         let envelope = initial_message(&mut world, &tweak);
         accept(&format!("refused-{name}"), comment, &world, &envelope, &[], TODAY);
     }
+
+    for (name, comment, tweak) in single_faults() {
+        let envelope = initial_message(&mut world, &tweak);
+        accept(&format!("refused-{name}"), comment, &world, &envelope, &[], TODAY);
+    }
+    let large = Tweak { envelope_len: Some(65_536), ..Tweak::default() };
+    let last = Tweak { message_number: 1_999, ..Tweak::default() };
+    for (name, comment, tweak) in [
+        ("accept-large", "The envelope has 65,536 bytes.", large),
+        ("accept-last-number", "The first message is number 1,999, the last of a turn.", last),
+    ] {
+        let envelope = initial_message(&mut world, &tweak);
+        accept(name, comment, &world, &envelope, &[], TODAY);
+    }
+    let envelope = initial_message(&mut world, &Tweak { changed_identity_box: true, ..Tweak::default() });
+    let comment =
+        "C-42: a day after the invite's last. Its id_box does not open (C-44), which is looked at later.";
+    accept("refused-c-42-before-c-44", comment, &world, &envelope, &[], TODAY + 8);
     f.cases
+}
+
+/// Faults of a first message beside which nothing is wrong with it.
+pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
+    let of_low_order = |ephemeral| Tweak {
+        ephemeral: Some(ephemeral),
+        ephemeral_products: Some(ZERO_PRODUCTS),
+        ..Tweak::default()
+    };
+    let padded = |behind: &[u8]| Tweak { padding: Some(behind.to_vec()), ..Tweak::default() };
+    let content = |content: Vec<u8>| Tweak { content: Some(content), ..Tweak::default() };
+    let receipt = vec![3, 0, 0, 1, 0, 0, 7];
+    vec![
+        (
+            "c-43-order-8",
+            "C-43: E is canonical and of order 8, and the sender has taken zeros for both products.",
+            of_low_order(LOW_ORDER[1]),
+        ),
+        (
+            "c-43-below-p",
+            "C-43: E is p - 1, canonical and of low order, and the sender has taken zeros for both products.",
+            of_low_order(LOW_ORDER[3]),
+        ),
+        ("c-23-marker", "C-23: 0x81 stands behind the content in place of 0x80.", padded(&[0x81])),
+        ("c-23-behind", "C-23: behind 0x80 and a zero stands a byte 1.", padded(&[0x80, 0, 1])),
+        (
+            "c-52-late",
+            "C-52: Hello stands behind a text.",
+            content([plain("first"), hello("later")].concat()),
+        ),
+        (
+            "c-52-form",
+            "C-52: behind Hello stands a DeliveryReceipt of one byte.",
+            content([hello("hi"), receipt].concat()),
+        ),
+    ]
 }
 
 /// Type 999, with these flags.

@@ -33,6 +33,8 @@ pub(super) struct Tweak {
     pub(super) changed_header: bool,
     pub(super) changed_body: bool,
     pub(super) content: Option<Vec<u8>>,
+    /// The bytes behind the content, up to the zeros, if they are not 0x80.
+    pub(super) padding: Option<Vec<u8>>,
     /// Bytes of the envelope, if they are not 16 KiB.
     pub(super) envelope_len: Option<usize>,
 }
@@ -144,7 +146,9 @@ pub(super) fn initial_message_to(
     let content = tweak.content.clone().unwrap_or_else(|| hello("crafted"));
     let len = tweak.envelope_len.unwrap_or(16_384) - 28 - flight.len();
     let session = session.later(tweak.message_number);
-    let mut message = second::message(&session, &header, &r.bytes(), &content, len);
+    let mut padded = [&content[..], tweak.padding.as_deref().unwrap_or(&[0x80])].concat();
+    padded.resize(len - header.len() - 12 - 2 * aead::TAG_LEN, 0);
+    let mut message = second::message_of_padded(&session, &header, &r.bytes(), &padded);
     message[20] ^= u8::from(tweak.changed_header);
     *message.last_mut().expect("not empty") ^= u8::from(tweak.changed_body);
     drop(r.take());

@@ -1,5 +1,7 @@
 //! Links: whole handshakes with records after them, and a refusal for each check.
 
+mod forms;
+
 use super::{Family, wire};
 use crate::{
     json::{Json, Object, len},
@@ -16,6 +18,7 @@ use deaddrop_wire::{
     ClientToken, Features, Fingerprint, Item, Offer, Version, encode_items,
     item::{Hello, Ping},
 };
+pub(super) use forms::LOW_ORDER;
 
 fn offer(versions: &[u16], features: u64) -> Object {
     let versions: Vec<Json> = versions.iter().map(|version| Json::from(*version)).collect();
@@ -135,6 +138,7 @@ pub(super) fn cases() -> Vec<Case> {
     at_the_client(&mut f, &shake);
     records(&mut f, &shake);
     cookies(&mut f);
+    forms::add(&mut f, &shake);
     f.cases
 }
 

@@ -1,7 +1,7 @@
 //! Resets: soft, hard, stale, and by others. What breaks one check alone is in [`reset_refused`].
 
 use super::{
-    Family, reset_refused,
+    Family, reset_orders, reset_refused,
     world::{NOT_AFTER, TODAY, hello, person},
 };
 use crate::{
@@ -44,7 +44,7 @@ impl Scene {
         Self { initiator, responder, proofs, bundle, input, random }
     }
 
-    fn message(&self, input: Object, proof: Option<[u8; 32]>, content: &[u8]) -> Object {
+    pub(super) fn message(&self, input: Object, proof: Option<[u8; 32]>, content: &[u8]) -> Object {
         let input = input
             .hex("initiator_random", &self.random.0)
             .hex("message_random", &self.random.1)
@@ -59,7 +59,7 @@ impl Scene {
         self.rules_for(self.initiator, input, agreed, held, begun)
     }
 
-    fn rules_for(
+    pub(super) fn rules_for(
         &self,
         peer: [u8; 32],
         input: Object,
@@ -90,13 +90,13 @@ impl Scene {
     }
 
     /// The session that the message begins, and the hash of its flight.
-    fn begin(&self, proof: [u8; 32]) -> ([u8; 16], [u8; 32]) {
+    pub(super) fn begin(&self, proof: Option<[u8; 32]>) -> ([u8; 16], [u8; 32]) {
         let mut random = crate::random::Script::new(self.random.0.clone());
         let (initiator, responder) = (person(self.initiator), person(self.responder));
         let peer = responder.identity_key().hash();
         let today = Day::from_number(TODAY);
         let session =
-            hazmat::initiate_reset(&initiator, &self.bundle.body, peer, Some(&proof), today, &mut random);
+            hazmat::initiate_reset(&initiator, &self.bundle.body, peer, proof.as_ref(), today, &mut random);
         let session = session.expect("honest");
         // The flight is what an unanswered session's row ends with.
         let row = session.snapshot();
@@ -145,13 +145,13 @@ pub(super) fn cases() -> Vec<Case> {
         "A hard reset that the user agrees to, on a bundle that has begun seven sessions.",
         scene.rules(message(None), "yes", vec![], others(7)),
     );
-    let flight = scene.begin(scene.proofs[0]).1;
+    let flight = scene.begin(Some(scene.proofs[0])).1;
     add(
         "refused-c-58-repeated",
         "C-58: the flight has begun a session before; nothing of that session is known any more.",
         scene.rules(proved(), "no", vec![], vec![hex(flight)]),
     );
-    let held = vec![hex(scene.begin(scene.proofs[0]).0)];
+    let held = vec![hex(scene.begin(Some(scene.proofs[0])).0)];
     add("refused-c-58-known", "C-58: the session is known.", scene.rules(proved(), "no", held, vec![]));
     add("refused-c-41-junk", "C-41: 16,384 zeros.", plain(None).hex("envelope", [0; 16_384]));
     let old = Scene::new(71, TODAY - 1);
@@ -182,5 +182,6 @@ pub(super) fn cases() -> Vec<Case> {
     add("soft-last-day", "On the bundle's last day.", last.rules(on_last_day, "no", vec![], vec![]));
     reset_refused::bundles(&mut f);
     reset_refused::messages(&mut f);
+    reset_orders::add(&mut f, &scene);
     f.cases
 }

@@ -3,7 +3,7 @@
 use super::{
     Family,
     bundle::{ADDRESS_LEN, ML_KEM, PREKEY_ML_KEM, PREKEY_X25519, X25519},
-    handshake::unknown,
+    handshake::{single_faults, unknown},
     initial::{ABOVE_P, Addressee, Tweak, ZERO_PRODUCTS, initial_message_to},
     reset::Scene,
     world::{NOT_AFTER, TODAY, hello, person, plain},
@@ -165,18 +165,18 @@ pub(super) fn messages(f: &mut Family) {
         hash_of(scene.responder),
         &itself,
     );
-    for (name, comment, tweak) in tweaks(known) {
+    for (name, comment, tweak) in tweaks(known).into_iter().chain(single_faults()) {
         let envelope = initial_message_to(&to, scene.initiator, &mut r, &tweak);
         arrives(&format!("refused-{name}"), comment, &scene, peer, &envelope);
     }
 }
 
-fn hash_of(seed: [u8; 32]) -> [u8; 32] {
+pub(super) fn hash_of(seed: [u8; 32]) -> [u8; 32] {
     *person(seed).identity_key().hash().as_bytes()
 }
 
 /// The owner of the bundle, with the psk of the first proof.
-fn addressee(scene: &Scene) -> Addressee {
+pub(super) fn addressee(scene: &Scene) -> Addressee {
     let bundle = &scene.bundle;
     let (k_init, psk, _) = hazmat::reset(&bundle.hash, &scene.proofs[0]);
     Addressee { identity: person(scene.responder), h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }

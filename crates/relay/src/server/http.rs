@@ -65,7 +65,8 @@ fn asks_for_websocket(head: &[u8]) -> bool {
         && lines.any(|line| {
             line.split_once(':').is_some_and(|(name, value)| {
                 let mut tokens = value.split(',').map(str::trim);
-                name.eq_ignore_ascii_case("upgrade") && tokens.any(|one| one.eq_ignore_ascii_case("websocket"))
+                name.eq_ignore_ascii_case("upgrade")
+                    && tokens.any(|one| one.eq_ignore_ascii_case("websocket"))
             })
         })
 }

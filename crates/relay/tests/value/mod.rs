@@ -130,8 +130,7 @@ impl Link {
     /// A record of the client; calls wait.
     pub fn hear(&mut self, world: &World, items: Vec<Item>) -> Result<(), Close> {
         let mut out = Output::default();
-        let taken =
-            self.session.on_received(Received { items, ..Received::default() }, world.now, &mut out);
+        let taken = self.session.on_received(Received { items, ..Received::default() }, world.now, &mut out);
         self.keep(out);
         taken
     }
@@ -202,10 +201,9 @@ impl Link {
 fn word(item: &Item) -> String {
     match item {
         Item::Deliver(deliver) => format!("deliver {} {}", deliver.sub, deliver.tag),
-        Item::Subscribed(answer) => format!(
-            "subscribed {} refused {:?} contended {:?}",
-            answer.req, answer.refused, answer.contended
-        ),
+        Item::Subscribed(answer) => {
+            format!("subscribed {} refused {:?} contended {:?}", answer.req, answer.refused, answer.contended)
+        }
         Item::CaughtUp(answer) => format!("caught up {}", answer.req),
         Item::Displaced(lost) => format!("displaced {}", lost.sub),
         Item::Gone(gone) => format!("gone {}", gone.sub),
