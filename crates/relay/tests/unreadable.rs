@@ -94,9 +94,7 @@ async fn a_mailbox_that_could_not_be_read_is_not_caught_up_with() {
     let said = settle(&mut session, &store, out).await;
     assert!(matches!(said[..], [Item::Deliver(_), Item::Deliver(_)]), "{said:?}");
     let mut out = Output::default();
-    session
-        .on_received(Received { items: vec![ack(1, 2)], ..Received::default() }, now, &mut out)
-        .unwrap();
+    session.on_received(Received { items: vec![ack(1, 2)], ..Received::default() }, now, &mut out).unwrap();
     let said = settle(&mut session, &store, out).await;
     assert!(matches!(said[..], [Item::Acked(_), Item::CaughtUp(_)]), "{said:?}");
 }
