@@ -9,6 +9,7 @@ use deaddrop_link::{ClientHandshake, ClientStep};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Day, Item, Offer, RelayAddress, SizeClass};
 use futures_util::{SinkExt, StreamExt};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, Message};
@@ -151,6 +152,35 @@ async fn section_5_what_ends_a_link_and_what_does_not() {
     owner.until(|item| matches!(item, Item::CaughtUp(CaughtUp { req: 5 }))).await;
     owner.send(&[Unsubscribe { req: 6, subs: vec![9] }.into(), subscribe(7, &[9])]).await;
     owner.until(|item| matches!(item, Item::CaughtUp(CaughtUp { req: 7 }))).await;
+    assert!(relay.stop());
+}
+
+/// Records keep a link that reads or puts, whatever they hold. Pings of the WebSocket keep none.
+#[tokio::test]
+async fn section_5_silence_and_idleness() {
+    let (_dir, relay) = relay_with("[limits]\nping_min_s = 2\nping_max_s = 2\nidle_ms = 8000\n", &[]);
+    let mailbox = Mailbox::new();
+    let mut reading = Client::connect(&relay.address, 1).await;
+    assert_eq!(reading.create(&mailbox).await, AnswerCode::Done);
+    reading.subscribe(1, &mailbox.read).await;
+    let mut silent = Client::connect(&relay.address, 2).await;
+    let mut idle = Client::connect(&relay.address, 3).await;
+    let mut ends = Vec::new();
+    while ends.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        reading.send(&[Pong { nonce: 1 }.into()]).await;
+        let _ = silent.ws.send(Message::ping(&b"are you there"[..])).await;
+        let _ = idle.try_send(&[Pong { nonce: 1 }.into()]).await;
+        for (name, client) in [("silent", &mut silent), ("idle", &mut idle)] {
+            let next = tokio::time::timeout(Duration::from_millis(10), client.ws.next()).await;
+            if !ends.contains(&name) && matches!(next, Ok(None | Some(Err(_)))) {
+                ends.push(name);
+            }
+        }
+    }
+    assert_eq!(ends, ["silent", "idle"]);
+    reading.send(&[Ping { nonce: 2 }.into()]).await;
+    reading.until(|item| matches!(item, Item::Pong(Pong { nonce: 2 }))).await;
     assert!(relay.stop());
 }
 
