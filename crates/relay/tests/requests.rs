@@ -97,6 +97,27 @@ fn owners_change_their_mailboxes_in_the_order_of_the_specification() {
     assert_eq!(ask(Delete { req: 1, own: own(1) }.into()), (AnswerCode::Refused, 0));
 }
 
+/// A Create that names a door twice gives it the `via` of the first entry.
+#[test]
+fn of_equal_doors_the_first_counts() {
+    let world = World::new(limits());
+    let mut owner = world.link(sender());
+    let doors = [(9, 1), (7, 2), (9, 3), (7, 4)];
+    let grant = |(door, via): (u8, u8)| SendGrant { send: send_id(&send(door)), via };
+    let create = Create { sends: doors.map(grant).to_vec(), ..create(1, QuotaClass::Few) };
+    assert_eq!(ask(&world, &mut owner, vec![create.into()]), (AnswerCode::Done, 0));
+    assert_eq!(world.put(9, blob(SizeClass::Small, 1)), AnswerCode::Done);
+    assert_eq!(world.put(7, blob(SizeClass::Small, 2)), AnswerCode::Done);
+    let mut reader = world.link(hello(1, 8, 1 << 20));
+    reader.say(&world, vec![subscribe(5, &[1])]);
+    let said = reader.heard();
+    let vias = said.iter().filter_map(|item| match item {
+        Item::Deliver(deliver) => Some(deliver.via),
+        _ => None,
+    });
+    assert_eq!(vias.collect::<Vec<_>>(), [1, 2]);
+}
+
 /// Deleting has no rate; all else that an owner asks has that of creates.
 #[test]
 fn only_deleting_is_never_too_fast() {

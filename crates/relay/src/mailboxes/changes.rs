@@ -56,7 +56,8 @@ impl Mailboxes {
         let (own, read) = (self.key.own(&new.own), self.key.read(&new.read));
         let mut sends: Vec<_> =
             new.sends.iter().map(|grant| (self.key.send(&grant.send), grant.via)).collect();
-        sends.sort_unstable_by_key(|(name, _)| name.0);
+        // Stable: of equal doors the first stays.
+        sends.sort_by_key(|(name, _)| name.0);
         sends.dedup_by_key(|(name, _)| *name);
         if let Some(handle) = self.owns.get(&own).copied() {
             // the same create again is the same mailbox; anything else of this owner is not.
