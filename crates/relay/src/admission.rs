@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn every_valid_c1_counts_towards_cookies_and_a_limit_of_0_asks_everybody() {
+    fn every_valid_c1_counts_towards_cookies_and_a_limit_of_0_asks_every_client() {
         let limits = Limits { cookie_above_per_s: 4, cookie_above_half_open: 0, ..Limits::DEFAULT };
         let gate = gate();
         let far = Prefix::numbered(1);

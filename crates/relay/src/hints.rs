@@ -40,7 +40,7 @@ impl Hints {
     }
 
     /// Tells that blobs of this subscription's mailbox were destroyed without an ack.
-    pub fn expired(&self, sub: u32) {
+    pub fn tell_expired(&self, sub: u32) {
         if self.locked().expired.insert(sub) {
             self.notify.notify_one();
         }

@@ -148,7 +148,7 @@ impl Connection {
             match progress {
                 Progress::Message(mut record) => {
                     let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
-                    self.send(&errors(&received.unsupported))?;
+                    self.send(&errors_for(&received.unsupported))?;
                     return Ok(received.items);
                 }
                 Progress::Sent | Progress::Partial => {}
@@ -226,7 +226,7 @@ async fn connect(
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
                 };
-                connection.send(&errors(&first.unsupported)).map_err(|Closed| ConnectError::Down)?;
+                connection.send(&errors_for(&first.unsupported)).map_err(|Closed| ConnectError::Down)?;
                 return Ok(connection);
             }
         }
@@ -235,7 +235,7 @@ async fn connect(
 }
 
 /// The answers to critical items that this version does not know.
-fn errors(unsupported: &[Unsupported]) -> Vec<Item> {
+fn errors_for(unsupported: &[Unsupported]) -> Vec<Item> {
     // Only a relay answers a Put, so one that came here gets no answer.
     let is_unknown = |unsupported: &&Unsupported| matches!(unsupported, Unsupported::Kind(_));
     unsupported.iter().filter(is_unknown).map(|unsupported| unsupported.answer()).collect()

@@ -16,16 +16,16 @@ use tokio::time::timeout;
 /// The way by which a sender came in; one sender a mailbox.
 const VIA: u8 = 0;
 
-/// How much each kind of mailbox holds, and how long it lives without its reader. Holds only until a contact tells its address.
+/// Quota and lease of a landing mailbox, which is used until the contact knows the private one.
 const LANDING: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Month);
-/// Holds all that a contact sends while this client is away.
+/// Quota and lease of a private mailbox, which holds all that a contact sends while this client is away.
 const PRIVATE: (QuotaClass, LeaseClass) = (QuotaClass::Many, LeaseClass::Quarter);
-/// Holds one bundle.
+/// Quota and lease of an invite mailbox, which holds one bundle.
 const INVITE: (QuotaClass, LeaseClass) = (QuotaClass::Single, LeaseClass::Month);
-/// Holds nothing.
+/// Quota and lease of a sentinel, which holds nothing.
 const SENTINEL: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Quarter);
 
-/// The classes of one of this client's own mailboxes, also when it is made again.
+/// Returns quota and lease of a mailbox of this client's own, also when it is made again.
 pub(super) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, LeaseClass) {
     match kind {
         _ if name.contact == OWN => SENTINEL,

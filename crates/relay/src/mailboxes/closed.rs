@@ -13,25 +13,25 @@ pub(super) struct Closed {
 }
 
 impl Mailbox {
-    /// Whether a blob of this class is taken. If it does not fit, the smallest class that does not fit is closed for a pause.
-    pub(super) fn takes(&mut self, class: SizeClass, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> bool {
+    /// Returns whether a blob of this class is taken. If it does not fit, closes the smallest class that does not fit for a pause.
+    pub(super) fn admit(&mut self, class: SizeClass, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> bool {
         if self.closed.is_some_and(|closed| now_ms >= closed.until_ms) && self.is_half_free() {
             self.closed = None;
         }
         if self.closed.is_some_and(|closed| class >= closed.from) {
             return false;
         }
-        if self.fits(class) {
+        if self.has_room_for(class) {
             return true;
         }
-        let from = SizeClass::ALL.into_iter().find(|class| !self.fits(*class)).unwrap_or(class);
+        let from = SizeClass::ALL.into_iter().find(|class| !self.has_room_for(*class)).unwrap_or(class);
         let before_ms = self.closed.map_or(0, |closed| closed.until_ms);
         let until_ms = now_ms.saturating_add(pause_ms()).max(before_ms);
         self.closed = Some(Closed { from, until_ms });
         false
     }
 
-    fn fits(&self, class: SizeClass) -> bool {
+    fn has_room_for(&self, class: SizeClass) -> bool {
         let (blobs, bytes) = self.quota();
         let with = self.queue.bytes().saturating_add(u32::try_from(class.bytes()).unwrap_or(u32::MAX));
         self.queue.blobs() < blobs && with <= bytes

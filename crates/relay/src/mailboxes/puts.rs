@@ -66,7 +66,7 @@ impl Mailboxes {
         }
         // the mailbox has room, and had some a while ago.
         let (rng, most_ms) = (&mut self.rng, limits.full_pause_ms);
-        if !mailbox.takes(class, now.ms, || rng.random_range(0..=most_ms)) {
+        if !mailbox.admit(class, now.ms, || rng.random_range(0..=most_ms)) {
             return Answer(Verdict::Full);
         }
         // not too many in a short time.

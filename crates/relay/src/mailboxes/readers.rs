@@ -28,9 +28,9 @@ impl Attached {
         }
     }
 
-    fn expired(&self) {
+    fn tell_expired(&self) {
         if let Some(hints) = self.hints.upgrade() {
-            hints.expired(self.sub);
+            hints.tell_expired(self.sub);
         }
     }
 }
@@ -54,7 +54,7 @@ pub(crate) struct Found {
 }
 
 /// What an ack leads to: when the job (possibly without content) is durable, [`Mailboxes::destroyed`] is called, or
-/// [`Mailboxes::expired`] if no reader asked for it.
+/// [`Mailboxes::note_expired`] if no reader asked for it.
 #[derive(Debug)]
 pub(crate) struct AckStep {
     pub(crate) handle: Handle,
@@ -206,10 +206,10 @@ impl Mailboxes {
     }
 
     /// These blobs are destroyed, though the reader may not have acked them: its places are free again.
-    pub(crate) fn expired(&mut self, handle: Handle, records: &[RecordId]) {
+    pub(crate) fn note_expired(&mut self, handle: Handle, records: &[RecordId]) {
         self.destroyed(handle, records);
         if let Some(reader) = self.boxes.get(&handle).and_then(|mailbox| mailbox.reader.as_ref()) {
-            reader.expired();
+            reader.tell_expired();
         }
     }
 

@@ -175,7 +175,7 @@ impl<B: Backing> KeptStore<B> {
         let AckStep { handle, medium, job, dying, renewal: _ } = step;
         self.submit(medium, job, move |state, result| {
             if result.is_ok() {
-                state.expired(handle, &dying);
+                state.note_expired(handle, &dying);
             }
         })
     }
