@@ -94,6 +94,23 @@ fn the_window_is_exact() {
     assert_eq!(deliveries(64, 4_096, true), (1, 1), "larger than the window, and alone");
 }
 
+/// An ack that comes while the relay looks for blobs makes room for the next of them.
+#[test]
+fn room_that_an_ack_makes_during_a_look_is_used() {
+    let world = World::new(limits());
+    world.make(&[1], QuotaClass::Many);
+    world.fill(1, 2);
+    assert_eq!(world.put(1, blob(SizeClass::Medium, 9)), AnswerCode::Done);
+    let mut reader = world.link(hello(1, 64, 20_480));
+    reader.hear(&world, vec![subscribe(9, &[1])]).unwrap();
+    assert!(reader.run_call(&world) && reader.run_call(&world), "the claim and a look");
+    assert_eq!(reader.words()[1..], ["deliver 1 1", "deliver 1 2"]);
+    assert_eq!(reader.calls.len(), 1, "a look that leaves room for 12,288 bytes");
+    reader.say(&world, vec![ack(1, 1)]);
+    let words = reader.words();
+    assert!(words.contains(&"deliver 1 3".to_owned()), "{words:?}");
+}
+
 /// A window that a client makes smaller takes nothing back, and holds from then on.
 #[test]
 fn a_smaller_window_holds_for_what_follows() {

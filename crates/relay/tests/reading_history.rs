@@ -25,6 +25,8 @@ struct Reader {
     live: BTreeMap<u32, u8>,
     open_requests: BTreeSet<u32>,
     next: u32,
+    /// Calls that the store answers before the next thing happens.
+    calls: usize,
 }
 
 impl Reader {
@@ -36,6 +38,7 @@ impl Reader {
             live: BTreeMap::new(),
             open_requests: BTreeSet::new(),
             next: 1,
+            calls: usize::MAX,
         }
     }
 
@@ -45,7 +48,12 @@ impl Reader {
     }
 
     fn say(&mut self, world: &World, item: Item) {
-        self.link.say(world, vec![item]);
+        self.link.hear(world, vec![item]).unwrap();
+        for _ in 0..self.calls {
+            if !self.link.run_call(world) {
+                break;
+            }
+        }
         self.hear(world);
     }
 
@@ -108,6 +116,7 @@ impl Reader {
 
     /// Acks everything, until nothing more comes.
     fn finish(&mut self, world: &World) {
+        self.calls = usize::MAX;
         self.link.settle(world);
         self.hear(world);
         while let Some(((sub, tag), _)) = self.in_flight.first_key_value() {
@@ -133,6 +142,7 @@ fn history(seed: u64, days: bool) {
     reader.subscribe(&world, &[1, 2, 3]);
     for number in 0..120 {
         let mailbox = random.random_range(1..4_u8);
+        reader.calls = [0, 1, 2, usize::MAX][random.random_range(0..4)];
         match random.random_range(0..12) {
             0..4 => {
                 let class = SizeClass::ALL[random.random_range(0..3)];
@@ -161,8 +171,10 @@ fn history(seed: u64, days: bool) {
                 }
             }
             9 => {
+                // A look that is under way may still use the old window.
+                reader.link.settle(&world);
+                reader.hear(&world);
                 let (blobs, bytes) = windows[random.random_range(0..windows.len())];
-                // The old window may be used up to here.
                 reader.window = (blobs.into(), bytes.try_into().unwrap());
                 reader.say(&world, Window { blobs, bytes }.into());
             }

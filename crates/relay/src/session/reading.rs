@@ -32,6 +32,8 @@ pub(super) struct Reading {
     looking: Option<Look>,
     /// The next blob is larger than the credit.
     starved: bool,
+    /// The credit has grown since the last look began.
+    has_grown: bool,
     /// The client takes nothing more for now.
     paused: bool,
     window_blobs: usize,
@@ -67,7 +69,7 @@ impl Reading {
     pub(super) fn set_window(&mut self, blobs: u16, bytes: u32, limits: &Limits) {
         self.window_blobs = blobs.min(limits.window_blobs).into();
         self.window_bytes = usize::try_from(bytes.min(limits.window_bytes)).unwrap_or(usize::MAX);
-        self.starved = false;
+        (self.starved, self.has_grown) = (false, true);
     }
 
     pub(super) fn on_news(&mut self, news: News, out: &mut Output) {
@@ -131,7 +133,7 @@ impl Reading {
     fn free(&mut self, flight: &Flight) {
         self.blobs = self.blobs.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(flight.bytes);
-        self.starved = false;
+        (self.starved, self.has_grown) = (false, true);
     }
 
     fn check(&mut self, number: u32, out: &mut Output) {
@@ -191,7 +193,7 @@ impl Reading {
             sub.dirty = false;
             let turn = if self.turns.is_empty() { blobs } else { 1 };
             let peek = sub.peek(turn.min(room), bytes, alone);
-            self.looking = Some(Look::Deliver);
+            (self.looking, self.has_grown) = (Some(Look::Deliver), false);
             return Some((number, peek));
         }
         None
@@ -334,7 +336,7 @@ impl Session {
         reading.blobs += flown.0;
         reading.bytes += flown.1;
         // What did not fit waits for credit; nothing of its mailbox overtakes it.
-        reading.starved |= did_not_fit && reading.blobs > 0;
+        reading.starved |= did_not_fit && reading.blobs > 0 && !reading.has_grown;
         for flight in &gone {
             reading.free(flight);
         }
