@@ -1,4 +1,4 @@
-//! A relay of a later version: the client answers critical items that it does not know, on every link, and goes on.
+//! A relay that says more than ours does: the client answers critical items that it does not know, and pings, on every link, and goes on.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_client::{Client, Config, Unlock};
@@ -7,7 +7,7 @@ use deaddrop_primitives::{aead, hash::sha256, hkdf, kem, x25519};
 use deaddrop_websocket::{Progress, Socket, accept};
 use deaddrop_wire::{
     ClientToken, Day, Item, Offer, RelayAddress, encode_items,
-    item::{Answer, AnswerCode, CaughtUp, ErrorCode, Hello, RelayHello, Subscribe, Subscribed},
+    item::{Answer, AnswerCode, CaughtUp, ErrorCode, Hello, Ping, RelayHello, Subscribe, Subscribed},
 };
 use std::time::Duration;
 use tokio::{
@@ -20,6 +20,7 @@ const SEED: [u8; 32] = [7; 32];
 /// Types that no version has.
 const CRITICAL: [u16; 2] = [0x7777, 0x7779];
 const OPTIONAL: u16 = 0x7778;
+const NONCE: u32 = 77;
 
 /// Gives out bytes that the test knows.
 struct Known(Vec<u8>);
@@ -130,8 +131,19 @@ async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// Serves one link and tells what errors the client sent, and whether it sent an answer, which only relays do.
-async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<(u16, bool)>) -> Option<()> {
+/// What a client answered.
+#[derive(Debug, PartialEq, Eq)]
+enum Answered {
+    /// An item of this type is not known.
+    Unknown(u16),
+    /// A ping with this nonce.
+    Ping(u32),
+    /// A request, as only a relay does.
+    Request,
+}
+
+/// Serves one link and tells what the client answered.
+async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<Answered>) -> Option<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         stream.read_buf(&mut request).await.ok().filter(|n| *n > 0)?;
@@ -157,7 +169,8 @@ async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<(u16, bool)>) 
     put.truncate(6);
     put.extend_from_slice(&[[0; 34].as_slice()].concat());
     *put.last_mut().unwrap() = 9;
-    socket.send(link.seal(&[unknown(CRITICAL[1], 1), put].concat()), 0);
+    let ping = encode_items(&[Ping { nonce: NONCE }.into()]).unwrap();
+    socket.send(link.seal(&[unknown(CRITICAL[1], 1), put, ping].concat()), 0);
     loop {
         let record = message(&mut socket).await?;
         let mut items = Vec::new();
@@ -172,11 +185,15 @@ async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<(u16, bool)>) 
                 }
                 Item::Error(error) => {
                     assert_eq!(error.code, ErrorCode::Unsupported);
-                    let _ = told.send((error.kind, false));
+                    let _ = told.send(Answered::Unknown(error.kind));
+                    continue;
+                }
+                Item::Pong(pong) => {
+                    let _ = told.send(Answered::Ping(pong.nonce));
                     continue;
                 }
                 Item::Answer(_) => {
-                    let _ = told.send((0, true));
+                    let _ = told.send(Answered::Request);
                     continue;
                 }
                 _ => continue,
@@ -190,7 +207,7 @@ async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<(u16, bool)>) 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn critical_items_that_a_client_does_not_know_are_answered_on_every_link() {
+async fn critical_items_that_a_client_does_not_know_and_pings_are_answered_on_every_link() {
     let folder = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -211,9 +228,9 @@ async fn critical_items_that_a_client_does_not_know_are_answered_on_every_link()
     // The creates, the put, and the reading link.
     for link in ["creates", "put", "reading"] {
         let mut errors = tokio::time::timeout(Duration::from_secs(60), told.recv()).await.unwrap().unwrap();
-        for kind in CRITICAL {
-            let error = tokio::time::timeout(Duration::from_secs(60), errors.recv()).await.unwrap();
-            assert_eq!(error, Some((kind, false)), "{link}");
+        for expected in CRITICAL.map(Answered::Unknown).into_iter().chain([Answered::Ping(NONCE)]) {
+            let answered = tokio::time::timeout(Duration::from_secs(60), errors.recv()).await.unwrap();
+            assert_eq!(answered, Some(expected), "{link}");
         }
     }
     client.close().await.unwrap();

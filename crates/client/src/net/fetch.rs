@@ -54,7 +54,8 @@ pub(super) async fn empty(
                 let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
                 connection.send(&[ack.into()]).map_err(down)?;
                 'answer: loop {
-                    for item in connection.receive().await.map_err(down)? {
+                    let items = connection.receive().await.map_err(down)?;
+                    for item in connection.answer(items).map_err(down)? {
                         match item {
                             Item::Acked(_) => break 'answer,
                             Item::Displaced(lost) if lost.sub == sub => {

@@ -83,7 +83,8 @@ async fn request(shared: &Shared, publication: &Publication, items: &[Item]) -> 
     connection.send(items).map_err(down)?;
     let mut open = items.len();
     while open > 0 {
-        for item in connection.receive().await.map_err(down)? {
+        let items = connection.receive().await.map_err(down)?;
+        for item in connection.answer(items).map_err(down)? {
             let Item::Answer(answer) = item else { continue };
             open = open.saturating_sub(1);
             match answer.code {
