@@ -131,7 +131,7 @@ async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// What a client answered.
+/// An answer of the client.
 #[derive(Debug, PartialEq, Eq)]
 enum Answered {
     /// An item of this type is not known.
@@ -142,7 +142,7 @@ enum Answered {
     Request,
 }
 
-/// Serves one link and tells what the client answered.
+/// Serves one link and passes the answers of the client on.
 async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<Answered>) -> Option<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {

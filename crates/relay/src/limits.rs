@@ -185,7 +185,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What is wrong with limits of these values, in the order of the table.
+    /// Returns the first fault of these limits. `values` are theirs, in the order of the table.
     fn fault<const N: usize>(&self, values: [u64; N]) -> Option<String> {
         let mut rows = Self::TABLE.iter().zip(values);
         let out = rows.find(|(row, value)| !(row.least..=row.most).contains(value));

@@ -1,4 +1,4 @@
-//! What a mailbox does not take for a while because it did not fit (spec/12-relay.md section 4.3, R-13).
+//! Classes that a mailbox does not take for a while because a blob had no room (spec/12-relay.md section 4.3, R-13).
 
 use super::Mailbox;
 use deaddrop_wire::SizeClass;

@@ -45,7 +45,7 @@ pub(super) struct Reading {
     next_request: u64,
 }
 
-/// What a look is for.
+/// The purpose of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     /// Blobs to deliver.

@@ -151,7 +151,7 @@ impl Link {
         true
     }
 
-    /// Takes what the store tells.
+    /// Takes the news of the store; `false` if there are none.
     pub fn take_news(&mut self) -> bool {
         let hints = self.session.hints();
         let Some(news) = hints.next().now_or_never() else { return false };
@@ -166,7 +166,7 @@ impl Link {
         while self.run_call(world) || self.take_news() {}
     }
 
-    /// What happens without a hint after `peek_again_ms`.
+    /// Looks at all mailboxes again, as after `peek_again_ms` without a hint.
     pub fn look_again(&mut self, world: &World) {
         let mut out = Output::default();
         self.session.look_again(&mut out);
