@@ -4,7 +4,7 @@
 mod day;
 mod signals;
 
-use crate::clock::{Belief, Clock, date, system_day};
+use crate::clock::{Belief, Clock, system_day};
 use crate::data_dir::{Config, CreateToken, DataDir, DataDirError, StoreSize};
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
@@ -223,7 +223,7 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     if json {
         say(json!({
             "fingerprint": fingerprint,
-            "day": calendar.map(|calendar| date::format(calendar.day)),
+            "day": calendar.map(|calendar| calendar.day.to_string()),
             "store": data.store_path(),
             "store_key": key,
             "store_key_on_same_disk": true,

@@ -5,8 +5,6 @@
 //! says so, and then nothing expires for a week, in which readers can come. No day outside of the years of this build
 //! is ever believed.
 
-pub mod date;
-
 use deaddrop_wire::Day;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,13 +58,6 @@ impl Calendar {
     }
 }
 
-/// Year of the release. A day is believed from the beginning of the year before it to the end of the twentieth year after
-/// it.
-pub const RELEASE_YEAR: u32 = 2026;
-/// The first day that is believed.
-pub const FIRST_DAY: Day = date::first_of(RELEASE_YEAR - 1);
-/// The last day that is believed.
-pub const LAST_DAY: Day = Day::from_number(date::first_of(RELEASE_YEAR + 21).number() - 1);
 /// Days by which the system's clock may lead and be believed at once: beyond what has gone by, and within a day of running.
 pub const MAX_STEP: u32 = 2;
 /// Days for which nothing expires after a larger step.
@@ -133,9 +124,9 @@ impl Belief {
     /// [`NoDay`].
     pub fn begin(stored: Option<Calendar>, system: Day, trusted: bool) -> Result<Self, NoDay> {
         let calendar = match stored {
-            Some(Calendar { day, .. }) if day > LAST_DAY => return Err(NoDay::StoredDay),
-            Some(calendar) if calendar.day >= FIRST_DAY => calendar,
-            _ if !is_within_years(system) => return Err(NoDay::SystemClock),
+            Some(Calendar { day, .. }) if day > Day::LAST_PLAUSIBLE => return Err(NoDay::StoredDay),
+            Some(calendar) if calendar.day >= Day::FIRST_PLAUSIBLE => calendar,
+            _ if !system.is_plausible() => return Err(NoDay::SystemClock),
             // A day before this software existed: the clock was wrong, and what is stored is dated wrongly.
             Some(_) => Calendar::after_large_step(system),
             None => Calendar { day: system, expires_from: Day::from_number(0) },
@@ -156,7 +147,7 @@ impl Belief {
 
     /// Looks at the system's clock.
     pub fn look(&mut self, system: Day, running_ms: u64) -> Look {
-        if !is_within_years(system) {
+        if !system.is_plausible() {
             self.waiting = None;
             return Look::OutsideYears;
         }
@@ -192,10 +183,6 @@ impl Belief {
         self.waiting = None;
         Look::Believed
     }
-}
-
-fn is_within_years(day: Day) -> bool {
-    (FIRST_DAY..=LAST_DAY).contains(&day)
 }
 
 fn days_between(from_ms: u64, to_ms: u64) -> u32 {

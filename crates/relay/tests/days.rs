@@ -1,7 +1,7 @@
 //! Relays whose clock was wrong, over simulated years: what their stores keep and destroy.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use deaddrop_relay::clock::{Belief, Calendar, Look, NoDay, Now, date};
+use deaddrop_relay::clock::{Belief, Calendar, Look, NoDay, Now};
 use deaddrop_relay::day_change::DayChange;
 use deaddrop_relay::hints::Hints;
 use deaddrop_relay::store::*;
@@ -141,7 +141,7 @@ async fn a_relay_that_was_off_for_a_year_keeps_everything_for_a_week_more_even_i
 async fn a_relay_of_2099_is_healed_and_expires_things_again() {
     let disk = create_disk();
     let store = open(&disk);
-    let far = Now::new(date::parse("2099-01-01").unwrap(), 0);
+    let far = Now::new("2099-01-01".parse().unwrap(), 0);
     fill(&store, 1, far).await;
     fill(&store, 2, far).await;
     sweep(&store, far).await;

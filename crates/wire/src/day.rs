@@ -1,6 +1,13 @@
 //! Days: the only unit of time that a relay keeps and that two people agree on.
 
+mod date;
+
+pub use date::NotADate;
+
 use serde::{Deserialize, Serialize};
+
+/// Year of the release. A day is plausible from the beginning of the year before it to the end of the twentieth year after it.
+pub const RELEASE_YEAR: u32 = 2026;
 
 /// Whole days since 1970-01-01, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -9,6 +16,17 @@ pub struct Day(u32);
 const SECONDS: u64 = 86_400;
 
 impl Day {
+    /// The first day on which this build can run.
+    pub const FIRST_PLAUSIBLE: Self = Self::first_of_year(RELEASE_YEAR - 1);
+    /// The last day on which this build can run.
+    pub const LAST_PLAUSIBLE: Self = Self(Self::first_of_year(RELEASE_YEAR + 21).0 - 1);
+
+    /// Whether this build can run on this day: a clock that says another day is wrong.
+    #[must_use]
+    pub const fn is_plausible(self) -> bool {
+        self.0 >= Self::FIRST_PLAUSIBLE.0 && self.0 <= Self::LAST_PLAUSIBLE.0
+    }
+
     /// The day with this number.
     #[must_use]
     pub const fn from_number(days: u32) -> Self {
@@ -56,6 +74,16 @@ mod tests {
         assert_eq!(Day::of_unix_seconds(86_400), Day::from_number(1));
         assert_eq!(Day::from_number(20_000).unix_seconds(), 1_728_000_000);
         assert_eq!(Day::of_unix_seconds(u64::MAX).number(), u32::MAX);
+    }
+
+    #[test]
+    fn a_build_runs_for_twenty_years() {
+        assert_eq!(Day::FIRST_PLAUSIBLE, Day::from_number(20_089));
+        assert_eq!(Day::LAST_PLAUSIBLE, Day::from_number(28_123));
+        for day in [0, 20_088, 28_124, u32::MAX] {
+            assert!(!Day::from_number(day).is_plausible(), "{day}");
+        }
+        assert!(Day::from_number(20_785).is_plausible());
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod version;
 pub use address::{AddressError, RelayAddress};
 pub use blob::{Blob, NotASizeClass, SizeClass};
 pub use codec::{DecodeError, EncodeError, reserve_wiping};
-pub use day::Day;
+pub use day::{Day, NotADate, RELEASE_YEAR};
 pub use id::{ClientToken, Fingerprint, MailboxId, OwnId, SendId};
 pub use item::Item;
 pub use presented::{PresentedOwn, PresentedRead, PresentedSend};

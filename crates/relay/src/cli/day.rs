@@ -1,12 +1,12 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
 use super::{Failure, say, system_random};
-use crate::clock::{Belief, Calendar, FIRST_DAY, LAST_DAY, date, system_day};
+use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;
 use crate::inspect;
 use clap::Subcommand;
-use deaddrop_wire::Day;
+use deaddrop_wire::{Day, NotADate};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,9 +39,9 @@ pub(super) enum DayCommand {
 }
 
 fn day_argument(text: &str) -> Result<Day, String> {
-    let day = date::parse(text).ok_or("write it as YYYY-MM-DD")?;
-    if !(FIRST_DAY..=LAST_DAY).contains(&day) {
-        let (first, last) = (date::format(FIRST_DAY), date::format(LAST_DAY));
+    let day: Day = text.parse().map_err(|error: NotADate| error.to_string())?;
+    if !day.is_plausible() {
+        let (first, last) = (Day::FIRST_PLAUSIBLE, Day::LAST_PLAUSIBLE);
         return Err(format!("this build can run from {first} to {last}; choose a day between them"));
     }
     Ok(day)
@@ -62,13 +62,11 @@ pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
 /// What would hold if the relay started now, in words.
 pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
     let system = system_day();
-    let name = |day: Day| date::format(day);
-    let mut text =
-        stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", name(stored.day)));
+    let mut text = stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", stored.day));
     if let Some(Calendar { day, expires_from }) = stored
         && expires_from > day
     {
-        text += &format!("; nothing expires before {}", name(expires_from));
+        text += &format!("; nothing expires before {}", expires_from);
     }
     match Belief::begin(stored, system, trusted) {
         Err(error) => text += &format!("\n{error}"),
@@ -76,17 +74,17 @@ pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
             text += &format!(
                 "\nthe system's clock says {}, which is not believed at once: if it is right, wait for a day of running, \
                  serve with --trust-clock, or set the day",
-                name(system)
+                system
             );
         }
         Ok(belief) if belief.calendar().day > system.plus(crate::clock::MAX_STEP) => {
             text += &format!(
                 "\nthe system's clock says {}: the day stands still until the clock has caught up; if the clock is right, \
                  set the day back with `deaddrop-relay day set`",
-                name(system)
+                system
             );
         }
-        Ok(_) => text += &format!("\nthe system's clock says {} and is believed", name(system)),
+        Ok(_) => text += &format!("\nthe system's clock says {} and is believed", system),
     }
     text
 }
@@ -96,9 +94,9 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
     if json {
         let pause = stored.filter(|stored| stored.expires_from > stored.day);
         say(json!({
-            "day": stored.map(|stored| date::format(stored.day)),
-            "expires_from": pause.map(|stored| date::format(stored.expires_from)),
-            "system": date::format(system_day()),
+            "day": stored.map(|stored| stored.day.to_string()),
+            "expires_from": pause.map(|stored| stored.expires_from.to_string()),
+            "system": system_day().to_string(),
         }))?;
     } else {
         say(state(stored, data.config(None)?.trust_clock))?;
@@ -117,19 +115,19 @@ fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Fail
         return Err(Failure::Say(format!(
             "nothing was changed: by {}, {mailboxes} mailboxes and {blobs} blobs expire; if that is right, say so with \
              --destroys {total}",
-            date::format(day)
+            day
         )));
     }
     let (before, after) = change.calendars();
     change
         .apply(&mut store, &mut rng)
         .map_err(|error| Failure::Say(format!("the day was not set: {error}")))?;
-    let from = before.map_or("none".to_owned(), |before| date::format(before.day));
+    let from = before.map_or("none".to_owned(), |before| before.day.to_string());
     let pause = if after.expires_from > after.day {
-        format!("; nothing expires before {}", date::format(after.expires_from))
+        format!("; nothing expires before {}", after.expires_from)
     } else {
         String::new()
     };
-    say(format_args!("the day was {from} and is {}{pause}", date::format(after.day)))?;
+    say(format_args!("the day was {from} and is {}{pause}", after.day))?;
     Ok(ExitCode::SUCCESS)
 }
