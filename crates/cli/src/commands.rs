@@ -5,12 +5,13 @@ mod receive;
 mod relays;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Read},
     time::Duration,
 };
 
 use deaddrop_client::{
-    Client, ClientError, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
+    Client, ClientError, ClockStatus, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
     UnreachableReason,
 };
 use serde_json::json;
@@ -210,7 +211,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     // A timeout is an answer here.
     let _ = client.wait_caught_up(STATUS_PATIENCE).await;
     let (status, relay, contacts) = (client.status(), client.relay(), client.contacts());
-    finish(client).await?;
+    client.close().await?;
     let (status, relay) = (status?, relay?.map(|relay| relay.to_string()));
     let contacts = contacts?;
     let asks: Vec<_> =
@@ -241,6 +242,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         };
         lines.push(format!("{relay}: {human}"));
     }
+    lines.extend(clock_line(&status.clock));
     lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
     if status.held > 0 {
         lines.push(format!("{} received messages came before an earlier one that is missing", status.held));
@@ -260,6 +262,12 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             "relay": relay,
             "relay_answers": all,
             "relays": status.relays.iter().map(|(relay, state)| json!({ "relay": relay, "state": word(*state) })).collect::<Vec<_>>(),
+            "clock": {
+                "machine": status.clock.clock.to_string(),
+                "believed": status.clock.believed.to_string(),
+                "relays": status.clock.relays.iter().map(|(relay, day)| (relay.clone(), day.to_string())).collect::<BTreeMap<_, _>>(),
+                "agrees": status.clock.disagreement().is_none(),
+            },
             "queued": status.unsent,
             "unreceipted": status.unreceipted,
             "held": status.held,
@@ -269,8 +277,21 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     )
 }
 
-/// Lets go of the vault.
+/// What to tell the user if the clock of this machine and a relay show different days.
+fn clock_line(clock: &ClockStatus) -> Option<String> {
+    let (relay, day) = clock.disagreement()?;
+    Some(format!(
+        "THE CLOCK IS WRONG, or the relay's: this machine says {}, {relay} says {day}. Set the clock; until the two agree, invites and \
+         sessions end by {}",
+        clock.clock, clock.believed
+    ))
+}
+
+/// Lets go of the vault, and says on the error output if the clock is wrong.
 pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
+    if let Some(line) = client.status().ok().and_then(|status| clock_line(&status.clock)) {
+        Output::new(false).note(line);
+    }
     Ok(client.close().await?)
 }
 

@@ -6,6 +6,7 @@ mod common;
 use std::{fs, io::Write, net::TcpStream, process::Stdio};
 
 use common::{Relay, Running, Sandbox, deaddrop, run, run_with_input};
+use deaddrop_relay::clock::system_day;
 
 #[test]
 fn broken_truncated_and_foreign_links_are_told_apart_from_good_ones() {
@@ -278,4 +279,23 @@ fn a_mistyped_command_of_the_chat_is_not_sent() {
     .ok();
     assert!(said.err.contains("/quit"), "{said:?}");
     assert_eq!(sandbox.ada.texts(), ["/slash", "hello"]);
+}
+
+#[test]
+fn the_command_line_says_that_the_clocks_disagree() {
+    let mut sandbox = Sandbox::new();
+    sandbox.link();
+    let agrees = sandbox.ada.json(&["status"]).ok().json();
+    assert_eq!(agrees["clock"]["agrees"], true, "{agrees}");
+    sandbox.relay.kill();
+    let (today, wrong) = (system_day(), system_day().plus(5).to_string());
+    let data = sandbox.folder.path().join("relay/data");
+    run(deaddrop().args(["relay", "day", "set", &wrong, "--destroys", "0", "--data"]).arg(&data)).ok();
+    sandbox.relay.serve();
+    let status = sandbox.ada.run(&["status"]).ok();
+    assert!(status.out.contains("THE CLOCK IS WRONG") && status.out.contains(&wrong), "{status:?}");
+    let status = sandbox.ada.json(&["status"]).ok().json();
+    assert_eq!(status["clock"]["agrees"], false, "{status}");
+    assert_eq!(status["clock"]["believed"], today.to_string(), "{status}");
+    sandbox.ada.run(&["invite", "cara"]).fails(&["clock", &wrong, &today.to_string()]);
 }

@@ -2,7 +2,7 @@
 
 mod waiting;
 
-pub use waiting::Status;
+pub use waiting::{ClockStatus, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
@@ -12,8 +12,8 @@ use crate::{
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
 };
-use deaddrop_crypto::{InviteLink, MessageId, SafetyNumber, wipe_stack};
-use deaddrop_wire::{Day, RelayAddress};
+use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
+use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
@@ -38,12 +38,12 @@ impl Client {
         relay: Option<RelayAddress>,
         config: Config,
     ) -> Result<Self, OpenError> {
-        let (home, cost) = (home.as_ref().to_owned(), config.passphrase_cost);
+        let (home, cost, now) = (home.as_ref().to_owned(), config.passphrase_cost, (config.now)());
         let engine = blocking(move || match home::create(&home, &unlock, cost) {
-            Ok(store) => Engine::create(store, relay.as_ref()),
+            Ok(store) => Engine::create(store, relay.as_ref(), now),
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
-                Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref()),
+                Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref(), now),
                 _ => Err(OpenError::Exists),
             },
             Err(error) => Err(error),
@@ -57,13 +57,13 @@ impl Client {
     /// See [`OpenError`]; nothing is changed.
     pub async fn open(home: impl AsRef<Path>, unlock: Unlock, config: Config) -> Result<Self, OpenError> {
         let home = home.as_ref().to_owned();
-        let today = Day::of_unix_seconds((config.now)());
+        let now = (config.now)();
         let engine = blocking(move || {
             let store = home::open(&home, &unlock)?;
             if store.entries().next().is_none() {
                 return Err(OpenError::Absent);
             }
-            Engine::open(store, today)
+            Engine::open_now(store, now)
         });
         Ok(Self::start(engine.await?, config))
     }
@@ -94,19 +94,19 @@ impl Client {
     }
 
     /// Makes an invite for one person, to be called `name` here, and gives its link. A contact that has lost its vault, or whose session
-    /// is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be reachable; if it is not, what
-    /// was made is kept, and calling again with the same name goes on.
+    /// is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be reachable; if it fails after
+    /// the invite was made, calling again with the same name goes on.
     ///
     /// # Errors
-    /// See [`ClientError`].
+    /// See [`ClientError`]. [`WrongClock`](ClientError::WrongClock): the invite would end too early or too late.
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
         let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
-        if self.relay()?.is_some_and(|relay| relay.is_tls()) {
-            return Err(ClientError::NoTls);
-        }
+        let relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
+        let link = net::open_link(&self.shared, &relay).await?;
+        self.shared.check_clock(link.day)?;
         let contact = self.shared.step(move |engine, today| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
-            net::publish(&self.shared, &publication).await?;
+            net::publish(&self.shared, link, &publication).await?;
             self.shared.step(move |engine, _| engine.published(publication.contact)).await?;
         }
         let link = self.shared.look(|engine| engine.link_text(contact))?.ok_or(ClientError::InviteUsed)?;
@@ -165,7 +165,7 @@ impl Client {
     /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite.
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
-        self.shared.step(move |engine, _| engine.begin_again(&name, now)).await?;
+        self.shared.step(move |engine, today| engine.begin_again(&name, now, today)).await?;
         self.shared.try_now();
         Ok(())
     }
@@ -197,12 +197,19 @@ impl Client {
             return Err(ClientError::NeedsToken);
         }
         let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
+        let clock = self.shared.check_clock(found.day);
+        // A wrong clock takes a good invite for an old one.
+        let dated = |error| match error {
+            ClientError::Bundle(BundleError::Expired) => clock.err().unwrap_or(error),
+            error => error,
+        };
         let name = name.to_owned();
-        let accept = move |engine: &mut Engine<_>, today| {
+        let accept = move |engine: &mut Engine<_>, believed| {
+            let today = clock.unwrap_or(believed);
             let (name, link, blob) = (name.as_str(), &link, bundle.as_slice());
             engine.begin_accept(&Acceptance { name, link, blob, allowed, new_identity }, today)
         };
-        self.shared.step(accept).await?;
+        self.shared.step(accept).await.map_err(dated)?;
         self.shared.forget_blocked();
         self.shared.try_now();
         Ok(())

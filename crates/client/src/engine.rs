@@ -4,6 +4,7 @@
 //! holds is known only when the vault is opened again.
 
 mod asked;
+mod calendar;
 mod contacts;
 mod events;
 mod inbox;
@@ -22,6 +23,7 @@ mod step;
 
 pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 
+pub(crate) use calendar::is_same_day;
 pub(crate) use invites::{Acceptance, Publication};
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
 pub(crate) use outbox::{BlobLives, PutJob, SentPut};
@@ -32,8 +34,8 @@ use crate::{
     error::{OpenError, VaultError},
     random::SystemRandom,
     vault::{
-        self, AgainRow, ConfigRow, ConversationRow, DraftRow, FormatRow, InviteRow, ItemRow, MissingRow,
-        PeerRow, PersonRow, RelaysRow, Table, Vault, key, parts,
+        self, AgainRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, FormatRow, InviteRow, ItemRow,
+        MissingRow, PeerRow, PersonRow, RelaysRow, Table, Vault, key, parts,
     },
 };
 use asked::Asked;
@@ -60,6 +62,7 @@ pub(crate) struct Engine<D: Disk + 'static> {
     /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     stale_tried: Option<u64>,
     sentinel: Sentinel,
+    calendar: CalendarRow,
     /// What was kept for the user's word is being read: nothing of it asks again.
     asks_nothing: bool,
     rng: SystemRandom,
@@ -116,8 +119,8 @@ struct Contact {
 }
 
 impl<D: Disk + 'static> Engine<D> {
-    /// Makes a new person in an empty store.
-    pub(crate) fn create(store: Shred<D>, relay: Option<&RelayAddress>) -> Result<Self, OpenError> {
+    /// Makes a new person in an empty store. `now` in seconds since 1970-01-01.
+    pub(crate) fn create(store: Shred<D>, relay: Option<&RelayAddress>, now: u64) -> Result<Self, OpenError> {
         let mut rng = SystemRandom;
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
@@ -139,6 +142,7 @@ impl<D: Disk + 'static> Engine<D> {
             cursor: 0,
             stale_tried: None,
             sentinel: Sentinel::default(),
+            calendar: CalendarRow::begin(now),
             asks_nothing: false,
             rng,
             seen: HashSet::new(),
@@ -149,13 +153,30 @@ impl<D: Disk + 'static> Engine<D> {
         step.config = true;
         let format = FormatRow { version: FORMAT, stage: 0, after: [0; 16] };
         step.changes.put(key(Table::Format, 0, 0), &format).map_err(open_error)?;
+        step.changes.put(key(Table::Calendar, 0, 0), &engine.calendar).map_err(open_error)?;
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
         Ok(engine)
     }
 
-    /// Loads a person.
+    /// Loads a person and begins the day.
+    #[cfg(any(test, feature = "hazmat"))]
     pub(crate) fn open(store: Shred<D>, today: Day) -> Result<Self, OpenError> {
+        let mut engine = Self::load(store)?;
+        engine.begin_day(today).map_err(open_error)?;
+        Ok(engine)
+    }
+
+    /// Loads a person, looks at the clock and begins the day that is believed. `now` in seconds since 1970-01-01.
+    pub(crate) fn open_now(store: Shred<D>, now: u64) -> Result<Self, OpenError> {
+        let mut engine = Self::load(store)?;
+        let today = engine.look_at_clock(now, &[]).map_err(open_error)?;
+        engine.begin_day(today).map_err(open_error)?;
+        Ok(engine)
+    }
+
+    /// Loads a person.
+    fn load(store: Shred<D>) -> Result<Self, OpenError> {
         let vault = Vault::start(store).map_err(open_error)?;
         vault::migrate(&vault, &mut SystemRandom).map_err(open_error)?;
         let config: ConfigRow =
@@ -165,6 +186,7 @@ impl<D: Disk + 'static> Engine<D> {
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
         let stale_tried = vault.read(&key(Table::StaleTried, 0, 0)).map_err(open_error)?;
         let sentinel = vault.read(&key(Table::Sentinel, 0, 0)).map_err(open_error)?;
+        let calendar = vault.read(&key(Table::Calendar, 0, 0)).map_err(open_error)?;
         let contacts = load::contacts(&vault)?;
         let events: BTreeSet<u64> = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect();
         let next_event = events.last().map_or(config.event_floor, |last| config.event_floor.max(last + 1));
@@ -181,6 +203,7 @@ impl<D: Disk + 'static> Engine<D> {
             cursor,
             stale_tried,
             sentinel: Sentinel::of(sentinel.unwrap_or_default()),
+            calendar: calendar.unwrap_or(CalendarRow::unknown()),
             asks_nothing: false,
             rng,
             seen: HashSet::new(),
@@ -191,7 +214,6 @@ impl<D: Disk + 'static> Engine<D> {
         step.changes.erase_later(load::left_over(&engine.vault, &engine.contacts).into_iter());
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
-        engine.begin_day(today).map_err(open_error)?;
         Ok(engine)
     }
 

@@ -1,6 +1,7 @@
 //! Errors, one enum an operation, one variant for each thing that a caller does differently.
 
 use deaddrop_crypto::{BundleError, LinkError};
+use deaddrop_wire::Day;
 
 macro_rules! errors {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident $(($inner:ty))? = $text:expr,)* }) => {
@@ -40,12 +41,34 @@ impl core::fmt::Display for ClientError {
         match self {
             Self::Link(error) => core::fmt::Display::fmt(error, f),
             Self::Bundle(error) => core::fmt::Display::fmt(error, f),
+            Self::WrongClock(error) => core::fmt::Display::fmt(error, f),
             other => f.write_str(other.text()),
         }
     }
 }
 
 impl core::error::Error for ClientError {}
+
+/// The machine's clock and a relay's show days that are more than two days apart. One of them is wrong: set the clock of this
+/// machine, or ask the relay's operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongClock {
+    /// The day that the clock of this machine shows.
+    pub clock: Day,
+    /// The day that the relay says.
+    pub relay: Day,
+}
+
+impl core::fmt::Display for WrongClock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { clock, relay } = self;
+        write!(
+            f,
+            "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
+             set the clock, then try again"
+        )
+    }
+}
 
 errors! {
     /// The vault failed.
@@ -110,6 +133,8 @@ errors! {
         RelayDown = "the relay cannot be reached; check the address, or try again later",
         /// Another relay answers at the address: its fingerprint differs.
         WrongRelay = "another relay answers at this address (its fingerprint differs); do not use it",
+        /// The machine's clock and the relay's show different days.
+        WrongClock(WrongClock) = "the clock is wrong",
         /// The relay refuses new mailboxes for now.
         RelayBusy = "the relay takes no new mailboxes now; try again later",
         /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.

@@ -7,8 +7,9 @@ use crate::{
     engine::{Engine, MailboxName, PutJob},
     event::Event,
     vault::{
-        AskedRow, BlockedRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow, InviteRow, ItemRow,
-        MailboxState, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow, Table, decode, encode,
+        AskedRow, BlockedRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow,
+        InviteRow, ItemRow, MailboxState, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow,
+        Table, decode, encode,
     },
 };
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
@@ -34,6 +35,7 @@ pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         _ if table == Table::Seen.code() => again::<SeenRow>(bytes),
         _ if table == Table::Sentinel.code() => again::<SentinelRow>(bytes),
         _ if table == Table::Asked.code() => again::<AskedRow>(bytes),
+        _ if table == Table::Calendar.code() => again::<CalendarRow>(bytes),
         _ if table == Table::Event.code() => again::<EventRow>(bytes),
         _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
         _ if table == Table::Cursor.code() => again::<u64>(bytes),
@@ -73,7 +75,7 @@ impl Secluded {
         let disk = Arc::new(MemoryDisk::new());
         let store =
             Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut crate::random::SystemRandom).ok()?;
-        let mut engine = Engine::create(store, Some(relay)).ok()?;
+        let mut engine = Engine::create(store, Some(relay), today.unix_seconds()).ok()?;
         let id = engine.begin_invite(NAME, today, 7).ok().filter(|id| *id == CONTACT)?;
         let bundle = engine.publication(id)?.bundle;
         engine.published(id).ok()?;

@@ -56,10 +56,10 @@ mod random;
 mod resolve;
 mod vault;
 
-pub use client::{Client, Status};
+pub use client::{Client, ClockStatus, Status};
 pub use config::{Config, MAX_GAP_WAIT, MAX_INVITE_DAYS, PrivateAddresses};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
-pub use error::{ClientError, OpenError};
+pub use error::{ClientError, OpenError, WrongClock};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;

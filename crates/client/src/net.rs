@@ -2,6 +2,7 @@
 
 mod backoff;
 mod connection;
+mod days;
 mod dial;
 mod fetch;
 mod losses;
@@ -15,7 +16,7 @@ mod supervisor;
 pub(crate) use connection::ConnectError;
 pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
-pub(crate) use publish::publish;
+pub(crate) use publish::{open_link, publish};
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;
 pub use shared::Connectivity;

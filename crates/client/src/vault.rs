@@ -11,10 +11,10 @@ pub(crate) use key::{Table, key, parts, sub, sub_key};
 pub(crate) use migrate::{migrate, migrated_number};
 pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
 pub(crate) use rows::{
-    AcceptedInvite, AgainRow, AskedRow, ConfigRow, ConversationRow, DraftRow, EventRow, FormatRow, HeldRow,
-    InStream, InviteRow, ItemKind, ItemRow, MAX_IN_STREAMS, MailboxKind, MailboxRow, MailboxState,
-    MissingRow, OutStream, ParkedRow, PeerAddress, PeerKind, PeerRow, PersonRow, Question, Sealed, SeenRow,
-    SentinelRow, SessionSlot,
+    AcceptedInvite, AgainRow, AskedRow, CalendarRow, ClockWait, ConfigRow, ConversationRow, DraftRow,
+    EventRow, FormatRow, HeldRow, InStream, InviteRow, ItemKind, ItemRow, MAX_IN_STREAMS, MailboxKind,
+    MailboxRow, MailboxState, MissingRow, OutStream, ParkedRow, PeerAddress, PeerKind, PeerRow, PersonRow,
+    Question, Sealed, SeenRow, SentinelRow, SessionSlot,
 };
 
 use crate::error::VaultError;

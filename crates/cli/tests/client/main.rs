@@ -8,15 +8,7 @@ mod relays;
 mod sending;
 mod vault;
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
 use common::{PATIENCE, Relay};
 use deaddrop_client::{
@@ -25,13 +17,9 @@ use deaddrop_client::{
 };
 use tokio::time::{sleep, timeout};
 
-const TODAY: u32 = 20_781;
-
-/// No wait for the sake of a network's eyes; and a day that the test turns.
-fn config(day: &Arc<AtomicU32>) -> Config {
-    let day = Arc::clone(day);
+/// No wait for the sake of a network's eyes.
+fn config() -> Config {
     Config {
-        now: Arc::new(move || u64::from(day.load(Ordering::SeqCst)) * 86_400),
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
         backoff: Duration::from_millis(20)..Duration::from_millis(500),
         patience: Duration::from_secs(20),
@@ -44,14 +32,13 @@ fn config(day: &Arc<AtomicU32>) -> Config {
 struct World {
     folder: tempfile::TempDir,
     relay: Relay,
-    day: Arc<AtomicU32>,
 }
 
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let relay = relay_in(&folder, "relay");
-        Self { folder, relay, day: Arc::new(AtomicU32::new(TODAY)) }
+        Self { folder, relay }
     }
 
     /// With a relay that takes messages as fast as they come.
@@ -68,7 +55,7 @@ impl World {
     }
 
     fn config(&self) -> Config {
-        config(&self.day)
+        config()
     }
 
     async fn person(&self, name: &str) -> Client {

@@ -32,24 +32,6 @@ async fn an_invite_that_two_use_at_once_is_contested() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invite_ends_with_its_last_day() {
-    let world = World::new();
-    let (ada, ben) = (world.person("ada").await, world.person("ben").await);
-    let link = ada.invite("Ben").await.unwrap();
-    ada.send("Ben", "patience").await.unwrap();
-    world.day.store(TODAY + 8, Ordering::SeqCst);
-    assert_eq!(ben.accept(&link, "Ada").await, Err(ClientError::Bundle(BundleError::Expired)));
-    assert!(ben.contacts().unwrap().is_empty());
-    ada.close().await.unwrap();
-    let ada = world.open("ada").await;
-    wait_for(&ada, |kind| *kind == EventKind::InviteExpired).await;
-    ada.flush(PATIENCE).await.unwrap();
-    let link = ada.invite("Ben").await.unwrap();
-    ben.accept(&link, "Ada").await.unwrap();
-    assert_eq!(texts(&ben, "Ada", 1).await, ["patience"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn links_that_cannot_be_used_say_why() {
     let world = World::new();
     let (ada, ben) = world.pair().await;

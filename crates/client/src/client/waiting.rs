@@ -1,7 +1,12 @@
 //! How a client is doing, and waiting on purpose.
 
 use super::Client;
-use crate::{engine::Engine, error::ClientError, net::Connectivity};
+use crate::{
+    engine::{Engine, is_same_day},
+    error::ClientError,
+    net::Connectivity,
+};
+use deaddrop_wire::Day;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -23,6 +28,31 @@ pub struct Status {
     pub missing: usize,
     /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
     pub damaged: u64,
+    /// What the clock of this machine and the relays say about the day.
+    pub clock: ClockStatus,
+}
+
+/// What the clock of this machine and the relays say about the day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockStatus {
+    /// The day that the clock of this machine shows.
+    pub clock: Day,
+    /// The day by which invites and sessions end. It follows the clock in small steps; a larger step is believed once one of the
+    /// relays says the same, or after the clock has kept to it for a day.
+    pub believed: Day,
+    /// The day that each own relay says whose link stands.
+    pub relays: BTreeMap<String, Day>,
+}
+
+impl ClockStatus {
+    /// The first relay that says another day than the clock shows, more than two days apart: tell the user to set the clock, or to
+    /// ask the relay's operator.
+    #[must_use]
+    pub fn disagreement(&self) -> Option<(&str, Day)> {
+        let mut relays = self.relays.iter();
+        let found = relays.find(|(_, day)| !is_same_day(**day, self.clock))?;
+        Some((found.0, *found.1))
+    }
 }
 
 impl Client {
@@ -34,7 +64,12 @@ impl Client {
         let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
         let (held, missing) = self.shared.look(Engine::gaps)?;
         let damaged = self.shared.look(Engine::damaged)?;
-        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged })
+        let clock = ClockStatus {
+            clock: Day::of_unix_seconds(self.shared.now()),
+            believed: self.shared.look(Engine::believed_day)?,
+            relays: self.shared.days.by_relay(),
+        };
+        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged, clock })
     }
 
     /// Waits until everything that lay at the relays when they were reached is read, and what has waited for long enough behind missing

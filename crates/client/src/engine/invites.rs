@@ -56,6 +56,21 @@ pub(crate) struct Taken {
 }
 
 impl<D: Disk + 'static> Engine<D> {
+    /// The relay on which an invite for this name will be published.
+    pub(crate) fn relay_of_invite(&self, name: &str) -> Result<RelayAddress, ClientError> {
+        let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
+        let relay = match found {
+            Some(Some((row, _))) if row.bundle.is_some() => row.relay.parse().ok(),
+            Some(Some(_)) => return Err(ClientError::NameTaken),
+            Some(None) => self.relay(),
+            None => {
+                self.check_new_name(name)?;
+                self.relay()
+            }
+        };
+        relay.ok_or(ClientError::NoRelay)
+    }
+
     /// Makes an invite durably, or finds the one of this name that was made and not published. A contact that has answered may be
     /// invited once more: the two begin again then.
     pub(crate) fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, ClientError> {

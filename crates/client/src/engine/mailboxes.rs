@@ -43,6 +43,14 @@ impl<D: Disk + 'static> Engine<D> {
         relays
     }
 
+    /// Whether a relay is one of the user's: own mailboxes lie there, or new ones are made there.
+    pub(crate) fn is_own_relay(&self, relay: &RelayAddress) -> bool {
+        let is_it = |text: &String| {
+            text.parse::<RelayAddress>().is_ok_and(|own| own.fingerprint() == relay.fingerprint())
+        };
+        self.config.relay.iter().any(is_it) || self.reading_relays().iter().any(is_it)
+    }
+
     /// The own mailboxes at a relay.
     pub(crate) fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
         let mut list = Vec::new();

@@ -120,8 +120,8 @@ impl<D: Disk + 'static> Engine<D> {
         name: MailboxName,
         others: bool,
         now: u64,
+        today: Day,
     ) -> Result<(), VaultError> {
-        let today = Day::of_unix_seconds(now);
         let mailboxes = &mut self.sentinel.row.mailboxes;
         let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
         // One that is to be deleted is gone before the answer comes.
@@ -140,7 +140,7 @@ impl<D: Disk + 'static> Engine<D> {
             (row.restored_on, row.restored_times) = (today.number(), row.restored_times + 1);
         }
         self.store_sentinel()?;
-        if tells { self.note_restored(now) } else { Ok(()) }
+        if tells { self.note_restored(now, today) } else { Ok(()) }
     }
 
     /// Another reader has taken a mailbox over. Told once a day: a relay can say so as often as it likes.

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 const HOUR_S: u64 = 3_600;
+const HOURS_OF_DAY: u64 = 24;
 /// After a restore events are numbered from the time, in this part of a second: above all that were given before.
 const EVENTS_PER_S: u64 = 1 << 16;
 
@@ -123,33 +124,34 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// Whether [`reset_lost`](Self::reset_lost) has something to do.
-    pub(crate) fn resets_due(&self, now: u64) -> bool {
-        self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour(now)))
+    pub(crate) fn resets_due(&self, now: u64, today: Day) -> bool {
+        let hour = hour_of(now, today);
+        self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour))
     }
 
     /// Begins new sessions where the present ones are lost or the peer's was put back, and where a secret of a recent turn proves
     /// it. `now` in seconds since 1970-01-01.
-    pub(crate) fn reset_lost(&mut self, now: u64) -> Result<(), VaultError> {
+    pub(crate) fn reset_lost(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
-            if contact.row.reset_due && contact.reset_tried != Some(hour(now)) {
-                contact.reset_tried = Some(hour(now));
-                self.reset(id, hour(now), Day::of_unix_seconds(now))?;
+            if contact.row.reset_due && contact.reset_tried != Some(hour_of(now, today)) {
+                contact.reset_tried = Some(hour_of(now, today));
+                self.reset(id, hour_of(now, today), today)?;
             }
         }
         Ok(())
     }
 
     /// Begins again without a proof, because the user wants it: the contact's user has to agree. `now` in seconds since 1970-01-01.
-    pub(crate) fn begin_again(&mut self, name: &str, now: u64) -> Result<(), ClientError> {
+    pub(crate) fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), ClientError> {
         let (id, _) = self.find(name).ok_or(ClientError::UnknownContact)?;
         let (rng, identity) = (&mut self.rng, &self.identity);
         let contact = self.contacts.get_mut(&id).ok_or(ClientError::UnknownContact)?;
         let ratchet = contact.ratchet.as_mut().ok_or(ClientError::NoSession)?;
         let reset = ratchet
-            .reset(identity, ResetKind::Hard, hour(now), rng)
+            .reset(identity, ResetKind::Hard, hour_of(now, today), rng)
             .map_err(|_| ClientError::NoResetBundle)?;
-        Ok(self.begun(id, reset, Day::of_unix_seconds(now))?)
+        Ok(self.begun(id, reset, today)?)
     }
 
     fn reset(&mut self, id: u32, hour: Hour, today: Day) -> Result<(), VaultError> {
@@ -241,10 +243,10 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// This vault was put back from a copy, or a copy of it is in use: every stream is replaced. Sessions go on until a peer shows
     /// that its one went further.
-    pub(crate) fn note_restored(&mut self, now: u64) -> Result<(), VaultError> {
-        let today = Day::of_unix_seconds(now);
-        // An app may have seen events with the numbers that would come next.
-        self.next_event = self.next_event.max(now.saturating_mul(EVENTS_PER_S));
+    pub(crate) fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
+        // An app may have seen events with the numbers that would come next. A clock without bounds must not use numbers up.
+        let time = now.max(today.unix_seconds()).min(Day::LAST_PLAUSIBLE.unix_seconds());
+        self.next_event = self.next_event.max(time.saturating_mul(EVENTS_PER_S));
         let mut step = self.step();
         self.event(&mut step, 0, today, EventKind::Restored)?;
         self.finish(step)?;
@@ -261,8 +263,10 @@ impl<D: Disk + 'static> Engine<D> {
     }
 }
 
-fn hour(now: u64) -> Hour {
-    Hour::from_number(u32::try_from(now / HOUR_S).unwrap_or(u32::MAX))
+/// The hour of the clock, on the day that is believed.
+fn hour_of(now: u64, today: Day) -> Hour {
+    let hour = u32::try_from(now / HOUR_S % HOURS_OF_DAY).unwrap_or(0);
+    Hour::from_number(today.number().saturating_mul(24).saturating_add(hour))
 }
 
 impl Contact {

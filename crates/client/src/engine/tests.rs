@@ -19,6 +19,7 @@ use std::sync::Arc;
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const LIVES: BlobLives = BlobLives::DEFAULT;
 const NOW: u64 = 20_000 * 86_400;
+const DAY: Day = Day::from_number(20_000);
 const NAMES: [&str; 2] = ["Ada", "Ben"];
 
 struct Person {
@@ -39,7 +40,7 @@ impl Person {
     fn new() -> Self {
         let disk = Arc::new(MemoryDisk::new());
         let store = Shred::create(Arc::clone(&disk), &geometry(), &unlock(), &mut rand::rng()).unwrap();
-        let engine = Engine::create(store, Some(&RELAY.parse().unwrap())).unwrap();
+        let engine = Engine::create(store, Some(&RELAY.parse().unwrap()), NOW).unwrap();
         Self { disk, engine: Some(engine), sent: Vec::new() }
     }
 
@@ -247,7 +248,7 @@ impl World {
             let now = u64::from(today.number()) * 86_400 + hour * 3_600;
             for person in &mut self.people {
                 person.engine().resend_missing(now).unwrap();
-                person.engine().reset_lost(now).unwrap();
+                person.engine().reset_lost(now, Day::of_unix_seconds(now)).unwrap();
                 person.engine().show_gaps(now, 30, &read, today).unwrap();
             }
         }

@@ -55,7 +55,7 @@ mod tests {
 
     fn shared(folder: &std::path::Path, backoff: std::ops::Range<Duration>) -> Arc<Shared> {
         let store = home::create(folder, &crate::Unlock::KeyFile, crate::PassphraseCost::default()).unwrap();
-        let engine = Engine::create(store, None).unwrap();
+        let engine = Engine::create(store, None, 0).unwrap();
         Shared::new(engine, Config { backoff, ..Config::default() })
     }
 

@@ -1,6 +1,7 @@
 //! A link over a WebSocket.
 
 use super::{
+    days::HeardDay,
     dial::{Consent, dial},
     shared::Shared,
 };
@@ -8,7 +9,7 @@ use crate::{engine::BlobLives, error::ClientError};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Pace, Progress, Socket};
 use deaddrop_wire::{
-    ClientToken, Item, Offer, RelayAddress, Unsupported,
+    ClientToken, Day, Item, Offer, RelayAddress, Unsupported,
     item::{Hello, Pong, RelayHello},
 };
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
@@ -52,6 +53,10 @@ pub(crate) struct Connection {
     pub(crate) needs_token: bool,
     /// How long it keeps what is put.
     pub(crate) lives: BlobLives,
+    /// The day that it says.
+    pub(crate) day: Day,
+    /// What an own relay says counts while the link stands.
+    _heard: Option<HeardDay>,
 }
 
 /// No link.
@@ -214,6 +219,8 @@ async fn connect(
                 let mut received = VecDeque::from(first.items);
                 let hello = take_relay_hello(&mut received).ok_or(ConnectError::Down)?;
                 let (seal, open) = link.split();
+                let is_own = shared.look(|engine| engine.is_own_relay(relay)).unwrap_or(false);
+                let heard = is_own.then(|| shared.hear_day(relay, hello.day));
                 let mut connection = Connection {
                     socket,
                     seal,
@@ -225,6 +232,8 @@ async fn connect(
                     address,
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
+                    day: hello.day,
+                    _heard: heard,
                 };
                 connection.send(&errors_for(&first.unsupported)).map_err(|Closed| ConnectError::Down)?;
                 return Ok(connection);

@@ -4,7 +4,7 @@ use super::{ConnectError, connection::Connection, dial::Consent, shared::Shared}
 use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
-    ClientToken, Item, RelayAddress,
+    ClientToken, Day, Item, RelayAddress,
     item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
 };
 use std::{net::IpAddr, time::Duration};
@@ -21,6 +21,8 @@ pub(crate) struct Found {
     pub(crate) address: IpAddr,
     /// The relay makes mailboxes only for those who show its token.
     pub(crate) needs_token: bool,
+    /// The day that the relay says.
+    pub(crate) day: Day,
 }
 
 /// Looks into an invite mailbox, with what the user has allowed about its address.
@@ -32,9 +34,9 @@ pub(crate) async fn fetch_bundle(
 ) -> Result<Found, ClientError> {
     let work = async {
         let (connection, blob) = look(shared, relay, read, consent).await?;
-        let (address, needs_token) = (connection.address, connection.needs_token);
+        let (address, needs_token, day) = (connection.address, connection.needs_token, connection.day);
         connection.close().await;
-        Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token })
+        Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token, day })
     };
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }

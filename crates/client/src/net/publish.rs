@@ -8,7 +8,7 @@ use crate::{
 };
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_wire::{
-    Blob, ClientToken, Fingerprint, Item,
+    Blob, ClientToken, Fingerprint, Item, RelayAddress,
     item::{AnswerCode, Create, CreateFlags, LeaseClass, Put, QuotaClass, SendGrant},
 };
 use tokio::time::timeout;
@@ -57,8 +57,18 @@ pub(super) fn create(
     .into()
 }
 
-/// Makes the mailboxes of an invite and leaves the bundle in its own. Repeating it changes nothing.
-pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Result<(), ClientError> {
+/// Opens a link for errands at a relay.
+pub(crate) async fn open_link(shared: &Shared, relay: &RelayAddress) -> Result<Connection, ConnectError> {
+    Connection::open(shared, relay, ClientToken::from_bytes([0; 16])).await
+}
+
+/// Makes the mailboxes of an invite over a link to its relay, and leaves the bundle in its own over another one. Repeating it
+/// changes nothing.
+pub(crate) async fn publish(
+    shared: &Shared,
+    link: Connection,
+    publication: &Publication,
+) -> Result<(), ClientError> {
     let work = async {
         let relay = &publication.relay;
         let fingerprint = relay.fingerprint();
@@ -67,19 +77,17 @@ pub(crate) async fn publish(shared: &Shared, publication: &Publication) -> Resul
         let landing = create(1, fingerprint, (own, read, send), LANDING, CreateFlags::NONE, &token);
         let (own, read, invite_send) = &publication.invite;
         let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
-        request(shared, publication, &[landing, invite]).await?;
+        request(link, &[landing, invite]).await?;
         let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
         let put = Put { req: 3, send: invite_send.present(fingerprint), blob };
-        request(shared, publication, &[put.into()]).await
+        request(open_link(shared, relay).await?, &[put.into()]).await
     };
     timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
 }
 
-/// Sends requests over a link of their own and awaits an answer to each.
-async fn request(shared: &Shared, publication: &Publication, items: &[Item]) -> Result<(), ClientError> {
+/// Sends requests over a link, awaits an answer to each and closes the link.
+async fn request(mut connection: Connection, items: &[Item]) -> Result<(), ClientError> {
     let down = |_| ClientError::from(ConnectError::Down);
-    let mut connection =
-        Connection::open(shared, &publication.relay, ClientToken::from_bytes([0; 16])).await?;
     connection.send(items).map_err(down)?;
     let mut open = items.len();
     while open > 0 {

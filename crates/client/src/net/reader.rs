@@ -369,7 +369,7 @@ impl<'a> Reader<'a> {
         if name.contact == OWN {
             let others = self.reading.values().any(|reading| reading.name.contact != OWN);
             let now = self.shared.now();
-            let lost = self.shared.step(move |engine, _| engine.sentinel_lost(name, others, now));
+            let lost = self.shared.step(move |engine, today| engine.sentinel_lost(name, others, now, today));
             return lost.await.map_err(|_| Closed);
         }
         // A relay that always refuses must be asked less and less often.

@@ -1,9 +1,10 @@
 //! What the tasks of a client share.
 
+use super::days::{HeardDay, RelayDays};
 use crate::{
     config::{Config, MAX_GAP_WAIT},
-    engine::Engine,
-    error::ClientError,
+    engine::{Engine, is_same_day},
+    error::{ClientError, VaultError, WrongClock},
 };
 use deaddrop_crypto::wipe_stack;
 use deaddrop_link::ClientTokenSecret;
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     /// Receipts that are due leave at once.
     pub(crate) hurry: watch::Sender<bool>,
     links: Mutex<BTreeMap<String, Connectivity>>,
+    /// The days that own relays say now.
+    pub(crate) days: Arc<RelayDays>,
     /// Contacts whose address was not connected to when it was last tried in this process.
     blocked: Mutex<BTreeSet<u32>>,
 }
@@ -80,6 +83,7 @@ impl Shared {
             closing: watch::Sender::new(false),
             hurry: watch::Sender::new(false),
             links: Mutex::new(BTreeMap::new()),
+            days: Arc::default(),
             blocked: Mutex::new(BTreeSet::new()),
         })
     }
@@ -100,10 +104,11 @@ impl Shared {
     {
         let shared = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
-            let today = shared.today();
+            let (now, days) = (shared.now(), shared.days.now());
             let (result, newest, is_dead) = {
                 let mut engine = shared.lock()?;
                 let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
+                let today = engine.look_at_clock(now, &days)?;
                 let result = step(engine, today).map_err(Into::into);
                 wipe_stack::<STEP_STACK>();
                 (result, engine.last_event(), engine.is_dead())
@@ -132,8 +137,30 @@ impl Shared {
         self.config.gap_wait.min(MAX_GAP_WAIT).as_secs()
     }
 
-    pub(crate) fn today(&self) -> Day {
-        Day::of_unix_seconds(self.now())
+    /// Notes what an own relay says about the day, for as long as its link stands.
+    pub(super) fn hear_day(&self, relay: &RelayAddress, day: Day) -> HeardDay {
+        let heard = self.days.hear(relay.to_string(), day);
+        self.work.send_modify(|count| *count = count.wrapping_add(1));
+        heard
+    }
+
+    /// Looks at the clock, and stores what changes by it. Returns the day that is believed.
+    pub(crate) async fn look_at_clock(self: &Arc<Self>) -> Result<Day, ClientError> {
+        let (now, days) = (self.now(), self.days.now());
+        if self.look(|engine| engine.is_clock_due(now, &days))? {
+            return self.step(|_, today| Ok::<_, VaultError>(today)).await;
+        }
+        self.look(Engine::believed_day)
+    }
+
+    /// The day that the machine's clock shows, if a relay agrees.
+    pub(crate) fn check_clock(&self, relay: Day) -> Result<Day, ClientError> {
+        let clock = Day::of_unix_seconds(self.now());
+        if is_same_day(clock, relay) {
+            Ok(clock)
+        } else {
+            Err(ClientError::WrongClock(WrongClock { clock, relay }))
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -203,14 +230,14 @@ pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::VaultError, home};
+    use crate::home;
     use deaddrop_shred::PassphraseCost;
 
     #[tokio::test]
     async fn a_step_that_panics_stops_the_vault() {
         let folder = tempfile::tempdir().unwrap();
         let store = home::create(folder.path(), &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
-        let shared = Shared::new(Engine::create(store, None).unwrap(), Config::default());
+        let shared = Shared::new(Engine::create(store, None, 0).unwrap(), Config::default());
         let broken = shared.step(|_, _| -> Result<(), VaultError> { panic!("in the middle of a step") });
         assert_eq!(broken.await, Err(ClientError::VaultStopped));
         let later = shared.step(|_, _| Ok::<_, VaultError>(()));

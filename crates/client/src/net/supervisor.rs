@@ -4,7 +4,8 @@ use super::{
     fetch, putter, reader,
     shared::{Shared, closed},
 };
-use crate::error::ClientError;
+use crate::{engine::Engine, error::ClientError};
+use deaddrop_wire::Day;
 use rand::RngExt;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,10 +37,11 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut work = shared.work.subscribe();
     let mut closing = shared.closing.subscribe();
     let mut hurry = shared.hurry.subscribe();
-    let mut day = shared.today();
+    let Ok(mut day) = shared.look(Engine::believed_day) else { return };
     let mut stale = Instant::now();
     while !shared.is_closing() {
         work.mark_unchanged();
+        let Ok(today) = shared.look_at_clock().await else { return };
         let wanted = shared.look(|engine| {
             (
                 engine.reading_relays(),
@@ -98,8 +100,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         if is_due && shared.step(move |engine, _| engine.resend_missing(time)).await.is_err() {
             return;
         }
-        if shared.look(|engine| engine.resets_due(time)).unwrap_or(false)
-            && shared.step(move |engine, _| engine.reset_lost(time)).await.is_err()
+        if shared.look(|engine| engine.resets_due(time, today)).unwrap_or(false)
+            && shared.step(move |engine, today| engine.reset_lost(time, today)).await.is_err()
         {
             return;
         }
@@ -108,9 +110,9 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         {
             return;
         }
-        let Ok(gap_at) = look_behind(&shared, time).await else { return };
-        if shared.today() != day {
-            day = shared.today();
+        let Ok(gap_at) = look_behind(&shared, time, today).await else { return };
+        if today != day {
+            day = today;
             if shared.step(|engine, today| engine.begin_day(today)).await.is_err() {
                 return;
             }
@@ -153,9 +155,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
 }
 
 /// Gives what has waited for long enough behind missing messages, and lets unused sessions go. Returns when to look again.
-async fn look_behind(shared: &Arc<Shared>, time: u64) -> Result<Instant, ClientError> {
+async fn look_behind(shared: &Arc<Shared>, time: u64, today: Day) -> Result<Instant, ClientError> {
     let wait = shared.gap_wait();
-    let today = shared.today();
     let links = shared.links();
     let read: BTreeSet<String> =
         links.into_iter().filter(|(_, state)| state.is_read()).map(|(relay, _)| relay).collect();

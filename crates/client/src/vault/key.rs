@@ -57,6 +57,8 @@ pub(crate) enum Table {
     Asked,
     /// One row: the mailboxes that tell whether this vault is the newest.
     Sentinel,
+    /// One row: the day that is believed.
+    Calendar,
 }
 
 impl Table {
@@ -88,6 +90,7 @@ impl Table {
             Self::Again => 30,
             Self::Asked => 31,
             Self::Sentinel => 32,
+            Self::Calendar => 33,
         }
     }
 }

@@ -320,6 +320,24 @@ pub(crate) struct SentinelRow {
     pub(crate) restored_times: u8,
 }
 
+/// The day that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CalendarRow {
+    /// The number of the day.
+    pub(crate) day: u32,
+    /// The clock says another day, which waits to be believed.
+    pub(crate) waits: Option<ClockWait>,
+}
+
+/// For how long the clock has kept to another day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClockWait {
+    /// The time of the look that was counted last, in seconds since 1970-01-01.
+    pub(crate) looked_at: u64,
+    /// Hours that were counted.
+    pub(crate) hours: u8,
+}
+
 /// What the user is asked about a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Question {

@@ -15,7 +15,7 @@ fn engine() -> Engine<Arc<MemoryDisk>> {
     let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
     let store =
         Shred::create(Arc::new(MemoryDisk::new()), &Geometry::vault(), &unlock, &mut rand::rng()).unwrap();
-    Engine::create(store, Some(&RELAY.parse().unwrap())).unwrap()
+    Engine::create(store, Some(&RELAY.parse().unwrap()), 0).unwrap()
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Person {
         };
         let store = Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut rand::rng()).unwrap();
         let relay = relay.map(|relay| relay.parse().unwrap());
-        Self { disk, engine: Engine::create(store, relay.as_ref()).unwrap() }
+        Self { disk, engine: Engine::create(store, relay.as_ref(), 0).unwrap() }
     }
 
     /// As after a crash: what was not committed is lost.

@@ -62,7 +62,7 @@ fn a_vault_that_is_put_back_further_is_told_and_heals_when_both_users_agree() {
         let today = world.today;
         put_back(&mut world, sides, rounds);
         let who = sides[0];
-        world.people[who].engine().note_restored(NOW).unwrap();
+        world.people[who].engine().note_restored(NOW, DAY).unwrap();
         world.people[who].engine().send_text(NAMES[1 - who], "after the restore", NOW).unwrap();
         world.people[1 - who].engine().send_text(NAMES[who], "before it heals", NOW).unwrap();
         world.settle_in_time();
@@ -72,7 +72,7 @@ fn a_vault_that_is_put_back_further_is_told_and_heals_when_both_users_agree() {
         let shown = world.people[1 - who].texts().contains(&"after the restore".to_owned());
         assert!(is_told || shown, "{sides:?}, {rounds}: {kinds:?}");
         if is_told {
-            world.people[who].engine().begin_again(NAMES[1 - who], NOW + 3_600).unwrap();
+            world.people[who].engine().begin_again(NAMES[1 - who], NOW + 3_600, DAY).unwrap();
             world.settle_in_time();
             assert!(world.people[1 - who].saw(&EventKind::ResetRequested));
             let asks = crate::ContactAsks::Reset;
@@ -114,7 +114,7 @@ fn a_session_that_cannot_be_proved_is_told_and_a_new_invite_heals_it() {
     ben.finish(step).unwrap();
     let today = world.today;
     world.people[1].crash(today);
-    world.people[1].engine().reset_lost(NOW).unwrap();
+    world.people[1].engine().reset_lost(NOW, DAY).unwrap();
     assert!(world.people[1].saw(&EventKind::SessionLost));
     world.people[1].engine().send_text("Ada", "waits", NOW).unwrap();
     invite_again(&mut world, 1, 0);
@@ -233,7 +233,7 @@ fn keep_sentinel(person: &mut Person, there: &mut BTreeSet<[u8; 32]>) {
                     person.engine().mailbox_gone(mailbox.name).unwrap();
                 }
                 MailboxState::Live if !there.contains(&id) => {
-                    person.engine().sentinel_lost(mailbox.name, true, NOW).unwrap();
+                    person.engine().sentinel_lost(mailbox.name, true, NOW, DAY).unwrap();
                 }
                 MailboxState::Live => person.engine().sentinel_found(),
             }
@@ -292,7 +292,7 @@ fn a_relay_that_lost_everything_tells_of_no_restore() {
     keep_sentinel(&mut world.people[0], &mut there);
     let ada = world.people[0].engine();
     let name = ada.mailboxes_at(RELAY).into_iter().find(|mailbox| mailbox.name.contact == OWN).unwrap().name;
-    ada.sentinel_lost(name, false, NOW).unwrap();
+    ada.sentinel_lost(name, false, NOW, DAY).unwrap();
     assert!(!world.people[0].saw(&EventKind::Restored));
     assert!(world.people[0].engine().is_sentinel_due(NOW + 60), "it is made again");
 }

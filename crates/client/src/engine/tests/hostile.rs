@@ -6,7 +6,7 @@ use super::{healing::friends, *};
 fn what_comes_before_the_user_agrees_is_not_lost() {
     let mut world = friends(70);
     let today = world.today;
-    world.people[1].engine().begin_again("Ada", NOW).unwrap();
+    world.people[1].engine().begin_again("Ada", NOW, DAY).unwrap();
     for number in 0..22 {
         world.people[1].engine().send_text("Ada", &format!("asked {number}"), NOW).unwrap();
     }
@@ -31,7 +31,7 @@ fn what_comes_before_the_user_agrees_is_not_lost() {
 #[test]
 fn what_is_declined_goes_and_may_be_asked_again() {
     let mut world = friends(71);
-    world.people[1].engine().begin_again("Ada", NOW).unwrap();
+    world.people[1].engine().begin_again("Ada", NOW, DAY).unwrap();
     world.settle();
     let asks = |world: &mut World| world.people[0].engine().contact_list().remove(0).asks;
     assert_eq!(asks(&mut world), [crate::ContactAsks::Reset]);
@@ -39,7 +39,7 @@ fn what_is_declined_goes_and_may_be_asked_again() {
     assert!(asks(&mut world).is_empty());
     assert!(world.people[0].engine().vault.keys(Table::Asked).is_empty());
     assert_eq!(world.people[0].engine().decline("Ben"), Err(crate::ClientError::NothingAsked));
-    world.people[1].engine().begin_again("Ada", NOW + 3_600).unwrap();
+    world.people[1].engine().begin_again("Ada", NOW + 3_600, DAY).unwrap();
     world.settle();
     assert_eq!(asks(&mut world), [crate::ContactAsks::Reset]);
 }
@@ -48,7 +48,7 @@ fn what_is_declined_goes_and_may_be_asked_again() {
 fn a_question_is_over_once_the_two_have_begun_again() {
     let mut world = friends(77);
     let today = world.today;
-    world.people[1].engine().begin_again("Ada", NOW).unwrap();
+    world.people[1].engine().begin_again("Ada", NOW, DAY).unwrap();
     world.settle();
     super::healing::invite_again(&mut world, 1, 0);
     world.settle_in_time();
@@ -174,7 +174,7 @@ fn a_relay_that_refuses_the_sentinel_is_asked_less_and_less_often() {
             ada.renew_sentinel(now).unwrap();
             let name = ada.mailboxes_at(RELAY).into_iter().rfind(|it| it.name.contact == OWN).unwrap().name;
             ada.mailbox_created(name).unwrap();
-            ada.sentinel_lost(name, true, now).unwrap();
+            ada.sentinel_lost(name, true, now, Day::of_unix_seconds(now)).unwrap();
             made += 1;
         }
         now += 10;

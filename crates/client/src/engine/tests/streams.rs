@@ -113,7 +113,7 @@ fn vaults_that_are_put_back_at_any_step_lose_and_repeat_nothing() {
                     // What it had shown since, it has forgotten; its peer may know it to be delivered.
                     forgotten[1 - *who].extend(before.into_iter().filter(|text| !kept.contains(text)));
                     if is_noticed {
-                        world.people[*who].engine().note_restored(NOW).unwrap();
+                        world.people[*who].engine().note_restored(NOW, DAY).unwrap();
                     }
                     restored = Some(*who);
                     // What it said since is gone from its vault; the peer may have it or not.
