@@ -90,7 +90,7 @@ impl Table {
             Self::Again => 30,
             Self::Asked => 31,
             Self::Sentinel => 32,
-            Self::Calendar => 33,
+            Self::Calendar => 34,
         }
     }
 }
