@@ -40,7 +40,7 @@ pub struct Config {
     pub backoff: Range<Duration>,
     /// A putting link is closed after so much silence; at most a minute.
     pub putter_idle: Duration,
-    /// How long connecting and one answer may take.
+    /// How long one connection, and one answer to an errand about an invite, may take. A line of 2 KB/s connects in 4 s.
     pub patience: Duration,
     /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,

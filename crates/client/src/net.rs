@@ -8,6 +8,7 @@ mod fetch;
 mod losses;
 mod publish;
 mod putter;
+mod race;
 mod reader;
 mod shared;
 mod special;

@@ -91,9 +91,9 @@ limits! {
     handshake_ms: u64, from 1 = 10_000;
     /// Milliseconds that a link may live without a subscription and without a put.
     idle_ms: u64, from 1 = 600_000;
-    /// Milliseconds within which a client must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it
-    /// has begun.
-    stall_ms: u64, from 1 = 20_000;
+    /// Milliseconds within which a client must send 1,024 bytes of a message that it has begun. Within twice as many it must take
+    /// 1,024 bytes of what waits for it.
+    stall_ms: u64, from 1 = 10_000;
     /// Shortest ping interval that a client can ask for, in seconds.
     ping_min_s: u16, from 1 = 45;
     /// Longest ping interval that a client can ask for, in seconds. Silence of 2.5 intervals ends the link.

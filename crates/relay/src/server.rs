@@ -25,10 +25,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-/// Bytes of one connection that wait in the system before the network takes them.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT_IN_SYSTEM: u32 = 16_384;
-
 /// What a running relay has.
 pub struct Relay<S> {
     store: S,
@@ -197,7 +193,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     let _ = stream.set_nodelay(true);
     // Bytes wait here, where they are counted, and not in the system: what a slow client takes is seen soon.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
     let evicted = connected.evicted_half_open();
     let serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
     links.spawn(async move {

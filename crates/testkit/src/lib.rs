@@ -1,5 +1,7 @@
 //! Test helpers of deaddrop. A dev-dependency only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+pub mod line;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;

@@ -13,11 +13,13 @@
 //! | sends control frames, empty messages or small fragments | [`Budget`]: [`BURST`] frames at once, [`PER_SECOND`] lasting; beyond it the connection ends |
 //! | never reads | [`Socket::unsent_bytes`] and [`Socket::unsent_reply_bytes`] tell the caller, who stops making replies |
 //! | reads or sends a few bytes now and then | [`Pace`] tells the caller |
+//! | reads slowly | [`Ahead`] tells the caller how much to queue for it |
 //! | sends a long head of a request or an answer | [`MAX_HEAD`] bytes |
 //!
 //! It knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
 //! connection.
 
+mod ahead;
 mod budget;
 mod decoder;
 mod frame;
@@ -25,9 +27,10 @@ mod pace;
 mod socket;
 mod upgrade;
 
+pub use ahead::{AHEAD_MS, Ahead, MAX_AHEAD};
 pub use budget::{BURST, Budget, PER_SECOND};
 pub use decoder::{Decoder, Incoming};
 pub use frame::{FREE_FRAGMENT, FrameError, MAX_CONTROL, Role};
-pub use pace::{MIN_PROGRESS, Pace};
+pub use pace::{MIN_PROGRESS, Pace, STALL_MS, UNSENT_IN_SYSTEM, WRITE_STALLS};
 pub use socket::{End, LARGE_PARTIAL, Progress, Socket};
 pub use upgrade::{MAX_HEAD, UpgradeError, accept, upgrade};

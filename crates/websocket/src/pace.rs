@@ -1,7 +1,15 @@
 //! Whether a slow peer still makes progress.
 
-/// Bytes that count as progress within the caller's time. A line of 2 KB/s moves ten times as much in 10 s.
+/// Bytes that count as progress within the caller's time.
 pub const MIN_PROGRESS: u64 = 1_024;
+/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which something waits. A line of 2 KB/s moves twenty
+/// times as much.
+pub const STALL_MS: u64 = 10_000;
+/// Stall times that a side waits for progress of what it sends. A system takes bytes in steps of up to [`UNSENT_IN_SYSTEM`], which
+/// at the slowest pace leave it within two stall times.
+pub const WRITE_STALLS: u64 = 2;
+/// Bytes that may wait in the system before the network takes them. More would hide how fast a line is.
+pub const UNSENT_IN_SYSTEM: u32 = 2_048;
 
 /// Watches one direction of a connection: while something waits, [`MIN_PROGRESS`] bytes must move within a time of the caller's
 /// choice, however long the whole takes.

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 const READ_AT_ONCE: usize = 16_384;
 /// Frames given to one write.
 const WRITE_AT_ONCE: usize = 16;
-/// Bytes given to one write: the least, on a line that has just refused some, and the most, on one that takes everything. What the
-/// system has taken cannot be seen to move, so on a slow line it gets little.
-const WRITE_BYTES: core::ops::RangeInclusive<usize> = 8_192..=262_144;
+/// Bytes given to one write: the least, on a line that has just refused some, and the most, on one that takes everything. The size
+/// doubles when a line has taken at least so much without refusing any. What the system has taken cannot be seen to move, so on a
+/// slow line it gets little.
+const WRITE_BYTES: core::ops::RangeInclusive<usize> = 2_048..=262_144;
 /// Messages, control frames and reads handled in one poll; then other tasks get their turn.
 const STEPS_AT_ONCE: usize = 64;
 
@@ -105,6 +106,8 @@ pub struct Socket<T> {
     is_flushing: bool,
     /// Bytes given to the next write, within [`WRITE_BYTES`].
     write_bytes: usize,
+    /// Bytes taken since the last flush or refusal.
+    unrefused_bytes: usize,
     bytes_read: u64,
     bytes_written: u64,
 }
@@ -127,6 +130,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             pong: None,
             is_flushing: false,
             write_bytes: 2 * WRITE_BYTES.start(),
+            unrefused_bytes: 0,
             bytes_read: 0,
             bytes_written: 0,
         }
@@ -292,6 +296,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 Poll::Ready(_) => return Poll::Ready(Err(())),
                 Poll::Pending => {
                     self.write_bytes = *WRITE_BYTES.start();
+                    self.unrefused_bytes = 0;
                     return Poll::Pending;
                 }
             }
@@ -301,7 +306,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
         let flushed = ready!(Pin::new(&mut self.io).poll_flush(context)).map_err(|_| ());
         self.is_flushing = false;
-        self.write_bytes = (2 * self.write_bytes).min(*WRITE_BYTES.end());
+        if std::mem::take(&mut self.unrefused_bytes) >= self.write_bytes {
+            self.write_bytes = (2 * self.write_bytes).min(*WRITE_BYTES.end());
+        }
         Poll::Ready(flushed.map(|()| true))
     }
 
@@ -330,6 +337,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     fn advance(&mut self, mut n: usize) {
         self.is_flushing = true;
         self.bytes_written += n as u64;
+        self.unrefused_bytes = self.unrefused_bytes.saturating_add(n);
         self.unsent_bytes = self.unsent_bytes.saturating_sub(n);
         while let Some(first) = self.queue.front_mut() {
             let left = first.len() - first.written;

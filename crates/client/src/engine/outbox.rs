@@ -99,19 +99,36 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// The next envelopes for a contact, oldest first, without those that are under way.
     pub(crate) fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
+        self.take_puts_within(id, under_way, most, usize::MAX)
+    }
+
+    /// As [`take_puts`](Self::take_puts), but the envelopes together have at most so many bytes. The first one may be longer.
+    pub(crate) fn take_puts_within(
+        &self,
+        id: u32,
+        under_way: &BTreeSet<u64>,
+        most: usize,
+        bytes: usize,
+    ) -> Vec<PutJob> {
         let Some(contact) = self.contacts.get(&id) else { return Vec::new() };
         let waiting = contact.items.iter().filter(|(number, _)| !under_way.contains(number));
-        let jobs = waiting.filter_map(|(number, item)| {
+        let readable = waiting.filter_map(|(number, item)| {
             let sealed = item.sealed.as_ref()?;
-            let address = MailboxAddress::decode(&sealed.address).ok()?;
-            Some(PutJob {
-                number: *number,
-                learnt: contact.learnt,
-                address,
-                envelope: sealed.envelope.clone(),
-            })
+            Some((number, sealed, MailboxAddress::decode(&sealed.address).ok()?))
         });
-        jobs.take(most).collect()
+        let mut before = 0_usize;
+        let fitting = readable.take(most).take_while(|(_, sealed, _)| {
+            let is_first = before == 0;
+            before = before.saturating_add(sealed.envelope.len());
+            is_first || before <= bytes
+        });
+        let jobs = fitting.map(|(number, sealed, address)| PutJob {
+            number: *number,
+            learnt: contact.learnt,
+            address,
+            envelope: sealed.envelope.clone(),
+        });
+        jobs.collect()
     }
 
     /// A relay has stored these durably at these addresses: their sealed bytes go, their content stays until the receipt. What was

@@ -7,37 +7,33 @@ use super::{
 };
 use crate::{engine::BlobLives, error::ClientError};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
-use deaddrop_websocket::{Pace, Progress, Socket};
+use deaddrop_websocket::{Ahead, Pace, Progress, STALL_MS, Socket, WRITE_STALLS};
 use deaddrop_wire::{
     ClientToken, Day, Item, Offer, RelayAddress, Unsupported,
-    item::{Hello, Pong, RelayHello},
+    item::{Hello, Ping, Pong, RelayHello},
 };
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 /// Blobs that may be in flight to this client.
 const WINDOW_BLOBS: u16 = 64;
 /// Bytes of blobs that may be in flight to this client.
 const WINDOW_BYTES: u32 = 1 << 20;
-/// Seconds between pings.
-pub(crate) const PING: u16 = 45;
+/// Seconds between pings that this client asks for.
+const PING_S: u16 = 45;
+/// Seconds between pings, whatever the relay's Hello says. A relay can neither make a client ping without end nor keep it from
+/// pinging.
+const PING_BOUNDS_S: std::ops::RangeInclusive<u16> = 2..=300;
 
-/// Milliseconds within which the relay must take 1,024 bytes of what waits for it, and send 1,024 bytes of a message that it has
-/// begun.
-const STALL_MS: u64 = 30_000;
 /// Time between two looks at the progress of a slow line.
 const LOOK: Duration = Duration::from_secs(1);
 /// Bytes of unsent answers to what the relay sent above which the link is not read.
 const MAX_UNSENT_REPLIES: usize = 262_144;
 /// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
 const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
-/// Bytes that wait in the system before the network takes them.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const UNSENT_IN_SYSTEM: u32 = 16_384;
-
 /// A connected link.
 pub(crate) struct Connection {
     socket: Socket<TcpStream>,
@@ -47,6 +43,15 @@ pub(crate) struct Connection {
     begun: Instant,
     write_pace: Pace,
     read_pace: Pace,
+    next_look: Instant,
+    ahead: Ahead,
+    /// Time between two pings.
+    period: Duration,
+    next_ping: Instant,
+    /// The last time at which the relay was heard, or at which something still waited for it.
+    heard: Instant,
+    /// Bytes that had come by then.
+    heard_bytes: u64,
     /// The address that it goes to.
     pub(crate) address: IpAddr,
     /// The relay makes mailboxes only for those who show its token.
@@ -56,7 +61,7 @@ pub(crate) struct Connection {
     /// The day that it says.
     pub(crate) day: Day,
     /// What an own relay says counts while the link stands.
-    _heard: Option<HeardDay>,
+    _heard_day: Option<HeardDay>,
 }
 
 /// No link.
@@ -112,7 +117,8 @@ impl Connection {
         connected.unwrap_or(Err(ConnectError::Down))
     }
 
-    /// Queues items in their order. They leave while [`receive`](Self::receive) or [`close`](Self::close) is awaited.
+    /// Queues items in their order. They leave while [`receive`](Self::receive), [`proceed`](Self::proceed) or
+    /// [`close`](Self::close) is awaited.
     pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), Closed> {
         let records = self.seal.seal(items).map_err(|_| Closed)?;
         // What is not a blob that we put answers what the relay sent.
@@ -121,6 +127,7 @@ impl Connection {
         for record in records {
             let of_record = replies.min(record.len());
             replies -= of_record;
+            self.ahead.note_queued(record.len(), self.now_ms());
             self.socket.send(record, of_record);
         }
         Ok(())
@@ -131,45 +138,120 @@ impl Connection {
         self.socket.is_sending()
     }
 
-    /// Bytes that came from the relay so far.
-    pub(crate) const fn bytes_read(&self) -> u64 {
-        self.socket.bytes_read()
+    /// Bytes that the line takes in a few seconds: no more should be queued at once, unless one item is longer.
+    pub(crate) const fn ahead_bytes(&self) -> usize {
+        self.ahead.bytes()
+    }
+
+    /// Names the end of what is queued, for [`has_taken`](Self::has_taken).
+    pub(crate) const fn end_of_queue(&self) -> u64 {
+        self.socket.bytes_written().saturating_add(self.socket.unsent_bytes() as u64)
+    }
+
+    /// Whether the line has taken everything up to this end of the queue.
+    pub(crate) const fn has_taken(&self, end: u64) -> bool {
+        self.socket.bytes_written() >= end
     }
 
     /// The items of the next record. What is queued is sent meanwhile. Safe to cancel.
     pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, Closed> {
-        if !self.received.is_empty() {
-            return Ok(self.received.drain(..).collect());
-        }
         loop {
-            // A relay that makes us answer and does not read the answers is not heard any more.
-            let read = self.socket.unsent_reply_bytes() < MAX_UNSENT_REPLIES;
-            self.check_pace(read)?;
-            let is_busy = self.is_sending() || self.socket.is_in_message();
-            let progress = tokio::select! {
-                progress = self.socket.progress(read) => progress,
-                () = sleep(LOOK), if is_busy => continue,
-            };
-            match progress {
-                Progress::Message(mut record) => {
-                    let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
-                    self.send(&errors_for(&received.unsupported))?;
-                    return Ok(received.items);
-                }
-                Progress::Sent | Progress::Partial => {}
-                Progress::Over(_) => return Err(Closed),
+            if let Some(items) = self.proceed().await? {
+                return Ok(items);
             }
         }
     }
 
+    /// As [`receive`](Self::receive), but returns `None` when everything that waited for the relay has been taken.
+    pub(crate) async fn proceed(&mut self) -> Result<Option<Vec<Item>>, Closed> {
+        if !self.received.is_empty() {
+            return Ok(Some(self.received.drain(..).collect()));
+        }
+        loop {
+            // A relay that makes us answer and does not read the answers is not heard any more.
+            let read = self.socket.unsent_reply_bytes() < MAX_UNSENT_REPLIES;
+            let was_sending = self.is_sending();
+            let is_busy = was_sending || self.socket.is_in_message();
+            if !is_busy {
+                self.next_look = Instant::now() + LOOK;
+                self.check_pace(read)?;
+            }
+            let (next_look, next_deadline) = (self.next_look, self.next_deadline());
+            // First what the system has: after a pause of this task the line is judged by what it did meanwhile.
+            let progress = tokio::select! {
+                biased;
+                progress = self.socket.progress(read) => Some(progress),
+                () = sleep_until(next_look), if is_busy => None,
+                () = sleep_until(next_deadline) => None,
+            };
+            let is_taken = was_sending && !self.is_sending();
+            if is_taken {
+                self.ahead.note_taken(self.now_ms());
+            }
+            match progress {
+                Some(Progress::Message(mut record)) => {
+                    self.look(read)?;
+                    let received = self.open.open_in_place(&mut record).map_err(|_| Closed)?;
+                    self.send(&errors_for(&received.unsupported))?;
+                    return Ok(Some(received.items));
+                }
+                Some(Progress::Over(_)) => return Err(Closed),
+                Some(Progress::Sent | Progress::Partial) | None => self.look(read)?,
+            }
+            if is_taken {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The time at which a ping is due, or the relay has been silent for too long.
+    fn next_deadline(&self) -> Instant {
+        self.next_ping.min(self.heard + self.silence())
+    }
+
+    /// Silence of the relay after which it is taken for lost. Pings that it wants more often do not shorten it: on a slow line an
+    /// answer takes its time.
+    fn silence(&self) -> Duration {
+        self.period.max(Duration::from_secs(PING_S.into())) * 5 / 2
+    }
+
+    /// Judges whether the line still moves, and sends a ping that is due.
+    fn look(&mut self, read: bool) -> Result<(), Closed> {
+        let now = Instant::now();
+        // While something waits the pace decides; a relay that is still taking it cannot answer what stands behind.
+        if self.is_sending() || self.socket.bytes_read() != self.heard_bytes {
+            (self.heard, self.heard_bytes) = (now, self.socket.bytes_read());
+        }
+        if now >= self.next_look {
+            self.next_look = now + LOOK;
+            self.check_pace(read)?;
+        }
+        if now >= self.heard + self.silence() {
+            return Err(Closed);
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + self.period;
+            // What waits is heard as well.
+            if !self.is_sending() {
+                self.send(&[Ping { nonce: 0 }.into()])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fails if something has waited too long without progress in either direction.
     fn check_pace(&mut self, read: bool) -> Result<(), Closed> {
-        let now_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.now_ms();
         let (socket, waits) = (&self.socket, read && self.socket.is_in_message());
+        let limit_ms = STALL_MS * WRITE_STALLS;
         let writes_stall =
-            self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now_ms, STALL_MS);
+            self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now_ms, limit_ms);
         let reads_stall = self.read_pace.is_stalled(waits, socket.bytes_read(), now_ms, STALL_MS);
         if writes_stall || reads_stall { Err(Closed) } else { Ok(()) }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Answers what concerns the link alone; gives the rest.
@@ -190,6 +272,16 @@ impl Connection {
     pub(crate) async fn close(self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close()).await;
     }
+}
+
+/// Bounds an errand that waits for so many connections and answers. Each may take [`Config::patience`](crate::Config::patience).
+pub(super) async fn within<T>(
+    shared: &Shared,
+    waits: u32,
+    errand: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let time = shared.config.patience.saturating_mul(waits);
+    timeout(time, errand).await.unwrap_or(Err(ClientError::RelayDown))
 }
 
 async fn connect(
@@ -217,23 +309,30 @@ async fn connect(
                 let opened = finished.link.on_first_record(&record);
                 let (link, first) = opened.map_err(|_| ConnectError::Down)?;
                 let mut received = VecDeque::from(first.items);
-                let hello = take_relay_hello(&mut received).ok_or(ConnectError::Down)?;
+                let (ping_s, hello) = take_relay_hello(&mut received).ok_or(ConnectError::Down)?;
                 let (seal, open) = link.split();
                 let is_own = shared.look(|engine| engine.is_own_relay(relay)).unwrap_or(false);
-                let heard = is_own.then(|| shared.hear_day(relay, hello.day));
+                let heard_day = is_own.then(|| shared.hear_day(relay, hello.day));
+                let (now, period) = (Instant::now(), ping_period(ping_s));
                 let mut connection = Connection {
+                    heard_bytes: socket.bytes_read(),
                     socket,
                     seal,
                     open,
                     received,
-                    begun: Instant::now(),
+                    begun: now,
                     write_pace: Pace::default(),
                     read_pace: Pace::default(),
+                    next_look: now + LOOK,
+                    ahead: Ahead::new(),
+                    period,
+                    next_ping: now + period,
+                    heard: now,
                     address,
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
                     day: hello.day,
-                    _heard: heard,
+                    _heard_day: heard_day,
                 };
                 connection.send(&errors_for(&first.unsupported)).map_err(|Closed| ConnectError::Down)?;
                 return Ok(connection);
@@ -250,18 +349,24 @@ fn errors_for(unsupported: &[Unsupported]) -> Vec<Item> {
     unsupported.iter().filter(is_unknown).map(|unsupported| unsupported.answer()).collect()
 }
 
-/// Takes the first item of the relay's first record: its Hello, with what only a relay says in it.
-fn take_relay_hello(received: &mut VecDeque<Item>) -> Option<RelayHello> {
+/// Takes the first item of the relay's first record: its Hello. Returns its seconds between pings, and what only a relay says.
+fn take_relay_hello(received: &mut VecDeque<Item>) -> Option<(u16, RelayHello)> {
     match received.pop_front()? {
-        Item::Hello(hello) => hello.relay,
+        Item::Hello(hello) => Some((hello.ping_s, hello.relay?)),
         _ => None,
     }
+}
+
+/// The time between two pings to a relay whose Hello names this many seconds.
+fn ping_period(ping_s: u16) -> Duration {
+    let seconds = ping_s.max(*PING_BOUNDS_S.start()).min(*PING_BOUNDS_S.end());
+    Duration::from_secs(seconds.into())
 }
 
 async fn upgrade(stream: TcpStream, relay: &RelayAddress) -> Result<Socket<TcpStream>, ConnectError> {
     // Bytes wait here, where they are counted, and not in the system: what a slow line takes is seen soon.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_IN_SYSTEM);
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
     let host = host_header(relay);
     let socket = deaddrop_websocket::upgrade(stream, &host, relay.path(), MAX_HANDSHAKE_MESSAGE).await;
     socket.map_err(|_| ConnectError::Down)
@@ -287,7 +392,7 @@ async fn next_message(socket: &mut Socket<TcpStream>) -> Result<Vec<u8>, Connect
 fn hello(client: ClientToken) -> Hello {
     Hello {
         features: 0,
-        ping_s: PING,
+        ping_s: PING_S,
         window_blobs: WINDOW_BLOBS,
         window_bytes: WINDOW_BYTES,
         client,
@@ -312,29 +417,4 @@ fn put_bytes(item: &Item) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use deaddrop_wire::{Day, item::Ping};
-
-    #[test]
-    fn a_link_begins_with_the_hello_of_a_relay() {
-        let relay = RelayHello {
-            day: Day::from_number(20_000),
-            max_subscriptions: 100,
-            max_in_flight: 16,
-            puts_per_s: 50,
-            put_burst: 500,
-            blob_days: 30,
-            large_blob_days: 7,
-            token_needed: true,
-        };
-        let of_a_client = hello(ClientToken::from_bytes([0; 16]));
-        let of_a_relay = Hello { relay: Some(relay), ..of_a_client };
-        let ping = || Item::from(Ping { nonce: 1 });
-        let take = |items: Vec<Item>| take_relay_hello(&mut items.into()).map(|relay| relay.token_needed);
-        assert_eq!(take(vec![of_a_relay.into(), ping()]), Some(true));
-        for refused in [vec![of_a_client.into()], vec![ping(), of_a_relay.into()], vec![]] {
-            assert_eq!(take(refused), None);
-        }
-    }
-}
+mod tests;

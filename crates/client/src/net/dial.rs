@@ -3,14 +3,19 @@
 //! Contacts, invite links and bundles name hosts. A name can lead to another address at each look, so the rule is applied to the
 //! address that the connection then goes to, and the name is not resolved a second time.
 
-use super::{connection::ConnectError, shared::Shared, special::is_public};
+use super::{
+    connection::ConnectError,
+    race::{first_done, interleave, race},
+    shared::Shared,
+    special::is_public,
+};
 use crate::{
     config::PrivateAddresses,
     engine::{Engine, Reach},
 };
 use deaddrop_wire::RelayAddress;
 use std::net::{IpAddr, SocketAddr};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 /// Maximum number of addresses of one name that are tried.
 const MAX_TRIED: usize = 8;
@@ -35,29 +40,20 @@ pub(super) async fn dial(
     consent: Consent,
 ) -> Result<(TcpStream, IpAddr), ConnectError> {
     let addresses = resolve(shared, relay.host()).await;
-    let own = match addresses.iter().all(|ip| is_public(*ip)) {
-        true => Own::default(),
-        false => Own::of(shared, relay).await,
-    };
-    let (mut refused, mut tried) = (None, 0);
-    for ip in addresses {
-        if !(is_public(ip) || own.allows(ip) || is_consented(shared, relay, ip, consent)) {
-            refused.get_or_insert(ip);
-            continue;
-        }
-        if tried == MAX_TRIED {
-            break;
-        }
-        tried += 1;
-        if let Ok(stream) = TcpStream::connect(SocketAddr::new(ip, relay.port())).await {
-            let _ = stream.set_nodelay(true);
-            return Ok((stream, ip));
-        }
+    let private: Vec<IpAddr> = addresses.iter().copied().filter(|ip| !is_public(*ip)).collect();
+    let own = if private.is_empty() { Own::default() } else { Own::of(shared, relay, &private).await };
+    let is_allowed =
+        |ip: &IpAddr| is_public(*ip) || own.allows(*ip) || is_consented(shared, relay, *ip, consent);
+    let (mut tried, refused): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(is_allowed);
+    if let Some(first) = refused.first().filter(|_| tried.is_empty()) {
+        return Err(ConnectError::Private(*first));
     }
-    match refused {
-        Some(ip) if tried == 0 => Err(ConnectError::Private(ip)),
-        _ => Err(ConnectError::Down),
-    }
+    tried = interleave(&tried);
+    tried.truncate(MAX_TRIED);
+    let connect = |ip| TcpStream::connect(SocketAddr::new(ip, relay.port()));
+    let (stream, ip) = race(&tried, connect).await.ok_or(ConnectError::Down)?;
+    let _ = stream.set_nodelay(true);
+    Ok((stream, ip))
 }
 
 /// The addresses of a host; none if it has none or cannot be resolved now.
@@ -80,16 +76,24 @@ struct Own {
 }
 
 impl Own {
-    async fn of(shared: &Shared, relay: &RelayAddress) -> Self {
+    /// Asks for the addresses of all own relays at once, until these private addresses are all known to be allowed. A name that is
+    /// not resolved within half of the patience allows nothing this time.
+    async fn of(shared: &Shared, relay: &RelayAddress, private: &[IpAddr]) -> Self {
         let Ok(Reach { named, allowed }) = shared.look(Engine::reach) else { return Self::default() };
         if named.iter().any(|own| own.host() == relay.host()) {
             return Self { is_named: true, addresses: Vec::new() };
         }
-        let mut addresses = allowed;
-        for own in named {
-            addresses.extend(resolve(shared, own.host()).await);
-        }
-        Self { is_named: false, addresses }
+        let mut own = Self { is_named: false, addresses: allowed };
+        let mut lookups: Vec<_> =
+            named.iter().map(|named| ((), Box::pin(resolve(shared, named.host())))).collect();
+        let asking = async {
+            while !lookups.is_empty() && !private.iter().all(|ip| own.allows(*ip)) {
+                let ((), found) = first_done(&mut lookups).await;
+                own.addresses.extend(found);
+            }
+        };
+        let _ = timeout(shared.config.patience / 2, asking).await;
+        own
     }
 
     fn allows(&self, ip: IpAddr) -> bool {

@@ -1,6 +1,11 @@
 //! Invite mailboxes: read without acking, and emptied later. On a link of its own.
 
-use super::{ConnectError, connection::Connection, dial::Consent, shared::Shared};
+use super::{
+    ConnectError,
+    connection::{Connection, within},
+    dial::Consent,
+    shared::Shared,
+};
 use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
@@ -8,7 +13,7 @@ use deaddrop_wire::{
     item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
 };
 use std::{net::IpAddr, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// How long a mailbox is left alone that another reader has; it has it for a moment only.
 const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
@@ -38,7 +43,8 @@ pub(crate) async fn fetch_bundle(
         connection.close().await;
         Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token, day })
     };
-    timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
+    // The connection, and the answer.
+    within(shared, 2, work).await
 }
 
 /// Acks what lies in an invite mailbox; an empty or missing one is as good.
@@ -74,7 +80,8 @@ pub(super) async fn empty(
             return Ok(());
         }
     };
-    timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
+    // The connection, the blob, and what answers the ack.
+    within(shared, 3, work).await
 }
 
 /// Asks again while another reader has the mailbox; the caller bounds the time.

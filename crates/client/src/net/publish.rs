@@ -1,6 +1,10 @@
 //! Publishing an invite: both mailboxes are made over one link, the bundle is put over another.
 
-use super::{ConnectError, connection::Connection, shared::Shared};
+use super::{
+    ConnectError,
+    connection::{Connection, within},
+    shared::Shared,
+};
 use crate::{
     engine::{MailboxName, OWN, Publication},
     error::ClientError,
@@ -11,7 +15,6 @@ use deaddrop_wire::{
     Blob, ClientToken, Fingerprint, Item, RelayAddress,
     item::{AnswerCode, Create, CreateFlags, LeaseClass, Put, QuotaClass, SendGrant},
 };
-use tokio::time::timeout;
 
 /// The way by which a sender came in; one sender a mailbox.
 const VIA: u8 = 0;
@@ -69,20 +72,18 @@ pub(crate) async fn publish(
     link: Connection,
     publication: &Publication,
 ) -> Result<(), ClientError> {
-    let work = async {
-        let relay = &publication.relay;
-        let fingerprint = relay.fingerprint();
-        let token = shared.look(|engine| engine.create_token(fingerprint))?;
-        let (own, read, send) = &publication.landing;
-        let landing = create(1, fingerprint, (own, read, send), LANDING, CreateFlags::NONE, &token);
-        let (own, read, invite_send) = &publication.invite;
-        let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
-        request(link, &[landing, invite]).await?;
-        let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
-        let put = Put { req: 3, send: invite_send.present(fingerprint), blob };
-        request(open_link(shared, relay).await?, &[put.into()]).await
-    };
-    timeout(shared.config.patience, work).await.unwrap_or(Err(ClientError::RelayDown))
+    let relay = &publication.relay;
+    let fingerprint = relay.fingerprint();
+    let token = shared.look(|engine| engine.create_token(fingerprint))?;
+    let (own, read, send) = &publication.landing;
+    let landing = create(1, fingerprint, (own, read, send), LANDING, CreateFlags::NONE, &token);
+    let (own, read, invite_send) = &publication.invite;
+    let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
+    within(shared, 1, request(link, &[landing, invite])).await?;
+    let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
+    let put = Put { req: 3, send: invite_send.present(fingerprint), blob };
+    // The connection and the answer.
+    within(shared, 2, async { request(open_link(shared, relay).await?, &[put.into()]).await }).await
 }
 
 /// Sends requests over a link, awaits an answer to each and closes the link.

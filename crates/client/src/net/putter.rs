@@ -5,7 +5,7 @@ use super::{
     connection::{Closed, ConnectError, Connection},
     shared::{Shared, closed},
 };
-use crate::engine::{PutJob, SentPut};
+use crate::engine::{Engine, PutJob, SentPut};
 use deaddrop_wire::{
     Blob, ClientToken, Item, RelayAddress,
     item::{Answer, AnswerCode, Put},
@@ -38,6 +38,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                     contact,
                     connection,
                     under_way: BTreeMap::new(),
+                    answered_at: Instant::now(),
                     next: 1,
                     is_answered: false,
                 };
@@ -96,11 +97,23 @@ async fn move_to_newest(shared: &Arc<Shared>, contact: u32) -> Result<bool, Clos
     Ok(is_known)
 }
 
+/// A put that has no answer yet.
+struct OpenPut {
+    sent: SentPut,
+    /// The end of the connection's queue when it was put there.
+    end: u64,
+    /// The time at which the line was seen to have taken it.
+    taken_at: Option<Instant>,
+}
+
 struct Putter<'a> {
     shared: &'a Arc<Shared>,
     contact: u32,
     connection: Connection,
-    under_way: BTreeMap<u32, SentPut>,
+    /// By their request numbers.
+    under_way: BTreeMap<u32, OpenPut>,
+    /// The time of the last answer, or of the last moment in which no put was open.
+    answered_at: Instant,
     next: u32,
     /// The relay has accepted or refused a put.
     is_answered: bool,
@@ -119,7 +132,6 @@ impl Putter<'_> {
     async fn run(&mut self, relay: &RelayAddress) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
-        let mut idle = Instant::now();
         let mut blocked_until = Instant::now();
         loop {
             work.mark_unchanged();
@@ -128,18 +140,18 @@ impl Putter<'_> {
                 blocked_until = Instant::now();
                 continue;
             }
-            // A later put does not give the answer to an earlier one more time.
-            let is_first = self.under_way.is_empty();
-            if !blocked && self.send_more(relay).await? && is_first {
-                idle = Instant::now();
+            self.note_taken();
+            if !blocked && !self.connection.is_sending() {
+                self.send_more(relay)?;
             }
             if self.under_way.is_empty() && !blocked && self.waits_elsewhere(relay)? {
                 return Ok(());
             }
-            let wake = if blocked { blocked_until } else { idle + self.shared.config.putter_idle };
+            let wake = if blocked { blocked_until } else { self.deadline() };
             tokio::select! {
-                items = self.connection.receive() => {
-                    let items = items?;
+                items = self.connection.proceed() => {
+                    // Without items, the line has taken what was queued: there is room for more.
+                    let Some(items) = items? else { continue };
                     let items = self.connection.answer(items)?;
                     let handled = self.handle(items).await?;
                     if let Some(wait) = handled.wait {
@@ -147,15 +159,13 @@ impl Putter<'_> {
                     }
                     // Other records must not hold the envelopes at a relay that answers no put.
                     if handled.is_progress {
-                        idle = Instant::now();
+                        self.answered_at = Instant::now();
                     }
                 }
                 _ = work.changed() => {}
                 () = sleep_until(wake) => {
-                    if self.connection.is_sending() {
-                        // A slow line: the connection itself sees whether it moves.
-                        idle = Instant::now();
-                    } else if !blocked {
+                    self.note_taken();
+                    if !blocked && self.deadline() <= Instant::now() {
                         // Idle; or an answer that does not come.
                         return if self.under_way.is_empty() { Ok(()) } else { Err(Closed) };
                     }
@@ -165,14 +175,35 @@ impl Putter<'_> {
         }
     }
 
-    /// Sends what has room in the window. Whether anything was sent.
-    async fn send_more(&mut self, relay: &RelayAddress) -> Result<bool, Closed> {
+    /// Notes the puts that the line has taken meanwhile.
+    fn note_taken(&mut self) {
+        let now = Instant::now();
+        for put in self.under_way.values_mut().filter(|put| put.taken_at.is_none()) {
+            put.taken_at = self.connection.has_taken(put.end).then_some(now);
+        }
+    }
+
+    /// The time at which the link ends if no put is answered, and none is made. The oldest put decides: a later one does not give
+    /// its answer more time. While it is on its way, the pace of the line decides alone.
+    fn deadline(&self) -> Instant {
+        let idle = self.shared.config.putter_idle;
+        match self.under_way.values().next() {
+            None => self.answered_at + idle,
+            Some(OpenPut { taken_at: Some(taken_at), .. }) => self.answered_at.max(*taken_at) + idle,
+            Some(_) => Instant::now() + idle,
+        }
+    }
+
+    /// Sends what has room in the window, and not more than the line takes in a few seconds.
+    fn send_more(&mut self, relay: &RelayAddress) -> Result<(), Closed> {
         let room = WINDOW.saturating_sub(self.under_way.len());
-        let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.number).collect();
-        let jobs =
-            self.shared.look(|engine| engine.take_puts(self.contact, &busy, room)).map_err(|_| Closed)?;
+        let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.sent.number).collect();
+        let bytes = self.connection.ahead_bytes();
+        let take = |engine: &Engine<_>| engine.take_puts_within(self.contact, &busy, room, bytes);
+        let jobs = self.shared.look(take).map_err(|_| Closed)?;
         // Long enough from the start: a list that grew would leave copies of what is shown in it.
         let mut items = Vec::with_capacity(jobs.len());
+        let mut sent_puts = Vec::with_capacity(jobs.len());
         for job in jobs {
             let sent = job.sent();
             let PutJob { address, envelope, .. } = job;
@@ -183,14 +214,17 @@ impl Putter<'_> {
             let Ok(blob) = Blob::new(envelope) else { continue };
             let req = self.next;
             self.next = self.next.wrapping_add(1);
-            self.under_way.insert(req, sent);
+            sent_puts.push((req, sent));
             items.push(Put { req, send: address.send.present(address.relay.fingerprint()), blob }.into());
         }
         if items.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         self.connection.send(&items)?;
-        Ok(true)
+        let end = self.connection.end_of_queue();
+        let open = |(req, sent)| (req, OpenPut { sent, end, taken_at: None });
+        self.under_way.extend(sent_puts.into_iter().map(open));
+        Ok(())
     }
 
     fn waits_elsewhere(&self, relay: &RelayAddress) -> Result<bool, Closed> {
@@ -205,7 +239,7 @@ impl Putter<'_> {
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
-                    let Some(put) = self.under_way.remove(&req) else { continue };
+                    let Some(OpenPut { sent: put, .. }) = self.under_way.remove(&req) else { continue };
                     let is_progress = matches!(code, AnswerCode::Done | AnswerCode::Refused);
                     handled.is_progress |= is_progress;
                     self.is_answered |= is_progress;

@@ -3,7 +3,7 @@
 use super::{
     Connectivity,
     backoff::Backoff,
-    connection::{Closed, ConnectError, Connection, PING},
+    connection::{Closed, ConnectError, Connection},
     losses::Losses,
     publish::{classes, create},
     shared::{Shared, closed},
@@ -16,8 +16,7 @@ use deaddrop_shred::FileDisk;
 use deaddrop_wire::{
     Item, RelayAddress,
     item::{
-        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, Ping, Subscribe, Subscribed,
-        Subscription,
+        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, Subscribe, Subscribed, Subscription,
     },
 };
 use std::{
@@ -25,7 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::{Instant, interval_at, sleep};
+use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 /// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
@@ -140,33 +139,17 @@ impl<'a> Reader<'a> {
     async fn run(&mut self) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
-        let period = Duration::from_secs(u64::from(PING));
-        let mut ping = interval_at(Instant::now() + period, period);
-        let mut heard = Instant::now();
-        let mut bytes_read = self.connection.bytes_read();
         loop {
             self.keep_up().await?;
             let recheck = self.next_recheck();
             tokio::select! {
                 items = self.connection.receive() => {
-                    heard = Instant::now();
                     let items = items?;
                     let items = self.connection.answer(items)?;
                     self.handle(items).await?;
                 }
                 _ = work.changed() => {}
                 () = tokio::time::sleep_until(recheck) => {}
-                _ = ping.tick() => {
-                    // A record on a slow line takes its time.
-                    let before = std::mem::replace(&mut bytes_read, self.connection.bytes_read());
-                    if before != bytes_read {
-                        heard = Instant::now();
-                    }
-                    if heard.elapsed() > period * 5 / 2 {
-                        return Err(Closed);
-                    }
-                    self.connection.send(&[Ping { nonce: 0 }.into()])?;
-                }
                 () = closed(&mut closing) => return Ok(()),
             }
         }

@@ -10,7 +10,7 @@ use deaddrop_link::{
     ClientHello, LinkSession, MAX_RECORD_LEN, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf,
     no_common_version, retry,
 };
-use deaddrop_websocket::{End, LARGE_PARTIAL, Pace, Progress, Socket};
+use deaddrop_websocket::{Ahead, End, LARGE_PARTIAL, Pace, Progress, Socket, WRITE_STALLS};
 use deaddrop_wire::item::{GoAway, Hello};
 use deaddrop_wire::{Item, Received};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// Outcomes taken together before an answer is sealed, so that small items share a record.
 const TAKEN_TOGETHER: usize = 64;
-/// Bytes that wait for a client above which no more is delivered to it.
+/// Bytes that wait for a client above which no more is delivered to it, however fast its line is.
 const DELIVER_BELOW: usize = 65_536;
 
 /// Serves a link to its end.
@@ -134,6 +134,8 @@ struct Conversation<'a, S, T> {
     /// Of what waits for the client, and of a message that the client has begun.
     write_pace: Pace,
     read_pace: Pace,
+    /// How much the client's line takes in a few seconds.
+    ahead: Ahead,
     /// Since when a message of the client is incomplete.
     partial_since_ms: Option<u64>,
     looked_ms: u64,
@@ -157,6 +159,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             heard_ms: now.ms,
             write_pace: Pace::default(),
             read_pace: Pace::default(),
+            ahead: Ahead::new(),
             partial_since_ms: None,
             looked_ms: now.ms,
             leave_by_ms: None,
@@ -180,13 +183,14 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                 return "worn out";
             }
             self.account();
+            self.session.set_look_bytes(self.ahead.bytes());
             self.session.set_paused(!self.may_deliver(), &mut self.out);
             let reader = self.session.reader().clone();
             for call in self.out.calls.drain(..) {
                 let (reader, now) = (reader.clone(), relay.clock.now());
                 calls.push(async move { call.run(&relay.store, &reader, now).await });
             }
-            let read = self.may_read();
+            let (read, was_sending) = (self.may_read(), self.socket.is_sending());
             let now = relay.clock.now();
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
@@ -197,6 +201,10 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     Progress::Over(_) => return self.closed(Close::Breach),
                 },
                 Some(outcome) = calls.next(), if !calls.is_empty() => {
+                    if self.ahead.bytes() <= DELIVER_BELOW {
+                        // A slow line gets what one look finds, and no more until that has left.
+                        self.session.set_paused(true, &mut self.out);
+                    }
                     let mut step = self.session.on_outcome(outcome, now, &mut self.out);
                     for _ in 0..TAKEN_TOGETHER {
                         let Some(Some(outcome)) = calls.next().now_or_never() else { break };
@@ -220,6 +228,9 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             if let Err(close) = step {
                 return self.closed(close);
             }
+            if was_sending && !self.socket.is_sending() {
+                self.ahead.note_taken(relay.clock.now().ms);
+            }
         }
     }
 
@@ -239,18 +250,21 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
             return Some("relay leaves");
         }
-        if self.session.is_idle(now) {
+        let is_partial = self.socket.is_in_message();
+        // What is on its way over a slow line takes its time; its pace is watched below.
+        if !is_partial && self.session.is_idle(now) {
             return Some("did nothing");
         }
-        // A record on a slow line takes its time; its pace is watched below.
-        if !self.socket.is_in_message() && since(self.heard_ms) >= self.session.silence_ms() {
+        if is_partial || self.socket.is_sending() {
+            self.heard_ms = now.ms;
+        } else if since(self.heard_ms) >= self.session.silence_ms() {
             return Some("fell silent");
         }
         let socket = &self.socket;
-        if self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now.ms, limits.stall_ms) {
+        let write_stall_ms = limits.stall_ms.saturating_mul(WRITE_STALLS);
+        if self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now.ms, write_stall_ms) {
             return Some("takes nothing");
         }
-        let is_partial = socket.is_in_message();
         if self.read_pace.is_stalled(
             is_partial && self.may_read(),
             socket.bytes_read(),
@@ -284,6 +298,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         for record in records {
             let of_record = replies.min(record.len());
             replies -= of_record;
+            self.ahead.note_queued(record.len(), self.relay.clock.now().ms);
             self.socket.send(record, of_record);
         }
         Ok(())
@@ -301,7 +316,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
 
     fn may_deliver(&self) -> bool {
         let unsent = self.socket.unsent_bytes();
-        unsent == 0 || unsent < DELIVER_BELOW && !self.is_over_share()
+        unsent == 0 || unsent < DELIVER_BELOW.min(self.ahead.bytes()) && !self.is_over_share()
     }
 
     fn is_partial_large(&self) -> bool {

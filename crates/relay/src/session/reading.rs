@@ -10,6 +10,7 @@ use crate::hints::{Ended, News};
 use crate::limits::Limits;
 use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peek, Peeked, RecordId, Stale};
 use deaddrop_link::capability::mailbox_id;
+use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{
     Ack, Acked, Answer, AnswerCode, CaughtUp, Deliver, Displaced, Gone, Subscribe, Subscribed, Unsubscribe,
 };
@@ -36,6 +37,8 @@ pub(super) struct Reading {
     has_grown: bool,
     /// The client takes nothing more for now.
     paused: bool,
+    /// Maximum number of bytes of the next look, if one blob has room in it.
+    look_bytes: usize,
     window_blobs: usize,
     window_bytes: usize,
     blobs: usize,
@@ -178,7 +181,10 @@ impl Reading {
         // One blob is always allowed.
         let alone = self.blobs == 0;
         let blobs = self.window_blobs.saturating_sub(self.blobs).max(usize::from(alone));
-        let bytes = self.window_bytes.saturating_sub(self.bytes).min(LOOK_BYTES);
+        let bytes = self
+            .window_bytes
+            .saturating_sub(self.bytes)
+            .min(self.look_bytes.clamp(SizeClass::Large.bytes(), LOOK_BYTES));
         if blobs == 0 {
             return None;
         }
@@ -206,6 +212,11 @@ impl Session {
         if std::mem::replace(&mut self.reading.paused, paused) && !paused {
             self.pump(out);
         }
+    }
+
+    /// Sets how many bytes of blobs one look brings into memory. One blob is always allowed, and never more than the relay's maximum.
+    pub const fn set_look_bytes(&mut self, bytes: usize) {
+        self.reading.look_bytes = bytes;
     }
 
     pub(super) fn pump(&mut self, out: &mut Output) {

@@ -1,0 +1,208 @@
+//! A connection beside relays that are slow, silent, or name strange intervals. The time is virtual once the link stands.
+
+use super::*;
+use crate::{
+    config::{Config, PrivateAddresses},
+    engine::Engine,
+    home,
+};
+use deaddrop_link::{ClientHello, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability};
+use deaddrop_wire::{Blob, Day, item::Put};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpListener,
+    time::{pause, sleep},
+};
+
+const RELAY: RelayHello = RelayHello {
+    day: Day::from_number(20_000),
+    max_subscriptions: 100,
+    max_in_flight: 16,
+    puts_per_s: 50,
+    put_burst: 500,
+    blob_days: 30,
+    large_blob_days: 7,
+    token_needed: true,
+};
+
+/// The relay's end of a link.
+struct RelayEnd {
+    socket: Socket<TcpStream>,
+    /// The connection below the socket, for a relay that reads bytes and no messages.
+    below: TcpStream,
+    seal: SealHalf,
+    open: OpenHalf,
+}
+
+impl RelayEnd {
+    /// Answers one client, with a Hello that names this many seconds.
+    async fn accept(listener: TcpListener, identity: &RelayIdentity, ping_s: u16) -> Self {
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = stream.into_std().unwrap();
+        let below = TcpStream::from_std(stream.try_clone().unwrap()).unwrap();
+        let mut stream = TcpStream::from_std(stream).unwrap();
+        let mut request = Vec::new();
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let mut socket = deaddrop_websocket::accept(stream, request, 300_000).await.unwrap();
+        let c1 = next_message(&mut socket).await.unwrap();
+        let random = &mut crate::random::SystemRandom;
+        let c1 = ClientHello::parse(&c1).unwrap();
+        let (handshake, s1) = RelayHandshake::answer(identity, &Offer::v1(), &c1, random).unwrap();
+        socket.send(s1, 0);
+        let c2 = next_message(&mut socket).await.unwrap();
+        let (link, hello) = handshake.on_c2(identity, &c2).unwrap();
+        let (seal, open) = link.split();
+        let mut relay = Self { socket, below, seal, open };
+        relay.send(Hello { relay: Some(RELAY), ping_s, ..hello }.into());
+        while relay.socket.is_sending() {
+            let _ = relay.socket.progress(false).await;
+        }
+        relay
+    }
+
+    fn send(&mut self, item: Item) {
+        for record in self.seal.seal(&[item]).unwrap() {
+            self.socket.send(record, 0);
+        }
+    }
+
+    /// Answers every ping, and returns how many there were when the client left.
+    async fn answer_pings(mut self) -> usize {
+        let mut pings = 0;
+        while let Ok(record) = next_message(&mut self.socket).await {
+            for item in self.open.open(&record).unwrap().items {
+                if let Item::Ping(Ping { nonce }) = item {
+                    pings += 1;
+                    self.send(Pong { nonce }.into());
+                }
+            }
+        }
+        pings
+    }
+}
+
+/// Both ends of a link on which the time is virtual from now on, and the buffers of the relay's system are small.
+async fn link(ping_s: u16) -> (Connection, RelayEnd) {
+    let folder = tempfile::tempdir().unwrap();
+    let store =
+        home::create(folder.path(), &crate::Unlock::KeyFile, deaddrop_shred::PassphraseCost::default())
+            .unwrap();
+    let config = Config { private_addresses: PrivateAddresses::Allow, ..Config::default() };
+    let shared = Shared::new(Engine::create(store, None, 0).unwrap(), config);
+    let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32]));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(4_096).unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let address = RelayAddress::new(*identity.fingerprint(), &url).unwrap();
+    let token = ClientToken::from_bytes([0; 16]);
+    let (client, relay) = tokio::join!(
+        Connection::open(&shared, &address, token),
+        RelayEnd::accept(listener, &identity, ping_s)
+    );
+    pause();
+    (client.unwrap(), relay)
+}
+
+/// A put of a blob of 65,536 bytes.
+fn large_put() -> Item {
+    let relay = deaddrop_wire::Fingerprint::from_bytes([1; 32]);
+    let send = SendCapability::from_bytes([2; 32]).present(&relay);
+    Put { req: 1, send, blob: Blob::new(vec![3; 65_536]).unwrap() }.into()
+}
+
+#[test]
+fn a_link_begins_with_the_hello_of_a_relay() {
+    let of_a_client = hello(ClientToken::from_bytes([0; 16]));
+    let of_a_relay = Hello { relay: Some(RELAY), ..of_a_client };
+    let ping = || Item::from(Ping { nonce: 1 });
+    let take = |items: Vec<Item>| take_relay_hello(&mut items.into());
+    assert_eq!(take(vec![of_a_relay.into(), ping()]), Some((PING_S, RELAY)));
+    for refused in [vec![of_a_client.into()], vec![ping(), of_a_relay.into()], vec![]] {
+        assert_eq!(take(refused), None);
+    }
+}
+
+#[test]
+fn no_relay_makes_a_client_ping_without_end_or_never() {
+    for (named, seconds) in [(0, 2), (1, 2), (2, 2), (45, 45), (300, 300), (301, 300), (u16::MAX, 300)] {
+        assert_eq!(ping_period(named), Duration::from_secs(seconds), "{named}");
+    }
+}
+
+#[tokio::test]
+async fn it_pings_as_often_as_the_hello_of_the_relay_says() {
+    for (named, wanted) in [(2, 49..=50), (45, 2..=2), (0, 49..=50), (u16::MAX, 0..=0)] {
+        let (mut client, relay) = link(named).await;
+        let answering = tokio::spawn(relay.answer_pings());
+        let stays = timeout(Duration::from_secs(101), async {
+            loop {
+                client.receive().await.unwrap();
+            }
+        });
+        assert!(stays.await.is_err(), "{named}: the link stands");
+        drop(client);
+        let pings = answering.await.unwrap();
+        assert!(wanted.contains(&pings), "{named}: {pings} pings in 101 s");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_silent_is_left_after_two_and_a_half_periods() {
+    for (named, seconds) in [(45, 112), (2, 112), (100, 250)] {
+        let (mut client, relay) = link(named).await;
+        // It reads the pings and answers none.
+        let reading = tokio::spawn(crawl(relay, 10_000));
+        let begun = Instant::now();
+        assert_eq!(client.receive().await, Err(Closed));
+        let lasted = begun.elapsed().as_secs();
+        reading.abort();
+        assert!((seconds..seconds + 3).contains(&lasted), "{named}: {lasted} s");
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_takes_nothing_is_left_at_the_end_of_the_stall_time() {
+    let (mut client, _relay) = link(45).await;
+    (0..16).for_each(|_| client.send(&[large_put()]).unwrap());
+    let begun = Instant::now();
+    assert_eq!(client.receive().await, Err(Closed));
+    assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+/// Reads this many bytes a second. The record that is begun stays incomplete for the relay, so it answers nothing.
+async fn crawl(mut relay: RelayEnd, bytes_per_s: usize) {
+    let mut space = vec![0; bytes_per_s];
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let _ = relay.below.read(&mut space).await.unwrap();
+    }
+}
+
+/// A relay that says nothing for much longer than the silence that ends a link, because it is still taking what was queued before.
+#[tokio::test]
+async fn a_line_that_takes_what_is_queued_is_not_silent() {
+    let (mut client, relay) = link(45).await;
+    let crawling = tokio::spawn(crawl(relay, 1_000));
+    (0..5).for_each(|_| client.send(&[large_put()]).unwrap());
+    let begun = Instant::now();
+    // Nothing waits any more.
+    assert_eq!(client.proceed().await, Ok(None));
+    assert!(begun.elapsed() > client.silence() * 2, "{:?}", begun.elapsed());
+    crawling.abort();
+}
+
+#[tokio::test]
+async fn what_is_queued_ahead_follows_the_line() {
+    let (mut client, relay) = link(45).await;
+    let crawling = tokio::spawn(crawl(relay, 2_000));
+    for _ in 0..3 {
+        client.send(&[large_put()]).unwrap();
+        assert_eq!(client.proceed().await, Ok(None));
+    }
+    assert!((4_000..20_000).contains(&client.ahead_bytes()), "{}", client.ahead_bytes());
+    crawling.abort();
+}

@@ -1,0 +1,132 @@
+//! A slow line in this process: a TCP proxy that lets bytes through at a given rate in each direction.
+//!
+//! All connections through one line share its rate and take turns, piece by piece. The buffers of its sockets are small, and it
+//! reads a piece only when it may pass it on, so the systems at both ends cannot hide the rate behind their own buffers.
+
+use socket2::{Domain, SockRef, Socket, Type};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpSocket, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Mutex,
+    task::JoinSet,
+    time::sleep,
+};
+
+/// Bytes of each buffer of the line's sockets. Systems take it as a wish.
+const BUFFER: usize = 4_096;
+/// Pieces that pass in a second.
+const PIECES_PER_S: u32 = 20;
+
+/// Bytes that pass in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Towards the server.
+    pub up: u32,
+    /// Towards whoever connects.
+    pub down: u32,
+}
+
+/// A running line. It ends, with all its connections, when it is dropped.
+#[derive(Debug)]
+pub struct Line {
+    /// The address that stands for the server's.
+    pub address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Line {
+    /// Listens at `listen` and connects each connection with `server`.
+    pub fn start(listen: SocketAddr, server: SocketAddr, rates: Rates) -> Self {
+        let socket = Socket::new(Domain::for_address(listen), Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        set_small_buffers(&SockRef::from(&socket));
+        socket.bind(&listen.into()).unwrap();
+        socket.listen(64).unwrap();
+        let listener = TcpListener::from_std(socket.into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let (up, down) = (Arc::new(Direction::new(rates.up)), Arc::new(Direction::new(rates.down)));
+            let mut pairs = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                pairs.spawn(carry(near, server, Arc::clone(&up), Arc::clone(&down)));
+                while pairs.try_join_next().is_some() {}
+            }
+        });
+        Self { address, connections, _tasks: tasks }
+    }
+
+    /// Connections that were opened through it so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// One direction, shared by all connections.
+#[derive(Debug)]
+struct Direction {
+    piece: usize,
+    time: Duration,
+    turn: Mutex<()>,
+}
+
+impl Direction {
+    fn new(bytes_per_s: u32) -> Self {
+        let piece = (bytes_per_s / PIECES_PER_S).max(1);
+        let time = Duration::from_secs(1) * piece / bytes_per_s;
+        Self { piece: usize::try_from(piece).unwrap(), time, turn: Mutex::new(()) }
+    }
+
+    /// Passes on what comes, to its end.
+    async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+        let mut piece = vec![0; self.piece];
+        loop {
+            if from.readable().await.is_err() {
+                break;
+            }
+            // Turns are taken in the order in which they are asked for.
+            let turn = self.turn.lock().await;
+            let Ok(count @ 1..) = from.read(&mut piece).await else { break };
+            let part = u32::try_from(count).unwrap();
+            sleep(self.time * part / u32::try_from(self.piece).unwrap()).await;
+            drop(turn);
+            if to.write_all(&piece[..count]).await.is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown().await;
+    }
+}
+
+async fn carry(near: TcpStream, server: SocketAddr, up: Arc<Direction>, down: Arc<Direction>) {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+    set_small_buffers(&SockRef::from(&socket));
+    let Ok(far) = socket.connect(server).await else { return };
+    for stream in [&near, &far] {
+        let _ = stream.set_nodelay(true);
+    }
+    let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+    tokio::join!(up.pass(near_read, far_write), down.pass(far_read, near_write));
+}
+
+fn set_small_buffers(socket: &SockRef<'_>) {
+    socket.set_recv_buffer_size(BUFFER).unwrap();
+    socket.set_send_buffer_size(BUFFER).unwrap();
+}
