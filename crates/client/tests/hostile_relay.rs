@@ -125,7 +125,7 @@ async fn serve(mut stream: TcpStream, play: Play) -> Option<()> {
 
 fn greeting() -> Item {
     let relay = RelayHello {
-        day: deaddrop_wire::Day::from_number(20_000),
+        day: today(),
         max_subscriptions: 100,
         max_in_flight: 16,
         puts_per_s: 50,
@@ -269,4 +269,10 @@ async fn a_relay_that_floods_and_never_reads_costs_a_client_little() {
         client.close().await.unwrap();
         relay.abort();
     }
+}
+
+/// The day of the system's clock: a client makes no invite with a relay of another day.
+fn today() -> deaddrop_wire::Day {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    deaddrop_wire::Day::of_unix_seconds(since.as_secs())
 }

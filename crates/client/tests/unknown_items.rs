@@ -6,7 +6,7 @@ use deaddrop_link::{ClientHello, LinkSession, RelayHandshake, RelayIdentity, Rel
 use deaddrop_primitives::{aead, hash::sha256, hkdf, kem, x25519};
 use deaddrop_websocket::{Progress, Socket, accept};
 use deaddrop_wire::{
-    ClientToken, Day, Item, Offer, RelayAddress, encode_items,
+    ClientToken, Item, Offer, RelayAddress, encode_items,
     item::{Answer, AnswerCode, CaughtUp, ErrorCode, Hello, Ping, RelayHello, Subscribe, Subscribed},
 };
 use std::time::Duration;
@@ -107,7 +107,7 @@ fn unknown(kind: u16, flags: u8) -> Vec<u8> {
 
 fn greeting() -> Item {
     let relay = RelayHello {
-        day: Day::from_number(20_000),
+        day: today(),
         max_subscriptions: 100,
         max_in_flight: 16,
         puts_per_s: 50,
@@ -235,4 +235,10 @@ async fn critical_items_that_a_client_does_not_know_and_pings_are_answered_on_ev
     }
     client.close().await.unwrap();
     relay.abort();
+}
+
+/// The day of the system's clock: a client makes no invite with a relay of another day.
+fn today() -> deaddrop_wire::Day {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    deaddrop_wire::Day::of_unix_seconds(since.as_secs())
 }
