@@ -69,6 +69,8 @@ pub enum Command {
     Send(Send),
     /// Print what has arrived
     Receive(Receive),
+    /// Fetch and send what waits, print no messages, and say for each relay and each contact what was done and what waits
+    Sync(Sync),
     /// Talk to one person: type lines, see what arrives; /quit ends
     Chat(Chat),
     /// Show the safety number of a contact; it is the same on both sides if nobody is in between
@@ -265,6 +267,20 @@ pub struct Receive {
     #[arg(long, value_name = "N")]
     pub after: Option<u64>,
     /// Wait at most this many seconds for the relay to hand over what it holds (without --follow)
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub wait: u64,
+}
+
+/// `sync`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada sync --wait 30
+
+It ends when all is done, or when only you can change what is left, or when the time is over. What has arrived stays unread: receive
+prints it.")]
+pub struct Sync {
+    /// Wait at most this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub wait: u64,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use deaddrop_client::{Client, Event, EventKind, MessageId};
+use deaddrop_client::{Client, ContactSync, Event, EventKind, MessageId};
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines, Stdin},
@@ -38,13 +38,17 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     let mut talk =
         Talk { output, name: &chat.name, client, marks: Marks::load(&home), said: VecDeque::new() };
     let talked = Box::pin(talk.talk()).await;
-    let flushed = talk.client.flush(if talked.is_ok() { GOODBYE } else { Duration::ZERO }).await;
-    let waiting = talk.client.status().map_or(0, |status| status.unsent);
+    let patience = if talked.is_ok() { GOODBYE } else { Duration::ZERO };
+    let sent = talk.client.flush_to(&chat.name, patience).await;
+    let _ = talk.client.flush_reachable(patience).await;
     commands::finish(talk.client).await?;
     talked?;
-    if flushed.is_err() && waiting > 0 {
+    if let Ok(ContactSync { waiting, why: Some(why), .. }) = sent
+        && !waiting.is_empty()
+    {
         output.text(format_args!(
-            "({waiting} messages are queued in your vault; they leave with your next send, receive or chat)"
+            "({} messages are queued in your vault: {why}; they leave with your next send, receive or chat)",
+            waiting.len()
         ))?;
     }
     Ok(())

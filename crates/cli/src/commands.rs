@@ -3,6 +3,7 @@
 mod meeting;
 mod receive;
 mod relays;
+mod sync;
 
 use std::{
     collections::BTreeMap,
@@ -11,8 +12,7 @@ use std::{
 };
 
 use deaddrop_client::{
-    Client, ClientError, ClockStatus, Config, Connectivity, ContactState, MAX_TEXT, RelayAddress, Unlock,
-    UnreachableReason,
+    Client, ClientError, ClockStatus, Config, ContactState, MAX_TEXT, RelayAddress, Unlock, UnreachableReason,
 };
 use serde_json::json;
 
@@ -20,6 +20,7 @@ pub use self::{
     meeting::{accept, agree, begin_again, invite},
     receive::receive,
     relays::{allow_private, relay_token},
+    sync::sync,
 };
 use crate::{
     args::{self, Common},
@@ -157,23 +158,36 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         }
     };
     // From here on it is in the vault: whatever the relay does, this command has done its work.
-    let flushed = client.flush(Duration::from_secs(send.wait)).await;
+    let report = client.flush_to(&send.name, Duration::from_secs(send.wait)).await;
+    // What else waits leaves now, as far as its relays answer.
+    let _ = client.flush_reachable(GOODBYE).await;
     let invited = is_invited(&client, &send.name);
     finish(client).await?;
+    let report = report?;
     let name = Shown(&send.name);
-    let (state, human) = match flushed {
+    let is_stored = !report.waiting.contains(&message);
+    let why = report.why.filter(|_| !is_stored);
+    let (state, human) = match &why {
+        None if is_stored => ("stored", format!("Stored on the relay, until {name} reads it.")),
         _ if invited => ("queued", format!("Queued: it leaves when {name} has accepted your invite.")),
-        Ok(()) => ("stored", format!("Stored on the relay, until {name} reads it.")),
-        Err(error) => (
-            "queued",
-            format!(
-                "Queued in your vault, not sent yet: {error}\nIt leaves with your next send, receive or chat."
-            ),
-        ),
+        why => {
+            let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            (
+                "queued",
+                format!(
+                    "Queued in your vault, not sent yet{why}\nIt leaves with your next send, receive or chat."
+                ),
+            )
+        }
     };
     output.say(
         format_args!("{human} (message {})", event::short_id(&message)),
-        &json!({ "to": send.name, "message": event::message_id(&message), "state": state }),
+        &json!({
+            "to": send.name,
+            "message": event::message_id(&message),
+            "state": state,
+            "why": why.as_ref().map(sync::wait_word),
+        }),
     )
 }
 
@@ -216,31 +230,13 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     let contacts = contacts?;
     let asks: Vec<_> =
         contacts.iter().flat_map(|contact| contact.asks.iter().map(move |asks| (contact, asks))).collect();
-    let answers = |state: &Connectivity| {
-        matches!(state, Connectivity::CaughtUp | Connectivity::Fetching | Connectivity::NeedsToken)
-    };
-    let all = status.relays.values().all(answers);
+    let all = status.relays.values().all(|state| sync::answers(*state));
     let mut lines = vec![match &relay {
         Some(relay) => format!("New mailboxes are made on {relay}"),
         None => "No relay is set.".to_owned(),
     }];
     for (relay, state) in &status.relays {
-        let human = match state {
-            Connectivity::CaughtUp => "everything that waited there has been fetched",
-            Connectivity::Fetching => "answers; fetching",
-            Connectivity::WrongRelay => {
-                "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
-            }
-            Connectivity::NoTls => "needs TLS, which this program has not",
-            Connectivity::NeedsToken => {
-                "answers, but MAKES NO MAILBOX for you without the right token from its operator (see relay-token)"
-            }
-            Connectivity::PrivateAddress => {
-                "its name now leads to a private network or to this machine: not connected to (see allow-private)"
-            }
-            _ => "does not answer",
-        };
-        lines.push(format!("{relay}: {human}"));
+        lines.push(format!("{relay}: {}", sync::relay_line(*state)));
     }
     lines.extend(clock_line(&status.clock));
     lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
@@ -261,7 +257,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         &json!({
             "relay": relay,
             "relay_answers": all,
-            "relays": status.relays.iter().map(|(relay, state)| json!({ "relay": relay, "state": word(*state) })).collect::<Vec<_>>(),
+            "relays": sync::relays_json(&status.relays),
             "clock": {
                 "machine": status.clock.clock.to_string(),
                 "believed": status.clock.believed.to_string(),
@@ -313,19 +309,6 @@ fn home_of(common: &Common) -> Result<String, Failure> {
 
 fn client_patience() -> Duration {
     Config::default().patience
-}
-
-fn word(state: Connectivity) -> &'static str {
-    match state {
-        Connectivity::Connecting => "connecting",
-        Connectivity::Fetching => "fetching",
-        Connectivity::CaughtUp => "caught_up",
-        Connectivity::WrongRelay => "wrong_relay",
-        Connectivity::NoTls => "no_tls",
-        Connectivity::NeedsToken => "needs_token",
-        Connectivity::PrivateAddress => "private_address",
-        _ => "down",
-    }
 }
 
 fn relay_address(text: &str) -> Result<RelayAddress, Failure> {

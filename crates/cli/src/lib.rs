@@ -79,6 +79,7 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Contacts => commands::contacts(output, &common).await?,
         Command::Send(send) => commands::send(output, &common, &send).await?,
         Command::Receive(receive) => commands::receive(output, &common, &receive).await?,
+        Command::Sync(sync) => commands::sync(output, &common, &sync).await?,
         Command::Verify(verify) => commands::verify(output, &common, &verify).await?,
         Command::Status => commands::status(output, &common).await?,
         Command::RelayToken(token) => commands::relay_token(output, &common, &token).await?,

@@ -1,7 +1,9 @@
 //! A person's client: everything an app calls.
 
+mod sync;
 mod waiting;
 
+pub use sync::{ContactSync, SendWait, SyncReport};
 pub use waiting::{ClockStatus, Status};
 
 use crate::{
@@ -144,9 +146,7 @@ impl Client {
     /// invite then.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
-        self.shared.step(move |engine, today| engine.agree(&name, &asks, today)).await?;
-        self.shared.try_now();
-        Ok(())
+        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::try_now).await
     }
 
     /// Declines all that a contact wants. It may ask again.
@@ -165,9 +165,8 @@ impl Client {
     /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite.
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
-        self.shared.step(move |engine, today| engine.begin_again(&name, now, today)).await?;
-        self.shared.try_now();
-        Ok(())
+        let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);
+        self.shared.step_then(begin, Shared::try_now).await
     }
 
     /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
@@ -209,10 +208,7 @@ impl Client {
             let (name, link, blob) = (name.as_str(), &link, bundle.as_slice());
             engine.begin_accept(&Acceptance { name, link, blob, allowed, new_identity }, today)
         };
-        self.shared.step(accept).await.map_err(dated)?;
-        self.shared.forget_blocked();
-        self.shared.try_now();
-        Ok(())
+        self.shared.step_then(accept, Shared::retry_private).await.map(|_| ()).map_err(dated)
     }
 
     /// Lets the client connect to an IP address of a private network, or of this machine, to which a contact's address or an invite
@@ -221,10 +217,7 @@ impl Client {
     /// # Errors
     /// The vault's.
     pub async fn allow_private_address(&self, address: IpAddr) -> Result<(), ClientError> {
-        self.shared.step(move |engine, _| engine.allow_private(address)).await?;
-        self.shared.forget_blocked();
-        self.shared.try_now();
-        Ok(())
+        self.shared.step_then(move |engine, _| engine.allow_private(address), Shared::retry_private).await
     }
 
     /// Sets what the operator of a relay has given the user for new mailboxes, or forgets it with `None`. It is shown to the relay
@@ -241,10 +234,11 @@ impl Client {
         let set = move |engine: &mut Engine<_>, _| {
             engine.set_create_token(&fingerprint, token.as_ref().map(|token| token.as_bytes()))
         };
-        self.shared.step(set).await?;
-        self.shared.forget_token_wanted(relay.fingerprint());
-        self.shared.try_now();
-        Ok(())
+        let retry = move |shared: &Shared| {
+            shared.forget_token_wanted(&fingerprint);
+            shared.try_now();
+        };
+        self.shared.step_then(set, retry).await
     }
 
     /// All contacts by name.
@@ -262,9 +256,7 @@ impl Client {
     /// See [`ClientError`]; nothing was sent.
     pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
         let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
-        let message = self.shared.step(move |engine, _| engine.send_text(&name, &text, now)).await?;
-        self.shared.nudge.send_modify(|count| *count = count.wrapping_add(1));
-        Ok(message)
+        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::nudge).await
     }
 
     /// Events with numbers above `after`, oldest first, at most 1,000.

@@ -13,6 +13,7 @@ mod invites;
 mod load;
 mod mailboxes;
 mod missing;
+mod needs;
 mod outbox;
 mod outgoing;
 mod receipts;
@@ -26,6 +27,7 @@ pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub(crate) use calendar::is_same_day;
 pub(crate) use invites::{Acceptance, Publication};
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
+pub(crate) use needs::{MailboxNeeds, Need};
 pub(crate) use outbox::{BlobLives, PutJob, SentPut};
 pub(crate) use relays::Reach;
 pub(crate) use sentinel::OWN;
@@ -96,6 +98,8 @@ struct Contact {
     again: Option<AgainRow>,
     /// How often an address was learnt, since the vault was opened.
     learnt: u64,
+    /// How many texts a relay has stored for the first time, since the vault was opened.
+    texts_stored: u64,
     /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
     rests_until: u64,
     /// The peer uses the private mailbox: the landing goes once it has been read.

@@ -161,6 +161,8 @@ errors! {
         NoResetBundle = "there is nothing to begin again with; make a new invite for this contact",
         /// There is no session with this contact yet.
         NoSession = "the contact has not accepted the invite yet",
+        /// Another reader has taken over a mailbox; what waits in it is not read.
+        Displaced = "another copy of this vault, or another program, reads your mailboxes; use one copy only",
         /// It did not end within the time allowed; it goes on.
         TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
         /// The vault is full.

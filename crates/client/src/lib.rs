@@ -29,7 +29,7 @@
 //! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
 //! | use a relay that wants a token | [`Client::set_create_token`] | no: what waits goes on |
 //! | reach a relay in a private network | [`Client::allow_private_address`], [`PrivateAddresses`] | no: what waits goes on |
-//! | be sure before leaving | [`Client::wait_caught_up`], [`Client::flush`], [`Client::close`] | the first two wait for it |
+//! | be sure before leaving | [`Client::sync`], [`Client::wait_caught_up`], [`Client::flush`], [`Client::flush_to`], [`Client::close`] | all but the last wait for it, and say what is left |
 //!
 //! **Exactly once.** Events have numbers that ascend and are never used again. An app with a store of its own keeps the number of an
 //! event in the same transaction as what it made of it, and asks for events after that number: it sees each once, whatever
@@ -51,12 +51,13 @@ mod event;
 #[cfg(feature = "hazmat")]
 pub mod hazmat;
 mod home;
+mod named;
 mod net;
 mod random;
 mod resolve;
 mod vault;
 
-pub use client::{Client, ClockStatus, Status};
+pub use client::{Client, ClockStatus, ContactSync, SendWait, Status, SyncReport};
 pub use config::{Config, MAX_GAP_WAIT, MAX_INVITE_DAYS, PrivateAddresses};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};

@@ -6,6 +6,7 @@ mod days;
 mod dial;
 mod fetch;
 mod losses;
+mod progress;
 mod publish;
 mod putter;
 mod race;
@@ -17,10 +18,14 @@ mod supervisor;
 pub(crate) use connection::ConnectError;
 pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
+pub use progress::Connectivity;
+pub(crate) use progress::{Dated, PutState};
 pub(crate) use publish::{open_link, publish};
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;
-pub use shared::Connectivity;
 pub(crate) use shared::{STEP_STACK, Shared};
 pub(crate) use special::is_public;
 pub(crate) use supervisor::supervise;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Commands that connect two people, for the first time or again: `invite`, `accept`, `agree`, `begin-again`.
 
 use deaddrop_client::{
-    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, InviteLink, SafetyNumber,
+    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, InviteLink, SafetyNumber, SendWait,
 };
 use serde_json::json;
 
@@ -72,31 +72,26 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         Err(error) => Err(error),
     };
     let answered = match accepted {
-        Ok(()) => client.flush(client_patience()).await,
+        Ok(()) => client.flush_to(contact, client_patience()).await,
         Err(error) => {
             finish(client).await?;
             return Err(relays::accept_failure(error, common, accept)?);
         }
     };
-    let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
+    // The used invite is emptied, and what else waits leaves, as far as relays answer.
+    let _ = client.flush_reachable(client_patience()).await;
     finish(client).await?;
     let (name, typed, home) = (Shown(contact), Typed(contact), home_of(common)?);
-    let (state, human) = match answered {
-        Ok(()) if again => (
+    let (state, human) = match answered?.why {
+        None if again => (
             "answered",
             format!(
                 "Connected again with {name}: what was not delivered is sent again. Compare the safety number once more: \
                  deaddrop --home {home} verify {typed}"
             ),
         ),
-        Ok(()) => ("answered", format!("Connected. Say hello: deaddrop --home {home} send {typed} 'hello'")),
-        Err(ClientError::RelayDown | ClientError::TimedOut) => (
-            "queued",
-            format!(
-                "The invite of {name} is accepted, but the relay does not answer now: the answer is queued, and leaves with your next command."
-            ),
-        ),
-        Err(ClientError::NeedsToken) => (
+        None => ("answered", format!("Connected. Say hello: deaddrop --home {home} send {typed} 'hello'")),
+        Some(SendWait::NeedsToken { relay }) => (
             "needs_token",
             format!(
                 "The invite of {name} is accepted, but the relay {relay} makes no mailbox without the right token: the answer is queued. Ask the \
@@ -104,7 +99,12 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
                  with your next command."
             ),
         ),
-        Err(error) => return Err(error.into()),
+        Some(why) => (
+            "queued",
+            format!(
+                "The invite of {name} is accepted, but not answered yet: {why}. The answer is queued, and leaves with your next command."
+            ),
+        ),
     };
     output.say(human, &json!({ "name": contact, "state": state, "begins_again": again }))
 }
@@ -158,7 +158,7 @@ pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Resu
     };
     if agreed.is_ok() {
         // What waited for this leaves now, if the relay listens.
-        let _ = client.flush(GOODBYE).await;
+        let _ = client.flush_reachable(GOODBYE).await;
     }
     finish(client).await?;
     let (name, typed, home) = (Shown(&agree.name), Typed(&agree.name), home_of(common)?);
@@ -195,7 +195,11 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
     let client = open(common).await?;
     let begun = client.begin_again(&again.name).await;
     let sent = match begun {
-        Ok(()) => client.flush(client_patience()).await.is_ok(),
+        Ok(()) => {
+            let report = client.flush_to(&again.name, client_patience()).await;
+            let _ = client.flush_reachable(GOODBYE).await;
+            report.is_ok_and(|report| report.why.is_none())
+        }
         Err(_) => false,
     };
     finish(client).await?;

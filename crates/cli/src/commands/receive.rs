@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use deaddrop_client::{Client, ClientError, Event};
+use serde_json::json;
 
-use super::{GOODBYE, finish};
+use super::{GOODBYE, finish, sync};
 use crate::{
     args::{self, Common},
     event,
@@ -20,19 +21,18 @@ pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
     let marks = Marks::load(&home);
-    let mut printer = Printer { output, client, from: receive.from.as_deref(), after: receive.after, marks };
+    let mut printer =
+        Printer { output, client: &client, from: receive.from.as_deref(), after: receive.after, marks };
     let printed = Box::pin(printer.run(receive)).await;
-    if printed.is_ok() {
-        // Receipts leave before this process does, if the relay listens.
-        let _ = printer.client.flush(GOODBYE).await;
-    }
-    finish(printer.client).await?;
+    // Receipts leave before this process does, as far as relays answer.
+    let _ = client.flush_reachable(GOODBYE).await;
+    finish(client).await?;
     printed
 }
 
 struct Printer<'a> {
     output: Output,
-    client: Client,
+    client: &'a Client,
     from: Option<&'a str>,
     after: Option<u64>,
     marks: Marks,
@@ -59,16 +59,41 @@ impl Printer<'_> {
                 () = signals::asked_to_end() => Ok(()),
             };
         }
-        let caught_up = self.client.wait_caught_up(Duration::from_secs(receive.wait)).await;
-        let printed = self.print_all(begin).await?;
+        let client = self.client;
+        let waiting = client.wait_caught_up(Duration::from_secs(receive.wait));
+        tokio::pin!(waiting);
+        let (mut last, mut printed) = (begin, 0);
+        // What has come is printed at once: a relay that does not answer delays nothing that another one has.
+        let caught_up = loop {
+            tokio::select! {
+                caught_up = &mut waiting => break caught_up,
+                next = client.next_event(last) => {
+                    next?;
+                    printed += self.print_all(&mut last).await?;
+                }
+            }
+        };
+        printed += self.print_all(&mut last).await?;
         match caught_up {
             Ok(()) if printed == 0 => self.output.text("Nothing new."),
             Ok(()) => Ok(()),
-            Err(error @ (ClientError::RelayDown | ClientError::TimedOut)) => Err(Failure::new(format_args!(
-                "{error}; what had arrived before was printed, what is new stays on the relay"
-            ))),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.say_unread(error)?),
         }
+    }
+
+    /// Says of which relays not everything was fetched.
+    fn say_unread(&self, error: ClientError) -> Result<Failure, Failure> {
+        let status = self.client.status()?;
+        let unread = sync::unread(&status);
+        for (relay, state) in &unread {
+            let state = sync::relay_word(*state);
+            self.output.object(&json!({ "kind": "unread", "relay": relay, "state": state }))?;
+        }
+        let lines = unread.iter().map(|(relay, state)| format!("\n{relay}: {}", sync::relay_line(*state)));
+        let lines: String = lines.collect();
+        Ok(Failure::new(format_args!(
+            "{error}; what had arrived was printed, and what is new at these relays stays there:{lines}"
+        )))
     }
 
     async fn follow(&mut self, begin: u64) -> Result<(), Failure> {
@@ -81,17 +106,17 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints all there is after `begin`; how many events.
-    async fn print_all(&mut self, begin: u64) -> Result<usize, Failure> {
-        let (mut last, mut printed) = (begin, 0);
+    /// Prints all there is after `last`, which then is the number of the newest event. Returns the number of events.
+    async fn print_all(&mut self, last: &mut u64) -> Result<usize, Failure> {
+        let mut printed = 0;
         loop {
-            let events = self.client.events_after(last)?;
+            let events = self.client.events_after(*last)?;
             let Some(newest) = events.last() else { return Ok(printed) };
-            last = newest.number;
+            *last = newest.number;
             for event in &events {
                 printed += usize::from(self.print(event)?);
             }
-            self.shown(last).await?;
+            self.shown(*last).await?;
         }
     }
 

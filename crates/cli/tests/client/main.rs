@@ -7,6 +7,7 @@ mod meeting;
 mod relays;
 mod sending;
 mod vault;
+mod waits;
 
 use std::{fs, path::PathBuf, time::Duration};
 

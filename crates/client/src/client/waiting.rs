@@ -1,16 +1,16 @@
 //! How a client is doing, and waiting on purpose.
 
-use super::Client;
+use super::{
+    Client,
+    sync::{ContactSync, Pending, Persistence, Scope, SyncReport},
+};
 use crate::{
     engine::{Engine, is_same_day},
     error::ClientError,
     net::Connectivity,
 };
 use deaddrop_wire::Day;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::timeout;
 
 /// How a client is doing.
@@ -72,102 +72,149 @@ impl Client {
         Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged, clock })
     }
 
-    /// Waits until everything that lay at the relays when they were reached is read, and what has waited for long enough behind missing
-    /// messages is given.
+    /// Reads what lies at the relays and sends what waits, and says what was done and what waits, for each relay and each contact.
+    /// Ends when all is done, or when only the user can change what is left, or after `patience`. What waits goes on afterwards.
+    ///
+    /// ```no_run
+    /// # use deaddrop_client::{Client, ClientError};
+    /// # use std::time::Duration;
+    /// # async fn example(client: &Client) -> Result<(), ClientError> {
+    /// let report = client.sync(Duration::from_secs(20)).await?;
+    /// for (relay, state) in &report.relays {
+    ///     println!("{relay}: {state:?}");
+    /// }
+    /// for contact in &report.contacts {
+    ///     println!("{}: {} texts stored, {} wait", contact.name, contact.stored, contact.waiting.len());
+    ///     if let Some(why) = &contact.why {
+    ///         println!("  {why}");
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] at once; [`ClientError::RelayDown`] or
-    /// [`ClientError::TimedOut`] after `patience`.
+    /// The vault's.
+    pub async fn sync(&self, patience: Duration) -> Result<SyncReport, ClientError> {
+        let before = self.shared.look(Engine::texts_stored)?;
+        self.wait(Scope::All, Persistence::Deadline, patience).await?;
+        Ok(SyncReport { relays: self.links()?, contacts: self.contacts_since(&before, None)? })
+    }
+
+    /// Waits until everything that lay at the relays is read, and what has waited for long enough behind missing messages is given.
+    /// A relay that cannot be read does not end the wait as long as another one can be.
+    ///
+    /// # Errors
+    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything
+    /// else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
-        self.shared.try_now();
-        self.wait(patience, |client| {
-            let links = client.links()?;
-            let state = |wanted| links.values().any(|state| *state == wanted);
-            if state(Connectivity::WrongRelay) {
-                return Err(ClientError::WrongRelay);
-            }
-            if state(Connectivity::NoTls) {
-                return Err(ClientError::NoTls);
-            }
-            if state(Connectivity::PrivateAddress) {
-                return Err(ClientError::PrivateAddress);
-            }
-            if !links.values().all(|state| state.is_read()) {
-                return Ok(false);
-            }
-            // What has waited long enough behind a missing message is given before the app goes.
-            let (now, wait) = (client.shared.now(), client.shared.gap_wait());
-            let read: BTreeSet<String> = links.into_keys().collect();
-            Ok(client.shared.look(|engine| engine.gap_due(now, wait, &read))? != Some(0))
-        })
-        .await
+        result_of(&self.wait(Scope::Read, Persistence::Deadline, patience).await?)
     }
 
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
-    /// [`ClientError::NeedsToken`] or [`ClientError::PrivateAddress`] once nothing else is left that can be sent without the user;
-    /// [`ClientError::WrongRelay`], [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`; it is sent later then.
+    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`] or [`ClientError::NoTls`] once nothing else is
+    /// left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
     pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
-        self.shared.try_now();
-        self.shared.hurry.send_replace(true);
-        let done = self.wait(patience, Self::is_flushed).await;
-        self.shared.hurry.send_replace(false);
-        done
+        result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience).await?)
     }
 
-    /// Whether everything has left; an error if what is left cannot leave without the user.
-    fn is_flushed(&self) -> Result<bool, ClientError> {
-        let links = self.links()?;
-        let waits_for = |relay: Option<&str>| {
-            let state = relay.and_then(|relay| links.get(relay));
-            matches!(state, Some(Connectivity::Fetching | Connectivity::CaughtUp))
-        };
-        if !self.shared.look(Engine::has_work)? {
-            return self.shared.look(|engine| !waits_for(engine.sentinel_waits(self.shared.now())));
-        }
-        let links = links.into_iter();
-        let want_token: BTreeSet<String> =
-            links.filter_map(|(relay, state)| (state == Connectivity::NeedsToken).then_some(relay)).collect();
-        let blocked = self.shared.blocked();
-        if want_token.is_empty() && blocked.is_empty()
-            || self.shared.look(|engine| engine.has_free_work(&want_token, &blocked))?
-        {
-            return Ok(false);
-        }
-        Err(if want_token.is_empty() { ClientError::PrivateAddress } else { ClientError::NeedsToken })
+    /// As [`flush`](Self::flush), but what is known to have failed is not waited for: for an app that is about to close. A relay that is
+    /// down takes no time from the others.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn flush_reachable(&self, patience: Duration) -> Result<(), ClientError> {
+        result_of(&self.wait(Scope::Send(None), Persistence::FirstFailure, patience).await?)
     }
 
+    /// Sends what waits for one contact, and says what was done and what waits. Other contacts' relays make no difference to it.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], or the vault's.
+    pub async fn flush_to(&self, name: &str, patience: Duration) -> Result<ContactSync, ClientError> {
+        let find = |engine: &Engine<_>| (engine.contact_id(name), engine.texts_stored());
+        let (contact, before) = self.shared.look(find)?;
+        let contact = contact.ok_or(ClientError::UnknownContact)?;
+        self.wait(Scope::Send(Some(contact)), Persistence::Deadline, patience).await?;
+        let mut contacts = self.contacts_since(&before, Some(contact))?;
+        contacts.pop().ok_or(ClientError::UnknownContact)
+    }
+
+    /// Waits until a scope is done or waiting longer does not help, at most for `patience`. Returns what is not done.
     async fn wait(
         &self,
+        scope: Scope,
+        persistence: Persistence,
         patience: Duration,
-        is_done: impl Fn(&Self) -> Result<bool, ClientError>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Pending>, ClientError> {
+        let _hurry = (scope != Scope::Read).then(|| self.shared.hurry());
         let mut work = self.shared.work.subscribe();
+        let round = self.shared.begin_round();
         let waiting = async {
-            while !is_done(self)? {
+            loop {
+                work.mark_unchanged();
+                let pending = self.pending(scope, round, persistence)?;
+                if pending.iter().all(|pending| pending.is_settled) {
+                    return Ok(pending);
+                }
                 work.changed().await.map_err(|_| ClientError::VaultStopped)?;
             }
-            Ok(())
         };
         match timeout(patience, waiting).await {
             Ok(done) => done,
-            Err(_) => {
-                let links = self.links()?;
-                let any = |wanted| links.values().any(|state| *state == wanted);
-                Err(match () {
-                    () if any(Connectivity::WrongRelay) => ClientError::WrongRelay,
-                    () if any(Connectivity::Down) => ClientError::RelayDown,
-                    () => ClientError::TimedOut,
-                })
-            }
+            Err(_) => self.pending(scope, round, persistence),
         }
     }
 
     fn links(&self) -> Result<BTreeMap<String, Connectivity>, ClientError> {
-        let known = self.shared.links();
+        let known = self.shared.progress.links();
+        let newest = *self.shared.round.borrow();
         let relays = self.shared.look(Engine::reading_relays)?;
-        let state = |relay: &String| known.get(relay).copied().unwrap_or(Connectivity::Connecting);
+        let state = |relay: &String| match known.get(relay) {
+            // The relay was asked whether it is still there, and has not answered.
+            Some(link) if link.state.is_read() && link.round < newest => Connectivity::Fetching,
+            Some(link) => link.state,
+            None => Connectivity::Connecting,
+        };
         Ok(relays.into_iter().map(|relay| (relay.clone(), state(&relay))).collect())
+    }
+}
+
+/// The error that says best why something is not done.
+fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
+    let order = [
+        ClientError::WrongRelay,
+        ClientError::RelayDown,
+        ClientError::TimedOut,
+        ClientError::NeedsToken,
+        ClientError::PrivateAddress,
+        ClientError::NoTls,
+    ];
+    let errors = || pending.iter().filter_map(|pending| pending.error);
+    let first = order.into_iter().find(|error| errors().any(|other| other == *error));
+    match first.or_else(|| errors().next()) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidying_up_is_no_error_and_others_have_an_order() {
+        let pending = |errors: &[Option<ClientError>]| {
+            let pending: Vec<Pending> =
+                errors.iter().map(|error| Pending { error: *error, is_settled: false }).collect();
+            result_of(&pending)
+        };
+        use ClientError::{Displaced, NeedsToken, TimedOut, WrongRelay};
+        assert_eq!(pending(&[]), Ok(()));
+        assert_eq!(pending(&[None]), Ok(()));
+        assert_eq!(pending(&[None, Some(NeedsToken)]), Err(NeedsToken));
+        assert_eq!(pending(&[Some(Displaced)]), Err(Displaced));
+        assert_eq!(pending(&[Some(NeedsToken), Some(TimedOut), Some(WrongRelay)]), Err(WrongRelay));
     }
 }

@@ -190,6 +190,7 @@ impl Contact {
             missing: BTreeMap::new(),
             again: None,
             learnt: 0,
+            texts_stored: 0,
             rests_until: 0,
             leaves_landing: false,
             holds_back: false,

@@ -4,7 +4,8 @@ use super::{Contact, Engine, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
-    vault::{ItemRow, MailboxState, PeerAddress, Sealed, Table, key},
+    named::BLOB_DAYS,
+    vault::{ItemKind, ItemRow, PeerAddress, Sealed, Table, key},
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
@@ -12,8 +13,6 @@ use deaddrop_wire::{Day, SizeClass};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// Maximum number of days for which a relay is believed to keep a blob, whatever it says.
-const MAX_BLOB_DAYS: u16 = 30;
 /// Seconds after which addresses that refused are tried once more.
 const RETRY_STALE_S: u64 = 300;
 /// The place of the one unnumbered message: Hello, or a receipt.
@@ -75,7 +74,7 @@ impl BlobLives {
 
     /// Takes the days from a relay's Hello and bounds them. A relay that lies only makes an item leave again too early or too late.
     pub(crate) fn from_hello(days: u16, large_days: u16) -> Self {
-        let bounded = |days: u16| days.clamp(1, MAX_BLOB_DAYS);
+        let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
     }
 
@@ -152,6 +151,8 @@ impl<D: Disk + 'static> Engine<D> {
                 }
                 Some(item) => {
                     let length = item.sealed.take().map_or(0, |sealed| sealed.envelope.len());
+                    let is_first = item.kind == ItemKind::Message && !item.was_taken;
+                    contact.texts_stored = contact.texts_stored.saturating_add(u64::from(is_first));
                     item.was_taken = true;
                     item.again_on = Some(lives.gone_on(length, today).number());
                     step.changes.put(row, item)?;
@@ -244,20 +245,6 @@ impl<D: Disk + 'static> Engine<D> {
             }
         }
         self.finish_and_seal(step, id)
-    }
-
-    /// Whether anything is left to be done that a reachable relay would let be done.
-    pub(crate) fn has_work(&self) -> bool {
-        let mailbox = |contact: &Contact| {
-            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
-            !unpublished && contact.row.mailboxes.iter().any(|row| row.state != MailboxState::Live)
-        };
-        let unsent = |contact: &Contact| contact.standing().is_some() && contact.is_unsent();
-        let reset = |contact: &Contact| contact.row.reset_due && contact.reset_tried.is_none();
-        !self.receipts_due().is_empty()
-            || self.contacts.values().any(reset)
-            || !self.invites_to_empty().is_empty()
-            || self.contacts.values().any(|contact| mailbox(contact) || unsent(contact))
     }
 
     /// Tries addresses that refused once more, where no other is left and [`RETRY_STALE_S`] have passed since the last such try:

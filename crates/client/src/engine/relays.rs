@@ -1,15 +1,14 @@
 //! What the user has allowed and set for relays: private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
 
-use super::{Contact, Engine, step::Step};
+use super::{Engine, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
-    vault::{BlockedRow, MailboxState, RelayToken, Table, key},
+    vault::{BlockedRow, RelayToken, Table, key},
 };
-use deaddrop_crypto::Standing;
 use deaddrop_shred::Disk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress, limits::MAX_TOKEN};
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// Maximum number of private addresses that the user has allowed; the oldest falls out.
@@ -110,41 +109,6 @@ impl<D: Disk + 'static> Engine<D> {
             self.event(&mut step, id, today, EventKind::PrivateAddress { address: ip })?;
         }
         self.finish(step)
-    }
-
-    /// Whether anything can be done without the user. Left out are mailboxes at relays that want a token, and contacts that wait
-    /// for such a mailbox or whose address is not connected to.
-    pub(crate) fn has_free_work(&self, want_token: &BTreeSet<String>, blocked: &BTreeSet<u32>) -> bool {
-        let receipts = self.receipts_due();
-        let mailbox = |contact: &Contact| {
-            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
-            let mut rows = contact.row.mailboxes.iter();
-            !unpublished
-                && rows.any(|row| match row.state {
-                    MailboxState::Live => false,
-                    MailboxState::Wanted | MailboxState::Lost => !want_token.contains(&row.relay),
-                    MailboxState::Retiring => true,
-                })
-        };
-        let puts = |id: &u32, contact: &Contact| {
-            let unsent = contact.standing().is_some() && contact.is_unsent();
-            (unsent || receipts.contains(id))
-                && !blocked.contains(id)
-                && !contact.waits_for_mailbox(want_token)
-        };
-        !self.invites_to_empty().is_empty()
-            || self.contacts.iter().any(|(id, contact)| mailbox(contact) || puts(id, contact))
-    }
-}
-
-impl Contact {
-    /// The first message cannot be sealed without an own mailbox to tell, and that one is not made without a token.
-    fn waits_for_mailbox(&self, want_token: &BTreeSet<String>) -> bool {
-        let unanswered = self.standing() == Some(Standing::Unanswered);
-        let mut rows = self.row.mailboxes.iter();
-        unanswered
-            && self.own_address().is_none()
-            && rows.any(|row| row.state.is_wanted() && want_token.contains(&row.relay))
     }
 }
 

@@ -1,17 +1,58 @@
-//! Waiting between two tries: longer each time, with jitter, ended early when somebody wants something now.
+//! Waiting between two tries: longer each time, with jitter, ended early by a user's action, but not at once.
 
 use super::shared::{Shared, closed};
 use rand::RngExt;
 use std::time::Duration;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+
+/// The part of a first wait that no user's action shortens. It doubles with each failure.
+const FIRST_FLOOR: Duration = Duration::from_millis(200);
+/// Maximum of that part.
+const LONGEST_FLOOR: Duration = Duration::from_secs(30);
+/// A link that stood for this long was of use, whatever it carried.
+const LONG_LINK: Duration = Duration::from_secs(60);
+
+/// The part of a wait that no user's action shortens, after so many failures in a row before this one.
+pub(super) fn floor_after(failures: u32) -> Duration {
+    FIRST_FLOOR.saturating_mul(1 << failures.min(16)).min(LONGEST_FLOOR)
+}
+
+/// Why a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// It is over.
+    Elapsed,
+    /// The user wants something now.
+    Nudged,
+    /// The client closes.
+    Closing,
+}
 
 /// The waits of one task.
 pub(super) struct Backoff {
+    /// Actions of the user since [`listen`](Self::listen).
+    nudge: watch::Receiver<u64>,
+    /// The next wait.
     next: Duration,
+    /// Failures since the last reset.
+    failures: u32,
+    /// When a short link last was a reason to reset.
+    short_link_at: Option<Instant>,
 }
 
 impl Backoff {
     pub(super) fn new(shared: &Shared) -> Self {
-        Self { next: shared.config.backoff.start }
+        let next = shared.config.backoff.start;
+        Self { nudge: shared.nudge.subscribe(), next, failures: 0, short_link_at: None }
+    }
+
+    /// An attempt begins, or a link has ended: what the user wants from now on shortens the next wait, also if it comes before the
+    /// wait begins.
+    pub(super) fn listen(&mut self) {
+        self.nudge.mark_unchanged();
     }
 
     /// The next wait is twice as long, up to `longest`.
@@ -21,23 +62,43 @@ impl Backoff {
 
     /// After a success the next wait is the shortest again.
     pub(super) fn reset(&mut self, shared: &Shared) {
-        self.next = shared.config.backoff.start;
+        (self.next, self.failures) = (shared.config.backoff.start, 0);
     }
 
-    /// Waits. `false`: the client closes.
-    pub(super) async fn wait(&mut self, shared: &Shared) -> bool {
-        let wait = jitter(self.next);
-        let mut nudge = shared.nudge.subscribe();
-        let mut closing = shared.closing.subscribe();
-        // Even a nudge leaves a relay that is down a moment.
-        let moment = self.next.min(Duration::from_millis(200));
-        tokio::select! {
-            // Who sends much while a relay is down for a moment must not wait long after it: only waits that end by themselves grow.
-            () = tokio::time::sleep(wait) => self.grow(shared.config.backoff.end),
-            () = async { let _ = nudge.changed().await; tokio::time::sleep(moment).await } => {}
-            () = closed(&mut closing) => {}
+    /// A link has ended that was opened at `opened`. It is a success if it stood for a minute; or if it was of use, but that only
+    /// once a minute: a relay that does a little and closes must not be connected to again and again.
+    pub(super) fn note_link(&mut self, shared: &Shared, opened: Instant, was_useful: bool) {
+        let now = Instant::now();
+        if now.duration_since(opened) >= LONG_LINK {
+            self.reset(shared);
+        } else if was_useful && self.short_link_at.is_none_or(|at| now.duration_since(at) >= LONG_LINK) {
+            self.short_link_at = Some(now);
+            self.reset(shared);
         }
-        !shared.is_closing()
+    }
+
+    /// Waits, and not less than `shortest` if no user's action ends it.
+    pub(super) async fn wait(&mut self, shortest: Duration, shared: &Shared) -> Waited {
+        let begun = Instant::now();
+        let wait = jitter(self.next.max(shortest));
+        let floor = floor_after(self.failures).min(self.next);
+        self.failures = self.failures.saturating_add(1);
+        let mut closing = shared.closing.subscribe();
+        let nudge = &mut self.nudge;
+        let nudged = async {
+            let _ = nudge.changed().await;
+            sleep_until(begun + floor).await;
+        };
+        tokio::select! {
+            () = sleep(wait) => {
+                // Sending much while a relay is down for a moment must not lead to a long wait after it: only waits that end by
+                // themselves grow.
+                self.grow(shared.config.backoff.end);
+                Waited::Elapsed
+            }
+            () = nudged => Waited::Nudged,
+            () = closed(&mut closing) => Waited::Closing,
+        }
     }
 }
 
@@ -51,7 +112,6 @@ mod tests {
     use super::*;
     use crate::{Config, engine::Engine, home};
     use std::sync::Arc;
-    use tokio::time::Instant;
 
     fn shared(folder: &std::path::Path, backoff: std::ops::Range<Duration>) -> Arc<Shared> {
         let store = home::create(folder, &crate::Unlock::KeyFile, crate::PassphraseCost::default()).unwrap();
@@ -59,10 +119,14 @@ mod tests {
         Shared::new(engine, Config { backoff, ..Config::default() })
     }
 
+    fn with(next: Duration) -> Backoff {
+        Backoff { nudge: watch::Sender::new(0).subscribe(), next, failures: 0, short_link_at: None }
+    }
+
     #[test]
     fn waits_double_up_to_the_longest_and_are_never_the_same() {
         let second = Duration::from_secs(1);
-        let mut backoff = Backoff { next: second };
+        let mut backoff = with(second);
         let longest = second * 300;
         let waits: Vec<Duration> = (0..40)
             .map(|_| {
@@ -82,7 +146,7 @@ mod tests {
     #[test]
     fn extreme_settings_do_not_break_it() {
         for (next, longest) in [(0, 0), (0, 9), (9, 0), (u64::MAX / 4, u64::MAX)] {
-            let mut backoff = Backoff { next: Duration::from_secs(next) };
+            let mut backoff = with(Duration::from_secs(next));
             for _ in 0..70 {
                 assert!(jitter(backoff.next) <= backoff.next);
                 backoff.grow(Duration::from_secs(longest));
@@ -90,39 +154,95 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_nudge_ends_a_wait_and_so_does_closing() {
+    /// Waits with a user who acts at once and again and again. Returns how long it took.
+    async fn nudged(backoff: &mut Backoff, shared: &Shared) -> Duration {
+        let begin = Instant::now();
+        let nudges = async {
+            loop {
+                tokio::task::yield_now().await;
+                shared.try_now();
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            waited = backoff.wait(Duration::ZERO, shared) => assert_ne!(waited, Waited::Closing),
+            () = nudges => {}
+        }
+        begin.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_nudge_ends_a_wait_later_with_each_failure_and_closing_ends_it_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let hour = Duration::from_secs(3_600);
         let shared = shared(folder.path(), hour..hour * 24);
         let mut backoff = Backoff::new(&shared);
-        let begin = Instant::now();
-        let nudge = async {
-            tokio::task::yield_now().await;
+        let mut floor = FIRST_FLOOR;
+        for _ in 0..12 {
+            let took = nudged(&mut backoff, &shared).await;
+            assert!((floor..floor + Duration::from_millis(60)).contains(&took), "{took:?}, not {floor:?}");
+            floor = (floor * 2).min(LONGEST_FLOOR);
+        }
+        // An action after the floor ends the wait at once.
+        backoff.listen();
+        let late = async {
+            sleep(LONGEST_FLOOR * 2).await;
             shared.try_now();
         };
-        assert!(tokio::join!(backoff.wait(&shared), nudge).0);
-        assert!(begin.elapsed() >= Duration::from_millis(200), "a relay that is down is left a moment");
+        let begin = Instant::now();
+        assert_eq!(tokio::join!(backoff.wait(Duration::ZERO, &shared), late).0, Waited::Nudged);
+        assert!(begin.elapsed() < LONGEST_FLOOR * 2 + Duration::from_millis(10), "{:?}", begin.elapsed());
+        // An action before the wait began.
+        backoff.listen();
+        shared.try_now();
+        let begin = Instant::now();
+        assert_eq!(backoff.wait(Duration::ZERO, &shared).await, Waited::Nudged);
+        assert!(begin.elapsed() <= LONGEST_FLOOR);
+        let begin = Instant::now();
+        backoff.listen();
         let close = async {
             tokio::task::yield_now().await;
             shared.closing.send_replace(true);
         };
-        assert!(!tokio::join!(backoff.wait(&shared), close).0);
-        assert!(begin.elapsed() < hour);
-        assert_eq!(backoff.next, hour);
+        assert_eq!(tokio::join!(backoff.wait(Duration::ZERO, &shared), close).0, Waited::Closing);
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        assert_eq!(backoff.next, hour, "only waits that end by themselves grow");
     }
 
-    #[tokio::test]
-    async fn success_begins_anew() {
+    #[tokio::test(start_paused = true)]
+    async fn success_makes_the_next_wait_the_shortest() {
         let folder = tempfile::tempdir().unwrap();
-        let ms = Duration::from_millis(1);
-        let shared = shared(folder.path(), ms..ms * 8);
+        let second = Duration::from_secs(1);
+        let shared = shared(folder.path(), second..second * 8);
         let mut backoff = Backoff::new(&shared);
         for longest in [2, 4, 8, 8] {
-            assert!(backoff.wait(&shared).await);
-            assert_eq!(backoff.next, ms * longest);
+            assert_eq!(backoff.wait(Duration::ZERO, &shared).await, Waited::Elapsed);
+            assert_eq!(backoff.next, second * longest);
         }
         backoff.reset(&shared);
-        assert_eq!(backoff.next, ms);
+        assert_eq!((backoff.next, backoff.failures), (second, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_links_make_it_the_shortest_only_once_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let second = Duration::from_secs(1);
+        let shared = shared(folder.path(), second..second * 300);
+        let mut backoff = Backoff::new(&shared);
+        let begin = Instant::now();
+        let mut links = 0;
+        // A relay that always does something and closes at once.
+        while begin.elapsed() < second * 600 {
+            links += 1;
+            backoff.note_link(&shared, Instant::now(), true);
+            assert!(nudged(&mut backoff, &shared).await > Duration::ZERO);
+        }
+        assert!((10..120).contains(&links), "{links} links in ten minutes");
+        backoff.note_link(&shared, Instant::now(), false);
+        assert!(backoff.failures > 0, "a link of no use is a failure");
+        let opened = Instant::now();
+        sleep(LONG_LINK).await;
+        backoff.note_link(&shared, opened, false);
+        assert_eq!(backoff.failures, 0);
     }
 }

@@ -1,11 +1,15 @@
 //! A putting link: one contact, one relay, short-lived. Nothing is read over it.
 
 use super::{
-    backoff::Backoff,
+    backoff::{Backoff, Waited, floor_after},
     connection::{Closed, ConnectError, Connection},
+    progress::PutState,
     shared::{Shared, closed},
 };
-use crate::engine::{Engine, PutJob, SentPut};
+use crate::{
+    engine::{Engine, PutJob, SentPut},
+    named::AskedWaits,
+};
 use deaddrop_wire::{
     Blob, ClientToken, Item, RelayAddress,
     item::{Answer, AnswerCode, Put},
@@ -16,23 +20,35 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
+use zeroize::Zeroizing;
 
 /// Puts under way at once.
 const WINDOW: usize = 16;
-/// How long a full mailbox or a busy relay is left alone if it does not say itself.
-const FULL_WAIT: Duration = Duration::from_secs(5);
+/// A user's action does not make the client put again earlier than this after the relay asked to wait.
+const RETRY_FLOOR: Duration = Duration::from_secs(1);
 
-/// Puts whatever waits for a contact; ends when nothing does.
+/// Puts everything that waits for a contact; ends when nothing does.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let mut backoff = Backoff::new(&shared);
+    let mut asked = Asked::default();
+    let mut closing = shared.closing.subscribe();
     while !shared.is_closing() {
         let Ok(jobs) = shared.look(|engine| engine.take_puts(contact, &BTreeSet::new(), 1)) else { return };
         let Some(job) = jobs.into_iter().next() else { return };
+        asked.note_address(job.address.encode());
         let relay = job.address.relay;
         let token = ClientToken::from_bytes([0; 16]);
-        match Connection::open(&shared, &relay, token).await {
+        backoff.listen();
+        let round = shared.newest_round();
+        let opened = tokio::select! {
+            opened = Connection::open(&shared, &relay, token) => opened,
+            () = closed(&mut closing) => return,
+        };
+        let state = match opened {
             Ok(connection) => {
-                shared.set_blocked(contact, false);
+                if asked.pause.is_none() {
+                    shared.set_putting(contact, PutState::Open, round);
+                }
                 let mut putter = Putter {
                     shared: &shared,
                     contact,
@@ -41,48 +57,62 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                     answered_at: Instant::now(),
                     next: 1,
                     is_answered: false,
+                    asked: &mut asked,
                 };
                 let ended = putter.run(&relay).await;
                 if ended.is_ok() || putter.is_answered {
                     backoff.reset(&shared);
                 }
+                backoff.listen();
                 if ended.is_ok() {
                     putter.connection.close().await;
                     continue;
                 }
+                PutState::Down
             }
-            Err(ConnectError::Down | ConnectError::WrongRelay | ConnectError::NoTls) => {}
+            Err(ConnectError::Down) => PutState::Down,
+            Err(ConnectError::WrongRelay) => PutState::WrongRelay,
+            Err(ConnectError::NoTls) => PutState::NoTls,
             Err(ConnectError::Private(address)) => {
                 match move_to_newest(&shared, contact).await {
                     Ok(true) => continue,
                     Ok(false) => {}
                     Err(_) => return,
                 }
-                shared.set_blocked(contact, true);
+                shared.set_putting(contact, PutState::Private(address), round);
                 let step = shared.step(move |engine, today| engine.address_blocked(contact, address, today));
                 if step.await.is_err() {
                     return;
                 }
+                PutState::Private(address)
             }
-        }
-        match wait(&shared, contact, &mut backoff).await {
-            Ok(true) => {}
-            Ok(false) | Err(_) => return,
+        };
+        shared.set_putting(contact, state, round);
+        match wait(&shared, contact, &mut backoff, asked.left()).await {
+            Ok(Waited::Nudged) => asked.hurry(),
+            Ok(Waited::Elapsed) => {}
+            Ok(Waited::Closing) | Err(_) => return,
         }
     }
 }
 
-/// Waits before the next try. Ends early when the contact's envelopes move to a newer address. `false`: the client closes.
-async fn wait(shared: &Arc<Shared>, contact: u32, backoff: &mut Backoff) -> Result<bool, Closed> {
+/// Waits before the next try, and not less than `shortest` if no user's action ends it. Ends early when the contact's envelopes
+/// move to a newer address.
+async fn wait(
+    shared: &Arc<Shared>,
+    contact: u32,
+    backoff: &mut Backoff,
+    shortest: Duration,
+) -> Result<Waited, Closed> {
     let mut work = shared.work.subscribe();
-    let mut pause = std::pin::pin!(backoff.wait(shared));
+    let mut pause = std::pin::pin!(backoff.wait(shortest, shared));
     loop {
         work.mark_unchanged();
         if move_to_newest(shared, contact).await? {
-            return Ok(true);
+            return Ok(Waited::Elapsed);
         }
         tokio::select! {
-            is_open = &mut pause => return Ok(is_open),
+            waited = &mut pause => return Ok(waited),
             _ = work.changed() => {}
         }
     }
@@ -117,14 +147,62 @@ struct Putter<'a> {
     next: u32,
     /// The relay has accepted or refused a put.
     is_answered: bool,
+    asked: &'a mut Asked,
 }
 
-/// The outcome of the records that came during one wait.
-struct Handled {
-    /// How long to wait if the mailbox is full or the relay busy.
-    wait: Option<Duration>,
-    /// A put was accepted or refused.
-    is_progress: bool,
+/// What the relay has asked to wait for. It outlives the link: a relay that closes is not asked earlier.
+#[derive(Default)]
+struct Asked {
+    /// The mailbox address that it is about.
+    address: Zeroizing<Vec<u8>>,
+    waits: AskedWaits,
+    pause: Option<Pause>,
+}
+
+/// A time without puts.
+#[derive(Clone, Copy)]
+struct Pause {
+    until: Instant,
+    /// A user's action ends the pause, but not before this.
+    not_before: Instant,
+}
+
+impl Asked {
+    /// The next put is for this address. What was asked for another one does not hold for it.
+    fn note_address(&mut self, address: Zeroizing<Vec<u8>>) {
+        if *address != *self.address {
+            *self = Self { address, ..Self::default() };
+        }
+    }
+
+    /// The relay has answered a put in a way that asks to wait. Such answers to puts that were under way together count once.
+    fn note(&mut self, retry_s: u16) -> Instant {
+        let now = Instant::now();
+        if let Some(pause) = self.pause.filter(|pause| pause.until > now) {
+            return pause.until;
+        }
+        let floor = floor_after(self.waits.count()).max(RETRY_FLOOR);
+        let wait = self.waits.next_put(retry_s);
+        self.pause = Some(Pause { until: now + wait, not_before: now + floor.min(wait) });
+        now + wait
+    }
+
+    /// What is left of the time without puts.
+    fn left(&self) -> Duration {
+        self.pause.map_or(Duration::ZERO, |pause| pause.until.saturating_duration_since(Instant::now()))
+    }
+
+    fn is_blocked(&mut self) -> bool {
+        self.pause = self.pause.filter(|pause| pause.until > Instant::now());
+        self.pause.is_some()
+    }
+
+    /// The user wants something now.
+    fn hurry(&mut self) {
+        if let Some(pause) = &mut self.pause {
+            pause.until = pause.until.min(pause.not_before);
+        }
+    }
 }
 
 impl Putter<'_> {
@@ -132,13 +210,16 @@ impl Putter<'_> {
     async fn run(&mut self, relay: &RelayAddress) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
-        let mut blocked_until = Instant::now();
+        let mut nudge = self.shared.nudge.subscribe();
         loop {
             work.mark_unchanged();
-            let blocked = blocked_until > Instant::now();
+            let blocked = self.asked.is_blocked();
             if blocked && move_to_newest(self.shared, self.contact).await? {
-                blocked_until = Instant::now();
+                self.asked.pause = None;
                 continue;
+            }
+            if !blocked {
+                nudge.mark_unchanged();
             }
             self.note_taken();
             if !blocked && !self.connection.is_sending() {
@@ -147,22 +228,20 @@ impl Putter<'_> {
             if self.under_way.is_empty() && !blocked && self.waits_elsewhere(relay)? {
                 return Ok(());
             }
-            let wake = if blocked { blocked_until } else { self.deadline() };
+            let until = self.asked.pause.map(|pause| pause.until);
+            let wake = until.unwrap_or_else(|| self.deadline());
             tokio::select! {
                 items = self.connection.proceed() => {
                     // Without items, the line has taken what was queued: there is room for more.
                     let Some(items) = items? else { continue };
                     let items = self.connection.answer(items)?;
-                    let handled = self.handle(items).await?;
-                    if let Some(wait) = handled.wait {
-                        blocked_until = Instant::now() + wait;
-                    }
                     // Other records must not hold the envelopes at a relay that answers no put.
-                    if handled.is_progress {
+                    if self.handle(items).await? {
                         self.answered_at = Instant::now();
                     }
                 }
                 _ = work.changed() => {}
+                _ = nudge.changed(), if blocked => self.asked.hurry(),
                 () = sleep_until(wake) => {
                     self.note_taken();
                     if !blocked && self.deadline() <= Instant::now() {
@@ -232,33 +311,41 @@ impl Putter<'_> {
         Ok(jobs.map_err(|_| Closed)?.first().is_some_and(|job| job.address.relay != *relay))
     }
 
-    /// Handles the answers to puts.
-    async fn handle(&mut self, items: Vec<Item>) -> Result<Handled, Closed> {
+    /// Handles the answers to puts. Returns whether one was accepted or refused.
+    async fn handle(&mut self, items: Vec<Item>) -> Result<bool, Closed> {
         let mut accepted = Vec::new();
-        let mut handled = Handled { wait: None, is_progress: false };
+        let mut is_progress = false;
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
                     let Some(OpenPut { sent: put, .. }) = self.under_way.remove(&req) else { continue };
-                    let is_progress = matches!(code, AnswerCode::Done | AnswerCode::Refused);
-                    handled.is_progress |= is_progress;
-                    self.is_answered |= is_progress;
+                    let contact = self.contact;
                     match code {
                         AnswerCode::Done => accepted.push(put),
                         AnswerCode::Refused => {
-                            let contact = self.contact;
                             let step =
                                 self.shared.step(move |engine, today| engine.refused(contact, &put, today));
                             step.await.map_err(|_| Closed)?;
                         }
                         _ => {
-                            let said = Duration::from_secs(u64::from(retry_s));
-                            handled.wait = Some(if retry_s == 0 { FULL_WAIT } else { said });
+                            let until = self.asked.note(retry_s);
+                            let state = PutState::Asked { is_full: code == AnswerCode::Full, until };
+                            self.shared.set_putting(contact, state, self.shared.newest_round());
+                            continue;
                         }
                     }
+                    is_progress = true;
                 }
                 Item::GoAway(_) => return Err(Closed),
                 _ => {}
+            }
+        }
+        if is_progress {
+            self.is_answered = true;
+            // A relay that takes puts again, and asked to wait only for those that were under way with them.
+            if !self.asked.is_blocked() {
+                self.asked.waits.reset();
+                self.shared.set_putting(self.contact, PutState::Open, self.shared.newest_round());
             }
         }
         if !accepted.is_empty() {
@@ -268,6 +355,6 @@ impl Putter<'_> {
                 self.shared.step(move |engine, today| engine.accepted(contact, &accepted, lives, today));
             step.await.map_err(|_| Closed)?;
         }
-        Ok(handled)
+        Ok(is_progress)
     }
 }

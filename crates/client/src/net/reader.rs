@@ -1,10 +1,12 @@
 //! The reading link of one relay: makes, reads and deletes own mailboxes. Nothing is put over it.
 
+mod pauses;
+mod probe;
+
 use super::{
     Connectivity,
-    backoff::Backoff,
+    backoff::{Backoff, Waited},
     connection::{Closed, ConnectError, Connection},
-    losses::Losses,
     publish::{classes, create},
     shared::{Shared, closed},
 };
@@ -19,44 +21,52 @@ use deaddrop_wire::{
         Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, Subscribe, Subscribed, Subscription,
     },
 };
+use pauses::{Cause, Pauses};
+use probe::Probes;
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
-use zeroize::Zeroizing;
+use tokio::time::Instant;
 
-/// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
-const DISPLACED_WAIT: Duration = Duration::from_secs(60);
-/// How long a mailbox that was taken over a moment ago is not asked for again.
-const CONTENDED_WAIT: Duration = Duration::from_secs(6);
 /// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
 /// way; a relay that confirms nothing must not make the list grow.
 const MAX_UNCONFIRMED: usize = 1_024;
-/// A relay that wants another token is asked again after this, or once another token is set.
-const TOKEN_WAIT: Duration = Duration::from_secs(300);
-/// A relay that is not the pinned one is looked at again after this.
+/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
+/// reader takes a mailbox over.
+const MAX_STRAY: u32 = 128;
+/// A relay that is not the pinned one is looked at again after about this.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
 /// Reads at one relay until the client closes.
 pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let mut backoff = Backoff::new(&shared);
-    let (mut displaced, mut losses, mut unmade) = (BTreeMap::new(), Losses::default(), TokenWait::default());
+    let mut pauses = Pauses::default();
+    let mut closing = shared.closing.subscribe();
     while !shared.is_closing() {
-        shared.set_link(&relay, Connectivity::Connecting);
+        backoff.listen();
+        let round = shared.newest_round();
+        if shared.progress.is_new(&relay) {
+            shared.set_link(&relay, Connectivity::Connecting, round);
+        }
         let token = shared.tokens.token(address.fingerprint());
-        let state = match Connection::open(&shared, &address, token).await {
+        let opened = tokio::select! {
+            opened = Connection::open(&shared, &address, token) => opened,
+            () = closed(&mut closing) => return,
+        };
+        let state = match opened {
             Ok(connection) => {
-                backoff.reset(&shared);
-                shared.set_link(&relay, Connectivity::Fetching);
-                let waits = (&mut displaced, &mut losses, &mut unmade);
-                let mut reader = Reader::new(&shared, &relay, &address, connection, waits);
+                shared.set_link(&relay, Connectivity::Fetching, round);
+                let opened = Instant::now();
+                let mut reader = Reader::new(&shared, &relay, &address, connection, &mut pauses, round);
                 if reader.run().await.is_ok() {
                     reader.connection.close().await;
                     return;
                 }
+                backoff.note_link(&shared, opened, reader.was_useful);
+                backoff.listen();
                 Connectivity::Down
             }
             Err(ConnectError::Down) => Connectivity::Down,
@@ -64,17 +74,11 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             Err(ConnectError::NoTls) => Connectivity::NoTls,
             Err(ConnectError::Private(_)) => Connectivity::PrivateAddress,
         };
-        shared.set_link(&relay, state);
-        if matches!(state, Connectivity::Down | Connectivity::PrivateAddress) {
-            if !backoff.wait(&shared).await {
-                return;
-            }
-        } else {
-            let mut closing = shared.closing.subscribe();
-            tokio::select! {
-                () = sleep(WRONG_RELAY_WAIT) => {}
-                () = closed(&mut closing) => return,
-            }
+        shared.set_link(&relay, state, round);
+        let is_other = matches!(state, Connectivity::WrongRelay | Connectivity::NoTls);
+        let shortest = if is_other { WRONG_RELAY_WAIT } else { Duration::ZERO };
+        if backoff.wait(shortest, &shared).await == Waited::Closing {
+            return;
         }
     }
 }
@@ -84,8 +88,13 @@ enum Request {
     /// The mailbox, and how many tokens had been replaced when this one was shown.
     Create(MailboxName, u64),
     Delete(MailboxName),
-    /// Ends with `CaughtUp`; whether the vault's own mailboxes are among those that are asked for.
-    Subscribe(bool),
+    /// Ends with `CaughtUp`.
+    Subscribe {
+        /// The numbers of the subscriptions that are asked for.
+        subs: Vec<u32>,
+        /// `Subscribed` has come.
+        is_answered: bool,
+    },
 }
 
 /// A mailbox that is being read.
@@ -93,16 +102,6 @@ struct Reading {
     name: MailboxName,
     /// Delivered and not yet destroyed: tag, first bytes.
     unacked: VecDeque<(u32, [u8; 16])>,
-}
-
-/// Mailboxes that the relay does not make without another token.
-#[derive(Default)]
-struct TokenWait {
-    mailboxes: BTreeSet<MailboxName>,
-    /// The token that is shown.
-    shown: Zeroizing<Vec<u8>>,
-    /// How many tokens it has replaced.
-    before: u64,
 }
 
 struct Reader<'a> {
@@ -113,10 +112,12 @@ struct Reader<'a> {
     requests: BTreeMap<u32, Request>,
     next: u32,
     reading: BTreeMap<u32, Reading>,
-    /// Not to be subscribed before: and how often it was taken over.
-    displaced: &'a mut BTreeMap<MailboxName, (Instant, u32)>,
-    losses: &'a mut Losses,
-    unmade: &'a mut TokenWait,
+    pauses: &'a mut Pauses,
+    probes: Probes,
+    /// The relay has made a mailbox, or handed over all that lay there.
+    was_useful: bool,
+    /// Deliveries for subscriptions that the client does not have.
+    strays: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -125,23 +126,39 @@ impl<'a> Reader<'a> {
         relay: &'a str,
         address: &'a RelayAddress,
         connection: Connection,
-        (displaced, losses, unmade): (
-            &'a mut BTreeMap<MailboxName, (Instant, u32)>,
-            &'a mut Losses,
-            &'a mut TokenWait,
-        ),
+        pauses: &'a mut Pauses,
+        round: u64,
     ) -> Self {
-        let (requests, reading) = (BTreeMap::new(), BTreeMap::new());
-        Self { shared, relay, address, connection, requests, next: 1, reading, displaced, losses, unmade }
+        Self {
+            shared,
+            relay,
+            address,
+            connection,
+            requests: BTreeMap::new(),
+            next: 1,
+            reading: BTreeMap::new(),
+            pauses,
+            probes: Probes::new(round),
+            was_useful: false,
+            strays: 0,
+        }
     }
 
     /// `Ok`: the client closes.
     async fn run(&mut self) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
+        let mut nudge = self.shared.nudge.subscribe();
+        let mut rounds = self.shared.round.subscribe();
+        // A round that began while the connection was opened.
+        rounds.mark_changed();
         loop {
             self.keep_up().await?;
             let recheck = self.next_recheck();
+            let can_hurry = self.pauses.can_hurry();
+            if !can_hurry {
+                nudge.mark_unchanged();
+            }
             tokio::select! {
                 items = self.connection.receive() => {
                     let items = items?;
@@ -149,19 +166,36 @@ impl<'a> Reader<'a> {
                     self.handle(items).await?;
                 }
                 _ = work.changed() => {}
-                () = tokio::time::sleep_until(recheck) => {}
+                _ = nudge.changed(), if can_hurry => self.pauses.hurry(),
+                _ = rounds.changed() => self.probe()?,
+                () = tokio::time::sleep_until(recheck) => {
+                    if self.probes.is_silent(self.connection.bytes_read(), self.shared.config.patience) {
+                        return Err(Closed);
+                    }
+                }
                 () = closed(&mut closing) => return Ok(()),
             }
         }
     }
 
-    /// Asks for whatever the engine wants and was not asked for.
+    /// A caller wants to know whether everything was read: only a relay that answers now shows that nothing has come meanwhile.
+    fn probe(&mut self) -> Result<(), Closed> {
+        let round = self.shared.newest_round();
+        if self.probes.round() == round {
+            return Ok(());
+        }
+        let ping = self.probes.ask(round, self.connection.bytes_read());
+        self.connection.send(&[ping.into()])
+    }
+
+    /// Asks for everything that the engine wants and that was not asked for.
     async fn keep_up(&mut self) -> Result<(), Closed> {
         let wanted = |engine: &Engine<FileDisk>| {
             (engine.mailboxes_at(self.relay), engine.create_token(self.address.fingerprint()))
         };
         let (mailboxes, token) = self.shared.look(wanted).map_err(|_| Closed)?;
-        self.use_token(&mailboxes, token);
+        self.pauses
+            .use_token(token, |name| mailboxes.iter().any(|row| row.name == *name && row.state.is_wanted()));
         // Long enough from the start: a list that grew would leave copies of what is shown in them.
         let mut items = Vec::with_capacity(2 * mailboxes.len());
         let mut subscriptions = Vec::with_capacity(mailboxes.len());
@@ -174,7 +208,7 @@ impl<'a> Reader<'a> {
                     let req = self.request(Request::Delete(mailbox.name));
                     items.push(Delete { req, own: mailbox.own.present(self.address.fingerprint()) }.into());
                 }
-                MailboxState::Live if !self.is_read(mailbox.name) && !self.is_left_alone(mailbox.name) => {
+                MailboxState::Live if !self.is_read(mailbox.name) && !self.pauses.has(mailbox.name) => {
                     let sub = self.number();
                     self.reading.insert(sub, Reading { name: mailbox.name, unacked: VecDeque::new() });
                     subscriptions
@@ -184,42 +218,49 @@ impl<'a> Reader<'a> {
             }
         }
         for chunk in subscriptions.chunks(deaddrop_wire::limits::MAX_SUBSCRIBE) {
-            let is_own = |sub: &Subscription| {
-                self.reading.get(&sub.sub).is_some_and(|reading| reading.name.contact == OWN)
-            };
-            let req = self.request(Request::Subscribe(chunk.iter().any(is_own)));
+            let subs = chunk.iter().map(|subscription| subscription.sub).collect();
+            let req = self.request(Request::Subscribe { subs, is_answered: false });
             items.push(Subscribe { req, mailboxes: chunk.iter().map(copy).collect() }.into());
         }
-        if !items.is_empty() {
-            self.shared.set_link(self.relay, Connectivity::Fetching);
+        let is_asking = !items.is_empty();
+        if is_asking {
             self.connection.send(&items)?;
-        } else if self.requests.is_empty() {
-            let is_made = self.unmade.mailboxes.is_empty();
-            let state = if is_made { Connectivity::CaughtUp } else { Connectivity::NeedsToken };
-            self.shared.set_link(self.relay, state);
         }
+        let state = if is_asking { Connectivity::Fetching } else { self.state(&mailboxes) };
+        self.shared.set_link(self.relay, state, self.probes.round());
         Ok(())
     }
 
-    /// Mailboxes that were refused for want of a token are asked for again once there is another one.
-    fn use_token(&mut self, mailboxes: &[OwnMailbox], token: Zeroizing<Vec<u8>>) {
-        let is_wanted =
-            |name: &MailboxName| mailboxes.iter().any(|row| row.name == *name && row.state.is_wanted());
-        self.unmade.mailboxes.retain(is_wanted);
-        if *token != *self.unmade.shown {
-            for name in std::mem::take(&mut self.unmade.mailboxes) {
-                self.displaced.remove(&name);
+    /// What the relay's mailboxes are waiting for, if nothing more is to be asked for now. The vault's own mailboxes, to which
+    /// nothing is put, do not count.
+    fn state(&self, mailboxes: &[OwnMailbox]) -> Connectivity {
+        if !self.requests.is_empty() {
+            return Connectivity::Fetching;
+        }
+        let (mut is_displaced, mut waits) = (false, false);
+        for mailbox in mailboxes.iter().filter(|mailbox| mailbox.name.contact != OWN) {
+            let cause = self.pauses.cause(mailbox.name);
+            match (mailbox.state, cause) {
+                (MailboxState::Live, _) if self.is_read(mailbox.name) => {}
+                (MailboxState::Live, Some(Cause::Displaced)) => is_displaced = true,
+                (MailboxState::Live, _) => return Connectivity::Fetching,
+                (MailboxState::Wanted | MailboxState::Lost, cause) => waits |= cause != Some(Cause::Token),
+                (MailboxState::Retiring, _) => {}
             }
-            self.unmade.shown = token;
-            self.unmade.before = self.unmade.before.saturating_add(1);
+        }
+        match () {
+            () if is_displaced => Connectivity::Displaced,
+            () if waits => Connectivity::Waiting,
+            () if self.pauses.is_token_wanted() => Connectivity::NeedsToken,
+            () => Connectivity::CaughtUp,
         }
     }
 
     fn create(&mut self, mailbox: &OwnMailbox) -> Item {
         let classes = classes(mailbox.name, mailbox.kind);
-        let req = self.request(Request::Create(mailbox.name, self.unmade.before));
+        let req = self.request(Request::Create(mailbox.name, self.pauses.tokens_before()));
         let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
-        let (fingerprint, token) = (self.address.fingerprint(), &self.unmade.shown);
+        let (fingerprint, token) = (self.address.fingerprint(), self.pauses.token());
         create(req, fingerprint, capabilities, classes, CreateFlags::NONE, token)
     }
 
@@ -231,11 +272,18 @@ impl<'a> Reader<'a> {
                 Item::Answer(answer) => self.answered(&answer).await?,
                 Item::Subscribed(answer) => self.subscribed(&answer).await?,
                 Item::CaughtUp(caught_up) => {
-                    self.requests.remove(&caught_up.req);
+                    let is_answered =
+                        |request: &Request| matches!(request, Request::Subscribe { is_answered: true, .. });
+                    if self.requests.get(&caught_up.req).is_some_and(is_answered) {
+                        self.requests.remove(&caught_up.req);
+                        self.was_useful = true;
+                    }
                 }
+                Item::Pong(pong) => self.probes.note_pong(pong),
                 Item::Acked(acked) => acks.extend(acked.acks),
                 Item::Displaced(displaced) => {
-                    self.leave_alone(displaced.sub);
+                    let Some(reading) = self.reading.remove(&displaced.sub) else { continue };
+                    self.pauses.displaced(reading.name);
                     let told = self.shared.step(|engine, today| engine.note_displaced(today));
                     told.await.map_err(|_| Closed)?;
                 }
@@ -257,15 +305,22 @@ impl<'a> Reader<'a> {
         let mut blobs = Vec::with_capacity(delivered.len());
         let mut last = BTreeMap::new();
         for deliver in delivered {
-            let Some(reading) = self.reading.get_mut(&deliver.sub) else { continue };
+            let Some(reading) = self.reading.get_mut(&deliver.sub) else {
+                self.strays += 1;
+                continue;
+            };
             if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {
                 reading.unacked.push_back((deliver.tag, *tag));
             }
             last.insert(deliver.sub, deliver.tag);
             blobs.push((reading.name, deliver.blob));
         }
-        if self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>() > MAX_UNCONFIRMED {
+        let unconfirmed = self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>();
+        if unconfirmed > MAX_UNCONFIRMED || self.strays > MAX_STRAY {
             return Err(Closed);
+        }
+        if blobs.is_empty() {
+            return Ok(());
         }
         let stored = self.shared.step(move |engine, today| {
             blobs
@@ -301,35 +356,56 @@ impl<'a> Reader<'a> {
         let step = match (request, answer.code) {
             // A create whose answer was lost is refused when it is repeated: subscribing tells whether the mailbox is there.
             (Some(Request::Create(name, _)), AnswerCode::Done | AnswerCode::Refused) => {
+                self.was_useful |= answer.code == AnswerCode::Done;
+                self.pauses.done(name);
                 self.shared.step(move |engine, _| engine.mailbox_created(name)).await
             }
             (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
+                self.pauses.done(name);
                 self.reading.retain(|_, reading| reading.name != name);
                 self.shared.step(move |engine, _| engine.mailbox_gone(name)).await
             }
             // Another token was set meanwhile: it is asked for with that one at once.
-            (Some(Request::Create(_, before)), AnswerCode::NeedToken) if before != self.unmade.before => {
+            (Some(Request::Create(_, before)), AnswerCode::NeedToken)
+                if before != self.pauses.tokens_before() =>
+            {
                 Ok(())
             }
             (Some(Request::Create(name, _)), AnswerCode::NeedToken) => {
-                self.displaced.insert(name, (Instant::now() + TOKEN_WAIT, 0));
-                self.unmade.mailboxes.insert(name);
+                self.pauses.wants_token(name);
                 Ok(())
             }
             (Some(Request::Create(name, _) | Request::Delete(name)), _) => {
-                let wait = Duration::from_secs(u64::from(answer.retry_s).max(5));
-                self.displaced.insert(name, (Instant::now() + wait, 0));
+                self.pauses.asked(name, answer.retry_s);
                 Ok(())
             }
-            _ => Ok(()),
+            // Nothing of it is read.
+            (Some(Request::Subscribe { subs, .. }), _) => {
+                for sub in subs {
+                    if let Some(reading) = self.reading.remove(&sub) {
+                        self.pauses.asked(reading.name, answer.retry_s);
+                    }
+                }
+                Ok(())
+            }
+            (None, _) => Ok(()),
         };
         step.map_err(|_| Closed)
     }
 
     async fn subscribed(&mut self, answer: &Subscribed) -> Result<(), Closed> {
+        // A second answer to the same request, or one to none, must not cost a step.
+        let Some(Request::Subscribe { subs, is_answered: is_answered @ false }) =
+            self.requests.get_mut(&answer.req)
+        else {
+            return Ok(());
+        };
+        *is_answered = true;
+        let reads_own = |sub: &u32| self.reading.get(sub).is_some_and(|reading| reading.name.contact == OWN);
+        let with_own = subs.iter().any(reads_own);
         for sub in &answer.contended {
             if let Some(reading) = self.reading.remove(sub) {
-                self.displaced.insert(reading.name, (Instant::now() + CONTENDED_WAIT, 0));
+                self.pauses.contended(reading.name);
             }
         }
         let refused: Vec<MailboxName> =
@@ -337,7 +413,6 @@ impl<'a> Reader<'a> {
         for name in refused {
             self.lost(name).await?;
         }
-        let with_own = matches!(self.requests.get(&answer.req), Some(Request::Subscribe(true)));
         if with_own && self.reading.values().any(|reading| reading.name.contact == OWN) {
             let found = self.shared.step(|engine, _| {
                 engine.sentinel_found();
@@ -355,40 +430,25 @@ impl<'a> Reader<'a> {
             let lost = self.shared.step(move |engine, today| engine.sentinel_lost(name, others, now, today));
             return lost.await.map_err(|_| Closed);
         }
-        // A relay that always refuses must be asked less and less often.
-        let now = Instant::now();
-        let wait = self.losses.note(name, now);
-        self.displaced.insert(name, (now + wait, 0));
+        self.pauses.lost(name);
         self.shared.step(move |engine, _| engine.mailbox_lost(name)).await.map_err(|_| Closed)
-    }
-
-    fn leave_alone(&mut self, sub: u32) {
-        if let Some(reading) = self.reading.remove(&sub) {
-            let times = self.displaced.get(&reading.name).map_or(0, |(_, times)| *times);
-            let wait = DISPLACED_WAIT.saturating_mul(1 << times.min(6));
-            self.displaced.insert(reading.name, (Instant::now() + wait, times + 1));
-        }
     }
 
     fn next_recheck(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3_600);
-        let soon = self.displaced.values().map(|(until, _)| *until).filter(|until| *until > Instant::now());
-        soon.min().unwrap_or(far)
+        let probe = self.probes.next_look(self.shared.config.patience);
+        self.pauses.next_end().into_iter().chain(probe).min().unwrap_or(far)
     }
 
     fn is_asked(&self, name: MailboxName) -> bool {
         let open = self.requests.values().any(
             |request| matches!(request, Request::Create(asked, _) | Request::Delete(asked) if *asked == name),
         );
-        open || self.is_left_alone(name)
+        open || self.pauses.has(name)
     }
 
     fn is_read(&self, name: MailboxName) -> bool {
         self.reading.values().any(|reading| reading.name == name)
-    }
-
-    fn is_left_alone(&self, name: MailboxName) -> bool {
-        self.displaced.get(&name).is_some_and(|(until, _)| *until > Instant::now())
     }
 
     fn request(&mut self, request: Request) -> u32 {

@@ -1,6 +1,9 @@
 //! What the tasks of a client share.
 
-use super::days::{HeardDay, RelayDays};
+use super::{
+    days::{HeardDay, RelayDays},
+    progress::{Connectivity, Progress, PutState},
+};
 use crate::{
     config::{Config, MAX_GAP_WAIT},
     engine::{Engine, is_same_day},
@@ -10,43 +13,11 @@ use deaddrop_crypto::wipe_stack;
 use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// Bytes of stack that are wiped after a step of the engine: below it rows and capabilities were passed by value.
 pub(crate) const STEP_STACK: usize = 64 << 10;
-
-/// How a relay that mailboxes lie on is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Connectivity {
-    /// Trying.
-    Connecting,
-    /// Connected, and still fetching what waited.
-    Fetching,
-    /// Connected; everything that waited has been read.
-    CaughtUp,
-    /// It cannot be reached; tried again by itself.
-    Down,
-    /// Another relay answers at its address; not tried again soon.
-    WrongRelay,
-    /// Its address needs TLS, which this build has not.
-    NoTls,
-    /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
-    NeedsToken,
-    /// Its name leads to a private network or to this machine, which the user has not allowed; tried again by itself.
-    PrivateAddress,
-}
-
-impl Connectivity {
-    /// Everything that lay at the relay has been read.
-    pub(crate) const fn is_read(self) -> bool {
-        matches!(self, Self::CaughtUp | Self::NeedsToken)
-    }
-}
 
 /// One client's engine, signals and settings.
 pub(crate) struct Shared {
@@ -62,13 +33,22 @@ pub(crate) struct Shared {
     pub(crate) nudge: watch::Sender<u64>,
     /// True once the client closes.
     pub(crate) closing: watch::Sender<bool>,
-    /// Receipts that are due leave at once.
-    pub(crate) hurry: watch::Sender<bool>,
-    links: Mutex<BTreeMap<String, Connectivity>>,
+    /// The number of callers that wait until everything is sent: as long as there is one, receipts that are due leave at once.
+    hurry: watch::Sender<usize>,
+    /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
+    pub(crate) round: watch::Sender<u64>,
+    pub(crate) progress: Progress,
     /// The days that own relays say now.
     pub(crate) days: Arc<RelayDays>,
-    /// Contacts whose address was not connected to when it was last tried in this process.
-    blocked: Mutex<BTreeSet<u32>>,
+}
+
+/// Receipts that are due leave at once as long as this is there.
+pub(crate) struct Hurry<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|callers| *callers = callers.saturating_sub(1));
+    }
 }
 
 impl Shared {
@@ -81,10 +61,10 @@ impl Shared {
             work: watch::Sender::new(0),
             nudge: watch::Sender::new(0),
             closing: watch::Sender::new(false),
-            hurry: watch::Sender::new(false),
-            links: Mutex::new(BTreeMap::new()),
+            hurry: watch::Sender::new(0),
+            round: watch::Sender::new(0),
+            progress: Progress::default(),
             days: Arc::default(),
-            blocked: Mutex::new(BTreeSet::new()),
         })
     }
 
@@ -93,10 +73,24 @@ impl Shared {
         self.lock()?.as_ref().map(look).ok_or(ClientError::VaultStopped)
     }
 
-    /// Takes a step of the engine away from the async threads: it waits for the disk.
+    /// Takes a step of the engine away from the async threads: it waits for the disk. A step that has begun is done to its end,
+    /// also if the future is dropped.
     pub(crate) async fn step<T, E>(
         self: &Arc<Self>,
         step: impl FnOnce(&mut Engine<FileDisk>, Day) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ClientError>
+    where
+        T: Send + 'static,
+        E: Into<ClientError> + Send + 'static,
+    {
+        self.step_then(step, |_| {}).await
+    }
+
+    /// A [`step`](Self::step), and what follows from it if it does not fail: that is done also if the future is dropped.
+    pub(crate) async fn step_then<T, E>(
+        self: &Arc<Self>,
+        step: impl FnOnce(&mut Engine<FileDisk>, Day) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(&Self) + Send + 'static,
     ) -> Result<T, ClientError>
     where
         T: Send + 'static,
@@ -113,7 +107,10 @@ impl Shared {
                 wipe_stack::<STEP_STACK>();
                 (result, engine.last_event(), engine.is_dead())
             };
-            // A vault that has failed wakes who waits for events, too: none will come.
+            if result.is_ok() {
+                then(&shared);
+            }
+            // A vault that has failed wakes the callers that wait for events, too: none will come.
             shared.events.send_if_modified(|last| std::mem::replace(last, newest) != newest || is_dead);
             shared.work.send_modify(|count| *count = count.wrapping_add(1));
             result
@@ -121,9 +118,14 @@ impl Shared {
         done.await.unwrap_or(Err(ClientError::VaultStopped))
     }
 
-    /// Whoever waits before trying a relay again tries now.
-    pub(crate) fn try_now(&self) {
+    /// Tasks that wait before they try a relay again try it now, or as soon as a wait may end.
+    pub(crate) fn nudge(&self) {
         self.nudge.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A [`nudge`](Self::nudge), and all tasks look for work.
+    pub(crate) fn try_now(&self) {
+        self.nudge();
         self.work.send_modify(|count| *count = count.wrapping_add(1));
     }
 
@@ -167,46 +169,68 @@ impl Shared {
         *self.closing.borrow()
     }
 
-    pub(crate) fn set_link(&self, relay: &str, state: Connectivity) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if links.insert(relay.to_owned(), state) != Some(state) {
-            drop(links);
+    /// Lets receipts that are due leave at once until the result is dropped.
+    pub(crate) fn hurry(&self) -> Hurry<'_> {
+        self.hurry.send_modify(|callers| *callers = callers.saturating_add(1));
+        Hurry(&self.hurry)
+    }
+
+    /// The number of callers that wait until everything is sent.
+    pub(super) fn hurries(&self) -> watch::Receiver<usize> {
+        self.hurry.subscribe()
+    }
+
+    /// Begins a round. Tasks that wait try again, and links that stand are asked whether they do.
+    pub(crate) fn begin_round(&self) -> u64 {
+        let mut number = 0;
+        self.round.send_modify(|round| {
+            *round = round.wrapping_add(1);
+            number = *round;
+        });
+        self.try_now();
+        number
+    }
+
+    /// The newest round.
+    pub(super) fn newest_round(&self) -> u64 {
+        *self.round.borrow()
+    }
+
+    /// Notes the state of a relay with own mailboxes; what led to it began after the given round.
+    pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) {
+        if self.progress.set_link(relay, state, round) {
             self.work.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    pub(crate) fn links(&self) -> BTreeMap<String, Connectivity> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Whether a contact's address was not connected to when it was last tried.
-    pub(crate) fn set_blocked(&self, contact: u32, blocked: bool) {
-        let mut contacts = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = if blocked { contacts.insert(contact) } else { contacts.remove(&contact) };
-        drop(contacts);
-        if changed {
+    /// Notes the state of a contact's putting link; what led to it began after the given round.
+    pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) {
+        if self.progress.set_putting(contact, state, round) {
             self.work.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Contacts whose address was not connected to when it was last tried.
-    pub(crate) fn blocked(&self) -> BTreeSet<u32> {
-        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The user has allowed another address: what was not connected to is tried again.
-    pub(crate) fn forget_blocked(&self) {
-        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Notes whether the invite mailbox of a contact could be emptied.
+    pub(super) fn set_emptied(&self, contact: u32, is_emptied: bool) {
+        if self.progress.set_emptied(contact, is_emptied) {
+            self.work.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 
     /// A relay's token has changed: what was refused without it is asked for again.
     pub(crate) fn forget_token_wanted(&self, relay: &Fingerprint) {
-        for (text, state) in self.links() {
+        for (text, link) in self.progress.links() {
             let is_it = text.parse::<RelayAddress>().is_ok_and(|link| link.fingerprint() == relay);
-            if is_it && state == Connectivity::NeedsToken {
-                self.set_link(&text, Connectivity::Fetching);
+            if is_it && link.state == Connectivity::NeedsToken {
+                self.set_link(&text, Connectivity::Fetching, link.round);
             }
         }
+    }
+
+    /// The user has allowed another address, and what waited for it is tried again.
+    pub(crate) fn retry_private(&self) {
+        self.progress.forget_private();
+        self.try_now();
     }
 
     /// Takes the engine out: every later step fails.
@@ -233,11 +257,46 @@ mod tests {
     use crate::home;
     use deaddrop_shred::PassphraseCost;
 
+    fn shared(folder: &std::path::Path) -> Arc<Shared> {
+        let store = home::create(folder, &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
+        Shared::new(Engine::create(store, None, 0).unwrap(), Config::default())
+    }
+
+    #[tokio::test]
+    async fn what_follows_from_a_step_is_done_though_the_call_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared(folder.path());
+        let mut nudge = shared.nudge.subscribe();
+        nudge.mark_unchanged();
+        let call = shared.step_then(|_, _| Ok::<_, VaultError>(()), Shared::retry_private);
+        // Polled once, then dropped.
+        tokio::select! {
+            biased;
+            _ = call => {}
+            () = std::future::ready(()) => {}
+        }
+        tokio::time::timeout(std::time::Duration::from_secs(20), nudge.changed()).await.unwrap().unwrap();
+        let failing = shared.step_then(|_, _| Err::<(), _>(VaultError::Full), Shared::retry_private);
+        assert_eq!(failing.await, Err(ClientError::VaultFull));
+        assert!(!nudge.has_changed().unwrap(), "a step that failed is followed by nothing");
+    }
+
+    #[test]
+    fn receipts_hurry_as_long_as_a_call_wants_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared(folder.path());
+        let hurries = shared.hurries();
+        let (one, other) = (shared.hurry(), shared.hurry());
+        drop(one);
+        assert_eq!(*hurries.borrow(), 1);
+        drop(other);
+        assert_eq!(*hurries.borrow(), 0);
+    }
+
     #[tokio::test]
     async fn a_step_that_panics_stops_the_vault() {
         let folder = tempfile::tempdir().unwrap();
-        let store = home::create(folder.path(), &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
-        let shared = Shared::new(Engine::create(store, None, 0).unwrap(), Config::default());
+        let shared = shared(folder.path());
         let broken = shared.step(|_, _| -> Result<(), VaultError> { panic!("in the middle of a step") });
         assert_eq!(broken.await, Err(ClientError::VaultStopped));
         let later = shared.step(|_, _| Ok::<_, VaultError>(()));

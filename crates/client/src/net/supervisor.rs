@@ -20,6 +20,8 @@ use tokio::{
 
 /// The engine is looked at at least so often.
 const LOOK: Duration = Duration::from_secs(60);
+/// The wait after the first failure to empty an invite mailbox, and the longest one.
+const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
 /// What a task was for.
 enum Ended {
@@ -31,12 +33,14 @@ enum Ended {
 /// Runs until the client closes, and ends all that it started.
 pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let (mut readers, mut putters, mut emptiers) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    // When a receipt is made, and whether making it was tried in vain.
+    let (mut readers, mut putters) = (BTreeSet::new(), BTreeSet::new());
+    // When an invite mailbox is emptied next, and how often that has failed.
+    let mut emptiers: BTreeMap<u32, (Instant, u32)> = BTreeMap::new();
+    // When a receipt is made, and whether it was tried and could not be made.
     let mut receipts: BTreeMap<u32, (Instant, bool)> = BTreeMap::new();
     let mut work = shared.work.subscribe();
     let mut closing = shared.closing.subscribe();
-    let mut hurry = shared.hurry.subscribe();
+    let mut hurry = shared.hurries();
     let Ok(mut day) = shared.look(Engine::believed_day) else { return };
     let mut stale = Instant::now();
     while !shared.is_closing() {
@@ -70,18 +74,23 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             }
         }
         for invite in taken {
-            if emptiers.get(&invite.contact).is_none_or(|at| *at <= Instant::now()) {
-                emptiers.insert(invite.contact, Instant::now() + LOOK);
+            let (at, failures) = emptiers.get(&invite.contact).copied().unwrap_or((Instant::now(), 0));
+            if at <= Instant::now() {
+                emptiers.insert(invite.contact, (Instant::now() + LOOK, failures));
                 let shared = Arc::clone(&shared);
                 tasks.spawn(async move {
-                    let done = fetch::empty(&shared, &invite.relay, &invite.read).await.is_ok();
-                    Ended::Emptier(invite.contact, done)
+                    let mut closing = shared.closing.subscribe();
+                    let is_done = tokio::select! {
+                        done = fetch::empty(&shared, &invite.relay, &invite.read) => done.is_ok(),
+                        () = closed(&mut closing) => false,
+                    };
+                    Ended::Emptier(invite.contact, is_done)
                 });
             }
         }
         receipts.retain(|contact, _| due.contains(contact));
         let now = Instant::now();
-        let hurried = *hurry.borrow_and_update();
+        let hurried = *hurry.borrow_and_update() > 0;
         for contact in due {
             let (at, stuck) =
                 receipts.entry(contact).or_insert_with(|| (now + receipt_delay(&shared), false));
@@ -123,7 +132,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 return;
             }
         }
-        let due = receipts.values().map(|(at, _)| at).chain(emptiers.values()).copied();
+        let due = receipts.values().map(|(at, _)| *at).chain(emptiers.values().map(|(at, _)| *at));
         let wake = due.filter(|at| *at > now).chain([stale, gap_at, now + LOOK]).min();
         tokio::select! {
             _ = work.changed() => {}
@@ -139,12 +148,16 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 }
                 Ended::Emptier(contact, true) => {
                     emptiers.remove(&contact);
+                    shared.set_emptied(contact, true);
                     if shared.step(move |engine, _| engine.invite_emptied(contact)).await.is_err() {
                         return;
                     }
                 }
                 Ended::Emptier(contact, false) => {
-                    emptiers.insert(contact, Instant::now() + Duration::from_secs(5));
+                    let failures = emptiers.get(&contact).map_or(0, |(_, failures)| *failures);
+                    let wait = EMPTY_WAITS.0.saturating_mul(1 << failures.min(10)).min(EMPTY_WAITS.1);
+                    emptiers.insert(contact, (Instant::now() + wait, failures.saturating_add(1)));
+                    shared.set_emptied(contact, false);
                 }
             },
         }
@@ -157,9 +170,9 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
 /// Gives what has waited for long enough behind missing messages, and lets unused sessions go. Returns when to look again.
 async fn look_behind(shared: &Arc<Shared>, time: u64, today: Day) -> Result<Instant, ClientError> {
     let wait = shared.gap_wait();
-    let links = shared.links();
+    let links = shared.progress.links();
     let read: BTreeSet<String> =
-        links.into_iter().filter(|(_, state)| state.is_read()).map(|(relay, _)| relay).collect();
+        links.into_iter().filter(|(_, link)| link.state.is_read()).map(|(relay, _)| relay).collect();
     let (due, tidy) =
         shared.look(|engine| (engine.gap_due(time, wait, &read), engine.is_tidy_due(&read, today)))?;
     if tidy {

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::{Acceptance, UnreachableReason};
 use deaddrop_crypto::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const OTHER: &str = "ws://relay.lan/#ICECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

@@ -194,9 +194,8 @@ async fn a_contact_does_not_point_a_client_into_its_own_network() {
     assert_eq!(world.blocked_events(), 1, "once, however often it is tried");
     assert_eq!(world.info().unreachable, Some(UnreachableReason::PrivateAddress(canary_ip)));
     assert_eq!(world.info().waiting, 1);
-    assert_eq!(world.shared.blocked(), [id].into());
-    let has_free_work = |engine: &Engine<_>| engine.has_free_work(&Default::default(), &[id].into());
-    assert!(world.shared.look(has_free_work).unwrap(), "the own mailboxes are still to be made");
+    let state = world.shared.progress.putting()[&id].state;
+    assert_eq!(state, net::PutState::Private(canary_ip));
     // With the user's consent what waited goes to where it was meant to go.
     world.shared.step(move |engine, _| engine.allow_private(canary_ip)).await.unwrap();
     world.shared.try_now();

@@ -1,0 +1,174 @@
+//! `sync`, and the words for what was done and what waits.
+
+use std::time::Duration;
+
+use deaddrop_client::{Connectivity, ContactSync, SendWait, Status};
+use serde_json::{Value, json};
+
+use super::{finish, open};
+use crate::{
+    args::{self, Common},
+    event,
+    failure::Failure,
+    output::{Output, Shown},
+};
+
+/// `sync`
+pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let report = client.sync(Duration::from_secs(sync.wait)).await;
+    finish(client).await?;
+    let report = report?;
+    let mut lines: Vec<String> =
+        report.relays.iter().map(|(relay, state)| format!("{relay}: {}", relay_line(*state))).collect();
+    lines.extend(report.contacts.iter().map(contact_line));
+    if lines.is_empty() {
+        lines.push("There is nothing to fetch or to send.".to_owned());
+    }
+    output.say(
+        lines.join("\n"),
+        &json!({
+            "done": report.is_done(),
+            "relays": relays_json(&report.relays),
+            "contacts": report.contacts.iter().map(contact_json).collect::<Vec<_>>(),
+        }),
+    )
+}
+
+/// How a relay is doing, for people.
+pub(super) fn relay_line(state: Connectivity) -> &'static str {
+    match state {
+        Connectivity::CaughtUp => "everything that waited there has been fetched",
+        Connectivity::Fetching => "answers; fetching",
+        Connectivity::WrongRelay => {
+            "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
+        }
+        Connectivity::NoTls => "needs TLS, which this program has not",
+        Connectivity::NeedsToken => {
+            "answers, but MAKES NO MAILBOX for you without the right token from its operator (see relay-token)"
+        }
+        Connectivity::PrivateAddress => {
+            "its name now leads to a private network or to this machine: not connected to (see allow-private)"
+        }
+        Connectivity::Displaced => {
+            "ANOTHER COPY OF THIS VAULT, or another program, reads a mailbox there: what waits in it is not fetched (use one copy only)"
+        }
+        Connectivity::Waiting => {
+            "everything that waited there has been fetched, but it makes no new mailbox for you now; tried again"
+        }
+        _ => "does not answer",
+    }
+}
+
+/// How a relay is doing, in JSON. Words stay.
+pub(super) fn relay_word(state: Connectivity) -> &'static str {
+    match state {
+        Connectivity::Connecting => "connecting",
+        Connectivity::Fetching => "fetching",
+        Connectivity::CaughtUp => "caught_up",
+        Connectivity::WrongRelay => "wrong_relay",
+        Connectivity::NoTls => "no_tls",
+        Connectivity::NeedsToken => "needs_token",
+        Connectivity::PrivateAddress => "private_address",
+        Connectivity::Displaced => "displaced",
+        Connectivity::Waiting => "waiting",
+        _ => "down",
+    }
+}
+
+/// Whether a relay answers.
+pub(super) fn answers(state: Connectivity) -> bool {
+    matches!(
+        state,
+        Connectivity::CaughtUp
+            | Connectivity::Fetching
+            | Connectivity::NeedsToken
+            | Connectivity::Displaced
+            | Connectivity::Waiting
+    )
+}
+
+pub(super) fn relays_json<'a>(relays: impl IntoIterator<Item = (&'a String, &'a Connectivity)>) -> Value {
+    let relay =
+        |(relay, state): (&String, &Connectivity)| json!({ "relay": relay, "state": relay_word(*state) });
+    relays.into_iter().map(relay).collect()
+}
+
+/// The relays of which not everything was fetched.
+pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
+    let is_unread = |state: Connectivity| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken);
+    status
+        .relays
+        .iter()
+        .map(|(relay, state)| (relay, *state))
+        .filter(|(_, state)| is_unread(*state))
+        .collect()
+}
+
+/// Why something waits, in JSON. Words stay.
+pub(super) fn wait_word(why: &SendWait) -> &'static str {
+    match why {
+        SendWait::UnderWay => "under_way",
+        SendWait::NotAccepted => "not_accepted",
+        SendWait::RelayDown => "relay_down",
+        SendWait::WrongRelay => "wrong_relay",
+        SendWait::NoTls => "no_tls",
+        SendWait::PrivateAddress(_) => "private_address",
+        SendWait::MailboxFull { .. } => "mailbox_full",
+        SendWait::RelayBusy { .. } => "relay_busy",
+        SendWait::NoAddress => "no_address",
+        SendWait::NeedsToken { .. } => "needs_token",
+        SendWait::OwnMailbox { .. } => "own_mailbox",
+        SendWait::NoAnswer => "no_answer",
+        _ => "other",
+    }
+}
+
+fn contact_line(contact: &ContactSync) -> String {
+    let name = Shown(&contact.name);
+    let texts = |count: u64| if count == 1 { "1 text".to_owned() } else { format!("{count} texts") };
+    let waiting = u64::try_from(contact.waiting.len()).unwrap_or(u64::MAX);
+    let mut line = format!("{name}: {} stored on the relay", texts(contact.stored));
+    if waiting > 0 {
+        line += &format!(", {} wait", texts(waiting));
+    }
+    match &contact.why {
+        Some(why) if waiting > 0 => line += &format!(": {why}"),
+        Some(why) => line += &format!(", a receipt or an answer waits: {why}"),
+        None => {}
+    }
+    line
+}
+
+fn contact_json(contact: &ContactSync) -> Value {
+    json!({
+        "name": contact.name,
+        "stored": contact.stored,
+        "waiting": contact.waiting.iter().map(event::message_id).collect::<Vec<_>>(),
+        "why": contact.why.as_ref().map(wait_word),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deaddrop_client::MessageId;
+
+    #[test]
+    fn a_line_says_what_was_stored_and_why_something_waits() {
+        let line = |stored, waiting: &[MessageId], why| {
+            let contact = ContactSync { name: "ben".to_owned(), stored, waiting: waiting.to_vec(), why };
+            contact_line(&contact)
+        };
+        let id = MessageId([1; 16]);
+        assert_eq!(line(1, &[], None), "ben: 1 text stored on the relay");
+        assert_eq!(
+            line(0, &[id, id], Some(SendWait::RelayDown)),
+            "ben: 0 texts stored on the relay, 2 texts wait: the contact's relay cannot be reached"
+        );
+        assert_eq!(
+            line(2, &[], Some(SendWait::UnderWay)),
+            "ben: 2 texts stored on the relay, a receipt or an answer waits: it takes longer than allowed"
+        );
+    }
+}

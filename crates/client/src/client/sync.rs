@@ -1,0 +1,352 @@
+//! What waiting on purpose has done and what is left (spec/14-client.md section 6.4).
+
+use super::Client;
+use crate::{
+    engine::{Engine, MailboxNeeds, Need},
+    error::ClientError,
+    net::{Connectivity, Dated, PutState},
+};
+use deaddrop_crypto::MessageId;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What [`Client::sync`] has done, and what waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncReport {
+    /// Each relay on which own mailboxes lie. [`CaughtUp`](Connectivity::CaughtUp): everything that lay there was read in this call.
+    pub relays: BTreeMap<String, Connectivity>,
+    /// The contacts for whom something was stored or is waiting, by name.
+    pub contacts: Vec<ContactSync>,
+}
+
+impl SyncReport {
+    /// Whether everything was read and sent. Texts for a contact that has not accepted the invite yet do not count.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.relays.values().all(|state| *state == Connectivity::CaughtUp)
+            && self.contacts.iter().all(|contact| matches!(contact.why, None | Some(SendWait::NotAccepted)))
+    }
+}
+
+/// What was sent to one contact, and what waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactSync {
+    /// The contact's name.
+    pub name: String,
+    /// Number of texts that a relay has stored in this call.
+    pub stored: u64,
+    /// The texts that no relay has stored yet, oldest first.
+    pub waiting: Vec<MessageId>,
+    /// Why something waits: texts, receipts or an answer to an invite. `None`: nothing does.
+    pub why: Option<SendWait>,
+}
+
+/// Why something for a contact waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendWait {
+    /// It is on its way: there was not enough time.
+    UnderWay,
+    /// The contact has not accepted the invite yet, or the session with it is lost.
+    NotAccepted,
+    /// The relay of the contact cannot be reached; tried again by itself.
+    RelayDown,
+    /// Another relay answers at the address of the contact's relay; tried again by itself.
+    WrongRelay,
+    /// The address of the contact's relay needs TLS, which this build has not.
+    NoTls,
+    /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
+    /// [`Client::allow_private_address`].
+    PrivateAddress(IpAddr),
+    /// The contact's mailbox is full.
+    MailboxFull {
+        /// It is tried again after this, or when the contact tells another address.
+        retry_after: Duration,
+    },
+    /// The relay of the contact is busy.
+    RelayBusy {
+        /// It is tried again after this.
+        retry_after: Duration,
+    },
+    /// No known address of the contact takes messages; tried again by itself.
+    NoAddress,
+    /// An own mailbox has to be made first, and its relay makes none without a token: see [`Client::set_create_token`].
+    NeedsToken {
+        /// The relay.
+        relay: String,
+    },
+    /// An own mailbox has to be made first, and its relay is in this state.
+    OwnMailbox {
+        /// The relay.
+        relay: String,
+        /// The state of the relay.
+        state: Connectivity,
+    },
+    /// The contact has to answer first: as much was sent without an answer as the protocol allows.
+    NoAnswer,
+}
+
+impl core::fmt::Display for SendWait {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::UnderWay => f.write_str("it takes longer than allowed"),
+            Self::NotAccepted => f.write_str("the invite is not accepted yet"),
+            Self::RelayDown => f.write_str("the contact's relay cannot be reached"),
+            Self::WrongRelay => f.write_str(
+                "another relay answers at the address of the contact's relay (its fingerprint differs)",
+            ),
+            Self::NoTls => {
+                f.write_str("the address of the contact's relay needs TLS, which this build has not")
+            }
+            Self::PrivateAddress(address) => write!(
+                f,
+                "the contact's address leads to {address}, in a private network or on this machine; nothing was connected to, because only the user can allow that"
+            ),
+            Self::MailboxFull { retry_after } => {
+                write!(f, "the contact's mailbox is full; it is tried again in {} s", retry_after.as_secs())
+            }
+            Self::RelayBusy { retry_after } => {
+                write!(f, "the contact's relay is busy; it is tried again in {} s", retry_after.as_secs())
+            }
+            Self::NoAddress => f.write_str("no known address of the contact takes messages"),
+            Self::NeedsToken { relay } => {
+                write!(f, "the relay {relay} makes mailboxes only with a token from its operator")
+            }
+            Self::OwnMailbox { relay, .. } => write!(f, "the relay {relay} has made no mailbox for you yet"),
+            Self::NoAnswer => f.write_str("the contact has to answer first"),
+        }
+    }
+}
+
+impl SendWait {
+    /// The error of a call that waits for everything.
+    fn error(&self) -> ClientError {
+        match self {
+            Self::RelayDown | Self::OwnMailbox { state: Connectivity::Down, .. } => ClientError::RelayDown,
+            Self::WrongRelay | Self::OwnMailbox { state: Connectivity::WrongRelay, .. } => {
+                ClientError::WrongRelay
+            }
+            Self::NoTls | Self::OwnMailbox { state: Connectivity::NoTls, .. } => ClientError::NoTls,
+            Self::PrivateAddress(_) | Self::OwnMailbox { state: Connectivity::PrivateAddress, .. } => {
+                ClientError::PrivateAddress
+            }
+            Self::NeedsToken { .. } => ClientError::NeedsToken,
+            _ => ClientError::TimedOut,
+        }
+    }
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// What lies at the relays is read.
+    Read,
+    /// What waits for contacts is sent: for all, or for one.
+    Send(Option<u32>),
+    /// Both, for all.
+    All,
+}
+
+/// How long a caller waits for what can change by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// Until the deadline.
+    Deadline,
+    /// Not once it is known to have failed.
+    FirstFailure,
+}
+
+/// Something that is not done.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    /// What to say if it stays so. `None`: nothing that a caller asked for.
+    pub(super) error: Option<ClientError>,
+    /// Waiting longer does not help.
+    pub(super) is_settled: bool,
+}
+
+/// A moment's view of what is not done.
+struct View {
+    links: BTreeMap<String, Dated<Connectivity>>,
+    putting: BTreeMap<u32, Dated<PutState>>,
+    /// A state that is older than this round may have changed.
+    round: u64,
+    persistence: Persistence,
+}
+
+impl View {
+    fn of(client: &Client, round: u64, persistence: Persistence) -> Self {
+        let progress = &client.shared.progress;
+        Self { links: progress.links(), putting: progress.putting(), round, persistence }
+    }
+
+    fn is_persistent(&self) -> bool {
+        self.persistence == Persistence::Deadline
+    }
+
+    /// The state of a relay with own mailboxes, and whether it is of this round.
+    fn link(&self, relay: &str) -> (Connectivity, bool) {
+        self.links
+            .get(relay)
+            .map_or((Connectivity::Connecting, false), |link| (link.state, link.round >= self.round))
+    }
+
+    /// Why something that is left to be sent to a contact waits, and whether waiting longer does not help.
+    fn reason(&self, contact: u32, need: &Need) -> (SendWait, bool) {
+        let fails_first = !self.is_persistent();
+        match need {
+            Need::Step => (SendWait::UnderWay, false),
+            Need::Session => (SendWait::NotAccepted, true),
+            Need::Address => (SendWait::NoAddress, fails_first),
+            Need::Peer => (SendWait::NoAnswer, fails_first),
+            Need::Mailbox(relay) => self.own_mailbox(relay),
+            Need::Put => {
+                let Some(dated) = self.putting.get(&contact) else { return (SendWait::UnderWay, false) };
+                let is_known = fails_first || dated.round >= self.round;
+                match dated.state {
+                    PutState::Open => (SendWait::UnderWay, false),
+                    PutState::Down => (SendWait::RelayDown, fails_first),
+                    PutState::WrongRelay => (SendWait::WrongRelay, is_known),
+                    PutState::NoTls => (SendWait::NoTls, is_known),
+                    PutState::Private(address) => (SendWait::PrivateAddress(address), is_known),
+                    PutState::Asked { is_full, until } => {
+                        let retry_after = until.saturating_duration_since(Instant::now());
+                        let reason = match is_full {
+                            _ if retry_after.is_zero() => return (SendWait::UnderWay, false),
+                            true => SendWait::MailboxFull { retry_after },
+                            false => SendWait::RelayBusy { retry_after },
+                        };
+                        (reason, fails_first)
+                    }
+                }
+            }
+        }
+    }
+
+    fn own_mailbox(&self, relay: &str) -> (SendWait, bool) {
+        let (state, is_fresh) = self.link(relay);
+        let is_known = is_fresh || !self.is_persistent();
+        let relay = relay.to_owned();
+        match state {
+            Connectivity::NeedsToken => (SendWait::NeedsToken { relay }, is_known),
+            Connectivity::Fetching | Connectivity::CaughtUp | Connectivity::Connecting => {
+                (SendWait::UnderWay, false)
+            }
+            Connectivity::Down | Connectivity::Waiting => {
+                (SendWait::OwnMailbox { relay, state }, !self.is_persistent())
+            }
+            _ => (SendWait::OwnMailbox { relay, state }, is_known && state.needs_user()),
+        }
+    }
+}
+
+impl Client {
+    /// What of a scope is not done, as far as it concerns the caller.
+    pub(super) fn pending(
+        &self,
+        scope: Scope,
+        round: u64,
+        persistence: Persistence,
+    ) -> Result<Vec<Pending>, ClientError> {
+        let view = View::of(self, round, persistence);
+        let mut pending = Vec::new();
+        if matches!(scope, Scope::Read | Scope::All) {
+            self.pending_reading(&view, &mut pending)?;
+        }
+        let only = match scope {
+            Scope::Read => return Ok(pending),
+            Scope::Send(only) => only,
+            Scope::All => None,
+        };
+        let now = self.shared.now();
+        let (needs, mailboxes) = self.shared.look(|engine| (engine.needs(), engine.mailbox_needs(now)))?;
+        let needs = needs.iter().filter(|(id, _)| only.is_none_or(|only| only == **id));
+        for (id, need) in needs.filter(|(_, need)| **need != Need::Session) {
+            let (reason, is_settled) = view.reason(*id, need);
+            pending.push(Pending { error: Some(reason.error()), is_settled });
+        }
+        if only.is_none() {
+            self.pending_mailboxes(&view, &mailboxes, &mut pending);
+        }
+        Ok(pending)
+    }
+
+    fn pending_reading(&self, view: &View, pending: &mut Vec<Pending>) -> Result<(), ClientError> {
+        let relays = self.shared.look(Engine::reading_relays)?;
+        let (now, wait) = (self.shared.now(), self.shared.gap_wait());
+        let mut read = BTreeSet::new();
+        for relay in relays {
+            let (state, is_fresh) = view.link(&relay);
+            if is_fresh && matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken) {
+                read.insert(relay);
+                continue;
+            }
+            let error = match state {
+                Connectivity::WrongRelay => ClientError::WrongRelay,
+                Connectivity::NoTls => ClientError::NoTls,
+                Connectivity::PrivateAddress => ClientError::PrivateAddress,
+                Connectivity::Displaced => ClientError::Displaced,
+                Connectivity::Down => ClientError::RelayDown,
+                _ => ClientError::TimedOut,
+            };
+            pending.push(Pending { error: Some(error), is_settled: is_fresh && state.needs_user() });
+        }
+        // What has waited long enough behind a missing message is given before the app goes.
+        if self.shared.look(|engine| engine.gap_due(now, wait, &read))? == Some(0) {
+            pending.push(Pending { error: Some(ClientError::TimedOut), is_settled: false });
+        }
+        Ok(())
+    }
+
+    /// What concerns own mailboxes. Tidying up holds nobody's messages: it is waited for as long as it goes on, and never fails.
+    fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
+        for relay in &needs.make {
+            let (reason, is_settled) = view.own_mailbox(relay);
+            pending.push(Pending { error: Some(reason.error()), is_settled });
+        }
+        let is_reached =
+            |relay: &String| matches!(view.link(relay).0, Connectivity::Fetching | Connectivity::CaughtUp);
+        let not_emptied = self.shared.progress.not_emptied();
+        let tidies = needs.delete.iter().any(is_reached)
+            || needs.empty.iter().any(|contact| !not_emptied.contains(contact))
+            || needs.own.as_ref().is_some_and(is_reached);
+        if tidies {
+            pending.push(Pending { error: None, is_settled: false });
+        }
+    }
+
+    /// What was sent to the contacts since the given numbers of stored texts, and what waits.
+    pub(super) fn contacts_since(
+        &self,
+        before: &BTreeMap<u32, u64>,
+        only: Option<u32>,
+    ) -> Result<Vec<ContactSync>, ClientError> {
+        let view = View::of(self, 0, Persistence::Deadline);
+        let report = |engine: &Engine<_>| {
+            let needs = engine.needs();
+            let stored = engine.texts_stored();
+            let ids = stored.keys().filter(|id| only.is_none_or(|only| only == **id));
+            let mut contacts: Vec<ContactSync> = ids
+                .filter_map(|id| {
+                    let texts = engine.texts_to(*id);
+                    let stored = texts.stored.saturating_sub(before.get(id).copied().unwrap_or(0));
+                    let why = needs.get(id).map(|need| view.reason(*id, need).0);
+                    let why = why.or_else(|| (!texts.waiting.is_empty()).then_some(SendWait::UnderWay));
+                    (only.is_some() || stored > 0 || why.is_some()).then_some(ContactSync {
+                        name: texts.name,
+                        stored,
+                        waiting: texts.waiting,
+                        why,
+                    })
+                })
+                .collect();
+            contacts.sort_by(|a, b| a.name.cmp(&b.name));
+            contacts
+        };
+        self.shared.look(report)
+    }
+}
