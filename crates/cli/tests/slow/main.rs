@@ -20,15 +20,14 @@ use deaddrop_testkit::line::Rates;
 use tokio::time::{sleep, timeout};
 use world::{PATIENCE, World, exchange, receive};
 
-/// The times of a link, and the line, are some fifteen times as fast as on the slowest line that must do. Three texts need more than
-/// three times as long as the answer to a put may take.
+/// A text takes more than twice as long as the answer to a put may, and longer than the silence that ends a link at this relay.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_texts_cross_a_slow_line_both_ways_over_links_that_stand() {
-    let limits = Limits { stall_ms: 1_000, ping_min_s: 4, ping_max_s: 4, ..Limits::DEFAULT };
-    let rates = Rates { up: 30_000, down: 30_000 };
-    let world = World::new(rates, limits, |config| config.putter_idle = Duration::from_secs(2)).await;
-    let rest = Duration::from_secs(3);
-    let connections = exchange(&world, rest, (3, 59_000), Duration::from_secs(40)).await;
+    let limits = Limits { stall_ms: 2_000, ping_min_s: 2, ping_max_s: 2, ..Limits::DEFAULT };
+    let rates = Rates { up: 10_000, down: 10_000 };
+    let world = World::new(rates, limits, |config| config.putter_idle = Duration::from_secs(3)).await;
+    let rest = Duration::from_secs(4);
+    let connections = exchange(&world, rest, (1, 59_000), Duration::from_secs(40)).await;
     assert!(connections <= 1, "{connections}");
 }
 
