@@ -302,7 +302,8 @@ impl Client {
         Ok(())
     }
 
-    /// What concerns own mailboxes. Tidying up holds nobody's messages: it is waited for as long as it goes on, and never fails.
+    /// What concerns own mailboxes. Tidying up holds back no message: it is waited for as long as
+    /// it goes on, and never fails.
     fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
         for relay in &needs.make {
             let (reason, is_settled) = view.own_mailbox(relay);

@@ -1,4 +1,4 @@
-//! Relays that waste links: they close them, or deliver what nobody asked for.
+//! Relays that waste links: they close them, or deliver what was not asked for.
 
 use super::*;
 use deaddrop_wire::{Blob, item::Deliver};
@@ -58,7 +58,7 @@ async fn a_contacts_relay_that_closes_every_link_gets_no_more_of_them_the_more_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn deliveries_that_nobody_asked_for_end_the_link_and_cost_no_step() {
+async fn deliveries_that_were_not_asked_for_end_the_link_and_cost_no_step() {
     let stray = |tag| {
         let blob = Blob::new(vec![1; 4_096]).unwrap();
         Deliver { sub: 4_000_000, tag, via: 0, blob }.into()
