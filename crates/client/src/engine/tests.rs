@@ -7,6 +7,7 @@ mod gaps;
 mod healing;
 mod hostile;
 mod meeting;
+mod needs;
 mod streams;
 
 use super::*;
