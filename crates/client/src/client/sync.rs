@@ -309,12 +309,15 @@ impl Client {
             let (reason, is_settled) = view.own_mailbox(relay);
             pending.push(Pending { error: Some(reason.error()), is_settled });
         }
-        let is_reached =
-            |relay: &String| matches!(view.link(relay).0, Connectivity::Fetching | Connectivity::CaughtUp);
+        // A relay that is connected to for the first time may be reached in a moment.
+        let may_be_reached = |relay: &String| {
+            let state = view.link(relay).0;
+            matches!(state, Connectivity::Connecting | Connectivity::Fetching | Connectivity::CaughtUp)
+        };
         let not_emptied = self.shared.progress.not_emptied();
-        let tidies = needs.delete.iter().any(is_reached)
+        let tidies = needs.delete.iter().any(may_be_reached)
             || needs.empty.iter().any(|contact| !not_emptied.contains(contact))
-            || needs.own.as_ref().is_some_and(is_reached);
+            || needs.own.as_ref().is_some_and(may_be_reached);
         if tidies {
             pending.push(Pending { error: None, is_settled: false });
         }
