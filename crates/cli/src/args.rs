@@ -57,6 +57,10 @@ pub enum Command {
     Init(Init),
     /// Make a link for one person to connect to you, or to begin again with a contact; it works once
     Invite(Invite),
+    /// List the invites that are open, or show the link of one again
+    Invites(Invites),
+    /// End an invite that is open
+    Withdraw(Withdraw),
     /// Connect to the person who gave you a link, or begin again with a contact
     Accept(Accept),
     /// Agree to what a contact asks for: to begin again, or to be known by another identity
@@ -77,6 +81,12 @@ pub enum Command {
     Verify(Verify),
     /// Show your relay, what waits to be sent, and whether the relay answers
     Status,
+    /// Show the relays that you receive through, and which contacts write to which
+    Relays,
+    /// Receive through another relay from now on
+    SetRelay(SetRelay),
+    /// Give up a relay that does not come back
+    LeaveRelay(LeaveRelay),
     /// Keep the token that a relay's operator gave you for new mailboxes
     RelayToken(RelayToken),
     /// Let contacts and invites lead to an address of your own network or machine
@@ -93,8 +103,8 @@ Examples:
   deaddrop demo
   deaddrop demo --transcript talk.tsv --me Lily --flights 8 --crashes 4
 
-A transcript has one line per message: the speaker's name, a TAB, the text. The last line of the replay counts what
-the receiving sides really got; the exit status is 1 if anything is missing, doubled, out of order or left on the relay.")]
+A transcript has one line per message: the speaker's name, a TAB, the text.
+The last line of the replay counts what the receiving sides really got; the exit status is 1 if anything is missing, doubled, out of order or left on the relay.")]
 pub struct Demo {
     /// Replay a conversation: lines of `speaker TAB text`
     #[arg(long, value_name = "FILE")]
@@ -141,8 +151,8 @@ pub struct Init {
 Example:
   deaddrop --home ada invite ben
 
-With the name of a contact the link is a new beginning: for a contact that has lost its vault, or whose session is lost. When it is
-accepted, what was not delivered is sent again, and the safety number is to be compared once more.")]
+With the name of a contact the link is a new beginning: for a contact that has lost its vault, or whose session is lost.
+When it is accepted, what was not delivered is sent again, and the safety number is to be compared once more.")]
 pub struct Invite {
     /// Your name for the person you invite, which only you see; with the name of a contact the two of you begin again
     #[arg(value_name = "NAME")]
@@ -152,18 +162,49 @@ pub struct Invite {
     pub days: u8,
 }
 
+/// `invites`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  deaddrop --home ada invites
+  deaddrop --home ada invites ben     shows the link of this invite again")]
+pub struct Invites {
+    /// The person whose link is to be shown
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// `withdraw`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada withdraw ben
+
+For a link that went to the wrong person, or was lost.
+Nobody can connect by it afterwards.
+A person who has connected already stays a contact.
+What you wrote to the contact waits for a new invite.")]
+pub struct Withdraw {
+    /// The person for whom the invite was made
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
 /// `accept`
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   deaddrop --home ben accept 'deaddrop:...' ada
   deaddrop --home ben accept --new-identity 'deaddrop:...' ada
+  xclip -o | deaddrop --home ben accept - ada
 
 Quote the link: a shell may take a part of it for itself.
+The link is read as mail programs and messengers pass it on: in several lines, in quotes or brackets, with words around it.
+A link of which a part is missing is refused.
 
-With the name of a contact the link is a new beginning: what was not delivered is sent again, and the safety number is to be compared
-once more. A link of another identity than the contact has is refused, because anybody could send you one in the contact's name. A
-contact that has lost its vault has another identity: ask it by another way, such as a call, before you give --new-identity.")]
+With the name of a contact the link is a new beginning: what was not delivered is sent again, and the safety number is to be compared once more.
+A link of another identity than the contact has is refused, because anybody could send you one in the contact's name.
+A contact that has lost its vault has another identity: ask it by another way, such as a call, before you give --new-identity.")]
 pub struct Accept {
     /// Allow that the link leads to a private network or to this machine. Without it only your own relay's address may; and if you
     /// have no relay yet, an IP address that stands in the link
@@ -176,7 +217,7 @@ pub struct Accept {
     /// Read the token that the link's relay wants for new mailboxes from the first line of this file
     #[arg(long, value_name = "FILE")]
     pub relay_token_file: Option<PathBuf>,
-    /// The link, whole
+    /// The link, whole, or - to read it from standard input
     #[arg(value_name = "LINK")]
     pub link: String,
     /// Your name for the person who gave you the link, which only you see; with the name of a contact the two of you begin again
@@ -196,7 +237,8 @@ ASK THE CONTACT BY ANOTHER WAY FIRST, such as a call: somebody who has stolen it
 `contacts` shows what a contact asks for:
   - to begin again without a proof that it knew the session, because its device was restored from a copy
   - to be known by another identity, because it has lost its vault and has accepted your new invite with a new one
-If you did not expect it, decline: what is asked for does not happen. After you have agreed, compare the safety number.")]
+If you did not expect it, decline: what is asked for does not happen.
+After you have agreed, compare the safety number.")]
 pub struct Agree {
     /// Want nothing of what the contact asks for
     #[arg(long)]
@@ -216,9 +258,11 @@ pub struct Agree {
 Example:
   deaddrop --home ada begin-again ben
 
-For a contact from whom nothing comes after one of the two vaults was put back from a copy, or damaged. The contact is asked, and has
-to agree; what was not delivered is sent again then. Tell the contact by another way that it was you. Afterwards both compare the safety
-number once more. If there is nothing to begin again with, make a new invite.")]
+For a contact from whom nothing comes after one of the two vaults was put back from a copy, or damaged.
+The contact is asked, and has to agree; what was not delivered is sent again then.
+Tell the contact by another way that it was you.
+Afterwards both compare the safety number once more.
+If there is nothing to begin again with, make a new invite.")]
 pub struct BeginAgain {
     /// The contact
     #[arg(value_name = "NAME")]
@@ -253,9 +297,12 @@ Examples:
   deaddrop --home ada receive --follow             and go on until Ctrl-C
   deaddrop --home ada --json receive --after 41    for an app with a store of its own
 
-Every event has a number that stays. Without --after, the vault remembers what was printed: a crash between printing and
-remembering prints it once more. An app that stores the number together with the event, and gives its last one with --after,
-sees each event exactly once whatever is killed when.")]
+Every event has a number that stays.
+Without --after, the vault remembers what was printed: a crash between printing and remembering prints it once more.
+An app that stores the number together with the event, and gives its last one with --after, sees each event exactly once whatever is killed when.
+
+The vault keeps all events, printed or not, until they are erased with --forget.
+Some 100,000 of them make each command slower.")]
 pub struct Receive {
     /// Go on until Ctrl-C
     #[arg(long)]
@@ -266,6 +313,9 @@ pub struct Receive {
     /// Print the events after number N, and leave the vault's own mark of what was printed alone
     #[arg(long, value_name = "N")]
     pub after: Option<u64>,
+    /// Erase events from the vault once they are used: with --after all up to N, else all that were printed
+    #[arg(long, conflicts_with = "from")]
+    pub forget: bool,
     /// Wait at most this many seconds for the relay to hand over what it holds (without --follow)
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub wait: u64,
@@ -303,8 +353,8 @@ Examples:
   deaddrop --home ada verify ben
   deaddrop --home ada verify ben --confirm
 
-Compare the number with the other person over a way nobody can fake, such as face to face or a call. If it differs on the two
-sides, somebody sits in between: do not confirm, make a new invite.")]
+Compare the number with the other person over a way nobody can fake, such as face to face or a call.
+If it differs on the two sides, somebody sits in between: do not confirm, make a new invite.")]
 pub struct Verify {
     /// Whose safety number
     #[arg(value_name = "NAME")]
@@ -312,6 +362,43 @@ pub struct Verify {
     /// You have compared the number and it is the same: mark the contact as verified
     #[arg(long)]
     pub confirm: bool,
+}
+
+/// `set-relay`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada set-relay 'ws://HOST:7700/#...'
+
+Each contact is told a mailbox at the new relay.
+The old relay is read until the contact has used the new mailbox: `relays` shows who has not yet.
+Keep the old relay running until then, if you can.
+Links of invites that are open lead to the relay on which they were made.")]
+pub struct SetRelay {
+    /// The relay: the address with fingerprint that `deaddrop-relay serve` prints
+    #[arg(value_name = "URL")]
+    pub relay: String,
+    /// Read the token that this relay wants for new mailboxes from the first line of this file (else DEADDROP_RELAY_TOKEN, if set)
+    #[arg(long, value_name = "FILE")]
+    pub relay_token_file: Option<PathBuf>,
+    /// Wait at most this many seconds for the relays
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub wait: u64,
+}
+
+/// `leave-relay`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada leave-relay 'ws://HOST:7700/#...'
+
+Set another relay first.
+What lies at the relay and was not fetched is lost to you; a contact that was not told the new mailbox yet is not heard until it was.
+`relays` shows the addresses and the contacts.")]
+pub struct LeaveRelay {
+    /// The relay's address, as `relays` shows it
+    #[arg(value_name = "URL")]
+    pub relay: String,
 }
 
 /// `relay-token`
@@ -322,8 +409,8 @@ Examples:
   deaddrop --home ada relay-token --file token.txt
   deaddrop --home ada relay-token --relay 'ws://HOST:7700/#...' --forget
 
-The token is kept in the vault and shown to the relay with this fingerprint alone. It is never given as an argument: other users
-of this machine could read it in the list of processes.")]
+The token is kept in the vault and shown to the relay with this fingerprint alone.
+It is never given as an argument: other users of this machine could read it in the list of processes.")]
 pub struct RelayToken {
     /// The relay that wants it: its address with fingerprint; default: the relay that you receive through
     #[arg(long, value_name = "URL")]
@@ -342,8 +429,9 @@ pub struct RelayToken {
 Example:
   deaddrop --home ada allow-private 192.168.1.20
 
-A contact can name any address as the place where it reads. Addresses of private networks, and of this machine, are not connected to
-unless they are your own relay's, or you allow them here. Allow only the address of a relay that you know.")]
+A contact can name any address as the place where it reads.
+Addresses of private networks, and of this machine, are not connected to unless they are your own relay's, or you allow them here.
+Allow only the address of a relay that you know.")]
 pub struct AllowPrivate {
     /// The IP address
     #[arg(value_name = "IP")]

@@ -2,12 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use deaddrop_client::{Client, ContactSync, Event, EventKind, MessageId};
+use deaddrop_client::{Client, ClientError, ContactInfo, ContactSync, Event, EventKind, MessageId};
 use serde_json::json;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines, Stdin},
-    sync::mpsc,
-};
 
 use crate::{
     args::{self, Common},
@@ -15,17 +11,15 @@ use crate::{
     event,
     failure::Failure,
     home::Home,
-    marks::Marks,
-    output::{Output, Shown},
+    output::{Output, Shown, counted},
     signals,
+    typed_lines::{TypedLine, typed_lines},
 };
 
 /// How long the last lines get to reach the relay.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long the relay gets to hand over what waits there, before anything typed is read.
 const CATCH_UP: Duration = Duration::from_secs(2);
-/// Lines typed ahead of the vault.
-const TYPED_AHEAD: usize = 64;
 /// Maximum number of texts whose beginning is kept in memory until they are delivered.
 const MAX_SAID: usize = 1_000;
 /// Characters by which a delivered text is named.
@@ -35,8 +29,11 @@ const BEGINNING: usize = 24;
 pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
-    let mut talk =
-        Talk { output, name: &chat.name, client, marks: Marks::load(&home), said: VecDeque::new() };
+    let Some(ContactInfo { name, .. }) = client.contact(&chat.name)? else {
+        commands::finish(client).await?;
+        return Err(ClientError::UnknownContact.into());
+    };
+    let mut talk = Talk { output, name: &name, client, said: VecDeque::new() };
     let talked = Box::pin(talk.talk()).await;
     let patience = if talked.is_ok() { GOODBYE } else { Duration::ZERO };
     let sent = talk.client.flush_to(&chat.name, patience).await;
@@ -46,9 +43,10 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     if let Ok(ContactSync { waiting, why: Some(why), .. }) = sent
         && !waiting.is_empty()
     {
+        let (are, they) = if waiting.len() == 1 { ("is", "it leaves") } else { ("are", "they leave") };
+        let queued = counted(u64::try_from(waiting.len()).unwrap_or(u64::MAX), "message");
         output.text(format_args!(
-            "({} messages are queued in your vault: {why}; they leave with your next send, receive or chat)",
-            waiting.len()
+            "({queued} {are} queued in your vault: {why}; {they} with your next send, receive or chat)"
         ))?;
     }
     Ok(())
@@ -58,20 +56,15 @@ struct Talk<'a> {
     output: Output,
     name: &'a str,
     client: Client,
-    marks: Marks,
     /// The beginnings of texts that were typed in this chat and are not delivered yet, oldest first.
     said: VecDeque<(MessageId, String)>,
 }
 
 impl Talk<'_> {
     async fn talk(&mut self) -> Result<(), Failure> {
-        let contacts = self.client.contacts()?;
-        let Some(contact) = contacts.iter().find(|contact| contact.name == self.name) else {
-            return Err(deaddrop_client::ClientError::UnknownContact.into());
-        };
+        let verified = self.client.contact(self.name)?.is_some_and(|contact| contact.verified);
         let name = Shown(self.name);
-        let verified =
-            if contact.verified { "verified" } else { "not verified: /verify shows the safety number" };
+        let verified = if verified { "verified" } else { "not verified: /verify shows the safety number" };
         self.output.text(format_args!("Chat with {name} ({verified}). /quit ends."))?;
         if commands::is_invited(&self.client, self.name) {
             self.output.text(format_args!(
@@ -80,21 +73,29 @@ impl Talk<'_> {
         }
         // What was said before comes before what is said now.
         let _ = self.client.wait_caught_up(CATCH_UP).await;
-        let mut last = self.client.cursor()?;
-        loop {
-            let events = self.client.events_after(last)?;
-            let Some(newest) = events.last() else { break };
+        let mut last = self.client.shown_of(&self.shows())?;
+        while let events = self.client.events_after(last)?
+            && let Some(newest) = events.last()
+        {
             last = newest.number;
-            events.iter().try_for_each(|event| self.show(event))?;
+            for event in &events {
+                self.show(event)?;
+            }
+            self.client.set_shown_of(&self.shows(), last).await?;
         }
-        self.marks.save()?;
         let mut typed = typed_lines();
         let end = signals::asked_to_end();
         tokio::pin!(end);
         loop {
             tokio::select! {
                 line = typed.recv() => match line {
-                    Some(Ok(line)) => {
+                    Some(Ok(TypedLine::Unusable(number, reason))) => {
+                        self.output.note_or_object(
+                            format_args!("line {number} was not sent: {}", reason.human()),
+                            &json!({ "kind": "not_sent", "line": number, "error": reason.code() }),
+                        )?;
+                    }
+                    Some(Ok(TypedLine::Text(line))) => {
                         if !self.say(line).await? {
                             return Ok(());
                         }
@@ -105,8 +106,9 @@ impl Talk<'_> {
                 next = self.client.next_event(last) => {
                     let next = next?;
                     last = next.number;
-                    self.show(&next)?;
-                    self.marks.save()?;
+                    if self.show(&next)? {
+                        self.client.set_shown_of(&self.shows(), last).await?;
+                    }
                 }
                 () = &mut end => return Ok(()),
             }
@@ -125,7 +127,9 @@ impl Talk<'_> {
                 return Ok(true);
             }
             command if command.starts_with('/') && !command.starts_with("//") => {
-                self.output.note("deaddrop: there is only /verify and /quit; to send a line that begins with /, type // before it");
+                self.output.note(
+                    "there is only /verify and /quit; to send a line that begins with /, type // before it",
+                );
                 return Ok(true);
             }
             _ => {}
@@ -141,28 +145,31 @@ impl Talk<'_> {
                 let message = event::message_id(&message);
                 self.output.object(&json!({ "kind": "sent", "to": self.name, "message": message }))?
             }
-            Err(error @ deaddrop_client::ClientError::TextTooLong) => {
-                self.output.note(format_args!("deaddrop: {error}"))
+            Err(error @ ClientError::TextTooLong) => {
+                let object = json!({ "kind": "not_sent", "error": "text_too_long" });
+                self.output.note_or_object(format_args!("not sent: {error}"), &object)?
             }
             Err(error) => return Err(error.into()),
         }
         Ok(true)
     }
 
-    /// Shows an event of this contact, or of the vault as a whole, once; those of other contacts stay unread, for `receive`.
-    fn show(&mut self, next: &Event) -> Result<(), Failure> {
-        let is_meant = next.contact == self.name || next.contact.is_empty();
-        if !is_meant || self.marks.has(next.number) {
-            return Ok(());
+    /// The names of the events that this chat shows: of this contact, and of no contact. Others stay unread, for `receive`.
+    fn shows(&self) -> [&str; 2] {
+        [self.name, ""]
+    }
+
+    /// Shows an event that belongs to this chat, unless it was shown before. Returns whether it belongs here and is new.
+    fn show(&mut self, next: &Event) -> Result<bool, Failure> {
+        if !self.shows().contains(&next.contact.as_str()) || self.client.is_shown(next)? {
+            return Ok(false);
         }
-        self.marks.set(next.number);
         if self.output.is_json() {
-            return self.output.object(&event::object(next));
+            self.output.object(&event::object(next))?;
+        } else if let Some(line) = self.delivered(next).or_else(|| event::line(next)) {
+            self.output.text(line)?;
         }
-        match self.delivered(next).or_else(|| event::line(next)) {
-            Some(line) => self.output.text(line),
-            None => Ok(()),
-        }
+        Ok(true)
     }
 
     /// Names a delivered text by its first words, if it was typed in this chat.
@@ -181,24 +188,4 @@ fn beginning(text: &str) -> String {
         beginning.push('\u{2026}');
     }
     beginning
-}
-
-/// Lines of standard input; the read that waits does not hold anything else.
-fn typed_lines() -> mpsc::Receiver<Result<String, Failure>> {
-    let (to, typed) = mpsc::channel(TYPED_AHEAD);
-    tokio::spawn(async move {
-        let mut lines: Lines<BufReader<Stdin>> = BufReader::new(tokio::io::stdin()).lines();
-        loop {
-            let line = match lines.next_line().await {
-                Ok(Some(line)) => Ok(line),
-                Ok(None) => return,
-                Err(error) => Err(Failure::new(format_args!("standard input cannot be read: {error}"))),
-            };
-            let failed = line.is_err();
-            if to.send(line).await.is_err() || failed {
-                return;
-            }
-        }
-    });
-    typed
 }

@@ -8,18 +8,20 @@ mod sync;
 use std::{
     collections::BTreeMap,
     io::{self, Read},
+    net::IpAddr,
     time::Duration,
 };
 
 use deaddrop_client::{
-    Client, ClientError, ClockStatus, Config, ContactState, MAX_TEXT, RelayAddress, Unlock, UnreachableReason,
+    Client, ClientError, ClockStatus, Config, ContactInfo, ContactState, MAX_TEXT, OpenError, RelayAddress,
+    Unlock, UnreachableReason, read_pasted_relay,
 };
 use serde_json::json;
 
 pub use self::{
-    meeting::{accept, agree, begin_again, invite},
+    meeting::{accept, agree, begin_again, invite, invites, withdraw},
     receive::receive,
-    relays::{allow_private, relay_token},
+    relays::{allow_private, leave_relay, relay_token, relays, set_relay},
     sync::sync,
 };
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     event,
     failure::Failure,
     home::{self, Home},
-    output::{Output, Shown},
+    output::{Output, Shown, Typed, counted},
     passphrase::{Ask, Passphrase},
     token,
 };
@@ -45,8 +47,9 @@ pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
 /// `init`
 pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
-    if home.has_vault()? {
-        return Err(Failure::new(deaddrop_client::OpenError::Exists));
+    // Asked before anybody is asked for a passphrase. An attempt with a key file that was cut short goes on.
+    if !init.no_passphrase && home.has_vault()? {
+        return Err(Failure::new(OpenError::Exists));
     }
     let relay = init.relay.as_deref().map(relay_address).transpose()?;
     let shown = relay.as_ref().map(ToString::to_string);
@@ -60,11 +63,18 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     } else {
         home::with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Twice)?)
     };
-    let client = Client::create(home.folder(), unlock, relay.clone(), Config::default()).await?;
-    if let (Some(relay), Some(token)) = (&relay, token) {
-        client.set_create_token(relay, Some(token)).await?;
+    let made = Client::create(home.folder(), unlock, relay.clone(), Config::default()).await;
+    let client = made.map_err(|error| home.failure(error))?;
+    if let (Some(relay), Some(token)) = (&relay, token)
+        && let Err(error) = client.set_create_token(relay, Some(token)).await
+    {
+        return Err(Failure::new(format_args!(
+            "{error}. The vault in {} is made, but the token is not in it: set it with relay-token",
+            home.folder().display()
+        )));
     }
     client.close().await?;
+    home.note_modes(output);
     let folder = home.folder().display();
     let mut text = format!("A new identity, in an encrypted vault in {folder}.");
     if init.no_passphrase {
@@ -97,55 +107,88 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
         output.text("No contacts yet: invite somebody, or accept an invite.")?;
     }
     for contact in list {
-        let (state, human) = match contact.state {
-            ContactState::Invited => ("invited", "invited, not accepted yet"),
-            ContactState::Connecting => ("connecting", "connected"),
-            ContactState::Established => ("established", "connected, both sides proven"),
-            _ => ("other", "connected"),
-        };
-        let verified = if contact.verified { ", verified" } else { ", not verified" };
-        let contested =
-            if contact.contested { ", CONTESTED: a second person tried to use the invite" } else { "" };
-        let (unreachable, address) = match contact.unreachable {
-            Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),
-            Some(UnreachableReason::Refused) => (Some("refused"), None),
-            Some(_) => (Some("other"), None),
-            None => (None, None),
-        };
-        let waits = match (unreachable, address) {
-            (_, Some(address)) => format!(
-                ", MESSAGES WAIT: reads at {address}, in a private network or on this machine (allow-private {address} if you know that relay)"
-            ),
-            (Some(_), None) => ", MESSAGES WAIT: no known address takes them".to_owned(),
-            (None, None) => String::new(),
-        };
-        let asks: String = contact
-            .asks
-            .iter()
-            .map(|asks| {
-                format!(", WAITS FOR YOUR WORD: {}", meeting::asks_line(&contact.name, asks, &contact.asks))
-            })
-            .collect();
-        output.say(
-            format_args!("{}: {human}{verified}{contested}{waits}{asks}", Shown(&contact.name)),
-            &json!({
-                "name": contact.name,
-                "state": state,
-                "verified": contact.verified,
-                "contested": contact.contested,
-                "waiting": contact.waiting,
-                "asks": contact.asks.iter().map(|asks| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
-                "unreachable": unreachable,
-                "address": address,
-            }),
-        )?;
+        output.say(contact_lines(&contact), &contact_object(&contact))?;
     }
     Ok(())
 }
 
+/// How far the connection to a contact has come, in a word and for people.
+const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
+    match contact.state {
+        ContactState::Invited if contact.invite_until.is_none() => {
+            ("invited", "no open invite (make one: invite)")
+        }
+        ContactState::Invited => ("invited", "invited, not accepted yet"),
+        ContactState::Connecting => ("connecting", "connected"),
+        ContactState::Established => ("established", "connected, both sides proven"),
+        _ => ("other", "connected"),
+    }
+}
+
+/// Why messages for a contact wait, in a word, and the address that is not connected to.
+const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Option<IpAddr>) {
+    match contact.unreachable {
+        Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),
+        Some(UnreachableReason::Refused) => (Some("refused"), None),
+        Some(_) => (Some("other"), None),
+        None => (None, None),
+    }
+}
+
+/// A line with the state of a contact, and one for each thing that needs attention.
+fn contact_lines(contact: &ContactInfo) -> String {
+    let (name, typed) = (Shown(&contact.name), Typed(&contact.name));
+    let verified = if contact.verified { "verified" } else { "not verified" };
+    let mut lines = vec![format!("{name}: {}, {verified}", contact_state(contact).1)];
+    if contact.contested {
+        lines.push("CONTESTED: a second person tried to use the invite".to_owned());
+    }
+    if contact.begins_again {
+        lines.push(format!("asked to begin again: {name} has not answered yet"));
+    }
+    if let Some(day) = contact.session_trouble {
+        lines.push(format!(
+            "SESSION LOST or put back (last told on {}). If no texts come: deaddrop begin-again {typed}, or make a new invite",
+            day
+        ));
+    }
+    match unreachable_state(contact) {
+        (_, Some(address)) => lines.push(format!(
+            "MESSAGES WAIT: {name} reads at {address}, in a private network or on this machine (allow-private {address} if you know \
+             that relay)"
+        )),
+        (Some(_), None) => lines.push("MESSAGES WAIT: no known address takes them".to_owned()),
+        (None, None) => {}
+    }
+    let asks = contact.asks.iter().map(|asks| meeting::asks_line(&contact.name, asks, &contact.asks));
+    lines.extend(asks.map(|line| format!("WAITS FOR YOUR WORD: {name} {line}")));
+    lines.join("\n    ")
+}
+
+fn contact_object(contact: &ContactInfo) -> serde_json::Value {
+    let (unreachable, address) = unreachable_state(contact);
+    json!({
+        "name": contact.name,
+        "state": contact_state(contact).0,
+        "verified": contact.verified,
+        "contested": contact.contested,
+        "waiting": contact.waiting,
+        "asked": contact.begins_again,
+        "session_trouble": contact.session_trouble.map(|day| day.to_string()),
+        "invite_until": contact.invite_until.map(|day| day.to_string()),
+        "relays": contact.relays,
+        "asks": contact.asks.iter().map(|asks| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
+        "unreachable": unreachable,
+        "address": address,
+    })
+}
+
 /// `send`
 pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<(), Failure> {
-    let text = if send.text == "-" { from_stdin()? } else { send.text.clone() };
+    let text = match send.text.as_str() {
+        "-" => read_stdin(MAX_TEXT)?.ok_or(ClientError::TextTooLong)?,
+        text => text.to_owned(),
+    };
     if text.is_empty() {
         return Err(Failure::new("the text is empty; there is nothing to send"));
     }
@@ -199,18 +242,19 @@ pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> R
         Ok(_) if verify.confirm => client.set_verified(&verify.name, true).await,
         _ => Ok(()),
     };
-    let contacts = client.contacts();
+    let contact = client.contact(&verify.name);
     finish(client).await?;
     let number = number?.to_digits();
     confirmed?;
-    let verified = contacts?.iter().any(|contact| contact.name == verify.name && contact.verified);
+    let verified = contact?.is_some_and(|contact| contact.verified);
     let name = Shown(&verify.name);
     let advice = if verified {
         format!("{name} is verified.")
     } else {
         format!(
-            "Compare it with {name}, face to face or on a call. If it is the same on both sides: deaddrop --home {} verify {name} --confirm",
-            home_of(common)?
+            "Compare it with {name}, face to face or on a call. If it is the same on both sides: deaddrop --home {} verify {} --confirm",
+            home_of(common)?,
+            Typed(&verify.name)
         )
     };
     output.say(
@@ -239,15 +283,28 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         lines.push(format!("{relay}: {}", sync::relay_line(*state)));
     }
     lines.extend(clock_line(&status.clock));
-    lines.push(format!("{} queued, {} sent texts without receipt yet", status.unsent, status.unreceipted));
+    let count = |number: usize, thing| counted(u64::try_from(number).unwrap_or(u64::MAX), thing);
+    lines.push(format!(
+        "{} queued, {} without receipt yet",
+        count(status.unsent, "message"),
+        count(status.unreceipted, "sent text")
+    ));
+    if status.damaged > 0 {
+        lines.push(format!("{} of this vault lost by a damaged disk", counted(status.damaged, "record")));
+    }
     if status.held > 0 {
-        lines.push(format!("{} received messages came before an earlier one that is missing", status.held));
+        lines.push(format!(
+            "{} came before an earlier one that is missing",
+            count(status.held, "received message")
+        ));
     }
     if status.missing > 0 {
-        lines.push(format!(
-            "{} sent messages are missing at their reader; they are sent again",
-            status.missing
-        ));
+        let (what, goes) = match status.missing {
+            1 => ("1 sent message is", "it is"),
+            _ => ("sent messages are", "they are"),
+        };
+        let number = if status.missing == 1 { String::new() } else { format!("{} ", status.missing) };
+        lines.push(format!("{number}{what} missing at the reader; {goes} sent again"));
     }
     lines.extend(asks.iter().map(|(contact, asks)| {
         format!("{} {}", Shown(&contact.name), meeting::asks_line(&contact.name, asks, &contact.asks))
@@ -268,6 +325,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             "unreceipted": status.unreceipted,
             "held": status.held,
             "missing": status.missing,
+            "damaged": status.damaged,
             "asks": asks.iter().map(|(contact, asks)| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
         }),
     )
@@ -292,8 +350,7 @@ pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
 }
 
 pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
-    let contacts = client.contacts().unwrap_or_default();
-    contacts.iter().any(|contact| contact.name == name && contact.state == ContactState::Invited)
+    client.contact(name).ok().flatten().is_some_and(|contact| contact.state == ContactState::Invited)
 }
 
 /// Sixty digits in three rows, as they are read aloud.
@@ -304,7 +361,7 @@ pub(crate) fn in_rows(digits: &str) -> String {
 
 /// The folder, as it is typed behind `--home`.
 fn home_of(common: &Common) -> Result<String, Failure> {
-    Ok(Home::find(common.home.as_deref())?.folder().display().to_string())
+    Ok(Typed(&Home::find(common.home.as_deref())?.folder().to_string_lossy()).to_string())
 }
 
 fn client_patience() -> Duration {
@@ -312,27 +369,32 @@ fn client_patience() -> Duration {
 }
 
 fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
-    let address: RelayAddress = text.trim().parse().map_err(|error| {
+    let address = read_pasted_relay(text).map_err(|error| {
         Failure::new(format_args!(
-            "this is no relay address ({error}); give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT"
+            "this is no relay address: {error}. Give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT"
         ))
     })?;
     if address.is_tls() { Err(ClientError::NoTls.into()) } else { Ok(address) }
 }
 
-fn from_stdin() -> Result<String, Failure> {
-    // One byte more than fits, and the newline, so that what is too long is seen to be.
-    const ENOUGH: u64 = 2 + MAX_TEXT as u64;
+/// All of standard input, without a newline at its end; `None` if it has more bytes than `max`.
+pub(crate) fn read_stdin(max: usize) -> Result<Option<String>, Failure> {
+    // One byte more than fits, and the newline.
+    let enough = max.saturating_add(2);
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
-        .take(ENOUGH)
+        .take(u64::try_from(enough).unwrap_or(u64::MAX))
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::new(format_args!("standard input cannot be read: {error}")))?;
-    let mut text = String::from_utf8(bytes)
-        .map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
-    if text.ends_with('\n') {
-        text.pop();
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
     }
-    Ok(text)
+    // What was cut may end in the middle of a character.
+    if bytes.len() > max {
+        return Ok(None);
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
+    Ok(Some(text))
 }

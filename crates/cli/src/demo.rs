@@ -133,7 +133,7 @@ async fn replay(
     ))?;
     let mut replay = Replay::new(&plan, relay, people, args.seed);
     if let Err(failure) = replay.run().await {
-        output.note(format_args!("deaddrop: the replay ended early: {failure}"));
+        output.note(format_args!("the replay ended early: {failure}"));
     }
     let figures = replay.figures().await;
     output.text(format_args!(

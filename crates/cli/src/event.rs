@@ -85,11 +85,16 @@ pub fn line(event: &Event) -> Option<String> {
         EventKind::NeedsNewerVersion => {
             format!("  ({name} sent something that needs a newer version of this program; it is kept)")
         }
-        EventKind::MessagesMissing { gaps } => format!(
-            "  (messages missing: {} of {name} have not come, though later ones have. The later ones follow; the missing ones are \
-             marked as late if they still come. The program of {name} sends them again as long as it has them)",
-            count(gaps)
-        ),
+        EventKind::MessagesMissing { gaps } => match count(gaps) {
+            1 => format!(
+                "  (1 message of {name} has not come, though later ones have. The later ones follow; the missing one is marked as late \
+                 if it still comes. The program of {name} sends it again as long as it has it)"
+            ),
+            many => format!(
+                "  ({many} messages of {name} have not come, though later ones have. The later ones follow; the missing ones are \
+                 marked as late if they still come. The program of {name} sends them again as long as it has them)"
+            ),
+        },
         kind => return session_line(kind, &event.contact),
     })
 }
@@ -150,12 +155,9 @@ fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
 }
 
 /// How many messages are missing. A contact says the numbers, so their sum may be anything.
-fn count(gaps: &[(u64, u64)]) -> String {
+fn count(gaps: &[(u64, u64)]) -> u64 {
     let one = |(first, last): &(u64, u64)| last.saturating_sub(*first).saturating_add(1);
-    match gaps.iter().map(one).fold(0, u64::saturating_add) {
-        1 => "1 message".to_owned(),
-        many => format!("{many} messages"),
-    }
+    gaps.iter().map(one).fold(0, u64::saturating_add)
 }
 
 /// The name of a kind of event in JSON. Names stay.
@@ -284,8 +286,9 @@ mod tests {
             "  (delivered to ben: message abababab)"
         );
         let missing = |gaps| line(&event("ben", EventKind::MessagesMissing { gaps })).unwrap();
-        assert!(missing(vec![(3, 5), (9, 9)]).contains("messages missing: 4 messages of ben"));
-        assert!(missing(vec![(4, 4)]).contains("1 message of ben"));
+        assert!(missing(vec![(3, 5), (9, 9)]).contains("(4 messages of ben have not come"));
+        let one = missing(vec![(4, 4)]);
+        assert!(one.contains("(1 message of ben has not come") && one.contains("sends it again"), "{one}");
         missing(vec![(1, u64::MAX), (0, u64::MAX)]);
     }
 }

@@ -1,18 +1,39 @@
-//! Why a command ended without doing what was asked, in words for the person at the terminal.
+//! Why a command ended without doing what was asked, in words for the person at the terminal and as a code for programs.
 
 use std::{fmt, io};
+
+use deaddrop_client::{ClientError, OpenError, PasteError};
+
+/// The code of a failure that has no own one: the words say what it is.
+const OTHER: &str = "failed";
 
 /// What went wrong and what to do about it. Never holds a link, a key, a passphrase or a text.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
+    code: &'static str,
     reader_gone: bool,
 }
 
 impl Failure {
     /// In words that end with what to do.
     pub fn new(text: impl fmt::Display) -> Self {
-        Self { text: text.to_string(), reader_gone: false }
+        Self { text: text.to_string(), code: OTHER, reader_gone: false }
+    }
+
+    /// With the code of an error, and words for this case.
+    pub fn of(error: impl Into<Self>, text: impl fmt::Display) -> Self {
+        Self { text: text.to_string(), ..error.into() }
+    }
+
+    /// The command line itself is wrong.
+    pub fn usage(text: impl fmt::Display) -> Self {
+        Self { code: "usage", ..Self::new(text.to_string().trim_end()) }
+    }
+
+    /// One word for programs. Words stay.
+    pub const fn code(&self) -> &'static str {
+        self.code
     }
 
     /// Nobody reads what we print any more (`deaddrop receive | head -1`): no reason to complain.
@@ -24,6 +45,7 @@ impl Failure {
     pub fn output(error: &io::Error) -> Self {
         Self {
             text: format!("the output cannot be written: {error}"),
+            code: "output",
             reader_gone: error.kind() == io::ErrorKind::BrokenPipe,
         }
     }
@@ -37,19 +59,112 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<deaddrop_client::OpenError> for Failure {
-    fn from(error: deaddrop_client::OpenError) -> Self {
-        Self::new(error)
+/// The codes of errors of opening. Codes stay, whatever the variants are called.
+const fn open_code(error: OpenError) -> &'static str {
+    match error {
+        OpenError::Absent => "vault_absent",
+        OpenError::Exists => "vault_exists",
+        OpenError::WrongPassphrase => "wrong_passphrase",
+        OpenError::KeyFileMissing => "key_file_missing",
+        OpenError::KeyFileExposed => "key_file_exposed",
+        OpenError::InUse => "in_use",
+        OpenError::BadCost => "bad_cost",
+        OpenError::OutOfMemory => "out_of_memory",
+        OpenError::NewerVersion => "newer_version",
+        OpenError::Corrupt => "vault_damaged",
+        OpenError::UnsupportedFileSystem => "unsupported_file_system",
+        OpenError::NoRandomness => "no_randomness",
+        OpenError::DiskFull => "disk_full",
+        OpenError::Io => "disk",
+        _ => OTHER,
     }
 }
 
-impl From<deaddrop_client::ClientError> for Failure {
-    fn from(error: deaddrop_client::ClientError) -> Self {
-        use deaddrop_client::ClientError::{NoRelay, UnknownContact};
-        match error {
-            NoRelay => Self::new("no relay is set; give one with --relay, as ws://HOST:PORT/#FINGERPRINT"),
-            UnknownContact => Self::new(format_args!("{error}; `deaddrop contacts` shows all")),
+/// The codes of errors of calls.
+const fn client_code(error: ClientError) -> &'static str {
+    match error {
+        ClientError::UnknownContact => "unknown_contact",
+        ClientError::InviteOpen => "invite_open",
+        ClientError::NoInvite => "no_invite",
+        ClientError::BadName => "bad_name",
+        ClientError::NameLooksAlike => "name_looks_alike",
+        ClientError::TextTooLong => "text_too_long",
+        ClientError::NoRelay => "no_relay",
+        ClientError::StillMoving => "still_moving",
+        ClientError::RelayInUse => "relay_in_use",
+        ClientError::RelayDown => "relay_down",
+        ClientError::WrongRelay => "wrong_relay",
+        ClientError::RelayBusy => "relay_busy",
+        ClientError::NeedsToken => "needs_token",
+        ClientError::BadToken => "bad_token",
+        ClientError::PrivateAddress => "private_address",
+        ClientError::NoTls => "no_tls",
+        ClientError::Link(error) => link_code(error),
+        ClientError::Bundle(_) => "invite_refused",
+        ClientError::InviteUsed => "invite_used",
+        ClientError::AlreadyContact => "already_contact",
+        ClientError::OtherIdentity => "other_identity",
+        ClientError::NothingAsked => "nothing_asked",
+        ClientError::NoResetBundle => "no_reset_bundle",
+        ClientError::NoSession => "no_session",
+        ClientError::TimedOut => "timed_out",
+        ClientError::VaultFull => "vault_full",
+        ClientError::VaultStopped => "vault_stopped",
+        ClientError::VaultCorrupt => "vault_damaged",
+        _ => OTHER,
+    }
+}
+
+/// The codes of pasted texts that are not the link that is wanted.
+const fn link_code(error: PasteError) -> &'static str {
+    match error {
+        PasteError::CutShort => "link_cut_short",
+        PasteError::Damaged => "link_damaged",
+        PasteError::NewerVersion => "link_newer_version",
+        PasteError::TwoLinks => "two_links",
+        PasteError::IsRelayAddress => "is_relay_address",
+        PasteError::IsInvite => "is_invite",
+        PasteError::TooLong => "link_too_long",
+        _ => "not_a_link",
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self { code: open_code(error), ..Self::new(error) }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = client_code(error);
+        let words = match error {
+            ClientError::NoRelay => {
+                Self::new("no relay is set; set one: deaddrop set-relay ws://HOST:PORT/#FINGERPRINT")
+            }
+            ClientError::UnknownContact => Self::new(format_args!("{error}; `deaddrop contacts` shows all")),
             error => Self::new(error),
-        }
+        };
+        Self { code, ..words }
+    }
+}
+
+impl From<PasteError> for Failure {
+    fn from(error: PasteError) -> Self {
+        ClientError::Link(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_words_for_programs() {
+        assert_eq!(Failure::new("x").code(), "failed");
+        assert_eq!(Failure::from(ClientError::VaultFull).code(), "vault_full");
+        assert_eq!(Failure::from(OpenError::WrongPassphrase).code(), "wrong_passphrase");
+        let failure = Failure::of(PasteError::CutShort, "words");
+        assert_eq!((failure.code(), failure.to_string().as_str()), ("link_cut_short", "words"));
     }
 }

@@ -5,14 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use deaddrop_client::{Client, Config, Unlock};
+use deaddrop_client::{Client, Config, OpenError, Unlock};
 use zeroize::Zeroizing;
 
 use crate::{
     args::Common,
     failure::Failure,
-    marks::Marks,
-    output::Output,
+    marks,
+    output::{Output, Typed},
     passphrase::{Ask, Passphrase},
 };
 
@@ -60,41 +60,102 @@ impl Home {
     /// Opens the vault in it and connects in the background.
     pub async fn open(&self, common: &Common, config: Config) -> Result<Client, Failure> {
         if !self.has_vault()? {
-            return Err(Failure::new(format_args!(
-                "there is no vault in {}; make one with init, or give --home DIR",
-                self.folder.display()
-            )));
+            return Err(Failure::of(
+                OpenError::Absent,
+                format_args!(
+                    "there is no vault in {}; make one with init, or give --home DIR",
+                    self.folder.display()
+                ),
+            ));
         }
-        let unlock = if self.key_file().exists() {
-            if common.passphrase_file.is_some() {
-                return Err(Failure::new(format_args!(
-                    "this vault has no passphrase, its key is in {}; leave out --passphrase-file",
+        let output = Output::new(common.json);
+        let unlock = if Client::has_passphrase(&self.folder).map_err(|error| self.failure(error))? {
+            if self.key_file().exists() {
+                output.note(format_args!(
+                    "{} does not belong to this vault, which has a passphrase. Move it away if it is another vault's, else \
+                     remove it",
                     self.key_file().display()
-                )));
+                ));
             }
-            Unlock::KeyFile
+            with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Once)?)
+        } else if common.passphrase_file.is_some() {
+            return Err(Failure::new(format_args!(
+                "this vault has no passphrase, its key is in {}; leave out --passphrase-file",
+                self.key_file().display()
+            )));
         } else {
-            let passphrase =
-                Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Once).map_err(|failure| {
-                    Failure::new(format_args!(
-                        "{failure}\n(a vault made with --no-passphrase opens with {}, which is not there)",
-                        self.key_file().display()
-                    ))
-                });
-            with(passphrase?)
+            Unlock::KeyFile
         };
-        let client = Client::open(&self.folder, unlock, config).await?;
-        // Before a relay has answered, and with it the first new event can come.
-        Marks::load(self).forget_unknown(&client)?;
+        let client = Client::open(&self.folder, unlock, config).await.map_err(|error| self.failure(error))?;
+        self.note_modes(output);
+        marks::take_over(self, &client).await?;
         let damaged = client.status()?.damaged;
         if damaged > 0 {
-            Output::new(common.json).note(format_args!(
-                "deaddrop: the disk has damaged this vault: {damaged} of its records are lost, and nobody can tell which. \
+            output.note(format_args!(
+                "the disk has damaged this vault: {damaged} of its records are lost, and nobody can tell which. \
                  Look at your contacts; make a new vault and new invites if one is missing or not as it was"
             ));
         }
         Ok(client)
     }
+}
+
+impl Home {
+    /// Why the vault of this folder was not made or opened, with the file that it is about.
+    pub fn failure(&self, error: OpenError) -> Failure {
+        let (key, vault) = (self.key_file(), self.folder.join("vault"));
+        match error {
+            OpenError::KeyFileExposed => Failure::of(
+                error,
+                format_args!(
+                    "other users of this machine may read or change {key}, and whoever has read it can read the vault. Take these rights \
+                 away: chmod 600 {key}",
+                    key = Typed(&key.to_string_lossy())
+                ),
+            ),
+            OpenError::KeyFileMissing => Failure::of(
+                error,
+                format_args!(
+                    "this vault has no passphrase, and its key file {} is missing; put it back",
+                    key.display()
+                ),
+            ),
+            // The file is there: this was looked at before.
+            OpenError::Absent if vault.exists() => Failure::of(
+                error,
+                format_args!(
+                    "{} was not finished when it was made, and nothing is in it. Remove this file, then give init again",
+                    vault.display()
+                ),
+            ),
+            OpenError::DiskFull | OpenError::Io => {
+                Failure::of(error, format_args!("{error} (folder {})", self.folder.display()))
+            }
+            error => error.into(),
+        }
+    }
+
+    /// Tells the user if others of this machine may change the folder, or read the vault's file.
+    #[cfg(unix)]
+    pub fn note_modes(&self, output: Output) {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+        let vault = self.folder.join("vault");
+        for (path, rights, what, right) in
+            [(&self.folder, 0o022, "put other files into", "700"), (&vault, 0o066, "read or change", "600")]
+        {
+            if mode(path) & rights != 0 {
+                output.note(format_args!(
+                    "other users of this machine may {what} {path}: chmod {right} {path}",
+                    path = Typed(&path.to_string_lossy())
+                ));
+            }
+        }
+    }
+
+    /// Nothing is known about other users here.
+    #[cfg(not(unix))]
+    pub fn note_modes(&self, _output: Output) {}
 }
 
 /// A passphrase as the vault takes it.

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod demo;
 pub mod event;
 pub mod failure;
+mod first_line;
 pub mod home;
 pub mod marks;
 pub mod output;
@@ -18,6 +19,7 @@ mod relay_command;
 mod signals;
 pub mod token;
 pub mod transcript;
+mod typed_lines;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
@@ -34,8 +36,13 @@ const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Runs a command line, whose first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
+        Err(error) if error.use_stderr() && args.iter().any(|arg| arg == "--json") => {
+            Output::new(true).fail(&Failure::usage(error.render()));
+            return ExitCode::from(2);
+        }
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
@@ -49,7 +56,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.note(format_args!("deaddrop: the runtime cannot be started: {error}"));
+            output.note(format_args!("the runtime cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -60,7 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(failure) if failure.reader_is_gone() => ExitCode::SUCCESS,
         Err(failure) => {
-            output.note(format_args!("deaddrop: {failure}"));
+            output.fail(&failure);
             ExitCode::FAILURE
         }
     }
@@ -73,6 +80,8 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Chat(chat) => Box::pin(chat::run(output, &common, &chat)).await?,
         Command::Init(init) => commands::init(output, &common, &init).await?,
         Command::Invite(invite) => commands::invite(output, &common, &invite).await?,
+        Command::Invites(invites) => commands::invites(output, &common, &invites).await?,
+        Command::Withdraw(withdraw) => commands::withdraw(output, &common, &withdraw).await?,
         Command::Accept(accept) => commands::accept(output, &common, &accept).await?,
         Command::Agree(agree) => commands::agree(output, &common, &agree).await?,
         Command::BeginAgain(again) => commands::begin_again(output, &common, &again).await?,
@@ -82,6 +91,9 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sync(sync) => commands::sync(output, &common, &sync).await?,
         Command::Verify(verify) => commands::verify(output, &common, &verify).await?,
         Command::Status => commands::status(output, &common).await?,
+        Command::Relays => commands::relays(output, &common).await?,
+        Command::SetRelay(set) => commands::set_relay(output, &common, &set).await?,
+        Command::LeaveRelay(leave) => commands::leave_relay(output, &common, &leave).await?,
         Command::RelayToken(token) => commands::relay_token(output, &common, &token).await?,
         Command::AllowPrivate(allow) => commands::allow_private(output, &common, &allow).await?,
         // Started without a runtime, above.

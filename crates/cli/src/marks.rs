@@ -1,76 +1,58 @@
-//! What was printed: the vault keeps one mark, all events up to it were printed. Where events of one person are printed while
-//! others before them are not (`receive --from`, `chat`), their numbers (and nothing else) are kept in a file beside the vault
-//! until the mark has passed them.
+//! The file `shown` of earlier versions: numbers of events that were printed although the vault's cursor had not come to them.
+//! The vault has marks for that. The file is read once, then removed.
 
-use std::{collections::BTreeSet, fs, io::Write, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::Path,
+};
 
 use deaddrop_client::Client;
 
 use crate::{failure::Failure, home::Home};
 
-/// Numbers of events that were printed although the vault's mark has not come to them.
-#[derive(Debug)]
-pub struct Marks {
-    file: PathBuf,
-    beyond: BTreeSet<u64>,
-    stored: BTreeSet<u64>,
+/// Takes the numbers over into the vault's marks, and removes the file. A crash in between repeats it.
+pub async fn take_over(home: &Home, client: &Client) -> Result<(), Failure> {
+    let file = home.folder().join("shown");
+    match fs::read(&file) {
+        // A damaged line costs a repeated event.
+        Ok(bytes) => take_over_numbers(client, &String::from_utf8_lossy(&bytes)).await?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(stays(&file, &error)),
+    }
+    fs::remove_file(&file).map_err(|error| stays(&file, &error))?;
+    // Left by a crash of an earlier version.
+    let _ = fs::remove_file(file.with_extension("new"));
+    Ok(())
 }
 
-impl Marks {
-    /// A missing or damaged file costs a repeated line, no more.
-    pub fn load(home: &Home) -> Self {
-        let file = home.folder().join("shown");
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let beyond: BTreeSet<u64> = text.lines().filter_map(|line| line.parse().ok()).collect();
-        Self { file, stored: beyond.clone(), beyond }
-    }
-
-    /// Whether it was printed.
-    pub fn has(&self, number: u64) -> bool {
-        self.beyond.contains(&number)
-    }
-
-    /// It was printed.
-    pub fn set(&mut self, number: u64) {
-        self.beyond.insert(number);
-    }
-
-    /// The vault's mark has come to this number.
-    pub fn forget_through(&mut self, number: u64) {
-        self.beyond.retain(|beyond| *beyond > number);
-    }
-
-    /// Forgets numbers that the vault has not given to any event: it was put back from an older copy, and will give them to events
-    /// that were not printed.
-    pub fn forget_unknown(&mut self, client: &Client) -> Result<(), Failure> {
-        while let Some(highest) = self.beyond.last().copied()
-            && client.events_after(highest.saturating_sub(1))?.is_empty()
-        {
-            self.beyond.remove(&highest);
-        }
-        self.save()
-    }
-
-    /// Makes it last.
-    pub fn save(&mut self) -> Result<(), Failure> {
-        if self.stored == self.beyond {
-            return Ok(());
-        }
-        let write = || {
-            if self.beyond.is_empty() {
-                return fs::remove_file(&self.file);
+/// The events of a contact were printed in their order, so the mark is the last before the first that is not in the file.
+async fn take_over_numbers(client: &Client, text: &str) -> Result<(), Failure> {
+    let printed: BTreeSet<u64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    let mut marks = BTreeMap::<String, u64>::new();
+    let mut unread = BTreeSet::<String>::new();
+    let mut last = client.cursor()?;
+    while let events = client.events_after(last)?
+        && let Some(newest) = events.last()
+    {
+        last = newest.number;
+        for event in events {
+            if !printed.contains(&event.number) {
+                unread.insert(event.contact);
+            } else if !unread.contains(&event.contact) {
+                marks.insert(event.contact, event.number);
             }
-            let new = self.file.with_extension("new");
-            let mut file = fs::File::create(&new)?;
-            for number in &self.beyond {
-                writeln!(file, "{number}")?;
-            }
-            file.sync_all()?;
-            fs::rename(&new, &self.file)
-        };
-        write()
-            .map_err(|error| Failure::new(format_args!("what was printed cannot be remembered: {error}")))?;
-        self.stored.clone_from(&self.beyond);
-        Ok(())
+        }
     }
+    for (contact, number) in marks {
+        client.set_shown_of(&[&contact], number).await?;
+    }
+    Ok(())
+}
+
+fn stays(file: &Path, error: &io::Error) -> Failure {
+    Failure::new(format_args!(
+        "{} is a file of an earlier version that cannot be read or removed: {error}. Remove it: texts that it names may be shown once more",
+        file.display()
+    ))
 }

@@ -5,7 +5,9 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use deaddrop_client::{invisible_in, is_invisible};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::failure::Failure;
 
@@ -38,7 +40,10 @@ impl Output {
 
     /// Prints a line that only people want.
     pub fn text(self, human: impl fmt::Display) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { write_line(&mut io::stdout().lock(), &human.to_string()) }
+        if self.json {
+            return Ok(());
+        }
+        write_line(&mut io::stdout().lock(), &visible(&human.to_string(), Layout::Kept))
     }
 
     /// Prints an object that only programs want. It leaves in one write, so that a reader of lines whose writer is killed
@@ -48,12 +53,40 @@ impl Output {
             return Ok(());
         }
         let line = serde_json::to_string(object).map_err(Failure::new)?;
-        write_line(&mut io::stdout().lock(), &line)
+        write_line(&mut io::stdout().lock(), &visible_json(&line))
     }
 
-    /// Tells a person something beside the output. A closed stderr is no reason to stop.
+    /// Tells a person something beside the output, or prints an object for programs.
+    pub fn note_or_object(self, text: impl fmt::Display, object: &impl Serialize) -> Result<(), Failure> {
+        if self.json {
+            return self.object(object);
+        }
+        self.note(text);
+        Ok(())
+    }
+
+    /// Tells something beside the output, on stderr. A closed stderr is no reason to stop.
     pub fn note(self, text: impl fmt::Display) {
-        let _ = write_line(&mut io::stderr().lock(), &text.to_string());
+        self.tell(&format!("deaddrop: {text}"), &json!({ "note": text.to_string() }));
+    }
+
+    /// Tells why a command has failed, on stderr.
+    pub fn fail(self, failure: &Failure) {
+        let object = json!({ "error": failure.code(), "message": failure.to_string() });
+        self.tell(&format!("deaddrop: {failure}"), &object);
+    }
+
+    fn tell(self, text: &str, object: &serde_json::Value) {
+        let line = if self.json { visible_json(&object.to_string()) } else { visible(text, Layout::Kept) };
+        let _ = write_line(&mut io::stderr().lock(), &line);
+    }
+}
+
+/// A number of things: `1 message`, `2 messages`.
+pub fn counted(number: impl Into<u64>, thing: &str) -> String {
+    match number.into() {
+        1 => format!("1 {thing}"),
+        many => format!("{many} {thing}s"),
     }
 }
 
@@ -64,35 +97,64 @@ fn write_line(to: &mut impl Write, line: &str) -> Result<(), Failure> {
     to.write_all(&bytes).and_then(|()| to.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// Somebody else's text on our terminal: whatever would command the terminal, or reorder what stands around it, is shown as a
-/// visible escape. JSON output carries texts as they are.
+/// What becomes of the line breaks of a text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// They are the program's own.
+    Kept,
+    /// Each further line is indented, so that it cannot be taken for a line of the program.
+    Indented,
+}
+
+/// With escapes that are seen, for characters that command a terminal, are not seen, or change the order of what stands around them.
+fn visible(text: &str, layout: Layout) -> String {
+    let mut invisible = invisible_in(text).map(|(at, _)| at).peekable();
+    let mut visible = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let is_invisible = invisible.next_if_eq(&at).is_some();
+        match c {
+            '\n' if layout == Layout::Indented => visible.push_str("\n    "),
+            '\n' | '\t' => visible.push(c),
+            _ if is_invisible || c.is_control() => visible.extend(c.escape_unicode()),
+            _ => visible.push(c),
+        }
+    }
+    visible
+}
+
+/// The same for a line of JSON, where these characters stand in strings alone: as `\uXXXX`, so that it stays JSON.
+fn visible_json(line: &str) -> String {
+    let mut visible = String::with_capacity(line.len());
+    for c in line.chars() {
+        if is_invisible(c) || c.is_control() {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                visible.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+/// Somebody else's text on our terminal: what would command the terminal, or is not seen, or reorders what stands around it, is shown as
+/// a visible escape.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for c in self.0.chars() {
-            match c {
-                '\n' => f.write_str("\n    ")?,
-                '\t' => f.write_char(c)?,
-                // Overrides and isolates of writing direction.
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => write!(f, "{}", c.escape_unicode())?,
-                _ if c.is_control() => write!(f, "{}", c.escape_unicode())?,
-                _ => f.write_char(c)?,
-            }
-        }
-        Ok(())
+        f.write_str(&visible(self.0, Layout::Indented))
     }
 }
 
-/// A name as it is typed in a command: in quotes if a shell would take it apart.
+/// A name or a folder as it is typed in a command: in quotes if a shell would take it apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Typed<'a>(pub &'a str);
 
 impl fmt::Display for Typed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
+        let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '/');
         if self.0.chars().all(is_plain) && !self.0.is_empty() && !self.0.starts_with('-') {
             return f.write_str(self.0);
         }
@@ -104,12 +166,40 @@ impl fmt::Display for Typed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, Typed};
+    use super::*;
+
+    /// Each character that is escaped: marks of direction, separators, zero widths, the byte order mark, controls, tags.
+    const HIDDEN: &str = "\u{200e}\u{200f}\u{61c}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{0}\u{7}\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{e0001}\u{e0041}\u{e007f}";
+
+    #[test]
+    fn what_is_not_seen_is_escaped_one_by_one() {
+        for c in HIDDEN.chars() {
+            let escaped = format!("a{}b", c.escape_unicode());
+            assert_eq!(Shown(&format!("a{c}b")).to_string(), escaped);
+            assert_eq!(visible(&format!("a{c}b"), Layout::Kept), escaped);
+        }
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{2764}\u{fe0f}";
+        assert_eq!(Shown(family).to_string(), family, "pictures stay whole");
+        assert_eq!(Shown("x\u{200d}y").to_string(), "x\\u{200d}y");
+    }
+
+    #[test]
+    fn json_stays_json_and_is_ascii_where_it_matters() {
+        let text = format!("\\{HIDDEN}\"\u{1f468}\u{200d}\u{1f469}\n\u{e4}");
+        let line = visible_json(&serde_json::to_string(&[&text]).unwrap());
+        assert!(line.chars().all(|c| !is_invisible(c) && !c.is_control()), "{line}");
+        assert!(
+            line.contains("\\u200e") && line.contains("\\udb40\\udc41") && line.contains('\u{e4}'),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<Vec<String>>(&line).unwrap(), [text]);
+    }
 
     #[test]
     fn a_name_to_be_typed_is_one_word_of_a_shell() {
         assert_eq!(Typed("ben_2.x").to_string(), "ben_2.x");
         assert_eq!(Typed("J\u{fc}rgen").to_string(), "J\u{fc}rgen");
+        assert_eq!(Typed("/srv/ada").to_string(), "/srv/ada");
         assert_eq!(Typed("big ben").to_string(), "'big ben'");
         assert_eq!(Typed("$HOME'").to_string(), r"'$HOME'\'''");
         assert_eq!(Typed("-x").to_string(), "-- '-x'");

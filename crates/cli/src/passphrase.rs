@@ -1,17 +1,15 @@
 //! Where the vault's passphrase comes from: a file, the environment, or a prompt, in this order.
 
-use std::{env, fmt, fs, io::Read, path::Path};
+use std::{env, fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, first_line};
 
 /// The environment variable.
 pub const VARIABLE: &str = "DEADDROP_PASSPHRASE";
 /// Longer than any passphrase a person types or a generator makes.
 pub const MAX_PASSPHRASE_BYTES: usize = 4_096;
-/// Enough of a file to see that its first line is too long.
-const MAX_READ: u64 = 4_096 + 2;
 
 /// A passphrase: wiped on drop, never printed.
 pub struct Passphrase(Zeroizing<String>);
@@ -51,12 +49,7 @@ impl Passphrase {
         let unreadable = |why: &dyn fmt::Display| {
             Failure::new(format_args!("the passphrase file {} cannot be used: {why}", path.display()))
         };
-        let mut text = Zeroizing::new(String::with_capacity(MAX_PASSPHRASE_BYTES + 2));
-        let file = fs::File::open(path).map_err(|error| unreadable(&error))?;
-        // Bounded by the capacity above, so that no copy is left behind by growing.
-        file.take(MAX_READ).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-        let line = text.split('\n').next().unwrap_or_default();
-        Self::checked(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+        Self::checked(first_line::read(path, MAX_PASSPHRASE_BYTES).map_err(|error| unreadable(&error))?)
     }
 
     fn checked(text: Zeroizing<String>) -> Result<Self, Failure> {
@@ -94,6 +87,7 @@ fn prompt(text: &str) -> Result<Zeroizing<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn from(bytes: &[u8]) -> Result<String, String> {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -1,29 +1,23 @@
 //! Reads a relay's token for new mailboxes from a file, the environment, or a prompt, in this order. Never an argument, which
 //! every user of the machine can read in the list of processes.
 
-use std::{env, fmt, fs, io::Read, path::Path};
+use std::{env, fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, first_line};
 
 /// The environment variable. Only commands that name a relay, or set the token of one's own, look at it.
 pub const VARIABLE: &str = "DEADDROP_RELAY_TOKEN";
 /// Maximum length of a token in bytes; the protocol's.
 const MAX_TOKEN_BYTES: usize = 256;
-/// Enough of a file to see that its first line is too long.
-const MAX_READ: u64 = 256 + 3;
 
 /// Takes it from the first line of a file.
 pub fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let unusable = |why: &dyn fmt::Display| {
         Failure::new(format_args!("the token file {} cannot be used: {why}", path.display()))
     };
-    let mut text = Zeroizing::new(String::with_capacity(MAX_TOKEN_BYTES + 3));
-    let file = fs::File::open(path).map_err(|error| unusable(&error))?;
-    file.take(MAX_READ).read_to_string(&mut text).map_err(|error| unusable(&error))?;
-    let line = text.split('\n').next().unwrap_or_default();
-    checked(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    checked(first_line::read(path, MAX_TOKEN_BYTES).map_err(|error| unusable(&error))?)
 }
 
 /// Takes it from the environment, if it is there.
@@ -61,6 +55,7 @@ fn checked(text: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_first_line_of_a_file_is_the_token() {

@@ -13,6 +13,7 @@ use crate::{
     event::Event,
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
+    pasted,
 };
 use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
 use deaddrop_wire::RelayAddress;
@@ -33,7 +34,7 @@ impl Client {
     /// Makes a new person in a folder that holds none. Works without the relay.
     ///
     /// # Errors
-    /// See [`OpenError`]; nothing that is there is overwritten.
+    /// See [`OpenError`]; nothing that is there is overwritten, and what was made is removed.
     pub async fn create(
         home: impl AsRef<Path>,
         unlock: Unlock,
@@ -41,8 +42,12 @@ impl Client {
         config: Config,
     ) -> Result<Self, OpenError> {
         let (home, cost, now) = (home.as_ref().to_owned(), config.passphrase_cost, (config.now)());
-        let engine = blocking(move || match home::create(&home, &unlock, cost) {
-            Ok(store) => Engine::create(store, relay.as_ref(), now),
+        let engine = blocking(move || match home::begin(&home, &unlock, cost) {
+            Ok((store, made)) => {
+                let engine = Engine::create(store, relay.as_ref(), now)?;
+                made.keep();
+                Ok(engine)
+            }
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
                 Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref(), now),
@@ -70,6 +75,14 @@ impl Client {
         Ok(Self::start(engine.await?, config))
     }
 
+    /// Whether the vault in a folder opens with a passphrase, and not with a key file. Nothing is opened.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn has_passphrase(home: impl AsRef<Path>) -> Result<bool, OpenError> {
+        home::has_passphrase(home.as_ref())
+    }
+
     fn start(engine: Engine<deaddrop_shred::FileDisk>, config: Config) -> Self {
         let shared = Shared::new(engine, config);
         let supervisor = tokio::spawn(net::supervise(Arc::clone(&shared)));
@@ -84,7 +97,7 @@ impl Client {
         self.shared.look(Engine::relay)
     }
 
-    /// Sets the relay on which new mailboxes are made.
+    /// Sets the relay on which new mailboxes are made. Those that are there stay: see [`move_to_relay`](Self::move_to_relay).
     ///
     /// # Errors
     /// [`ClientError::NoTls`], or the vault's.
@@ -93,6 +106,31 @@ impl Client {
             return Err(ClientError::NoTls);
         }
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
+    }
+
+    /// Sets the relay on which new mailboxes are made, and moves there: each contact is told a mailbox at the new relay. Those at
+    /// others are read until the contact has used the new one; [`ContactInfo::relays`] shows it. The old relay need not be there for
+    /// the contacts to learn of the new one.
+    ///
+    /// # Errors
+    /// [`ClientError::NoTls`], [`ClientError::StillMoving`], or the vault's.
+    pub async fn move_to_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
+        if relay.is_tls() {
+            return Err(ClientError::NoTls);
+        }
+        self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// Gives up all mailboxes at a relay, without a word to it, and everything that lies in them. For a relay that does not come
+    /// back. A contact that was not told another mailbox yet is not heard until it was.
+    ///
+    /// # Errors
+    /// [`ClientError::RelayInUse`], or the vault's.
+    pub async fn leave_relay(&self, relay: &RelayAddress) -> Result<(), ClientError> {
+        let relay = relay.clone();
+        self.shared.step(move |engine, _| engine.leave_relay(&relay)).await
     }
 
     /// Makes an invite for one person, to be called `name` here, and gives its link. A contact that has lost its vault, or whose session
@@ -115,7 +153,27 @@ impl Client {
         Ok(link.as_str().to_owned())
     }
 
-    /// Takes an invite. Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of a
+    /// The link of an open invite once more; [`ContactInfo::invite_until`] tells whether there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`].
+    pub fn invite_link(&self, name: &str) -> Result<String, ClientError> {
+        self.shared.look(|engine| engine.open_link(name))?.map(|link| link.as_str().to_owned())
+    }
+
+    /// Ends an open invite. Its secrets are gone when this returns, so nobody can connect by its link; its mailboxes go as soon as
+    /// their relay answers. The contact stays, with what waits for it.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`], or the vault's.
+    pub async fn withdraw_invite(&self, name: &str) -> Result<(), ClientError> {
+        let name = name.to_owned();
+        self.shared.step(move |engine, _| engine.withdraw_invite(&name)).await?;
+        self.shared.try_now();
+        Ok(())
+    }
+
+    /// Takes an invite, whose link may be as mail programs mangle it (see [`read_pasted_invite`](crate::read_pasted_invite)). Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of a
     /// contact whose new invite it is, the two begin again: what was not delivered is sent again in the new session.
     ///
     /// # Errors
@@ -185,7 +243,7 @@ impl Client {
         consent: Consent,
         new_identity: bool,
     ) -> Result<(), ClientError> {
-        let link: InviteLink = link.parse().map_err(ClientError::Link)?;
+        let link = pasted::read_pasted_invite(link).map_err(ClientError::Link)?;
         self.shared.look(|engine| engine.check_accept(name, &link))??;
         let relay = link.relay();
         let found = net::fetch_bundle(&self.shared, relay, &read_capability(&link), consent).await?;
@@ -249,6 +307,14 @@ impl Client {
         self.shared.look(Engine::contact_list)
     }
 
+    /// The contact of a name, in whatever spelling: names are compared in NFC, without white space at the ends.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn contact(&self, name: &str) -> Result<Option<ContactInfo>, ClientError> {
+        self.shared.look(|engine| engine.contact_info(name))
+    }
+
     /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. Durable in the outbox when this returns, whether or not any relay can
     /// be reached. Gives the message's name, which the event [`Delivered`](crate::EventKind::Delivered) will have.
     ///
@@ -309,6 +375,34 @@ impl Client {
         self.shared.step(move |engine, _| engine.set_cursor(number)).await
     }
 
+    /// Whether an event was shown, as [`set_cursor`](Self::set_cursor) and [`set_shown_of`](Self::set_shown_of) have said.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub fn is_shown(&self, event: &Event) -> Result<bool, ClientError> {
+        self.shared.look(|engine| engine.is_shown(event))
+    }
+
+    /// The number up to which all events of these contacts were shown: at least the cursor. An empty name stands for events that
+    /// concern no contact.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], or the vault's.
+    pub fn shown_of(&self, contacts: &[&str]) -> Result<u64, ClientError> {
+        let contacts = owned(contacts);
+        self.shared.look(|engine| engine.shown_of(&contacts))?
+    }
+
+    /// Remembers that the events of these contacts were shown up to a number, for an app without a store of its own that shows one
+    /// contact's events before those of others. Show them in their order. A mark never goes back.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownContact`], or the vault's.
+    pub async fn set_shown_of(&self, contacts: &[&str], number: u64) -> Result<(), ClientError> {
+        let contacts = owned(contacts);
+        self.shared.step(move |engine, _| engine.set_shown_of(&contacts, number)).await
+    }
+
     /// The number to compare with a contact, the same on both sides.
     ///
     /// # Errors
@@ -351,6 +445,10 @@ impl core::fmt::Debug for Client {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Client(..)")
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapability {

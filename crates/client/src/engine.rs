@@ -13,6 +13,8 @@ mod invites;
 mod load;
 mod mailboxes;
 mod missing;
+mod moving;
+mod names;
 mod needs;
 mod outbox;
 mod outgoing;
@@ -61,6 +63,8 @@ pub(crate) struct Engine<D: Disk + 'static> {
     events: BTreeSet<u64>,
     next_event: u64,
     cursor: u64,
+    /// For each contact the number up to which its events were shown; 0: events that concern no contact.
+    shown: BTreeMap<u32, u64>,
     /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     stale_tried: Option<u64>,
     sentinel: Sentinel,
@@ -102,8 +106,10 @@ struct Contact {
     texts_stored: u64,
     /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
     rests_until: u64,
-    /// The peer uses the private mailbox: the landing goes once it has been read.
-    leaves_landing: bool,
+    /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
+    uses_mailbox: Option<u32>,
+    /// The day on which the peer was last told once more where its messages are awaited.
+    told_again: Option<Day>,
     /// More would be sent again than an hour allows.
     holds_back: bool,
     /// Everything without a receipt may be lost, and is to be noted as missing.
@@ -144,6 +150,7 @@ impl<D: Disk + 'static> Engine<D> {
             events: BTreeSet::new(),
             next_event: 1,
             cursor: 0,
+            shown: BTreeMap::new(),
             stale_tried: None,
             sentinel: Sentinel::default(),
             calendar: CalendarRow::begin(now),
@@ -188,6 +195,7 @@ impl<D: Disk + 'static> Engine<D> {
         let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
         let relays = vault.read(&key(Table::Relays, 0, 0)).map_err(open_error)?.unwrap_or_default();
         let cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(open_error)?.unwrap_or(0);
+        let shown = load::shown(&vault)?;
         let stale_tried = vault.read(&key(Table::StaleTried, 0, 0)).map_err(open_error)?;
         let sentinel = vault.read(&key(Table::Sentinel, 0, 0)).map_err(open_error)?;
         let calendar = vault.read(&key(Table::Calendar, 0, 0)).map_err(open_error)?;
@@ -205,6 +213,7 @@ impl<D: Disk + 'static> Engine<D> {
             events,
             next_event,
             cursor,
+            shown,
             stale_tried,
             sentinel: Sentinel::of(sentinel.unwrap_or_default()),
             calendar: calendar.unwrap_or(CalendarRow::unknown()),
@@ -218,6 +227,7 @@ impl<D: Disk + 'static> Engine<D> {
         step.changes.erase_later(load::left_over(&engine.vault, &engine.contacts).into_iter());
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
+        engine.resume_move().map_err(open_error)?;
         Ok(engine)
     }
 
@@ -282,6 +292,7 @@ fn open_error(error: VaultError) -> OpenError {
     match error {
         VaultError::Corrupt => OpenError::Corrupt,
         VaultError::NewerVersion => OpenError::NewerVersion,
+        VaultError::Full => OpenError::DiskFull,
         _ => OpenError::Io,
     }
 }

@@ -1,6 +1,7 @@
 //! Errors, one enum an operation, one variant for each thing that a caller does differently.
 
-use deaddrop_crypto::{BundleError, LinkError};
+use crate::pasted::PasteError;
+use deaddrop_crypto::BundleError;
 use deaddrop_wire::Day;
 
 macro_rules! errors {
@@ -111,8 +112,12 @@ errors! {
         UnsupportedFileSystem = "this file system cannot really delete; choose a folder on a local one",
         /// The operating system gives no random bytes.
         NoRandomness = "the operating system gives no random bytes; nothing is done without them",
+        /// The disk is full, or files may not grow. Nothing was made.
+        DiskFull = "the disk is full: the vault could not be written; free some space and try again",
+        /// Other users of the machine may read the vault's key file.
+        KeyFileExposed = "other users of this machine may read or change the vault's key file; make it readable by its owner alone (mode 0600)",
         /// The disk refused.
-        Io = "the vault's folder cannot be read or written; check permissions and space",
+        Io = "the vault's folder cannot be read or written; check permissions",
     }
 }
 
@@ -121,14 +126,22 @@ errors! {
     pub enum ClientError {
         /// There is no contact of this name.
         UnknownContact = "there is no contact of this name",
-        /// There is a contact of this name already.
-        NameTaken = "there is a contact of this name already; choose another name",
-        /// A name is empty, too long or holds control characters.
-        BadName = "a name has 1 to 64 characters and no control characters",
+        /// An invite for this contact was made and is not used yet.
+        InviteOpen = "an invite for this contact is open: give its link once more, or withdraw it first",
+        /// There is no open invite for this contact.
+        NoInvite = "there is no open invite for this contact; make one",
+        /// A name is empty, too long, or holds control characters or invisible ones.
+        BadName = "a name has 1 to 64 characters, none of them invisible or a control character; type it by hand if it was pasted",
+        /// A name can be taken for that of a contact.
+        NameLooksAlike = "the name looks like that of another contact; choose one that cannot be taken for it",
         /// The text is longer than the protocol allows.
         TextTooLong = "the text is longer than 60,000 bytes; send it in parts",
         /// No relay is set.
         NoRelay = "no relay is set; set one first",
+        /// Contacts have not moved from earlier relays yet.
+        StillMoving = "contacts have not moved from earlier relays yet; try again when they have",
+        /// The relay is the one that is set, or a contact has no mailbox elsewhere.
+        RelayInUse = "mailboxes are needed on this relay; set another one first",
         /// The relay cannot be reached now.
         RelayDown = "the relay cannot be reached; check the address, or try again later",
         /// Another relay answers at the address: its fingerprint differs.
@@ -146,7 +159,7 @@ errors! {
         /// The address needs TLS.
         NoTls = "this build has no TLS; use the relay's ws:// address (the link inside is encrypted either way)",
         /// The text is no usable invite link.
-        Link(LinkError) = "not a usable invite link",
+        Link(PasteError) = "not a usable invite link",
         /// What the link points to was refused.
         Bundle(BundleError) = "the invite was refused",
         /// The invite was used, withdrawn or has expired.

@@ -41,12 +41,46 @@ fn key_file(home: &Path) -> PathBuf {
     home.join("vault.key")
 }
 
-/// Makes an empty vault. Nothing that is there is overwritten.
-pub(crate) fn create(
+/// Files and folders that an attempt has made. Removed if the attempt fails.
+pub(crate) struct Unfinished {
+    home: PathBuf,
+    /// Folders that were missing, the innermost first.
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Unfinished {
+    fn begin(home: &Path) -> Self {
+        let missing =
+            home.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+        Self { home: home.to_owned(), folders: missing.map(Path::to_owned).collect(), files: Vec::new() }
+    }
+
+    /// The vault is made: all of it stays.
+    pub(crate) fn keep(mut self) {
+        self.files.clear();
+        self.folders.clear();
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+        // A folder in which something else lies stays.
+        for folder in &self.folders {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// Makes an empty vault. Nothing that is there is overwritten, and an attempt that fails leaves nothing behind.
+pub(crate) fn begin(
     home: &Path,
     unlock: &Unlock,
     passphrase_cost: PassphraseCost,
-) -> Result<Shred<FileDisk>, OpenError> {
+) -> Result<(Shred<FileDisk>, Unfinished), OpenError> {
     if !passphrase_cost.is_bounded() {
         return Err(OpenError::BadCost);
     }
@@ -54,19 +88,41 @@ pub(crate) fn create(
         return Err(OpenError::Exists);
     }
     random::check().map_err(|NoRandomness| OpenError::NoRandomness)?;
-    make_folder(home).map_err(|_| OpenError::Io)?;
+    let mut made = Unfinished::begin(home);
+    make_folder(home).map_err(|error| disk_error(&error))?;
+    // Keeps other attempts away until the vault stands.
+    let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
     let unlock = match unlock {
         Unlock::Passphrase(passphrase) => with_passphrase(passphrase),
         Unlock::KeyFile => deaddrop_shred::Unlock::Key(match read_key(home) {
             // Left by an attempt that ended before the vault stood.
             Ok(key) => key,
-            Err(OpenError::KeyFileMissing) => write_key(home)?,
+            Err(OpenError::KeyFileMissing) => write_key(&mut made)?,
             Err(error) => return Err(error),
         }),
     };
-    let disk = FileDisk::create(vault_file(home)).map_err(create_error)?;
     let geometry = Geometry { passphrase_cost, ..Geometry::vault() };
-    Shred::create(disk, &geometry, &unlock, &mut SystemRandom).map_err(create_error)
+    let store = Shred::create(disk, &geometry, &unlock, &mut SystemRandom).map_err(create_error)?;
+    made.files.push(vault_file(home));
+    Ok((store, made))
+}
+
+/// Makes an empty vault that stays.
+#[cfg(test)]
+pub(crate) fn create(
+    home: &Path,
+    unlock: &Unlock,
+    passphrase_cost: PassphraseCost,
+) -> Result<Shred<FileDisk>, OpenError> {
+    let (store, made) = begin(home, unlock, passphrase_cost)?;
+    made.keep();
+    Ok(store)
+}
+
+/// Whether the vault in a folder opens with a passphrase, and not with a key file.
+pub(crate) fn has_passphrase(home: &Path) -> Result<bool, OpenError> {
+    let disk = FileDisk::open_read_only(vault_file(home)).map_err(open_error)?;
+    Shred::has_passphrase(&disk).map_err(open_error)
 }
 
 /// Opens the vault. Nothing is changed on any error.
@@ -95,18 +151,37 @@ fn make_folder(home: &Path) -> std::io::Result<()> {
     builder.create(home)
 }
 
-fn write_key(home: &Path) -> Result<MasterKey, OpenError> {
+/// Writes a new key under another name first: a crash leaves no file that is no key.
+fn write_key(made: &mut Unfinished) -> Result<MasterKey, OpenError> {
+    let (proper, temporary) = (key_file(&made.home), made.home.join("vault.key.new"));
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut key = Box::new(Zeroizing::new([0; KEY_LEN]));
     SystemRandom.fill_bytes(key.as_mut_slice());
-    let written = options.open(key_file(home)).and_then(|mut file| {
+    made.files.push(temporary.clone());
+    let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(key.as_slice())?;
-        file.sync_all()
+        file.sync_all()?;
+        fs::rename(&temporary, &proper)
     });
-    written.map(|()| MasterKey::copy_of(&key)).map_err(|_| OpenError::Io)
+    written.map_err(|error| disk_error(&error))?;
+    made.files.push(proper);
+    Ok(MasterKey::copy_of(&key))
+}
+
+/// Other users of the machine may neither read nor change the key.
+#[cfg(unix)]
+fn check_mode(file: &fs::File) -> Result<(), OpenError> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata().map_err(|_| OpenError::Io)?.permissions().mode();
+    if mode & 0o066 == 0 { Ok(()) } else { Err(OpenError::KeyFileExposed) }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_file: &fs::File) -> Result<(), OpenError> {
+    Ok(())
 }
 
 fn read_key(home: &Path) -> Result<MasterKey, OpenError> {
@@ -117,6 +192,7 @@ fn read_key(home: &Path) -> Result<MasterKey, OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(OpenError::KeyFileMissing),
         Err(_) => return Err(OpenError::Io),
     };
+    check_mode(&file)?;
     let mut len = 0;
     while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {
@@ -130,10 +206,19 @@ fn read_key(home: &Path) -> Result<MasterKey, OpenError> {
     Ok(MasterKey::copy_of(key))
 }
 
+fn disk_error(error: &std::io::Error) -> OpenError {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => OpenError::DiskFull,
+        _ => OpenError::Io,
+    }
+}
+
 fn create_error(error: CreateError) -> OpenError {
     match error {
         CreateError::Exists => OpenError::Exists,
         CreateError::InUse => OpenError::InUse,
+        CreateError::Full => OpenError::DiskFull,
         CreateError::UnsupportedFileSystem => OpenError::UnsupportedFileSystem,
         _ => OpenError::Io,
     }

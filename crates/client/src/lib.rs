@@ -29,6 +29,7 @@
 //! | know whom one talks to | [`Client::safety_number`], [`Client::set_verified`] | no |
 //! | use a relay that wants a token | [`Client::set_create_token`] | no: what waits goes on |
 //! | reach a relay in a private network | [`Client::allow_private_address`], [`PrivateAddresses`] | no: what waits goes on |
+//! | change the relay | [`Client::move_to_relay`], [`ContactInfo::relays`], [`Client::leave_relay`] | no: goes on when relays answer |
 //! | be sure before leaving | [`Client::sync`], [`Client::wait_caught_up`], [`Client::flush`], [`Client::flush_to`], [`Client::close`] | all but the last wait for it, and say what is left |
 //!
 //! **Exactly once.** Events have numbers that ascend and are never used again. An app with a store of its own keeps the number of an
@@ -53,8 +54,10 @@ pub mod hazmat;
 mod home;
 mod named;
 mod net;
+mod pasted;
 mod random;
 mod resolve;
+mod text;
 mod vault;
 
 pub use client::{Client, ClockStatus, ContactSync, SendWait, Status, SyncReport};
@@ -64,7 +67,9 @@ pub use error::{ClientError, OpenError, WrongClock};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
 pub use net::Connectivity;
+pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
+pub use text::{invisible_in, is_invisible};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
 pub use deaddrop_shred::PassphraseCost;

@@ -18,7 +18,7 @@ pub(crate) use rows::{
 };
 
 use crate::error::VaultError;
-use deaddrop_shred::{Batch, CommitError, Disk, Reader, Record, RecordKey, Shred, Writer};
+use deaddrop_shred::{Batch, CommitError, Disk, Entry, Reader, Record, RecordKey, Shred, Writer};
 use deaddrop_wire::Day;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -176,12 +176,8 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// The keys of a table, ascending.
     pub(crate) fn keys(&self, table: Table) -> Vec<RecordKey> {
-        let mut keys: Vec<_> = self
-            .reader
-            .entries()
-            .map(|entry| entry.key)
-            .filter(|key| key.0.first() == Some(&table.code()))
-            .collect();
+        let rows = self.reader.entries_where(|entry| entry.key.0.first() == Some(&table.code()));
+        let mut keys: Vec<_> = rows.into_iter().map(|entry| entry.key).collect();
         keys.sort_unstable();
         keys
     }
@@ -193,11 +189,8 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// Rows whose day is over.
     pub(crate) fn expired(&self, today: Day) -> Vec<RecordKey> {
-        let entries = self.reader.entries();
-        entries
-            .filter(|row| row.expiry_day != 0 && row.expiry_day < today.number())
-            .map(|row| row.key)
-            .collect()
+        let is_over = |row: &Entry| row.expiry_day != 0 && row.expiry_day < today.number();
+        self.reader.entries_where(is_over).into_iter().map(|row| row.key).collect()
     }
 
     /// Rows that a damaged disk has cost.

@@ -30,8 +30,21 @@ errors! {
         InUse => "another process is creating this store; wait for it",
         /// Network and copy-on-write file systems keep old bytes where no one can overwrite them (S14).
         UnsupportedFileSystem => "this file system cannot really delete; choose a local, non-copy-on-write one",
-        /// The disk failed, is full, or may not be written.
-        Io => "the disk refused; check space and permissions",
+        /// The disk is full, or the file may not grow.
+        Full => "the disk is full; free some space and try again",
+        /// The disk failed, or may not be written.
+        Io => "the disk refused; check permissions",
+    }
+}
+
+impl CreateError {
+    /// Why a disk refused.
+    pub(crate) fn of_disk(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
+            _ => Self::Io,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl FileDisk {
         let mut temporary = OsString::from(&proper);
         temporary.push(".new");
         let temporary = PathBuf::from(temporary);
-        make_directory(parent(&proper)).map_err(|_| CreateError::Io)?;
+        make_directory(parent(&proper)).map_err(|error| CreateError::of_disk(&error))?;
         if exists(&proper)? {
             return Err(CreateError::Exists);
         }
@@ -47,7 +47,7 @@ impl FileDisk {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&temporary).map_err(|_| CreateError::Io)?;
+        let file = options.open(&temporary).map_err(|error| CreateError::of_disk(&error))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(CreateError::InUse),
@@ -58,11 +58,11 @@ impl FileDisk {
             return Err(CreateError::Exists);
         }
         let disk = Self { file, unfinished: Mutex::new(Some(Names { temporary, proper })) };
-        if !volume::can_delete(&disk.file).map_err(|_| CreateError::Io)? {
+        if !volume::can_delete(&disk.file).map_err(|error| CreateError::of_disk(&error))? {
             return Err(CreateError::UnsupportedFileSystem);
         }
         // What a killed creation left behind is no store and never was.
-        disk.file.set_len(0).map_err(|_| CreateError::Io)?;
+        disk.file.set_len(0).map_err(|error| CreateError::of_disk(&error))?;
         Ok(disk)
     }
 

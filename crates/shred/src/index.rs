@@ -66,6 +66,11 @@ impl Index {
         all
     }
 
+    /// The records that are wanted, in no order: nothing is gathered for the others.
+    pub(crate) fn entries_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.records.iter().map(|(key, located)| located.entry(*key)).filter(is_wanted).collect()
+    }
+
     pub(crate) fn records(&self) -> u64 {
         self.records.len() as u64
     }

@@ -65,10 +65,10 @@ impl<D: Disk> Shred<D> {
         rng.fill_bytes(fresh.data_key.as_mut_slice());
         let (block, keys) = Superblock::seal(layout, geometry.passphrase_cost, unlock, fresh)
             .ok_or(CreateError::BadGeometry)?;
-        Self::lay(&disk, geometry, &block, &keys).map_err(|_| CreateError::Io)?;
+        Self::lay(&disk, geometry, &block, &keys).map_err(|error| CreateError::of_disk(&error))?;
         disk.publish().map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => CreateError::Exists,
-            _ => CreateError::Io,
+            _ => CreateError::of_disk(&error),
         })?;
         let mut index = Index::default();
         let segments = vec![Segment::fresh(&layout); size(geometry.initial_segments)];
@@ -108,6 +108,14 @@ impl<D: Disk> Shred<D> {
             grow_from: 0,
             stopped: false,
         })
+    }
+
+    /// Whether a passphrase opens the store on this disk, and not a key. Only the superblock is read, and nothing is proved.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn has_passphrase(disk: &D) -> Result<bool, OpenError> {
+        Superblock::has_passphrase(disk)
     }
 
     /// Looks into a store without writing a byte or taking a lock; another process may be serving it (S14).

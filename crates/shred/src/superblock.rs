@@ -48,6 +48,32 @@ impl Superblock {
 
     /// Reads both copies and opens the data key with the newest that is whole.
     pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, StoreKeys), OpenError> {
+        let (copies, mut error) = Self::copies(disk)?;
+        for copy in copies {
+            if matches!(unlock, Unlock::Passphrase(_)) != copy.passphrase {
+                error = OpenError::WrongKey;
+                continue;
+            }
+            // The cost is within its bounds (see `fields`): what is missing is the memory.
+            let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
+                return Err(OpenError::OutOfMemory);
+            };
+            match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
+                Some(keys) => return Ok((copy, keys)),
+                None => error = OpenError::WrongKey,
+            }
+        }
+        Err(error)
+    }
+
+    /// Whether a passphrase opens the store, and not a key, by the newest copy that is whole.
+    pub(crate) fn has_passphrase(disk: &impl Disk) -> Result<bool, OpenError> {
+        let (copies, error) = Self::copies(disk)?;
+        copies.first().map(|copy| copy.passphrase).ok_or(error)
+    }
+
+    /// The copies that are whole, newest first, each once; and what is wrong if there is none.
+    fn copies(disk: &impl Disk) -> Result<(Vec<Self>, OpenError), OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         let mut copies = Vec::new();
         let mut error = OpenError::NotAStore;
@@ -68,21 +94,7 @@ impl Superblock {
         }
         copies.sort_by_key(|copy| std::cmp::Reverse(copy.revision));
         copies.dedup();
-        for copy in copies {
-            if matches!(unlock, Unlock::Passphrase(_)) != copy.passphrase {
-                error = OpenError::WrongKey;
-                continue;
-            }
-            // The cost is within its bounds (see `fields`): what is missing is the memory.
-            let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
-                return Err(OpenError::OutOfMemory);
-            };
-            match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
-                Some(keys) => return Ok((copy, keys)),
-                None => error = OpenError::WrongKey,
-            }
-        }
-        Err(error)
+        Ok((copies, error))
     }
 
     /// The page, twice the same on disk.

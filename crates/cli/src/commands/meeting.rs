@@ -1,11 +1,12 @@
 //! Commands that connect two people, for the first time or again: `invite`, `accept`, `agree`, `begin-again`.
 
 use deaddrop_client::{
-    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, InviteLink, SafetyNumber, SendWait,
+    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, MAX_PASTED, PasteError,
+    SafetyNumber, SendWait, read_pasted_invite,
 };
 use serde_json::json;
 
-use super::{GOODBYE, client_patience, finish, home_of, open, relays};
+use super::{GOODBYE, client_patience, finish, home_of, open, read_stdin, relays};
 use crate::{
     args::{self, Common},
     failure::Failure,
@@ -26,20 +27,21 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
     let name = Shown(&invite.name);
     let link = match link {
         Ok(link) => link,
-        Err(ClientError::NameTaken) => {
-            return Err(Failure::new(format_args!(
-                "there is a contact of this name already, and the invite that you made for {name} can still be accepted; \
-                 give {name} that link, or choose another name"
-            )));
+        Err(error @ ClientError::InviteOpen) => {
+            let (typed, home) = (Typed(&invite.name), home_of(common)?);
+            return Err(Failure::of(
+                error,
+                format_args!(
+                    "there is a contact of this name already, and the invite that you made for {name} can still be accepted. Show its \
+                     link once more: deaddrop --home {home} invites {typed}. Or end it: deaddrop --home {home} withdraw {typed}"
+                ),
+            ));
         }
         Err(error) => {
             return Err(relays::needs_token(error, &relay, common)?.unwrap_or_else(|| error.into()));
         }
     };
-    if let Some(drawn) = qr::draw(&link).filter(|_| !output.is_json()) {
-        output.text(drawn)?;
-    }
-    output.text(&link)?;
+    print_link(output, &link)?;
     output.text(format_args!(
         "\nGive this link to {name} alone: it works once, for {} days. The first person who uses it is \"{name}\" to you,\n\
          until you compare the safety number (verify).",
@@ -55,15 +57,81 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
     output.object(&json!({ "name": invite.name, "link": link, "days": invite.days, "begins_again": again }))
 }
 
+fn print_link(output: Output, link: &str) -> Result<(), Failure> {
+    if let Some(drawn) = qr::draw(link).filter(|_| !output.is_json()) {
+        output.text(drawn)?;
+    }
+    output.text(link)
+}
+
+/// `invites`
+pub async fn invites(output: Output, common: &Common, invites: &args::Invites) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let (contacts, link) = (client.contacts(), invites.name.as_ref().map(|name| client.invite_link(name)));
+    let named = invites.name.as_ref().and_then(|name| find(&client, name));
+    finish(client).await?;
+    let (contacts, link) = (contacts?, link.transpose()?);
+    if let (Some(link), Some(contact)) = (link, named) {
+        print_link(output, &link)?;
+        let until = contact.invite_until.map(|day| day.to_string());
+        output.text(format_args!(
+            "\nGive this link to {} alone. {}",
+            Shown(&contact.name),
+            last_day(&contact)
+        ))?;
+        return output.object(&json!({ "name": contact.name, "link": link, "until": until }));
+    }
+    let open: Vec<_> = contacts.into_iter().filter(|contact| contact.invite_until.is_some()).collect();
+    if open.is_empty() {
+        output.text("No invite is open.")?;
+    }
+    for contact in open {
+        let until = contact.invite_until.map(|day| day.to_string());
+        output.say(
+            format_args!("{}: {}", Shown(&contact.name), last_day(&contact)),
+            &json!({ "name": contact.name, "until": until }),
+        )?;
+    }
+    Ok(())
+}
+
+fn last_day(contact: &ContactInfo) -> String {
+    contact.invite_until.map_or_else(String::new, |day| format!("It can be accepted until {} (UTC).", day))
+}
+
+/// `withdraw`
+pub async fn withdraw(output: Output, common: &Common, withdraw: &args::Withdraw) -> Result<(), Failure> {
+    let client = open(common).await?;
+    let withdrawn = client.withdraw_invite(&withdraw.name).await;
+    let flushed = match withdrawn {
+        Ok(()) => client.flush(GOODBYE).await.is_ok(),
+        Err(_) => false,
+    };
+    finish(client).await?;
+    withdrawn?;
+    let name = Shown(&withdraw.name);
+    let rest =
+        if flushed { "" } else { " What lies at the relay for it goes with one of your next commands." };
+    output.say(
+        format_args!("The invite of {name} is withdrawn: nobody can connect to you by its link.{rest}"),
+        &json!({ "name": withdraw.name, "withdrawn": true }),
+    )
+}
+
 /// `accept`
 pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
     let token = accept.relay_token_file.as_deref().map(token::from_file).transpose()?;
+    let invite = match accept.link.as_str() {
+        "-" => read_pasted_invite(&read_stdin(MAX_PASTED)?.ok_or(PasteError::TooLong)?)?,
+        link => read_pasted_invite(link)?,
+    };
     let client = open(common).await?;
-    let (link, contact) = (accept.link.as_str(), accept.name.as_str());
+    let (text, contact) = (invite.to_text(), accept.name.as_str());
+    let link = text.as_str();
     let again = find(&client, contact).is_some_and(|known| known.state != ContactState::Invited);
-    let accepted = match (token, accept.link.parse::<InviteLink>()) {
-        (Some(token), Ok(link)) => client.set_create_token(link.relay(), Some(token)).await,
-        _ => Ok(()),
+    let accepted = match token {
+        Some(token) => client.set_create_token(invite.relay(), Some(token)).await,
+        None => Ok(()),
     };
     let accepted = match accepted {
         Ok(()) if accept.allow_private => client.accept_at_private_address(link, contact).await,
@@ -75,7 +143,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         Ok(()) => client.flush_to(contact, client_patience()).await,
         Err(error) => {
             finish(client).await?;
-            return Err(relays::accept_failure(error, common, accept)?);
+            return Err(relays::accept_failure(error, invite.relay(), common, accept)?);
         }
     };
     // The used invite is emptied, and what else waits leaves, as far as relays answer.
@@ -164,11 +232,14 @@ pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Resu
     let (name, typed, home) = (Shown(&agree.name), Typed(&agree.name), home_of(common)?);
     match agreed {
         Ok(()) => {}
-        Err(ClientError::NothingAsked) => {
-            return Err(Failure::new(format_args!(
-                "{name} asks for nothing, or what it asked for is over. If no texts come, make a new invite: \
+        Err(error @ ClientError::NothingAsked) => {
+            return Err(Failure::of(
+                error,
+                format_args!(
+                    "{name} asks for nothing, or what it asked for is over. If no texts come, make a new invite: \
                  deaddrop --home {home} invite {typed}"
-            )));
+                ),
+            ));
         }
         Err(error) => return Err(error.into()),
     }
@@ -206,10 +277,13 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
     let (name, typed, home) = (Shown(&again.name), Typed(&again.name), home_of(common)?);
     match begun {
         Ok(()) => {}
-        Err(ClientError::NoResetBundle) => {
-            return Err(Failure::new(format_args!(
-                "there is nothing to begin again with; make a new invite: deaddrop --home {home} invite {typed}"
-            )));
+        Err(error @ ClientError::NoResetBundle) => {
+            return Err(Failure::of(
+                error,
+                format_args!(
+                    "there is nothing to begin again with; make a new invite: deaddrop --home {home} invite {typed}"
+                ),
+            ));
         }
         Err(error) => return Err(error.into()),
     }
@@ -282,5 +356,5 @@ pub(super) fn asks_line(name: &str, asks: &ContactAsks, all: &[ContactAsks]) -> 
 }
 
 fn find(client: &Client, name: &str) -> Option<ContactInfo> {
-    client.contacts().unwrap_or_default().into_iter().find(|contact| contact.name == name)
+    client.contact(name).ok().flatten()
 }

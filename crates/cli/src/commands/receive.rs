@@ -11,7 +11,6 @@ use crate::{
     event,
     failure::Failure,
     home::Home,
-    marks::Marks,
     output::{Output, Shown},
     signals,
 };
@@ -20,10 +19,12 @@ use crate::{
 pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
-    let marks = Marks::load(&home);
-    let mut printer =
-        Printer { output, client: &client, from: receive.from.as_deref(), after: receive.after, marks };
+    let mut printer = Printer { output, client: &client, from: receive.from.clone(), after: receive.after };
     let printed = Box::pin(printer.run(receive)).await;
+    if printed.is_ok() && receive.forget {
+        let used = receive.after.map_or_else(|| client.cursor(), Ok)?;
+        client.forget_events_before(used.saturating_add(1)).await?;
+    }
     // Receipts leave before this process does, as far as relays answer.
     let _ = client.flush_reachable(GOODBYE).await;
     finish(client).await?;
@@ -33,25 +34,25 @@ pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -
 struct Printer<'a> {
     output: Output,
     client: &'a Client,
-    from: Option<&'a str>,
+    from: Option<String>,
     after: Option<u64>,
-    marks: Marks,
 }
 
 impl Printer<'_> {
     async fn run(&mut self, receive: &args::Receive) -> Result<(), Failure> {
-        if let Some(name) = self.from {
-            let contacts = self.client.contacts()?;
-            if !contacts.iter().any(|contact| contact.name == name) {
+        if let Some(name) = &self.from {
+            let Some(contact) = self.client.contact(name)? else {
                 return Err(Failure::new(format_args!(
                     "there is no contact called {}; see contacts",
                     Shown(name)
                 )));
-            }
+            };
+            self.from = Some(contact.name);
         }
-        let begin = match self.after {
-            Some(after) => after,
-            None => self.client.cursor()?,
+        let begin = match (self.after, self.from.as_deref()) {
+            (Some(after), _) => after,
+            (None, Some(name)) => self.client.shown_of(&[name, ""])?,
+            (None, None) => self.client.cursor()?,
         };
         if receive.follow {
             return tokio::select! {
@@ -101,8 +102,10 @@ impl Printer<'_> {
         loop {
             let next = self.client.next_event(last).await?;
             last = next.number;
-            self.print(&next)?;
-            self.shown(last).await?;
+            // Events of others are no reason to write a mark.
+            if self.print(&next)? || self.from.is_none() {
+                self.shown(last).await?;
+            }
         }
     }
 
@@ -123,17 +126,11 @@ impl Printer<'_> {
     /// Prints one event, unless it is not asked for or was printed before.
     fn print(&mut self, next: &Event) -> Result<bool, Failure> {
         // What concerns no single contact concerns this one, too.
-        if self.from.is_some_and(|name| next.contact != name && !next.contact.is_empty()) {
+        if self.from.as_ref().is_some_and(|name| next.contact != *name && !next.contact.is_empty()) {
             return Ok(false);
         }
-        if self.after.is_none() {
-            let printed_before = self.marks.has(next.number);
-            if self.from.is_some() {
-                self.marks.set(next.number);
-            }
-            if printed_before {
-                return Ok(false);
-            }
+        if self.after.is_none() && self.client.is_shown(next)? {
+            return Ok(false);
         }
         if self.output.is_json() {
             self.output.object(&event::object(next))?;
@@ -147,13 +144,10 @@ impl Printer<'_> {
 
     /// Remembers what was printed: after it was printed, so that a crash prints it again rather than never.
     async fn shown(&mut self, last: u64) -> Result<(), Failure> {
-        if self.after.is_some() {
-            return Ok(());
+        match (self.after, self.from.as_deref()) {
+            (Some(_), _) => Ok(()),
+            (None, Some(name)) => Ok(self.client.set_shown_of(&[name, ""], last).await?),
+            (None, None) => Ok(self.client.set_cursor(last).await?),
         }
-        if self.from.is_none() {
-            self.client.set_cursor(last).await?;
-            self.marks.forget_through(last);
-        }
-        self.marks.save()
     }
 }

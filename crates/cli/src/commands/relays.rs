@@ -1,9 +1,12 @@
 //! Commands about relays: tokens for new mailboxes, addresses that are allowed; and the words for errors about them.
 
-use deaddrop_client::{Client, ClientError, InviteLink};
-use serde_json::json;
+use std::time::Duration;
 
-use super::{finish, home_of, open, relay_address};
+use deaddrop_client::{Client, ClientError, RelayAddress};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{finish, home_of, open, relay_address, sync};
 use crate::{
     args::{self, Common},
     failure::Failure,
@@ -36,11 +39,7 @@ pub async fn relay_token(output: Output, common: &Common, wanted: &args::RelayTo
     output.say(human, &json!({ "relay": relay.to_string(), "token": !wanted.forget }))
 }
 
-async fn set(
-    client: &Client,
-    relay: &deaddrop_client::RelayAddress,
-    wanted: &args::RelayToken,
-) -> Result<(), Failure> {
+async fn set(client: &Client, relay: &RelayAddress, wanted: &args::RelayToken) -> Result<(), Failure> {
     let token = match wanted.forget {
         true => None,
         false => Some(token::obtain(wanted.file.as_deref())?),
@@ -67,34 +66,160 @@ pub async fn allow_private(
     )
 }
 
+/// `relays`
+pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
+    let client = open(common).await?;
+    // A timeout is an answer here.
+    let _ = client.wait_caught_up(super::STATUS_PATIENCE).await;
+    let (status, set, contacts) = (client.status(), client.relay(), client.contacts());
+    finish(client).await?;
+    let (status, set, contacts) = (status?, set?.map(|relay| relay.to_string()), contacts?);
+    let mut names: Vec<&String> = status.relays.keys().collect();
+    names.extend(set.iter().filter(|set| !status.relays.contains_key(*set)));
+    if names.is_empty() {
+        output.text("No relay is set, and no contact has a mailbox to write to.")?;
+    }
+    for relay in names {
+        let state = status.relays.get(relay).copied();
+        let is_set = set.as_ref() == Some(relay);
+        let here: Vec<&str> = contacts
+            .iter()
+            .filter(|contact| contact.relays.contains(relay))
+            .map(|contact| contact.name.as_str())
+            .collect();
+        let role = if is_set { "new mailboxes are made here" } else { "you leave this relay" };
+        let answers = state.map_or("nothing lies there yet", sync::relay_line);
+        let who = match (here.as_slice(), is_set) {
+            ([], true) => "no contact writes here yet".to_owned(),
+            ([], false) => "no contact writes here any more; it is left as soon as it answers".to_owned(),
+            (names, _) => {
+                let names = names.iter().map(|name| Shown(name).to_string()).collect::<Vec<_>>().join(", ");
+                if is_set {
+                    format!("who writes here: {names}")
+                } else {
+                    format!("who may still write here: {names}")
+                }
+            }
+        };
+        output.say(
+            format_args!("{relay}\n    {role}; {answers}\n    {who}"),
+            &json!({ "relay": relay, "set": is_set, "state": state.map(sync::relay_word), "contacts": here }),
+        )?;
+    }
+    Ok(())
+}
+
+/// `set-relay`
+pub async fn set_relay(output: Output, common: &Common, set: &args::SetRelay) -> Result<(), Failure> {
+    let relay = relay_address(&set.relay)?;
+    let token = match &set.relay_token_file {
+        Some(path) => Some(token::from_file(path)?),
+        None => token::from_environment()?,
+    };
+    let client = open(common).await?;
+    let moved = move_to(&client, &relay, token).await;
+    let flushed = match moved {
+        Ok(()) => client.flush(Duration::from_secs(set.wait)).await,
+        Err(error) => {
+            finish(client).await?;
+            return Err(error.into());
+        }
+    };
+    let contacts = client.contacts();
+    finish(client).await?;
+    let text = relay.to_string();
+    let (all, home) = (contacts?, home_of(common)?);
+    let others: Vec<&str> = all
+        .iter()
+        .filter(|contact| contact.relays.iter().any(|relay| *relay != text))
+        .map(|contact| contact.name.as_str())
+        .collect();
+    let mut human = format!("You receive through {text} from now on.");
+    if !others.is_empty() {
+        let names = others.iter().map(|name| Shown(name).to_string()).collect::<Vec<_>>().join(", ");
+        human += &format!(
+            "\nThe old relay is read, too, until your contacts have used the new one. Who has not yet: {names}. To look again: \
+             deaddrop --home {home} relays"
+        );
+    }
+    let state = match flushed {
+        Ok(()) => "told",
+        Err(ClientError::NeedsToken) => {
+            human += &format!(
+                "\nThe relay makes mailboxes only with a token from its operator, and the right one is not set: deaddrop --home {home} \
+                 relay-token"
+            );
+            "needs_token"
+        }
+        Err(error) => {
+            human += &format!("\nNot all is done yet: {error}. The rest is done with your next commands.");
+            "queued"
+        }
+    };
+    output.say(human, &json!({ "relay": text, "state": state, "not_moved": others }))
+}
+
+async fn move_to(
+    client: &Client,
+    relay: &RelayAddress,
+    token: Option<Zeroizing<String>>,
+) -> Result<(), ClientError> {
+    if let Some(token) = token {
+        client.set_create_token(relay, Some(token)).await?;
+    }
+    client.move_to_relay(relay.clone()).await
+}
+
+/// `leave-relay`
+pub async fn leave_relay(output: Output, common: &Common, leave: &args::LeaveRelay) -> Result<(), Failure> {
+    let relay = relay_address(&leave.relay)?;
+    let client = open(common).await?;
+    let left = client.leave_relay(&relay).await;
+    finish(client).await?;
+    left?;
+    output.say(
+        format_args!("Nothing is read at {relay} any more."),
+        &json!({ "relay": relay.to_string(), "left": true }),
+    )
+}
+
 /// Describes why an invite was not accepted, and says what to do.
 pub(super) fn accept_failure(
     error: ClientError,
+    relay: &RelayAddress,
     common: &Common,
     accept: &args::Accept,
 ) -> Result<Failure, Failure> {
     // The relay's part of a link is not secret.
-    let link = accept.link.parse::<InviteLink>().ok();
-    let relay = link.as_ref().map_or_else(String::new, |link| link.relay().to_string());
+    let relay = relay.to_string();
     Ok(match error {
-        ClientError::PrivateAddress => Failure::new(format_args!(
-            "the link leads to a private network or to this machine (relay {}), and that is not your own relay's address. \
+        ClientError::PrivateAddress => Failure::of(
+            error,
+            format_args!(
+                "the link leads to a private network or to this machine (relay {}), and that is not your own relay's address. \
              A stranger's link could point this program at any device near you, so nothing was connected to. If you expect this \
              relay there: give the same command with --allow-private",
-            Shown(&relay)
-        )),
-        ClientError::NeedsToken => Failure::new(format_args!(
-            "you would receive through the relay {}, which makes mailboxes only with a token from its operator. Ask the operator for \
+                Shown(&relay)
+            ),
+        ),
+        ClientError::NeedsToken => Failure::of(
+            error,
+            format_args!(
+                "you would receive through the relay {}, which makes mailboxes only with a token from its operator. Ask the operator for \
              one, put it into a file, and give the same command with --relay-token-file FILE; or set a relay of your own first. \
              The link is not used up",
-            Shown(&relay)
-        )),
+                Shown(&relay)
+            ),
+        ),
         ClientError::OtherIdentity => {
             let (name, typed, home) = (Shown(&accept.name), Typed(&accept.name), home_of(common)?);
-            Failure::new(format_args!(
-                "the link is from another identity than your contact {name} has. That is so after a contact has lost its vault, and also if somebody else sends you a link in the contact's name: ask {name} by another way, such as a call. If the link is from {name}: deaddrop --home {home} accept --new-identity LINK {typed}. If it is from another person: choose another name. \
+            Failure::of(
+                error,
+                format_args!(
+                    "the link is from another identity than your contact {name} has. That is so after a contact has lost its vault, and also if somebody else sends you a link in the contact's name: ask {name} by another way, such as a call. If the link is from {name}: deaddrop --home {home} accept --new-identity LINK {typed}. If it is from another person: choose another name. \
                  The link is not used up"
-            ))
+                ),
+            )
         }
         other => return Ok(needs_token(other, &relay, common)?.unwrap_or_else(|| other.into())),
     })
@@ -110,8 +235,11 @@ pub(super) fn needs_token(
         return Ok(None);
     }
     let home = home_of(common)?;
-    Ok(Some(Failure::new(format_args!(
-        "the relay {relay} makes mailboxes only with a token from its operator, and the right one is not set. Ask the operator for one, \
+    Ok(Some(Failure::of(
+        error,
+        format_args!(
+            "the relay {relay} makes mailboxes only with a token from its operator, and the right one is not set. Ask the operator for one, \
          and set it: deaddrop --home {home} relay-token --relay '{relay}'"
-    ))))
+        ),
+    )))
 }

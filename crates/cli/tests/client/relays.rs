@@ -28,7 +28,7 @@ async fn a_relay_that_is_down_stops_only_what_needs_it() {
     // Nothing was given out, and the same name goes on.
     world.relay.serve();
     let link = ada.invite("Ben").await.unwrap();
-    assert_eq!(ada.invite("Ben").await, Err(ClientError::NameTaken));
+    assert_eq!(ada.invite("Ben").await, Err(ClientError::InviteOpen));
 
     world.relay.kill();
     assert_eq!(ben.accept(&link, "Ada").await, Err(ClientError::RelayDown));

@@ -74,7 +74,7 @@ fn what_follows_a_lost_text_is_shown_and_the_lost_one_comes_late() {
     shown[0].check_once();
     let human = ada.run(&["receive", "--after", "0"]).ok().out;
     assert!(human.contains("ben (late): lost with the relay"), "{human}");
-    assert!(human.contains("messages missing: 1 message of ben"), "{human}");
+    assert!(human.contains("1 message of ben has not come"), "{human}");
     for person in [ada, ben] {
         let status = person.json(&["status"]).ok().json();
         assert_eq!((&status["held"], &status["missing"]), (&0.into(), &0.into()), "{status}");

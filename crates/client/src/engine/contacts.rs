@@ -1,17 +1,15 @@
 //! Contacts: names, identities, verification.
 
-use super::{Contact, Engine};
+use super::{Contact, Engine, names};
 use crate::{
     error::{ClientError, VaultError},
     vault::{ConversationRow, ItemKind, OutStream, PeerKind, PeerRow, PersonRow},
 };
 use deaddrop_crypto::{IdentityHash, SafetyNumber, Standing};
 use deaddrop_shred::Disk;
+use deaddrop_wire::Day;
 use rand::Rng;
 use std::{collections::BTreeMap, net::IpAddr};
-
-/// Longest name of a contact, in characters.
-pub(crate) const MAX_NAME: usize = 64;
 
 /// What an app shows of a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +26,15 @@ pub struct ContactInfo {
     pub waiting: usize,
     /// What waits for the user's word: see [`Client::agree`](crate::Client::agree) and [`Client::decline`](crate::Client::decline).
     pub asks: Vec<ContactAsks>,
+    /// The day on which trouble with the session was last told ([`SessionLost`](crate::EventKind::SessionLost) and the like); `None` once a
+    /// session is established again.
+    pub session_trouble: Option<Day>,
+    /// A new beginning waits for the contact's answer: after [`Client::begin_again`](crate::Client::begin_again) the contact has to agree.
+    pub begins_again: bool,
+    /// The last day of an open invite for this contact, whose link [`Client::invite_link`](crate::Client::invite_link) gives again.
+    pub invite_until: Option<Day>,
+    /// The relays on which this contact's messages are awaited; the one that the contact is told of last comes first.
+    pub relays: Vec<String>,
     /// Why messages for this contact wait although the relay could take them.
     pub unreachable: Option<UnreachableReason>,
 }
@@ -96,13 +103,18 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(self.finish(step)?)
     }
 
-    /// A free name that can be shown on one line.
-    pub(super) fn check_new_name(&self, name: &str) -> Result<(), ClientError> {
-        check_name(name)?;
-        if self.find(name).is_some() {
-            return Err(ClientError::NameTaken);
+    /// What an app shows of one contact.
+    pub(crate) fn contact_info(&self, name: &str) -> Option<ContactInfo> {
+        self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
+    }
+
+    /// The one spelling of a name that is free, and cannot be taken for that of a contact.
+    pub(super) fn check_new_name(&self, name: &str) -> Result<String, ClientError> {
+        let name = names::checked(name)?;
+        if self.contacts.values().any(|contact| names::is_look_alike(&contact.person.name, &name)) {
+            return Err(ClientError::NameLooksAlike);
         }
-        Ok(())
+        Ok(name)
     }
 
     /// Adds a contact to memory; the caller's step stores it with its config.
@@ -158,15 +170,6 @@ impl<D: Disk + 'static> Engine<D> {
     }
 }
 
-/// A name that can be shown on one line.
-pub(super) fn check_name(name: &str) -> Result<(), ClientError> {
-    let count = name.chars().count();
-    if count == 0 || count > MAX_NAME || name.chars().any(char::is_control) || name.trim() != name {
-        return Err(ClientError::BadName);
-    }
-    Ok(())
-}
-
 impl OutStream {
     /// A stream in which nothing was sent.
     pub(super) fn draw(rng: &mut impl Rng) -> Self {
@@ -192,7 +195,8 @@ impl Contact {
             learnt: 0,
             texts_stored: 0,
             rests_until: 0,
-            leaves_landing: false,
+            uses_mailbox: None,
+            told_again: None,
             holds_back: false,
             doubts_all: false,
             confirmed: None,
@@ -238,6 +242,11 @@ impl Contact {
                 None => self.row.unreachable.then_some(UnreachableReason::Refused),
             },
             waiting: self.messages(),
+            session_trouble: (self.row.troubled_on != 0).then(|| Day::from_number(self.row.troubled_on)),
+            // Before the first answer nothing numbered was ever received.
+            begins_again: self.standing() == Some(Standing::Unanswered) && !self.row.incoming.is_empty(),
+            invite_until: self.invite.as_ref().map(|(_, pending)| pending.not_after()),
+            relays: self.relays(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Engine, step::Step};
 use crate::{
-    error::VaultError,
+    error::{ClientError, VaultError},
     event::{Event, EventKind},
     vault::{EventRow, Table, key},
 };
@@ -92,6 +92,46 @@ impl<D: Disk + 'static> Engine<D> {
         self.finish(step)?;
         self.cursor = cursor;
         Ok(())
+    }
+
+    /// Whether an event was shown: the cursor has passed it, or the mark of its contact has.
+    pub(crate) fn is_shown(&self, event: &Event) -> bool {
+        let owner = self.find(&event.contact).map_or(0, |(id, _)| id);
+        event.number <= self.shown_to(owner)
+    }
+
+    /// The number up to which all events of these contacts were shown. An empty name stands for events that concern no contact.
+    pub(crate) fn shown_of(&self, contacts: &[String]) -> Result<u64, ClientError> {
+        let owners = self.owners(contacts)?;
+        Ok(owners.into_iter().map(|owner| self.shown_to(owner)).min().unwrap_or(self.cursor))
+    }
+
+    /// Remembers that all events of these contacts were shown, up to a number. A mark never goes back.
+    pub(crate) fn set_shown_of(&mut self, contacts: &[String], number: u64) -> Result<(), ClientError> {
+        let mut owners = self.owners(contacts)?;
+        owners.retain(|owner| self.shown_to(*owner) < number);
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let mut step = self.step();
+        for owner in &owners {
+            step.changes.put(key(Table::Shown, *owner, 0), &number)?;
+        }
+        self.finish(step)?;
+        self.shown.extend(owners.into_iter().map(|owner| (owner, number)));
+        Ok(())
+    }
+
+    fn shown_to(&self, owner: u32) -> u64 {
+        self.shown.get(&owner).copied().unwrap_or_default().max(self.cursor)
+    }
+
+    fn owners(&self, contacts: &[String]) -> Result<Vec<u32>, ClientError> {
+        let owner = |name: &String| match name.as_str() {
+            "" => Some(0),
+            name => self.find(name).map(|(id, _)| id),
+        };
+        contacts.iter().map(|name| owner(name).ok_or(ClientError::UnknownContact)).collect()
     }
 
     /// Erases events below a number.

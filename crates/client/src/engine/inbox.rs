@@ -316,8 +316,23 @@ impl<D: Disk + 'static> Engine<D> {
         let by_private =
             contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
-        // The peer uses the new mailbox and nothing is missing: the landing may go once it has been read.
-        contact.leaves_landing |= by_private && !misses;
+        // The peer uses this mailbox and nothing is missing: those before it may go once they have been read.
+        if by_private
+            && !misses
+            && contact.uses_mailbox < Some(name.mailbox)
+            && contact.has_older(name.mailbox)
+        {
+            contact.uses_mailbox = Some(name.mailbox);
+            step.changes.put(key(Table::Used, id, 0), &name.mailbox)?;
+        }
+        // A Hello that came late, or a first message, has told an earlier mailbox than the one that is used now.
+        if by_private
+            && contact.told_again != Some(today)
+            && let Some(address) = contact.newer_address(name.mailbox)
+        {
+            contact.told_again = Some(today);
+            self.queue_move(step, id, address)?;
+        }
         self.make_room(step, id, today)?;
         self.seal_drafts(step, id)
     }

@@ -1,10 +1,10 @@
 //! Invites on both sides (spec/14-client.md section 5).
 
-use super::{Contact, Engine, contacts::check_name, mailboxes::address_of, step::Step};
+use super::{Contact, Engine, mailboxes::address_of, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
-    vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxState, Table, key},
+    vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxRow, MailboxState, Table, key},
 };
 use deaddrop_crypto::{InviteLink, Meeting, PendingInvite, Session, VerifiedBundle};
 use deaddrop_link::{
@@ -61,7 +61,7 @@ impl<D: Disk + 'static> Engine<D> {
         let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
         let relay = match found {
             Some(Some((row, _))) if row.bundle.is_some() => row.relay.parse().ok(),
-            Some(Some(_)) => return Err(ClientError::NameTaken),
+            Some(Some(_)) => return Err(ClientError::InviteOpen),
             Some(None) => self.relay(),
             None => {
                 self.check_new_name(name)?;
@@ -79,13 +79,15 @@ impl<D: Disk + 'static> Engine<D> {
         {
             return Ok(id);
         }
-        let known = self.find(name).filter(|(_, contact)| contact.invite.is_none()).map(|(id, _)| id);
-        if known.is_none() {
-            self.check_new_name(name)?;
+        let known = self.find(name).map(|(id, contact)| (id, contact.invite.is_some()));
+        if let Some((_, true)) = known {
+            return Err(ClientError::InviteOpen);
         }
+        let known = known.map(|(id, _)| id);
+        let name = if known.is_none() { self.check_new_name(name)? } else { String::new() };
         let relay = self.relay().ok_or(ClientError::NoRelay)?;
         let mut step = self.step();
-        let id = known.map_or_else(|| self.add_contact(&mut step, name), Ok)?;
+        let id = known.map_or_else(|| self.add_contact(&mut step, &name), Ok)?;
         let rng = &mut self.rng;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         contact.want_mailbox(&relay, MailboxKind::Landing, rng);
@@ -114,10 +116,42 @@ impl<D: Disk + 'static> Engine<D> {
         if contact.invite.take_if(|(_, pending)| pending.not_after() < today).is_none() {
             return Ok(());
         }
-        contact.landings().for_each(|mailbox| mailbox.state = MailboxState::Retiring);
+        contact.retire_invite_landing();
         step.changes.erase(key(Table::Invite, id, 0));
         step.contacts.insert(id);
         self.event(step, id, today, EventKind::InviteExpired)
+    }
+
+    /// Ends an open invite: its secrets go at once, its mailboxes as soon as their relay answers. What waits for the contact stays.
+    pub(crate) fn withdraw_invite(&mut self, name: &str) -> Result<(), ClientError> {
+        let (id, _) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
+        let Some((row, pending)) = contact.invite.take() else { return Err(ClientError::NoInvite) };
+        contact.retire_invite_landing();
+        // The mailbox with the bundle is deleted as any other one is that is given up: then the link finds nothing.
+        let number = contact.row.next_mailbox;
+        contact.row.next_mailbox = number.saturating_add(1);
+        contact.row.mailboxes.push(MailboxRow {
+            id: number,
+            relay: row.relay,
+            kind: MailboxKind::Landing,
+            state: MailboxState::Retiring,
+            own: row.own,
+            read: ReadCapability::copy_of(pending.secret().read_capability().expose()),
+            send: row.send,
+        });
+        let mut step = self.step();
+        step.changes.erase(key(Table::Invite, id, 0));
+        step.contacts.insert(id);
+        Ok(self.finish(step)?)
+    }
+
+    /// The link of an open invite that lies at its relay.
+    pub(crate) fn open_link(&self, name: &str) -> Result<Zeroizing<String>, ClientError> {
+        let (id, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        // One that is not published yet is made by inviting once more.
+        let is_published = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_none());
+        self.link_text(id).filter(|_| is_published).ok_or(ClientError::NoInvite)
     }
 
     /// What is still to be published of an invite; `None` when all of it is.
@@ -162,7 +196,9 @@ impl<D: Disk + 'static> Engine<D> {
 
     /// What can be refused before anything is fetched.
     pub(crate) fn check_accept(&self, name: &str, link: &InviteLink) -> Result<(), ClientError> {
-        check_name(name)?;
+        if self.find(name).is_none() {
+            self.check_new_name(name)?;
+        }
         let own = self.contacts.values().filter_map(|contact| contact.invite.as_ref());
         if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
             return Err(ClientError::Bundle(deaddrop_crypto::BundleError::Own));
@@ -184,8 +220,9 @@ impl<D: Disk + 'static> Engine<D> {
             let accepted = contact.row.accepted_invite.as_ref();
             accepted.is_some_and(|accepted| accepted.read.expose() == read.expose())
         };
-        if let Some((id, contact)) = self.contacts.iter().find(|(_, contact)| is_it(contact)) {
-            return if contact.person.name == name { Ok(*id) } else { Err(ClientError::AlreadyContact) };
+        if let Some((id, _)) = self.contacts.iter().find(|(_, contact)| is_it(contact)) {
+            let is_named = self.find(name).is_some_and(|(named, _)| named == *id);
+            return if is_named { Ok(*id) } else { Err(ClientError::AlreadyContact) };
         }
         let own = *self.identity.identity_key().hash();
         let bundle =
@@ -206,6 +243,7 @@ impl<D: Disk + 'static> Engine<D> {
         let relay = self.relay().unwrap_or_else(|| link.relay().clone());
         let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng)
             .map_err(|_| ClientError::Bundle(deaddrop_crypto::BundleError::BadKey))?;
+        let new_name = if known.is_none() { self.check_new_name(name)? } else { String::new() };
         let mut step = self.step();
         if self.config.relay.is_none() {
             self.config.relay = Some(relay.to_string());
@@ -215,7 +253,10 @@ impl<D: Disk + 'static> Engine<D> {
         if let Some(ip) = allowed {
             self.add_allowed(&mut step, ip)?;
         }
-        let id = known.map_or_else(|| self.add_contact(&mut step, name), |(id, _)| Ok(id))?;
+        let id = match known {
+            Some((id, _)) => id,
+            None => self.add_contact(&mut step, &new_name)?,
+        };
         if is_other {
             self.change_identity(&mut step, id, peer, today)?;
         }
@@ -275,6 +316,17 @@ impl<D: Disk + 'static> Engine<D> {
 }
 
 impl Contact {
+    /// Gives up the landing of an invite that ends: the newest. One that a session still uses stays.
+    fn retire_invite_landing(&mut self) {
+        let is_met = self.standing().is_some();
+        let landings = self.landings().filter(|mailbox| mailbox.state != MailboxState::Retiring);
+        if is_met {
+            landings.last().into_iter().for_each(|mailbox| mailbox.state = MailboxState::Retiring);
+        } else {
+            landings.for_each(|mailbox| mailbox.state = MailboxState::Retiring);
+        }
+    }
+
     pub(super) fn landings(&mut self) -> impl Iterator<Item = &mut crate::vault::MailboxRow> {
         self.row.mailboxes.iter_mut().filter(|mailbox| mailbox.kind == MailboxKind::Landing)
     }

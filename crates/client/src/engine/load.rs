@@ -54,6 +54,12 @@ pub(super) fn contacts<D: Disk + 'static>(vault: &Vault<D>) -> Result<BTreeMap<u
     Ok(contacts)
 }
 
+/// For each contact the number up to which its events were shown.
+pub(super) fn shown<D: Disk + 'static>(vault: &Vault<D>) -> Result<BTreeMap<u32, u64>, OpenError> {
+    let rows = vault.keys(Table::Shown);
+    rows.iter().map(|row| Ok((parts(row).0, read(vault, row)?))).collect()
+}
+
 /// Rows that a crash has left of sessions and streams that were dropped.
 pub(super) fn left_over<D: Disk + 'static>(
     vault: &Vault<D>,
@@ -104,6 +110,7 @@ fn contact<D: Disk + 'static>(
     };
     let blocked = vault.read::<BlockedRow>(&key(Table::Blocked, id, 0)).map_err(open_error)?;
     let again = vault.read(&key(Table::Again, id, 0)).map_err(open_error)?;
+    let uses_mailbox = vault.read(&key(Table::Used, id, 0)).map_err(open_error)?;
     let sends_in = ratchet.as_ref().and_then(|ratchet| ratchet.sending()).map(Session::id);
     Ok(Contact {
         sends_in,
@@ -111,6 +118,7 @@ fn contact<D: Disk + 'static>(
         ratchet,
         invite,
         again,
+        uses_mailbox,
         ..Contact::new(person, conversation, row)
     })
 }

@@ -147,6 +147,18 @@ impl Contact {
     }
 }
 
+impl Contact {
+    /// The address to be told to a peer that has used this private mailbox although a newer one is there.
+    pub(super) fn newer_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
+        let is_newer = |row: &MailboxRow| {
+            let is_told = matches!(row.state, MailboxState::Live | MailboxState::Lost);
+            row.kind == MailboxKind::Private && is_told && row.id > used
+        };
+        let address = self.row.mailboxes.iter().any(is_newer).then(|| self.own_address()).flatten();
+        address.filter(|address| !self.row.hello_due && !is_move_waiting(self, address))
+    }
+}
+
 /// A mailbox that is to be created.
 pub(super) fn new_mailbox(
     id: u32,

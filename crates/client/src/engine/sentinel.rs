@@ -53,7 +53,10 @@ impl<D: Disk + 'static> Engine<D> {
         let is_early = (row.wanted_at..row.wanted_at.saturating_add(apart)).contains(&now);
         // One that is replaced before it was looked at would tell nothing.
         let is_known = *looked_at || !row.mailboxes.iter().any(|mailbox| mailbox.state == MailboxState::Live);
-        *moved && !*made && !is_early && is_known && self.config.relay.is_some()
+        let set = self.config.relay.as_deref();
+        // One at a relay that the user has left is replaced at once.
+        let is_left = row.mailboxes.last().is_some_and(|mailbox| Some(mailbox.relay.as_str()) != set);
+        (*moved && !is_early || is_left) && !*made && is_known && set.is_some()
     }
 
     /// The relay has the newest mailbox.

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
-    vault::{ItemRow, MailboxKind, MailboxState, Table, key},
+    vault::{ItemRow, Table, key},
 };
 use deaddrop_crypto::{ContactEvent, Hour, Received, ResetError, ResetKind, Session};
 use deaddrop_shred::Disk;
@@ -229,9 +229,10 @@ impl<D: Disk + 'static> Engine<D> {
             let Some(contact) = contact else { continue };
             contact.tidied_on = Some(today);
             let mut step = Step::default();
-            if std::mem::take(&mut contact.leaves_landing) && contact.invite.is_none() {
-                for row in contact.row.mailboxes.iter_mut().filter(|row| row.kind == MailboxKind::Landing) {
-                    row.state = MailboxState::Retiring;
+            let is_invited = contact.invite.is_some();
+            if let Some(used) = contact.uses_mailbox.take() {
+                step.changes.erase(key(Table::Used, id, 0));
+                if contact.retire_before(used, !is_invited) {
                     step.contacts.insert(id);
                 }
             }
@@ -292,7 +293,7 @@ impl Contact {
     }
 
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
-        (self.tidied_on != Some(today) || self.leaves_landing)
+        (self.tidied_on != Some(today) || self.uses_mailbox.is_some())
             && self.row.mailboxes.iter().all(|mailbox| read.contains(&mailbox.relay))
     }
 }

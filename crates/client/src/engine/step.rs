@@ -1,6 +1,6 @@
 //! A step: what one call changes, gathered, then stored as one batch.
 
-use super::{Contact, Engine, load::skipped_number};
+use super::{Contact, Engine, load::skipped_number, names};
 use crate::{
     error::VaultError,
     vault::{Changes, PeerRow, SessionSlot, Table, Vault, key, parts, sub, sub_key},
@@ -189,10 +189,17 @@ impl<D: Disk + 'static> Engine<D> {
         self.contacts.keys().copied().collect()
     }
 
+    /// The contact of a name, in whatever spelling the name comes.
     pub(super) fn find(&self, name: &str) -> Option<(u32, &Contact)> {
-        self.contacts
-            .iter()
-            .find(|(_, contact)| contact.person.name == name)
-            .map(|(id, contact)| (*id, contact))
+        let by = |is_it: &dyn Fn(&str) -> bool| {
+            self.contacts
+                .iter()
+                .find(|(_, contact)| is_it(&contact.person.name))
+                .map(|(id, contact)| (*id, contact))
+        };
+        by(&|known| known == name).or_else(|| {
+            let name = names::canonical(name);
+            by(&|known| names::canonical(known) == name)
+        })
     }
 }

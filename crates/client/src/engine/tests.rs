@@ -7,6 +7,7 @@ mod gaps;
 mod healing;
 mod hostile;
 mod meeting;
+mod moving;
 mod needs;
 mod streams;
 
@@ -18,6 +19,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+/// A relay to which people move.
+const OTHER: &str = "ws://127.0.0.2:4000/#HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const LIVES: BlobLives = BlobLives::DEFAULT;
 const NOW: u64 = 20_000 * 86_400;
 const DAY: Day = Day::from_number(20_000);
@@ -132,7 +135,8 @@ impl World {
     /// Plays the relay's part for wanted and retiring mailboxes.
     fn make_mailboxes(&mut self) {
         for (owner, person) in self.people.iter_mut().enumerate() {
-            for mailbox in person.engine().mailboxes_at(RELAY) {
+            let mailboxes = [RELAY, OTHER].map(|relay| person.engine().mailboxes_at(relay));
+            for mailbox in mailboxes.into_iter().flatten() {
                 match mailbox.state {
                     MailboxState::Retiring => {
                         self.boxes.remove(mailbox.send.expose());
@@ -227,7 +231,7 @@ impl World {
                 moved |= self.put(who, false) | self.deliver(who, false);
             }
             if !moved {
-                let (today, read) = (self.today, BTreeSet::from([RELAY.to_owned()]));
+                let (today, read) = (self.today, BTreeSet::from([RELAY, OTHER].map(str::to_owned)));
                 for person in &mut self.people {
                     person.engine().tidy_read(&read, today).unwrap();
                 }

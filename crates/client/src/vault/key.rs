@@ -57,6 +57,12 @@ pub(crate) enum Table {
     Asked,
     /// One row: the mailboxes that tell whether this vault is the newest.
     Sentinel,
+    /// The number up to which a contact's events were shown; owner 0: events that concern no contact.
+    Shown,
+    /// One row: there while contacts are being moved to the relay that is set.
+    Moving,
+    /// The newest private mailbox that a peer has used, as long as older ones are there.
+    Used,
     /// One row: the day that is believed.
     Calendar,
 }
@@ -90,7 +96,10 @@ impl Table {
             Self::Again => 30,
             Self::Asked => 31,
             Self::Sentinel => 32,
-            Self::Calendar => 34,
+            Self::Shown => 33,
+            Self::Moving => 34,
+            Self::Used => 35,
+            Self::Calendar => 36,
         }
     }
 }

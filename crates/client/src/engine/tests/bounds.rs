@@ -11,7 +11,7 @@ fn limits_are_errors_and_change_nothing() {
     assert_eq!(ada.engine().send_text("Ben", &long, NOW), Err(crate::ClientError::TextTooLong));
     assert_eq!(ada.engine().send_text("Stranger", "x", NOW), Err(crate::ClientError::UnknownContact));
     let today = Day::from_number(20_000);
-    for name in ["", " x", "a\nb", &"n".repeat(65)] {
+    for name in ["", " ", "x\u{200b}", "a\nb", &"n".repeat(65)] {
         assert_eq!(ada.engine().begin_invite(name, today, 7), Err(crate::ClientError::BadName));
     }
     assert_eq!(ada.engine().waiting(), before);

@@ -1,0 +1,99 @@
+//! A person moves to another relay, and the old one is no longer needed.
+
+use std::{fs, time::Instant};
+
+use crate::common::{PATIENCE, Person, Relay, Sandbox};
+
+/// The relays at which a person is read.
+fn relays(person: &Person) -> Vec<String> {
+    let lines = person.json(&["relays"]).ok().lines();
+    lines.iter().map(|line| line["relay"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn texts_flow_while_a_relay_is_changed_and_without_the_old_one() {
+    let mut sandbox = Sandbox::connected();
+    fs::create_dir(sandbox.folder.path().join("other")).unwrap();
+    let other = Relay::start(&sandbox.folder.path().join("other"));
+    let (ada, ben, old) = (sandbox.ada.clone(), sandbox.ben.clone(), sandbox.relay.address.clone());
+    ben.run(&["send", "ada", "before"]).ok();
+    assert_eq!(ada.texts(), ["before"]);
+    ada.run(&["leave-relay", &old]).fails(&["set another one first"]);
+    ada.run(&["set-relay", &sandbox.link_for("cara")]).fails(&["invite link"]);
+    let said = ada.json(&["set-relay", &format!("<{}>", other.address)]).ok().json();
+    assert_eq!((&said["state"], &said["not_moved"][0]), (&"told".into(), &"ben".into()), "{said}");
+    // What Ben sends before he knows is found at the old relay.
+    ben.run(&["send", "ada", "on the way"]).ok();
+    ada.run(&["send", "ben", "have you heard?"]).ok();
+    let (mut got, mut heard) = (ada.texts(), Vec::new());
+    let begin = Instant::now();
+    while relays(&ada).iter().any(|relay| *relay == old && ada_waits_only_for_cara(&ada, &old)) {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", ada.json(&["relays"]).ok().lines());
+        heard.extend(ben.texts());
+        got.extend(ada.texts());
+    }
+    assert_eq!((got, heard), (vec!["on the way".to_owned()], vec!["have you heard?".to_owned()]));
+    // An open invite stays where its link leads to.
+    let human = ada.run(&["relays"]).ok().out;
+    assert!(
+        human.contains("who may still write here: cara") && human.contains("who writes here: ben"),
+        "{human}"
+    );
+    ada.run(&["withdraw", "cara"]).ok();
+    while relays(&ada).contains(&old) {
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    // Ben reads at the old relay; Ada does not need it any more.
+    ben.run(&["set-relay", &other.address]).ok();
+    while relays(&ben).contains(&old) {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", ben.json(&["relays"]).ok().lines());
+        ada.run(&["receive"]).ok();
+        ben.run(&["receive"]).ok();
+    }
+    sandbox.relay.kill();
+    ada.run(&["send", "ben", "without the old one"]).ok();
+    ben.run(&["send", "ada", "me too"]).ok();
+    assert_eq!(
+        (ben.texts(), ada.texts()),
+        (vec!["without the old one".to_owned()], vec!["me too".to_owned()])
+    );
+}
+
+/// Ben may still write to the old relay.
+fn ada_waits_only_for_cara(ada: &Person, old: &str) -> bool {
+    let lines = ada.json(&["relays"]).ok().lines();
+    lines
+        .iter()
+        .any(|line| line["relay"] == old && line["contacts"].as_array().unwrap().contains(&"ben".into()))
+}
+
+#[test]
+fn a_relay_that_does_not_come_back_is_left() {
+    let mut sandbox = Sandbox::connected();
+    fs::create_dir(sandbox.folder.path().join("other")).unwrap();
+    let other = Relay::start(&sandbox.folder.path().join("other"));
+    let (ada, ben) = (sandbox.ada.clone(), sandbox.ben.clone());
+    // Ben reads elsewhere, so that Ada can tell him when hers is gone.
+    ben.run(&["send", "ada", "hello"]).ok();
+    assert_eq!(ada.texts(), ["hello"]);
+    let begin = Instant::now();
+    ben.run(&["set-relay", &other.address]).ok();
+    while relays(&ben).contains(&sandbox.relay.address) {
+        assert!(begin.elapsed() < PATIENCE);
+        ada.run(&["receive"]).ok();
+        ben.run(&["receive"]).ok();
+    }
+    sandbox.relay.kill();
+    ada.run(&["set-relay", "--wait", "1", &other.address]).ok();
+    ada.run(&["leave-relay", &sandbox.relay.address]).ok();
+    assert_eq!(relays(&ada), std::slice::from_ref(&other.address));
+    let mut got = Vec::new();
+    ada.run(&["send", "ben", "I have moved"]).ok();
+    assert_eq!(ben.texts(), ["I have moved"]);
+    ben.run(&["send", "ada", "I see"]).ok();
+    while got.is_empty() {
+        assert!(begin.elapsed() < PATIENCE);
+        got = ada.texts();
+    }
+    assert_eq!(got, ["I see"]);
+}

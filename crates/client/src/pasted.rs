@@ -1,0 +1,319 @@
+//! Links as people paste them: mail programs and messengers wrap them, quote them, encode them and put things around them
+//! (spec/14-client.md section 5.5). What can be mended for certain is; anything else is refused with the reason.
+//!
+//! A link has an exact length, so a missing or an additional character is noticed. A changed one is not noticed here: such a link leads to
+//! no mailbox.
+
+mod clean;
+
+use clean::Cleaned;
+use core::fmt;
+use deaddrop_crypto::{FRAGMENT_LEN, InviteLink, LINK_VERSION, LinkError};
+use deaddrop_wire::RelayAddress;
+use zeroize::Zeroizing;
+
+/// Maximum length of a pasted text in bytes: a link and the mail around it.
+pub const MAX_PASTED: usize = 65_536;
+/// Characters of a relay's fingerprint.
+const FINGERPRINT_LEN: usize = 43;
+
+/// A pasted text is not the link that is wanted; see the variants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PasteError {
+    /// There is no link in it.
+    NotALink,
+    /// A part of the link is missing, or other words stand in it.
+    CutShort,
+    /// The link holds characters that do not belong there.
+    Damaged,
+    /// The link was made by a newer version.
+    NewerVersion,
+    /// It holds two links that differ.
+    TwoLinks,
+    /// It is the address of a relay, and an invite is wanted.
+    IsRelayAddress,
+    /// It is an invite, and the address of a relay is wanted.
+    IsInvite,
+    /// It is longer than [`MAX_PASTED`].
+    TooLong,
+}
+
+impl fmt::Display for PasteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotALink => "there is no link in this; an invite link begins with deaddrop:, a relay's address with ws:// or wss://, and both hold a #",
+            Self::CutShort => {
+                "the link is cut off, or other words stand in it; copy all of the link, in one line, and nothing else"
+            }
+            Self::Damaged => "the link is damaged; copy it again, or ask for a new one",
+            Self::NewerVersion => "the link needs a newer version of this program; update",
+            Self::TwoLinks => "there are two different links in this; give one of them",
+            Self::IsRelayAddress => {
+                "this is the address of a relay, not an invite link; an invite link comes from the person who invites you"
+            }
+            Self::IsInvite => {
+                "this is an invite link, not the address of a relay; accept the invite, or ask the relay's operator for its address"
+            }
+            Self::TooLong => "this is too long; give the link alone",
+        })
+    }
+}
+
+impl core::error::Error for PasteError {}
+
+impl From<LinkError> for PasteError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::NotALink => Self::NotALink,
+            LinkError::Truncated => Self::CutShort,
+            LinkError::NewerVersion => Self::NewerVersion,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+/// Reads an invite link out of what was pasted.
+///
+/// # Errors
+/// [`PasteError`].
+pub fn read_pasted_invite(text: &str) -> Result<InviteLink, PasteError> {
+    let found = Found::in_text(text)?;
+    one_of(
+        found.invites,
+        found.relays.first().is_some_and(Result::is_ok).then_some(PasteError::IsRelayAddress),
+        |link| link.to_text(),
+    )
+}
+
+/// Reads the address of a relay out of what was pasted.
+///
+/// # Errors
+/// [`PasteError`].
+pub fn read_pasted_relay(text: &str) -> Result<RelayAddress, PasteError> {
+    let found = Found::in_text(text)?;
+    one_of(
+        found.relays,
+        found.invites.first().is_some_and(Result::is_ok).then_some(PasteError::IsInvite),
+        |relay| Zeroizing::new(relay.to_string()),
+    )
+}
+
+/// The one link, which may stand there several times.
+fn one_of<T>(
+    found: Vec<Result<T, PasteError>>,
+    other_kind: Option<PasteError>,
+    text: impl Fn(&T) -> Zeroizing<String>,
+) -> Result<T, PasteError> {
+    let several = found.len() > 1;
+    let mut only = None;
+    for link in found {
+        match (link, &only) {
+            (Ok(link), None) => only = Some(link),
+            (Ok(link), Some(known)) if text(&link) == text(known) => {}
+            (Ok(_), Some(_)) => return Err(PasteError::TwoLinks),
+            (Err(_), _) if several => return Err(PasteError::TwoLinks),
+            (Err(error), _) => return Err(error),
+        }
+    }
+    only.ok_or(other_kind.unwrap_or(PasteError::NotALink))
+}
+
+/// All that looks like a link in a text.
+#[derive(Default)]
+struct Found {
+    invites: Vec<Result<InviteLink, PasteError>>,
+    relays: Vec<Result<RelayAddress, PasteError>>,
+}
+
+impl Found {
+    fn in_text(text: &str) -> Result<Self, PasteError> {
+        if text.len() > MAX_PASTED {
+            return Err(PasteError::TooLong);
+        }
+        let mut found = Self::default();
+        let cleaned = Cleaned::of(text);
+        let starts = starts(&cleaned);
+        for (at, start) in starts.iter().enumerate() {
+            let end = starts.get(at + 1).copied().unwrap_or(cleaned.len());
+            let Some(candidate) = cleaned.get(*start..end) else { continue };
+            found.read(candidate, &cleaned, *start);
+        }
+        Ok(found)
+    }
+
+    /// Reads what begins with a scheme, up to the next scheme.
+    fn read(&mut self, candidate: &str, cleaned: &Cleaned, start: usize) {
+        let (place, rest) = match candidate.split_once('#') {
+            Some((place, rest)) => (place, Some(rest)),
+            None => (candidate, None),
+        };
+        let Some(place) = Place::read(place) else {
+            // Any other address of the web means nothing; a link of our own scheme does.
+            if strip_word(candidate, "deaddrop:").is_some() {
+                self.invites.push(Err(if rest.is_some() {
+                    PasteError::Damaged
+                } else {
+                    PasteError::CutShort
+                }));
+            }
+            return;
+        };
+        match rest {
+            None if place.is_web => {}
+            None if place.is_invite => self.invites.push(Err(PasteError::CutShort)),
+            None => self.relays.push(Err(PasteError::CutShort)),
+            Some(rest) if place.is_invite => {
+                let link = fragment(rest, FRAGMENT_LEN, cleaned.emphasis(start)).and_then(|fragment| {
+                    let text = Zeroizing::new(["deaddrop:", &place.url, "i#", &fragment].concat());
+                    Ok(text.parse::<InviteLink>()?)
+                });
+                self.invites.push(link);
+            }
+            Some(_) if place.is_web => {}
+            Some(rest) => {
+                let relay = fragment(rest, FINGERPRINT_LEN, cleaned.emphasis(start)).and_then(|fragment| {
+                    [&place.url, "#", &fragment].concat().parse().map_err(|_| PasteError::Damaged)
+                });
+                self.relays.push(relay);
+            }
+        }
+    }
+}
+
+/// What stands before the `#`.
+struct Place {
+    /// The relay's URL, which ends with `/`.
+    url: String,
+    /// It is that of an invite.
+    is_invite: bool,
+    /// It is an address of the web: an invite's page, or something else.
+    is_web: bool,
+}
+
+impl Place {
+    fn read(text: &str) -> Option<Self> {
+        let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let (own, rest) = match strip_word(&text, "deaddrop:") {
+            Some(rest) => (true, rest.trim_start_matches('/')),
+            None => (false, text.as_str()),
+        };
+        let (scheme, rest) = ["wss", "ws", "https", "http"]
+            .into_iter()
+            .find_map(|scheme| Some((scheme, strip_word(rest, scheme)?)))?;
+        let rest = rest.strip_prefix(':').unwrap_or(rest);
+        let after = rest.trim_start_matches('/');
+        if after.len() == rest.len() {
+            return None;
+        }
+        let is_web = scheme.starts_with("http");
+        if is_web && own {
+            return None;
+        }
+        // What follows a place of tracking programs does not belong to it.
+        let after = after.split('?').next().unwrap_or_default();
+        let (host, path) = after.split_at(after.find('/').unwrap_or(after.len()));
+        let path = if own { path.strip_suffix("/i/").map(|path| [path, "/i"].concat()) } else { None }
+            .unwrap_or_else(|| path.to_owned());
+        let before_page = path.strip_suffix("/i");
+        let is_page = before_page.is_some();
+        let path = match before_page {
+            Some(before) => [before, "/"].concat(),
+            None if path.ends_with('/') => path,
+            None => path + "/",
+        };
+        let scheme = if matches!(scheme, "wss" | "https") { "wss://" } else { "ws://" };
+        let url = [scheme, &host.to_lowercase(), &path].concat();
+        // A link of our own scheme that names no page is damaged.
+        (is_page || !own).then_some(Self { url, is_invite: is_page, is_web })
+    }
+}
+
+/// The characters behind the `#`: exactly so many, perhaps in several lines. What stands behind them does not count.
+fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>, PasteError> {
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !is_base64url(c) && !c.is_whitespace()).unwrap_or(rest.len());
+    let (own, behind) = rest.split_at(end);
+    let mut fragment = Zeroizing::new(String::with_capacity(own.len()));
+    for (at, piece) in own.split_whitespace().enumerate() {
+        // A link that was cut is not to be made whole with the words that follow it.
+        if at > 0 && is_word(piece) {
+            break;
+        }
+        fragment.push_str(piece);
+        if fragment.len() >= len {
+            break;
+        }
+    }
+    let is_newer = len == FRAGMENT_LEN && version(&fragment).is_some_and(|version| version != LINK_VERSION);
+    let over = fragment.len().saturating_sub(len);
+    let marks = fragment.get(len..).unwrap_or_default();
+    if over > 0 && over == emphasis && marks.bytes().all(|byte| byte == b'_') {
+        fragment.truncate(len);
+    }
+    match fragment.len() {
+        fit if fit == len => Ok(fragment),
+        more if more > len && is_newer => Err(PasteError::NewerVersion),
+        more if more > len => Err(PasteError::Damaged),
+        // A foreign character in the middle, not an end.
+        _ if behind.chars().nth(1).is_some_and(is_base64url)
+            && !behind.starts_with(['.', '\u{2026}', '?', '&']) =>
+        {
+            Err(PasteError::Damaged)
+        }
+        _ => Err(PasteError::CutShort),
+    }
+}
+
+/// The version that a fragment begins with.
+fn version(fragment: &str) -> Option<u8> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut values = fragment.chars().map(|c| ALPHABET.find(c).and_then(|value| u8::try_from(value).ok()));
+    let (high, low) = (values.next()??, values.next()??);
+    Some((high << 2) | (low >> 4))
+}
+
+/// Whether a piece of the line is a word rather than a part of a link: letters of one case, but perhaps for the first.
+fn is_word(piece: &str) -> bool {
+    piece.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && piece.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
+}
+
+fn is_base64url(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
+/// The text behind a word, in whatever case the word is.
+fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(word.len())?;
+    start.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+/// Where the schemes of links begin; not those inside a link.
+fn starts(text: &str) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut before = None::<char>;
+    let mut inside_until = 0;
+    for (at, c) in text.char_indices() {
+        let rest = text.get(at..).unwrap_or_default();
+        let is_inside_word = before.is_some_and(char::is_alphanumeric);
+        before = Some(c);
+        if at < inside_until || is_inside_word {
+            continue;
+        }
+        if let Some(behind) = strip_word(rest, "deaddrop:") {
+            starts.push(at);
+            let behind = behind.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
+            inside_until = text.len() - behind.len() + 1;
+        } else if ["ws://", "wss://", "http://", "https://"]
+            .iter()
+            .any(|scheme| strip_word(rest, scheme).is_some())
+        {
+            starts.push(at);
+        }
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Takes away what mail programs and messengers add to a text, and decodes what they encode.
+
+use crate::text::is_invisible;
+use core::ops::Deref;
+use zeroize::Zeroizing;
+
+/// Entities of HTML that stand for a character that links hold or that stands around them.
+const ENTITIES: [(&str, &str); 8] = [
+    ("&amp;", "&"),
+    ("&#35;", "#"),
+    ("&#x23;", "#"),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&nbsp;", " "),
+];
+/// How often a text that is passed on is percent-encoded.
+const PERCENT_PASSES: usize = 2;
+
+/// A text in which a link stands as it was made, but perhaps in several lines.
+pub(super) struct Cleaned(Zeroizing<String>);
+
+impl Deref for Cleaned {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Cleaned {
+    pub(super) fn of(text: &str) -> Self {
+        let mut cleaned = without_soft_breaks(&without_quoting(&without_invisible(text)));
+        for (entity, character) in ENTITIES {
+            if cleaned.contains(entity) {
+                cleaned = Zeroizing::new(cleaned.replace(entity, character));
+            }
+        }
+        for _ in 0..PERCENT_PASSES {
+            if !cleaned.contains('%') {
+                break;
+            }
+            cleaned = without_percent(&cleaned);
+        }
+        Self(cleaned)
+    }
+
+    /// How many underscores stand before a place: as many may stand behind what begins there.
+    pub(super) fn emphasis(&self, start: usize) -> usize {
+        let before = self.get(..start).unwrap_or_default();
+        before.len() - before.trim_end_matches('_').len()
+    }
+}
+
+/// Without characters that are not seen, and with plain hyphens.
+fn without_invisible(text: &str) -> Zeroizing<String> {
+    // A dash of three bytes becomes two hyphens, so nothing grows.
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    for c in text.chars() {
+        match c {
+            // Programs that correct what is typed make one dash of two hyphens, and a typographic hyphen of one.
+            '\u{2013}' | '\u{2014}' => plain.push_str("--"),
+            '\u{2010}' | '\u{2011}' | '\u{2212}' => plain.push('-'),
+            // Line separators are white space.
+            '\u{2028}' | '\u{2029}' => plain.push('\n'),
+            c if is_invisible(c) => {}
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Without the `>` that answers put before each line of what they answer.
+fn without_quoting(text: &str) -> Zeroizing<String> {
+    let mut lines = Zeroizing::new(String::with_capacity(text.len()));
+    for line in text.split_inclusive('\n') {
+        lines.push_str(line.trim_start_matches(['>', ' ', '\t']));
+    }
+    lines
+}
+
+/// Without the `=` at the ends of lines that quoted-printable puts there, and its code for `=`.
+fn without_soft_breaks(text: &str) -> Zeroizing<String> {
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    let mut is_encoded = false;
+    for line in text.split_inclusive('\n') {
+        match line.trim_end().strip_suffix('=') {
+            Some(start) if line.ends_with('\n') => {
+                joined.push_str(start);
+                is_encoded = true;
+            }
+            _ => joined.push_str(line),
+        }
+    }
+    if is_encoded { Zeroizing::new(joined.replace("=3D", "=").replace("=23", "#")) } else { joined }
+}
+
+/// With the visible ASCII characters that percent signs stand for. No link holds a percent sign.
+fn without_percent(text: &str) -> Zeroizing<String> {
+    let mut decoded = Zeroizing::new(String::with_capacity(text.len()));
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        decoded.push_str(before);
+        let code = behind.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok()).filter(u8::is_ascii_graphic);
+        match byte {
+            Some(byte) => decoded.push(char::from(byte)),
+            None => decoded.push('%'),
+        }
+        rest = if byte.is_some() { behind.get(2..).unwrap_or_default() } else { behind };
+    }
+    decoded.push_str(rest);
+    decoded
+}
