@@ -11,6 +11,8 @@ pub(crate) const PUT_RETRY_UNNAMED_S: u16 = 5;
 pub(crate) const OWNER_RETRY_S: RangeInclusive<u16> = 5..=900;
 /// Days for which a relay says that it keeps a blob, in its Hello.
 pub(crate) const BLOB_DAYS: RangeInclusive<u16> = 1..=30;
+/// Seconds between two pings, from the relay's Hello.
+pub(crate) const PING_S: RangeInclusive<u16> = 2..=300;
 /// Maximum number of seconds that the client's own wait after such answers grows to. It doubles with each one in a row.
 pub(crate) const OWN_RETRY_MAX_S: u16 = 300;
 
@@ -87,6 +89,7 @@ mod tests {
         assert_eq!(row("`retry_s` of an answer to Put"), bounds(PUT_RETRY_S));
         assert_eq!(row("`retry_s` of an answer to Create, Delete or Subscribe"), bounds(OWNER_RETRY_S));
         assert_eq!(row("`blob_days`, `large_blob_days`"), bounds(BLOB_DAYS));
+        assert_eq!(row("`ping_s` of Hello"), bounds(PING_S));
         for text in
             [format!("names 0, that is {PUT_RETRY_UNNAMED_S} s"), format!("to at most {OWN_RETRY_MAX_S} s")]
         {

@@ -5,7 +5,7 @@ use super::{
     dial::{Consent, dial},
     shared::Shared,
 };
-use crate::{engine::BlobLives, error::ClientError};
+use crate::{engine::BlobLives, error::ClientError, named};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Ahead, Pace, Progress, STALL_MS, Socket, WRITE_STALLS};
 use deaddrop_wire::{
@@ -24,9 +24,6 @@ const WINDOW_BLOBS: u16 = 64;
 const WINDOW_BYTES: u32 = 1 << 20;
 /// Seconds between pings that this client asks for.
 const PING_S: u16 = 45;
-/// Seconds between pings, whatever the relay's Hello says. A relay can neither make a client ping without end nor keep it from
-/// pinging.
-const PING_BOUNDS_S: std::ops::RangeInclusive<u16> = 2..=300;
 
 /// Time between two looks at the progress of a slow line.
 const LOOK: Duration = Duration::from_secs(1);
@@ -364,7 +361,7 @@ fn take_relay_hello(received: &mut VecDeque<Item>) -> Option<(u16, RelayHello)> 
 
 /// The time between two pings to a relay whose Hello names this many seconds.
 fn ping_period(ping_s: u16) -> Duration {
-    let seconds = ping_s.max(*PING_BOUNDS_S.start()).min(*PING_BOUNDS_S.end());
+    let seconds = ping_s.clamp(*named::PING_S.start(), *named::PING_S.end());
     Duration::from_secs(seconds.into())
 }
 
