@@ -63,6 +63,41 @@ async fn a_relay_with_another_fingerprint_gets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_was_left_is_not_connected_to_any_more() {
+    let world = World::new();
+    let other = relay_in(&world.folder, "other");
+    let ada = world.person("ada").await;
+    let config = Config { putter_idle: Duration::from_millis(300), ..world.config() };
+    let address = other.address.parse().unwrap();
+    let ben = Client::create(world.home("ben"), Unlock::KeyFile, Some(address), config).await.unwrap();
+    let link = ada.invite("Ben").await.unwrap();
+    ben.accept(&link, "Ada").await.unwrap();
+    ben.send("Ada", "hello").await.unwrap();
+    texts(&ada, "Ben", 1).await;
+    ada.move_to_relay(other.address.parse().unwrap()).await.unwrap();
+    for round in 1.. {
+        ada.send("Ben", "to and").await.unwrap();
+        ben.send("Ada", "fro").await.unwrap();
+        settled(&ada).await;
+        settled(&ben).await;
+        if ada.status().unwrap().relays.into_keys().eq([other.address.clone()]) {
+            break;
+        }
+        assert!(round < 20, "the old relay is still needed: {:?}", ada.status());
+    }
+    let begin = tokio::time::Instant::now();
+    loop {
+        let log = fs::read_to_string(world.relay.log()).unwrap();
+        let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+        if count("a link stands") == count("a link is over") {
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "a link to it stands");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mailboxes_move_to_the_relay_that_is_set() {
     let world = World::new();
     let mut other = relay_in(&world.folder, "other");

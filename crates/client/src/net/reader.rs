@@ -39,13 +39,13 @@ const MAX_STRAY: u32 = 128;
 /// A relay that is not the pinned one is looked at again after about this.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
-/// Reads at one relay until the client closes.
+/// Reads at one relay until the client closes, or no own mailbox lies there any more.
 pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let mut backoff = Backoff::new(&shared);
     let mut pauses = Pauses::default();
     let mut closing = shared.closing.subscribe();
-    while !shared.is_closing() {
+    while !shared.is_closing() && is_needed(&shared, &relay) {
         backoff.listen();
         let round = shared.newest_round();
         if shared.progress.is_new(&relay) {
@@ -81,6 +81,11 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             return;
         }
     }
+}
+
+/// Whether own mailboxes lie at a relay, or are to be made there.
+fn is_needed(shared: &Shared, relay: &str) -> bool {
+    shared.look(|engine| engine.reading_relays().iter().any(|needed| needed == relay)).unwrap_or(false)
 }
 
 /// What a request was about.
@@ -144,7 +149,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `Ok`: the client closes.
+    /// `Ok`: the client closes, or nothing is to be read at this relay any more.
     async fn run(&mut self) -> Result<(), Closed> {
         let mut work = self.shared.work.subscribe();
         let mut closing = self.shared.closing.subscribe();
@@ -154,6 +159,9 @@ impl<'a> Reader<'a> {
         rounds.mark_changed();
         loop {
             self.keep_up().await?;
+            if self.requests.is_empty() && self.reading.is_empty() && !is_needed(self.shared, self.relay) {
+                return Ok(());
+            }
             let recheck = self.next_recheck();
             let can_hurry = self.pauses.can_hurry();
             if !can_hurry {
