@@ -103,15 +103,18 @@ fn last_day(contact: &ContactInfo) -> String {
 pub async fn withdraw(output: Output, common: &Common, withdraw: &args::Withdraw) -> Result<(), Failure> {
     let client = open(common).await?;
     let withdrawn = client.withdraw_invite(&withdraw.name).await;
-    let flushed = match withdrawn {
-        Ok(()) => client.flush(GOODBYE).await.is_ok(),
-        Err(_) => false,
-    };
+    if withdrawn.is_ok() {
+        let _ = client.flush_reachable(GOODBYE).await;
+    }
+    let status = client.status();
     finish(client).await?;
     withdrawn?;
     let name = Shown(&withdraw.name);
-    let rest =
-        if flushed { "" } else { " What lies at the relay for it goes with one of your next commands." };
+    let rest = if status?.deletions == 0 {
+        ""
+    } else {
+        " What lies at the relay for it goes with one of your next commands."
+    };
     output.say(
         format_args!("The invite of {name} is withdrawn: nobody can connect to you by its link.{rest}"),
         &json!({ "name": withdraw.name, "withdrawn": true }),

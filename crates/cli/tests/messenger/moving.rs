@@ -32,6 +32,8 @@ fn texts_flow_while_a_relay_is_changed_and_without_the_old_one() {
         heard.extend(ben.texts());
         got.extend(ada.texts());
     }
+    heard.extend(ben.texts());
+    got.extend(ada.texts());
     assert_eq!((got, heard), (vec!["on the way".to_owned()], vec!["have you heard?".to_owned()]));
     // An open invite stays where its link leads to.
     let human = ada.run(&["relays"]).ok().out;

@@ -30,6 +30,8 @@ pub struct Status {
     pub damaged: u64,
     /// What the clock of this machine and the relays say about the day.
     pub clock: ClockStatus,
+    /// Own mailboxes that are not used any more and wait to be deleted at their relays.
+    pub deletions: usize,
 }
 
 /// What the clock of this machine and the relays say about the day.
@@ -64,12 +66,13 @@ impl Client {
         let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
         let (held, missing) = self.shared.look(Engine::gaps)?;
         let damaged = self.shared.look(Engine::damaged)?;
+        let deletions = self.shared.look(Engine::deletions)?;
         let clock = ClockStatus {
             clock: Day::of_unix_seconds(self.shared.now()),
             believed: self.shared.look(Engine::believed_day)?,
             relays: self.shared.days.by_relay(),
         };
-        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged, clock })
+        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged, clock, deletions })
     }
 
     /// Reads what lies at the relays and sends what waits, and says what was done and what waits, for each relay and each contact.

@@ -43,6 +43,13 @@ impl<D: Disk + 'static> Engine<D> {
         relays
     }
 
+    /// The number of own mailboxes that wait to be deleted.
+    pub(crate) fn deletions(&self) -> usize {
+        let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
+        let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
+        mailboxes.filter(|mailbox| mailbox.state == MailboxState::Retiring).count()
+    }
+
     /// Whether a relay is one of the user's: own mailboxes lie there, or new ones are made there.
     pub(crate) fn is_own_relay(&self, relay: &RelayAddress) -> bool {
         let is_it = |text: &String| {
