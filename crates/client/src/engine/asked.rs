@@ -160,6 +160,11 @@ impl<D: Disk + 'static> Engine<D> {
         };
         self.asks_nothing = false;
         read?;
+        if is_it && matches!(asked.question, Question::Reset) {
+            // The contact learns by the first message of the new session that the user has agreed.
+            self.queue_hello(&mut step, id)?;
+            self.seal_drafts(&mut step, id)?;
+        }
         self.finish(step)?;
         self.go_on(id, today)?;
         Ok(is_it)

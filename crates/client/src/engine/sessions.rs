@@ -182,9 +182,7 @@ impl<D: Disk + 'static> Engine<D> {
         step.contacts.insert(id);
         step.ratchet(vault, id, &mut contact.row, reset.changes)?;
         // The peer learns of it by what comes first: a receipt under way belongs to the session before.
-        let hello = ItemRow::control(Zeroizing::default());
-        step.changes.put(key(Table::Outbox, id, CONTROL), &hello)?;
-        contact.items.insert(CONTROL, hello);
+        self.queue_hello(&mut step, id)?;
         let name = MailboxName { contact: id, mailbox: 0 };
         for event in reset.events {
             self.heed(&mut step, name, &[], event, today)?;
@@ -196,6 +194,15 @@ impl<D: Disk + 'static> Engine<D> {
         self.seal_drafts(&mut step, id)?;
         self.finish(step)?;
         self.go_on(id, today)
+    }
+
+    /// Queues a message that says nothing but where to write; it takes the place of a receipt that waits.
+    pub(super) fn queue_hello(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let hello = ItemRow::control(Zeroizing::default());
+        step.changes.put(key(Table::Outbox, id, CONTROL), &hello)?;
+        contact.items.insert(CONTROL, hello);
+        Ok(())
     }
 
     /// What is too old goes; `is_read`: everything that lay in the contact's mailboxes has been read.

@@ -86,6 +86,21 @@ fn a_vault_that_is_put_back_further_is_told_and_heals_when_both_users_agree() {
 }
 
 #[test]
+fn the_one_that_asked_to_begin_again_hears_that_the_other_agreed() {
+    let mut world = friends(60);
+    let today = world.today;
+    world.people[0].engine().begin_again("Ben", NOW, today).unwrap();
+    world.settle_in_time();
+    let asks = |world: &mut World| world.people[0].engine().contact_list().remove(0).begins_again;
+    assert!(asks(&mut world));
+    // Nobody writes anything.
+    world.people[1].engine().agree("Ada", &crate::ContactAsks::Reset, today).unwrap();
+    world.settle_in_time();
+    assert!(!asks(&mut world));
+    assert_talk(&mut world);
+}
+
+#[test]
 fn lost_session_rows_heal() {
     for (who, table) in [(0, Table::Session), (1, Table::Session), (1, Table::Resets), (0, Table::Skipped)] {
         let mut world = friends(61);
