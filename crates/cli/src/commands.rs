@@ -201,9 +201,13 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         }
     };
     // From here on it is in the vault: whatever the relay does, this command has done its work.
-    let report = client.flush_to(&send.name, Duration::from_secs(send.wait)).await;
-    // What else waits leaves now, as far as its relays answer.
+    let sent = client.flush_to(&send.name, Duration::from_secs(send.wait)).await;
+    // What else waits leaves now, as far as its relays answer; and so may this text.
     let _ = client.flush_reachable(GOODBYE).await;
+    let report = match sent {
+        Ok(sent) if sent.waiting.contains(&message) => client.flush_to(&send.name, Duration::ZERO).await,
+        sent => sent,
+    };
     let invited = is_invited(&client, &send.name);
     finish(client).await?;
     let report = report?;

@@ -110,3 +110,16 @@ fn a_lost_session_stays_visible_until_the_contact_has_answered() {
         ada.run(&["receive"]).ok();
     }
 }
+
+#[test]
+fn a_text_leaves_with_the_command_that_learns_of_the_acceptance() {
+    let sandbox = Sandbox::new();
+    let link = sandbox.link();
+    let queued = sandbox.ada.json(&["send", "ben", "first"]).ok().json();
+    assert_eq!(queued["state"], "queued", "{queued}");
+    sandbox.ben.run(&["accept", &link, "ada"]).ok();
+    // Ada's vault does not know of it yet.
+    let stored = sandbox.ada.json(&["send", "ben", "second"]).ok().json();
+    assert_eq!(stored["state"], "stored", "{stored}");
+    assert_eq!(sandbox.ben.texts(), ["first", "second"]);
+}

@@ -195,6 +195,15 @@ impl View {
             .map_or((Connectivity::Connecting, false), |link| (link.state, link.round >= self.round))
     }
 
+    /// Whether a relay is being read in this round, and was not read to its end.
+    fn may_tell_more(&self, relay: &str) -> bool {
+        match self.link(relay) {
+            (Connectivity::Connecting | Connectivity::Fetching, _) => true,
+            (Connectivity::CaughtUp, is_fresh) => !is_fresh,
+            _ => false,
+        }
+    }
+
     /// Why something that is left to be sent to a contact waits, and whether waiting longer does not help.
     fn reason(&self, contact: u32, need: &Need) -> (SendWait, bool) {
         let fails_first = !self.is_persistent();
@@ -265,7 +274,15 @@ impl Client {
         let now = self.shared.now();
         let (needs, mailboxes) = self.shared.look(|engine| (engine.needs(), engine.mailbox_needs(now)))?;
         let needs = needs.iter().filter(|(id, _)| only.is_none_or(|only| only == **id));
-        for (id, need) in needs.filter(|(_, need)| **need != Need::Session) {
+        for (id, need) in needs {
+            if *need == Need::Session {
+                // That the contact has accepted the invite may lie at the relay.
+                let relays = self.shared.look(|engine| engine.relays_of(*id))?;
+                if relays.iter().any(|relay| view.may_tell_more(relay)) {
+                    pending.push(Pending { error: None, is_settled: false });
+                }
+                continue;
+            }
             let (reason, is_settled) = view.reason(*id, need);
             pending.push(Pending { error: Some(reason.error()), is_settled });
         }

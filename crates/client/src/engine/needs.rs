@@ -82,6 +82,13 @@ impl<D: Disk + 'static> Engine<D> {
         needs
     }
 
+    /// The relays on which own mailboxes for a contact lie.
+    pub(crate) fn relays_of(&self, id: u32) -> BTreeSet<String> {
+        let mailboxes =
+            self.contacts.get(&id).map(|contact| contact.row.mailboxes.as_slice()).unwrap_or_default();
+        mailboxes.iter().map(|mailbox| mailbox.relay.clone()).collect()
+    }
+
     /// How many texts a relay has stored for the first time since the vault was opened, by contact.
     pub(crate) fn texts_stored(&self) -> BTreeMap<u32, u64> {
         self.contacts.iter().map(|(id, contact)| (*id, contact.texts_stored)).collect()
