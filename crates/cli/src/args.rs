@@ -77,7 +77,7 @@ pub enum Command {
     Sync(Sync),
     /// Talk to one person: type lines, see what arrives; /quit ends
     Chat(Chat),
-    /// Show the safety number of a contact; it is the same on both sides if nobody is in between
+    /// Show the safety number of a contact; it is the same on both sides if no third party is in between
     Verify(Verify),
     /// Show your relay, what waits to be sent, and whether the relay answers
     Status,
@@ -353,7 +353,7 @@ Examples:
   deaddrop --home ada verify ben
   deaddrop --home ada verify ben --confirm
 
-Compare the number with the other person over a way nobody can fake, such as face to face or a call.
+Compare the number with the other person over a way that cannot be faked, such as face to face or a call.
 If it differs on the two sides, somebody sits in between: do not confirm, make a new invite.")]
 pub struct Verify {
     /// Whose safety number

@@ -92,7 +92,7 @@ impl Home {
         let damaged = client.status()?.damaged;
         if damaged > 0 {
             output.note(format_args!(
-                "the disk has damaged this vault: {damaged} of its records are lost, and nobody can tell which. \
+                "the disk has damaged this vault: {damaged} of its records are lost, and the vault cannot tell which. \
                  Look at your contacts; make a new vault and new invites if one is missing or not as it was"
             ));
         }
@@ -108,7 +108,7 @@ impl Home {
             OpenError::KeyFileExposed => Failure::of(
                 error,
                 format_args!(
-                    "other users of this machine may read or change {key}, and whoever has read it can read the vault. Take these rights \
+                    "other users of this machine may read or change {key}, and a user who has read it can read the vault. Take these rights \
                  away: chmod 600 {key}",
                     key = Typed(&key.to_string_lossy())
                 ),

@@ -161,7 +161,7 @@ impl Client {
         self.shared.look(|engine| engine.open_link(name))?.map(|link| link.as_str().to_owned())
     }
 
-    /// Ends an open invite. Its secrets are gone when this returns, so nobody can connect by its link; its mailboxes go as soon as
+    /// Ends an open invite. Its secrets are gone when this returns, so its link connects no more; its mailboxes go as soon as
     /// their relay answers. The contact stays, with what waits for it.
     ///
     /// # Errors

@@ -236,8 +236,8 @@ fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>
     let (own, behind) = rest.split_at(end);
     let mut fragment = Zeroizing::new(String::with_capacity(own.len()));
     for (at, piece) in own.split_whitespace().enumerate() {
-        // A link that was cut is not to be made whole with the words that follow it.
-        if at > 0 && is_word(piece) {
+        // A link that was cut is not to be made whole with the words that follow it. One that lacks exactly one letter was wrapped.
+        if at > 0 && is_word(piece) && !(piece.len() == 1 && fragment.len() + 1 == len) {
             break;
         }
         fragment.push_str(piece);

@@ -116,7 +116,7 @@ pub async fn withdraw(output: Output, common: &Common, withdraw: &args::Withdraw
         " What lies at the relay for it goes with one of your next commands."
     };
     output.say(
-        format_args!("The invite of {name} is withdrawn: nobody can connect to you by its link.{rest}"),
+        format_args!("The invite of {name} is withdrawn: its link connects to you no more.{rest}"),
         &json!({ "name": withdraw.name, "withdrawn": true }),
     )
 }

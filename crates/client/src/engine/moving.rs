@@ -41,7 +41,7 @@ impl<D: Disk + 'static> Engine<D> {
             let mut step = self.step();
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
             let Some(newest) = contact.stays_at(&relay.to_string()) else { continue };
-            // One that was never made was told to nobody.
+            // One that was never made was told to no contact.
             contact.row.mailboxes.retain(|row| row.id != newest || row.state != MailboxState::Wanted);
             contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
             step.contacts.insert(id);

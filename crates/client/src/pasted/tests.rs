@@ -111,6 +111,8 @@ fn what_programs_do_inside_a_link_is_undone() {
         wrapped(&link, 60, "\n    "),
         wrapped(&link, 75, " "),
         format!("{}\n\nSee you tomorrow", wrapped(&link, 78, "\n")),
+        // The last line has one letter.
+        format!("{}\n\nSee you", wrapped(&link, link.len() - 1, "\n> ")),
     ] {
         assert_eq!(read(&mangled).as_deref(), Ok(link.as_str()), "{mangled:?}");
     }
