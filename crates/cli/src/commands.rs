@@ -144,7 +144,7 @@ fn contact_lines(contact: &ContactInfo) -> String {
         lines.push("CONTESTED: a second person tried to use the invite".to_owned());
     }
     if contact.begins_again {
-        lines.push(format!("asked to begin again: {name} has not answered yet"));
+        lines.push(format!("begins again with you: {name} has not answered yet"));
     }
     if let Some(day) = contact.session_trouble {
         lines.push(format!(
@@ -317,7 +317,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         lines.join("\n"),
         &json!({
             "relay": relay,
-            "relay_answers": all,
+            "relay_answers": (!status.relays.is_empty()).then_some(all),
             "relays": sync::relays_json(&status.relays),
             "clock": {
                 "machine": status.clock.clock.to_string(),

@@ -94,6 +94,8 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::RelayInUse => "relay_in_use",
         ClientError::RelayDown => "relay_down",
         ClientError::WrongRelay => "wrong_relay",
+        ClientError::WrongClock(_) => "wrong_clock",
+        ClientError::Displaced => "displaced",
         ClientError::RelayBusy => "relay_busy",
         ClientError::NeedsToken => "needs_token",
         ClientError::BadToken => "bad_token",

@@ -66,7 +66,7 @@ impl core::fmt::Display for WrongClock {
         write!(
             f,
             "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
-             set the clock, then try again"
+             set the clock, then try again; if the clock is right, tell the relay's operator, or take another relay"
         )
     }
 }
@@ -141,7 +141,7 @@ errors! {
         /// Contacts have not moved from earlier relays yet.
         StillMoving = "contacts have not moved from earlier relays yet; try again when they have",
         /// The relay is the one that is set, or a contact has no mailbox elsewhere.
-        RelayInUse = "mailboxes are needed on this relay; set another one first",
+        RelayInUse = "mailboxes are needed on this relay; set another one first, and withdraw the open invites that were made on it",
         /// The relay cannot be reached now.
         RelayDown = "the relay cannot be reached; check the address, or try again later",
         /// Another relay answers at the address: its fingerprint differs.

@@ -43,9 +43,9 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
     };
     print_link(output, &link)?;
     output.text(format_args!(
-        "\nGive this link to {name} alone: it works once, for {} days. The first person who uses it is \"{name}\" to you,\n\
+        "\nGive this link to {name} alone: it works once, for {}. The first person who uses it is \"{name}\" to you,\n\
          until you compare the safety number (verify).",
-        invite.days
+        crate::output::counted(invite.days, "day")
     ))?;
     let again = state.is_some_and(|state| state != ContactState::Invited);
     if again {

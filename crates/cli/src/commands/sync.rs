@@ -130,7 +130,7 @@ fn contact_line(contact: &ContactSync) -> String {
     let waiting = u64::try_from(contact.waiting.len()).unwrap_or(u64::MAX);
     let mut line = format!("{name}: {} stored on the relay", texts(contact.stored));
     if waiting > 0 {
-        line += &format!(", {} wait", texts(waiting));
+        line += &format!(", {} {}", texts(waiting), if waiting == 1 { "waits" } else { "wait" });
     }
     match &contact.why {
         Some(why) if waiting > 0 => line += &format!(": {why}"),

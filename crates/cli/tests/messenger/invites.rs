@@ -97,7 +97,7 @@ fn a_lost_session_stays_visible_until_the_contact_has_answered() {
     ada.run(&["begin-again", "ben"]).ok();
     assert_eq!(of(ada)["asked"], true);
     let human = ada.run(&["contacts"]).ok().out;
-    assert!(human.contains("\n    asked to begin again: ben has not answered yet"), "{human}");
+    assert!(human.contains("\n    begins again with you: ben has not answered yet"), "{human}");
     ben.run(&["receive"]).ok();
     let asked = ben.run(&["contacts"]).ok().out;
     assert!(asked.contains("\n    WAITS FOR YOUR WORD: ada asks to begin again"), "{asked}");

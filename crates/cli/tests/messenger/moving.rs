@@ -99,3 +99,19 @@ fn a_relay_that_does_not_come_back_is_left() {
     }
     assert_eq!(got, ["I see"]);
 }
+
+#[test]
+fn a_relay_that_is_down_is_left_once_its_open_invites_are_withdrawn() {
+    let mut sandbox = Sandbox::new();
+    sandbox.link();
+    fs::create_dir(sandbox.folder.path().join("other")).unwrap();
+    let other = Relay::start(&sandbox.folder.path().join("other"));
+    let (ada, old) = (sandbox.ada.clone(), sandbox.relay.address.clone());
+    sandbox.relay.kill();
+    ada.run(&["set-relay", "--wait", "1", &other.address]).ok();
+    ada.run(&["leave-relay", &old]).fails(&["withdraw the open invites"]);
+    ada.run(&["withdraw", "ben"]).ok();
+    ada.run(&["leave-relay", &old]).ok();
+    assert_eq!(relays(&ada), std::slice::from_ref(&other.address));
+    ada.run(&["receive"]).ok();
+}

@@ -59,8 +59,8 @@ impl<D: Disk + 'static> Engine<D> {
         let text = relay.to_string();
         let is_bound = |contact: &Contact| {
             let is_elsewhere = |row: &MailboxRow| row.relay != text && row.state != MailboxState::Retiring;
-            let is_here = contact.row.mailboxes.iter().any(|row| row.relay == text);
-            is_here && !contact.row.mailboxes.iter().any(is_elsewhere)
+            let is_here = |row: &MailboxRow| row.relay == text && row.state != MailboxState::Retiring;
+            contact.row.mailboxes.iter().any(is_here) && !contact.row.mailboxes.iter().any(is_elsewhere)
         };
         if self.config.relay.as_deref() == Some(&text) || self.contacts.values().any(is_bound) {
             return Err(ClientError::RelayInUse);
