@@ -328,7 +328,7 @@ Example:
   deaddrop --home ada sync --wait 30
 
 It ends when all is done, or when only you can change what is left, or when the time is over. What has arrived stays unread: receive
-prints it.")]
+prints it. Fails if one of your relays was not read to its end.")]
 pub struct Sync {
     /// Wait at most this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]

@@ -339,8 +339,8 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
 fn clock_line(clock: &ClockStatus) -> Option<String> {
     let (relay, day) = clock.disagreement()?;
     Some(format!(
-        "THE CLOCK IS WRONG, or the relay's: this machine says {}, {relay} says {day}. Set the clock; until the two agree, invites and \
-         sessions end by {}",
+        "THE CLOCK IS WRONG, or the relay's: this machine says {}, {relay} says {day}. Set the clock, or tell the \
+         relay's operator. Until the two agree, this program takes {} for today",
         clock.clock, clock.believed
     ))
 }

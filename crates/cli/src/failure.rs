@@ -26,6 +26,11 @@ impl Failure {
         Self { text: text.to_string(), ..error.into() }
     }
 
+    /// With a code of its own.
+    pub fn coded(code: &'static str, text: impl fmt::Display) -> Self {
+        Self { code, ..Self::new(text) }
+    }
+
     /// The command line itself is wrong.
     pub fn usage(text: impl fmt::Display) -> Self {
         Self { code: "usage", ..Self::new(text.to_string().trim_end()) }

@@ -74,3 +74,4 @@ pub use text::{invisible_in, is_invisible};
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
+pub use zeroize::Zeroizing;

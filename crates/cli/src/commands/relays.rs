@@ -95,7 +95,7 @@ pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
             (names, _) => {
                 let names = names.iter().map(|name| Shown(name).to_string()).collect::<Vec<_>>().join(", ");
                 if is_set {
-                    format!("who writes here: {names}")
+                    format!("mailboxes here are for: {names}")
                 } else {
                     format!("who may still write here: {names}")
                 }
@@ -125,6 +125,10 @@ pub async fn set_relay(output: Output, common: &Common, set: &args::SetRelay) ->
             return Err(error.into());
         }
     };
+    let left = match flushed {
+        Ok(()) => Vec::new(),
+        Err(_) => sync::left(&client.sync(Duration::ZERO).await?),
+    };
     let contacts = client.contacts();
     finish(client).await?;
     let text = relay.to_string();
@@ -151,8 +155,9 @@ pub async fn set_relay(output: Output, common: &Common, set: &args::SetRelay) ->
             );
             "needs_token"
         }
-        Err(error) => {
-            human += &format!("\nNot all is done yet: {error}. The rest is done with your next commands.");
+        Err(_) => {
+            human += "\nNot all is done yet; the rest is done with your next commands.";
+            left.iter().for_each(|line| human += &format!("\n{line}"));
             "queued"
         }
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deaddrop_client::{Connectivity, ContactSync, SendWait, Status};
+use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport};
 use serde_json::{Value, json};
 
 use super::{finish, open};
@@ -32,7 +32,25 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
             "relays": relays_json(&report.relays),
             "contacts": report.contacts.iter().map(contact_json).collect::<Vec<_>>(),
         }),
-    )
+    )?;
+    // As `receive` does: what lies at a relay that was not read is unknown.
+    match report
+        .relays
+        .values()
+        .find(|state| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken))
+    {
+        Some(state) => Err(Failure::coded(relay_word(*state), "not every relay was read")),
+        None => Ok(()),
+    }
+}
+
+/// The relays that were not read, and the contacts for whom something waits, a line each.
+pub(super) fn left(report: &SyncReport) -> Vec<String> {
+    let relays = report.relays.iter().filter(|(_, state)| **state != Connectivity::CaughtUp);
+    let mut lines: Vec<String> =
+        relays.map(|(relay, state)| format!("{relay}: {}", relay_line(*state))).collect();
+    lines.extend(report.contacts.iter().filter(|contact| contact.why.is_some()).map(contact_line));
+    lines
 }
 
 /// How a relay is doing, for people.

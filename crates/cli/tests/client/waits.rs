@@ -130,9 +130,11 @@ async fn the_command_line_fetches_from_one_relay_while_another_is_wrong() {
     let shell = Person { home: world.home("ada") };
     let done = tokio::task::spawn_blocking(move || {
         let said = shell.json(&["receive"]);
-        (said, shell.run(&["receive"]), shell.json(&["sync", "--wait", "5"]).ok().json())
+        (said, shell.run(&["receive"]), shell.json(&["sync", "--wait", "5"]))
     });
-    let (said, again, report) = done.await.unwrap();
+    let (said, again, synced) = done.await.unwrap();
+    assert_eq!(synced.code, 1, "{synced:?}");
+    let report = synced.json();
     assert_eq!(said.code, 1, "{said:?}");
     let lines = said.lines();
     assert!(common::texts(&lines).contains(&"behind a wrong relay".to_owned()), "{said:?}");

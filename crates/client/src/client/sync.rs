@@ -94,7 +94,7 @@ impl core::fmt::Display for SendWait {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::UnderWay => f.write_str("it takes longer than allowed"),
-            Self::NotAccepted => f.write_str("the invite is not accepted yet"),
+            Self::NotAccepted => f.write_str("the invite is not accepted yet, or the session is lost"),
             Self::RelayDown => f.write_str("the contact's relay cannot be reached"),
             Self::WrongRelay => f.write_str(
                 "another relay answers at the address of the contact's relay (its fingerprint differs)",
