@@ -157,7 +157,16 @@ fn vaults_that_were_put_back_begin_again_when_the_contact_agrees() {
 #[test]
 fn the_peer_of_a_restored_vault_is_told() {
     let sandbox = acquainted();
-    put_back(&sandbox, &["ben"], |sandbox| one_text(sandbox, "ben"));
+    put_back(&sandbox, &["ben"], |sandbox| {
+        // A copy that notices at once that it was put back seals its first text twice, and sends the second envelope alone: the numbers behind the first were used, too.
+        send(&sandbox.ben, "ada", "undone, too");
+        send(&sandbox.ben, "ada", "and this");
+        one_text(sandbox, "ben");
+        // A message of Ada's that the copy finds unread begins a new turn for it, in which no number is used twice.
+        look_until([&sandbox.ada, &sandbox.ben], &mut [Shown::default(), Shown::default()], |_| {
+            sandbox.relay.inspect()["blobs"] == 0
+        });
+    });
     send(&sandbox.ben, "ada", "later");
     let mut shown = [Shown::default(), Shown::default()];
     look_until([&sandbox.ada, &sandbox.ben], &mut shown, |[ada, _]| ada.has_text("later"));
