@@ -94,6 +94,31 @@ fn the_window_is_exact() {
     assert_eq!(deliveries(64, 4_096, true), (1, 1), "larger than the window, and alone");
 }
 
+/// A large blob that waits for the window is overtaken by no blob of another mailbox.
+#[test]
+fn a_blob_that_waits_for_the_window_is_next() {
+    let world = World::new(limits());
+    world.make(&[1, 2], QuotaClass::Many);
+    world.fill(1, 1);
+    assert_eq!(world.put(1, blob(SizeClass::Large, 99)), AnswerCode::Done);
+    world.fill(2, 8);
+    let mut reader = world.link(hello(1, 64, 16_384));
+    reader.say(&world, vec![subscribe(9, &[1, 2])]);
+    let mut delivered = Vec::new();
+    let mut acked = 0;
+    loop {
+        let words = reader.words();
+        delivered.extend(words.into_iter().filter(|words| words.starts_with("deliver ")));
+        let Some(next) = delivered.get(acked) else { break };
+        let numbers: Vec<u32> = next.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
+        acked += 1;
+        reader.say(&world, vec![ack(numbers[0], numbers[1])]);
+    }
+    assert_eq!(delivered.len(), 10);
+    let at = delivered.iter().position(|words| words == "deliver 1 2").unwrap();
+    assert!(at <= 5, "behind what was in flight before it: {delivered:?}");
+}
+
 /// An ack that comes while the relay looks for blobs makes room for the next of them.
 #[test]
 fn room_that_an_ack_makes_during_a_look_is_used() {

@@ -81,16 +81,23 @@ pub(crate) async fn publish(
     let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
     within(shared, 1, request(link, &[landing, invite])).await?;
     let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
-    let put = Put { req: 3, send: invite_send.present(fingerprint), blob };
+    let put = Put { req: 1, send: invite_send.present(fingerprint), blob };
     // The connection and the answer.
     within(shared, 2, async { request(open_link(shared, relay).await?, &[put.into()]).await }).await
 }
 
 /// Sends requests over a link, awaits an answer to each and closes the link.
 async fn request(mut connection: Connection, items: &[Item]) -> Result<(), ClientError> {
+    let done = answers(&mut connection, items).await;
+    connection.close().await;
+    done
+}
+
+async fn answers(connection: &mut Connection, items: &[Item]) -> Result<(), ClientError> {
     let down = |_| ClientError::from(ConnectError::Down);
     connection.send(items).map_err(down)?;
     let mut open = items.len();
+    let is_create = items.iter().all(|item| matches!(item, Item::Create(_)));
     while open > 0 {
         let items = connection.receive().await.map_err(down)?;
         for item in connection.answer(items).map_err(down)? {
@@ -100,12 +107,11 @@ async fn request(mut connection: Connection, items: &[Item]) -> Result<(), Clien
                 AnswerCode::Done => {}
                 AnswerCode::NeedToken => return Err(ClientError::NeedsToken),
                 // A create that was done before is refused when it is repeated; its put then tells.
-                AnswerCode::Refused if answer.req != 3 => {}
+                AnswerCode::Refused if is_create => {}
                 _ => return Err(ClientError::RelayBusy),
             }
         }
     }
-    connection.close().await;
     Ok(())
 }
 

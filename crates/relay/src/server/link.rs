@@ -220,7 +220,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                 },
                 _ = leaving.changed(), if self.leave_by_ms.is_none() => {
                     let limits = &relay.shared.limits;
-                    self.leave_by_ms = Some(now.ms.saturating_add(limits.drain_ms));
+                    // Not from the last look at the clock on: the link may have slept since.
+                    self.leave_by_ms = Some(relay.clock.now().ms.saturating_add(limits.drain_ms));
                     self.out.items.push(GoAway { within_s: limits.go_away_s }.into());
                     Ok(())
                 }

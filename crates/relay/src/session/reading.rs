@@ -341,12 +341,14 @@ impl Session {
         let again = sub.wants && !sub.queued;
         sub.queued |= again;
         let gone = sub.gone(&gone);
-        if again {
+        // What did not fit waits for credit, and nothing overtakes it.
+        if again && did_not_fit {
+            reading.turns.push_front(number);
+        } else if again {
             reading.turns.push_back(number);
         }
         reading.blobs += flown.0;
         reading.bytes += flown.1;
-        // What did not fit waits for credit; nothing of its mailbox overtakes it.
         reading.starved |= did_not_fit && reading.blobs > 0 && !reading.has_grown;
         for flight in &gone {
             reading.free(flight);
