@@ -168,16 +168,20 @@ impl Session {
         !self.reading.is_empty()
     }
 
-    /// The moment of the last put or subscription, or of the beginning.
+    /// The moment of the last put, of the last look at a link with a subscription, or of the beginning.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
     }
 
-    /// Whether the link serves nobody.
+    /// Looks whether the link has had neither a subscription nor a put for too long. A look at a link with a subscription is a use of
+    /// it, so that the time begins when the last subscription ends.
     #[must_use]
-    pub fn is_idle(&self, now: Now) -> bool {
-        self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
+    pub fn is_idle(&mut self, now: Now) -> bool {
+        if !self.reading.is_empty() {
+            self.used_ms = now.ms;
+        }
+        now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
     }
 
     /// Takes one record.
@@ -258,10 +262,7 @@ impl Session {
                 self.used_ms = now.ms;
                 self.on_put(put, now, puts, out);
             }
-            Item::Subscribe(subscribe) => {
-                self.used_ms = now.ms;
-                self.on_subscribe(subscribe, out)?;
-            }
+            Item::Subscribe(subscribe) => self.on_subscribe(subscribe, out)?,
             Item::Unsubscribe(unsubscribe) => self.on_unsubscribe(&unsubscribe, out),
             Item::Ack(ack) => self.on_ack(ack, out)?,
             // only a relay says the rest.

@@ -304,3 +304,24 @@ fn only_a_takeover_keeps_the_next_reader_waiting() {
     let (_fifth, contended) = claim(&world, 5);
     assert!(!contended, "no reader is connected");
 }
+
+/// A link that loses its last subscription has as long as one that was never used.
+#[test]
+fn idleness_begins_when_the_last_subscription_ends() {
+    let mut world = World::new(Limits { idle_ms: 10_000, ..limits() });
+    world.make(&[1], QuotaClass::Many);
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    for _ in 0..100 {
+        world.now.ms += 1_000;
+        assert!(!reader.session.is_idle(world.now));
+    }
+    reader.say(&world, vec![Item::from(Unsubscribe { req: 10, subs: vec![1] })]);
+    for second in 1..=10 {
+        world.now.ms += 1_000;
+        assert_eq!(reader.session.is_idle(world.now), second == 10, "{second}");
+    }
+    // A subscription that is refused is no use of the link.
+    reader.say(&world, vec![subscribe(11, &[2])]);
+    assert!(reader.session.is_idle(world.now));
+}
