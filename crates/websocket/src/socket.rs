@@ -31,7 +31,8 @@ pub const LARGE_PARTIAL: usize = 32_768;
 pub enum Progress {
     /// A binary message arrived.
     Message(Vec<u8>),
-    /// More of a message arrived, it is not whole, and holds more than [`LARGE_PARTIAL`] bytes: time to account for it.
+    /// A message has begun and is not whole; or more of one arrived that holds more than [`LARGE_PARTIAL`] bytes: time to account for
+    /// it.
     Partial,
     /// The last of what was queued went out.
     Sent,
@@ -251,6 +252,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 }
                 return Poll::Ready(Ok(Some(incoming)));
             }
+            let was_in_message = self.is_in_message();
             let mut space = [const { MaybeUninit::uninit() }; READ_AT_ONCE];
             let mut buffer = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)).map_err(|_| End::Closed)?;
@@ -268,7 +270,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 }
                 return Poll::Ready(Ok(Some(incoming)));
             }
-            if self.partial_bytes() > LARGE_PARTIAL {
+            // The begin of a message is told, so that its pace is watched from then on.
+            if self.partial_bytes() > LARGE_PARTIAL || !was_in_message && self.is_in_message() {
                 return Poll::Ready(Ok(None));
             }
         }

@@ -79,7 +79,8 @@ pub(crate) async fn publish(
     let landing = create(1, fingerprint, (own, read, send), LANDING, CreateFlags::NONE, &token);
     let (own, read, invite_send) = &publication.invite;
     let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
-    within(shared, 1, request(link, &[landing, invite])).await?;
+    // An answer to each.
+    within(shared, 2, request(link, &[landing, invite])).await?;
     let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
     let put = Put { req: 1, send: invite_send.present(fingerprint), blob };
     // The connection and the answer.

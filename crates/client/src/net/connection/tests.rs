@@ -9,7 +9,7 @@ use crate::{
 use deaddrop_link::{ClientHello, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability};
 use deaddrop_wire::{Blob, Day, item::Put};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     time::{pause, sleep},
 };
@@ -205,4 +205,17 @@ async fn what_is_queued_ahead_follows_the_line() {
     }
     assert!((4_000..20_000).contains(&client.ahead_bytes()), "{}", client.ahead_bytes());
     crawling.abort();
+}
+
+/// The time of a message begins with its first bytes, though the link was idle before.
+#[tokio::test]
+async fn a_message_that_begins_and_stops_ends_the_link() {
+    let (mut client, mut relay) = link(45).await;
+    // A binary frame of 4,096 bytes, and the first of them.
+    relay.below.write_all(&[0x82, 126, 0x10, 0x00, 1, 2, 3]).await.unwrap();
+    // For the network of this machine, which knows no virtual time.
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    assert_eq!(client.receive().await, Err(Closed));
+    assert!((10..14).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
