@@ -94,6 +94,12 @@ async fn everything_goes_on_after_each_step_of_meeting() {
             assert_eq!(client.contacts().unwrap()[0].state, ContactState::Established);
             client.flush(PATIENCE).await.unwrap();
         }
+        // What one has sent again lately the other may not have read yet.
+        let begin = tokio::time::Instant::now();
+        while world.relay.inspect()["blobs"] != 0 {
+            assert!(begin.elapsed() < PATIENCE, "{}", world.relay.inspect());
+            sleep(Duration::from_millis(20)).await;
+        }
         ada.close().await.unwrap();
         ben.close().await.unwrap();
     }
