@@ -190,7 +190,7 @@ async fn deliver_without_end(mut stream: TcpStream) -> Option<usize> {
                     items.push(Answer { req, code: AnswerCode::Done, retry_s: 0 }.into());
                 }
             }
-            Progress::Sent => {}
+            Progress::Sent | Progress::Partial => {}
             _ => return Some(tag),
         }
         if let Some(sub) = sub.filter(|_| tag < 20_000 && !socket.is_sending()) {
