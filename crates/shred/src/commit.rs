@@ -3,7 +3,7 @@
 use crate::bytes::{padded, page_up, size};
 use crate::cell::{MAX_RANGES, Range};
 use crate::error::CommitError;
-use crate::geometry::{Layout, SlotAt};
+use crate::geometry::{Grave, Layout, SlotAt};
 use crate::index::Index;
 use crate::keys::StoreKeys;
 use crate::record::{Batch, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_REDO, Record, RecordKey};
@@ -143,6 +143,11 @@ impl Placed {
         self.sealed.key
     }
 
+    /// Where its body ends in its segment.
+    pub(crate) fn body_end(&self) -> u32 {
+        self.offset.saturating_add(u32::try_from(self.sealed.body.len()).unwrap_or(u32::MAX))
+    }
+
     pub(crate) fn head(&self, order: u64, commit: u64) -> Head {
         let Sealed { key, meta, expiry_day, ref body, body_tag, .. } = self.sealed;
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -167,9 +172,9 @@ pub(crate) struct Group {
     pub(crate) puts: Vec<Placed>,
     pub(crate) removes: Vec<RecordKey>,
     /// Slots of what the batches replace or erase: dead in the next commit (S6).
-    pub(crate) redo: Vec<SlotAt>,
+    pub(crate) redo: Vec<Grave>,
     /// Found records to destroy in this commit.
-    pub(crate) erases: Vec<(RecordKey, SlotAt)>,
+    pub(crate) erases: Vec<(RecordKey, Grave)>,
     /// Somebody asked for destruction by name, found or not: older versions must go, too.
     pub(crate) names_erased: bool,
     /// To be written even if empty.
@@ -238,12 +243,12 @@ impl Group {
         if self.ops > 0 && (full || job.keys().any(|key| self.touched.contains(key))) {
             return Admission::Later(job);
         }
-        let doomed: Vec<SlotAt> = job
+        let doomed: Vec<Grave> = job
             .puts
             .iter()
             .map(|put| &put.key)
             .chain(&job.removes)
-            .filter_map(|key| index.find(key).map(|located| located.at))
+            .filter_map(|key| index.find(key).map(|located| located.grave()))
             .collect();
         if self.redo.len() + doomed.len() > MAX_REDO {
             return match self.ops {
@@ -275,7 +280,7 @@ impl Group {
             let mut named: HashSet<RecordKey> =
                 self.puts.iter().skip(first).map(Placed::key).chain(job.removes.iter().copied()).collect();
             let erases = job.erases.iter().filter(|key| named.insert(**key));
-            self.erases.extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.at))));
+            self.erases.extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.grave()))));
         }
         self.removes.extend(job.removes);
         Admission::Taken(first)

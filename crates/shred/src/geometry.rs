@@ -105,6 +105,35 @@ pub(crate) struct SlotAt {
     pub(crate) slot: u32,
 }
 
+/// A run of body bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Extent {
+    pub(crate) segment: u32,
+    /// From the start of the segment.
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+}
+
+impl Extent {
+    pub(crate) const fn end(&self) -> u32 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
+/// The place of a record that dies: its slot and its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grave {
+    pub(crate) at: SlotAt,
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+}
+
+impl Grave {
+    pub(crate) const fn body(&self) -> Extent {
+        Extent { segment: self.at.segment, offset: self.offset, length: self.length }
+    }
+}
+
 impl Layout {
     pub(crate) fn is_bounded(&self) -> bool {
         (MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes)

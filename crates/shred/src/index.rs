@@ -1,9 +1,10 @@
 //! The index in memory: where each live record lies. Nothing in it opens anything.
 
-use crate::geometry::SlotAt;
+use crate::geometry::{Grave, SlotAt};
 use crate::record::{Entry, RecordKey};
 use crate::slot::Head;
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Where a record lies and what is told about it without reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,13 +12,18 @@ pub(crate) struct Located {
     pub(crate) order: u64,
     pub(crate) meta: [u8; 8],
     pub(crate) at: SlotAt,
+    pub(crate) offset: u32,
     pub(crate) length: u32,
     pub(crate) expiry_day: u32,
 }
 
 impl Located {
     pub(crate) fn new(head: &Head, at: SlotAt) -> Self {
-        Self { order: head.order, meta: head.meta, at, length: head.length, expiry_day: head.expiry_day }
+        Self { order: head.order, meta: head.meta, at, offset: head.offset, length: head.length, expiry_day: head.expiry_day }
+    }
+
+    pub(crate) const fn grave(&self) -> Grave {
+        Grave { at: self.at, offset: self.offset, length: self.length }
     }
 
     fn entry(&self, key: RecordKey) -> Entry {
@@ -44,6 +50,9 @@ pub(crate) struct Counts {
     pub(crate) void_slots: u64,
     pub(crate) damaged_slots: u64,
     pub(crate) pending_erases: u32,
+    pub(crate) dead_bytes: u64,
+    /// The age of the oldest of them.
+    pub(crate) oldest_dead: Option<Duration>,
 }
 
 impl Index {

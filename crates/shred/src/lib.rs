@@ -42,6 +42,7 @@ mod segment;
 mod slot;
 pub mod store;
 mod superblock;
+pub mod upkeep;
 mod volume;
 pub mod writer;
 

@@ -88,6 +88,8 @@ impl<D: Disk> Reader<D> {
             void_slots: index.counts.void_slots,
             damaged_slots: index.counts.damaged_slots,
             pending_erases: index.counts.pending_erases,
+            dead_bytes: index.counts.dead_bytes,
+            oldest_dead: index.counts.oldest_dead,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What callers put in and get out: records, batches, entries, and their limits (S16).
 
 use std::fmt;
+use std::time::Duration;
 use zeroize::Zeroize;
 
 /// Longest body of one record, in bytes (S16). A store whose segments are small holds less:
@@ -109,4 +110,8 @@ pub struct Stats {
     pub damaged_slots: u64,
     /// Records replaced or erased by the last commit whose keys the next commit destroys.
     pub pending_erases: u32,
+    /// Bytes of dead records that may still lie on the disk, sealed under keys that are destroyed.
+    pub dead_bytes: u64,
+    /// For how long the oldest of them has been dead, as of the last upkeep; of those found when the store was opened, since then.
+    pub oldest_dead: Option<Duration>,
 }

@@ -12,7 +12,8 @@ use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
 use crate::segment::Segment;
 use crate::slot::{Head, SLOT, Word};
-use std::collections::HashMap;
+use crate::upkeep::{Gap, gaps};
+use std::collections::{HashMap, HashSet};
 
 /// What a disk says, judged.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Recovery {
     voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
     relied_on: Vec<Cell>,
+    /// What no live record covers of the body areas.
+    pub(crate) gaps: Vec<Gap>,
     /// Heads of the last two complete commits, for their bodies.
     bodies: Vec<(u32, u32, u32)>,
 }
@@ -54,7 +57,7 @@ impl Recovery {
     }
 
     fn build(layout: &Layout, cells: &[Cell], scan: Scan, torn: Option<u64>) -> Self {
-        let Scan { segments, found, dead, void, damaged } = scan;
+        let Scan { mut segments, found, dead, void, damaged } = scan;
         let mut marks = Vec::new();
         // S5: a torn commit leaves nothing behind.
         let mut voided: Vec<u64> = cells.iter().filter(|cell| cell.void).map(|cell| cell.number).collect();
@@ -116,8 +119,14 @@ impl Recovery {
 
         let mut index = Index::default();
         index.reserve(by_key.len());
+        let mut live = Vec::with_capacity(by_key.len());
         for (key, found) in by_key {
-            index.insert(key, Located::new(&found.head, found.at));
+            let located = Located::new(&found.head, found.at);
+            live.push(located.grave().body());
+            if let Some(segment) = segments.get_mut(size(found.at.segment)) {
+                segment.live += 1;
+            }
+            index.insert(key, located);
         }
         index.generations = segments.iter().map(|segment| segment.generation).collect();
         let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
@@ -129,6 +138,16 @@ impl Recovery {
         index.counts.free_segments = count(segments.iter().filter(|s| s.is_free()).count());
 
         let next = cells.iter().map(|cell| cell.number).max().max(torn).unwrap_or(0) + 1;
+        let undone = void.iter().chain(marks.iter().filter(|mark| mark.1 == Word::Void).map(|mark| &mark.0));
+        for at in undone.collect::<HashSet<_>>() {
+            if let Some(segment) = segments.get_mut(size(at.segment)) {
+                segment.voided += 1;
+            }
+        }
+        for segment in &mut segments {
+            segment.last_death = next - 1;
+        }
+        let gaps = gaps(layout, &segments, live);
         let settled = torn.is_none()
             && marks.is_empty()
             && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());
@@ -136,7 +155,7 @@ impl Recovery {
         let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
         let relied_on = complete.into_iter().cloned().collect();
-        Self { index, segments, next, open_segment, settled, marks, voided, relied_on, bodies }
+        Self { index, segments, next, open_segment, settled, marks, voided, relied_on, gaps, bodies }
     }
 
     /// S7: writes marks, and again the bytes relied on; syncs. Running it again after a crash anywhere inside

@@ -131,7 +131,7 @@ impl Scan {
         number: u32,
     ) -> io::Result<()> {
         let (condition, generation) = read_header(disk, layout, keys, number)?;
-        let mut segment = Segment { condition, generation, used: 0, body_end: layout.body_start() };
+        let mut segment = Segment::found(condition, generation, layout);
         if condition == Condition::Ready {
             let mut tables = Vec::new();
             for table in 0..layout.tables() {
@@ -149,7 +149,10 @@ impl Scan {
                     Seen::Empty => continue,
                     Seen::Dead => self.dead.push(at),
                     Seen::Void => self.void.push(at),
-                    Seen::Damaged => self.damaged.push(at),
+                    Seen::Damaged => {
+                        segment.is_damaged = true;
+                        self.damaged.push(at);
+                    }
                     Seen::Live(head, _) => {
                         let end = head.offset.saturating_add(head.length).min(layout.segment_bytes);
                         segment.body_end = segment.body_end.max(end);

@@ -38,6 +38,14 @@ pub(crate) struct Segment {
     pub(crate) used: u32,
     /// Where the body area is free from.
     pub(crate) body_end: u32,
+    /// Slots whose record was not destroyed.
+    pub(crate) live: u32,
+    /// The last commit that destroyed a record of this segment.
+    pub(crate) last_death: u64,
+    /// Slots that a recovery rolled back.
+    pub(crate) voided: u32,
+    /// A slot of it is damaged: it is never recycled, so that the damage stays known.
+    pub(crate) is_damaged: bool,
 }
 
 impl Segment {
@@ -48,7 +56,26 @@ impl Segment {
             generation: FIRST_GENERATION,
             used: 0,
             body_end: layout.body_start(),
+            live: 0,
+            last_death: 0,
+            voided: 0,
+            is_damaged: false,
         }
+    }
+
+    /// Without a header that counts.
+    pub(crate) fn found(condition: Condition, generation: u32, layout: &Layout) -> Self {
+        Self { condition, generation, ..Self::fresh(layout) }
+    }
+
+    /// Has a header.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.condition == Condition::Ready
+    }
+
+    /// All of its records are destroyed.
+    pub(crate) fn is_wholly_dead(&self) -> bool {
+        self.condition == Condition::Ready && self.used > 0 && self.live == 0 && !self.is_damaged
     }
 
     pub(crate) fn is_free(&self) -> bool {
@@ -96,6 +123,17 @@ fn encode(keys: &StoreKeys, segment: u32, generation: u32) -> Vec<u8> {
     let check = keys.check(labels::SEGMENT, &copy);
     copy.extend_from_slice(&check);
     padded(copy, SECTOR).repeat(PAGE / SECTOR)
+}
+
+/// Writes the header of a segment's next generation. The caller syncs before the slot table is zeroed.
+pub(crate) fn begin_generation(
+    disk: &impl Disk,
+    layout: &Layout,
+    keys: &StoreKeys,
+    segment: u32,
+    generation: u32,
+) -> io::Result<()> {
+    disk.write_at(layout.segment_at(segment), &encode(keys, segment, generation))
 }
 
 /// Writes a segment's zeros and header. Real zeros, so that no later commit waits for the file system to

@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use crate::commit::{Admission, Group, Job, Random, order};
 use crate::disk::Disk;
 use crate::error::{CommitError, CreateError, OpenError, ReadError};
-use crate::geometry::{CELLS, CELLS_AT, Geometry, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
+use crate::geometry::{CELLS, CELLS_AT, Geometry, Grave, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
 use crate::index::{Index, Located};
 use crate::keys::{StoreKeys, Unlock};
 use crate::reader::{Core, Reader};
@@ -14,6 +14,7 @@ use crate::recovery::Recovery;
 use crate::segment::{self, Condition, Segment};
 use crate::slot::{SLOT, Word};
 use crate::superblock::{Fresh, Superblock};
+use crate::upkeep::Upkeep;
 use rand_core::CryptoRng;
 use std::io;
 use std::sync::{Arc, RwLock};
@@ -34,13 +35,14 @@ pub struct Shred<D> {
     /// Number of the next commit.
     next: u64,
     /// S6: what the last commit doomed; the next one destroys it.
-    doomed: Vec<SlotAt>,
+    doomed: Vec<Grave>,
     /// Whether the last commit is an empty one, which certifies everything before it.
     settled: bool,
     /// The first commit that may try to grow again after the volume was found full.
     grow_from: u64,
     /// S13: the disk has failed; nothing is written any more.
     stopped: bool,
+    pub(crate) upkeep: Upkeep,
 }
 
 impl<D: Disk> Shred<D> {
@@ -83,6 +85,7 @@ impl<D: Disk> Shred<D> {
             settled: true,
             grow_from: 0,
             stopped: false,
+            upkeep: Upkeep::new(Vec::new()),
         })
     }
 
@@ -97,7 +100,7 @@ impl<D: Disk> Shred<D> {
         let layout = block.layout;
         let recovery = Recovery::judge(&disk, &layout, &keys)?;
         recovery.settle(&disk, &layout, &keys)?;
-        let Recovery { index, segments, next, open_segment, settled, .. } = recovery;
+        let Recovery { index, segments, next, open_segment, settled, gaps, .. } = recovery;
         Ok(Self {
             reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
             segments,
@@ -107,6 +110,7 @@ impl<D: Disk> Shred<D> {
             settled,
             grow_from: 0,
             stopped: false,
+            upkeep: Upkeep::new(gaps),
         })
     }
 
@@ -188,6 +192,11 @@ impl<D: Disk> Shred<D> {
         if self.settled {
             return Ok(());
         }
+        self.commit_empty()
+    }
+
+    /// A commit with nothing in it.
+    pub(crate) fn commit_empty(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         group.forced = true;
         self.flush(group).map(|_| ())
@@ -266,7 +275,7 @@ impl<D: Disk> Shred<D> {
                 Admission::NoRoom(back) => job = back,
                 answer => return answer,
             }
-            match self.grow() {
+            match self.grow().and_then(|grown| Ok(grown || self.reclaim()?)) {
                 Ok(true) => {}
                 Ok(false) => return Admission::Refused(CommitError::Full),
                 Err(error) => return Admission::Refused(error),
@@ -320,7 +329,7 @@ impl<D: Disk> Shred<D> {
         nearly && self.free_segments() == 0 && !self.stopped
     }
 
-    fn free_segments(&self) -> u32 {
+    pub(crate) fn free_segments(&self) -> u32 {
         u32::try_from(self.segments.iter().filter(|s| s.is_free()).count()).unwrap_or(u32::MAX)
     }
 
@@ -364,8 +373,8 @@ impl<D: Disk> Shred<D> {
                 disk.write_at(layout.slot_at(first, table), &bytes)?;
             }
         }
-        let mut dead: Vec<SlotAt> = self.doomed.clone();
-        dead.extend(group.erases.iter().map(|erase| erase.1));
+        let mut dead: Vec<SlotAt> = self.doomed.iter().map(|grave| grave.at).collect();
+        dead.extend(group.erases.iter().map(|erase| erase.1.at));
         dead.sort_unstable();
         for run in dead.chunk_by(|a, b| a.segment == b.segment && a.slot + 1 == b.slot) {
             let marks = Word::Dead.bytes().repeat(run.len());
@@ -376,9 +385,9 @@ impl<D: Disk> Shred<D> {
             }
         }
         let ranges = group.ranges().to_vec();
-        let mut redo = group.redo.clone();
+        let mut redo: Vec<SlotAt> = group.redo.iter().map(|grave| grave.at).collect();
         let room = Cell::room(ranges.len()).saturating_sub(redo.len());
-        redo.extend(group.erases.iter().map(|erase| erase.1).take(room));
+        redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
         let more_erases = group.erases.len() > room;
         let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         let cell = Cell { number, void: false, more_erases, segments, ranges, redo };
@@ -393,7 +402,12 @@ impl<D: Disk> Shred<D> {
             for range in group.ranges() {
                 if let Some(segment) = self.segments.get_mut(size(range.segment)) {
                     segment.used = range.first + range.count;
-                    segment.body_end = core.layout.segment_bytes;
+                    segment.live += range.count;
+                }
+            }
+            for put in &group.puts {
+                if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
+                    segment.body_end = segment.body_end.max(put.body_end());
                 }
             }
             if let Some(segment) = self.segments.get_mut(size(open)) {
@@ -401,7 +415,19 @@ impl<D: Disk> Shred<D> {
             }
             self.open_segment = Some(open);
         }
-        let destroyed = self.doomed.len() + group.erases.len();
+        self.upkeep.synced();
+        if !group.is_empty() {
+            self.upkeep.committed();
+        }
+        let graves: Vec<Grave> =
+            self.doomed.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
+        for grave in &graves {
+            if let Some(segment) = self.segments.get_mut(size(grave.at.segment)) {
+                segment.live = segment.live.saturating_sub(1);
+                segment.last_death = number;
+            }
+            self.upkeep.bury(grave);
+        }
         self.settled = group.is_empty();
         self.next = number + 1;
         let mut index = core.publishing();
@@ -412,9 +438,58 @@ impl<D: Disk> Shred<D> {
             index.remove(key);
         }
         self.doomed = group.redo;
-        index.counts.dead_slots += destroyed as u64;
+        index.counts.dead_slots += graves.len() as u64;
         index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
         index.counts.free_segments = self.free_segments();
+    }
+
+    /// A segment is empty and has its next generation.
+    pub(crate) fn renewed(&mut self, number: u32) {
+        let core = Arc::clone(self.reader.core());
+        let Some(segment) = self.segments.get_mut(size(number)) else { return };
+        let gone = *segment;
+        *segment = Segment { generation: gone.generation + 1, ..Segment::fresh(&core.layout) };
+        let mut index = core.publishing();
+        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
+        let (dead, void) = (gone.used.saturating_sub(gone.voided), gone.voided);
+        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
+        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
+        index.counts.free_segments = self.free_segments();
+    }
+
+    /// Tells readers how much is dead and still there.
+    pub(crate) fn publish_debt(&mut self) {
+        let (bytes, oldest) = self.upkeep.debt();
+        let mut index = self.reader.core().publishing();
+        (index.counts.dead_bytes, index.counts.oldest_dead) = (bytes, oldest);
+    }
+
+    /// S13: after a failure of the disk nothing is written any more.
+    pub(crate) fn or_stop<T>(&mut self, done: io::Result<T>) -> Result<T, CommitError> {
+        done.map_err(|_| {
+            self.stopped = true;
+            CommitError::Stopped
+        })
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<D>> {
+        self.reader.core()
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(crate) fn open_segment(&self) -> Option<u32> {
+        self.open_segment
+    }
+
+    pub(crate) fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Everything a new store consists of, and one sync.

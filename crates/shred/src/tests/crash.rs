@@ -135,6 +135,27 @@ fn s12_growth_is_no_part_of_a_commit() {
 }
 
 #[test]
+fn s10_segments_are_scrubbed_and_used_again() {
+    let script = [
+        Op::Commit(vec![put(1, 4000), put(2, 4000)], vec![]),
+        Op::Commit(vec![put(3, 4000), put(4, 3000), put(5, 10)], vec![]),
+        Op::Commit(vec![put(6, 4000), put(7, 3000)], vec![1]),
+        Op::Maintain(10),
+        Op::Erase(vec![2]),
+        Op::Maintain(3_000),
+        Op::Maintain(100_000),
+        Op::Erase(vec![3]),
+        Op::Commit(vec![put(8, 4000), put(1, 2000)], vec![4]),
+        Op::Maintain(3_000),
+        Op::Erase(vec![5, 6, 7, 8]),
+        Op::Maintain(3_000),
+        Op::Commit(vec![put(9, 8000), put(1, 2000)], vec![]),
+    ];
+    let tried = crash_everywhere(empty(&Geometry { max_segments: 6, ..tiny() }), &script, 1 << 6, 4);
+    assert!(tried > 1_000, "{tried}");
+}
+
+#[test]
 fn a_crash_in_creation_leaves_no_store_or_an_empty_one() {
     let disk = Arc::new(SimDisk::default().recording());
     let small = Geometry { initial_segments: 1, ..tiny() };
@@ -156,7 +177,7 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
         keys.dedup();
         keys
     };
-    match below(random, 12) {
+    match below(random, 15) {
         0..=6 => {
             let names = keys(random, 5);
             let mut erases = keys(random, 3);
@@ -169,7 +190,9 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
         }
         7..=9 => Op::Erase(keys(random, 4)),
         10 => Op::Settle,
-        _ => Op::Grow,
+        11 => Op::Grow,
+        12 => Op::Maintain(10),
+        _ => Op::Maintain(3_000),
     }
 }
 

@@ -6,13 +6,15 @@ mod crash;
 mod files;
 mod hedge;
 mod model;
+mod recycle;
 mod rot;
 mod sim;
 mod writer;
 
-use crate::{Batch, Geometry, MasterKey, PassphraseCost, Record, RecordKey, Unlock};
+use crate::{Batch, Geometry, MasterKey, MemoryDisk, PassphraseCost, Record, RecordKey, Shred, Unlock};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use std::sync::Arc;
 
 /// Small enough to try every crash image: 32 slots and 8 KiB of bodies a segment.
 fn tiny() -> Geometry {
@@ -44,4 +46,10 @@ fn record(n: u8, body: &[u8]) -> Record {
 
 fn puts(records: &[(u8, &[u8])]) -> Batch {
     Batch { puts: records.iter().map(|(n, body)| record(*n, body)).collect(), erases: Vec::new() }
+}
+
+fn fresh(geometry: &Geometry) -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>) {
+    let disk = Arc::new(MemoryDisk::new());
+    let store = Shred::create(Arc::clone(&disk), geometry, &unlock(), &mut rng(1)).unwrap();
+    (disk, store)
 }

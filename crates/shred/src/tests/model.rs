@@ -6,6 +6,7 @@ use crate::superblock::Superblock;
 use crate::{Batch, CommitError, Disk, MemoryDisk, Reader, RecordKey, Shred, residue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Op {
     Erase(Vec<u8>),
     Settle,
     Grow,
+    /// Upkeep as it is done so many milliseconds later, until nothing is left to do then.
+    Maintain(u64),
 }
 
 impl Op {
@@ -34,6 +37,11 @@ impl Op {
             Self::Erase(keys) => store.erase(&keys.iter().map(name).collect::<Vec<_>>()),
             Self::Settle => store.settle(),
             Self::Grow => store.grow().map(|_| ()),
+            Self::Maintain(ms) => {
+                let now = store.now() + Duration::from_millis(*ms);
+                while store.maintain(now)?.is_some_and(|next| next <= now) {}
+                Ok(())
+            }
         }
     }
 
@@ -45,7 +53,7 @@ impl Op {
                 next.0.retain(|key, _| !erases.contains(key));
             }
             Self::Erase(keys) => next.0.retain(|key, _| !keys.contains(key)),
-            Self::Settle | Self::Grow => {}
+            Self::Settle | Self::Grow | Self::Maintain(_) => {}
         }
         next
     }

@@ -1,0 +1,128 @@
+//! Dead bytes leave the disk, and their space is used again (S10).
+
+use super::{fresh, key, record, rng, tiny, unlock};
+use crate::{Batch, Geometry, MemoryDisk, Record, RecordKey, Shred, residue};
+use rand_chacha::rand_core::Rng;
+use std::sync::Arc;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Calls until nothing is to be done at this time.
+fn maintain(store: &mut Shred<Arc<MemoryDisk>>, now: Duration) {
+    while store.maintain(now).unwrap().is_some_and(|next| next <= now) {}
+}
+
+/// The ciphertext of a record, as it lies on the disk.
+fn ciphertext(store: &Shred<Arc<MemoryDisk>>, disk: &MemoryDisk, key: &RecordKey) -> Vec<u8> {
+    let core = store.core();
+    let body = core.published().find(key).unwrap().grave().body();
+    let at = usize::try_from(core.layout.body_at(body.segment, body.offset)).unwrap();
+    disk.to_bytes()[at..at + body.length as usize].to_vec()
+}
+
+fn lies_on(disk: &MemoryDisk, bytes: &[u8]) -> bool {
+    disk.to_bytes().windows(bytes.len()).any(|window| window == bytes)
+}
+
+#[test]
+fn s10_a_store_passes_a_hundred_times_its_size() {
+    let (disk, mut store) = fresh(&tiny());
+    let mut random = rng(3);
+    let mut now = Duration::ZERO;
+    let mut live: Vec<u8> = Vec::new();
+    let mut passed = 0;
+    while passed < 100 * 6 * 8_192 {
+        let name = (0..=255).find(|n| !live.contains(n)).unwrap();
+        let body = vec![name; 100 + random.next_u32() as usize % 3_000];
+        store.commit(Batch { puts: vec![record(name, &body)], erases: vec![] }, &mut random).unwrap();
+        passed += body.len();
+        live.push(name);
+        // The oldest go, as in a queue.
+        while live.len() > 4 {
+            store.erase(&[key(live.remove(0))]).unwrap();
+        }
+        now += SECOND / 10;
+        maintain(&mut store, now);
+    }
+    assert!(disk.to_bytes().len() <= 40_960 + 6 * (16 << 10), "the file does not grow");
+    maintain(&mut store, now + 10 * SECOND);
+    let stats = store.stats();
+    assert_eq!((stats.records, stats.dead_bytes, stats.oldest_dead), (4, 0, None));
+    drop(store);
+    let again = Shred::open(Arc::clone(&disk), &unlock(), &mut random).unwrap();
+    assert_eq!(again.stats().records, 4);
+    assert_eq!(residue::scan(&disk, &unlock()).unwrap().heads, 4);
+}
+
+#[test]
+fn s10_dead_ciphertext_is_gone_when_the_store_is_quiet_and_in_time_when_it_is_not() {
+    let wide = Geometry { segment_bytes: 256 << 10, slots_per_segment: 1_024, ..tiny() };
+    let (disk, mut store) = fresh(&wide);
+    store.set_dead_bytes_limit(40 * SECOND);
+    let bodies: Vec<_> = (1..=4).map(|n| record(n, &[n; 500])).collect();
+    store.commit(Batch { puts: bodies, erases: vec![] }, &mut rng(1)).unwrap();
+    let written: Vec<_> = (1..=4).map(|n| ciphertext(&store, &disk, &key(n))).collect();
+    assert!(written.iter().all(|bytes| lies_on(&disk, bytes)), "the test looks at the right bytes");
+    store.erase(&[key(1)]).unwrap();
+    // Without upkeep it stays: the test can fail.
+    assert!(lies_on(&disk, &written[0]));
+    assert_eq!(store.stats().records, 3);
+    // Busy: a commit each second.
+    for second in 0..40 {
+        maintain(&mut store, SECOND * second);
+        let busy = Record { key: key(9), meta: [0; 8], expiry_day: 0, body: vec![9; 10] };
+        store.commit(Batch { puts: vec![busy], erases: vec![] }, &mut rng(u64::from(second))).unwrap();
+        maintain(&mut store, SECOND * second);
+        assert_eq!(lies_on(&disk, &written[0]), second < 10, "{second}");
+        assert!(store.stats().oldest_dead.unwrap_or_default() <= 11 * SECOND);
+    }
+    // A batch replaces and erases; then nothing happens.
+    let batch = Batch { puts: vec![record(2, b"new")], erases: vec![key(3)] };
+    store.commit(batch, &mut rng(9)).unwrap();
+    maintain(&mut store, 40 * SECOND);
+    assert!(lies_on(&disk, &written[1]) && lies_on(&disk, &written[2]));
+    maintain(&mut store, 43 * SECOND);
+    assert!(!lies_on(&disk, &written[1]) && !lies_on(&disk, &written[2]));
+    assert!(lies_on(&disk, &written[3]));
+    assert_eq!(store.read(&key(4)).unwrap(), [4; 500]);
+}
+
+#[test]
+fn s10_what_an_opening_finds_dead_is_zeroed_soon() {
+    let (disk, mut store) = fresh(&tiny());
+    for n in 1..=3 {
+        store.commit(Batch { puts: vec![record(n, &[n; 700])], erases: vec![] }, &mut rng(u64::from(n))).unwrap();
+    }
+    let written: Vec<_> = (1..=3).map(|n| ciphertext(&store, &disk, &key(n))).collect();
+    store.erase(&[key(1), key(3)]).unwrap();
+    // Killed before any upkeep.
+    drop(store);
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(5)).unwrap();
+    assert!(lies_on(&disk, &written[0]) && lies_on(&disk, &written[2]));
+    store.maintain(Duration::ZERO).unwrap();
+    assert!(store.stats().dead_bytes > 0 && store.stats().oldest_dead.is_some());
+    // What is written meanwhile into the rest of the segment stays.
+    store.commit(Batch { puts: vec![record(7, &[7; 900])], erases: vec![] }, &mut rng(6)).unwrap();
+    maintain(&mut store, 3 * SECOND);
+    assert!(!lies_on(&disk, &written[0]) && !lies_on(&disk, &written[2]) && lies_on(&disk, &written[1]));
+    assert_eq!(store.stats().dead_bytes, 0);
+    for n in [2, 7] {
+        assert!(store.read(&key(n)).is_ok());
+    }
+}
+
+#[test]
+fn s10_closing_zeroes_what_it_can_and_tells_the_rest() {
+    let (disk, mut store) = fresh(&tiny());
+    store.commit(Batch { puts: vec![record(1, &[1; 700]), record(2, &[2; 10])], erases: vec![] }, &mut rng(1)).unwrap();
+    let written = ciphertext(&store, &disk, &key(1));
+    store.erase(&[key(1)]).unwrap();
+    assert_eq!(store.scrub_all(|| false).unwrap(), 0);
+    assert!(!lies_on(&disk, &written));
+    // Space that nothing used since the store was made holds nothing; after an opening that is not known.
+    drop(store);
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(5)).unwrap();
+    assert!(store.scrub_all(|| true).unwrap() > 0);
+    assert_eq!(store.scrub_all(|| false).unwrap(), 0);
+}
