@@ -13,6 +13,8 @@ const FIXED: usize = 24;
 const CHECK_AT: usize = PAGE - 32;
 /// The list does not name all erases of this commit: recovery re-writes every erased slot it sees (S7).
 const FLAG_MORE_ERASES: u16 = 1;
+/// When this commit was made no byte of a dead record was left on the disk.
+const FLAG_CLEAN: u16 = 2;
 /// The only key epoch so far (S15).
 const KEY_EPOCH: u32 = 1;
 
@@ -33,6 +35,8 @@ pub(crate) struct Cell {
     /// Rolled back: says only that the number was used.
     pub(crate) void: bool,
     pub(crate) more_erases: bool,
+    /// No byte of a dead record was left.
+    pub(crate) clean: bool,
     /// Segments in the file: a file with fewer has lost its end.
     pub(crate) segments: u32,
     pub(crate) ranges: Vec<Range>,
@@ -49,7 +53,15 @@ impl Cell {
 
     /// The mark of a commit that a recovery rolled back.
     pub(crate) fn voided(number: u64, segments: u32) -> Self {
-        Self { number, void: true, more_erases: false, segments, ranges: Vec::new(), redo: Vec::new() }
+        Self {
+            number,
+            void: true,
+            more_erases: false,
+            clean: false,
+            segments,
+            ranges: Vec::new(),
+            redo: Vec::new(),
+        }
     }
 
     /// How many entries of a redo list fit beside this many ranges.
@@ -64,7 +76,8 @@ impl Cell {
         }
         let mut out = Vec::with_capacity(PAGE);
         out.extend_from_slice(&self.number.to_le_bytes());
-        let flags = if self.more_erases { FLAG_MORE_ERASES } else { 0 };
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = flag(self.more_erases, FLAG_MORE_ERASES) | flag(self.clean, FLAG_CLEAN);
         let (ranges, redo) = (u16::try_from(self.ranges.len()).ok()?, u16::try_from(self.redo.len()).ok()?);
         for field in [u16::from(self.void), flags, ranges, redo] {
             out.extend_from_slice(&field.to_le_bytes());
@@ -94,7 +107,7 @@ impl Cell {
             return None;
         }
         let (segments, epoch) = (take.u32()?, take.u32()?);
-        if kind > 1 || flags & !FLAG_MORE_ERASES != 0 || epoch != KEY_EPOCH {
+        if kind > 1 || flags & !(FLAG_MORE_ERASES | FLAG_CLEAN) != 0 || epoch != KEY_EPOCH {
             return None;
         }
         let mut ranges = Vec::with_capacity(range_count);
@@ -105,7 +118,9 @@ impl Cell {
         for _ in 0..redo_count {
             redo.push(SlotAt { segment: take.u32()?, slot: take.u32()? });
         }
-        Some(Self { number, void: kind == 1, more_erases: flags == FLAG_MORE_ERASES, segments, ranges, redo })
+        let (void, more_erases) = (kind == 1, flags & FLAG_MORE_ERASES != 0);
+        let clean = flags & FLAG_CLEAN != 0;
+        Some(Self { number, void, more_erases, clean, segments, ranges, redo })
     }
 }
 
@@ -123,6 +138,7 @@ mod tests {
             number: 77,
             void: false,
             more_erases: true,
+            clean: redo % 2 == 0,
             segments: 5,
             ranges: (0..ranges).map(|n| Range { segment: n, first: 2 * n, count: 3 * n }).collect(),
             redo: (0..redo).map(|n| SlotAt { segment: n, slot: 7 * n }).collect(),

@@ -179,6 +179,8 @@ pub(crate) struct Group {
     pub(crate) names_erased: bool,
     /// To be written even if empty.
     pub(crate) forced: bool,
+    /// No dead byte is left on the disk.
+    pub(crate) clean: bool,
     touched: HashSet<RecordKey>,
     ops: usize,
     bytes: usize,
@@ -209,6 +211,7 @@ impl Group {
             erases: Vec::new(),
             names_erased: false,
             forced: false,
+            clean: false,
             touched: HashSet::new(),
             ops: 0,
             bytes: 0,
@@ -280,7 +283,8 @@ impl Group {
             let mut named: HashSet<RecordKey> =
                 self.puts.iter().skip(first).map(Placed::key).chain(job.removes.iter().copied()).collect();
             let erases = job.erases.iter().filter(|key| named.insert(**key));
-            self.erases.extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.grave()))));
+            self.erases
+                .extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.grave()))));
         }
         self.removes.extend(job.removes);
         Admission::Taken(first)

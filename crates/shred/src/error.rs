@@ -87,6 +87,18 @@ errors! {
 }
 
 errors! {
+    /// Why the unlock key was not changed. Except after `Stopped`, nothing has changed.
+    ChangeError {
+        /// The passphrase cost is outside its bounds.
+        BadCost => "the passphrase cost is outside its bounds",
+        /// This machine has not the memory that the passphrase takes.
+        OutOfMemory => "not enough memory for this passphrase cost; close other programs, or choose a lower cost",
+        /// The disk failed: which key opens the store is known when it is opened again (S13).
+        Stopped => "the disk failed and the store has stopped; close it and open it again",
+    }
+}
+
+errors! {
     /// Why a record was not read.
     ReadError {
         /// There is no such record.

@@ -19,7 +19,14 @@ pub(crate) struct Located {
 
 impl Located {
     pub(crate) fn new(head: &Head, at: SlotAt) -> Self {
-        Self { order: head.order, meta: head.meta, at, offset: head.offset, length: head.length, expiry_day: head.expiry_day }
+        Self {
+            order: head.order,
+            meta: head.meta,
+            at,
+            offset: head.offset,
+            length: head.length,
+            expiry_day: head.expiry_day,
+        }
     }
 
     pub(crate) const fn grave(&self) -> Grave {

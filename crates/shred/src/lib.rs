@@ -50,7 +50,7 @@ pub mod writer;
 mod tests;
 
 pub use disk::{Disk, MemoryDisk};
-pub use error::{CommitError, CreateError, OpenError, ReadError};
+pub use error::{ChangeError, CommitError, CreateError, OpenError, ReadError};
 pub use file::FileDisk;
 pub use geometry::Geometry;
 pub use keys::{MasterKey, Passphrase, PassphraseCost, Unlock};

@@ -147,7 +147,8 @@ impl Recovery {
         for segment in &mut segments {
             segment.last_death = next - 1;
         }
-        let gaps = gaps(layout, &segments, live);
+        let is_clean = torn.is_none() && marks.is_empty() && complete.first().is_some_and(|cell| cell.clean);
+        let gaps = if is_clean { Vec::new() } else { gaps(layout, &segments, live) };
         let settled = torn.is_none()
             && marks.is_empty()
             && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());

@@ -4,10 +4,10 @@ use crate::bytes::{PAGE, padded, size};
 use crate::cell::Cell;
 use crate::commit::{Admission, Group, Job, Random, order};
 use crate::disk::Disk;
-use crate::error::{CommitError, CreateError, OpenError, ReadError};
+use crate::error::{ChangeError, CommitError, CreateError, OpenError, ReadError};
 use crate::geometry::{CELLS, CELLS_AT, Geometry, Grave, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
 use crate::index::{Index, Located};
-use crate::keys::{StoreKeys, Unlock};
+use crate::keys::{PassphraseCost, StoreKeys, Unlock};
 use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::recovery::Recovery;
@@ -30,6 +30,7 @@ const GROW_AGAIN_AFTER: u64 = 1_024;
 #[derive(Debug)]
 pub struct Shred<D> {
     reader: Reader<D>,
+    block: Superblock,
     segments: Vec<Segment>,
     open_segment: Option<u32>,
     /// Number of the next commit.
@@ -78,6 +79,7 @@ impl<D: Disk> Shred<D> {
         index.counts.free_segments = geometry.initial_segments;
         Ok(Self {
             reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
+            block,
             segments,
             open_segment: None,
             next: 2,
@@ -94,15 +96,15 @@ impl<D: Disk> Shred<D> {
     /// # Errors
     /// [`OpenError`]; nothing is overwritten on any of them.
     pub fn open(disk: D, unlock: &Unlock, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, OpenError> {
-        // Recovery needs no randomness yet; rewriting a superblock (S15) will.
-        let _ = rng;
         let (block, keys) = Superblock::open(&disk, unlock)?;
         let layout = block.layout;
         let recovery = Recovery::judge(&disk, &layout, &keys)?;
+        let block = finish_change(&disk, block, &keys, unlock, rng)?;
         recovery.settle(&disk, &layout, &keys)?;
         let Recovery { index, segments, next, open_segment, settled, gaps, .. } = recovery;
         Ok(Self {
             reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
+            block,
             segments,
             open_segment,
             next,
@@ -200,6 +202,34 @@ impl<D: Disk> Shred<D> {
         let mut group = self.begin();
         group.forced = true;
         self.flush(group).map(|_| ())
+    }
+
+    /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
+    /// opens nothing, and its superblock is overwritten; a crash before that leaves a store that one of the two opens. Records are
+    /// not written again. Whoever has a copy of the old superblock, the old key and the file as it was can open that.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    pub fn change_unlock(
+        &mut self,
+        unlock: &Unlock,
+        cost: PassphraseCost,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), ChangeError> {
+        if self.stopped {
+            return Err(ChangeError::Stopped);
+        }
+        if matches!(unlock, Unlock::Passphrase(_)) && !cost.is_bounded() {
+            return Err(ChangeError::BadCost);
+        }
+        let core = Arc::clone(self.reader.core());
+        let mut salt = [0; 32];
+        rng.fill_bytes(&mut salt);
+        let block = self.block.sealed_anew(cost, unlock, &core.keys, salt).ok_or(ChangeError::OutOfMemory)?;
+        let written = block.write(&core.disk);
+        self.or_stop(written).map_err(|_| ChangeError::Stopped)?;
+        self.block = block;
+        Ok(())
     }
 
     /// The body of a record; nothing wipes it.
@@ -390,7 +420,7 @@ impl<D: Disk> Shred<D> {
         redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
         let more_erases = group.erases.len() > room;
         let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
-        let cell = Cell { number, void: false, more_erases, segments, ranges, redo };
+        let cell = Cell { number, void: false, more_erases, clean: group.clean, segments, ranges, redo };
         let page = cell.encode(&core.keys).ok_or(io::ErrorKind::InvalidInput)?;
         disk.write_at(Cell::at(number), &page)?;
         disk.sync()
@@ -441,6 +471,13 @@ impl<D: Disk> Shred<D> {
         index.counts.dead_slots += graves.len() as u64;
         index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
         index.counts.free_segments = self.free_segments();
+    }
+
+    /// A commit with nothing in it that says that no dead byte is left.
+    pub(crate) fn commit_clean(&mut self) -> Result<(), CommitError> {
+        let mut group = self.begin();
+        (group.forced, group.clean) = (true, true);
+        self.flush(group).map(|_| ())
     }
 
     /// A segment is empty and has its next generation.
@@ -507,6 +544,28 @@ impl<D: Disk> Shred<D> {
         disk.write_at(Cell::at(1), &first.encode(keys).ok_or(io::ErrorKind::InvalidInput)?)?;
         disk.sync()
     }
+}
+
+/// S15: finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present
+/// version.
+fn finish_change(
+    disk: &impl Disk,
+    block: Superblock,
+    keys: &StoreKeys,
+    unlock: &Unlock,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Superblock, OpenError> {
+    if block.is_old() {
+        let mut salt = [0; 32];
+        rng.fill_bytes(&mut salt);
+        let block = block.sealed_anew(block.cost(), unlock, keys, salt).ok_or(OpenError::OutOfMemory)?;
+        block.write(disk).map_err(|_| OpenError::Io)?;
+        return Ok(block);
+    }
+    if block.differs(disk).map_err(|_| OpenError::Io)? {
+        block.write(disk).map_err(|_| OpenError::Io)?;
+    }
+    Ok(block)
 }
 
 fn is_out_of_space(error: &io::Error) -> bool {

@@ -6,10 +6,13 @@ use crate::error::OpenError;
 use crate::geometry::{Layout, SUPERBLOCK};
 use crate::keys::{PassphraseCost, StoreKeys, Unlock, UnlockKey};
 use sha2::{Digest, Sha256};
+use std::io;
 use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 16] = b"deaddrop/shred\n\0";
-const VERSION: u32 = 1;
+/// Stores of version 1 are brought to this one when they are opened for writing: cells may say that nothing dead is left.
+const VERSION: u32 = 2;
+const OLDEST_VERSION: u32 = 1;
 /// Two slot tables per segment. No other flag is known; unknown ones are refused.
 const FLAG_MIRROR: u32 = 1;
 /// Bytes that the seal of the data key covers as associated data.
@@ -20,6 +23,7 @@ const CHECKSUM_AT: usize = PAGE - 32;
 /// One copy of the superblock, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Superblock {
+    version: u32,
     pub(crate) layout: Layout,
     pub(crate) file_id: [u8; 16],
     /// Counts rewrites: of two valid copies the higher is the newer (S15).
@@ -41,9 +45,62 @@ impl Superblock {
         let Fresh { file_id, salt, data_key } = fresh;
         let keys = StoreKeys::new(&data_key, file_id);
         let passphrase = matches!(unlock, Unlock::Passphrase(_));
-        let mut block = Self { layout, file_id, revision: 1, passphrase, cost, salt, sealed_key: [0; 48] };
+        let version = VERSION;
+        let mut block =
+            Self { version, layout, file_id, revision: 1, passphrase, cost, salt, sealed_key: [0; 48] };
         block.sealed_key = UnlockKey::derive(unlock, cost, &salt, &file_id)?.seal(&block.covered(), &keys);
         Some((block, keys))
+    }
+
+    /// The next revision: the same store under another unlock key. The salt is fresh, because an unlock key seals once. `None` when
+    /// the passphrase cost is out of bounds, or this machine has not the memory.
+    pub(crate) fn sealed_anew(
+        &self,
+        cost: PassphraseCost,
+        unlock: &Unlock,
+        keys: &StoreKeys,
+        salt: [u8; 32],
+    ) -> Option<Self> {
+        let passphrase = matches!(unlock, Unlock::Passphrase(_));
+        let revision = self.revision.checked_add(1)?;
+        let mut block =
+            Self { version: VERSION, revision, passphrase, cost, salt, sealed_key: [0; 48], ..self.clone() };
+        let key = UnlockKey::derive(unlock, cost, &salt, &self.file_id)?;
+        block.sealed_key = key.seal(&block.covered(), keys);
+        Some(block)
+    }
+
+    /// Whether a store of this version is brought to the present one when it is opened for writing.
+    pub(crate) fn is_old(&self) -> bool {
+        self.version < VERSION
+    }
+
+    pub(crate) fn cost(&self) -> PassphraseCost {
+        self.cost
+    }
+
+    /// Makes both copies this one, each durable before the other is touched, so that one that opens is always there (S15). Old bytes
+    /// are overwritten where they lie.
+    pub(crate) fn write(&self, disk: &impl Disk) -> io::Result<()> {
+        let page = self.encode();
+        for at in [SUPERBLOCK, 0] {
+            disk.write_at(at, &page)?;
+            disk.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a copy on the disk is not this one: a change was cut short, or a copy is damaged.
+    pub(crate) fn differs(&self, disk: &impl Disk) -> io::Result<bool> {
+        let page = self.encode();
+        for at in [0, SUPERBLOCK] {
+            let mut copy = [0u8; PAGE];
+            disk.read_at(at, &mut copy)?;
+            if copy.as_slice() != page.as_slice() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Reads both copies and opens the data key with the newest that is whole.
@@ -110,7 +167,7 @@ impl Superblock {
         let mut out = Vec::with_capacity(PAGE);
         out.extend_from_slice(MAGIC);
         let flags = if self.layout.mirror { FLAG_MIRROR } else { 0 };
-        for field in [VERSION, flags] {
+        for field in [self.version, flags] {
             out.extend_from_slice(&field.to_le_bytes());
         }
         out.extend_from_slice(&self.file_id);
@@ -143,7 +200,7 @@ impl Superblock {
     fn fields(take: &mut Take<'_>) -> Option<Result<Self, OpenError>> {
         let _magic: [u8; 16] = take.array()?;
         let (version, flags) = (take.u32()?, take.u32()?);
-        if version != VERSION || flags & !FLAG_MIRROR != 0 {
+        if !(OLDEST_VERSION..=VERSION).contains(&version) || flags & !FLAG_MIRROR != 0 {
             return Some(Err(OpenError::UnsupportedFormat));
         }
         let file_id = take.array()?;
@@ -166,7 +223,7 @@ impl Superblock {
         if !layout.is_bounded() || (kind == 1 && !cost.is_bounded()) {
             return None;
         }
-        Some(Ok(Self { layout, file_id, revision, passphrase: kind == 1, cost, salt, sealed_key }))
+        Some(Ok(Self { version, layout, file_id, revision, passphrase: kind == 1, cost, salt, sealed_key }))
     }
 }
 
@@ -175,6 +232,16 @@ pub(crate) struct Fresh {
     pub(crate) file_id: [u8; 16],
     pub(crate) salt: [u8; 32],
     pub(crate) data_key: Box<Zeroizing<[u8; 32]>>,
+}
+
+/// Makes the superblock of a store that is opened by this key one of version 1.
+#[cfg(test)]
+pub(crate) fn write_version_1(disk: &impl Disk, unlock: &Unlock) {
+    let (block, keys) = Superblock::open(disk, unlock).unwrap();
+    let mut old = Superblock { version: OLDEST_VERSION, ..block };
+    let key = UnlockKey::derive(unlock, old.cost, &old.salt, &old.file_id).unwrap();
+    old.sealed_key = key.seal(&old.covered(), &keys);
+    old.write(disk).unwrap();
 }
 
 #[cfg(test)]
@@ -231,7 +298,7 @@ mod tests {
         bad[100] ^= 1;
         assert_eq!(open(&bad, &bad, &key(1)), OpenError::Corrupt);
         assert_eq!(open(&bad, &bad, &key(2)), OpenError::Corrupt);
-        for (at, value) in [(16, 2), (20, 2), (20, u32::MAX), (56, 2), (104, 2), (108, 2)] {
+        for (at, value) in [(16, 3), (16, 0), (20, 2), (20, u32::MAX), (56, 2), (104, 2), (108, 2)] {
             let newer = resealed(page.clone(), at, value);
             assert_eq!(open(&newer, &newer, &key(1)), OpenError::UnsupportedFormat, "{at}");
         }

@@ -147,7 +147,9 @@ impl Upkeep {
         let mut merged: Vec<Extent> = Vec::with_capacity(taken.len());
         for run in taken {
             match merged.last_mut() {
-                Some(last) if last.segment == run.segment && last.end() == run.offset => last.length += run.length,
+                Some(last) if last.segment == run.segment && last.end() == run.offset => {
+                    last.length += run.length
+                }
                 _ => merged.push(run),
             }
         }
@@ -209,13 +211,16 @@ impl<D: Disk> Shred<D> {
         if !self.is_settled() && self.upkeep.now >= self.upkeep.busy_at.saturating_add(SETTLE_AFTER) {
             self.settle()?;
         }
-        if self.upkeep.is_quiet() && self.is_short() {
+        if self.is_settled() && self.is_short() {
             self.grow()?;
         }
         if self.upkeep.is_quiet() && self.renewable(false).is_some_and(|it| self.is_named(it)) {
             self.commit_empty()?;
         }
-        let done = self.scrub().and_then(|did| Ok(self.verify_gap()? || did)).and_then(|did| Ok(self.renew()? || did));
+        let done = self
+            .scrub()
+            .and_then(|did| Ok(self.verify_gap()? || did))
+            .and_then(|did| Ok(self.renew()? || did));
         let worked = self.or_stop(done)?;
         // Zeros reach the disk with the next commit, or now if none comes.
         if !worked && self.upkeep.zeroed.is_some() && self.upkeep.is_quiet() {
@@ -242,7 +247,12 @@ impl<D: Disk> Shred<D> {
         }
         self.sync_zeros()?;
         self.publish_debt();
-        Ok(self.upkeep.debt().0)
+        let (left, _) = self.upkeep.debt();
+        if left == 0 {
+            // The next opening need not look for dead bytes.
+            self.commit_clean()?;
+        }
+        Ok(left)
     }
 
     /// Makes room by force: finishes a wholly dead segment at once. Returns `false` if there is none.
@@ -319,7 +329,8 @@ impl<D: Disk> Shred<D> {
             self.upkeep.note_zeroed(died, u64::from(run.length));
         }
         let gaps = std::mem::take(&mut self.upkeep.gaps);
-        let (of_it, others): (Vec<_>, Vec<_>) = gaps.into_iter().partition(|gap| gap.extent.segment == segment);
+        let (of_it, others): (Vec<_>, Vec<_>) =
+            gaps.into_iter().partition(|gap| gap.extent.segment == segment);
         self.upkeep.gaps = others.into();
         for gap in of_it {
             self.zero(gap.extent)?;

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// Longest time between a commit and the destruction of the keys it replaced or erased, when no other
 /// commit comes first (S6).
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
-/// How long the thread waits before it settles: the rest is for the disk.
-const SETTLE_AFTER: Duration = Duration::from_millis(35);
+/// Longest time for which closing zeroes what is dead.
+pub const SCRUB_AT_CLOSING: Duration = Duration::from_secs(2);
 
 /// Owns a store on a thread of its own and commits whatever has queued up, one flush at a time.
 /// Share it by reference (or `Arc`). Dropping it commits what is queued, settles and joins the thread.
@@ -28,7 +28,7 @@ pub struct Writer<D: Disk + 'static> {
     shared: Arc<Shared>,
     rng: Mutex<Box<dyn CryptoRng + Send>>,
     names_body: fn(&Record) -> bool,
-    thread: Option<JoinHandle<Result<(), CommitError>>>,
+    thread: Option<JoinHandle<Result<u64, CommitError>>>,
 }
 
 struct Shared {
@@ -82,9 +82,9 @@ impl<D: Disk + 'static> Writer<D> {
         let reader = shred.reader();
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("shred-writer".to_owned())
-            .spawn(move || Loop { shred, shared: theirs, backlog: VecDeque::new() }.run())?;
+        let thread = std::thread::Builder::new().name("shred-writer".to_owned()).spawn(move || {
+            Loop { shred, shared: theirs, backlog: VecDeque::new(), begun: Instant::now() }.run()
+        })?;
         Ok(Self { reader, shared, rng: Mutex::new(Box::new(rng)), names_body, thread: Some(thread) })
     }
 
@@ -147,11 +147,12 @@ impl<D: Disk + 'static> Writer<D> {
         self.reader.clone()
     }
 
-    /// Commits what is queued, settles, and joins the thread.
+    /// Commits what is queued, settles, zeroes what is dead for at most [`SCRUB_AT_CLOSING`], and joins the thread. Returns the number
+    /// of dead bytes that are left, whose keys are destroyed; the next opening zeroes them.
     ///
     /// # Errors
     /// `Stopped` when the disk has failed.
-    pub fn close(mut self) -> Result<(), CommitError> {
+    pub fn close(mut self) -> Result<u64, CommitError> {
         self.join()
     }
 
@@ -163,13 +164,13 @@ impl<D: Disk + 'static> Writer<D> {
         receiver.recv().unwrap_or(Err(CommitError::Stopped))
     }
 
-    fn join(&mut self) -> Result<(), CommitError> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+    fn join(&mut self) -> Result<u64, CommitError> {
+        let Some(thread) = self.thread.take() else { return Ok(0) };
         self.shared.locked().closing = true;
         self.shared.changed.notify_one();
         // Dropped by a callback: the thread cannot wait for itself, and ends by itself.
         if thread.thread().id() == std::thread::current().id() {
-            return Ok(());
+            return Ok(0);
         }
         thread.join().unwrap_or(Err(CommitError::Stopped))
     }
@@ -224,28 +225,36 @@ struct Loop<D: Disk> {
     shred: Shred<D>,
     shared: Arc<Shared>,
     backlog: VecDeque<Waiting>,
+    begun: Instant,
 }
 
 impl<D: Disk> Loop<D> {
-    fn run(mut self) -> Result<(), CommitError> {
-        let mut deadline = None;
+    fn run(mut self) -> Result<u64, CommitError> {
+        let mut deadline = self.maintain();
         loop {
             if self.backlog.is_empty() {
                 match self.shared.wait(&mut self.backlog, deadline) {
                     Woken::ByWork => {}
                     Woken::ByTime => {
-                        // S13: a failure is told to whoever asks next.
-                        let _ = self.shred.settle();
-                        deadline = None;
-                        self.grow_if_idle();
+                        deadline = self.maintain();
                         continue;
                     }
-                    Woken::ToClose => return self.shred.settle(),
+                    Woken::ToClose => {
+                        let over = Instant::now() + SCRUB_AT_CLOSING;
+                        return self.shred.scrub_all(|| Instant::now() >= over);
+                    }
                 }
             }
+            self.shred.set_now(self.begun.elapsed());
             self.commit_once();
-            deadline = (!self.shred.is_settled()).then(|| Instant::now() + SETTLE_AFTER);
+            deadline = self.maintain();
         }
+    }
+
+    /// Does a part of the upkeep. Returns when to do the next. S13: a failure is told to the caller that asks next.
+    fn maintain(&mut self) -> Option<Instant> {
+        let next = self.shred.maintain(self.begun.elapsed()).ok().flatten();
+        next.map(|at| self.begun + at)
     }
 
     /// One commit of everything that has queued up and fits.
@@ -269,13 +278,6 @@ impl<D: Disk> Loop<D> {
         for (done, answer) in answers {
             let first = answer.and_then(|first| flushed.map(|number| order(number, first)));
             (done.0)(first.map(|first_order| Committed { first_order }));
-        }
-    }
-
-    /// S12: growing takes as long as writing a segment, so it is done when nobody waits, if it can be.
-    fn grow_if_idle(&mut self) {
-        if self.shred.is_short() && self.shared.locked().waiting.is_empty() {
-            let _ = self.shred.grow();
         }
     }
 }

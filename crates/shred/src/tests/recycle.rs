@@ -1,7 +1,11 @@
 //! Dead bytes leave the disk, and their space is used again (S10).
 
+use super::sim::SimDisk;
 use super::{fresh, key, record, rng, tiny, unlock};
-use crate::{Batch, Geometry, MemoryDisk, Record, RecordKey, Shred, residue};
+use crate::{
+    Batch, ChangeError, Geometry, MemoryDisk, OpenError, Passphrase, PassphraseCost, Record, RecordKey,
+    Shred, Unlock, residue,
+};
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +96,9 @@ fn s10_dead_ciphertext_is_gone_when_the_store_is_quiet_and_in_time_when_it_is_no
 fn s10_what_an_opening_finds_dead_is_zeroed_soon() {
     let (disk, mut store) = fresh(&tiny());
     for n in 1..=3 {
-        store.commit(Batch { puts: vec![record(n, &[n; 700])], erases: vec![] }, &mut rng(u64::from(n))).unwrap();
+        store
+            .commit(Batch { puts: vec![record(n, &[n; 700])], erases: vec![] }, &mut rng(u64::from(n)))
+            .unwrap();
     }
     let written: Vec<_> = (1..=3).map(|n| ciphertext(&store, &disk, &key(n))).collect();
     store.erase(&[key(1), key(3)]).unwrap();
@@ -115,14 +121,93 @@ fn s10_what_an_opening_finds_dead_is_zeroed_soon() {
 #[test]
 fn s10_closing_zeroes_what_it_can_and_tells_the_rest() {
     let (disk, mut store) = fresh(&tiny());
-    store.commit(Batch { puts: vec![record(1, &[1; 700]), record(2, &[2; 10])], erases: vec![] }, &mut rng(1)).unwrap();
+    store
+        .commit(Batch { puts: vec![record(1, &[1; 700]), record(2, &[2; 10])], erases: vec![] }, &mut rng(1))
+        .unwrap();
     let written = ciphertext(&store, &disk, &key(1));
     store.erase(&[key(1)]).unwrap();
     assert_eq!(store.scrub_all(|| false).unwrap(), 0);
     assert!(!lies_on(&disk, &written));
-    // Space that nothing used since the store was made holds nothing; after an opening that is not known.
     drop(store);
-    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(5)).unwrap();
+    let open = || Shred::open(Arc::clone(&disk), &unlock(), &mut rng(5)).unwrap();
+    assert_eq!(open().upkeep.debt(), (0, None), "the last commit says that nothing dead is left");
+    // Any commit after it says nothing of the kind.
+    let mut store = open();
+    store.commit(Batch { puts: vec![record(3, &[3; 10])], erases: vec![] }, &mut rng(6)).unwrap();
+    store.erase(&[key(3)]).unwrap();
+    drop(store);
+    let mut store = open();
+    assert!(store.upkeep.debt().0 > 0);
+    // Time for a single piece.
     assert!(store.scrub_all(|| true).unwrap() > 0);
     assert_eq!(store.scrub_all(|| false).unwrap(), 0);
+}
+
+/// S15: at any crash one of the two opens the store, and the next opening leaves no trace of the other.
+#[test]
+fn s15_the_unlock_key_is_changed_whatever_crashes() {
+    let (disk, mut store) = fresh(&tiny());
+    store.commit(Batch { puts: vec![record(1, b"one")], erases: vec![] }, &mut rng(1)).unwrap();
+    drop(store);
+    let sim = Arc::new(SimDisk::from_bytes(disk.to_bytes()).recording());
+    let mut store = Shred::open(Arc::clone(&sim), &unlock(), &mut rng(2)).unwrap();
+    sim.take_syncs();
+    let cost = PassphraseCost { memory_kib: 16, passes: 1, lanes: 1 };
+    let other = Unlock::Passphrase(Passphrase::from_bytes(b"other".to_vec()));
+    let old_page = sim.seen()[..4096].to_vec();
+    store.change_unlock(&other, cost, &mut rng(3)).unwrap();
+    let mut opened = [0; 2];
+    for torn in sim.take_syncs() {
+        for image in (0..torn.images().min(512)).map(|n| torn.nth(n)) {
+            let (mut opens, mut finds) = (0, 0);
+            for (n, key) in [&unlock(), &other].into_iter().enumerate() {
+                let disk = Arc::new(MemoryDisk::from_bytes(image.clone()));
+                let Ok(store) = Shred::open(Arc::clone(&disk), key, &mut rng(4)) else { continue };
+                assert_eq!(store.read(&super::key(1)).unwrap(), b"one");
+                opened[n] += 1;
+                opens += 1;
+                // Both copies are the one that opened.
+                let bytes = disk.to_bytes();
+                assert_eq!(bytes[..4096], bytes[4096..8192]);
+                finds += usize::from(bytes[..4096] == old_page);
+            }
+            assert!(opens > 0 && finds <= 1);
+        }
+    }
+    assert!(opened.iter().all(|n| *n > 0), "{opened:?}");
+    let bytes = sim.durable();
+    assert!(
+        !bytes.windows(old_page.len()).any(|window| window == old_page),
+        "old superblock bytes do not stay"
+    );
+    let open = |key: &Unlock| Shred::open(MemoryDisk::from_bytes(bytes.clone()), key, &mut rng(5)).err();
+    assert_eq!(open(&unlock()), Some(OpenError::WrongKey));
+    assert_eq!(open(&other), None);
+    let dear = PassphraseCost { memory_kib: u32::MAX, ..cost };
+    assert_eq!(store.change_unlock(&other, dear, &mut rng(6)), Err(ChangeError::BadCost));
+}
+
+/// A store of version 1, with a segment that is full of what was erased.
+#[test]
+fn a_store_of_version_1_is_improved_in_place() {
+    let (disk, mut store) = fresh(&tiny());
+    store
+        .commit(
+            Batch { puts: vec![record(1, &[1; 4000]), record(2, &[2; 4000])], erases: vec![] },
+            &mut rng(1),
+        )
+        .unwrap();
+    store.commit(Batch { puts: vec![record(3, &[3; 400])], erases: vec![] }, &mut rng(2)).unwrap();
+    let written = ciphertext(&store, &disk, &key(1));
+    store.erase(&[key(1), key(2)]).unwrap();
+    drop(store);
+    crate::superblock::write_version_1(&*disk, &unlock());
+    let looked = Shred::open_read_only(Arc::clone(&disk), &unlock()).unwrap();
+    assert_eq!(looked.stats().records, 1);
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(3)).unwrap();
+    assert_eq!(disk.to_bytes()[16], 2, "an older program refuses it from now on");
+    maintain(&mut store, 5 * SECOND);
+    assert!(!lies_on(&disk, &written));
+    assert_eq!(store.segments()[0].generation, 2);
+    assert_eq!(store.read(&key(3)).unwrap(), [3; 400]);
 }
