@@ -24,6 +24,8 @@ pub(crate) struct Sealed {
     salt: Zeroizing<[u8; 32]>,
     body: Vec<u8>,
     body_tag: [u8; 16],
+    /// Of a copy that compaction makes: the record's own.
+    order: Option<u64>,
 }
 
 /// Random bytes for the salts of one batch. Those of a single record need no allocation.
@@ -113,9 +115,16 @@ impl Job {
             let salt = keys.salt(random, &record, hashed);
             let Record { key, meta, expiry_day, mut body } = record;
             let body_tag = keys.body_key(&salt).seal(&mut body);
-            Sealed { key, meta, expiry_day, salt, body, body_tag }
+            Sealed { key, meta, expiry_day, salt, body, body_tag, order: None }
         });
         Self { puts: puts.collect(), removes: batch.erases, erases }
+    }
+
+    /// The same records as they are already stored: each keeps its order.
+    pub(crate) fn keep_orders(&mut self, orders: impl IntoIterator<Item = u64>) {
+        for (put, order) in self.puts.iter_mut().zip(orders) {
+            put.order = Some(order);
+        }
     }
 
     fn keys(&self) -> impl Iterator<Item = &RecordKey> {
@@ -145,11 +154,17 @@ impl Placed {
 
     /// Where its body ends in its segment.
     pub(crate) fn body_end(&self) -> u32 {
-        self.offset.saturating_add(u32::try_from(self.sealed.body.len()).unwrap_or(u32::MAX))
+        self.offset.saturating_add(self.body_len())
     }
 
-    pub(crate) fn head(&self, order: u64, commit: u64) -> Head {
-        let Sealed { key, meta, expiry_day, ref body, body_tag, .. } = self.sealed;
+    pub(crate) fn body_len(&self) -> u32 {
+        u32::try_from(self.sealed.body.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The head of the `index`-th put of a commit.
+    pub(crate) fn head(&self, commit: u64, index: usize) -> Head {
+        let Sealed { key, meta, expiry_day, ref body, body_tag, order: kept, .. } = self.sealed;
+        let order = kept.unwrap_or_else(|| order(commit, index));
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
         Head { key, meta, order, commit, offset: self.offset, length, expiry_day, body_tag }
     }
@@ -181,6 +196,8 @@ pub(crate) struct Group {
     pub(crate) forced: bool,
     /// No dead byte is left on the disk.
     pub(crate) clean: bool,
+    /// Copies that compaction makes.
+    pub(crate) is_copy: bool,
     touched: HashSet<RecordKey>,
     ops: usize,
     bytes: usize,
@@ -194,6 +211,8 @@ struct Plan {
     open: Option<(u32, u32, u32)>,
     /// First segment not yet looked at for being free.
     search: usize,
+    /// Free segments that it has begun.
+    begun: usize,
     ranges: Vec<Range>,
 }
 
@@ -212,11 +231,17 @@ impl Group {
             names_erased: false,
             forced: false,
             clean: false,
+            is_copy: false,
             touched: HashSet::new(),
             ops: 0,
             bytes: 0,
-            plan: Plan { open, search: 0, ranges: Vec::new() },
+            plan: Plan { open, search: 0, begun: 0, ranges: Vec::new() },
         }
+    }
+
+    /// Whether no job was taken in.
+    pub(crate) fn has_no_jobs(&self) -> bool {
+        self.ops == 0
     }
 
     /// Whether a flush would change anything.
@@ -234,13 +259,14 @@ impl Group {
     }
 
     /// Takes a job in if it fits. A key is touched once per commit: what a later job does to it waits for the
-    /// next one, so callers see their order kept whatever crashes.
+    /// next one, so callers see their order kept whatever crashes. At most `spare` free segments are begun.
     pub(crate) fn admit(
         &mut self,
         job: Job,
         index: &Index,
         layout: &Layout,
         segments: &[Segment],
+        spare: usize,
     ) -> Admission {
         let full = self.ops + job.ops() > MAX_BATCH_OPS || self.bytes + job.bytes() > MAX_BATCH_BYTES;
         if self.ops > 0 && (full || job.keys().any(|key| self.touched.contains(key))) {
@@ -261,7 +287,7 @@ impl Group {
         }
         let mut plan = self.plan.clone();
         let places: Option<Vec<_>> =
-            job.puts.iter().map(|put| plan.place(put.body.len(), layout, segments)).collect();
+            job.puts.iter().map(|put| plan.place(put.body.len(), layout, segments, spare)).collect();
         let Some(places) = places else { return Admission::NoRoom(job) };
         if plan.ranges.len() > MAX_RANGES {
             return match self.ops {
@@ -322,7 +348,7 @@ impl Group {
         let mut runs: Vec<(SlotAt, Zeroizing<Vec<u8>>)> = Vec::new();
         for (n, put) in self.puts.iter().enumerate() {
             let generation = segments.get(size(put.at.segment)).map_or(0, |segment| segment.generation);
-            let head = put.head(order(number, n), number);
+            let head = put.head(number, n);
             let slot = head.seal(keys, &put.sealed.salt, put.at, generation);
             match runs.last_mut() {
                 Some((first, bytes)) if first.segment == put.at.segment => bytes.extend_from_slice(&*slot),
@@ -339,7 +365,13 @@ impl Group {
 
 impl Plan {
     /// The place of the next record; `None` when no segment has room.
-    fn place(&mut self, length: usize, layout: &Layout, segments: &[Segment]) -> Option<(SlotAt, u32)> {
+    fn place(
+        &mut self,
+        length: usize,
+        layout: &Layout,
+        segments: &[Segment],
+        spare: usize,
+    ) -> Option<(SlotAt, u32)> {
         let length = u32::try_from(length).ok()?;
         loop {
             if let Some((segment, slot, offset)) = self.open
@@ -353,9 +385,13 @@ impl Plan {
                 }
                 return Some((SlotAt { segment, slot }, offset));
             }
+            if self.begun >= spare {
+                return None;
+            }
             let rest = segments.get(self.search..)?;
             let next = self.search + rest.iter().position(Segment::is_free)?;
             self.search = next + 1;
+            self.begun += 1;
             self.open = Some((u32::try_from(next).ok()?, 0, layout.body_start()));
         }
     }

@@ -125,6 +125,7 @@ impl Recovery {
             live.push(located.grave().body());
             if let Some(segment) = segments.get_mut(size(found.at.segment)) {
                 segment.live += 1;
+                segment.live_bytes += located.length;
             }
             index.insert(key, located);
         }

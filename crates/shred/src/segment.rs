@@ -40,6 +40,8 @@ pub(crate) struct Segment {
     pub(crate) body_end: u32,
     /// Slots whose record was not destroyed.
     pub(crate) live: u32,
+    /// Bytes of their bodies.
+    pub(crate) live_bytes: u32,
     /// The last commit that destroyed a record of this segment.
     pub(crate) last_death: u64,
     /// Slots that a recovery rolled back.
@@ -57,6 +59,7 @@ impl Segment {
             used: 0,
             body_end: layout.body_start(),
             live: 0,
+            live_bytes: 0,
             last_death: 0,
             voided: 0,
             is_damaged: false,

@@ -1,20 +1,24 @@
 //! The store itself: create, open, commit, erase, settle.
 
-use crate::bytes::{PAGE, padded, size};
+mod compact;
+mod flush;
+mod space;
+
+use crate::bytes::{PAGE, size};
 use crate::cell::Cell;
-use crate::commit::{Admission, Group, Job, Random, order};
+use crate::commit::{Admission, Job, Random, order};
 use crate::disk::Disk;
 use crate::error::{ChangeError, CommitError, CreateError, OpenError, ReadError};
-use crate::geometry::{CELLS, CELLS_AT, Geometry, Grave, RESERVED_SEGMENTS, SUPERBLOCK, SlotAt};
-use crate::index::{Index, Located};
+use crate::geometry::{CELLS, CELLS_AT, Geometry, Grave, SUPERBLOCK};
+use crate::index::Index;
 use crate::keys::{PassphraseCost, StoreKeys, Unlock};
 use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::recovery::Recovery;
-use crate::segment::{self, Condition, Segment};
-use crate::slot::{SLOT, Word};
+use crate::segment::{self, Segment};
 use crate::superblock::{Fresh, Superblock};
 use crate::upkeep::Upkeep;
+use compact::Compaction;
 use rand_core::CryptoRng;
 use std::io;
 use std::sync::{Arc, RwLock};
@@ -22,9 +26,6 @@ use zeroize::Zeroizing;
 
 /// Looking again while another process writes: more often than any commit could keep overtaking.
 const READ_ONLY_TRIES: usize = 8;
-
-/// Commits between two tries to grow on a volume that was full.
-const GROW_AGAIN_AFTER: u64 = 1_024;
 
 /// A store opened for writing: the one writer of rule S1.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub struct Shred<D> {
     /// S13: the disk has failed; nothing is written any more.
     stopped: bool,
     pub(crate) upkeep: Upkeep,
+    /// The segment that is being emptied.
+    compaction: Option<Compaction>,
+    /// The segment that copies are put into.
+    copies_to: Option<u32>,
 }
 
 impl<D: Disk> Shred<D> {
@@ -88,6 +93,8 @@ impl<D: Disk> Shred<D> {
             grow_from: 0,
             stopped: false,
             upkeep: Upkeep::new(Vec::new()),
+            compaction: None,
+            copies_to: None,
         })
     }
 
@@ -113,6 +120,8 @@ impl<D: Disk> Shred<D> {
             grow_from: 0,
             stopped: false,
             upkeep: Upkeep::new(gaps),
+            compaction: None,
+            copies_to: None,
         })
     }
 
@@ -164,7 +173,7 @@ impl<D: Disk> Shred<D> {
     ) -> Result<Committed, CommitError> {
         let core = self.reader.core();
         let job = Job::seal(batch, Vec::new(), &core.layout, &core.keys, rng)?;
-        self.commit_alone(job)
+        self.commit_alone(job, rng)
     }
 
     /// Erases records, each on its own account: when this returns their keys are destroyed on stable storage,
@@ -179,7 +188,18 @@ impl<D: Disk> Shred<D> {
         }
         let core = self.reader.core();
         let job = Job::seal_with(Batch::default(), keys.to_vec(), &Random::zeros(0), &core.keys, |_| false);
-        self.commit_alone(job).map(|_| ())
+        if self.stopped {
+            return Err(CommitError::Stopped);
+        }
+        let mut group = self.begin();
+        // Erasing begins no segment.
+        let core = self.reader.core();
+        let admission = group.admit(job, &core.published(), &core.layout, &self.segments, 0);
+        match admission {
+            Admission::Taken(_) => self.flush(group).map(|_| ()),
+            Admission::Refused(error) => Err(error),
+            Admission::Later(_) | Admission::NoRoom(_) => Err(CommitError::TooLarge),
+        }
     }
 
     /// Destroys the keys of everything that committed batches replaced or erased, and certifies the last
@@ -276,9 +296,13 @@ impl<D: Disk> Shred<D> {
         self.settled || self.stopped
     }
 
-    fn commit_alone(&mut self, job: Job) -> Result<Committed, CommitError> {
+    fn commit_alone(
+        &mut self,
+        job: Job,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Committed, CommitError> {
         let mut group = self.begin();
-        match self.admit(&mut group, job) {
+        match self.admit(&mut group, job, rng) {
             Admission::Taken(first) => {
                 self.flush(group).map(|number| Committed { first_order: order(number, first) })
             }
@@ -288,210 +312,11 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// An empty commit.
-    pub(crate) fn begin(&self) -> Group {
-        Group::new(self.open_segment, &self.segments)
-    }
-
-    /// Takes a job into a commit, growing the file if it must: between commits, as nothing of this one is
-    /// written yet (S12).
-    pub(crate) fn admit(&mut self, group: &mut Group, mut job: Job) -> Admission {
-        if self.stopped {
-            return Admission::Refused(CommitError::Stopped);
-        }
-        loop {
-            let core = self.reader.core();
-            match group.admit(job, &core.published(), &core.layout, &self.segments) {
-                Admission::NoRoom(back) => job = back,
-                answer => return answer,
-            }
-            match self.grow().and_then(|grown| Ok(grown || self.reclaim()?)) {
-                Ok(true) => {}
-                Ok(false) => return Admission::Refused(CommitError::Full),
-                Err(error) => return Admission::Refused(error),
-            }
-        }
-    }
-
-    /// Adds one segment of real zeros, or formats one that a crash left raw. `false` at the limit.
-    pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
-        let core = Arc::clone(self.reader.core());
-        let begun = self.segments.iter().filter(|s| s.condition != Condition::Raw).count();
-        // S12: the last segments are compaction's.
-        let usable = size(core.layout.max_segments.saturating_sub(RESERVED_SEGMENTS));
-        if begun >= usable {
-            return Ok(false);
-        }
-        let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
-        let place = raw.unwrap_or(self.segments.len());
-        let number = u32::try_from(place).map_err(|_| CommitError::Full)?;
-        if self.next < self.grow_from {
-            return Ok(false);
-        }
-        let written = segment::format(&core.disk, &core.layout, &core.keys, number);
-        // A volume without space harms nothing that is stored: erases go on, puts wait.
-        if written.as_ref().is_err_and(is_out_of_space) {
-            self.grow_from = self.next + GROW_AGAIN_AFTER;
-            return Ok(false);
-        }
-        if written.and_then(|()| core.disk.sync()).is_err() {
-            self.stopped = true;
-            return Err(CommitError::Stopped);
-        }
-        let fresh = Segment::fresh(&core.layout);
-        match self.segments.get_mut(place) {
-            Some(segment) => *segment = fresh,
-            None => self.segments.push(fresh),
-        }
-        let mut index = core.publishing();
-        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
-        index.counts.free_segments = self.free_segments();
-        Ok(true)
-    }
-
-    /// Whether a free segment will be wanted soon.
-    pub(crate) fn is_short(&self) -> bool {
-        let layout = &self.reader.core().layout;
-        let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
-        let nearly = open.is_none_or(|segment| {
-            segment.used > layout.slots / 4 * 3 || segment.body_end > layout.segment_bytes / 4 * 3
-        });
-        nearly && self.free_segments() == 0 && !self.stopped
-    }
-
-    pub(crate) fn free_segments(&self) -> u32 {
-        u32::try_from(self.segments.iter().filter(|s| s.is_free()).count()).unwrap_or(u32::MAX)
-    }
-
-    /// S1: writes everything, syncs once, publishes. Returns the commit's number.
-    pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
-        if self.stopped {
-            return Err(CommitError::Stopped);
-        }
-        let number = self.next;
-        // Nothing is asked for that is not so already, and no one waits for an older version's end.
-        if group.is_empty() && !(group.forced || group.names_erased && !self.doomed.is_empty()) {
-            return Ok(number);
-        }
-        if self.write(&group, number).is_err() {
-            // S13: what reached the disk is unknown, and asking again would not tell.
-            self.stopped = true;
-            return Err(CommitError::Stopped);
-        }
-        self.publish(group, number);
-        Ok(number)
-    }
-
-    fn write(&self, group: &Group, number: u64) -> io::Result<()> {
-        let core = self.reader.core();
-        let (disk, layout) = (&core.disk, &core.layout);
-        for (segment, offset, bytes) in group.body_runs() {
-            disk.write_at(layout.body_at(segment, offset), &bytes)?;
-        }
-        for (first, bytes) in group.slot_runs(&core.keys, &self.segments, number) {
-            // A page begun here is written whole, so that the kernel need not read it first: behind the last
-            // slot there is nothing but zeros.
-            let start = size(first.slot) * SLOT;
-            let end = start + bytes.len();
-            let whole = end.next_multiple_of(PAGE);
-            let fresh = start.is_multiple_of(PAGE) || end.div_ceil(PAGE) > start.div_ceil(PAGE);
-            let bytes = match bytes {
-                bytes if fresh => Zeroizing::new(padded(bytes.to_vec(), whole - start)),
-                bytes => bytes,
-            };
-            for table in 0..layout.tables() {
-                disk.write_at(layout.slot_at(first, table), &bytes)?;
-            }
-        }
-        let mut dead: Vec<SlotAt> = self.doomed.iter().map(|grave| grave.at).collect();
-        dead.extend(group.erases.iter().map(|erase| erase.1.at));
-        dead.sort_unstable();
-        for run in dead.chunk_by(|a, b| a.segment == b.segment && a.slot + 1 == b.slot) {
-            let marks = Word::Dead.bytes().repeat(run.len());
-            if let Some(at) = run.first() {
-                for table in 0..layout.tables() {
-                    disk.write_at(layout.slot_at(*at, table), &marks)?;
-                }
-            }
-        }
-        let ranges = group.ranges().to_vec();
-        let mut redo: Vec<SlotAt> = group.redo.iter().map(|grave| grave.at).collect();
-        let room = Cell::room(ranges.len()).saturating_sub(redo.len());
-        redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
-        let more_erases = group.erases.len() > room;
-        let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
-        let cell = Cell { number, void: false, more_erases, clean: group.clean, segments, ranges, redo };
-        let page = cell.encode(&core.keys).ok_or(io::ErrorKind::InvalidInput)?;
-        disk.write_at(Cell::at(number), &page)?;
-        disk.sync()
-    }
-
-    fn publish(&mut self, group: Group, number: u64) {
-        let core = Arc::clone(self.reader.core());
-        if let Some((open, used, body_end)) = group.end() {
-            for range in group.ranges() {
-                if let Some(segment) = self.segments.get_mut(size(range.segment)) {
-                    segment.used = range.first + range.count;
-                    segment.live += range.count;
-                }
-            }
-            for put in &group.puts {
-                if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
-                    segment.body_end = segment.body_end.max(put.body_end());
-                }
-            }
-            if let Some(segment) = self.segments.get_mut(size(open)) {
-                (segment.used, segment.body_end) = (used, body_end);
-            }
-            self.open_segment = Some(open);
-        }
-        self.upkeep.synced();
-        if !group.is_empty() {
-            self.upkeep.committed();
-        }
-        let graves: Vec<Grave> =
-            self.doomed.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
-        for grave in &graves {
-            if let Some(segment) = self.segments.get_mut(size(grave.at.segment)) {
-                segment.live = segment.live.saturating_sub(1);
-                segment.last_death = number;
-            }
-            self.upkeep.bury(grave);
-        }
-        self.settled = group.is_empty();
-        self.next = number + 1;
-        let mut index = core.publishing();
-        for (n, put) in group.puts.iter().enumerate() {
-            index.insert(put.key(), Located::new(&put.head(order(number, n), number), put.at));
-        }
-        for key in group.removes.iter().chain(group.erases.iter().map(|erase| &erase.0)) {
-            index.remove(key);
-        }
-        self.doomed = group.redo;
-        index.counts.dead_slots += graves.len() as u64;
-        index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
-        index.counts.free_segments = self.free_segments();
-    }
-
     /// A commit with nothing in it that says that no dead byte is left.
     pub(crate) fn commit_clean(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         (group.forced, group.clean) = (true, true);
         self.flush(group).map(|_| ())
-    }
-
-    /// A segment is empty and has its next generation.
-    pub(crate) fn renewed(&mut self, number: u32) {
-        let core = Arc::clone(self.reader.core());
-        let Some(segment) = self.segments.get_mut(size(number)) else { return };
-        let gone = *segment;
-        *segment = Segment { generation: gone.generation + 1, ..Segment::fresh(&core.layout) };
-        let mut index = core.publishing();
-        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
-        let (dead, void) = (gone.used.saturating_sub(gone.voided), gone.voided);
-        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
-        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
-        index.counts.free_segments = self.free_segments();
     }
 
     /// Tells readers how much is dead and still there.
@@ -566,9 +391,4 @@ fn finish_change(
         block.write(disk).map_err(|_| OpenError::Io)?;
     }
     Ok(block)
-}
-
-fn is_out_of_space(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -7,6 +7,7 @@ use crate::error::CommitError;
 use crate::geometry::{Extent, Grave, Layout};
 use crate::segment::{self, Segment};
 use crate::store::Shred;
+use rand_core::CryptoRng;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub(crate) struct Upkeep {
     busy_at: Duration,
     /// The time of the last look at a gap.
     looked_at: Duration,
+    /// Room is short.
+    is_tight: bool,
 }
 
 /// Body bytes that no live record covered when the store was opened.
@@ -78,6 +81,7 @@ impl Upkeep {
             renewal: None,
             busy_at: Duration::ZERO,
             looked_at: Duration::ZERO,
+            is_tight: false,
         }
     }
 
@@ -124,9 +128,9 @@ impl Upkeep {
         self.now.saturating_sub(self.busy_at) >= QUIET
     }
 
-    /// A run is zeroed when the store is quiet, and otherwise in good time before its limit: what dies together is zeroed together.
+    /// A run is zeroed when the store is quiet or its space is wanted, and otherwise in good time before its limit: what dies together is zeroed together.
     fn is_due(&self, died: Duration) -> bool {
-        self.is_quiet() || self.now.saturating_sub(died) >= self.limit / 4
+        self.is_quiet() || self.is_tight || self.now.saturating_sub(died) >= self.limit / 4
     }
 
     /// Takes the oldest runs that are due, about as many bytes as asked for, in the order in which they lie.
@@ -198,12 +202,16 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Does a bounded part of what is to be done between commits: settles, zeroes dead bytes, makes wholly dead segments ready to be
-    /// used again, grows ahead of need. `now` is the time since a moment of the caller's choice, which does not go back. Returns when
+    /// used again, copies what lives in mostly dead ones when room is short, grows ahead of need. `now` is the time since a moment of the caller's choice, which does not go back. Returns when
     /// to call again at the latest; call after each commit, too.
     ///
     /// # Errors
     /// `Stopped`.
-    pub fn maintain(&mut self, now: Duration) -> Result<Option<Duration>, CommitError> {
+    pub fn maintain(
+        &mut self,
+        now: Duration,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Option<Duration>, CommitError> {
         self.set_now(now);
         if self.is_stopped() {
             return Err(CommitError::Stopped);
@@ -217,11 +225,13 @@ impl<D: Disk> Shred<D> {
         if self.upkeep.is_quiet() && self.renewable(false).is_some_and(|it| self.is_named(it)) {
             self.commit_empty()?;
         }
+        self.upkeep.is_tight = self.is_tight();
+        let copied = self.upkeep.is_tight && self.compact(rng)?;
         let done = self
             .scrub()
             .and_then(|did| Ok(self.verify_gap()? || did))
             .and_then(|did| Ok(self.renew()? || did));
-        let worked = self.or_stop(done)?;
+        let worked = self.or_stop(done)? || copied;
         // Zeros reach the disk with the next commit, or now if none comes.
         if !worked && self.upkeep.zeroed.is_some() && self.upkeep.is_quiet() {
             self.sync_zeros()?;
@@ -265,13 +275,15 @@ impl<D: Disk> Shred<D> {
         let zeroed = self.zero_segment(segment);
         self.or_stop(zeroed)?;
         self.sync_zeros()?;
-        while self.free_segments() == 0 {
+        loop {
             let step = self.renew();
             if !self.or_stop(step)? {
                 return Ok(false);
             }
+            if self.upkeep.renewal.is_none() {
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     /// Zeroes what is due of the bodies of destroyed records.
@@ -370,10 +382,9 @@ impl<D: Disk> Shred<D> {
 
     /// A wholly dead segment. `ready`: it owes nothing, and the last two commits do not name it.
     fn renewable(&self, ready: bool) -> Option<u32> {
-        let open = self.open_segment();
         let is_one = |(number, segment): &(u32, &Segment)| {
             segment.is_wholly_dead()
-                && open != Some(*number)
+                && !self.is_filling(*number)
                 && !(ready && (self.is_named(*number) || self.upkeep.owes(*number)))
         };
         (0..).zip(self.segments()).find(is_one).map(|(number, _)| number)

@@ -6,8 +6,9 @@ use crate::error::CommitError;
 use crate::reader::Reader;
 use crate::record::{Batch, Committed, Record, RecordKey};
 use crate::store::Shred;
-use rand_core::CryptoRng;
+use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -26,7 +27,7 @@ pub const SCRUB_AT_CLOSING: Duration = Duration::from_secs(2);
 pub struct Writer<D: Disk + 'static> {
     reader: Reader<D>,
     shared: Arc<Shared>,
-    rng: Mutex<Box<dyn CryptoRng + Send>>,
+    rng: SharedRng,
     names_body: fn(&Record) -> bool,
     thread: Option<JoinHandle<Result<u64, CommitError>>>,
 }
@@ -82,10 +83,13 @@ impl<D: Disk + 'static> Writer<D> {
         let reader = shred.reader();
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
         let theirs = Arc::clone(&shared);
+        let rng = SharedRng(Arc::new(Mutex::new(Box::new(rng))));
+        let theirs_rng = rng.clone();
         let thread = std::thread::Builder::new().name("shred-writer".to_owned()).spawn(move || {
-            Loop { shred, shared: theirs, backlog: VecDeque::new(), begun: Instant::now() }.run()
+            Loop { shred, shared: theirs, backlog: VecDeque::new(), rng: theirs_rng, begun: Instant::now() }
+                .run()
         })?;
-        Ok(Self { reader, shared, rng: Mutex::new(Box::new(rng)), names_body, thread: Some(thread) })
+        Ok(Self { reader, shared, rng, names_body, thread: Some(thread) })
     }
 
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
@@ -101,7 +105,7 @@ impl<D: Disk + 'static> Writer<D> {
     ) {
         let core = self.reader.core();
         let random = {
-            let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rng = self.rng.locked();
             Job::draw(&batch, &immediate_erases, &core.layout, rng.as_mut())
         };
         let random = match random {
@@ -214,6 +218,35 @@ impl Shared {
     }
 }
 
+/// The source of randomness of all callers, locked for each value.
+#[derive(Clone)]
+struct SharedRng(Arc<Mutex<Box<dyn CryptoRng + Send>>>);
+
+impl SharedRng {
+    fn locked(&self) -> MutexGuard<'_, Box<dyn CryptoRng + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TryRng for SharedRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.locked().next_u32())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.locked().next_u64())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.locked().fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for SharedRng {}
+
 enum Woken {
     ByWork,
     ByTime,
@@ -225,6 +258,7 @@ struct Loop<D: Disk> {
     shred: Shred<D>,
     shared: Arc<Shared>,
     backlog: VecDeque<Waiting>,
+    rng: SharedRng,
     begun: Instant,
 }
 
@@ -253,7 +287,7 @@ impl<D: Disk> Loop<D> {
 
     /// Does a part of the upkeep. Returns when to do the next. S13: a failure is told to the caller that asks next.
     fn maintain(&mut self) -> Option<Instant> {
-        let next = self.shred.maintain(self.begun.elapsed()).ok().flatten();
+        let next = self.shred.maintain(self.begun.elapsed(), &mut self.rng).ok().flatten();
         next.map(|at| self.begun + at)
     }
 
@@ -262,7 +296,7 @@ impl<D: Disk> Loop<D> {
         let mut group = self.shred.begin();
         let mut answers = Vec::with_capacity(self.backlog.len());
         while let Some(Waiting { job, done }) = self.backlog.pop_front() {
-            match self.shred.admit(&mut group, job) {
+            match self.shred.admit(&mut group, job, &mut self.rng) {
                 Admission::Taken(first) => answers.push((done, Ok(first))),
                 Admission::Refused(error) => answers.push((done, Err(error))),
                 Admission::Later(job) | Admission::NoRoom(job) => {

@@ -156,6 +156,21 @@ fn s10_segments_are_scrubbed_and_used_again() {
 }
 
 #[test]
+fn s9_what_lives_is_copied_whatever_crashes() {
+    // Six segments of two large records, one of each two dies; then more comes than fits without copying.
+    let mut script: Vec<Op> =
+        (0..6).map(|n| Op::Commit(vec![put(2 * n + 1, 4000), put(2 * n + 2, 1000)], vec![])).collect();
+    script.push(Op::Erase((0..6).map(|n| 2 * n + 1).collect()));
+    script.extend((0..4).map(|n| Op::Commit(vec![put(20 + n, 7000)], vec![])));
+    script.push(Op::Maintain(10));
+    script.push(Op::Erase(vec![20, 2]));
+    script.push(Op::Maintain(3_000));
+    script.push(Op::Commit(vec![put(30, 8000)], vec![21]));
+    let tried = crash_everywhere(empty(&Geometry { max_segments: 8, ..tiny() }), &script, 1 << 5, 2);
+    assert!(tried > 1_000, "{tried}");
+}
+
+#[test]
 fn a_crash_in_creation_leaves_no_store_or_an_empty_one() {
     let disk = Arc::new(SimDisk::default().recording());
     let small = Geometry { initial_segments: 1, ..tiny() };

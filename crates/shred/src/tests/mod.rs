@@ -2,6 +2,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod basics;
+mod compact;
 mod crash;
 mod files;
 mod hedge;

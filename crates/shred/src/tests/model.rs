@@ -39,7 +39,7 @@ impl Op {
             Self::Grow => store.grow().map(|_| ()),
             Self::Maintain(ms) => {
                 let now = store.now() + Duration::from_millis(*ms);
-                while store.maintain(now)?.is_some_and(|next| next <= now) {}
+                while store.maintain(now, &mut rng(7))?.is_some_and(|next| next <= now) {}
                 Ok(())
             }
         }

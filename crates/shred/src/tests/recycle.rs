@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Calls until nothing is to be done at this time.
 fn maintain(store: &mut Shred<Arc<MemoryDisk>>, now: Duration) {
-    while store.maintain(now).unwrap().is_some_and(|next| next <= now) {}
+    while store.maintain(now, &mut rng(7)).unwrap().is_some_and(|next| next <= now) {}
 }
 
 /// The ciphertext of a record, as it lies on the disk.
@@ -106,7 +106,7 @@ fn s10_what_an_opening_finds_dead_is_zeroed_soon() {
     drop(store);
     let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(5)).unwrap();
     assert!(lies_on(&disk, &written[0]) && lies_on(&disk, &written[2]));
-    store.maintain(Duration::ZERO).unwrap();
+    store.maintain(Duration::ZERO, &mut rng(7)).unwrap();
     assert!(store.stats().dead_bytes > 0 && store.stats().oldest_dead.is_some());
     // What is written meanwhile into the rest of the segment stays.
     store.commit(Batch { puts: vec![record(7, &[7; 900])], erases: vec![] }, &mut rng(6)).unwrap();

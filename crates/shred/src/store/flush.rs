@@ -1,0 +1,131 @@
+//! One commit: its writes, its sync, its publication (S1).
+
+use super::Shred;
+use crate::bytes::{PAGE, padded, size};
+use crate::cell::Cell;
+use crate::commit::Group;
+use crate::disk::Disk;
+use crate::error::CommitError;
+use crate::geometry::{Grave, SlotAt};
+use crate::index::Located;
+use crate::slot::{SLOT, Word};
+use std::io;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+impl<D: Disk> Shred<D> {
+    /// S1: writes everything, syncs once, publishes. Returns the commit's number.
+    pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
+        if self.stopped {
+            return Err(CommitError::Stopped);
+        }
+        let number = self.next;
+        // Nothing is asked for that is not so already, and no one waits for an older version's end.
+        if group.is_empty() && !(group.forced || group.names_erased && !self.doomed.is_empty()) {
+            return Ok(number);
+        }
+        if self.write(&group, number).is_err() {
+            // S13: what reached the disk is unknown, and asking again would not tell.
+            self.stopped = true;
+            return Err(CommitError::Stopped);
+        }
+        self.publish(group, number);
+        Ok(number)
+    }
+
+    fn write(&self, group: &Group, number: u64) -> io::Result<()> {
+        let core = self.reader.core();
+        let (disk, layout) = (&core.disk, &core.layout);
+        for (segment, offset, bytes) in group.body_runs() {
+            disk.write_at(layout.body_at(segment, offset), &bytes)?;
+        }
+        for (first, bytes) in group.slot_runs(&core.keys, &self.segments, number) {
+            // A page begun here is written whole, so that the kernel need not read it first: behind the last
+            // slot there is nothing but zeros.
+            let start = size(first.slot) * SLOT;
+            let end = start + bytes.len();
+            let whole = end.next_multiple_of(PAGE);
+            let fresh = start.is_multiple_of(PAGE) || end.div_ceil(PAGE) > start.div_ceil(PAGE);
+            let bytes = match bytes {
+                bytes if fresh => Zeroizing::new(padded(bytes.to_vec(), whole - start)),
+                bytes => bytes,
+            };
+            for table in 0..layout.tables() {
+                disk.write_at(layout.slot_at(first, table), &bytes)?;
+            }
+        }
+        let mut dead: Vec<SlotAt> = self.doomed.iter().map(|grave| grave.at).collect();
+        dead.extend(group.erases.iter().map(|erase| erase.1.at));
+        dead.sort_unstable();
+        for run in dead.chunk_by(|a, b| a.segment == b.segment && a.slot + 1 == b.slot) {
+            let marks = Word::Dead.bytes().repeat(run.len());
+            if let Some(at) = run.first() {
+                for table in 0..layout.tables() {
+                    disk.write_at(layout.slot_at(*at, table), &marks)?;
+                }
+            }
+        }
+        let ranges = group.ranges().to_vec();
+        let mut redo: Vec<SlotAt> = group.redo.iter().map(|grave| grave.at).collect();
+        let room = Cell::room(ranges.len()).saturating_sub(redo.len());
+        redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
+        let more_erases = group.erases.len() > room;
+        let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
+        let cell = Cell { number, void: false, more_erases, clean: group.clean, segments, ranges, redo };
+        let page = cell.encode(&core.keys).ok_or(io::ErrorKind::InvalidInput)?;
+        disk.write_at(Cell::at(number), &page)?;
+        disk.sync()
+    }
+
+    fn publish(&mut self, group: Group, number: u64) {
+        let core = Arc::clone(self.reader.core());
+        if let Some((open, used, body_end)) = group.end() {
+            for range in group.ranges() {
+                if let Some(segment) = self.segments.get_mut(size(range.segment)) {
+                    segment.used = range.first + range.count;
+                    segment.live += range.count;
+                }
+            }
+            for put in &group.puts {
+                if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
+                    segment.body_end = segment.body_end.max(put.body_end());
+                    segment.live_bytes += put.body_len();
+                }
+            }
+            if let Some(segment) = self.segments.get_mut(size(open)) {
+                (segment.used, segment.body_end) = (used, body_end);
+            }
+            match group.is_copy {
+                true => self.copies_to = Some(open),
+                false => self.open_segment = Some(open),
+            }
+        }
+        self.upkeep.synced();
+        if !group.is_empty() {
+            self.upkeep.committed();
+        }
+        let graves: Vec<Grave> =
+            self.doomed.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
+        for grave in &graves {
+            if let Some(segment) = self.segments.get_mut(size(grave.at.segment)) {
+                segment.live = segment.live.saturating_sub(1);
+                segment.live_bytes = segment.live_bytes.saturating_sub(grave.length);
+                segment.last_death = number;
+            }
+            self.upkeep.bury(grave);
+        }
+        self.settled = group.is_empty();
+        self.next = number + 1;
+        let mut index = core.publishing();
+        for (n, put) in group.puts.iter().enumerate() {
+            index.insert(put.key(), Located::new(&put.head(number, n), put.at));
+        }
+        for key in group.removes.iter().chain(group.erases.iter().map(|erase| &erase.0)) {
+            index.remove(key);
+        }
+        self.doomed = group.redo;
+        index.counts.dead_slots += graves.len() as u64;
+        index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
+        index.counts.free_segments = self.free_segments();
+    }
+}
