@@ -7,7 +7,7 @@ use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
 use crate::error::{CommitError, ReadError};
 use crate::geometry::{RESERVED_SEGMENTS, SlotAt};
-use crate::record::{Batch, MAX_REDO, Record, RecordKey};
+use crate::record::{Batch, Entry, MAX_BODY, MAX_REDO, Record, RecordKey};
 use crate::scan::{Seen, slot_copies};
 use crate::segment::Segment;
 use rand_core::CryptoRng;
@@ -35,32 +35,47 @@ impl<D: Disk> Shred<D> {
         self.spare(0) + size(layout.max_segments.saturating_sub(self.begun_segments())) <= TIGHT_AT
     }
 
-    /// Copies a bounded part of what lives in the segment that is most worth it. `false`: there is no such segment.
+    /// Copies a bounded part of what lives in the segments that are most worth it. `false`: there is no such segment.
     pub(crate) fn compact(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
-        let Some(Compaction { segment, slot }) = self.compaction.or_else(|| self.worth_emptying()) else {
+        let mut emptied = Vec::new();
+        let mut current = self.compaction.take().or_else(|| self.worth_emptying(&emptied));
+        if current.is_none() {
             return Ok(false);
-        };
-        let (names, next) = self.live_records(segment, slot)?;
-        let mut batch = Batch::default();
-        let mut orders = Vec::with_capacity(names.len());
-        for name in names {
-            let Some(entry) = self.entry(&name) else { continue };
-            match self.read_secret(&name) {
-                Ok(mut body) => {
-                    let body = std::mem::take(&mut *body);
-                    batch.puts.push(Record {
-                        key: name,
-                        meta: entry.meta,
-                        expiry_day: entry.expiry_day,
-                        body,
-                    });
-                    orders.push(entry.order);
+        }
+        while self.spare(0) < size(RESERVED_SEGMENTS) && self.grow_up_to(self.core().layout.max_segments)? {}
+        let (mut batch, mut orders, mut bytes) = (Batch::default(), Vec::new(), 0);
+        let most = STEP_BYTES.min(self.room_for_copies());
+        // Several that hold little share a commit, because each commit begins on a page of its own.
+        while let Some(Compaction { segment, slot }) = current {
+            let room = (most.saturating_sub(bytes), MAX_REDO - orders.len());
+            let (names, next) = self.live_records(segment, slot, room)?;
+            for name in names {
+                let Some(entry) = self.entry(&name) else { continue };
+                match self.read_secret(&name) {
+                    Ok(mut body) => {
+                        let body = std::mem::take(&mut *body);
+                        bytes += body.len();
+                        let Entry { meta, expiry_day, order, .. } = entry;
+                        batch.puts.push(Record { key: name, meta, expiry_day, body });
+                        orders.push(order);
+                    }
+                    // It cannot be copied, and what cannot be copied keeps its segment.
+                    Err(ReadError::Corrupt) => self.note_damage(segment),
+                    Err(ReadError::NotFound) => {}
+                    Err(ReadError::Io) => return self.or_stop(Err(std::io::ErrorKind::Other.into())),
                 }
-                // It cannot be copied, and what cannot be copied keeps its segment.
-                Err(ReadError::Corrupt) => self.note_damage(segment),
-                Err(ReadError::NotFound) => {}
-                Err(ReadError::Io) => return self.or_stop(Err(std::io::ErrorKind::Other.into())),
             }
+            if next == Some(slot) && batch.puts.is_empty() {
+                // Not even the next record has room.
+                self.compaction = current;
+                return Ok(false);
+            }
+            if next.is_some() {
+                current = next.map(|slot| Compaction { segment, slot });
+                break;
+            }
+            emptied.push(segment);
+            current = self.worth_emptying(&emptied);
         }
         let core = self.core();
         let mut job = Job::seal(batch, Vec::new(), &core.layout, &core.keys, rng)?;
@@ -68,9 +83,6 @@ impl<D: Disk> Shred<D> {
         // Apart from what comes new: that must not fill the segments that are kept for copies.
         let mut group = Group::new(self.copies_to, self.segments());
         group.is_copy = true;
-        if self.spare(0) == 0 {
-            self.grow_up_to(self.core().layout.max_segments)?;
-        }
         let spare = self.spare(0);
         let core = self.core();
         let admission = group.admit(job, &core.published(), &core.layout, self.segments(), spare);
@@ -79,22 +91,30 @@ impl<D: Disk> Shred<D> {
                 if !group.is_empty() {
                     self.flush(group)?;
                 }
-                self.compaction = next.map(|slot| Compaction { segment, slot });
+                self.compaction = current;
                 Ok(true)
             }
             Admission::Refused(error) => Err(error),
-            Admission::Later(_) | Admission::NoRoom(_) => {
-                self.compaction = None;
-                Ok(false)
-            }
+            Admission::Later(_) | Admission::NoRoom(_) => Ok(false),
         }
     }
 
-    /// The live records of a segment from a slot on, as many as one step copies; and the first slot that was not looked at, if any.
+    /// Bytes that copies have room for, less what the ends of segments cost.
+    fn room_for_copies(&self) -> usize {
+        let layout = &self.core().layout;
+        let open = self.copies_to.and_then(|number| self.segments().get(size(number)));
+        let rest = open.map_or(0, |open| size(layout.segment_bytes.saturating_sub(page_up(open.body_end))));
+        let whole = self.spare(0) * size(layout.segment_bytes - layout.body_start());
+        (rest + whole).saturating_sub(layout.max_body().min(rest + whole) / 2)
+    }
+
+    /// The live records of a segment from a slot on, as many as have room (bytes, records) and at least one; and the first slot that
+    /// was not looked at, if any.
     fn live_records(
         &mut self,
         segment: u32,
         first: u32,
+        room: (usize, usize),
     ) -> Result<(Vec<RecordKey>, Option<u32>), CommitError> {
         let core = std::sync::Arc::clone(self.core());
         let Some(it) = self.segments().get(size(segment)).copied() else { return Ok((Vec::new(), None)) };
@@ -106,7 +126,9 @@ impl<D: Disk> Shred<D> {
                 && core.published().find(&head.key).is_some_and(|located| located.at == at)
             {
                 bytes += size(head.length);
-                if !names.is_empty() && (bytes > STEP_BYTES || names.len() >= MAX_REDO) {
+                if bytes > room.0.max(MAX_BODY * usize::from(names.is_empty() && room.0 == STEP_BYTES))
+                    || names.len() >= room.1
+                {
                     break;
                 }
                 names.push(head.key);
@@ -116,8 +138,9 @@ impl<D: Disk> Shred<D> {
         Ok((names, (slot < it.used).then_some(slot)))
     }
 
-    /// The segment with the most dead space for each byte that lives, if emptying such segments frees more than it fills.
-    fn worth_emptying(&self) -> Option<Compaction> {
+    /// The segment with the most dead space for each byte that lives, besides those that are emptied already, if emptying such segments
+    /// frees more than it fills.
+    fn worth_emptying(&self, emptied: &[u32]) -> Option<Compaction> {
         let layout = &self.core().layout;
         let room = u64::from(layout.segment_bytes - layout.body_start());
         // Slots can be used up before bytes are.
@@ -137,8 +160,8 @@ impl<D: Disk> Shred<D> {
         // Each step begins on a page of its own.
         let needed: u64 = candidates.iter().map(|(_, lives)| lives + PAGE as u64).sum();
         let freed = (candidates.len() as u64).saturating_sub(1) * room + rest;
-        let (segment, _) =
-            candidates.into_iter().min_by_key(|(_, lives)| *lives).filter(|_| needed <= freed)?;
+        let rest = candidates.into_iter().filter(|(segment, _)| !emptied.contains(segment));
+        let (segment, _) = rest.min_by_key(|(_, lives)| *lives).filter(|_| needed <= freed)?;
         Some(Compaction { segment, slot: 0 })
     }
 
@@ -147,18 +170,24 @@ impl<D: Disk> Shred<D> {
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<bool, CommitError> {
-        while self.compact(rng)? {
-            if self.compaction.is_some() {
+        loop {
+            let worked = self.compact(rng)?;
+            if worked && self.compaction.is_some() {
                 continue;
             }
             // Destroys the originals.
             self.commit_empty()?;
-            while self.spare(RESERVED_SEGMENTS) == 0 && self.reclaim()? {}
+            let mut has_freed = false;
+            while self.spare(RESERVED_SEGMENTS) == 0 && self.reclaim()? {
+                has_freed = true;
+            }
             if self.spare(RESERVED_SEGMENTS) > 0 {
                 return Ok(true);
             }
+            if !worked && !has_freed {
+                return Ok(false);
+            }
         }
-        Ok(false)
     }
 
     /// Whether records are still put into a segment.
