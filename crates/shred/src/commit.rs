@@ -131,6 +131,11 @@ impl Job {
         self.puts.iter().map(|put| &put.key).chain(&self.removes).chain(&self.erases)
     }
 
+    /// Whether it needs room.
+    pub(crate) fn stores(&self) -> bool {
+        !self.puts.is_empty()
+    }
+
     fn ops(&self) -> usize {
         self.puts.len() + self.removes.len() + self.erases.len()
     }
@@ -196,8 +201,6 @@ pub(crate) struct Group {
     pub(crate) forced: bool,
     /// No dead byte is left on the disk.
     pub(crate) clean: bool,
-    /// Copies that compaction makes.
-    pub(crate) is_copy: bool,
     touched: HashSet<RecordKey>,
     ops: usize,
     bytes: usize,
@@ -231,7 +234,6 @@ impl Group {
             names_erased: false,
             forced: false,
             clean: false,
-            is_copy: false,
             touched: HashSet::new(),
             ops: 0,
             bytes: 0,

@@ -18,6 +18,8 @@ pub trait Disk: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// The length in bytes.
     fn length(&self) -> io::Result<u64>;
+    /// Cuts off what lies behind `length`; the next `sync` makes it durable.
+    fn set_length(&self, length: u64) -> io::Result<()>;
     /// Called once by `create`, after the finished store is synced: gives the store its name.
     /// Disks without names have nothing to do.
     fn publish(&self) -> io::Result<()> {
@@ -38,6 +40,9 @@ impl<D: Disk + ?Sized> Disk for Arc<D> {
     fn length(&self) -> io::Result<u64> {
         (**self).length()
     }
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        (**self).set_length(length)
+    }
     fn publish(&self) -> io::Result<()> {
         (**self).publish()
     }
@@ -55,6 +60,9 @@ impl<D: Disk + ?Sized> Disk for &D {
     }
     fn length(&self) -> io::Result<u64> {
         (**self).length()
+    }
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        (**self).set_length(length)
     }
     fn publish(&self) -> io::Result<()> {
         (**self).publish()
@@ -117,5 +125,10 @@ impl Disk for MemoryDisk {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.locked().len() as u64)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.locked().truncate(usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(())
     }
 }

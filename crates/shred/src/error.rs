@@ -77,6 +77,8 @@ errors! {
     CommitError {
         /// No room for puts. Erases still succeed.
         Full => "the store is full; erase something or allow it to grow",
+        /// Dead bytes lie on the disk for longer than their limit: nothing is stored until they are zeroed. Erases still succeed.
+        Busy => "the disk is too slow to zero what is dead in time; try again later",
         /// A limit of [`record`](crate::record) is exceeded; smaller batches will pass.
         TooLarge => "the batch or a record in it is over the limits",
         /// A key appears twice in one batch.

@@ -116,6 +116,10 @@ impl Disk for FileDisk {
         Ok(self.file.metadata()?.len())
     }
 
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
     /// Links the finished file to its name, which fails if somebody else took the name meanwhile.
     fn publish(&self) -> io::Result<()> {
         let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);

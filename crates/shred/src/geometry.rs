@@ -159,6 +159,11 @@ impl Layout {
         page_up(HEADER + self.tables() * self.table_bytes())
     }
 
+    /// Bytes of bodies that a segment has room for.
+    pub(crate) fn body_room(&self) -> u64 {
+        u64::from(self.segment_bytes - self.body_start())
+    }
+
     pub(crate) fn max_body(&self) -> usize {
         MAX_BODY.min(size(self.segment_bytes - self.body_start()))
     }

@@ -1,48 +1,61 @@
 //! The index in memory: where each live record lies. Nothing in it opens anything.
 
-use crate::geometry::{Grave, SlotAt};
-use crate::record::{Entry, RecordKey};
-use crate::slot::Head;
-use std::collections::HashMap;
+use crate::geometry::{Grave, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SlotAt};
+use crate::record::{Entry, MAX_BODY, RecordKey};
+use crate::slot::{Head, SLOT};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Where a record lies and what is told about it without reading.
+/// Where a record lies and what is told about it without reading. Packed, because there is one for each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) order: u64,
-    pub(crate) meta: [u8; 8],
-    pub(crate) at: SlotAt,
-    pub(crate) offset: u32,
-    pub(crate) length: u32,
-    pub(crate) expiry_day: u32,
+    meta: [u8; 8],
+    /// From the highest bits: segment, slot, length.
+    place: u64,
+    offset: u32,
+    expiry_day: u32,
 }
+
+/// Bits of a body's length.
+const LENGTH_BITS: u32 = 21;
+/// Bits of a slot's number.
+const SLOT_BITS: u32 = 22;
+
+const _: () = assert!(MAX_BODY < 1 << LENGTH_BITS);
+const _: () = assert!(MAX_SEGMENT_BYTES / (SLOT as u32) < 1 << SLOT_BITS);
+const _: () = assert!((MAX_SEGMENTS as u64) <= 1 << (64 - SLOT_BITS - LENGTH_BITS));
 
 impl Located {
     pub(crate) fn new(head: &Head, at: SlotAt) -> Self {
-        Self {
-            order: head.order,
-            meta: head.meta,
-            at,
-            offset: head.offset,
-            length: head.length,
-            expiry_day: head.expiry_day,
-        }
+        let Head { order, meta, offset, length, expiry_day, .. } = *head;
+        let place = (u64::from(at.segment) << SLOT_BITS | u64::from(at.slot)) << LENGTH_BITS | u64::from(length);
+        Self { order, meta, place, offset, expiry_day }
+    }
+
+    pub(crate) const fn at(&self) -> SlotAt {
+        let place = self.place >> LENGTH_BITS;
+        SlotAt { segment: (place >> SLOT_BITS) as u32, slot: place as u32 & ((1 << SLOT_BITS) - 1) }
+    }
+
+    pub(crate) const fn length(&self) -> u32 {
+        self.place as u32 & ((1 << LENGTH_BITS) - 1)
     }
 
     pub(crate) const fn grave(&self) -> Grave {
-        Grave { at: self.at, offset: self.offset, length: self.length }
+        Grave { at: self.at(), offset: self.offset, length: self.length() }
     }
 
     fn entry(&self, key: RecordKey) -> Entry {
-        let Self { order, meta, length, expiry_day, .. } = *self;
-        Entry { key, meta, length, expiry_day, order }
+        let Self { order, meta, expiry_day, .. } = *self;
+        Entry { key, meta, length: self.length(), expiry_day, order }
     }
 }
 
 /// The published state: changed in one step per commit.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    records: HashMap<RecordKey, Located>,
+    records: BTreeMap<RecordKey, Located>,
     /// Of each segment; a position is a key only together with it.
     pub(crate) generations: Vec<u32>,
     pub(crate) counts: Counts,
@@ -82,6 +95,17 @@ impl Index {
         all
     }
 
+    /// The records whose keys begin so, in the order of their keys.
+    pub(crate) fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
+        let mut first = [0; 16];
+        let length = prefix.len().min(first.len());
+        if let (Some(first), Some(prefix)) = (first.get_mut(..length), prefix.get(..length)) {
+            first.copy_from_slice(prefix);
+        }
+        let from = self.records.range(RecordKey(first)..);
+        from.take_while(|(key, _)| key.0.starts_with(prefix)).map(|(key, located)| located.entry(*key)).collect()
+    }
+
     /// The records that are wanted, in no order: nothing is gathered for the others.
     pub(crate) fn entries_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         self.records.iter().map(|(key, located)| located.entry(*key)).filter(is_wanted).collect()
@@ -95,14 +119,10 @@ impl Index {
         self.counts.live_bytes
     }
 
-    pub(crate) fn reserve(&mut self, records: usize) {
-        self.records.reserve(records);
-    }
-
     /// Returns what stood under the key before.
     pub(crate) fn insert(&mut self, key: RecordKey, located: Located) -> Option<Located> {
         let old = self.records.insert(key, located);
-        self.counts.live_bytes += u64::from(located.length);
+        self.counts.live_bytes += u64::from(located.length());
         self.forget(old)
     }
 
@@ -112,7 +132,7 @@ impl Index {
     }
 
     fn forget(&mut self, old: Option<Located>) -> Option<Located> {
-        let bytes = old.map_or(0, |located| u64::from(located.length));
+        let bytes = old.map_or(0, |located| u64::from(located.length()));
         self.counts.live_bytes = self.counts.live_bytes.saturating_sub(bytes);
         old
     }

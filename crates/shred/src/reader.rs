@@ -9,6 +9,7 @@ use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
 use crate::slot::{Head, SLOT, Word};
 use std::fmt;
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use zeroize::Zeroizing;
 
@@ -74,6 +75,12 @@ impl<D: Disk> Reader<D> {
         self.core.published().entries_where(is_wanted)
     }
 
+    /// The records whose keys begin with `prefix`, in the order of their keys, as of now. Looks at no others.
+    #[must_use]
+    pub fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
+        self.core.published().entries_with_prefix(prefix)
+    }
+
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -111,12 +118,13 @@ impl<D: Disk> Core<D> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// S11: a record that does not open, or is erased, is so only if the index still says that it lies there.
+    /// S11: a record that does not open, is erased, or lay where the file was cut off, is so only if the index still says that it lies
+    /// there.
     fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         let mut seen = self.locate(key)?;
         loop {
             let result = self.read_at(key, &seen.0, seen.1);
-            if matches!(result, Ok(_) | Err(ReadError::Io)) {
+            if result.is_ok() {
                 return result;
             }
             let now = self.locate(key)?;
@@ -130,15 +138,15 @@ impl<D: Disk> Core<D> {
     fn locate(&self, key: &RecordKey) -> Result<(Located, u32), ReadError> {
         let index = self.published();
         let located = index.find(key).ok_or(ReadError::NotFound)?;
-        let generation = index.generation(located.at.segment).ok_or(ReadError::NotFound)?;
+        let generation = index.generation(located.at().segment).ok_or(ReadError::NotFound)?;
         Ok((located, generation))
     }
 
     fn read_at(&self, key: &RecordKey, located: &Located, generation: u32) -> Result<Vec<u8>, ReadError> {
         let mut error = ReadError::Corrupt;
         for table in 0..self.layout.tables() {
-            let slot = self.slot(located.at, table)?;
-            let head = Head::open(&self.keys, &slot, located.at, generation);
+            let slot = self.slot(located.at(), table)?;
+            let head = Head::open(&self.keys, &slot, located.at(), generation);
             let ours = |head: &Head| head.key == *key && head.order == located.order;
             let Some(head) = head.filter(ours) else {
                 if Word::of(&slot) == Word::Dead {
@@ -146,7 +154,7 @@ impl<D: Disk> Core<D> {
                 }
                 continue;
             };
-            let mut body = self.sealed_body(located.at.segment, &head)?;
+            let mut body = self.sealed_body(located.at().segment, &head)?;
             return if head.open_body(&self.keys, &slot, &mut body) {
                 Ok(body)
             } else {
@@ -158,7 +166,7 @@ impl<D: Disk> Core<D> {
 
     fn slot(&self, at: SlotAt, table: u32) -> Result<[u8; SLOT], ReadError> {
         let mut slot = [0u8; SLOT];
-        self.disk.read_at(self.layout.slot_at(at, table), &mut slot).map_err(|_| ReadError::Io)?;
+        self.disk.read_at(self.layout.slot_at(at, table), &mut slot).map_err(of_disk)?;
         Ok(slot)
     }
 
@@ -167,7 +175,15 @@ impl<D: Disk> Core<D> {
             return Err(ReadError::Corrupt);
         }
         let mut body = vec![0u8; size(head.length)];
-        self.disk.read_at(self.layout.body_at(segment, head.offset), &mut body).map_err(|_| ReadError::Io)?;
+        self.disk.read_at(self.layout.body_at(segment, head.offset), &mut body).map_err(of_disk)?;
         Ok(body)
+    }
+}
+
+/// A file is cut only where nothing lives any more: another process did it.
+fn of_disk(error: io::Error) -> ReadError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::NotFound,
+        _ => ReadError::Io,
     }
 }

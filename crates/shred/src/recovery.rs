@@ -118,14 +118,13 @@ impl Recovery {
         marks.dedup_by_key(|mark| mark.0);
 
         let mut index = Index::default();
-        index.reserve(by_key.len());
         let mut live = Vec::with_capacity(by_key.len());
         for (key, found) in by_key {
             let located = Located::new(&found.head, found.at);
             live.push(located.grave().body());
             if let Some(segment) = segments.get_mut(size(found.at.segment)) {
                 segment.live += 1;
-                segment.live_bytes += located.length;
+                segment.live_bytes += located.length();
             }
             index.insert(key, located);
         }

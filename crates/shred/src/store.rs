@@ -20,8 +20,10 @@ use crate::superblock::{Fresh, Superblock};
 use crate::upkeep::Upkeep;
 use compact::Compaction;
 use rand_core::CryptoRng;
+use space::{Cut, Growth};
 use std::io;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Looking again while another process writes: more often than any commit could keep overtaking.
@@ -40,15 +42,19 @@ pub struct Shred<D> {
     doomed: Vec<Grave>,
     /// Whether the last commit is an empty one, which certifies everything before it.
     settled: bool,
-    /// The first commit that may try to grow again after the volume was found full.
-    grow_from: u64,
+    /// The segment that is being added.
+    growth: Option<Growth>,
+    /// When the volume was found full.
+    full_at: Option<Duration>,
+    /// The end of the file that is being given back.
+    cut: Option<Cut>,
     /// S13: the disk has failed; nothing is written any more.
     stopped: bool,
     pub(crate) upkeep: Upkeep,
     /// The segment that is being emptied.
     compaction: Option<Compaction>,
-    /// The segment that copies are put into.
-    copies_to: Option<u32>,
+    /// Bytes that must have died before a segment is emptied again: the last one gained next to nothing.
+    compact_after: u64,
 }
 
 impl<D: Disk> Shred<D> {
@@ -90,11 +96,13 @@ impl<D: Disk> Shred<D> {
             next: 2,
             doomed: Vec::new(),
             settled: true,
-            grow_from: 0,
+            growth: None,
+            full_at: None,
+            cut: None,
             stopped: false,
             upkeep: Upkeep::new(Vec::new()),
             compaction: None,
-            copies_to: None,
+            compact_after: 0,
         })
     }
 
@@ -117,11 +125,13 @@ impl<D: Disk> Shred<D> {
             next,
             doomed: Vec::new(),
             settled,
-            grow_from: 0,
+            growth: None,
+            full_at: None,
+            cut: None,
             stopped: false,
             upkeep: Upkeep::new(gaps),
             compaction: None,
-            copies_to: None,
+            compact_after: 0,
         })
     }
 
@@ -340,10 +350,6 @@ impl<D: Disk> Shred<D> {
 
     pub(crate) fn segments(&self) -> &[Segment] {
         &self.segments
-    }
-
-    pub(crate) fn open_segment(&self) -> Option<u32> {
-        self.open_segment
     }
 
     pub(crate) fn next_number(&self) -> u64 {

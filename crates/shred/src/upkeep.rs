@@ -24,6 +24,8 @@ pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(35);
 const PIECE: u32 = 1 << 20;
 /// Time between two looks at what the opening found uncovered, while commits come.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Waiting bytes from which on the oldest are zeroed whatever their age: what waits takes room.
+const MUCH_WAITS: u64 = 128 << 20;
 /// Deaths within this time share a run, so that long runs are zeroed at once.
 const SAME_TIME: Duration = Duration::from_secs(1);
 
@@ -35,10 +37,16 @@ pub(crate) struct Upkeep {
     limit: Duration,
     /// Bodies of destroyed records, oldest death first.
     runs: VecDeque<(Extent, Duration)>,
-    /// Bytes of all runs.
+    /// Bytes of all runs and gaps.
     waiting: u64,
-    /// Bytes that died since the last call.
+    /// The same for each segment.
+    owed: Vec<u64>,
+    /// Bytes that died since the last scrub.
     fresh: u64,
+    /// Bytes that were stored since the last step of compaction.
+    stored: u64,
+    /// Bytes that ever died since the opening.
+    buried: u64,
     /// Zeros were written since the last sync: the oldest death of what they cover, and its bytes.
     zeroed: Option<(Duration, u64)>,
     /// What no live record covered when the store was opened, and was not looked at yet.
@@ -70,19 +78,45 @@ struct Renewal {
 
 impl Upkeep {
     pub(crate) fn new(gaps: Vec<Gap>) -> Self {
-        Self {
+        let mut upkeep = Self {
             now: Duration::ZERO,
             limit: DEAD_BYTES_LIMIT,
             runs: VecDeque::new(),
             waiting: 0,
+            owed: Vec::new(),
             fresh: 0,
+            stored: 0,
+            buried: 0,
             zeroed: None,
-            gaps: gaps.into(),
+            gaps: VecDeque::new(),
             renewal: None,
             busy_at: Duration::ZERO,
             looked_at: Duration::ZERO,
             is_tight: false,
+        };
+        for gap in &gaps {
+            upkeep.owe(gap.extent.segment, gap.extent.length);
         }
+        upkeep.gaps = gaps.into();
+        upkeep
+    }
+
+    fn owe(&mut self, segment: u32, bytes: u32) {
+        let place = size(segment);
+        if self.owed.len() <= place {
+            self.owed.resize(place + 1, 0);
+        }
+        if let Some(owed) = self.owed.get_mut(place) {
+            *owed += u64::from(bytes);
+        }
+        self.waiting += u64::from(bytes);
+    }
+
+    fn owe_less(&mut self, segment: u32, bytes: u32) {
+        if let Some(owed) = self.owed.get_mut(size(segment)) {
+            *owed = owed.saturating_sub(u64::from(bytes));
+        }
+        self.waiting = self.waiting.saturating_sub(u64::from(bytes));
     }
 
     /// A record's key is destroyed on stable storage.
@@ -91,8 +125,9 @@ impl Upkeep {
         if body.length == 0 {
             return;
         }
-        self.waiting += u64::from(body.length);
+        self.owe(body.segment, body.length);
         self.fresh += u64::from(body.length);
+        self.buried += u64::from(body.length);
         if let Some((last, died)) = self.runs.back_mut()
             && last.segment == body.segment
             && last.end() == body.offset
@@ -116,21 +151,44 @@ impl Upkeep {
     /// Bytes of dead records that may lie on the disk, and the age of the oldest of them. What the opening found is as old as the
     /// opening.
     pub(crate) fn debt(&self) -> (u64, Option<Duration>) {
-        let gaps: u64 = self.gaps.iter().map(|gap| u64::from(gap.extent.length)).sum();
         let zeroed = self.zeroed.map_or(0, |(_, bytes)| bytes);
         let oldest = self.runs.front().map(|(_, died)| *died);
         let oldest = oldest.into_iter().chain(self.zeroed.map(|(died, _)| died));
         let oldest = oldest.chain((!self.gaps.is_empty()).then_some(Duration::ZERO)).min();
-        (self.waiting + zeroed + gaps, oldest.map(|died| self.now.saturating_sub(died)))
+        (self.waiting + zeroed, oldest.map(|died| self.now.saturating_sub(died)))
     }
 
-    fn is_quiet(&self) -> bool {
+    /// A record was stored, or copied.
+    pub(crate) fn store(&mut self, bytes: u32) {
+        self.stored += u64::from(bytes);
+    }
+
+    pub(crate) fn take_stored(&mut self) -> u64 {
+        std::mem::take(&mut self.stored)
+    }
+
+    pub(crate) fn buried(&self) -> u64 {
+        self.buried
+    }
+
+    /// Dead bytes lie on the disk for longer than allowed: the disk does not keep up.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.debt().1.is_some_and(|oldest| oldest > self.limit)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
         self.now.saturating_sub(self.busy_at) >= QUIET
     }
 
-    /// A run is zeroed when the store is quiet or its space is wanted, and otherwise in good time before its limit: what dies together is zeroed together.
+    /// A run is zeroed when the store is quiet, its space is wanted or much waits, and otherwise in good time before its limit: what dies
+    /// together is zeroed together.
     fn is_due(&self, died: Duration) -> bool {
-        self.is_quiet() || self.is_tight || self.now.saturating_sub(died) >= self.limit / 4
+        let is_much = self.waiting > MUCH_WAITS;
+        self.is_quiet() || self.is_tight || is_much || self.now.saturating_sub(died) >= self.limit / 4
     }
 
     /// Takes the oldest runs that are due, about as many bytes as asked for, in the order in which they lie.
@@ -146,7 +204,9 @@ impl Upkeep {
             oldest.get_or_insert(died);
             taken.push(run);
         }
-        self.waiting = self.waiting.saturating_sub(sum);
+        for run in &taken {
+            self.owe_less(run.segment, run.length);
+        }
         taken.sort_unstable();
         let mut merged: Vec<Extent> = Vec::with_capacity(taken.len());
         for run in taken {
@@ -167,9 +227,7 @@ impl Upkeep {
 
     /// Whether dead bytes of a segment may still lie on the disk.
     fn owes(&self, segment: u32) -> bool {
-        self.zeroed.is_some()
-            || self.runs.iter().any(|(run, _)| run.segment == segment)
-            || self.gaps.iter().any(|gap| gap.extent.segment == segment)
+        self.zeroed.is_some() || self.owed.get(size(segment)).is_some_and(|owed| *owed > 0)
     }
 }
 
@@ -202,8 +260,9 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Does a bounded part of what is to be done between commits: settles, zeroes dead bytes, makes wholly dead segments ready to be
-    /// used again, copies what lives in mostly dead ones when room is short, grows ahead of need. `now` is the time since a moment of the caller's choice, which does not go back. Returns when
-    /// to call again at the latest; call after each commit, too.
+    /// used again, copies what lives in mostly dead ones when room is short, adds segments ahead of need, gives unused ones back. `now`
+    /// is the time since a moment of the caller's choice, which does not go back. Returns when to call again at the latest, if anything
+    /// is to be done; call after each commit, too.
     ///
     /// # Errors
     /// `Stopped`.
@@ -219,22 +278,22 @@ impl<D: Disk> Shred<D> {
         if !self.is_settled() && self.upkeep.now >= self.upkeep.busy_at.saturating_add(SETTLE_AFTER) {
             self.settle()?;
         }
-        if self.is_settled() && self.is_short() {
-            self.grow()?;
-        }
         if self.upkeep.is_quiet() && self.renewable(false).is_some_and(|it| self.is_named(it)) {
             self.commit_empty()?;
         }
+        let stored = self.upkeep.take_stored();
+        let grew = self.grow_ahead(stored)?;
         self.upkeep.is_tight = self.is_tight();
-        let copied = self.upkeep.is_tight && self.compact(rng)?;
+        let copied = self.upkeep.is_tight && self.compact_a_little(stored, rng)?;
         let done = self
             .scrub()
             .and_then(|did| Ok(self.verify_gap()? || did))
             .and_then(|did| Ok(self.renew()? || did));
-        let worked = self.or_stop(done)? || copied;
-        // Zeros reach the disk with the next commit, or now if none comes.
-        if !worked && self.upkeep.zeroed.is_some() && self.upkeep.is_quiet() {
+        let mut worked = self.or_stop(done)? || grew || copied;
+        if !worked && self.upkeep.is_quiet() {
+            // Zeros reach the disk with the next commit, or now if none comes.
             self.sync_zeros()?;
+            worked = self.shrink_a_little()?;
         }
         self.publish_debt();
         Ok(self.next_upkeep(worked))
@@ -313,6 +372,7 @@ impl<D: Disk> Shred<D> {
         let from = gap.extent.offset.max(written);
         let length = gap.extent.end().saturating_sub(from).min(PIECE);
         if length == 0 {
+            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
             return Ok(true);
         }
         let piece = Extent { segment: gap.extent.segment, offset: from, length };
@@ -323,6 +383,7 @@ impl<D: Disk> Shred<D> {
             self.zero(piece)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(length));
         }
+        self.upkeep.owe_less(piece.segment, piece.end() - gap.extent.offset);
         gap.extent = Extent { offset: piece.end(), length: gap.extent.end() - piece.end(), ..piece };
         if gap.extent.length > 0 {
             self.upkeep.gaps.push_front(gap);
@@ -336,7 +397,7 @@ impl<D: Disk> Shred<D> {
         let (of_it, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|(run, _)| run.segment == segment);
         self.upkeep.runs = others.into();
         for (run, died) in of_it {
-            self.upkeep.waiting = self.upkeep.waiting.saturating_sub(u64::from(run.length));
+            self.upkeep.owe_less(run.segment, run.length);
             self.zero(run)?;
             self.upkeep.note_zeroed(died, u64::from(run.length));
         }
@@ -345,6 +406,7 @@ impl<D: Disk> Shred<D> {
             gaps.into_iter().partition(|gap| gap.extent.segment == segment);
         self.upkeep.gaps = others.into();
         for gap in of_it {
+            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
             self.zero(gap.extent)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(gap.extent.length));
         }
@@ -384,7 +446,7 @@ impl<D: Disk> Shred<D> {
     fn renewable(&self, ready: bool) -> Option<u32> {
         let is_one = |(number, segment): &(u32, &Segment)| {
             segment.is_wholly_dead()
-                && !self.is_filling(*number)
+                && !self.takes_more(*number)
                 && !(ready && (self.is_named(*number) || self.upkeep.owes(*number)))
         };
         (0..).zip(self.segments()).find(is_one).map(|(number, _)| number)
@@ -416,11 +478,6 @@ impl<D: Disk> Shred<D> {
             self.upkeep.synced();
         }
         Ok(())
-    }
-
-    #[cfg(test)]
-    pub(crate) fn now(&self) -> Duration {
-        self.upkeep.now
     }
 
     pub(crate) fn set_now(&mut self, now: Duration) {

@@ -90,15 +90,13 @@ impl<D: Disk> Shred<D> {
                 if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
                     segment.body_end = segment.body_end.max(put.body_end());
                     segment.live_bytes += put.body_len();
+                    self.upkeep.store(put.body_len());
                 }
             }
             if let Some(segment) = self.segments.get_mut(size(open)) {
                 (segment.used, segment.body_end) = (used, body_end);
             }
-            match group.is_copy {
-                true => self.copies_to = Some(open),
-                false => self.open_segment = Some(open),
-            }
+            self.open_segment = Some(open);
         }
         self.upkeep.synced();
         if !group.is_empty() {

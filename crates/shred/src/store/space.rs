@@ -1,18 +1,47 @@
-//! Room for what comes: admission, growth, segments that are used again (S12).
+//! Room for what comes: admission, and the length of the file (S12).
 
 use super::Shred;
 use crate::bytes::size;
 use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
 use crate::error::CommitError;
-use crate::geometry::RESERVED_SEGMENTS;
+use crate::geometry::{CELLS, HEADER, RESERVED_SEGMENTS};
 use crate::segment::{self, Condition, Segment};
 use rand_core::CryptoRng;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Commits between two tries to grow on a volume that was full.
-const GROW_AGAIN_AFTER: u64 = 1_024;
+/// Bytes of zeros that one step writes.
+const GROWTH_STEP: u64 = 1 << 20;
+/// Time between two tries to grow on a volume that was full, when nothing is put.
+const GROW_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A segment that is being added: its zeros are written up to here, from its header's end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    number: u32,
+    written: u64,
+}
+
+/// What a step of growth did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grown {
+    /// A segment was added.
+    Added,
+    /// A part of one was written.
+    Partly,
+    /// The limit is reached, or the volume is full.
+    No,
+}
+
+/// Segments at the end of the file that are given back: nothing is put there any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut {
+    segments: Vec<Segment>,
+    /// From this commit on no cell names them.
+    ready_at: u64,
+}
 
 impl<D: Disk> Shred<D> {
     /// An empty commit.
@@ -20,7 +49,7 @@ impl<D: Disk> Shred<D> {
         Group::new(self.open_segment, &self.segments)
     }
 
-    /// Takes a job into a commit. Makes room for it if it must: between commits, as nothing of this one is written yet (S12).
+    /// Takes a job into a commit. Makes room for it if it must, between commits: what was taken in before goes first.
     pub(crate) fn admit(
         &mut self,
         group: &mut Group,
@@ -30,105 +59,205 @@ impl<D: Disk> Shred<D> {
         if self.stopped {
             return Admission::Refused(CommitError::Stopped);
         }
+        if job.stores() && self.upkeep.is_overdue() {
+            return Admission::Refused(CommitError::Busy);
+        }
         loop {
             let core = self.reader.core();
-            let spare = self.spare(RESERVED_SEGMENTS);
-            match group.admit(job, &core.published(), &core.layout, &self.segments, spare) {
-                Admission::NoRoom(back) => job = back,
+            match group.admit(job, &core.published(), &core.layout, &self.segments, self.spare()) {
+                Admission::NoRoom(back) if group.has_no_jobs() => job = back,
+                Admission::NoRoom(back) => return Admission::Later(back),
                 answer => return answer,
             }
-            match self.grow().and_then(|grown| Ok(grown || self.reclaim()?)) {
-                Ok(true) => {}
-                // What was taken in goes first: copies need the places that it was promised.
-                Ok(false) if !group.has_no_jobs() => return Admission::Later(job),
-                Ok(false) => match self.compact_for_room(rng) {
-                    Ok(true) => *group = self.begin(),
-                    Ok(false) => return Admission::Refused(CommitError::Full),
-                    Err(error) => return Admission::Refused(error),
-                },
+            match self.make_room(rng) {
+                Ok(true) => *group = self.begin(),
+                Ok(false) => return Admission::Refused(CommitError::Full),
                 Err(error) => return Admission::Refused(error),
             }
         }
     }
 
-    /// Segments that may be begun: free ones, less those that are kept back.
-    pub(crate) fn spare(&self, kept: u32) -> usize {
-        let growable = self.reader.core().layout.max_segments.saturating_sub(self.begun_segments());
-        // What the file can still grow by is kept back first.
-        size(self.free_segments().saturating_sub(kept.saturating_sub(growable)))
+    /// By what is dead, then by growing, then by copying what lives. `false`: the store is full.
+    fn make_room(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
+        Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
+    }
+
+    /// Free segments that puts may begin. The last ones are compaction's; the first of a store needs none to be kept, as there is nothing
+    /// to compact.
+    pub(crate) fn spare(&self) -> usize {
+        let free = self.free_segments();
+        let least = u32::from(free > 0 && self.segments.iter().all(|s| !s.is_ready() || s.is_free()));
+        size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
+    }
+
+    /// Segments that the file may still grow by, as far as is known.
+    pub(crate) fn growable(&self) -> usize {
+        match self.full_at {
+            Some(_) => 0,
+            None => size(self.reader.core().layout.max_segments.saturating_sub(self.begun_segments())),
+        }
+    }
+
+    /// Whether records are put into a segment, and many more have room there.
+    pub(crate) fn takes_more(&self, number: u32) -> bool {
+        let layout = &self.reader.core().layout;
+        self.open_segment == Some(number)
+            && self.segments.get(size(number)).is_some_and(|segment| {
+                let rest = u64::from(layout.segment_bytes.saturating_sub(segment.body_end));
+                rest * 8 >= layout.body_room() && segment.used < layout.slots
+            })
     }
 
     /// Segments in the file that have a header, or cannot be used.
-    pub(crate) fn begun_segments(&self) -> u32 {
-        u32::try_from(self.segments.iter().filter(|s| s.condition != Condition::Raw).count())
-            .unwrap_or(u32::MAX)
-    }
-
-    /// Adds one segment of real zeros, or formats one that a crash left raw. `false` at the limit.
-    pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
-        // S12: the last segments are compaction's.
-        self.grow_up_to(self.reader.core().layout.max_segments.saturating_sub(RESERVED_SEGMENTS))
-    }
-
-    pub(crate) fn grow_up_to(&mut self, limit: u32) -> Result<bool, CommitError> {
-        let core = Arc::clone(self.reader.core());
-        if self.begun_segments() >= limit {
-            return Ok(false);
-        }
-        let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
-        let place = raw.unwrap_or(self.segments.len());
-        let number = u32::try_from(place).map_err(|_| CommitError::Full)?;
-        if self.next < self.grow_from {
-            return Ok(false);
-        }
-        let written = segment::format(&core.disk, &core.layout, &core.keys, number);
-        // A volume without space harms nothing that is stored: erases go on, puts wait.
-        if written.as_ref().is_err_and(is_out_of_space) {
-            self.grow_from = self.next + GROW_AGAIN_AFTER;
-            return Ok(false);
-        }
-        if written.and_then(|()| core.disk.sync()).is_err() {
-            self.stopped = true;
-            return Err(CommitError::Stopped);
-        }
-        let fresh = Segment::fresh(&core.layout);
-        match self.segments.get_mut(place) {
-            Some(segment) => *segment = fresh,
-            None => self.segments.push(fresh),
-        }
-        let mut index = core.publishing();
-        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
-        index.counts.free_segments = self.free_segments();
-        Ok(true)
-    }
-
-    /// Whether a free segment will be wanted soon.
-    pub(crate) fn is_short(&self) -> bool {
-        let layout = &self.reader.core().layout;
-        let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
-        let nearly = open.is_none_or(|segment| {
-            segment.used > layout.slots / 4 * 3 || segment.body_end > layout.segment_bytes / 4 * 3
-        });
-        nearly && self.free_segments() == 0 && !self.stopped
+    fn begun_segments(&self) -> u32 {
+        count(self.segments.iter().filter(|s| s.condition != Condition::Raw).count())
     }
 
     pub(crate) fn free_segments(&self) -> u32 {
-        u32::try_from(self.segments.iter().filter(|s| s.is_free()).count()).unwrap_or(u32::MAX)
+        count(self.segments.iter().filter(|s| s.is_free()).count())
+    }
+
+    /// Adds a segment at once. `false` at the limit, and while the volume is full.
+    pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
+        loop {
+            match self.grow_a_little(u64::MAX)? {
+                Grown::Added => return Ok(true),
+                Grown::Partly => {}
+                Grown::No => return Ok(false),
+            }
+        }
+    }
+
+    /// Between commits: adds a segment in steps when one will be wanted soon.
+    pub(crate) fn grow_ahead(&mut self, stored: u64) -> Result<bool, CommitError> {
+        let now = self.upkeep.now();
+        let rests = self.full_at.is_some_and(|at| now < at.saturating_add(GROW_AGAIN_AFTER));
+        if rests || !(self.is_short() || self.growth.is_some()) {
+            return Ok(false);
+        }
+        // Twice as fast as the room goes: the open segment is half empty when this begins.
+        let step = if self.upkeep.is_quiet() { GROWTH_STEP } else { stored.saturating_mul(4).max(64 << 10) };
+        Ok(self.grow_a_little(step)? != Grown::No)
+    }
+
+    /// Real zeros, so that no commit waits for the file system to allocate, and a header behind them.
+    fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
+        let core = Arc::clone(self.reader.core());
+        if self.uncut() {
+            return Ok(Grown::Added);
+        }
+        let Growth { number, written } = match self.growth {
+            Some(growth) => growth,
+            None if self.begun_segments() >= core.layout.max_segments => return Ok(Grown::No),
+            None => {
+                // One that a crash left without a header comes first.
+                let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
+                Growth { number: count(raw.unwrap_or(self.segments.len())), written: 0 }
+            }
+        };
+        let left = u64::from(core.layout.segment_bytes - HEADER) - written;
+        let piece = left.min(most).min(GROWTH_STEP);
+        let at = core.layout.segment_at(number) + u64::from(HEADER) + written;
+        let zeros = vec![0; usize::try_from(piece).unwrap_or(0)];
+        let mut done = core.disk.write_at(at, &zeros);
+        self.growth = Some(Growth { number, written: written + piece });
+        if piece == left {
+            done = done.and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys, number, 1));
+        }
+        // A volume without space harms nothing that is stored: erases go on, puts wait.
+        if done.as_ref().is_err_and(is_out_of_space) {
+            self.growth = Some(Growth { number, written });
+            self.full_at = Some(self.upkeep.now());
+            return Ok(Grown::No);
+        }
+        self.or_stop(done)?;
+        if piece < left {
+            return Ok(Grown::Partly);
+        }
+        let synced = core.disk.sync();
+        self.or_stop(synced)?;
+        (self.growth, self.full_at) = (None, None);
+        let fresh = Segment::fresh(&core.layout);
+        match self.segments.get_mut(size(number)) {
+            Some(segment) => *segment = fresh,
+            None => self.segments.push(fresh),
+        }
+        self.publish_segments();
+        Ok(Grown::Added)
+    }
+
+    /// Whether a free segment will be wanted soon.
+    fn is_short(&self) -> bool {
+        let layout = &self.reader.core().layout;
+        let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
+        let is_half_full = open.is_some_and(|segment| {
+            segment.used > layout.slots / 2 || segment.body_end > layout.segment_bytes / 2
+        });
+        is_half_full && self.spare() == 0
+    }
+
+    /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done. `false`: nothing was
+    /// done.
+    pub(crate) fn shrink_a_little(&mut self) -> Result<bool, CommitError> {
+        let Some(cut) = &self.cut else {
+            let used = self.segments.iter().rposition(|s| !s.is_free() && s.condition != Condition::Raw);
+            let wanted = used.map_or(0, |last| last + 1) + size(RESERVED_SEGMENTS) + 1;
+            if self.growth.is_some() || self.segments.len() < 2 * wanted {
+                return Ok(false);
+            }
+            let segments = self.segments.split_off(wanted);
+            // Recovery takes any cell at its word for the least number of segments.
+            self.cut = Some(Cut { segments, ready_at: self.next + CELLS });
+            self.publish_segments();
+            return Ok(true);
+        };
+        if self.next < cut.ready_at {
+            return self.commit_empty().map(|()| true);
+        }
+        let core = Arc::clone(self.reader.core());
+        let done = core
+            .disk
+            .set_length(core.layout.segment_at(count(self.segments.len())))
+            .and_then(|()| core.disk.sync());
+        self.or_stop(done)?;
+        (self.cut, self.full_at) = (None, None);
+        Ok(true)
+    }
+
+    /// Takes back what was to be given away: it is wanted. `false`: nothing is.
+    fn uncut(&mut self) -> bool {
+        let Some(cut) = self.cut.take() else { return false };
+        self.segments.extend(cut.segments);
+        self.publish_segments();
+        true
     }
 
     /// A segment is empty and has its next generation.
     pub(crate) fn renewed(&mut self, number: u32) {
         let core = Arc::clone(self.reader.core());
+        if self.open_segment == Some(number) {
+            self.open_segment = None;
+        }
         let Some(segment) = self.segments.get_mut(size(number)) else { return };
         let gone = *segment;
         *segment = Segment { generation: gone.generation + 1, ..Segment::fresh(&core.layout) };
-        let mut index = core.publishing();
-        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
         let (dead, void) = (gone.used.saturating_sub(gone.voided), gone.voided);
+        let mut index = core.publishing();
         index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
         index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
+        drop(index);
+        self.publish_segments();
+    }
+
+    fn publish_segments(&self) {
+        let mut index = self.reader.core().publishing();
+        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
         index.counts.free_segments = self.free_segments();
     }
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn is_out_of_space(error: &io::Error) -> bool {

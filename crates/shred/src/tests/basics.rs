@@ -69,7 +69,7 @@ fn s3_a_slot_is_used_once_and_in_order() {
     store.commit(puts(&[(4, b"four")]), &mut rng(3)).unwrap();
     assert_eq!(store.stats().dead_slots, 2, "no dead slot was written over");
     let core = store.reader().core().clone();
-    let slots = [1, 4].map(|n| core.published().find(&key(n)).unwrap().at.slot);
+    let slots = [1, 4].map(|n| core.published().find(&key(n)).unwrap().at().slot);
     assert_eq!(slots, [0, 3]);
 }
 

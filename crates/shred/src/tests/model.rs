@@ -38,7 +38,7 @@ impl Op {
             Self::Settle => store.settle(),
             Self::Grow => store.grow().map(|_| ()),
             Self::Maintain(ms) => {
-                let now = store.now() + Duration::from_millis(*ms);
+                let now = store.upkeep.now() + Duration::from_millis(*ms);
                 while store.maintain(now, &mut rng(7))?.is_some_and(|next| next <= now) {}
                 Ok(())
             }

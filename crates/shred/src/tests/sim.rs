@@ -174,6 +174,11 @@ impl Disk for SimDisk {
         let mut state = self.locked();
         if state.record {
             let torn = state.torn();
+            let (longest, is_cut) = (state.durable.len(), state.durable.len() > torn.length);
+            if is_cut {
+                // The file was cut, or it was not.
+                state.syncs.push(Torn { length: longest, ..torn.clone() });
+            }
             state.syncs.push(torn);
         }
         if let Err(error) = state.op() {
@@ -195,5 +200,14 @@ impl Disk for SimDisk {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.locked().seen.len() as u64)
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut state = self.locked();
+        state.op()?;
+        let length = length as usize;
+        state.seen.truncate(length);
+        state.unsynced.retain(|sector, _| sector * SECTOR < length);
+        Ok(())
     }
 }

@@ -53,6 +53,10 @@ impl Disk for Gate {
     fn length(&self) -> std::io::Result<u64> {
         self.disk.length()
     }
+
+    fn set_length(&self, length: u64) -> std::io::Result<()> {
+        self.disk.set_length(length)
+    }
 }
 
 /// A store whose next sync stops at the gate.
@@ -341,6 +345,10 @@ impl Disk for Hooked {
     fn length(&self) -> std::io::Result<u64> {
         self.disk.length()
     }
+
+    fn set_length(&self, length: u64) -> std::io::Result<()> {
+        self.disk.set_length(length)
+    }
 }
 
 #[test]
@@ -351,7 +359,7 @@ fn s11_what_moves_under_a_reader_is_followed() {
     let reader = store.reader();
     let core = reader.core();
     let damage = || {
-        let at = core.published().find(&key(3)).unwrap().at;
+        let at = core.published().find(&key(3)).unwrap().at();
         disk.write_at(core.layout.slot_at(at, 0) + 40, &[0xee; 16]).unwrap();
     };
     let store = Arc::new(Mutex::new(store));
