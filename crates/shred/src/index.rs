@@ -29,7 +29,8 @@ const _: () = assert!((MAX_SEGMENTS as u64) <= 1 << (64 - SLOT_BITS - LENGTH_BIT
 impl Located {
     pub(crate) fn new(head: &Head, at: SlotAt) -> Self {
         let Head { order, meta, offset, length, expiry_day, .. } = *head;
-        let place = (u64::from(at.segment) << SLOT_BITS | u64::from(at.slot)) << LENGTH_BITS | u64::from(length);
+        let place =
+            (u64::from(at.segment) << SLOT_BITS | u64::from(at.slot)) << LENGTH_BITS | u64::from(length);
         Self { order, meta, place, offset, expiry_day }
     }
 
@@ -103,7 +104,9 @@ impl Index {
             first.copy_from_slice(prefix);
         }
         let from = self.records.range(RecordKey(first)..);
-        from.take_while(|(key, _)| key.0.starts_with(prefix)).map(|(key, located)| located.entry(*key)).collect()
+        from.take_while(|(key, _)| key.0.starts_with(prefix))
+            .map(|(key, located)| located.entry(*key))
+            .collect()
     }
 
     /// The records that are wanted, in no order: nothing is gathered for the others.

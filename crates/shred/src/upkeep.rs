@@ -283,8 +283,9 @@ impl<D: Disk> Shred<D> {
         }
         let stored = self.upkeep.take_stored();
         let grew = self.grow_ahead(stored)?;
-        self.upkeep.is_tight = self.is_tight();
-        let copied = self.upkeep.is_tight && self.compact_a_little(stored, rng)?;
+        let is_tight = self.is_tight();
+        self.upkeep.is_tight = is_tight || self.is_short() && self.renewable(false).is_some();
+        let copied = is_tight && self.compact_a_little(stored, rng)?;
         let done = self
             .scrub()
             .and_then(|did| Ok(self.verify_gap()? || did))
@@ -443,7 +444,7 @@ impl<D: Disk> Shred<D> {
     }
 
     /// A wholly dead segment. `ready`: it owes nothing, and the last two commits do not name it.
-    fn renewable(&self, ready: bool) -> Option<u32> {
+    pub(crate) fn renewable(&self, ready: bool) -> Option<u32> {
         let is_one = |(number, segment): &(u32, &Segment)| {
             segment.is_wholly_dead()
                 && !self.takes_more(*number)

@@ -144,7 +144,7 @@ impl<D: Disk> Shred<D> {
         let layout = &self.core().layout;
         let least = layout.body_room() / 16;
         let after = self.room() + layout.body_room();
-        if after < done.room + least {
+        if done.copied == 0 || after < done.room + least {
             self.compact_after = self.upkeep.buried() + done.copied + least;
         }
     }
@@ -189,13 +189,19 @@ impl<D: Disk> Shred<D> {
         let room = layout.body_room();
         let (least, (number, segment)) = (0..)
             .zip(self.segments())
-            .filter(|(_, segment)| segment.is_ready() && segment.live > 0 && !segment.is_damaged)
-            .filter(|(number, _)| !self.takes_more(*number))
+            .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged)
+            .filter(|(number, segment)| segment.live > self.doomed_in(*number) && !self.takes_more(*number))
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
             .min_by_key(|(lives, _)| *lives)?;
         let (generation, room_before) = (segment.generation, self.room());
         let found = Compaction { segment: number, generation, slot: 0, copied: 0, room: room_before };
         (least * 16 <= room * WORTH).then_some(found)
+    }
+
+    /// Records of a segment that the next commit destroys.
+    fn doomed_in(&self, number: u32) -> u32 {
+        let doomed = self.doomed.iter().filter(|grave| grave.at.segment == number).count();
+        u32::try_from(doomed).unwrap_or(u32::MAX)
     }
 
     fn note_damage(&mut self, number: u32) {

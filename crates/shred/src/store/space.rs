@@ -132,7 +132,9 @@ impl<D: Disk> Shred<D> {
     pub(crate) fn grow_ahead(&mut self, stored: u64) -> Result<bool, CommitError> {
         let now = self.upkeep.now();
         let rests = self.full_at.is_some_and(|at| now < at.saturating_add(GROW_AGAIN_AFTER));
-        if rests || !(self.is_short() || self.growth.is_some()) {
+        // Room that is dead comes first: it is zeroed in any case.
+        let is_wanted = self.growth.is_some() || self.is_short() && self.renewable(false).is_none();
+        if rests || !is_wanted {
             return Ok(false);
         }
         // Twice as fast as the room goes: the open segment is half empty when this begins.
@@ -162,7 +164,8 @@ impl<D: Disk> Shred<D> {
         let mut done = core.disk.write_at(at, &zeros);
         self.growth = Some(Growth { number, written: written + piece });
         if piece == left {
-            done = done.and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys, number, 1));
+            done = done
+                .and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys, number, 1));
         }
         // A volume without space harms nothing that is stored: erases go on, puts wait.
         if done.as_ref().is_err_and(is_out_of_space) {
@@ -187,11 +190,12 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Whether a free segment will be wanted soon.
-    fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         let layout = &self.reader.core().layout;
         let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
         let is_half_full = open.is_some_and(|segment| {
-            segment.used > layout.slots / 2 || segment.body_end > layout.segment_bytes / 2
+            let filled = u64::from(segment.body_end.saturating_sub(layout.body_start()));
+            segment.used > layout.slots / 2 || filled > layout.body_room() / 2
         });
         is_half_full && self.spare() == 0
     }

@@ -133,7 +133,7 @@ fn s12_grows_between_commits_until_full_and_erases_always_succeed() {
     assert_eq!(full, CommitError::Full);
     // Two pages of bodies in each segment that is not reserved.
     assert_eq!(stored, 2 * 6);
-    assert_eq!(store.stats().segments, 6);
+    assert_eq!(store.stats().segments, 8);
     assert_eq!(reopened(&disk).stats().records, 12);
     store.erase(&[key(0)]).unwrap();
     store.commit(Batch { puts: vec![], erases: vec![key(1)] }, &mut rng(9)).unwrap();

@@ -429,7 +429,9 @@ fn s4_the_newest_version_wins_even_without_a_redo_list() {
     disk.take_syncs();
     third.run(&mut store, 2).unwrap();
     let mut seen = [0; 2];
-    for mut image in images(&disk.take_syncs()[0], 1 << 12, 0, &mut rng(1)) {
+    // The first one made a segment.
+    let syncs = disk.take_syncs();
+    for mut image in images(syncs.last().unwrap(), 1 << 12, 0, &mut rng(1)) {
         // Commit 1 was the creation, 2 the first, 3 the second.
         image[Cell::at(3) as usize] ^= 1;
         let found = recovered(&image);
