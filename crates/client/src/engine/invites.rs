@@ -268,7 +268,8 @@ impl<D: Disk + 'static> Engine<D> {
             .map_err(|_| ClientError::AlreadyContact)?;
         step.ratchet(vault, id, &mut contact.row, added.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
-        if contact.own_address().is_none() {
+        // A landing of an own open invite ends with that invite.
+        if contact.private().next().is_none() {
             contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
             contact.row.hello_due = true;
         }

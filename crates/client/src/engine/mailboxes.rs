@@ -145,12 +145,16 @@ impl Contact {
         id
     }
 
-    /// The address to be told to the peer: that of the newest mailbox, private before landing.
+    /// The address to be told to the peer: that of the newest mailbox, private before landing. Who has accepted an invite tells no
+    /// landing: that one belongs to an invite of its own.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
         // A lost one is created again with the same address.
         let told = self.row.mailboxes.iter();
         let told = told.filter(|row| matches!(row.state, MailboxState::Live | MailboxState::Lost));
-        told.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
+        told.filter(is_private)
+            .max_by_key(|row| (row.kind == MailboxKind::Private, row.id))
+            .and_then(address_of)
     }
 }
 

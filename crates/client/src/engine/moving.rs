@@ -85,7 +85,7 @@ impl<D: Disk + 'static> Engine<D> {
 
 impl Contact {
     /// Private mailboxes that are not given up.
-    fn private(&self) -> impl Iterator<Item = &MailboxRow> {
+    pub(super) fn private(&self) -> impl Iterator<Item = &MailboxRow> {
         let rows = self.row.mailboxes.iter();
         rows.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring)
     }
