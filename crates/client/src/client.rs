@@ -330,7 +330,9 @@ impl Client {
     /// # Errors
     /// The vault's.
     pub fn events_after(&self, after: u64) -> Result<Vec<Event>, ClientError> {
-        self.shared.look(|engine| engine.events_after(after, EVENTS_AT_ONCE))?.map_err(ClientError::from)
+        self.shared
+            .look_at_stored(|engine| engine.events_after(after, EVENTS_AT_ONCE))?
+            .map_err(ClientError::from)
     }
 
     /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
@@ -340,11 +342,11 @@ impl Client {
     pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
         let mut newest = self.shared.events.subscribe();
         loop {
-            let events = self.shared.look(|engine| engine.events_after(after, 1))??;
+            let events = self.shared.look_at_stored(|engine| engine.events_after(after, 1))??;
             if let Some(event) = events.into_iter().next() {
                 return Ok(event);
             }
-            if self.shared.look(Engine::is_dead)? {
+            if self.shared.look_at_stored(Engine::is_dead)? {
                 return Err(ClientError::VaultStopped);
             }
             newest.changed().await.map_err(|_| ClientError::VaultStopped)?;

@@ -187,6 +187,13 @@ errors! {
     }
 }
 
+impl ClientError {
+    /// The vault failed, and not the call.
+    pub(crate) const fn is_of_vault(&self) -> bool {
+        matches!(self, Self::VaultFull | Self::VaultStopped | Self::VaultCorrupt)
+    }
+}
+
 impl From<VaultError> for ClientError {
     fn from(error: VaultError) -> Self {
         match error {
