@@ -250,7 +250,8 @@ impl Client {
         let bundle = found.bundle.ok_or(ClientError::InviteUsed)?;
         let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
         let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
-        if found.needs_token && is_own && !has_token {
+        let takes_mailbox = self.shared.look(|engine| engine.accepting_takes_mailbox(name, new_identity))?;
+        if found.needs_token && is_own && takes_mailbox && !has_token {
             return Err(ClientError::NeedsToken);
         }
         let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);

@@ -161,11 +161,12 @@ impl<D: Disk + 'static> Engine<D> {
         today: Day,
     ) -> Result<Ack, VaultError> {
         let id = name.contact;
+        let sure = self.sure_day(today);
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
         let Contact { invite: Some((_, invite)), ratchet, person, .. } = contact else {
             return Ok(self.junk(id));
         };
-        let accepted = match invite.accept(&self.identity, blob, |_| false, today) {
+        let accepted = match invite.accept(&self.identity, blob, |_| false, sure) {
             Ok(accepted) => accepted,
             Err(AcceptError::Expired) => return Ok(Ack::Junk),
             Err(_) => return Ok(self.junk(id)),
@@ -179,6 +180,8 @@ impl<D: Disk + 'static> Engine<D> {
         let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.invite = None;
+        // A second use of this invite is told again.
+        contact.person.contested = false;
         step.persons.insert(id);
         self.event(step, id, today, EventKind::InviteAccepted)?;
         self.draw_stream(step, id)?;
@@ -248,7 +251,7 @@ impl<D: Disk + 'static> Engine<D> {
                 self.take(step, id, item, hash, received.superseded, today)?;
             }
         }
-        self.after_message(step, name, today)?;
+        self.after_message(step, name, received.superseded, today)?;
         Ok(Ack::Stored)
     }
 
@@ -308,13 +311,20 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// What a message that was read changes about the relationship.
-    fn after_message(&mut self, step: &mut Step, name: MailboxName, today: Day) -> Result<(), VaultError> {
+    fn after_message(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        superseded: bool,
+        today: Day,
+    ) -> Result<(), VaultError> {
         let id = name.contact;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
-        let by_private =
-            contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
+        // A session that was left decides nothing.
+        let by_private = !superseded
+            && contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
         // The peer uses this mailbox and nothing is missing: those before it may go once they have been read.
         if by_private

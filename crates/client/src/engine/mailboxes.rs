@@ -75,6 +75,20 @@ impl<D: Disk + 'static> Engine<D> {
         list
     }
 
+    /// At opening: whoever has a session reads at a private mailbox. A vault of an earlier version may lack one.
+    pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let lacks =
+                |contact: &Contact| contact.standing().is_some() && contact.private().next().is_none();
+            if self.contacts.get(&id).is_some_and(lacks) {
+                let mut step = self.step();
+                self.want_private(&mut step, id)?;
+                self.finish(step)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The relay has a mailbox that was wanted.
     pub(crate) fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {

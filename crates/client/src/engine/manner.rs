@@ -1,0 +1,26 @@
+//! In which manner a message comes to the app (spec/14-client.md section 4.1).
+
+use crate::event::EventKind;
+
+/// How a message comes to the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    InOrder,
+    Late,
+    /// By a session that was left when the two began again.
+    LeftSession,
+}
+
+impl Manner {
+    pub(super) const fn of(late: bool) -> Self {
+        if late { Self::Late } else { Self::InOrder }
+    }
+
+    pub(super) fn event(self, text: String) -> EventKind {
+        match self {
+            Self::InOrder => EventKind::MessageReceived { text, late: false },
+            Self::Late => EventKind::MessageReceived { text, late: true },
+            Self::LeftSession => EventKind::MessageOfLeftSession { text },
+        }
+    }
+}
