@@ -143,8 +143,9 @@ impl Client {
         let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
         let relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
         let link = net::open_link(&self.shared, &relay).await?;
-        self.shared.check_clock(link.day)?;
-        let contact = self.shared.step(move |engine, today| engine.begin_invite(&name, today, days)).await?;
+        // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
+        let today = self.shared.check_clock(link.day)?;
+        let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
             net::publish(&self.shared, link, &publication).await?;
             self.shared.step(move |engine, _| engine.published(publication.contact)).await?;

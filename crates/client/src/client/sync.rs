@@ -156,9 +156,12 @@ pub(super) enum Scope {
 pub(super) enum Persistence {
     /// Until the deadline.
     Deadline,
-    /// Not once it is known to have failed.
-    FirstFailure,
+    /// Not once it is known to have failed. A relay that has not answered for [`SILENCE`] has.
+    FirstFailure { is_silent: bool },
 }
+
+/// How long a caller that goes at the first failure waits for a relay's first answer.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// Something that is not done.
 #[derive(Clone, Debug)]
@@ -188,6 +191,11 @@ impl View {
         self.persistence == Persistence::Deadline
     }
 
+    /// A relay that is still being connected to is not waited for any more.
+    fn is_silence_failure(&self) -> bool {
+        self.persistence == Persistence::FirstFailure { is_silent: true }
+    }
+
     /// The state of a relay with own mailboxes, and whether it is of this round.
     fn link(&self, relay: &str) -> (Connectivity, bool) {
         self.links
@@ -214,7 +222,9 @@ impl View {
             Need::Peer => (SendWait::NoAnswer, fails_first),
             Need::Mailbox(relay) => self.own_mailbox(relay),
             Need::Put => {
-                let Some(dated) = self.putting.get(&contact) else { return (SendWait::UnderWay, false) };
+                let Some(dated) = self.putting.get(&contact) else {
+                    return (SendWait::UnderWay, self.is_silence_failure());
+                };
                 let is_known = fails_first || dated.round >= self.round;
                 match dated.state {
                     PutState::Open => (SendWait::UnderWay, false),
@@ -242,9 +252,8 @@ impl View {
         let relay = relay.to_owned();
         match state {
             Connectivity::NeedsToken => (SendWait::NeedsToken { relay }, is_known),
-            Connectivity::Fetching | Connectivity::CaughtUp | Connectivity::Connecting => {
-                (SendWait::UnderWay, false)
-            }
+            Connectivity::Connecting => (SendWait::UnderWay, self.is_silence_failure()),
+            Connectivity::Fetching | Connectivity::CaughtUp => (SendWait::UnderWay, false),
             Connectivity::Down | Connectivity::Waiting => {
                 (SendWait::OwnMailbox { relay, state }, !self.is_persistent())
             }
@@ -327,9 +336,9 @@ impl Client {
             pending.push(Pending { error: Some(reason.error()), is_settled });
         }
         // A relay that is connected to for the first time may be reached in a moment.
-        let may_be_reached = |relay: &String| {
-            let state = view.link(relay).0;
-            matches!(state, Connectivity::Connecting | Connectivity::Fetching | Connectivity::CaughtUp)
+        let may_be_reached = |relay: &String| match view.link(relay).0 {
+            Connectivity::Connecting => !view.is_silence_failure(),
+            state => matches!(state, Connectivity::Fetching | Connectivity::CaughtUp),
         };
         let not_emptied = self.shared.progress.not_emptied();
         let tidies = needs.delete.iter().any(may_be_reached)

@@ -74,10 +74,15 @@ impl<D: Disk + 'static> Engine<D> {
     /// Makes an invite durably, or finds the one of this name that was made and not published. A contact that has answered may be
     /// invited once more: the two begin again then.
     pub(crate) fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, ClientError> {
-        if let Some((id, contact)) = self.find(name)
-            && contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
-        {
-            return Ok(id);
+        let unpublished = self.find(name).and_then(|(id, contact)| {
+            let (row, pending) = contact.invite.as_ref()?;
+            row.bundle.is_some().then(|| (id, pending.not_after()))
+        });
+        match unpublished {
+            Some((id, last)) if last >= today.plus(days) => return Ok(id),
+            // It was made on an earlier day, and would end too early.
+            Some(_) => self.withdraw_invite(name)?,
+            None => {}
         }
         let known = self.find(name).map(|(id, contact)| (id, contact.invite.is_some()));
         if let Some((_, true)) = known {

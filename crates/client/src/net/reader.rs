@@ -188,12 +188,8 @@ impl<'a> Reader<'a> {
 
     /// A caller wants to know whether everything was read: only a relay that answers now shows that nothing has come meanwhile.
     fn probe(&mut self) -> Result<(), Closed> {
-        let round = self.shared.newest_round();
-        if self.probes.round() == round {
-            return Ok(());
-        }
-        let ping = self.probes.ask(round, self.connection.bytes_read());
-        self.connection.send(&[ping.into()])
+        let ping = self.probes.ask(self.shared.newest_round(), self.connection.bytes_read());
+        ping.map_or(Ok(()), |ping| self.connection.send(&[ping.into()]))
     }
 
     /// Asks for everything that the engine wants and that was not asked for.
@@ -287,7 +283,10 @@ impl<'a> Reader<'a> {
                         self.was_useful = true;
                     }
                 }
-                Item::Pong(pong) => self.probes.note_pong(pong),
+                Item::Pong(pong) => {
+                    self.probes.note_pong(pong);
+                    self.probe()?;
+                }
                 Item::Acked(acked) => acks.extend(acked.acks),
                 Item::Displaced(displaced) => {
                     let Some(reading) = self.reading.remove(&displaced.sub) else { continue };
