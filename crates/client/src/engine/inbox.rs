@@ -9,8 +9,8 @@ use crate::{
     vault::{MailboxKind, MailboxState, Table, key},
 };
 use deaddrop_crypto::{
-    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, Standing,
-    StreamId, content,
+    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
+    Standing, StreamId, content,
 };
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
@@ -213,7 +213,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let Some(plaintext) = received.content else { return Ok(self.junk(id)) };
         if let Some(contact) = self.contacts.get_mut(&id)
-            && !received.superseded
+            && received.by.decides()
             && std::mem::take(&mut contact.row.unread) > 0
         {
             step.contacts.insert(id);
@@ -242,16 +242,16 @@ impl<D: Disk + 'static> Engine<D> {
                 });
                 let own = self.contacts.get(&id).is_some_and(|contact| contact.row.outgoing.id == stream.0);
                 // An old state of the peer says nothing of what it holds now.
-                if own && !received.superseded {
+                if own && received.by.decides() {
                     let (low_water, sparse) = (*low_water, sparse.clone());
                     let receipt = Receipt { low_water, digest, sparse, is_counted: false };
                     self.receipted(step, id, receipt, today)?;
                 }
             } else {
-                self.take(step, id, item, hash, received.superseded, today)?;
+                self.take(step, id, item, hash, received.by, today)?;
             }
         }
-        self.after_message(step, name, received.superseded, today)?;
+        self.after_message(step, name, received.by, today)?;
         Ok(Ack::Stored)
     }
 
@@ -291,18 +291,18 @@ impl<D: Disk + 'static> Engine<D> {
         id: u32,
         item: &Content,
         hash: &ItemHash,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
         match item {
-            Content::Hello { address } if !superseded => self.learn_address(id, address),
+            Content::Hello { address } if by.decides() => self.learn_address(id, address),
             Content::Text { stream, number, .. }
             | Content::MailboxMove { stream, number, .. }
             | Content::Message { stream, number, .. }
             | Content::Attachment { stream, number, .. }
             | Content::Void { stream, number }
             | Content::Unknown { stream, number, .. } => {
-                self.take_numbered(step, id, *stream, *number, item, hash, superseded, today)?;
+                self.take_numbered(step, id, *stream, *number, item, hash, by, today)?;
             }
             // Resets and eras are the crypto crate's; one device has no list.
             _ => {}
@@ -315,7 +315,7 @@ impl<D: Disk + 'static> Engine<D> {
         &mut self,
         step: &mut Step,
         name: MailboxName,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
         let id = name.contact;
@@ -323,7 +323,7 @@ impl<D: Disk + 'static> Engine<D> {
         let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
         // A session that was left decides nothing.
-        let by_private = !superseded
+        let by_private = by.decides()
             && contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
         // The peer uses this mailbox and nothing is missing: those before it may go once they have been read.

@@ -9,7 +9,9 @@ use crate::{
         sub_key,
     },
 };
-use deaddrop_crypto::{Content, IdentityHash, ItemHash, Message, MessageId, StreamDigest, StreamId, content};
+use deaddrop_crypto::{
+    Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
+};
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
@@ -37,7 +39,7 @@ impl<D: Disk + 'static> Engine<D> {
         number: u64,
         item: &Content,
         hash: &ItemHash,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
         // No sender comes so far, and nothing could follow it.
@@ -45,10 +47,10 @@ impl<D: Disk + 'static> Engine<D> {
             self.junk(id);
             return Ok(());
         }
-        let Some(at) = self.in_stream(step, id, stream, superseded, today) else {
+        let Some(at) = self.in_stream(step, id, stream, by, today) else {
             // A stream of a session that was left gets no place and no receipt, but hides no message.
             if let Content::Message { message, .. } = item {
-                return self.give_message(step, id, message, Manner::LeftSession, today);
+                return self.give_message(step, id, message, Manner::of(by, true), today);
             }
             self.junk(id);
             return Ok(());
@@ -61,11 +63,10 @@ impl<D: Disk + 'static> Engine<D> {
         // An address from a session that was left is not followed: who has a copy of its state could lead messages away.
         let void = Content::Void { stream: StreamId(stream.id), number };
         let is_move = matches!(item, Content::MailboxMove { .. });
-        let item = if superseded && is_move { &void } else { item };
+        let item = if !by.decides() && is_move { &void } else { item };
         let slot = stream.slot;
         let is_behind = number < stream.shown;
-        let manner =
-            if superseded { Manner::LeftSession } else { Manner::of(is_behind || self.is_replaced(id, at)) };
+        let manner = Manner::of(by, is_behind || self.is_replaced(id, at));
         let Some(stream) = self.stream_mut(id, at) else { return Ok(()) };
         if number == stream.low_water.saturating_add(1) {
             stream.pass(number, hash);
@@ -83,7 +84,7 @@ impl<D: Disk + 'static> Engine<D> {
             stream.shown = number;
         }
         // What came by a session that was left is given at once: a row does not say where its content came from.
-        let is_given = is_behind || is_next || superseded;
+        let is_given = is_behind || is_next || by == SessionUse::Superseded;
         let content = if is_given {
             Zeroizing::default()
         } else {
@@ -114,14 +115,14 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         stream: StreamId,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Option<usize> {
         let row = &mut self.contacts.get_mut(&id)?.row;
         if let Some(at) = row.incoming.iter().position(|known| known.id == stream.0) {
             return Some(at);
         }
-        if superseded {
+        if !by.decides() {
             return None;
         }
         let mut given_up = None;
@@ -243,7 +244,7 @@ impl<D: Disk + 'static> Engine<D> {
         bytes: &[u8],
         today: Day,
     ) -> Result<(), VaultError> {
-        let manner = Manner::of(self.is_replaced(id, at));
+        let manner = Manner::of(SessionUse::Used, self.is_replaced(id, at));
         for item in content::decode(bytes).unwrap_or_default() {
             self.give(step, id, &item, manner, today)?;
         }

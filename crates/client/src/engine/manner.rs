@@ -1,6 +1,7 @@
 //! In which manner a message comes to the app (spec/14-client.md section 4.1).
 
 use crate::event::EventKind;
+use deaddrop_crypto::SessionUse;
 
 /// How a message comes to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,12 @@ pub(super) enum Manner {
 }
 
 impl Manner {
-    pub(super) const fn of(late: bool) -> Self {
-        if late { Self::Late } else { Self::InOrder }
+    pub(super) const fn of(by: SessionUse, late: bool) -> Self {
+        match by {
+            SessionUse::Superseded => Self::LeftSession,
+            _ if late => Self::Late,
+            _ => Self::InOrder,
+        }
     }
 
     pub(super) fn event(self, text: String) -> EventKind {
