@@ -57,6 +57,8 @@ pub enum SendWait {
     RelayDown,
     /// Another relay answers at the address of the contact's relay; tried again by itself.
     WrongRelay,
+    /// The contact's relay and this build speak no version of the protocol in common: one of the two must be updated.
+    NoCommonVersion,
     /// The address of the contact's relay needs TLS, which this build has not.
     NoTls,
     /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
@@ -99,6 +101,9 @@ impl core::fmt::Display for SendWait {
             Self::WrongRelay => f.write_str(
                 "another relay answers at the address of the contact's relay (its fingerprint differs)",
             ),
+            Self::NoCommonVersion => f.write_str(
+                "the contact's relay and this program speak no version in common; one of the two must be updated",
+            ),
             Self::NoTls => {
                 f.write_str("the address of the contact's relay needs TLS, which this build has not")
             }
@@ -129,6 +134,9 @@ impl SendWait {
             Self::RelayDown | Self::OwnMailbox { state: Connectivity::Down, .. } => ClientError::RelayDown,
             Self::WrongRelay | Self::OwnMailbox { state: Connectivity::WrongRelay, .. } => {
                 ClientError::WrongRelay
+            }
+            Self::NoCommonVersion | Self::OwnMailbox { state: Connectivity::NoCommonVersion, .. } => {
+                ClientError::NoCommonVersion
             }
             Self::NoTls | Self::OwnMailbox { state: Connectivity::NoTls, .. } => ClientError::NoTls,
             Self::PrivateAddress(_) | Self::OwnMailbox { state: Connectivity::PrivateAddress, .. } => {
@@ -230,6 +238,7 @@ impl View {
                     PutState::Open => (SendWait::UnderWay, false),
                     PutState::Down => (SendWait::RelayDown, fails_first),
                     PutState::WrongRelay => (SendWait::WrongRelay, is_known),
+                    PutState::NoCommonVersion => (SendWait::NoCommonVersion, is_known),
                     PutState::NoTls => (SendWait::NoTls, is_known),
                     PutState::Private(address) => (SendWait::PrivateAddress(address), is_known),
                     PutState::Asked { is_full, until } => {
@@ -313,6 +322,7 @@ impl Client {
             }
             let error = match state {
                 Connectivity::WrongRelay => ClientError::WrongRelay,
+                Connectivity::NoCommonVersion => ClientError::NoCommonVersion,
                 Connectivity::NoTls => ClientError::NoTls,
                 Connectivity::PrivateAddress => ClientError::PrivateAddress,
                 Connectivity::Displaced => ClientError::Displaced,

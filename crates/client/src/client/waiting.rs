@@ -118,8 +118,8 @@ impl Client {
     /// A relay that cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything
-    /// else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
+    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or
+    /// [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience).await?)
     }
@@ -127,8 +127,8 @@ impl Client {
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
-    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`] or [`ClientError::NoTls`] once nothing else is
-    /// left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
+    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or
+    /// [`ClientError::NoTls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
     pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience).await?)
     }
@@ -216,6 +216,7 @@ impl Client {
 fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
     let order = [
         ClientError::WrongRelay,
+        ClientError::NoCommonVersion,
         ClientError::RelayDown,
         ClientError::TimedOut,
         ClientError::NeedsToken,

@@ -2,6 +2,7 @@
 
 use super::{
     days::{HeardDay, RelayDays},
+    openings::Openings,
     progress::{Connectivity, Progress, PutState},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
+    /// When putting links began.
+    pub(super) openings: Openings,
     /// The days that own relays say now.
     pub(crate) days: Arc<RelayDays>,
 }
@@ -64,6 +67,7 @@ impl Shared {
             hurry: watch::Sender::new(0),
             round: watch::Sender::new(0),
             progress: Progress::default(),
+            openings: Openings::default(),
             days: Arc::default(),
         })
     }
