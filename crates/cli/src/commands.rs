@@ -13,8 +13,8 @@ use std::{
 };
 
 use deaddrop_client::{
-    Client, ClientError, ClockStatus, Config, ContactInfo, ContactState, MAX_TEXT, OpenError, RelayAddress,
-    Unlock, UnreachableReason, read_pasted_relay,
+    Client, ClientError, ClockStatus, Config, ContactInfo, ContactState, ContactSync, MAX_TEXT, MessageId,
+    OpenError, RelayAddress, Unlock, UnreachableReason, read_pasted_relay,
 };
 use serde_json::json;
 
@@ -37,7 +37,7 @@ use crate::{
 /// What a command may wait at its end for receipts and other politeness.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How long `status` waits for an answer of the relay.
-const STATUS_PATIENCE: Duration = Duration::from_secs(3);
+const STATUS_PATIENCE: Duration = Duration::from_secs(6);
 
 /// Opens the vault that the options name.
 pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
@@ -202,17 +202,26 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
     };
     // From here on it is in the vault: whatever the relay does, this command has done its work.
     let sent = client.flush_to(&send.name, Duration::from_secs(send.wait)).await;
-    // What else waits leaves now, as far as its relays answer; and so may this text.
-    let _ = client.flush_reachable(GOODBYE).await;
-    let report = match sent {
-        Ok(sent) if sent.waiting.contains(&message) => client.flush_to(&send.name, Duration::ZERO).await,
-        sent => sent,
-    };
     let invited = is_invited(&client, &send.name);
+    let said = match sent {
+        Ok(report) => say_sent(output, send, &message, report, invited),
+        Err(error) => Err(error.into()),
+    };
+    // What else waits leaves now, as far as its relays answer.
+    let _ = client.flush_reachable(GOODBYE).await;
     finish(client).await?;
-    let report = report?;
+    said
+}
+
+fn say_sent(
+    output: Output,
+    send: &args::Send,
+    message: &MessageId,
+    report: ContactSync,
+    invited: bool,
+) -> Result<(), Failure> {
     let name = Shown(&send.name);
-    let is_stored = !report.waiting.contains(&message);
+    let is_stored = !report.waiting.contains(message);
     let why = report.why.filter(|_| !is_stored);
     let (state, human) = match &why {
         None if is_stored => ("stored", format!("Stored on the relay, until {name} reads it.")),
@@ -228,10 +237,10 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         }
     };
     output.say(
-        format_args!("{human} (message {})", event::short_id(&message)),
+        format_args!("{human} (message {})", event::short_id(message)),
         &json!({
             "to": send.name,
-            "message": event::message_id(&message),
+            "message": event::message_id(message),
             "state": state,
             "why": why.as_ref().map(sync::wait_word),
         }),

@@ -39,6 +39,7 @@ pub fn object(event: &Event) -> Value {
             add("text", json!(text));
             add("late", json!(late));
         }
+        EventKind::MessageOfLeftSession { text } => add("text", json!(text)),
         EventKind::PrivateAddress { address } => add("address", json!(address)),
         EventKind::MessagesMissing { gaps } => {
             let ranges = gaps.iter().map(|(first, last)| json!({ "first": first, "last": last }));
@@ -56,6 +57,9 @@ pub fn line(event: &Event) -> Option<String> {
     Some(match &event.kind {
         EventKind::MessageReceived { text, late: false } => format!("{name}: {}", Shown(text)),
         EventKind::MessageReceived { text, late: true } => format!("{name} (late): {}", Shown(text)),
+        EventKind::MessageOfLeftSession { text } => {
+            format!("{name} (by a session that you two have left): {}", Shown(text))
+        }
         // That both sides are proven needs no attention.
         EventKind::Established => return None,
         EventKind::Delivered => match &event.message {
@@ -164,6 +168,7 @@ fn count(gaps: &[(u64, u64)]) -> u64 {
 fn name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::MessageReceived { .. } => "text",
+        EventKind::MessageOfLeftSession { .. } => "text_of_left_session",
         EventKind::Delivered => "delivered",
         EventKind::Established => "established",
         EventKind::InviteAccepted => "invite_accepted",
@@ -206,6 +211,7 @@ mod tests {
     fn about_contacts() -> Vec<EventKind> {
         vec![
             EventKind::MessageReceived { text: "hello".to_owned(), late: false },
+            EventKind::MessageOfLeftSession { text: "hello".to_owned() },
             EventKind::Delivered,
             EventKind::Established,
             EventKind::InviteAccepted,

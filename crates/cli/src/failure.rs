@@ -99,6 +99,7 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::RelayInUse => "relay_in_use",
         ClientError::RelayDown => "relay_down",
         ClientError::WrongRelay => "wrong_relay",
+        ClientError::NoCommonVersion => "no_common_version",
         ClientError::WrongClock(_) => "wrong_clock",
         ClientError::Displaced => "displaced",
         ClientError::RelayBusy => "relay_busy",

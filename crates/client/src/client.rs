@@ -143,8 +143,9 @@ impl Client {
         let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
         let relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
         let link = net::open_link(&self.shared, &relay).await?;
-        self.shared.check_clock(link.day)?;
-        let contact = self.shared.step(move |engine, today| engine.begin_invite(&name, today, days)).await?;
+        // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
+        let today = self.shared.check_clock(link.day)?;
+        let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
             net::publish(&self.shared, link, &publication).await?;
             self.shared.step(move |engine, _| engine.published(publication.contact)).await?;
@@ -250,7 +251,8 @@ impl Client {
         let bundle = found.bundle.ok_or(ClientError::InviteUsed)?;
         let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
         let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
-        if found.needs_token && is_own && !has_token {
+        let takes_mailbox = self.shared.look(|engine| engine.accepting_takes_mailbox(name, new_identity))?;
+        if found.needs_token && is_own && takes_mailbox && !has_token {
             return Err(ClientError::NeedsToken);
         }
         let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
@@ -330,7 +332,9 @@ impl Client {
     /// # Errors
     /// The vault's.
     pub fn events_after(&self, after: u64) -> Result<Vec<Event>, ClientError> {
-        self.shared.look(|engine| engine.events_after(after, EVENTS_AT_ONCE))?.map_err(ClientError::from)
+        self.shared
+            .look_at_stored(|engine| engine.events_after(after, EVENTS_AT_ONCE))?
+            .map_err(ClientError::from)
     }
 
     /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
@@ -340,11 +344,11 @@ impl Client {
     pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
         let mut newest = self.shared.events.subscribe();
         loop {
-            let events = self.shared.look(|engine| engine.events_after(after, 1))??;
+            let events = self.shared.look_at_stored(|engine| engine.events_after(after, 1))??;
             if let Some(event) = events.into_iter().next() {
                 return Ok(event);
             }
-            if self.shared.look(Engine::is_dead)? {
+            if self.shared.look_at_stored(Engine::is_dead)? {
                 return Err(ClientError::VaultStopped);
             }
             newest.changed().await.map_err(|_| ClientError::VaultStopped)?;

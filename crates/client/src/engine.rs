@@ -12,6 +12,7 @@ mod incoming;
 mod invites;
 mod load;
 mod mailboxes;
+mod manner;
 mod missing;
 mod moving;
 mod names;
@@ -69,6 +70,8 @@ pub(crate) struct Engine<D: Disk + 'static> {
     stale_tried: Option<u64>,
     sentinel: Sentinel,
     calendar: CalendarRow,
+    /// Days by which the believed day may be too far, as no own relay has confirmed it.
+    unsure: u32,
     /// What was kept for the user's word is being read: nothing of it asks again.
     asks_nothing: bool,
     rng: SystemRandom,
@@ -104,6 +107,8 @@ struct Contact {
     learnt: u64,
     /// How many texts a relay has stored for the first time, since the vault was opened.
     texts_stored: u64,
+    /// The day on which the app was told of a trouble with the session that may heal by itself.
+    healing_told: Option<Day>,
     /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
     rests_until: u64,
     /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
@@ -158,6 +163,7 @@ impl<D: Disk + 'static> Engine<D> {
             rng,
             seen: HashSet::new(),
             watched_starts: 0,
+            unsure: 0,
             dead: false,
         };
         let mut step = engine.step();
@@ -221,6 +227,7 @@ impl<D: Disk + 'static> Engine<D> {
             rng,
             seen: HashSet::new(),
             watched_starts: if crashed { WATCHED_STARTS } else { 0 },
+            unsure: 0,
             dead: false,
         };
         let mut step = engine.step();
@@ -228,6 +235,7 @@ impl<D: Disk + 'static> Engine<D> {
         engine.mark_running(&mut step).map_err(open_error)?;
         engine.finish(step).map_err(open_error)?;
         engine.resume_move().map_err(open_error)?;
+        engine.want_private_mailboxes().map_err(open_error)?;
         Ok(engine)
     }
 
@@ -245,12 +253,11 @@ impl<D: Disk + 'static> Engine<D> {
         for id in self.contact_ids() {
             let mut step = self.step();
             self.tidy(&mut step, id, false, today)?;
-            self.expire_invite(&mut step, id, today)?;
             self.resend_old(&mut step, id, today);
             self.finish(step)?;
             self.go_on(id, today)?;
         }
-        Ok(())
+        self.end_invites(today)
     }
 
     /// Rows that a damaged disk has cost.

@@ -146,10 +146,12 @@ errors! {
         RelayDown = "the relay cannot be reached; check the address, or try again later",
         /// Another relay answers at the address: its fingerprint differs.
         WrongRelay = "another relay answers at this address (its fingerprint differs); do not use it",
+        /// The relay and this program speak no version of the protocol in common.
+        NoCommonVersion = "the relay answers, but it and this program speak no version of the protocol in common; one of the two must be updated",
         /// The machine's clock and the relay's show different days.
         WrongClock(WrongClock) = "the clock is wrong",
-        /// The relay refuses new mailboxes for now.
-        RelayBusy = "the relay takes no new mailboxes now; try again later",
+        /// The relay does not do now what was asked: it is busy, or refuses new mailboxes.
+        RelayBusy = "the relay does not take this now; try again later",
         /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.
         NeedsToken = "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again",
         /// A token for a relay is empty or too long, or too many relays have one.
@@ -184,6 +186,13 @@ errors! {
         VaultStopped = "the vault's disk failed; close the program and open the vault again",
         /// The vault is damaged.
         VaultCorrupt = "a part of the vault is damaged; nothing was overwritten",
+    }
+}
+
+impl ClientError {
+    /// The vault failed, and not the call.
+    pub(crate) const fn is_of_vault(&self) -> bool {
+        matches!(self, Self::VaultFull | Self::VaultStopped | Self::VaultCorrupt)
     }
 }
 

@@ -95,6 +95,12 @@ pub enum EventKind {
     Restored,
     /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy only.
     Displaced,
+    /// A text came by a session that the two have left since they began again: it was under way then, or somebody has an old state of
+    /// the contact's vault. Do not trust such texts if more of them come; ask the contact by another way.
+    MessageOfLeftSession {
+        /// The text, byte for byte.
+        text: String,
+    },
 }
 
 impl EventKind {
@@ -125,6 +131,7 @@ impl EventKind {
             Self::SessionLost => "SessionLost",
             Self::Restored => "Restored",
             Self::Displaced => "Displaced",
+            Self::MessageOfLeftSession { .. } => "MessageOfLeftSession(..)",
         }
     }
 }

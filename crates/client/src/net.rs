@@ -6,6 +6,7 @@ mod days;
 mod dial;
 mod fetch;
 mod losses;
+mod openings;
 mod progress;
 mod publish;
 mod putter;

@@ -9,7 +9,7 @@ mod held;
 mod reset;
 mod rows;
 
-pub use event::{ContactChanges, ContactEvent, Received};
+pub use event::{ContactChanges, ContactEvent, Received, SessionUse};
 pub use reset::{AgreeError, Hour, ResetError, ResetKind};
 pub use rows::StoredSession;
 
@@ -360,7 +360,7 @@ impl Contact {
             row = true;
         }
         let said = content::for_contact(&content);
-        let current = self.held.is_current(index);
+        let (current, is_superseded) = (self.held.is_current(index), self.held.is_superseded(index));
         let (best, left) = (self.held.best_id(), !current || self.held.is_left(index));
         // Of two first sessions, or of two resets that cross, one is settled on within the first turns.
         let young = self.sending().is_none_or(|session| session.turn() <= YOUNG_TURNS);
@@ -389,14 +389,12 @@ impl Contact {
         }
         row |= self.held.settle(today);
         let changes = self.changes(id.map(|id| (id, changes)), Vec::new(), row);
-        Received {
-            session: id,
-            superseded: !current,
-            content: Some(content),
-            events,
-            changes,
-            ..Received::default()
-        }
+        let by = match current {
+            true => SessionUse::Used,
+            false if is_superseded => SessionUse::Superseded,
+            false => SessionUse::Unused,
+        };
+        Received { session: id, by, content: Some(content), events, changes, ..Received::default() }
     }
 
     /// To be called once a day: skipped keys and sessions whose time is over go. `caught_up`: everything that waited in this

@@ -56,7 +56,7 @@ pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE,
 pub use contact::{
     AddError, AgreeError, Contact, ContactChanges, ContactEvent, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES,
     MAX_SESSIONS, Meeting, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
-    SafetyNumberDiffers, StoredSession, UNUSED_DAYS,
+    SafetyNumberDiffers, SessionUse, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, ItemHash, MAX_TEXT, Message, MessageId, StreamDigest, StreamId};
 pub use deaddrop_primitives::secret::wipe_stack;

@@ -152,7 +152,7 @@ impl Connected {
         self.admission.locked().connections.relocate(self.id, prefix, limits)
     }
 
-    /// Says of a link whether it has subscriptions, and when it last put or subscribed. Cheap when nothing has changed.
+    /// Says of a link whether it has subscriptions, and when it was last of use. Cheap when nothing has changed.
     pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
         let now = (reading, used_ms / 1_000);
         if self.told.replace(now) != Some(now) {

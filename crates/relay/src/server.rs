@@ -16,7 +16,7 @@ use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
 use rand::CryptoRng;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -185,9 +185,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection too many");
-        // Never waits: the socket takes it at once or not at all.
-        let _ = stream.into_std().and_then(|mut stream| stream.write(NO_PLACE));
-        return;
+        return refuse(stream);
     };
     // Small records matter more than full packets.
     let _ = stream.set_nodelay(true);
@@ -202,6 +200,14 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
             () = evicted => tracing::debug!("a half-open connection gave its place to another"),
         }
     });
+}
+
+/// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
+fn refuse(stream: TcpStream) {
+    let Ok(mut stream) = stream.into_std() else { return };
+    // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
+    let _ = stream.read(&mut [0; rewound::MAX_HEAD]);
+    let _ = stream.write(NO_PLACE);
 }
 
 /// Looks at the day, lets go what is over, tells how much there is. Never ends.

@@ -162,26 +162,22 @@ impl Session {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the link has subscriptions.
+    /// Whether the link has subscriptions. What is being claimed is none yet.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        !self.reading.is_empty()
+        self.reading.has_subscriptions()
     }
 
-    /// The moment of the last put, of the last look at a link with a subscription, or of the beginning.
+    /// The moment in which the link was last of use: it was made, it put, a subscription began, or its last one ended.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
     }
 
-    /// Looks whether the link has had neither a subscription nor a put for too long. A look at a link with a subscription is a use of
-    /// it, so that the time begins when the last subscription ends.
+    /// Whether the link has had neither a subscription nor a put for too long.
     #[must_use]
-    pub fn is_idle(&mut self, now: Now) -> bool {
-        if !self.reading.is_empty() {
-            self.used_ms = now.ms;
-        }
-        now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
+    pub fn is_idle(&self, now: Now) -> bool {
+        self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
     }
 
     /// Takes one record.
@@ -197,6 +193,7 @@ impl Session {
             self.call(Call::Put(puts), out);
         }
         out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
+        self.note_reading(now);
         self.pump(out);
         Ok(())
     }
@@ -219,14 +216,15 @@ impl Session {
             Outcome::Acked(acked) => self.on_acked(acked, out)?,
             Outcome::Released => {}
         }
-        let _ = now;
+        self.note_reading(now);
         self.pump(out);
         Ok(())
     }
 
     /// Takes hints.
-    pub fn on_news(&mut self, news: News, out: &mut Output) {
+    pub fn on_news(&mut self, news: News, now: Now, out: &mut Output) {
         self.reading.on_news(news, out);
+        self.note_reading(now);
         self.pump(out);
     }
 
@@ -234,6 +232,13 @@ impl Session {
     pub fn look_again(&mut self, out: &mut Output) {
         self.reading.want_all();
         self.pump(out);
+    }
+
+    /// Each way in which subscriptions begin and end leads here.
+    const fn note_reading(&mut self, now: Now) {
+        if self.reading.take_use() {
+            self.used_ms = now.ms;
+        }
     }
 
     fn on_item(

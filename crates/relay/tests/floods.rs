@@ -17,7 +17,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
@@ -172,6 +172,58 @@ async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
     let relay = Relay::serve(dir.path(), &[]);
     assert!(announced(&relay, binary).await.is_none(), "no proxy is configured");
     assert!(announced(&relay, b"").await.is_some());
+}
+
+/// What a newcomer hears until the end: it must be an end and not a reset, which a client may take for a broken line.
+async fn heard(relay: &Relay, request: &str) -> String {
+    let mut stream = TcpStream::connect(relay.place()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+/// A newcomer without a place hears the same, no matter who named its network: the proxy's header, the head, or nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_without_a_place_is_told_so() {
+    let full = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let requests = |address: &str| {
+        let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let head = format!("Host: a\r\nX-Forwarded-For: {address}\r\n");
+        [
+            format!("GET /v1 HTTP/1.1\r\n{head}Upgrade: websocket\r\nConnection: Upgrade\r\n{key}\r\n"),
+            format!("GET / HTTP/1.1\r\n{head}\r\n"),
+            format!("GET /health HTTP/1.1\r\n{head}\r\n"),
+        ]
+    };
+    let dir = tempfile::tempdir().unwrap();
+    for speaks_proxy_protocol in [false, true] {
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        let settings = format!("proxies = [\"127.0.0.1\"]\nproxy_protocol = {speaks_proxy_protocol}");
+        configure(dir.path(), &settings, "connections_per_prefix = 1");
+        let relay = Relay::serve(dir.path(), &[]);
+        let announcement = |address: &str| match speaks_proxy_protocol {
+            true => format!("PROXY TCP4 {address} 127.0.0.1 4660 80\r\n"),
+            false => String::new(),
+        };
+        let mut reader = match speaks_proxy_protocol {
+            true => announced(&relay, announcement("203.0.113.1").as_bytes()).await.unwrap(),
+            false => forwarded(&relay.address, "203.0.113.1").await.unwrap(),
+        };
+        let mailbox = Mailbox::new();
+        assert_eq!(reader.create(&mailbox).await, AnswerCode::Done);
+        reader.subscribe(1, &mailbox.read).await;
+        for request in requests("203.0.113.2") {
+            let request = announcement("203.0.113.2") + &request;
+            assert_eq!(heard(&relay, &request).await, full, "{request}");
+        }
+        let [_, page, health] = requests("198.51.100.1");
+        for request in [page, health] {
+            let answer = heard(&relay, &(announcement("198.51.100.1") + &request)).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        assert!(is_alive(&mut reader).await);
+    }
 }
 
 #[cfg(target_os = "linux")]

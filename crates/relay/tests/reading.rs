@@ -305,23 +305,34 @@ fn only_a_takeover_keeps_the_next_reader_waiting() {
     assert!(!contended, "no reader is connected");
 }
 
-/// A link that loses its last subscription has as long as one that was never used.
+/// A mailbox that one Subscribe names twice holds nothing back: if it is empty, CaughtUp comes at once, and that the first number
+/// has lost it may be told behind.
 #[test]
-fn idleness_begins_when_the_last_subscription_ends() {
-    let mut world = World::new(Limits { idle_ms: 10_000, ..limits() });
+fn an_empty_mailbox_that_is_named_twice_is_caught_up_with() {
+    let world = World::new(limits());
     world.make(&[1], QuotaClass::Many);
     let mut reader = world.link(hello(1, 64, 1 << 20));
-    reader.say(&world, vec![subscribe(9, &[1])]);
-    for _ in 0..100 {
-        world.now.ms += 1_000;
-        assert!(!reader.session.is_idle(world.now));
-    }
-    reader.say(&world, vec![Item::from(Unsubscribe { req: 10, subs: vec![1] })]);
-    for second in 1..=10 {
-        world.now.ms += 1_000;
-        assert_eq!(reader.session.is_idle(world.now), second == 10, "{second}");
-    }
-    // A subscription that is refused is no use of the link.
-    reader.say(&world, vec![subscribe(11, &[2])]);
-    assert!(reader.session.is_idle(world.now));
+    let mailboxes = [5, 6].map(|sub| Subscription { sub, read: read(1) }).into();
+    reader.say(&world, vec![Subscribe { req: 9, mailboxes }.into()]);
+    let mut words = reader.words();
+    assert_eq!(words.remove(0), "subscribed 9 refused [] contended []");
+    words.sort();
+    assert_eq!(words, ["caught up 9", "displaced 5"]);
+}
+
+/// An entry that names no tag of a subscription that is being claimed is passed over, also beside one that is answered.
+#[test]
+fn an_empty_ack_of_a_claim_under_way_is_passed_over() {
+    let world = World::new(limits());
+    world.make(&[1, 2], QuotaClass::Many);
+    world.fill(1, 1);
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    reader.say(&world, vec![subscribe(9, &[2]), ack(2, 0)]);
+    assert_eq!(reader.words(), ["subscribed 9 refused [] contended []", "caught up 9"]);
+    let acks = [1, 2].map(|sub| AckEntry { sub, upto: 0, also: vec![] });
+    reader.say(&world, vec![subscribe(10, &[1]), Ack { acks: acks.to_vec() }.into()]);
+    let words = reader.words();
+    assert!(words.contains(&"acked [(2, 0)]".to_owned()), "{words:?}");
+    reader.say(&world, vec![ack(1, 0)]);
+    assert_eq!(reader.words(), ["acked [(1, 0)]"], "the claim is answered");
 }

@@ -61,6 +61,9 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
         Connectivity::WrongRelay => {
             "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
         }
+        Connectivity::NoCommonVersion => {
+            "answers, but it and this program SPEAK NO VERSION IN COMMON: one of the two must be updated"
+        }
         Connectivity::NoTls => "needs TLS, which this program has not",
         Connectivity::NeedsToken => {
             "answers, but MAKES NO MAILBOX for you without the right token from its operator (see relay-token)"
@@ -85,6 +88,7 @@ pub(super) fn relay_word(state: Connectivity) -> &'static str {
         Connectivity::Fetching => "fetching",
         Connectivity::CaughtUp => "caught_up",
         Connectivity::WrongRelay => "wrong_relay",
+        Connectivity::NoCommonVersion => "no_common_version",
         Connectivity::NoTls => "no_tls",
         Connectivity::NeedsToken => "needs_token",
         Connectivity::PrivateAddress => "private_address",
@@ -130,6 +134,7 @@ pub(super) fn wait_word(why: &SendWait) -> &'static str {
         SendWait::NotAccepted => "not_accepted",
         SendWait::RelayDown => "relay_down",
         SendWait::WrongRelay => "wrong_relay",
+        SendWait::NoCommonVersion => "no_common_version",
         SendWait::NoTls => "no_tls",
         SendWait::PrivateAddress(_) => "private_address",
         SendWait::MailboxFull { .. } => "mailbox_full",
@@ -171,6 +176,17 @@ fn contact_json(contact: &ContactSync) -> Value {
 mod tests {
     use super::*;
     use deaddrop_client::MessageId;
+
+    #[test]
+    fn a_relay_of_another_version_has_words_of_its_own() {
+        let state = Connectivity::NoCommonVersion;
+        assert!(relay_line(state).ends_with("one of the two must be updated"));
+        assert_eq!(
+            (relay_word(state), wait_word(&SendWait::NoCommonVersion)),
+            ("no_common_version", "no_common_version")
+        );
+        assert_eq!(Failure::from(deaddrop_client::ClientError::NoCommonVersion).code(), "no_common_version");
+    }
 
     #[test]
     fn a_line_says_what_was_stored_and_why_something_waits() {

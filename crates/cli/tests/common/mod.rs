@@ -175,7 +175,7 @@ impl Person {
 
 /// The texts among events.
 pub fn texts(events: &[Value]) -> Vec<String> {
-    let texts = events.iter().filter(|event| event["kind"] == "text");
+    let texts = events.iter().filter(|event| event["text"].is_string());
     texts.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
 }
 

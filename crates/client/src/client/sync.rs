@@ -57,6 +57,8 @@ pub enum SendWait {
     RelayDown,
     /// Another relay answers at the address of the contact's relay; tried again by itself.
     WrongRelay,
+    /// The contact's relay and this build speak no version of the protocol in common: one of the two must be updated.
+    NoCommonVersion,
     /// The address of the contact's relay needs TLS, which this build has not.
     NoTls,
     /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
@@ -99,6 +101,9 @@ impl core::fmt::Display for SendWait {
             Self::WrongRelay => f.write_str(
                 "another relay answers at the address of the contact's relay (its fingerprint differs)",
             ),
+            Self::NoCommonVersion => f.write_str(
+                "the contact's relay and this program speak no version in common; one of the two must be updated",
+            ),
             Self::NoTls => {
                 f.write_str("the address of the contact's relay needs TLS, which this build has not")
             }
@@ -130,6 +135,9 @@ impl SendWait {
             Self::WrongRelay | Self::OwnMailbox { state: Connectivity::WrongRelay, .. } => {
                 ClientError::WrongRelay
             }
+            Self::NoCommonVersion | Self::OwnMailbox { state: Connectivity::NoCommonVersion, .. } => {
+                ClientError::NoCommonVersion
+            }
             Self::NoTls | Self::OwnMailbox { state: Connectivity::NoTls, .. } => ClientError::NoTls,
             Self::PrivateAddress(_) | Self::OwnMailbox { state: Connectivity::PrivateAddress, .. } => {
                 ClientError::PrivateAddress
@@ -156,9 +164,12 @@ pub(super) enum Scope {
 pub(super) enum Persistence {
     /// Until the deadline.
     Deadline,
-    /// Not once it is known to have failed.
-    FirstFailure,
+    /// Not once it is known to have failed. A relay that has not answered for [`SILENCE`] has.
+    FirstFailure { is_silent: bool },
 }
+
+/// How long a caller that goes at the first failure waits for a relay's first answer.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// Something that is not done.
 #[derive(Clone, Debug)]
@@ -188,6 +199,11 @@ impl View {
         self.persistence == Persistence::Deadline
     }
 
+    /// A relay that is still being connected to is not waited for any more.
+    fn is_silence_failure(&self) -> bool {
+        self.persistence == Persistence::FirstFailure { is_silent: true }
+    }
+
     /// The state of a relay with own mailboxes, and whether it is of this round.
     fn link(&self, relay: &str) -> (Connectivity, bool) {
         self.links
@@ -214,12 +230,15 @@ impl View {
             Need::Peer => (SendWait::NoAnswer, fails_first),
             Need::Mailbox(relay) => self.own_mailbox(relay),
             Need::Put => {
-                let Some(dated) = self.putting.get(&contact) else { return (SendWait::UnderWay, false) };
+                let Some(dated) = self.putting.get(&contact) else {
+                    return (SendWait::UnderWay, self.is_silence_failure());
+                };
                 let is_known = fails_first || dated.round >= self.round;
                 match dated.state {
                     PutState::Open => (SendWait::UnderWay, false),
                     PutState::Down => (SendWait::RelayDown, fails_first),
                     PutState::WrongRelay => (SendWait::WrongRelay, is_known),
+                    PutState::NoCommonVersion => (SendWait::NoCommonVersion, is_known),
                     PutState::NoTls => (SendWait::NoTls, is_known),
                     PutState::Private(address) => (SendWait::PrivateAddress(address), is_known),
                     PutState::Asked { is_full, until } => {
@@ -242,9 +261,8 @@ impl View {
         let relay = relay.to_owned();
         match state {
             Connectivity::NeedsToken => (SendWait::NeedsToken { relay }, is_known),
-            Connectivity::Fetching | Connectivity::CaughtUp | Connectivity::Connecting => {
-                (SendWait::UnderWay, false)
-            }
+            Connectivity::Connecting => (SendWait::UnderWay, self.is_silence_failure()),
+            Connectivity::Fetching | Connectivity::CaughtUp => (SendWait::UnderWay, false),
             Connectivity::Down | Connectivity::Waiting => {
                 (SendWait::OwnMailbox { relay, state }, !self.is_persistent())
             }
@@ -304,6 +322,7 @@ impl Client {
             }
             let error = match state {
                 Connectivity::WrongRelay => ClientError::WrongRelay,
+                Connectivity::NoCommonVersion => ClientError::NoCommonVersion,
                 Connectivity::NoTls => ClientError::NoTls,
                 Connectivity::PrivateAddress => ClientError::PrivateAddress,
                 Connectivity::Displaced => ClientError::Displaced,
@@ -327,9 +346,9 @@ impl Client {
             pending.push(Pending { error: Some(reason.error()), is_settled });
         }
         // A relay that is connected to for the first time may be reached in a moment.
-        let may_be_reached = |relay: &String| {
-            let state = view.link(relay).0;
-            matches!(state, Connectivity::Connecting | Connectivity::Fetching | Connectivity::CaughtUp)
+        let may_be_reached = |relay: &String| match view.link(relay).0 {
+            Connectivity::Connecting => !view.is_silence_failure(),
+            state => matches!(state, Connectivity::Fetching | Connectivity::CaughtUp),
         };
         let not_emptied = self.shared.progress.not_emptied();
         let tidies = needs.delete.iter().any(may_be_reached)

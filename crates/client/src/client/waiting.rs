@@ -2,7 +2,7 @@
 
 use super::{
     Client,
-    sync::{ContactSync, Pending, Persistence, Scope, SyncReport},
+    sync::{ContactSync, Pending, Persistence, SILENCE, Scope, SyncReport},
 };
 use crate::{
     engine::{Engine, is_same_day},
@@ -11,7 +11,7 @@ use crate::{
 };
 use deaddrop_wire::Day;
 use std::{collections::BTreeMap, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How a client is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,17 @@ impl Client {
             believed: self.shared.look(Engine::believed_day)?,
             relays: self.shared.days.by_relay(),
         };
-        Ok(Status { relays: self.links()?, unsent, unreceipted, held, missing, damaged, clock, deletions })
+        let newest = *self.shared.round.borrow();
+        Ok(Status {
+            relays: self.links(newest)?,
+            unsent,
+            unreceipted,
+            held,
+            missing,
+            damaged,
+            clock,
+            deletions,
+        })
     }
 
     /// Reads what lies at the relays and sends what waits, and says what was done and what waits, for each relay and each contact.
@@ -99,16 +109,17 @@ impl Client {
     /// The vault's.
     pub async fn sync(&self, patience: Duration) -> Result<SyncReport, ClientError> {
         let before = self.shared.look(Engine::texts_stored)?;
-        self.wait(Scope::All, Persistence::Deadline, patience).await?;
-        Ok(SyncReport { relays: self.links()?, contacts: self.contacts_since(&before, None)? })
+        let round = self.shared.begin_round();
+        self.wait_in(round, Scope::All, Persistence::Deadline, patience).await?;
+        Ok(SyncReport { relays: self.links(round)?, contacts: self.contacts_since(&before, None)? })
     }
 
     /// Waits until everything that lay at the relays is read, and what has waited for long enough behind missing messages is given.
     /// A relay that cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything
-    /// else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
+    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or
+    /// [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience).await?)
     }
@@ -116,19 +127,20 @@ impl Client {
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
-    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`] or [`ClientError::NoTls`] once nothing else is
-    /// left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
+    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or
+    /// [`ClientError::NoTls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
     pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience).await?)
     }
 
     /// As [`flush`](Self::flush), but what is known to have failed is not waited for: for an app that is about to close. A relay that is
-    /// down takes no time from the others.
+    /// down takes no time from the others, and one that does not answer at all takes a second.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
     pub async fn flush_reachable(&self, patience: Duration) -> Result<(), ClientError> {
-        result_of(&self.wait(Scope::Send(None), Persistence::FirstFailure, patience).await?)
+        let persistence = Persistence::FirstFailure { is_silent: false };
+        result_of(&self.wait(Scope::Send(None), persistence, patience).await?)
     }
 
     /// Sends what waits for one contact, and says what was done and what waits. Other contacts' relays make no difference to it.
@@ -151,9 +163,19 @@ impl Client {
         persistence: Persistence,
         patience: Duration,
     ) -> Result<Vec<Pending>, ClientError> {
+        self.wait_in(self.shared.begin_round(), scope, persistence, patience).await
+    }
+
+    async fn wait_in(
+        &self,
+        round: u64,
+        scope: Scope,
+        mut persistence: Persistence,
+        patience: Duration,
+    ) -> Result<Vec<Pending>, ClientError> {
+        let silence = Instant::now() + SILENCE;
         let _hurry = (scope != Scope::Read).then(|| self.shared.hurry());
         let mut work = self.shared.work.subscribe();
-        let round = self.shared.begin_round();
         let waiting = async {
             loop {
                 work.mark_unchanged();
@@ -161,7 +183,13 @@ impl Client {
                 if pending.iter().all(|pending| pending.is_settled) {
                     return Ok(pending);
                 }
-                work.changed().await.map_err(|_| ClientError::VaultStopped)?;
+                let is_heard = persistence == (Persistence::FirstFailure { is_silent: false });
+                tokio::select! {
+                    changed = work.changed() => changed.map_err(|_| ClientError::VaultStopped)?,
+                    () = sleep_until(silence), if is_heard => {
+                        persistence = Persistence::FirstFailure { is_silent: true };
+                    }
+                }
             }
         };
         match timeout(patience, waiting).await {
@@ -170,13 +198,13 @@ impl Client {
         }
     }
 
-    fn links(&self) -> Result<BTreeMap<String, Connectivity>, ClientError> {
+    /// The state of each relay, as of a round.
+    fn links(&self, round: u64) -> Result<BTreeMap<String, Connectivity>, ClientError> {
         let known = self.shared.progress.links();
-        let newest = *self.shared.round.borrow();
         let relays = self.shared.look(Engine::reading_relays)?;
         let state = |relay: &String| match known.get(relay) {
             // The relay was asked whether it is still there, and has not answered.
-            Some(link) if link.state.is_read() && link.round < newest => Connectivity::Fetching,
+            Some(link) if link.state.is_read() && link.round < round => Connectivity::Fetching,
             Some(link) => link.state,
             None => Connectivity::Connecting,
         };
@@ -188,6 +216,7 @@ impl Client {
 fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
     let order = [
         ClientError::WrongRelay,
+        ClientError::NoCommonVersion,
         ClientError::RelayDown,
         ClientError::TimedOut,
         ClientError::NeedsToken,

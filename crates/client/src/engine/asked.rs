@@ -183,10 +183,11 @@ impl<D: Disk + 'static> Engine<D> {
         envelope: &[u8],
         today: Day,
     ) -> Result<Option<Received>, VaultError> {
+        let sure = self.sure_day(today);
         let Some(Contact { invite: Some((_, invite)), .. }) = self.contacts.get_mut(&id) else {
             return Ok(None);
         };
-        let Ok(accepted) = invite.accept(&self.identity, envelope, |_| false, today) else { return Ok(None) };
+        let Ok(accepted) = invite.accept(&self.identity, envelope, |_| false, sure) else { return Ok(None) };
         let peer = *accepted.peer.hash();
         self.change_identity(step, id, peer, today)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
@@ -195,6 +196,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(None);
         };
         contact.invite = None;
+        contact.person.contested = false;
         self.event(step, id, today, EventKind::InviteAccepted)?;
         self.draw_stream(step, id)?;
         self.want_private(step, id)?;

@@ -85,6 +85,8 @@ impl<D: Disk + 'static> Engine<D> {
     pub(crate) fn look_at_clock(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         let before = self.calendar;
         self.calendar.look(now, relays);
+        let confirmed = relays.iter().max().map_or(MAX_STEP, |relay| self.calendar.day().since(*relay));
+        self.unsure = confirmed.min(MAX_STEP);
         if self.calendar != before {
             let mut step = self.step();
             step.changes.put(key(Table::Calendar, 0, 0), &self.calendar)?;
@@ -98,6 +100,11 @@ impl<D: Disk + 'static> Engine<D> {
         let mut calendar = self.calendar;
         calendar.look(now, relays);
         calendar != self.calendar
+    }
+
+    /// The day by which an invite has ended or not: of the small steps that are believed at once, only what an own relay has confirmed.
+    pub(super) fn sure_day(&self, today: Day) -> Day {
+        Day::from_number(today.number().saturating_sub(self.unsure))
     }
 
     /// The day that is believed.

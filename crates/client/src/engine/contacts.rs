@@ -195,6 +195,7 @@ impl Contact {
             learnt: 0,
             texts_stored: 0,
             rests_until: 0,
+            healing_told: None,
             uses_mailbox: None,
             told_again: None,
             holds_back: false,

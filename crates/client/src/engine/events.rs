@@ -75,6 +75,11 @@ impl<D: Disk + 'static> Engine<D> {
         self.dead
     }
 
+    /// Takes no step any more: memory may be ahead of the disk.
+    pub(crate) const fn stop(&mut self) {
+        self.dead = true;
+    }
+
     /// The number of the newest event, 0 if there never was one.
     pub(crate) const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)

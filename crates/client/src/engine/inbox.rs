@@ -9,8 +9,8 @@ use crate::{
     vault::{MailboxKind, MailboxState, Table, key},
 };
 use deaddrop_crypto::{
-    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, Standing,
-    StreamId, content,
+    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
+    Standing, StreamId, content,
 };
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
@@ -161,11 +161,12 @@ impl<D: Disk + 'static> Engine<D> {
         today: Day,
     ) -> Result<Ack, VaultError> {
         let id = name.contact;
+        let sure = self.sure_day(today);
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
         let Contact { invite: Some((_, invite)), ratchet, person, .. } = contact else {
             return Ok(self.junk(id));
         };
-        let accepted = match invite.accept(&self.identity, blob, |_| false, today) {
+        let accepted = match invite.accept(&self.identity, blob, |_| false, sure) {
             Ok(accepted) => accepted,
             Err(AcceptError::Expired) => return Ok(Ack::Junk),
             Err(_) => return Ok(self.junk(id)),
@@ -179,6 +180,8 @@ impl<D: Disk + 'static> Engine<D> {
         let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.invite = None;
+        // A second use of this invite is told again.
+        contact.person.contested = false;
         step.persons.insert(id);
         self.event(step, id, today, EventKind::InviteAccepted)?;
         self.draw_stream(step, id)?;
@@ -210,7 +213,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let Some(plaintext) = received.content else { return Ok(self.junk(id)) };
         if let Some(contact) = self.contacts.get_mut(&id)
-            && !received.superseded
+            && received.by.decides()
             && std::mem::take(&mut contact.row.unread) > 0
         {
             step.contacts.insert(id);
@@ -239,16 +242,16 @@ impl<D: Disk + 'static> Engine<D> {
                 });
                 let own = self.contacts.get(&id).is_some_and(|contact| contact.row.outgoing.id == stream.0);
                 // An old state of the peer says nothing of what it holds now.
-                if own && !received.superseded {
+                if own && received.by.decides() {
                     let (low_water, sparse) = (*low_water, sparse.clone());
                     let receipt = Receipt { low_water, digest, sparse, is_counted: false };
                     self.receipted(step, id, receipt, today)?;
                 }
             } else {
-                self.take(step, id, item, hash, received.superseded, today)?;
+                self.take(step, id, item, hash, received.by, today)?;
             }
         }
-        self.after_message(step, name, today)?;
+        self.after_message(step, name, received.by, today)?;
         Ok(Ack::Stored)
     }
 
@@ -288,18 +291,18 @@ impl<D: Disk + 'static> Engine<D> {
         id: u32,
         item: &Content,
         hash: &ItemHash,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
         match item {
-            Content::Hello { address } if !superseded => self.learn_address(id, address),
+            Content::Hello { address } if by.decides() => self.learn_address(id, address),
             Content::Text { stream, number, .. }
             | Content::MailboxMove { stream, number, .. }
             | Content::Message { stream, number, .. }
             | Content::Attachment { stream, number, .. }
             | Content::Void { stream, number }
             | Content::Unknown { stream, number, .. } => {
-                self.take_numbered(step, id, *stream, *number, item, hash, superseded, today)?;
+                self.take_numbered(step, id, *stream, *number, item, hash, by, today)?;
             }
             // Resets and eras are the crypto crate's; one device has no list.
             _ => {}
@@ -308,13 +311,20 @@ impl<D: Disk + 'static> Engine<D> {
     }
 
     /// What a message that was read changes about the relationship.
-    fn after_message(&mut self, step: &mut Step, name: MailboxName, today: Day) -> Result<(), VaultError> {
+    fn after_message(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        by: SessionUse,
+        today: Day,
+    ) -> Result<(), VaultError> {
         let id = name.contact;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
-        let by_private =
-            contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
+        // A session that was left decides nothing.
+        let by_private = by.decides()
+            && contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
         // The peer uses this mailbox and nothing is missing: those before it may go once they have been read.
         if by_private

@@ -1,6 +1,6 @@
 //! What comes in a peer's streams: in order, or late when something before it was missing for too long (spec/14-client.md section 4.1).
 
-use super::{Contact, Engine, step::Step};
+use super::{Contact, Engine, manner::Manner, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
@@ -9,7 +9,9 @@ use crate::{
         sub_key,
     },
 };
-use deaddrop_crypto::{Content, IdentityHash, ItemHash, Message, MessageId, StreamDigest, StreamId, content};
+use deaddrop_crypto::{
+    Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
+};
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
@@ -37,22 +39,22 @@ impl<D: Disk + 'static> Engine<D> {
         number: u64,
         item: &Content,
         hash: &ItemHash,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
-        let Some(at) = self.in_stream(step, id, stream, superseded, today) else {
-            // A stream of a session that was left gets no place and no receipt, but hides no message.
-            self.junk(id);
-            return match item {
-                Content::Message { message, .. } => self.give_message(step, id, message, true, today),
-                _ => Ok(()),
-            };
-        };
         // No sender comes so far, and nothing could follow it.
         if number == u64::MAX {
             self.junk(id);
             return Ok(());
         }
+        let Some(at) = self.in_stream(step, id, stream, by, today) else {
+            // A stream of a session that was left gets no place and no receipt, but hides no message.
+            if let Content::Message { message, .. } = item {
+                return self.give_message(step, id, message, Manner::of(by, true), today);
+            }
+            self.junk(id);
+            return Ok(());
+        };
         let Some(stream) = self.stream_mut(id, at) else { return Ok(()) };
         (stream.receipt_due, stream.used_on) = (true, today.number());
         if number <= stream.low_water || stream.sparse.contains(&number) {
@@ -61,14 +63,14 @@ impl<D: Disk + 'static> Engine<D> {
         // An address from a session that was left is not followed: who has a copy of its state could lead messages away.
         let void = Content::Void { stream: StreamId(stream.id), number };
         let is_move = matches!(item, Content::MailboxMove { .. });
-        let item = if superseded && is_move { &void } else { item };
+        let item = if !by.decides() && is_move { &void } else { item };
         let slot = stream.slot;
         let is_behind = number < stream.shown;
-        let late = is_behind || self.is_replaced(id, at);
+        let manner = Manner::of(by, is_behind || self.is_replaced(id, at));
         let Some(stream) = self.stream_mut(id, at) else { return Ok(()) };
         if number == stream.low_water.saturating_add(1) {
             stream.pass(number, hash);
-            self.give(step, id, item, late, today)?;
+            self.give(step, id, item, manner, today)?;
             return self.advance(step, id, at, today).map(|_| ());
         }
         // Beyond the bound nothing is kept, and the receipt says so.
@@ -78,16 +80,20 @@ impl<D: Disk + 'static> Engine<D> {
         }
         stream.sparse.insert(number);
         let is_next = number == stream.shown.saturating_add(1) && stream.shown > stream.low_water;
-        let content = if is_behind || is_next {
-            stream.shown = stream.shown.max(number);
+        if is_next {
+            stream.shown = number;
+        }
+        // What came by a session that was left is given at once: a row does not say where its content came from.
+        let is_given = is_behind || is_next || by == SessionUse::Superseded;
+        let content = if is_given {
             Zeroizing::default()
         } else {
             content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?
         };
         let row = HeldRow { hash: hash.clone(), content };
         step.changes.put(sub_key(Table::Held, id, number, slot), &row)?;
-        if is_behind || is_next {
-            self.give(step, id, item, late, today)?;
+        if is_given {
+            self.give(step, id, item, manner, today)?;
             self.show_following(step, id, at, today)?;
         }
         Ok(())
@@ -109,20 +115,22 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         stream: StreamId,
-        superseded: bool,
+        by: SessionUse,
         today: Day,
     ) -> Option<usize> {
         let row = &mut self.contacts.get_mut(&id)?.row;
         if let Some(at) = row.incoming.iter().position(|known| known.id == stream.0) {
             return Some(at);
         }
-        if superseded {
+        if !by.decides() {
             return None;
         }
+        let mut given_up = None;
         if row.incoming.len() >= MAX_IN_STREAMS {
             let oldest = row.incoming.iter().enumerate().min_by_key(|(at, known)| (known.used_on, *at));
             let (at, _) = oldest?;
             let dropped = row.incoming.remove(at);
+            given_up = Some(dropped.slot);
             let numbers = dropped.sparse.iter();
             let rows: Vec<_> =
                 numbers.map(|number| sub_key(Table::Held, id, *number, dropped.slot)).collect();
@@ -131,7 +139,9 @@ impl<D: Disk + 'static> Engine<D> {
         // Never one that was given up a moment ago: its rows are erased behind this step.
         let last = row.incoming.last().map_or(u8::MAX, |known| known.slot);
         let mut slots = (1..=u8::MAX).map(|next| last.wrapping_add(next));
-        let slot = slots.find(|slot| !row.incoming.iter().any(|known| known.slot == *slot))?;
+        let is_free =
+            |slot: &u8| Some(*slot) != given_up && !row.incoming.iter().any(|known| known.slot == *slot);
+        let slot = slots.find(is_free)?;
         row.incoming.push(InStream {
             slot,
             id: stream.0,
@@ -234,9 +244,9 @@ impl<D: Disk + 'static> Engine<D> {
         bytes: &[u8],
         today: Day,
     ) -> Result<(), VaultError> {
-        let late = self.is_replaced(id, at);
+        let manner = Manner::of(SessionUse::Used, self.is_replaced(id, at));
         for item in content::decode(bytes).unwrap_or_default() {
-            self.give(step, id, &item, late, today)?;
+            self.give(step, id, &item, manner, today)?;
         }
         Ok(())
     }
@@ -305,14 +315,12 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         item: &Content,
-        late: bool,
+        manner: Manner,
         today: Day,
     ) -> Result<(), VaultError> {
         match item {
-            Content::Text { text, .. } => {
-                self.event(step, id, today, EventKind::MessageReceived { text: text.clone(), late })
-            }
-            Content::Message { message, .. } => self.give_message(step, id, message, late, today),
+            Content::Text { text, .. } => self.event(step, id, today, manner.event(text.clone())),
+            Content::Message { message, .. } => self.give_message(step, id, message, manner, today),
             Content::MailboxMove { address, .. } => {
                 self.learn_address(id, address);
                 step.contacts.insert(id);
@@ -333,7 +341,7 @@ impl<D: Disk + 'static> Engine<D> {
         step: &mut Step,
         id: u32,
         message: &Message,
-        late: bool,
+        manner: Manner,
         today: Day,
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -359,10 +367,9 @@ impl<D: Disk + 'static> Engine<D> {
         let is_older = message.clock < conversation.shown_clock && message.time <= conversation.shown_time;
         conversation.shown_clock = conversation.shown_clock.max(believed);
         conversation.shown_time = conversation.shown_time.max(message.time);
-        let late = late || is_older;
         step.conversations.insert(id);
-        let kind = EventKind::MessageReceived { text: message.text.clone(), late };
-        self.message_event(step, id, Some(message.id), today, kind)
+        let manner = if is_older && manner == Manner::InOrder { Manner::Late } else { manner };
+        self.message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
     }
 
     /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
@@ -461,10 +468,9 @@ impl Contact {
         self.row.mailboxes.iter().any(|mailbox| read.contains(&mailbox.relay))
     }
 
-    /// A message that came as a text in a stream of a vault of format 1, and comes once more under the name that the way to
-    /// format 2 gave it.
+    /// A message that came as a text of a vault of format 1, and comes once more under the name that the way to format 2 gave it.
     fn has_shown(&self, message: &MessageId) -> bool {
-        self.row.incoming.iter().filter(|stream| !stream.has_digest).any(|stream| {
+        self.row.incoming.iter().any(|stream| {
             let number = migrated_number(&stream.id, message);
             number.is_some_and(|number| number <= stream.low_water || stream.sparse.contains(&number))
         })

@@ -1,6 +1,6 @@
 //! Invites on both sides (spec/14-client.md section 5).
 
-use super::{Contact, Engine, mailboxes::address_of, step::Step};
+use super::{Contact, Engine, mailboxes::address_of};
 use crate::{
     error::{ClientError, VaultError},
     event::EventKind,
@@ -74,10 +74,15 @@ impl<D: Disk + 'static> Engine<D> {
     /// Makes an invite durably, or finds the one of this name that was made and not published. A contact that has answered may be
     /// invited once more: the two begin again then.
     pub(crate) fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, ClientError> {
-        if let Some((id, contact)) = self.find(name)
-            && contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
-        {
-            return Ok(id);
+        let unpublished = self.find(name).and_then(|(id, contact)| {
+            let (row, pending) = contact.invite.as_ref()?;
+            row.bundle.is_some().then(|| (id, pending.not_after()))
+        });
+        match unpublished {
+            Some((id, last)) if last >= today.plus(days) => return Ok(id),
+            // It was made on an earlier day, and would end too early.
+            Some(_) => self.withdraw_invite(name)?,
+            None => {}
         }
         let known = self.find(name).map(|(id, contact)| (id, contact.invite.is_some()));
         if let Some((_, true)) = known {
@@ -110,16 +115,27 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(id)
     }
 
-    /// An invite whose last day has passed ends: its secrets go, its landing mailbox is deleted. What waits for the contact stays.
-    pub(super) fn expire_invite(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
-        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        if contact.invite.take_if(|(_, pending)| pending.not_after() < today).is_none() {
-            return Ok(());
+    /// Whether [`end_invites`](Self::end_invites) has something to do.
+    pub(crate) fn has_ended_invites(&self, today: Day) -> bool {
+        let today = self.sure_day(today);
+        self.contacts.values().any(|contact| contact.has_ended_invite(today))
+    }
+
+    /// An invite whose last day has surely passed ends: its secrets go, its landing mailbox is deleted. What waits for the contact stays.
+    pub(crate) fn end_invites(&mut self, today: Day) -> Result<(), VaultError> {
+        let sure = self.sure_day(today);
+        for id in self.contact_ids() {
+            let ended = self.contacts.get_mut(&id).filter(|contact| contact.has_ended_invite(sure));
+            let Some(contact) = ended else { continue };
+            contact.invite = None;
+            contact.retire_invite_landing();
+            let mut step = self.step();
+            step.changes.erase(key(Table::Invite, id, 0));
+            step.contacts.insert(id);
+            self.event(&mut step, id, today, EventKind::InviteExpired)?;
+            self.finish(step)?;
         }
-        contact.retire_invite_landing();
-        step.changes.erase(key(Table::Invite, id, 0));
-        step.contacts.insert(id);
-        self.event(step, id, today, EventKind::InviteExpired)
+        Ok(())
     }
 
     /// Ends an open invite: its secrets go at once, its mailboxes as soon as their relay answers. What waits for the contact stays.
@@ -206,6 +222,11 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(())
     }
 
+    /// Whether accepting an invite by this name takes a new mailbox.
+    pub(crate) fn accepting_takes_mailbox(&self, name: &str, new_identity: bool) -> bool {
+        new_identity || self.find(name).is_none_or(|(_, contact)| contact.private().next().is_none())
+    }
+
     /// Begins a session with who made the invite, durably. The invite mailbox is emptied only after a relay has taken the first
     /// message.
     pub(crate) fn begin_accept(
@@ -268,7 +289,8 @@ impl<D: Disk + 'static> Engine<D> {
             .map_err(|_| ClientError::AlreadyContact)?;
         step.ratchet(vault, id, &mut contact.row, added.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
-        if contact.own_address().is_none() {
+        // A landing of an own open invite ends with that invite.
+        if contact.private().next().is_none() {
             contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
             contact.row.hello_due = true;
         }
@@ -316,6 +338,10 @@ impl<D: Disk + 'static> Engine<D> {
 }
 
 impl Contact {
+    fn has_ended_invite(&self, today: Day) -> bool {
+        self.invite.as_ref().is_some_and(|(_, pending)| pending.not_after() < today)
+    }
+
     /// Gives up the landing of an invite that ends: the newest. One that a session still uses stays.
     fn retire_invite_landing(&mut self) {
         let is_met = self.standing().is_some();

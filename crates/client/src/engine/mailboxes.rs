@@ -75,6 +75,20 @@ impl<D: Disk + 'static> Engine<D> {
         list
     }
 
+    /// At opening: whoever has a session reads at a private mailbox. A vault of an earlier version may lack one.
+    pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let lacks =
+                |contact: &Contact| contact.standing().is_some() && contact.private().next().is_none();
+            if self.contacts.get(&id).is_some_and(lacks) {
+                let mut step = self.step();
+                self.want_private(&mut step, id)?;
+                self.finish(step)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The relay has a mailbox that was wanted.
     pub(crate) fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {
@@ -145,12 +159,16 @@ impl Contact {
         id
     }
 
-    /// The address to be told to the peer: that of the newest mailbox, private before landing.
+    /// The address to be told to the peer: that of the newest mailbox, private before landing. Who has accepted an invite tells no
+    /// landing: that one belongs to an invite of its own.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
         // A lost one is created again with the same address.
         let told = self.row.mailboxes.iter();
         let told = told.filter(|row| matches!(row.state, MailboxState::Live | MailboxState::Lost));
-        told.max_by_key(|row| (row.kind == MailboxKind::Private, row.id)).and_then(address_of)
+        told.filter(is_private)
+            .max_by_key(|row| (row.kind == MailboxKind::Private, row.id))
+            .and_then(address_of)
     }
 }
 

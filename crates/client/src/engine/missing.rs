@@ -30,6 +30,12 @@ impl<D: Disk + 'static> Engine<D> {
         sparse: &[u64],
     ) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(true) };
+        // What is named has come meanwhile.
+        for number in sparse {
+            if step.room() > 0 && contact.missing.remove(number).is_some() {
+                step.changes.erase(key(Table::Missing, id, *number));
+            }
+        }
         let Some(highest) = sparse.last().filter(|highest| **highest > low_water) else { return Ok(true) };
         let Contact { items, missing, .. } = contact;
         let between = items.range(low_water.saturating_add(1).max(CONTROL + 1)..*highest);
@@ -165,8 +171,7 @@ impl Contact {
                 item.again_on = None;
                 step.changes.put(key(Table::Outbox, id, number), item)?;
             }
-            let wait = FIRST_WAIT_S.saturating_mul(1 << row.tries.min(20)).min(LONGEST_WAIT_S);
-            row.at = now.saturating_add(wait);
+            row.at = now.saturating_add(row.wait());
             step.changes.put(key(Table::Missing, id, number), row)?;
         }
         Ok(spent)
@@ -174,8 +179,13 @@ impl Contact {
 }
 
 impl MissingRow {
-    /// A clock that went back by more than any wait must not stop it.
+    /// A time that is further away than the wait comes from a clock that went back since, and must not stop it.
     fn is_due(&self, now: u64) -> bool {
-        now >= self.at || self.at - now > LONGEST_WAIT_S
+        now >= self.at || self.at - now > self.wait()
+    }
+
+    /// Seconds until it is sent again.
+    fn wait(&self) -> u64 {
+        FIRST_WAIT_S.saturating_mul(1 << self.tries.min(20)).min(LONGEST_WAIT_S)
     }
 }

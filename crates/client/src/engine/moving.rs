@@ -16,8 +16,14 @@ impl<D: Disk + 'static> Engine<D> {
     /// Sets a relay and moves all contacts to it. What a crash leaves undone is done when the vault is opened.
     pub(crate) fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), ClientError> {
         let text = relay.to_string();
+        // The newest is replaced if it was never made.
+        let kept = |contact: &Contact| {
+            let newest = contact.private().max_by_key(|row| row.id);
+            let is_replaced = newest.is_some_and(|row| row.state == MailboxState::Wanted);
+            contact.private().count() - usize::from(is_replaced)
+        };
         let is_crowded =
-            |contact: &Contact| contact.stays_at(&text).is_some() && contact.private().count() >= MAX_PRIVATE;
+            |contact: &Contact| contact.stays_at(&text).is_some() && kept(contact) >= MAX_PRIVATE;
         if self.contacts.values().any(is_crowded) {
             return Err(ClientError::StillMoving);
         }
@@ -58,9 +64,12 @@ impl<D: Disk + 'static> Engine<D> {
     pub(crate) fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), ClientError> {
         let text = relay.to_string();
         let is_bound = |contact: &Contact| {
+            // The link of an open invite leads to a landing there.
+            let is_invited = contact.invite.as_ref().is_some_and(|(row, _)| row.relay == text);
             let is_elsewhere = |row: &MailboxRow| row.relay != text && row.state != MailboxState::Retiring;
             let is_here = |row: &MailboxRow| row.relay == text && row.state != MailboxState::Retiring;
-            contact.row.mailboxes.iter().any(is_here) && !contact.row.mailboxes.iter().any(is_elsewhere)
+            let mailboxes = &contact.row.mailboxes;
+            is_invited || mailboxes.iter().any(is_here) && !mailboxes.iter().any(is_elsewhere)
         };
         if self.config.relay.as_deref() == Some(&text) || self.contacts.values().any(is_bound) {
             return Err(ClientError::RelayInUse);
@@ -85,7 +94,7 @@ impl<D: Disk + 'static> Engine<D> {
 
 impl Contact {
     /// Private mailboxes that are not given up.
-    fn private(&self) -> impl Iterator<Item = &MailboxRow> {
+    pub(super) fn private(&self) -> impl Iterator<Item = &MailboxRow> {
         let rows = self.row.mailboxes.iter();
         rows.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring)
     }

@@ -106,6 +106,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(());
         }
         contact.row.troubled_on = today.number();
+        contact.healing_told = (kind != EventKind::SessionLost).then_some(today);
         step.contacts.insert(id);
         self.event(step, id, today, kind)
     }
@@ -164,9 +165,15 @@ impl<D: Disk + 'static> Engine<D> {
             Err(ResetError::TooSoon) => return Ok(()),
             Err(_) => {
                 contact.row.reset_due = false;
+                // What was told today of a trouble that was to heal by itself does not hide that it cannot.
+                let is_worse = contact.healing_told.take() == Some(today);
                 let mut step = self.step();
                 step.contacts.insert(id);
-                self.tell_trouble(&mut step, id, EventKind::SessionLost, today)?;
+                if is_worse {
+                    self.event(&mut step, id, today, EventKind::SessionLost)?;
+                } else {
+                    self.tell_trouble(&mut step, id, EventKind::SessionLost, today)?;
+                }
                 return self.finish(step);
             }
         };

@@ -3,6 +3,7 @@
 mod addresses;
 mod bounds;
 mod delivery;
+mod edges;
 mod gaps;
 mod healing;
 mod hostile;
@@ -86,7 +87,9 @@ impl Person {
     fn texts(&mut self) -> Vec<String> {
         let mut texts = Vec::new();
         for event in self.engine().events_after(0, usize::MAX).unwrap() {
-            if let EventKind::MessageReceived { text, .. } = event.kind {
+            if let EventKind::MessageReceived { text, .. } | EventKind::MessageOfLeftSession { text } =
+                event.kind
+            {
                 texts.push(text);
             }
         }

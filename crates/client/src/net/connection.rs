@@ -31,6 +31,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const MAX_UNSENT_REPLIES: usize = 262_144;
 /// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
 const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
+/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
+/// reader takes a mailbox over.
+const MAX_STRAYS: u32 = 128;
+
 /// A connected link.
 pub(crate) struct Connection {
     socket: Socket<TcpStream>,
@@ -49,6 +53,8 @@ pub(crate) struct Connection {
     heard: Instant,
     /// Bytes that had come by then.
     heard_bytes: u64,
+    /// Deliveries for subscriptions that the client does not have.
+    strays: u32,
     /// The address that it goes to.
     pub(crate) address: IpAddr,
     /// The relay makes mailboxes only for those who show its token.
@@ -68,6 +74,8 @@ pub(crate) enum ConnectError {
     Down,
     /// Another relay answers.
     WrongRelay,
+    /// The relay and this client speak no version in common.
+    NoCommonVersion,
     /// The address needs TLS.
     NoTls,
     /// The relay's name leads to this address, which is not public and not allowed.
@@ -79,6 +87,7 @@ impl From<ConnectError> for ClientError {
         match error {
             ConnectError::Down => Self::RelayDown,
             ConnectError::WrongRelay => Self::WrongRelay,
+            ConnectError::NoCommonVersion => Self::NoCommonVersion,
             ConnectError::NoTls => Self::NoTls,
             ConnectError::Private(_) => Self::PrivateAddress,
         }
@@ -270,6 +279,12 @@ impl Connection {
         Ok(rest)
     }
 
+    /// Counts a delivery for a subscription that the client does not have. Fails if there were too many: the link is to end.
+    pub(super) fn note_stray(&mut self) -> Result<(), Closed> {
+        self.strays = self.strays.saturating_add(1);
+        if self.strays > MAX_STRAYS { Err(Closed) } else { Ok(()) }
+    }
+
     /// Sends what is queued and closes. A relay that does not take it in time is left.
     pub(crate) async fn close(self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close()).await;
@@ -330,6 +345,7 @@ async fn connect(
                     period,
                     next_ping: now + period,
                     heard: now,
+                    strays: 0,
                     address,
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
@@ -406,6 +422,8 @@ fn handshake_error(error: ClientHandshakeError) -> ConnectError {
     match error {
         // An answer that was changed on its way says nothing about who answers.
         ClientHandshakeError::WrongRelay => ConnectError::WrongRelay,
+        // It is not authenticated either, but only the user can do something about it.
+        ClientHandshakeError::NoCommonVersion => ConnectError::NoCommonVersion,
         _ => ConnectError::Down,
     }
 }

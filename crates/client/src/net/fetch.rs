@@ -2,7 +2,7 @@
 
 use super::{
     ConnectError,
-    connection::{Connection, within},
+    connection::{Closed, Connection, within},
     dial::Consent,
     shared::Shared,
 };
@@ -12,7 +12,7 @@ use deaddrop_wire::{
     ClientToken, Day, Item, RelayAddress,
     item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
 };
-use std::{net::IpAddr, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::time::sleep;
 
 /// How long a mailbox is left alone that another reader has; it has it for a moment only.
@@ -38,7 +38,7 @@ pub(crate) async fn fetch_bundle(
     consent: Consent,
 ) -> Result<Found, ClientError> {
     let work = async {
-        let (connection, blob) = look(shared, relay, read, consent).await?;
+        let (Visit { connection, .. }, blob) = look(shared, relay, read, consent).await?;
         let (address, needs_token, day) = (connection.address, connection.needs_token, connection.day);
         connection.close().await;
         Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token, day })
@@ -53,31 +53,19 @@ pub(super) async fn empty(
     relay: &RelayAddress,
     read: &ReadCapability,
 ) -> Result<(), ClientError> {
-    let down = |_| ClientError::RelayDown;
     let work = async {
         // Once more whenever another reader takes the mailbox before the relay has answered.
-        'look: loop {
-            let (mut connection, blob) = look(shared, relay, read, Consent::Rule).await?;
-            if let Some(Deliver { sub, tag, .. }) = blob {
-                let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
-                connection.send(&[ack.into()]).map_err(down)?;
-                'answer: loop {
-                    let items = connection.receive().await.map_err(down)?;
-                    for item in connection.answer(items).map_err(down)? {
-                        match item {
-                            Item::Acked(_) => break 'answer,
-                            Item::Displaced(lost) if lost.sub == sub => {
-                                connection.close().await;
-                                sleep(CONTENDED_WAIT).await;
-                                continue 'look;
-                            }
-                            _ => {}
-                        }
-                    }
-                }
+        loop {
+            let (mut visit, blob) = look(shared, relay, read, Consent::Rule).await?;
+            let is_empty = match blob {
+                Some(blob) => visit.ack(&blob).await?,
+                None => true,
+            };
+            visit.connection.close().await;
+            if is_empty {
+                return Ok(());
             }
-            connection.close().await;
-            return Ok(());
+            sleep(CONTENDED_WAIT).await;
         }
     };
     // The connection, the blob, and what answers the ack.
@@ -90,33 +78,107 @@ async fn look(
     relay: &RelayAddress,
     read: &ReadCapability,
     consent: Consent,
-) -> Result<(Connection, Option<Deliver>), ClientError> {
-    let down = |_| ClientError::from(ConnectError::Down);
+) -> Result<(Visit, Option<Deliver>), ClientError> {
     let token = ClientToken::from_bytes([0; 16]);
-    let mut connection = Connection::open_with(shared, relay, token, consent).await?;
-    let mut sub = 0;
-    'ask: loop {
-        sub += 1;
+    let connection = Connection::open_with(shared, relay, token, consent).await?;
+    let mut visit = Visit { connection, received: VecDeque::new(), last: 0 };
+    loop {
+        let (sub, req) = (visit.number(), visit.number());
         let mailboxes = vec![Subscription { sub, read: read.present(relay.fingerprint()) }];
-        connection.send(&[Subscribe { req: sub, mailboxes }.into()]).map_err(down)?;
+        visit.connection.send(&[Subscribe { req, mailboxes }.into()]).map_err(down)?;
+        match visit.await_mailbox(req, sub).await? {
+            Mailbox::Holds(blob) => return Ok((visit, Some(blob))),
+            Mailbox::Empty => return Ok((visit, None)),
+            Mailbox::Taken => sleep(CONTENDED_WAIT).await,
+        }
+    }
+}
+
+/// What a subscription has shown.
+enum Mailbox {
+    /// This lies there.
+    Holds(Deliver),
+    /// Nothing lies there, or there is no such mailbox.
+    Empty,
+    /// Another reader has it.
+    Taken,
+}
+
+/// A link to the relay of an invite.
+struct Visit {
+    connection: Connection,
+    /// Items that were received and not looked at yet.
+    received: VecDeque<Item>,
+    /// The last number of a request or subscription.
+    last: u32,
+}
+
+impl Visit {
+    fn number(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    async fn next_item(&mut self) -> Result<Item, ClientError> {
         loop {
-            let items = connection.receive().await.map_err(down)?;
-            for item in connection.answer(items).map_err(down)? {
-                match item {
-                    Item::Deliver(deliver) if deliver.sub == sub => return Ok((connection, Some(deliver))),
-                    Item::Subscribed(answer) if !answer.refused.is_empty() => return Ok((connection, None)),
-                    Item::CaughtUp(answer) if answer.req == sub => return Ok((connection, None)),
-                    Item::Displaced(lost) if lost.sub == sub => {
-                        sleep(CONTENDED_WAIT).await;
-                        continue 'ask;
-                    }
-                    Item::Subscribed(answer) if !answer.contended.is_empty() => {
-                        sleep(CONTENDED_WAIT).await;
-                        continue 'ask;
-                    }
-                    _ => {}
+            if let Some(item) = self.received.pop_front() {
+                return Ok(item);
+            }
+            let items = self.connection.receive().await.map_err(down)?;
+            self.received.extend(self.connection.answer(items).map_err(down)?);
+        }
+    }
+
+    /// Waits for what a request says about its one subscription. Items of other requests and subscriptions are passed over.
+    async fn await_mailbox(&mut self, req: u32, sub: u32) -> Result<Mailbox, ClientError> {
+        let mut is_answered = false;
+        loop {
+            match self.next_item().await? {
+                Item::Deliver(deliver) if deliver.sub == sub => return Ok(Mailbox::Holds(deliver)),
+                Item::Deliver(_) => self.connection.note_stray().map_err(down)?,
+                Item::Displaced(lost) if lost.sub == sub => return Ok(Mailbox::Taken),
+                Item::Gone(gone) if gone.sub == sub => return Ok(Mailbox::Empty),
+                Item::Answer(answer) if answer.req == req && !is_answered => {
+                    return Err(ClientError::RelayBusy);
                 }
+                Item::Subscribed(answer) if answer.req == req && !is_answered => {
+                    is_answered = true;
+                    if answer.contended.contains(&sub) {
+                        return Ok(Mailbox::Taken);
+                    }
+                    if answer.refused.contains(&sub) {
+                        return Ok(Mailbox::Empty);
+                    }
+                }
+                Item::CaughtUp(caught_up) if caught_up.req == req && is_answered => {
+                    return Ok(Mailbox::Empty);
+                }
+                _ => {}
             }
         }
     }
+
+    /// Acks a blob. Returns whether it is gone; otherwise another reader has the mailbox.
+    async fn ack(&mut self, blob: &Deliver) -> Result<bool, ClientError> {
+        let Deliver { sub, tag, .. } = *blob;
+        let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
+        self.connection.send(&[ack.into()]).map_err(down)?;
+        loop {
+            match self.next_item().await? {
+                Item::Acked(acked) if acked.acks.iter().any(|ack| ack.sub == sub && ack.upto >= tag) => {
+                    return Ok(true);
+                }
+                Item::Gone(gone) if gone.sub == sub => return Ok(true),
+                Item::Displaced(lost) if lost.sub == sub => return Ok(false),
+                Item::Deliver(deliver) if deliver.sub != sub => {
+                    self.connection.note_stray().map_err(down)?;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn down(_: Closed) -> ClientError {
+    ConnectError::Down.into()
 }

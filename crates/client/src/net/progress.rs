@@ -22,6 +22,8 @@ pub enum Connectivity {
     Down,
     /// Another relay answers at its address; not tried again soon.
     WrongRelay,
+    /// It answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. Tried again by itself.
+    NoCommonVersion,
     /// Its address needs TLS, which this build has not.
     NoTls,
     /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
@@ -43,7 +45,10 @@ impl Connectivity {
 
     /// The state does not change without the user, or not soon.
     pub(crate) const fn needs_user(self) -> bool {
-        matches!(self, Self::WrongRelay | Self::NoTls | Self::PrivateAddress | Self::Displaced)
+        matches!(
+            self,
+            Self::WrongRelay | Self::NoCommonVersion | Self::NoTls | Self::PrivateAddress | Self::Displaced
+        )
     }
 }
 
@@ -64,6 +69,8 @@ pub(crate) enum PutState {
     Down,
     /// Another relay answers.
     WrongRelay,
+    /// The relay and this client speak no version in common.
+    NoCommonVersion,
     /// The address needs TLS.
     NoTls,
     /// The address is not public and not allowed.

@@ -15,6 +15,7 @@ use deaddrop_wire::{
     Blob, ClientToken, Fingerprint, Item, RelayAddress,
     item::{AnswerCode, Create, CreateFlags, LeaseClass, Put, QuotaClass, SendGrant},
 };
+use std::collections::BTreeMap;
 
 /// The way by which a sender came in; one sender a mailbox.
 const VIA: u8 = 0;
@@ -97,13 +98,20 @@ async fn request(mut connection: Connection, items: &[Item]) -> Result<(), Clien
 async fn answers(connection: &mut Connection, items: &[Item]) -> Result<(), ClientError> {
     let down = |_| ClientError::from(ConnectError::Down);
     connection.send(items).map_err(down)?;
-    let mut open = items.len();
-    let is_create = items.iter().all(|item| matches!(item, Item::Create(_)));
-    while open > 0 {
+    // The numbers of the requests that have no answer yet, and whether each makes a mailbox.
+    let mut open: BTreeMap<u32, bool> = items.iter().filter_map(number_of).collect();
+    while !open.is_empty() {
         let items = connection.receive().await.map_err(down)?;
         for item in connection.answer(items).map_err(down)? {
-            let Item::Answer(answer) = item else { continue };
-            open = open.saturating_sub(1);
+            let answer = match item {
+                Item::Answer(answer) => answer,
+                Item::Deliver(_) => {
+                    connection.note_stray().map_err(down)?;
+                    continue;
+                }
+                _ => continue,
+            };
+            let Some(is_create) = open.remove(&answer.req) else { continue };
             match answer.code {
                 AnswerCode::Done => {}
                 AnswerCode::NeedToken => return Err(ClientError::NeedsToken),
@@ -114,6 +122,15 @@ async fn answers(connection: &mut Connection, items: &[Item]) -> Result<(), Clie
         }
     }
     Ok(())
+}
+
+/// The number of a request of an invite, and whether it makes a mailbox.
+const fn number_of(item: &Item) -> Option<(u32, bool)> {
+    match item {
+        Item::Create(create) => Some((create.req, true)),
+        Item::Put(put) => Some((put.req, false)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     backoff::{Backoff, Waited, floor_after},
     connection::{Closed, ConnectError, Connection},
+    openings::SPACING,
     progress::PutState,
     shared::{Shared, closed},
 };
@@ -32,9 +33,19 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let mut backoff = Backoff::new(&shared);
     let mut asked = Asked::default();
     let mut closing = shared.closing.subscribe();
+    // A user's action has ended the last wait.
+    let mut is_urgent = false;
     while !shared.is_closing() {
         let Ok(jobs) = shared.look(|engine| engine.take_puts(contact, &BTreeSet::new(), 1)) else { return };
         let Some(job) = jobs.into_iter().next() else { return };
+        let spacing = SPACING.min(shared.config.backoff.start);
+        if let Err(earliest) = shared.openings.begin(contact, is_urgent, spacing) {
+            // What waits may be for another relay then.
+            tokio::select! {
+                () = sleep_until(earliest) => continue,
+                () = closed(&mut closing) => return,
+            }
+        }
         asked.note_address(job.address.encode());
         let relay = job.address.relay;
         let token = ClientToken::from_bytes([0; 16]);
@@ -60,7 +71,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                     asked: &mut asked,
                 };
                 let ended = putter.run(&relay).await;
-                if ended.is_ok() || putter.is_answered {
+                if putter.is_answered {
                     backoff.reset(&shared);
                 }
                 backoff.listen();
@@ -72,6 +83,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
             }
             Err(ConnectError::Down) => PutState::Down,
             Err(ConnectError::WrongRelay) => PutState::WrongRelay,
+            Err(ConnectError::NoCommonVersion) => PutState::NoCommonVersion,
             Err(ConnectError::NoTls) => PutState::NoTls,
             Err(ConnectError::Private(address)) => {
                 match move_to_newest(&shared, contact).await {
@@ -89,8 +101,11 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
         };
         shared.set_putting(contact, state, round);
         match wait(&shared, contact, &mut backoff, asked.left()).await {
-            Ok(Waited::Nudged) => asked.hurry(),
-            Ok(Waited::Elapsed) => {}
+            Ok(Waited::Nudged) => {
+                asked.hurry();
+                is_urgent = true;
+            }
+            Ok(Waited::Elapsed) => is_urgent = false,
             Ok(Waited::Closing) | Err(_) => return,
         }
     }
@@ -336,6 +351,7 @@ impl Putter<'_> {
                     }
                     is_progress = true;
                 }
+                Item::Deliver(_) => self.connection.note_stray()?,
                 Item::GoAway(_) => return Err(Closed),
                 _ => {}
             }

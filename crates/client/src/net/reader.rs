@@ -33,9 +33,6 @@ use tokio::time::Instant;
 /// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
 /// way; a relay that confirms nothing must not make the list grow.
 const MAX_UNCONFIRMED: usize = 1_024;
-/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
-/// reader takes a mailbox over.
-const MAX_STRAY: u32 = 128;
 /// A relay that is not the pinned one is looked at again after about this.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
@@ -71,6 +68,7 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
             }
             Err(ConnectError::Down) => Connectivity::Down,
             Err(ConnectError::WrongRelay) => Connectivity::WrongRelay,
+            Err(ConnectError::NoCommonVersion) => Connectivity::NoCommonVersion,
             Err(ConnectError::NoTls) => Connectivity::NoTls,
             Err(ConnectError::Private(_)) => Connectivity::PrivateAddress,
         };
@@ -121,8 +119,6 @@ struct Reader<'a> {
     probes: Probes,
     /// The relay has made a mailbox, or handed over all that lay there.
     was_useful: bool,
-    /// Deliveries for subscriptions that the client does not have.
-    strays: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -145,7 +141,6 @@ impl<'a> Reader<'a> {
             pauses,
             probes: Probes::new(round),
             was_useful: false,
-            strays: 0,
         }
     }
 
@@ -188,12 +183,8 @@ impl<'a> Reader<'a> {
 
     /// A caller wants to know whether everything was read: only a relay that answers now shows that nothing has come meanwhile.
     fn probe(&mut self) -> Result<(), Closed> {
-        let round = self.shared.newest_round();
-        if self.probes.round() == round {
-            return Ok(());
-        }
-        let ping = self.probes.ask(round, self.connection.bytes_read());
-        self.connection.send(&[ping.into()])
+        let ping = self.probes.ask(self.shared.newest_round(), self.connection.bytes_read());
+        ping.map_or(Ok(()), |ping| self.connection.send(&[ping.into()]))
     }
 
     /// Asks for everything that the engine wants and that was not asked for.
@@ -287,7 +278,10 @@ impl<'a> Reader<'a> {
                         self.was_useful = true;
                     }
                 }
-                Item::Pong(pong) => self.probes.note_pong(pong),
+                Item::Pong(pong) => {
+                    self.probes.note_pong(pong);
+                    self.probe()?;
+                }
                 Item::Acked(acked) => acks.extend(acked.acks),
                 Item::Displaced(displaced) => {
                     let Some(reading) = self.reading.remove(&displaced.sub) else { continue };
@@ -314,7 +308,7 @@ impl<'a> Reader<'a> {
         let mut last = BTreeMap::new();
         for deliver in delivered {
             let Some(reading) = self.reading.get_mut(&deliver.sub) else {
-                self.strays += 1;
+                self.connection.note_stray()?;
                 continue;
             };
             if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {
@@ -324,7 +318,7 @@ impl<'a> Reader<'a> {
             blobs.push((reading.name, deliver.blob));
         }
         let unconfirmed = self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>();
-        if unconfirmed > MAX_UNCONFIRMED || self.strays > MAX_STRAY {
+        if unconfirmed > MAX_UNCONFIRMED {
             return Err(Closed);
         }
         if blobs.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::{
     days::{HeardDay, RelayDays},
+    openings::Openings,
     progress::{Connectivity, Progress, PutState},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
+    /// When putting links began.
+    pub(super) openings: Openings,
     /// The days that own relays say now.
     pub(crate) days: Arc<RelayDays>,
 }
@@ -64,13 +67,32 @@ impl Shared {
             hurry: watch::Sender::new(0),
             round: watch::Sender::new(0),
             progress: Progress::default(),
+            openings: Openings::default(),
             days: Arc::default(),
         })
     }
 
-    /// Looks at the engine.
+    /// Looks at the engine. Fails after a step that was not stored: memory is ahead of the disk then, and nothing that only memory
+    /// holds may leave or be told.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Engine<FileDisk>) -> T) -> Result<T, ClientError> {
-        self.lock()?.as_ref().map(look).ok_or(ClientError::VaultStopped)
+        self.look_if(|engine| !engine.is_dead(), look)
+    }
+
+    /// Looks at what is read from the disk, so that it is true also after a step that was not stored.
+    pub(crate) fn look_at_stored<T>(
+        &self,
+        look: impl FnOnce(&Engine<FileDisk>) -> T,
+    ) -> Result<T, ClientError> {
+        self.look_if(|_| true, look)
+    }
+
+    fn look_if<T>(
+        &self,
+        may_look: impl FnOnce(&Engine<FileDisk>) -> bool,
+        look: impl FnOnce(&Engine<FileDisk>) -> T,
+    ) -> Result<T, ClientError> {
+        let engine = self.lock()?;
+        engine.as_ref().filter(|engine| may_look(engine)).map(look).ok_or(ClientError::VaultStopped)
     }
 
     /// Takes a step of the engine away from the async threads: it waits for the disk. A step that has begun is done to its end,
@@ -101,9 +123,13 @@ impl Shared {
             let (now, days) = (shared.now(), shared.days.now());
             let (result, newest, is_dead) = {
                 let mut engine = shared.lock()?;
-                let engine = engine.as_mut().ok_or(ClientError::VaultStopped)?;
+                let engine =
+                    engine.as_mut().filter(|engine| !engine.is_dead()).ok_or(ClientError::VaultStopped)?;
                 let today = engine.look_at_clock(now, &days)?;
                 let result = step(engine, today).map_err(Into::into);
+                if result.as_ref().is_err_and(ClientError::is_of_vault) {
+                    engine.stop();
+                }
                 wipe_stack::<STEP_STACK>();
                 (result, engine.last_event(), engine.is_dead())
             };
@@ -279,6 +305,21 @@ mod tests {
         let failing = shared.step_then(|_, _| Err::<(), _>(VaultError::Full), Shared::retry_private);
         assert_eq!(failing.await, Err(ClientError::VaultFull));
         assert!(!nudge.has_changed().unwrap(), "a step that failed is followed by nothing");
+    }
+
+    /// What a step has changed in memory and not stored must not reach a relay: a link that stands asks for it at once.
+    #[tokio::test]
+    async fn after_a_step_that_was_not_stored_nothing_is_told_but_what_was_stored_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared(folder.path());
+        assert!(shared.look(Engine::contacts_with_puts).is_ok());
+        let failing = shared.step(|_, _| Err::<(), _>(VaultError::Full));
+        assert_eq!(failing.await, Err(ClientError::VaultFull));
+        assert_eq!(shared.look(Engine::contacts_with_puts), Err(ClientError::VaultStopped));
+        assert_eq!(shared.look(|_| ()), Err(ClientError::VaultStopped));
+        assert!(shared.look_at_stored(|engine| engine.events_after(0, 9)).unwrap().unwrap().is_empty());
+        let later = shared.step(|_, _| Ok::<_, VaultError>(()));
+        assert_eq!(later.await, Err(ClientError::VaultStopped));
     }
 
     #[test]

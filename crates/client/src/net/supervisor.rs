@@ -46,6 +46,12 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     while !shared.is_closing() {
         work.mark_unchanged();
         let Ok(today) = shared.look_at_clock().await else { return };
+        // An own relay has confirmed the day, perhaps.
+        if shared.look(|engine| engine.has_ended_invites(today)).unwrap_or(false)
+            && shared.step(|engine, today| engine.end_invites(today)).await.is_err()
+        {
+            return;
+        }
         let wanted = shared.look(|engine| {
             (
                 engine.reading_relays(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     Config, PrivateAddresses,
     engine::{Engine, MailboxName},
-    error::VaultError,
+    error::{ClientError, VaultError},
     home,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
@@ -28,8 +28,11 @@ use tokio::{
 };
 
 mod closing;
+mod errands;
 mod numbers;
 mod reading;
+mod spans;
+mod versions;
 
 const TODAY: Day = Day::from_number(20_781);
 

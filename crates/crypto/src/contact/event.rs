@@ -78,14 +78,34 @@ pub struct ContactChanges {
     pub dropped: Vec<SessionId>,
 }
 
+/// What a session is for the contact (spec/05-ratchet.md section 6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionUse {
+    /// It may decide something.
+    #[default]
+    Used,
+    /// Another one sends and is established. It decides nothing.
+    Unused,
+    /// It was answered before the user last began anew. It decides nothing, and what comes by it is shown apart: it was under way when
+    /// the two began again, or somebody has an old state of the peer.
+    Superseded,
+}
+
+impl SessionUse {
+    /// Whether addresses, receipts and bundles that come by the session are followed.
+    #[must_use]
+    pub const fn decides(self) -> bool {
+        matches!(self, Self::Used)
+    }
+}
+
 /// What came of a call.
 #[derive(Default)]
 pub struct Received {
     /// The session that it came by, or that was begun.
     pub session: Option<SessionId>,
-    /// The content came by a session that another has superseded or replaced: it was under way when the other began, or somebody
-    /// has an old state of the peer. Show it apart if it comes long after, and then follow no address in it.
-    pub superseded: bool,
+    /// What that session is for the contact.
+    pub by: SessionUse,
     /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
     /// the mailbox in use.
     pub reset_address: Option<Zeroizing<Vec<u8>>>,
@@ -116,7 +136,7 @@ impl core::fmt::Debug for ContactChanges {
 impl core::fmt::Debug for Received {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Received")
-            .field("superseded", &self.superseded)
+            .field("by", &self.by)
             .field("content", &self.content.is_some())
             .field("events", &self.events)
             .field("changes", &self.changes)

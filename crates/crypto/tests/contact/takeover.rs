@@ -1,7 +1,9 @@
 //! What a thief of an old state, or of the identity, can do: nothing in silence.
 
 use crate::people::*;
-use deaddrop_crypto::{ContactEvent, Content, DecryptError, Hour, Meeting, ResetError, ResetKind};
+use deaddrop_crypto::{
+    ContactEvent, Content, DecryptError, Hour, Meeting, ResetError, ResetKind, SessionUse,
+};
 
 #[test]
 fn an_old_state_cannot_take_over_in_silence() {
@@ -126,7 +128,7 @@ fn a_superseded_session_is_marked_and_decides_nothing() {
     for era in [1, 2, 7, u32::MAX] {
         let envelope = message(&mut old, vec![Content::SessionEra { era }]);
         let received = two.contact.decrypt(&two.identity, &envelope, TODAY).unwrap();
-        assert!(received.superseded && received.session != used);
+        assert!(received.by == SessionUse::Superseded && received.session != used);
         two.keep(received);
         assert_eq!(two.sending(), used);
     }
@@ -142,7 +144,7 @@ fn a_superseded_session_is_marked_and_decides_nothing() {
     for day in 0..=8 {
         let envelope = message(&mut old, vec![]);
         if let Ok(received) = two.contact.decrypt(&two.identity, &envelope, TODAY.plus(day)) {
-            assert!(received.superseded);
+            assert!(received.by == SessionUse::Superseded);
             two.keep(received);
         }
         let received = two.contact.tidy(TODAY.plus(day), true);
@@ -209,7 +211,7 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
     speaker.contact = speaker.rows.load();
     let envelope = message(&mut speaker, vec![Content::SessionEra { era: 3 }]);
     let received = two.contact.decrypt(&two.identity, &envelope, TODAY).unwrap();
-    assert!(received.superseded);
+    assert!(received.by == SessionUse::Unused);
     two.keep(received);
     assert!(two.saw(|event| matches!(event, ContactEvent::PeerFellBack { .. })));
     assert!(!two.contact.is_verified());

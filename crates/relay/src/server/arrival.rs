@@ -1,14 +1,14 @@
 //! The beginning of a connection: what a proxy says in front of it, the head of a request, and the network that it counts
 //! for from then on.
 
-use super::Relay;
 use super::rewound::{Rewound, read_proxy_header};
+use super::{Relay, refuse};
 use crate::admission::Connected;
 use crate::proxy::Named;
 use tokio::net::TcpStream;
 
 /// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
-/// `None`: nothing came that is understood, or the network has no room.
+/// `None`: nothing came that is understood, or the network has no room, as the peer is told then.
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
     mut stream: TcpStream,
@@ -24,7 +24,7 @@ pub(super) async fn read_head<S>(
             && !relay.proxies.contains(address)
             && !connected.came_from(relay.admission.prefix(address), limits)
         {
-            return None;
+            return no_room(stream);
         }
     }
     let stream = Rewound::read_head(stream, begun).await?;
@@ -33,9 +33,15 @@ pub(super) async fn read_head<S>(
     let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
     match client {
         Some(client) if !connected.came_from(relay.admission.prefix(client), limits) => {
-            tracing::debug!("a connection too many of one network");
-            None
+            no_room(stream.into_parts().0)
         }
         _ => Some(stream),
     }
+}
+
+/// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
+fn no_room(stream: TcpStream) -> Option<Rewound> {
+    tracing::debug!("a connection too many of one network");
+    refuse(stream);
+    None
 }

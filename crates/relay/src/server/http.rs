@@ -53,13 +53,13 @@ pub(super) async fn serve<S: Store>(
     }
 }
 
-/// Whether the head asks for a WebSocket at one of the relay's paths.
+/// Whether the head asks for a WebSocket at one of the relay's paths. What stands behind the head asks for nothing.
 fn asks_for_websocket(head: &[u8]) -> bool {
     let head = String::from_utf8_lossy(head);
-    let mut lines = head.split("\r\n");
+    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
     let at_our_path = lines.next().is_some_and(|line| {
         let mut words = line.split(' ');
-        words.next() == Some("GET") && words.next().is_some_and(|path| path == "/" || path == "/v1")
+        words.next() == Some("GET") && words.next().is_some_and(|target| matches!(path(target), "/" | "/v1"))
     });
     at_our_path
         && lines.any(|line| {
@@ -69,6 +69,22 @@ fn asks_for_websocket(head: &[u8]) -> bool {
                     && tokens.any(|one| one.eq_ignore_ascii_case("websocket"))
             })
         })
+}
+
+/// The path, with its query, of a request's target: the target itself, or what stands behind the authority of one in absolute form
+/// (RFC 9112 section 3.2.2).
+fn path(target: &str) -> &str {
+    let is_scheme =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let absolute = target.split_once("://").filter(|(scheme, _)| is_scheme(scheme));
+    let Some((_, rest)) = absolute else { return target };
+    match rest.find(['/', '?', '#']) {
+        // An authority is not empty.
+        Some(0) => target,
+        Some(at) => rest.get(at..).unwrap_or_default(),
+        None if rest.is_empty() => target,
+        None => "/",
+    }
 }
 
 async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
@@ -124,5 +140,28 @@ mod tests {
         assert!(!ask("POST / HTTP/1.1", "Upgrade: websocket"));
         assert!(!ask("GET / HTTP/1.1", "Accept: */*"));
         assert!(!asks_for_websocket(b"\xff\xfe"));
+        assert!(!asks_for_websocket(b"GET / HTTP/1.1\r\n\r\nUpgrade: websocket\r\n\r\n"), "behind the head");
+    }
+    #[test]
+    fn the_absolute_form_of_a_target_is_as_good_as_its_path() {
+        for (target, expected) in [
+            ("/", "/"),
+            ("/v1", "/v1"),
+            ("http://a/", "/"),
+            ("HTTPS://a.example:443/v1", "/v1"),
+            ("http://a", "/"),
+            ("http://a/v1?b", "/v1?b"),
+            ("http://a/v1/http://b/", "/v1/http://b/"),
+            ("http://a?b", "?b"),
+            ("wss://a/v1", "/v1"),
+            // No such form.
+            ("http:///v1", "http:///v1"),
+            ("http://", "http://"),
+            ("/http://a/v1", "/http://a/v1"),
+            ("a:80", "a:80"),
+            ("*", "*"),
+        ] {
+            assert_eq!(path(target), expected, "{target}");
+        }
     }
 }

@@ -191,7 +191,6 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                 calls.push(async move { call.run(&relay.store, &reader, now).await });
             }
             let (read, was_sending) = (self.may_read(), self.socket.is_sending());
-            let now = relay.clock.now();
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
                 progress = self.socket.progress(read) => match progress {
@@ -201,6 +200,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     Progress::Over(_) => return self.closed(Close::Breach),
                 },
                 Some(outcome) = calls.next(), if !calls.is_empty() => {
+                    let now = relay.clock.now();
                     if self.ahead.bytes() <= DELIVER_BELOW {
                         // A slow line gets what one look finds, and no more until that has left.
                         self.session.set_paused(true, &mut self.out);
@@ -212,7 +212,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     }
                     step
                 }
-                news = hints.next() => { self.session.on_news(news, &mut self.out); Ok(()) }
+                news = hints.next() => { self.session.on_news(news, relay.clock.now(), &mut self.out); Ok(()) }
                 () = self.connected.evicted() => return "gave its place to another",
                 _ = tick.tick() => match self.on_tick() {
                     Some(reason) => return reason,

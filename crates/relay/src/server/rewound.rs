@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Maximum number of bytes of a request's head.
-const MAX_HEAD: usize = 8_192;
+pub(super) const MAX_HEAD: usize = 8_192;
 
 /// A stream that gives what was read from it once more.
 #[derive(Debug)]

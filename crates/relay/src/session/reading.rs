@@ -35,6 +35,8 @@ pub(super) struct Reading {
     starved: bool,
     /// The credit has grown since the last look began.
     has_grown: bool,
+    /// A subscription has begun, or the last one has ended, and the session has not noted it.
+    was_used: bool,
     /// The client takes nothing more for now.
     paused: bool,
     /// Maximum number of bytes of the next look, if one blob has room in it.
@@ -67,6 +69,15 @@ struct Early {
 impl Reading {
     pub(super) fn is_empty(&self) -> bool {
         self.subs.is_empty() && self.claiming.is_empty()
+    }
+
+    pub(super) fn has_subscriptions(&self) -> bool {
+        !self.subs.is_empty()
+    }
+
+    /// Whether a subscription has begun, or the last one has ended, since this was asked last.
+    pub(super) const fn take_use(&mut self) -> bool {
+        std::mem::replace(&mut self.was_used, false)
     }
 
     pub(super) fn set_window(&mut self, blobs: u16, bytes: u32, limits: &Limits) {
@@ -123,6 +134,7 @@ impl Reading {
 
     fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
         let sub = self.subs.remove(&number)?;
+        self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
         for flight in &sub.in_flight {
             self.free(flight);
@@ -272,6 +284,7 @@ impl Session {
                     behind += usize::from(sub.catching.is_some());
                     let wants = sub.wants || early.changed;
                     reading.subs.insert(number, sub);
+                    reading.was_used = true;
                     if wants {
                         reading.want(number);
                     }

@@ -152,18 +152,18 @@ impl Link {
     }
 
     /// Takes the news of the store; `false` if there are none.
-    pub fn take_news(&mut self) -> bool {
+    pub fn take_news(&mut self, world: &World) -> bool {
         let hints = self.session.hints();
         let Some(news) = hints.next().now_or_never() else { return false };
         let mut out = Output::default();
-        self.session.on_news(news, &mut out);
+        self.session.on_news(news, world.now, &mut out);
         self.keep(out);
         true
     }
 
     /// Until nothing happens any more.
     pub fn settle(&mut self, world: &World) {
-        while self.run_call(world) || self.take_news() {}
+        while self.run_call(world) || self.take_news(world) {}
     }
 
     /// Looks at all mailboxes again, as after `peek_again_ms` without a hint.

@@ -124,3 +124,38 @@ fn an_invite_that_leads_nowhere_is_refused() {
         assert!(ben.engine().contact_ids().is_empty());
     }
 }
+
+/// Both have invited, and one of them accepts what the other sent: the invite that is then left open must not hold what they say.
+#[test]
+fn who_accepts_beside_an_own_open_invite_reads_at_a_private_mailbox() {
+    let mut world = World::new(12);
+    let today = world.today;
+    // World::new: Ada has invited Ben, and Ben has accepted. Two others meet crosswise.
+    let mut people = [Person::new(), Person::new()];
+    let [ada, ben] = &mut people;
+    let open = |person: &mut Person, name: &str| {
+        let id = person.engine().begin_invite(name, today, 7).unwrap();
+        let bundle = person.engine().publication(id).unwrap().bundle;
+        person.engine().published(id).unwrap();
+        let link: InviteLink = person.engine().link_text(id).unwrap().parse().unwrap();
+        (bundle, link)
+    };
+    open(ada, "Ben");
+    let (bundle, link) = open(ben, "Ada");
+    let id = ada.engine().begin_accept(&Acceptance::of("Ben", &link, &bundle), today).unwrap();
+    let wanted = ada.engine().mailboxes_at(RELAY).into_iter().find(|row| row.state == MailboxState::Wanted);
+    assert!(wanted.is_some(), "a private mailbox beside the landing");
+    assert!(
+        ada.engine().take_puts(id, &BTreeSet::new(), 9).is_empty(),
+        "its address is told, not the landing's"
+    );
+    world.people = people;
+    world.boxes.clear();
+    world.settle();
+    world.people[0].engine().withdraw_invite("Ben").unwrap();
+    world.settle();
+    assert_eq!(world.boxes.values().filter(|mailbox| mailbox.owner == 0).count(), 1, "the landing is gone");
+    (0..6).for_each(|n| world.say(n % 2));
+    world.settle();
+    world.check();
+}

@@ -11,19 +11,13 @@ const PROBE_NONCE: u32 = 1;
 pub(super) struct Probes {
     /// The newest round since which the relay has shown that it is there.
     round: u64,
-    /// Probes that were sent.
-    sent: u64,
-    /// Probes that were answered.
-    answered: u64,
     open: Option<Open>,
 }
 
-/// A question that is not answered.
+/// A question that is not answered. There is one at a time: callers that ask again and again must not keep each other waiting.
 struct Open {
     /// The round that asks.
     round: u64,
-    /// The number of the probe on this link.
-    number: u64,
     /// Nothing has come since.
     silent_since: Instant,
     /// Bytes that had come by then.
@@ -33,7 +27,7 @@ struct Open {
 impl Probes {
     /// For a link that was opened after this round began.
     pub(super) const fn new(round: u64) -> Self {
-        Self { round, sent: 0, answered: 0, open: None }
+        Self { round, open: None }
     }
 
     /// The newest round since which the relay has shown that it is there.
@@ -41,25 +35,21 @@ impl Probes {
         self.round
     }
 
-    /// Returns the ping that asks for a round.
-    pub(super) fn ask(&mut self, round: u64, bytes_read: u64) -> Ping {
-        self.sent = self.sent.saturating_add(1);
-        // A relay that answers nothing gets no more time by being asked again.
-        let (silent_since, bytes_read) = self
-            .open
-            .take()
-            .map_or((Instant::now(), bytes_read), |open| (open.silent_since, open.bytes_read));
-        self.open = Some(Open { round, number: self.sent, silent_since, bytes_read });
-        Ping { nonce: PROBE_NONCE }
+    /// Returns the ping that asks for a round, unless the relay has shown that already, or a question is open: then it is asked for
+    /// when that one is answered.
+    pub(super) fn ask(&mut self, round: u64, bytes_read: u64) -> Option<Ping> {
+        if self.round >= round || self.open.is_some() {
+            return None;
+        }
+        self.open = Some(Open { round, silent_since: Instant::now(), bytes_read });
+        Some(Ping { nonce: PROBE_NONCE })
     }
 
     /// A Pong has come. Those to other pings say nothing about a round.
     pub(super) fn note_pong(&mut self, pong: Pong) {
-        if pong.nonce != PROBE_NONCE {
-            return;
-        }
-        self.answered = self.answered.saturating_add(1);
-        if let Some(open) = self.open.take_if(|open| open.number <= self.answered) {
+        if pong.nonce == PROBE_NONCE
+            && let Some(open) = self.open.take()
+        {
             self.round = open.round;
         }
     }
@@ -86,16 +76,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_the_answer_to_the_newest_probe_shows_that_the_relay_is_there() {
+    async fn callers_that_ask_again_and_again_are_all_answered() {
         let mut probes = Probes::new(3);
         let pong = |nonce| Pong { nonce };
-        probes.ask(4, 0);
-        probes.ask(5, 0);
+        assert!(probes.ask(3, 0).is_none(), "the link was opened after round 3 began");
+        assert!(probes.ask(4, 0).is_some());
+        for round in 5..100 {
+            assert!(probes.ask(round, 0).is_none(), "one question at a time");
+        }
         probes.note_pong(pong(0));
+        assert_eq!(probes.round(), 3);
         probes.note_pong(pong(PROBE_NONCE));
-        assert_eq!(probes.round(), 3, "the first probe was sent before round 5 began");
+        assert_eq!(probes.round(), 4, "it was sent before round 5 began");
+        assert!(probes.ask(99, 0).is_some());
         probes.note_pong(pong(PROBE_NONCE));
-        assert_eq!(probes.round(), 5);
+        assert_eq!(probes.round(), 99);
+        probes.note_pong(pong(PROBE_NONCE));
+        assert_eq!(probes.round(), 99, "an answer to nothing");
     }
 
     #[tokio::test(start_paused = true)]
@@ -103,11 +100,11 @@ mod tests {
         let patience = Duration::from_secs(15);
         let mut probes = Probes::new(0);
         assert!(!probes.is_silent(0, Duration::ZERO), "nothing was asked");
-        probes.ask(1, 0);
+        assert!(probes.ask(1, 0).is_some());
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(!probes.is_silent(7, patience), "a byte has come");
         tokio::time::advance(Duration::from_secs(10)).await;
-        probes.ask(2, 7);
+        assert!(probes.ask(2, 7).is_none());
         assert!(!probes.is_silent(7, patience));
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(probes.is_silent(7, patience));

@@ -84,6 +84,25 @@ async fn deliveries_that_were_not_asked_for_end_the_link_and_cost_no_step() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deliveries_end_a_putting_link_too() {
+    let own = Scripted::start(|_, item| obey(item)).await;
+    let relay = Scripted::start(move |connection, item| {
+        let stray = |tag| Deliver { sub: 1, tag, via: 0, blob: Blob::new(vec![1; 4_096]).unwrap() }.into();
+        match item {
+            Item::Hello(_) => say((0..if connection == 0 { 129 } else { 128 }).map(stray).collect()),
+            item => obey(item),
+        }
+    })
+    .await;
+    let world = World::new(&own.address, &relay.address).await;
+    world.supervise();
+    world.send("hello").await;
+    sleep(seconds(30)).await;
+    assert_eq!(relay.connections(), 2, "the first one ends, the second one stands");
+    assert_eq!(world.shared.look(Engine::waiting).unwrap().0, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_relay_that_refuses_every_subscription_is_asked_less_and_less_often() {
     let relay = Scripted::start(|_, item| match item {
         Item::Subscribe(subscribe) => {
