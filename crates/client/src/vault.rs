@@ -200,7 +200,7 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// Finishes what is under way.
     pub(crate) fn close(self) -> Result<(), VaultError> {
-        self.writer.close().map_err(|_| VaultError::Stopped)
+        self.writer.close().map(|_| ()).map_err(|_| VaultError::Stopped)
     }
 }
 

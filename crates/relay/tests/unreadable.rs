@@ -41,6 +41,10 @@ impl Disk for Faulty {
     fn length(&self) -> io::Result<u64> {
         self.disk.length()
     }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.disk.set_length(length)
+    }
 }
 
 /// Runs all calls; gives what was said.

@@ -46,6 +46,9 @@ impl Disk for Counted {
     fn length(&self) -> io::Result<u64> {
         self.file.length()
     }
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.file.set_length(length)
+    }
     fn publish(&self) -> io::Result<()> {
         self.file.publish()
     }

@@ -138,7 +138,7 @@ mod tests {
             number: 77,
             void: false,
             more_erases: true,
-            clean: redo % 2 == 0,
+            clean: redo.is_multiple_of(2),
             segments: 5,
             ranges: (0..ranges).map(|n| Range { segment: n, first: 2 * n, count: 3 * n }).collect(),
             redo: (0..redo).map(|n| SlotAt { segment: n, slot: 7 * n }).collect(),

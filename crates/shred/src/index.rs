@@ -23,7 +23,7 @@ const LENGTH_BITS: u32 = 21;
 const SLOT_BITS: u32 = 22;
 
 const _: () = assert!(MAX_BODY < 1 << LENGTH_BITS);
-const _: () = assert!(MAX_SEGMENT_BYTES / (SLOT as u32) < 1 << SLOT_BITS);
+const _: () = assert!((MAX_SEGMENT_BYTES as usize) / SLOT < 1 << SLOT_BITS);
 const _: () = assert!((MAX_SEGMENTS as u64) <= 1 << (64 - SLOT_BITS - LENGTH_BITS));
 
 impl Located {
@@ -34,16 +34,16 @@ impl Located {
         Self { order, meta, place, offset, expiry_day }
     }
 
-    pub(crate) const fn at(&self) -> SlotAt {
+    pub(crate) fn at(&self) -> SlotAt {
         let place = self.place >> LENGTH_BITS;
-        SlotAt { segment: (place >> SLOT_BITS) as u32, slot: place as u32 & ((1 << SLOT_BITS) - 1) }
+        SlotAt { segment: low_bits(place >> SLOT_BITS, 32), slot: low_bits(place, SLOT_BITS) }
     }
 
-    pub(crate) const fn length(&self) -> u32 {
-        self.place as u32 & ((1 << LENGTH_BITS) - 1)
+    pub(crate) fn length(&self) -> u32 {
+        low_bits(self.place, LENGTH_BITS)
     }
 
-    pub(crate) const fn grave(&self) -> Grave {
+    pub(crate) fn grave(&self) -> Grave {
         Grave { at: self.at(), offset: self.offset, length: self.length() }
     }
 
@@ -51,6 +51,11 @@ impl Located {
         let Self { order, meta, expiry_day, .. } = *self;
         Entry { key, meta, length: self.length(), expiry_day, order }
     }
+}
+
+/// At most 32 of them.
+fn low_bits(word: u64, count: u32) -> u32 {
+    u32::try_from(word & ((1 << count) - 1)).unwrap_or(u32::MAX)
 }
 
 /// The published state: changed in one step per commit.
