@@ -224,8 +224,8 @@ fn each_invite_that_a_second_person_uses_is_told() {
         let id = ada.begin_invite("Ben", today, 7).unwrap();
         let bundle = ada.publication(id).unwrap().bundle;
         ada.published(id).unwrap();
-        let mailboxes = ada.contacts[&id].row.mailboxes.iter();
-        let landing = mailboxes.filter(|row| row.kind == MailboxKind::Landing).last().unwrap().id;
+        let mut mailboxes = ada.contacts[&id].row.mailboxes.iter();
+        let landing = mailboxes.rfind(|row| row.kind == MailboxKind::Landing).unwrap().id;
         let landing = MailboxName { contact: id, mailbox: landing };
         let link: InviteLink = ada.link_text(id).unwrap().parse().unwrap();
         world.make_mailboxes();
