@@ -384,10 +384,13 @@ impl Contact {
     fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
         let mut mailboxes = self.row.mailboxes.iter();
         let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
-        let is_answered = self.standing().is_some_and(|standing| standing != Standing::Unanswered);
-        if self.row.unread < MAX_UNREAD
-            && (self.row.unread >= UNREAD_AFTER_RESTORE || is_private && is_answered)
-        {
+        let standing = self.standing();
+        let counts = match standing {
+            None => false,
+            Some(_) if self.row.unread >= UNREAD_AFTER_RESTORE => true,
+            Some(standing) => is_private && standing != Standing::Unanswered,
+        };
+        if self.row.unread < MAX_UNREAD && counts {
             self.row.unread += 1;
             step.contacts.insert(name.contact);
         }
