@@ -241,7 +241,7 @@ impl<D: Disk + 'static> Engine<D> {
                     _ => None,
                 });
                 let own = self.contacts.get(&id).is_some_and(|contact| contact.row.outgoing.id == stream.0);
-                // An old state of the peer says nothing of what it holds now.
+                // A session that is superseded or unused says nothing of what the peer holds now.
                 if own && received.by.decides() {
                     let (low_water, sparse) = (*low_water, sparse.clone());
                     let receipt = Receipt { low_water, digest, sparse, is_counted: false };
@@ -322,7 +322,7 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
-        // A session that was left decides nothing.
+        // A session that is superseded or unused decides nothing.
         let by_private = by.decides()
             && contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
