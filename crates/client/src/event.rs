@@ -37,7 +37,7 @@ pub enum EventKind {
     Established,
     /// Somebody took the invite: a session stands.
     InviteAccepted,
-    /// A second person tried to use the same invite: compare safety numbers before trusting the contact.
+    /// A second person tried to use the same invite; told once for each invite: compare safety numbers before trusting the contact.
     InviteContested,
     /// No known address of the contact takes messages; they wait.
     Unreachable,
@@ -60,7 +60,8 @@ pub enum EventKind {
     /// What the contact's receipts say does not fit to what was sent, even after everything was sent once more. Messages stay
     /// undelivered: the contact's program, or the state that it works on, is at fault.
     PeerDisagrees,
-    /// A session was lost or put back on one of the two sides, and a new one has begun by itself. Nothing needs to be done.
+    /// A session was lost or put back on one of the two sides, and a new one has begun by itself; or the two had invited each other at
+    /// once, and their second session is established. Nothing needs to be done.
     SessionReset,
     /// The contact wants to begin again and cannot prove that it knew the session: a device that was restored, or somebody who has
     /// stolen its identity. Ask the contact by another way; then call [`Client::agree`](crate::Client::agree).
@@ -95,7 +96,7 @@ pub enum EventKind {
     Restored,
     /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy only.
     Displaced,
-    /// A text came by a session that the two have left since they began again: it was under way then, or somebody has an old state of
+    /// A text came by a session that was superseded when the two began again: it was under way then, or somebody has an old state of
     /// the contact's vault. Do not trust such texts if more of them come; ask the contact by another way.
     MessageOfLeftSession {
         /// The text, byte for byte.

@@ -122,10 +122,8 @@ impl<D: Disk + 'static> Engine<D> {
         };
         let asked = std::mem::take(&mut contact.asked);
         // An invite that another person has used is of no use to the contact.
-        if asked.values().any(|asked| asked.question == Question::Identity) && contact.invite.take().is_some()
-        {
+        if asked.values().any(|asked| asked.question == Question::Identity) && contact.give_up_invite() {
             step.changes.erase(key(Table::Invite, id, 0));
-            contact.landings().for_each(|mailbox| mailbox.state = MailboxState::Retiring);
             step.contacts.insert(id);
         }
         asked.into_keys().for_each(|place| step.changes.erase(key(Table::Asked, id, place)));

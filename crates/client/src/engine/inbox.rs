@@ -241,7 +241,7 @@ impl<D: Disk + 'static> Engine<D> {
                     _ => None,
                 });
                 let own = self.contacts.get(&id).is_some_and(|contact| contact.row.outgoing.id == stream.0);
-                // An old state of the peer says nothing of what it holds now.
+                // A session that is superseded or unused says nothing of what the peer holds now.
                 if own && received.by.decides() {
                     let (low_water, sparse) = (*low_water, sparse.clone());
                     let receipt = Receipt { low_water, digest, sparse, is_counted: false };
@@ -322,7 +322,7 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let standing = contact.standing();
         contact.row.hello_due &= standing == Some(Standing::Unanswered);
-        // A session that was left decides nothing.
+        // A session that is superseded or unused decides nothing.
         let by_private = by.decides()
             && contact.mailbox_mut(name.mailbox).is_some_and(|row| row.kind == MailboxKind::Private);
         let misses = contact.row.incoming.last().is_some_and(|stream| !stream.sparse.is_empty());
@@ -384,10 +384,13 @@ impl Contact {
     fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
         let mut mailboxes = self.row.mailboxes.iter();
         let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
-        let is_answered = self.standing().is_some_and(|standing| standing != Standing::Unanswered);
-        if self.row.unread < MAX_UNREAD
-            && (self.row.unread >= UNREAD_AFTER_RESTORE || is_private && is_answered)
-        {
+        let standing = self.standing();
+        let counts = match standing {
+            None => false,
+            Some(_) if self.row.unread >= UNREAD_AFTER_RESTORE => true,
+            Some(standing) => is_private && standing != Standing::Unanswered,
+        };
+        if self.row.unread < MAX_UNREAD && counts {
             self.row.unread += 1;
             step.contacts.insert(name.contact);
         }

@@ -48,7 +48,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(());
         }
         let Some(at) = self.in_stream(step, id, stream, by, today) else {
-            // A stream of a session that was left gets no place and no receipt, but hides no message.
+            // A stream of a session that is superseded or unused gets no place and no receipt, but hides no message.
             if let Content::Message { message, .. } = item {
                 return self.give_message(step, id, message, Manner::of(by, true), today);
             }
@@ -60,7 +60,7 @@ impl<D: Disk + 'static> Engine<D> {
         if number <= stream.low_water || stream.sparse.contains(&number) {
             return Ok(());
         }
-        // An address from a session that was left is not followed: who has a copy of its state could lead messages away.
+        // An address from a session that is superseded or unused is not followed: a copy of its state could lead messages away.
         let void = Content::Void { stream: StreamId(stream.id), number };
         let is_move = matches!(item, Content::MailboxMove { .. });
         let item = if !by.decides() && is_move { &void } else { item };
@@ -83,7 +83,7 @@ impl<D: Disk + 'static> Engine<D> {
         if is_next {
             stream.shown = number;
         }
-        // What came by a session that was left is given at once: a row does not say where its content came from.
+        // What came by a superseded session is given at once: a row does not say where its content came from.
         let is_given = is_behind || is_next || by == SessionUse::Superseded;
         let content = if is_given {
             Zeroizing::default()

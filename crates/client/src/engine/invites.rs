@@ -142,20 +142,9 @@ impl<D: Disk + 'static> Engine<D> {
     pub(crate) fn withdraw_invite(&mut self, name: &str) -> Result<(), ClientError> {
         let (id, _) = self.find(name).ok_or(ClientError::UnknownContact)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
-        let Some((row, pending)) = contact.invite.take() else { return Err(ClientError::NoInvite) };
-        contact.retire_invite_landing();
-        // The mailbox with the bundle is deleted as any other one is that is given up: then the link finds nothing.
-        let number = contact.row.next_mailbox;
-        contact.row.next_mailbox = number.saturating_add(1);
-        contact.row.mailboxes.push(MailboxRow {
-            id: number,
-            relay: row.relay,
-            kind: MailboxKind::Landing,
-            state: MailboxState::Retiring,
-            own: row.own,
-            read: ReadCapability::copy_of(pending.secret().read_capability().expose()),
-            send: row.send,
-        });
+        if !contact.give_up_invite() {
+            return Err(ClientError::NoInvite);
+        }
         let mut step = self.step();
         step.changes.erase(key(Table::Invite, id, 0));
         step.contacts.insert(id);
@@ -340,6 +329,25 @@ impl<D: Disk + 'static> Engine<D> {
 impl Contact {
     fn has_ended_invite(&self, today: Day) -> bool {
         self.invite.as_ref().is_some_and(|(_, pending)| pending.not_after() < today)
+    }
+
+    /// Gives up the open invite, its landing and its mailbox, so that the link finds nothing. `false`: there is none.
+    pub(super) fn give_up_invite(&mut self) -> bool {
+        let Some((row, pending)) = self.invite.take() else { return false };
+        self.retire_invite_landing();
+        // The mailbox with the bundle is deleted as any other one is that is given up.
+        let number = self.row.next_mailbox;
+        self.row.next_mailbox = number.saturating_add(1);
+        self.row.mailboxes.push(MailboxRow {
+            id: number,
+            relay: row.relay,
+            kind: MailboxKind::Landing,
+            state: MailboxState::Retiring,
+            own: row.own,
+            read: ReadCapability::copy_of(pending.secret().read_capability().expose()),
+            send: row.send,
+        });
+        true
     }
 
     /// Gives up the landing of an invite that ends: the newest. One that a session still uses stays.

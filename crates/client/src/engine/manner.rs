@@ -8,7 +8,7 @@ use deaddrop_crypto::SessionUse;
 pub(super) enum Manner {
     InOrder,
     Late,
-    /// By a session that was left when the two began again.
+    /// By a superseded session (spec/05-ratchet.md section 6.1).
     LeftSession,
 }
 

@@ -13,7 +13,8 @@ use deaddrop_wire::SizeClass;
 const FIRST_WAIT_S: u64 = 60;
 /// The longest wait: a day.
 const LONGEST_WAIT_S: u64 = 86_400;
-/// Maximum number of bytes of envelopes that are sent again to one contact within one hour.
+/// Maximum number of bytes of envelopes that are missing, or repeated by a new stream, and are sent to one contact within one hour of
+/// the machine's clock. What is sent again because its blob has expired is not counted.
 const MAX_BYTES_AN_HOUR: u64 = 1 << 20;
 /// Seconds until what had no room is looked at again.
 const REST_S: u64 = 60;

@@ -214,7 +214,7 @@ impl<D: Disk + 'static> Engine<D> {
         contact.items.values().any(old)
     }
 
-    /// Encrypts again, for the newest address, what an older mailbox had no room for. A receipt without a reset bundle is made
+    /// Encrypts again, for the address that is used now, what waits for another one that does not take it. A receipt without a reset bundle is made
     /// again instead; a Hello is not needed any more by a peer that has told a newer address.
     pub(crate) fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();

@@ -278,7 +278,7 @@ impl<D: Disk + 'static> Engine<D> {
     }
 }
 
-/// The hour of the clock, on the day that is believed.
+/// The hour of the day that the machine's clock shows, on the day that is believed.
 fn hour_of(now: u64, today: Day) -> Hour {
     let hour = u32::try_from(now / HOUR_S % HOURS_OF_DAY).unwrap_or(0);
     Hour::from_number(today.number().saturating_mul(24).saturating_add(hour))

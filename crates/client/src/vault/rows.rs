@@ -374,7 +374,7 @@ pub(crate) struct MissingRow {
     pub(crate) at: u64,
 }
 
-/// The bytes that were sent again to a contact in one hour.
+/// The bytes that were sent again to a contact in one hour of the machine's clock.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct AgainRow {
     /// Hours since 1970-01-01.

@@ -246,6 +246,23 @@ fn each_invite_that_a_second_person_uses_is_told() {
     }
 }
 
+#[test]
+fn what_comes_to_an_open_invite_after_a_restore_is_no_lost_session() {
+    let mut ada = Person::new();
+    let ada = ada.engine();
+    let id = ada.begin_invite("Ben", DAY, 7).unwrap();
+    ada.published(id).unwrap();
+    ada.note_restored(NOW, DAY).unwrap();
+    let landing =
+        ada.mailboxes_at(RELAY).into_iter().find(|it| it.kind == MailboxKind::Landing).unwrap().name;
+    ada.mailbox_created(landing).unwrap();
+    ada.delivered(landing, &[7; 4_096], DAY).unwrap();
+    assert!(!ada.contacts[&id].row.reset_due);
+    assert!(
+        !ada.events_after(0, 99).unwrap().iter().any(|event| matches!(event.kind, EventKind::SessionLost))
+    );
+}
+
 /// Earlier versions took the landing of an own open invite for such a mailbox.
 #[test]
 fn a_vault_without_a_private_mailbox_gets_one_when_it_is_opened() {

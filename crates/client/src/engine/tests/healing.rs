@@ -334,6 +334,9 @@ fn a_declined_identity_ends_the_invite_that_it_used() {
     assert_eq!(ada.contact_list()[0].asks.len(), 1);
     ada.decline("Ben").unwrap();
     assert!(ada.link_text(id).is_none() && ada.contact_list()[0].asks.is_empty());
+    // The landing, and the mailbox in which the link finds the bundle.
+    let rows = &ada.contacts[&id].row.mailboxes;
+    assert_eq!(rows.iter().filter(|row| row.state == crate::vault::MailboxState::Retiring).count(), 2);
     // The contact can be invited at once, and the two go on.
     invite_again(&mut world, 0, 1);
     assert_talk(&mut world);
