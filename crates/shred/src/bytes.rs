@@ -10,6 +10,12 @@ impl<'a> Take<'a> {
         Some(*head)
     }
 
+    pub(crate) fn bytes(&mut self, length: usize) -> Option<&[u8]> {
+        let (head, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(head)
+    }
+
     pub(crate) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }

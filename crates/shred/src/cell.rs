@@ -2,6 +2,7 @@
 
 use crate::bytes::{PAGE, Take, padded};
 use crate::geometry::{CELLS, CELLS_AT, SlotAt};
+use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::labels;
 use crate::record::MAX_REDO;
@@ -15,8 +16,6 @@ const CHECK_AT: usize = PAGE - 32;
 const FLAG_MORE_ERASES: u16 = 1;
 /// When this commit was made no byte of a dead record was left on the disk.
 const FLAG_CLEAN: u16 = 2;
-/// The only key epoch so far (S15).
-const KEY_EPOCH: u32 = 1;
 
 const _: () = assert!(FIXED + MAX_RANGES * 12 + MAX_REDO * 8 <= CHECK_AT);
 
@@ -84,7 +83,7 @@ impl Cell {
         }
         let ranges = self.ranges.iter().flat_map(|range| [range.segment, range.first, range.count]);
         let redo = self.redo.iter().flat_map(|at| [at.segment, at.slot]);
-        for field in [self.segments, KEY_EPOCH].into_iter().chain(ranges).chain(redo) {
+        for field in [self.segments, keys.epoch].into_iter().chain(ranges).chain(redo) {
             out.extend_from_slice(&field.to_le_bytes());
         }
         let check = keys.check(labels::CELL, &out);
@@ -94,7 +93,7 @@ impl Cell {
     }
 
     /// `None` for anything but a whole cell of this store.
-    pub(crate) fn decode(keys: &StoreKeys, page: &[u8; PAGE]) -> Option<Self> {
+    pub(crate) fn decode(keys: &Keyring, page: &[u8; PAGE]) -> Option<Self> {
         let mut take = Take(page);
         let number = take.u64()?;
         let (kind, flags, range_count, redo_count) = (take.u16()?, take.u16()?, take.u16()?, take.u16()?);
@@ -103,11 +102,11 @@ impl Cell {
             return None;
         }
         let (covered, _) = page.split_at_checked(FIXED + range_count * 12 + redo_count * 8)?;
-        if !keys.verify(labels::CELL, covered, page.last_chunk()?) {
+        let (segments, epoch) = (take.u32()?, take.u32()?);
+        if !keys.of(epoch)?.verify(labels::CELL, covered, page.last_chunk()?) {
             return None;
         }
-        let (segments, epoch) = (take.u32()?, take.u32()?);
-        if kind > 1 || flags & !(FLAG_MORE_ERASES | FLAG_CLEAN) != 0 || epoch != KEY_EPOCH {
+        if kind > 1 || flags & !(FLAG_MORE_ERASES | FLAG_CLEAN) != 0 {
             return None;
         }
         let mut ranges = Vec::with_capacity(range_count);
@@ -128,9 +127,14 @@ impl Cell {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
-    fn keys() -> StoreKeys {
-        StoreKeys::new(&[1; 32], [2; 16])
+    fn ring() -> Keyring {
+        Keyring::one(StoreKeys::new(&[1; 32], [2; 16], 1))
+    }
+
+    fn keys() -> Arc<StoreKeys> {
+        Arc::clone(ring().newest())
     }
 
     fn cell(ranges: u32, redo: u32) -> Cell {
@@ -153,13 +157,16 @@ mod tests {
     fn round_trips_and_has_bounds() {
         for (ranges, redo) in [(0, 0), (1, 0), (0, 1), (64, 400), (0, 505), (64, 409)] {
             let cell = cell(ranges, redo);
-            assert_eq!(Cell::decode(&keys(), &page(&cell)), Some(cell));
+            assert_eq!(Cell::decode(&ring(), &page(&cell)), Some(cell));
         }
         assert!(cell(65, 0).encode(&keys()).is_none());
         assert!(cell(0, 506).encode(&keys()).is_none());
         let void = Cell::voided(9, 1);
-        assert_eq!(Cell::decode(&keys(), &page(&void)), Some(void));
-        assert_eq!(Cell::decode(&StoreKeys::new(&[1; 32], [3; 16]), &page(&cell(1, 1))), None);
+        assert_eq!(Cell::decode(&ring(), &page(&void)), Some(void));
+        assert_eq!(
+            Cell::decode(&Keyring::one(StoreKeys::new(&[1; 32], [3; 16], 1)), &page(&cell(1, 1))),
+            None
+        );
     }
 
     proptest! {
@@ -168,19 +175,19 @@ mod tests {
             let mut bytes = page(&cell(1, 1));
             let at = if inside { bit / 8 } else { CHECK_AT + bit / 8 % 32 };
             bytes[at] ^= 1 << (bit % 8);
-            prop_assert_eq!(Cell::decode(&keys(), &bytes), None);
+            prop_assert_eq!(Cell::decode(&ring(), &bytes), None);
         }
 
         #[test]
         fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), PAGE)) {
-            prop_assert_eq!(Cell::decode(&keys(), &bytes.try_into().unwrap()), None);
+            prop_assert_eq!(Cell::decode(&ring(), &bytes.try_into().unwrap()), None);
         }
 
         #[test]
         fn torn_cells_do_not_decode(cut in 1..8usize, old in any::<bool>()) {
             let (new, before) = (page(&cell(2, 3)), if old { page(&cell(1, 9)) } else { [0; PAGE] });
             let torn = [&new[..cut * 512], &before[cut * 512..]].concat();
-            prop_assert_eq!(Cell::decode(&keys(), &torn.try_into().unwrap()), None);
+            prop_assert_eq!(Cell::decode(&ring(), &torn.try_into().unwrap()), None);
         }
     }
 }

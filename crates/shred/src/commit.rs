@@ -349,7 +349,7 @@ impl Group {
     ) -> Vec<(SlotAt, Zeroizing<Vec<u8>>)> {
         let mut runs: Vec<(SlotAt, Zeroizing<Vec<u8>>)> = Vec::new();
         for (n, put) in self.puts.iter().enumerate() {
-            let generation = segments.get(size(put.at.segment)).map_or(0, |segment| segment.generation);
+            let generation = segments.get(size(put.at.segment)).map_or(0, |segment| segment.stamp.generation);
             let head = put.head(number, n);
             let slot = head.seal(keys, &put.sealed.salt, put.at, generation);
             match runs.last_mut() {

@@ -89,8 +89,12 @@ errors! {
 }
 
 errors! {
-    /// Why the unlock key was not changed. Except after `Stopped`, nothing has changed.
+    /// Why the unlock key, or the data key, was not changed. Except after `Stopped`, nothing has changed.
     ChangeError {
+        /// The key or passphrase is not this store's.
+        WrongKey => "wrong key or passphrase",
+        /// The data key is being replaced already.
+        UnderWay => "the data key is being replaced already; wait until that is done",
         /// The passphrase cost is outside its bounds.
         BadCost => "the passphrase cost is outside its bounds",
         /// This machine has not the memory that the passphrase takes.

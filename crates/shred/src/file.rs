@@ -61,8 +61,12 @@ impl FileDisk {
         if !volume::can_delete(&disk.file).map_err(|error| CreateError::of_disk(&error))? {
             return Err(CreateError::UnsupportedFileSystem);
         }
-        // What a killed creation left behind is no store and never was.
+        // What a killed creation left behind is no store and never was; whatever else has the name keeps neither its bytes nor its mode.
         disk.file.set_len(0).map_err(|error| CreateError::of_disk(&error))?;
+        #[cfg(unix)]
+        disk.file
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .map_err(|error| CreateError::of_disk(&error))?;
         Ok(disk)
     }
 

@@ -189,10 +189,10 @@ impl Layout {
         offset >= self.body_start() && offset.checked_add(length).is_some_and(|end| end <= self.segment_bytes)
     }
 
-    /// Whole segments in a file of this length.
+    /// Whole segments in a file of this length. Their number may be above the limit: that can be changed.
     pub(crate) fn segments_in(&self, length: u64) -> u32 {
         let whole = length.saturating_sub(SEGMENTS_AT) / u64::from(self.segment_bytes);
-        u32::try_from(whole).unwrap_or(u32::MAX).min(self.max_segments)
+        u32::try_from(whole).unwrap_or(u32::MAX).min(MAX_SEGMENTS)
     }
 }
 

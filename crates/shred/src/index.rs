@@ -2,6 +2,7 @@
 
 use crate::geometry::{Grave, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SlotAt};
 use crate::record::{Entry, MAX_BODY, RecordKey};
+use crate::segment::Stamp;
 use crate::slot::{Head, SLOT};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,7 +64,7 @@ fn low_bits(word: u64, count: u32) -> u32 {
 pub(crate) struct Index {
     records: BTreeMap<RecordKey, Located>,
     /// Of each segment; a position is a key only together with it.
-    pub(crate) generations: Vec<u32>,
+    pub(crate) stamps: Vec<Stamp>,
     pub(crate) counts: Counts,
 }
 
@@ -72,6 +73,7 @@ pub(crate) struct Index {
 pub(crate) struct Counts {
     live_bytes: u64,
     pub(crate) free_segments: u32,
+    pub(crate) max_segments: u32,
     pub(crate) dead_slots: u64,
     pub(crate) void_slots: u64,
     pub(crate) damaged_slots: u64,
@@ -86,8 +88,8 @@ impl Index {
         self.records.get(key).copied()
     }
 
-    pub(crate) fn generation(&self, segment: u32) -> Option<u32> {
-        self.generations.get(usize::try_from(segment).ok()?).copied()
+    pub(crate) fn stamp(&self, segment: u32) -> Option<Stamp> {
+        self.stamps.get(usize::try_from(segment).ok()?).copied()
     }
 
     pub(crate) fn entry(&self, key: &RecordKey) -> Option<Entry> {

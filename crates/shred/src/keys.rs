@@ -1,5 +1,6 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
+use crate::keyring::Keyring;
 use crate::labels;
 use crate::record::Record;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
@@ -138,23 +139,35 @@ impl UnlockKey {
         Some(key)
     }
 
-    /// Seals the data key; the unlock key is used for nothing else, ever, so its nonce is constant.
-    pub(crate) fn seal(&self, ad: &[u8], key: &StoreKeys) -> [u8; 48] {
-        let mut sealed = [0u8; 48];
-        let mut data = Zeroizing::new([0; 32]);
-        data.copy_from_slice(key.data.0.as_slice());
+    /// Seals the data keys, oldest first, as one; the unlock key is used for nothing else, ever, so its nonce is constant.
+    pub(crate) fn seal(&self, ad: &[u8], keys: &Keyring) -> Vec<u8> {
+        let mut data = Zeroizing::new(Vec::with_capacity(2 * 32));
+        for keys in keys.oldest_first() {
+            data.extend_from_slice(keys.data.0.as_slice());
+        }
         let tag = seal(&self.0, ad, data.as_mut_slice());
-        let (ciphertext, rest) = sealed.split_at_mut(32);
-        ciphertext.copy_from_slice(data.as_slice());
-        rest.copy_from_slice(&tag);
-        sealed
+        [data.as_slice(), &tag].concat()
     }
 
-    pub(crate) fn open(&self, ad: &[u8], sealed: &[u8; 48], file_id: [u8; 16]) -> Option<StoreKeys> {
+    /// `epochs`: of the keys that are sealed, oldest first.
+    pub(crate) fn open(
+        &self,
+        ad: &[u8],
+        sealed: &[u8],
+        file_id: [u8; 16],
+        epochs: &[u32],
+    ) -> Option<Keyring> {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
-        let mut data = DataKey(Box::new([0; 32]));
-        data.0.copy_from_slice(ciphertext);
-        open(&self.0, ad, data.0.as_mut_slice(), tag).then(|| StoreKeys::of(data, file_id))
+        let mut data = Zeroizing::new(ciphertext.to_vec());
+        if !open(&self.0, ad, data.as_mut_slice(), tag) {
+            return None;
+        }
+        let keys = data.as_chunks::<32>().0.iter().zip(epochs).map(|(bytes, epoch)| {
+            let mut key = DataKey(Box::new([0; 32]));
+            key.0.copy_from_slice(bytes);
+            StoreKeys::of(key, file_id, *epoch)
+        });
+        Keyring::from_oldest(keys)
     }
 }
 
@@ -162,9 +175,11 @@ impl UnlockKey {
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct DataKey(Box<[u8; 32]>);
 
-/// The data key together with the name of the file it belongs to.
+/// A data key together with the name of the file it belongs to.
 pub(crate) struct StoreKeys {
     data: DataKey,
+    /// Counts the data keys of a store (S15).
+    pub(crate) epoch: u32,
     /// The data key with its HMAC states computed, which saves a third of each derivation. Wiped by its own drop.
     ready: Box<Hkdf<Sha256>>,
     /// POLYVAL, keyed for the bodies in salts. Wiped by its own drop.
@@ -177,17 +192,22 @@ pub(crate) struct StoreKeys {
 pub(crate) struct OnceKey([u8; 32]);
 
 impl StoreKeys {
-    pub(crate) fn new(data: &[u8; 32], file_id: [u8; 16]) -> Self {
+    pub(crate) fn new(data: &[u8; 32], file_id: [u8; 16], epoch: u32) -> Self {
         let mut key = DataKey(Box::new([0; 32]));
         key.0.copy_from_slice(data);
-        Self::of(key, file_id)
+        Self::of(key, file_id, epoch)
     }
 
-    fn of(data: DataKey, file_id: [u8; 16]) -> Self {
+    fn of(data: DataKey, file_id: [u8; 16], epoch: u32) -> Self {
         let ready = ready(&data);
         let body_hash = body_hash(&ready, &file_id);
         wipe_stack::<STACK>();
-        Self { data, ready, body_hash, file_id }
+        Self { data, epoch, ready, body_hash, file_id }
+    }
+
+    /// The next data key of the same store.
+    pub(crate) fn next(&self, data: &[u8; 32]) -> Option<Self> {
+        Some(Self::new(data, self.file_id, self.epoch.checked_add(1)?))
     }
 
     /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
@@ -346,7 +366,7 @@ mod tests {
     fn debug_is_redacted() {
         assert_eq!(format!("{:?}", Unlock::Key(MasterKey::from_bytes([7; 32]))), "Key(MasterKey(..))");
         assert_eq!(format!("{:?}", Unlock::Passphrase(Passphrase(vec![7]))), "Passphrase(Passphrase(..))");
-        assert_eq!(format!("{:?}", StoreKeys::new(&[7; 32], [1; 16])), "StoreKeys(..)");
+        assert_eq!(format!("{:?}", StoreKeys::new(&[7; 32], [1; 16], 1)), "StoreKeys(..)");
     }
 
     #[test]
@@ -396,7 +416,7 @@ mod tests {
         let parts = [labels::SALT, &file_id, &random, &record.key.0, &record.meta, &day, &hash];
         let mut want = [0; 32];
         expand(&parts.concat(), &mut want);
-        let salt = StoreKeys::new(&data, file_id).salt(&random, &record, &record.body);
+        let salt = StoreKeys::new(&data, file_id, 1).salt(&random, &record, &record.body);
         assert_eq!(*salt, want);
         let text: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(text, "edad64a8d8b5fca5fa7a13ba7b29b7780892ec259863edba6c3c024ec54dde95");
@@ -422,14 +442,14 @@ mod tests {
 
     #[test]
     fn every_part_of_a_position_changes_the_head_key() {
-        let keys = StoreKeys::new(&[7; 32], [1; 16]);
+        let keys = StoreKeys::new(&[7; 32], [1; 16], 1);
         let salt = [3; 32];
         let one = keys.head_key(&salt, 1, 1, 1).0;
         assert_ne!(one, keys.head_key(&salt, 2, 1, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 2, 1).0);
         assert_ne!(one, keys.head_key(&salt, 1, 1, 2).0);
         assert_ne!(one, keys.head_key(&[4; 32], 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new(&[7; 32], [2; 16]).head_key(&salt, 1, 1, 1).0);
-        assert_ne!(one, StoreKeys::new(&[8; 32], [1; 16]).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[7; 32], [2; 16], 1).head_key(&salt, 1, 1, 1).0);
+        assert_ne!(one, StoreKeys::new(&[8; 32], [1; 16], 1).head_key(&salt, 1, 1, 1).0);
     }
 }

@@ -31,6 +31,7 @@ pub mod error;
 pub mod file;
 pub mod geometry;
 mod index;
+mod keyring;
 pub mod keys;
 mod labels;
 pub mod reader;

@@ -5,8 +5,10 @@ use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::geometry::{Layout, SlotAt};
 use crate::index::{Index, Located};
+use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
+use crate::segment::Stamp;
 use crate::slot::{Head, SLOT, Word};
 use std::fmt;
 use std::io;
@@ -23,9 +25,9 @@ pub struct Reader<D> {
 /// What the writer and all readers share.
 pub(crate) struct Core<D> {
     pub(crate) disk: D,
-    pub(crate) keys: StoreKeys,
+    keyring: RwLock<Keyring>,
     pub(crate) layout: Layout,
-    pub(crate) index: RwLock<Index>,
+    index: RwLock<Index>,
 }
 
 impl<D> Clone for Reader<D> {
@@ -88,9 +90,10 @@ impl<D: Disk> Reader<D> {
         Stats {
             records: index.records(),
             live_bytes: index.live_bytes(),
-            segments: u32::try_from(index.generations.len()).unwrap_or(u32::MAX),
+            segments: u32::try_from(index.stamps.len()).unwrap_or(u32::MAX),
             free_segments: index.counts.free_segments,
-            max_segments: self.core.layout.max_segments,
+            max_segments: index.counts.max_segments,
+            is_replacing_key: self.core.keyring().is_replacing(),
             dead_slots: index.counts.dead_slots,
             void_slots: index.counts.void_slots,
             damaged_slots: index.counts.damaged_slots,
@@ -106,6 +109,29 @@ impl<D: Disk> Reader<D> {
 
     pub(crate) fn core(&self) -> &Arc<Core<D>> {
         &self.core
+    }
+}
+
+impl<D> Core<D> {
+    pub(crate) fn new(disk: D, keyring: Keyring, layout: Layout, index: Index) -> Self {
+        Self { disk, keyring: RwLock::new(keyring), layout, index: RwLock::new(index) }
+    }
+
+    pub(crate) fn keyring(&self) -> Keyring {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
+    }
+
+    /// What is written with.
+    pub(crate) fn keys(&self) -> Arc<StoreKeys> {
+        Arc::clone(self.keyring.read().unwrap_or_else(PoisonError::into_inner).newest())
+    }
+
+    pub(crate) fn keys_of(&self, epoch: u32) -> Option<Arc<StoreKeys>> {
+        self.keyring.read().unwrap_or_else(PoisonError::into_inner).of(epoch).cloned()
     }
 }
 
@@ -135,18 +161,19 @@ impl<D: Disk> Core<D> {
         }
     }
 
-    fn locate(&self, key: &RecordKey) -> Result<(Located, u32), ReadError> {
+    fn locate(&self, key: &RecordKey) -> Result<(Located, Stamp), ReadError> {
         let index = self.published();
         let located = index.find(key).ok_or(ReadError::NotFound)?;
-        let generation = index.generation(located.at().segment).ok_or(ReadError::NotFound)?;
-        Ok((located, generation))
+        let stamp = index.stamp(located.at().segment).ok_or(ReadError::NotFound)?;
+        Ok((located, stamp))
     }
 
-    fn read_at(&self, key: &RecordKey, located: &Located, generation: u32) -> Result<Vec<u8>, ReadError> {
+    fn read_at(&self, key: &RecordKey, located: &Located, stamp: Stamp) -> Result<Vec<u8>, ReadError> {
+        let keys = self.keys_of(stamp.epoch).ok_or(ReadError::NotFound)?;
         let mut error = ReadError::Corrupt;
         for table in 0..self.layout.tables() {
             let slot = self.slot(located.at(), table)?;
-            let head = Head::open(&self.keys, &slot, located.at(), generation);
+            let head = Head::open(&keys, &slot, located.at(), stamp.generation);
             let ours = |head: &Head| head.key == *key && head.order == located.order;
             let Some(head) = head.filter(ours) else {
                 if Word::of(&slot) == Word::Dead {
@@ -155,11 +182,7 @@ impl<D: Disk> Core<D> {
                 continue;
             };
             let mut body = self.sealed_body(located.at().segment, &head)?;
-            return if head.open_body(&self.keys, &slot, &mut body) {
-                Ok(body)
-            } else {
-                Err(ReadError::Corrupt)
-            };
+            return if head.open_body(&keys, &slot, &mut body) { Ok(body) } else { Err(ReadError::Corrupt) };
         }
         Err(error)
     }

@@ -114,4 +114,6 @@ pub struct Stats {
     pub dead_bytes: u64,
     /// For how long the oldest of them has been dead, as of the last upkeep; of those found when the store was opened, since then.
     pub oldest_dead: Option<Duration>,
+    /// The data key is being replaced: records under the old one are left.
+    pub is_replacing_key: bool,
 }

@@ -8,15 +8,16 @@ use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::geometry::{CELLS, Layout, SEGMENTS_AT, SlotAt};
 use crate::index::{Index, Located};
+use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
-use crate::segment::Segment;
+use crate::segment::{Segment, Stamp};
 use crate::slot::{Head, SLOT, Word};
 use crate::upkeep::{Gap, gaps};
 use std::collections::{HashMap, HashSet};
 
 /// What a disk says, judged.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) index: Index,
     pub(crate) segments: Vec<Segment>,
@@ -27,20 +28,20 @@ pub(crate) struct Recovery {
     /// Whether the last complete commit changed nothing that a later commit would still have to certify or erase.
     pub(crate) settled: bool,
     /// Slots to overwrite with a mark.
-    marks: Vec<(SlotAt, Word)>,
+    pub(crate) marks: Vec<(SlotAt, Word)>,
     /// Commits whose cells say, or will say, that they are void.
-    voided: Vec<u64>,
+    pub(crate) voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
-    relied_on: Vec<Cell>,
+    pub(crate) relied_on: Vec<Cell>,
     /// What no live record covers of the body areas.
     pub(crate) gaps: Vec<Gap>,
     /// Heads of the last two complete commits, for their bodies.
-    bodies: Vec<(u32, u32, u32)>,
+    pub(crate) bodies: Vec<(u32, u32, u32)>,
 }
 
 impl Recovery {
     /// Reads everything and decides what is live.
-    pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &StoreKeys) -> Result<Self, OpenError> {
+    pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<Self, OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         if length < SEGMENTS_AT {
             return Err(OpenError::Corrupt);
@@ -128,7 +129,7 @@ impl Recovery {
             }
             index.insert(key, located);
         }
-        index.generations = segments.iter().map(|segment| segment.generation).collect();
+        index.stamps = segments.iter().map(|segment| segment.stamp).collect();
         let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
         let marked = |at: &&SlotAt| marks.binary_search_by_key(*at, |mark| mark.0).is_ok();
         let kept = |slots: &[SlotAt]| slots.iter().filter(|at| !marked(at)).count() as u64;
@@ -214,7 +215,7 @@ fn rewrite(disk: &impl Disk, at: u64, length: usize) -> std::io::Result<()> {
 }
 
 /// All cells that verify, at the place of their number.
-pub(crate) fn read_cells(disk: &impl Disk, keys: &StoreKeys) -> Result<Vec<Cell>, OpenError> {
+pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, OpenError> {
     let mut cells = Vec::new();
     for place in 0..CELLS {
         let mut page = [0u8; PAGE];
@@ -228,7 +229,7 @@ pub(crate) fn read_cells(disk: &impl Disk, keys: &StoreKeys) -> Result<Vec<Cell>
 fn torn_commit(
     disk: &impl Disk,
     layout: &Layout,
-    keys: &StoreKeys,
+    keys: &Keyring,
     cells: &[Cell],
     scan: &Scan,
 ) -> Result<Option<u64>, OpenError> {
@@ -246,7 +247,7 @@ fn torn_commit(
 fn is_complete(
     disk: &impl Disk,
     layout: &Layout,
-    keys: &StoreKeys,
+    keys: &Keyring,
     cell: &Cell,
     scan: &Scan,
 ) -> Result<bool, OpenError> {
@@ -256,9 +257,10 @@ fn is_complete(
         }
         for slot in range.first..range.first + range.count {
             let at = SlotAt { segment: range.segment, slot };
-            let generation = scan.segments.get(size(at.segment)).map_or(0, |segment| segment.generation);
+            let stamp = scan.segments.get(size(at.segment)).map_or(Stamp::default(), |segment| segment.stamp);
+            let Some(keys) = keys.of(stamp.epoch) else { return Ok(false) };
             let copies = slot_copies(disk, layout, at).map_err(|_| OpenError::Io)?;
-            let whole = match Seen::of(keys, &copies, at, generation) {
+            let whole = match Seen::of(keys, &copies, at, stamp.generation) {
                 Seen::Dead => true,
                 Seen::Live(head, slot) if head.commit == cell.number => {
                     body_opens(disk, layout, keys, at, &head, &slot)?

@@ -33,25 +33,27 @@ const PAST_GENERATIONS: u32 = 4;
 pub fn scan<D: Disk + ?Sized>(disk: &D, unlock: &Unlock) -> Result<Residue, OpenError> {
     // `Disk` is asked for by the helpers as a sized type; a reference to one is one.
     let disk = &disk;
-    let (block, keys) = Superblock::open(disk, unlock)?;
+    let (block, keyring) = Superblock::open(disk, unlock)?;
     let layout = block.layout;
     let mut residue = Residue::default();
     let length = disk.length().map_err(|_| OpenError::Io)?;
     for segment in 0..layout.segments_in(length) {
-        let (_, generation) = read_header(disk, &layout, &keys, segment).map_err(|_| OpenError::Io)?;
-        let newest = generation.max(1);
+        let (_, stamp) = read_header(disk, &layout, &keyring, segment).map_err(|_| OpenError::Io)?;
+        let newest = stamp.generation.max(1);
         for slot in 0..layout.slots {
             let at = SlotAt { segment, slot };
             let copies = slot_copies(disk, &layout, at).map_err(|_| OpenError::Io)?;
             residue.positions += copies.len() as u64;
             // A mirrored slot is one record, however many of its copies open.
             let opened = copies.iter().find_map(|copy| {
-                let mut generations = newest.saturating_sub(PAST_GENERATIONS).max(1)..=newest;
-                generations.find_map(|g| Head::open(&keys, copy, at, g)).map(|head| (head, copy))
+                keyring.oldest_first().find_map(|keys| {
+                    let mut generations = newest.saturating_sub(PAST_GENERATIONS).max(1)..=newest;
+                    generations.find_map(|g| Head::open(keys, copy, at, g)).map(|head| (keys, head, copy))
+                })
             });
-            if let Some((head, copy)) = opened {
+            if let Some((keys, head, copy)) = opened {
                 residue.heads += 1;
-                residue.bodies += u64::from(body_opens(disk, &layout, &keys, at, &head, copy)?);
+                residue.bodies += u64::from(body_opens(disk, &layout, keys, at, &head, copy)?);
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::geometry::{Layout, SlotAt};
+use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::segment::{Condition, Segment, read_header};
 use crate::slot::{Head, SLOT, Word};
@@ -74,12 +75,7 @@ pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::
 
 impl Scan {
     /// Reads every slot table from end to end: after a crash, slots may be missing in front of others.
-    pub(crate) fn run(
-        disk: &impl Disk,
-        layout: &Layout,
-        keys: &StoreKeys,
-        segments: u32,
-    ) -> io::Result<Self> {
+    pub(crate) fn run(disk: &impl Disk, layout: &Layout, keys: &Keyring, segments: u32) -> io::Result<Self> {
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
         let share = segments.div_ceil(u32::try_from(threads).unwrap_or(1)).max(1);
         // Threads cost more than they bring for a few small tables.
@@ -113,7 +109,7 @@ impl Scan {
     fn part(
         disk: &impl Disk,
         layout: &Layout,
-        keys: &StoreKeys,
+        keys: &Keyring,
         segments: std::ops::Range<u32>,
     ) -> io::Result<Self> {
         let mut scan = Self::default();
@@ -123,16 +119,12 @@ impl Scan {
         Ok(scan)
     }
 
-    fn segment(
-        &mut self,
-        disk: &impl Disk,
-        layout: &Layout,
-        keys: &StoreKeys,
-        number: u32,
-    ) -> io::Result<()> {
-        let (condition, generation) = read_header(disk, layout, keys, number)?;
-        let mut segment = Segment::found(condition, generation, layout);
-        if condition == Condition::Ready {
+    fn segment(&mut self, disk: &impl Disk, layout: &Layout, keys: &Keyring, number: u32) -> io::Result<()> {
+        let (condition, stamp) = read_header(disk, layout, keys, number)?;
+        let mut segment = Segment::found(condition, stamp, layout);
+        if condition == Condition::Ready
+            && let Some(keys) = keys.of(stamp.epoch)
+        {
             let mut tables = Vec::new();
             for table in 0..layout.tables() {
                 let mut bytes = vec![0u8; size(layout.table_bytes())];
@@ -145,12 +137,12 @@ impl Scan {
                 copies.clear();
                 copies.extend(chunks.iter_mut().filter_map(Iterator::next));
                 let at = SlotAt { segment: number, slot };
-                match Seen::of(keys, &copies, at, generation) {
+                match Seen::of(keys, &copies, at, stamp.generation) {
                     Seen::Empty => continue,
                     Seen::Dead => self.dead.push(at),
                     Seen::Void => self.void.push(at),
                     Seen::Damaged => {
-                        segment.is_damaged = true;
+                        segment.damaged_slots += 1;
                         self.damaged.push(at);
                     }
                     Seen::Live(head, _) => {

@@ -3,6 +3,7 @@
 use crate::bytes::{PAGE, Take, padded};
 use crate::disk::Disk;
 use crate::geometry::{HEADER, Layout};
+use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::labels;
 use std::io;
@@ -13,8 +14,6 @@ const SECTOR: usize = 512;
 const COVERED: usize = 24;
 /// Generation of a segment that was never recycled (S10).
 const FIRST_GENERATION: u32 = 1;
-/// The only key epoch so far (S15).
-const KEY_EPOCH: u32 = 1;
 /// Zeros are written in pieces of this size.
 const ZEROS: usize = 1 << 20;
 
@@ -33,7 +32,7 @@ pub(crate) enum Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) condition: Condition,
-    pub(crate) generation: u32,
+    pub(crate) stamp: Stamp,
     /// Slots used so far: they are used in order, once per generation (S3).
     pub(crate) used: u32,
     /// Where the body area is free from.
@@ -46,29 +45,48 @@ pub(crate) struct Segment {
     pub(crate) last_death: u64,
     /// Slots that a recovery rolled back.
     pub(crate) voided: u32,
-    /// A slot of it is damaged: it is never recycled, so that the damage stays known.
-    pub(crate) is_damaged: bool,
+    /// Slots of it that are damaged: it is never used again, so that the damage stays known.
+    pub(crate) damaged_slots: u32,
+    /// A record of it cannot be copied.
+    pub(crate) is_unreadable: bool,
+    /// Its data key is going, and with it all that could ever be made of what is damaged.
+    pub(crate) is_given_up: bool,
+}
+
+/// What a header says of its segment: slots are sealed for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp {
+    /// Counts how often the segment was begun (S10).
+    pub(crate) generation: u32,
+    /// Of the data key.
+    pub(crate) epoch: u32,
 }
 
 impl Segment {
-    /// A segment fresh from [`format`].
-    pub(crate) fn fresh(layout: &Layout) -> Self {
+    /// An empty segment that was begun for the first time.
+    pub(crate) fn fresh(layout: &Layout, epoch: u32) -> Self {
         Self {
             condition: Condition::Ready,
-            generation: FIRST_GENERATION,
+            stamp: Stamp { generation: FIRST_GENERATION, epoch },
             used: 0,
             body_end: layout.body_start(),
             live: 0,
             live_bytes: 0,
             last_death: 0,
             voided: 0,
-            is_damaged: false,
+            damaged_slots: 0,
+            is_unreadable: false,
+            is_given_up: false,
         }
     }
 
     /// Without a header that counts.
-    pub(crate) fn found(condition: Condition, generation: u32, layout: &Layout) -> Self {
-        Self { condition, generation, ..Self::fresh(layout) }
+    pub(crate) fn found(condition: Condition, stamp: Stamp, layout: &Layout) -> Self {
+        Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged_slots > 0 || self.is_unreadable
     }
 
     /// Has a header.
@@ -76,9 +94,10 @@ impl Segment {
         self.condition == Condition::Ready
     }
 
-    /// All of its records are destroyed.
+    /// All of its records are destroyed, and nothing else keeps it.
     pub(crate) fn is_wholly_dead(&self) -> bool {
-        self.condition == Condition::Ready && self.used > 0 && self.live == 0 && !self.is_damaged
+        let is_kept = self.is_damaged() && !self.is_given_up;
+        self.condition == Condition::Ready && self.used > 0 && self.live == 0 && !is_kept
     }
 
     pub(crate) fn is_free(&self) -> bool {
@@ -86,41 +105,40 @@ impl Segment {
     }
 }
 
-/// Reads a header: condition and generation.
+/// Reads a header.
 pub(crate) fn read_header(
     disk: &impl Disk,
     layout: &Layout,
-    keys: &StoreKeys,
+    keys: &Keyring,
     segment: u32,
-) -> io::Result<(Condition, u32)> {
+) -> io::Result<(Condition, Stamp)> {
     let mut page = [0u8; PAGE];
     disk.read_at(layout.segment_at(segment), &mut page)?;
     // Each sector holds a whole copy: a flipped bit costs one of eight; of an interrupted rewrite the newer wins.
     let newest = page.chunks_exact(SECTOR).filter_map(|copy| decode(copy, keys, segment)).max();
     Ok(match newest {
-        Some(generation) => (Condition::Ready, generation),
-        None if page.iter().all(|&byte| byte == 0) => (Condition::Raw, 0),
-        None => (Condition::Damaged, 0),
+        Some(stamp) => (Condition::Ready, stamp),
+        None if page.iter().all(|&byte| byte == 0) => (Condition::Raw, Stamp::default()),
+        None => (Condition::Damaged, Stamp::default()),
     })
 }
 
-fn decode(copy: &[u8], keys: &StoreKeys, segment: u32) -> Option<u32> {
+fn decode(copy: &[u8], keys: &Keyring, segment: u32) -> Option<Stamp> {
     let mut take = Take(copy);
     let magic: [u8; 8] = take.array()?;
     let (number, generation, epoch, _reserved) = (take.u32()?, take.u32()?, take.u32()?, take.u32()?);
     let check = take.array()?;
     let whole = magic == *MAGIC
         && number == segment
-        && epoch == KEY_EPOCH
         && generation >= FIRST_GENERATION
-        && keys.verify(labels::SEGMENT, copy.get(..COVERED)?, &check);
-    whole.then_some(generation)
+        && keys.of(epoch)?.verify(labels::SEGMENT, copy.get(..COVERED)?, &check);
+    whole.then_some(Stamp { generation, epoch })
 }
 
 fn encode(keys: &StoreKeys, segment: u32, generation: u32) -> Vec<u8> {
     let mut copy = Vec::with_capacity(PAGE);
     copy.extend_from_slice(MAGIC);
-    for field in [segment, generation, KEY_EPOCH, 0] {
+    for field in [segment, generation, keys.epoch, 0] {
         copy.extend_from_slice(&field.to_le_bytes());
     }
     let check = keys.check(labels::SEGMENT, &copy);
@@ -160,12 +178,16 @@ mod tests {
     use crate::MemoryDisk;
     use crate::geometry::Geometry;
 
-    fn setup() -> (MemoryDisk, Layout, StoreKeys) {
+    fn ring(file_id: u8, data: u8) -> Keyring {
+        Keyring::one(StoreKeys::new(&[data; 32], [file_id; 16], 1))
+    }
+
+    fn setup() -> (MemoryDisk, Layout, Keyring) {
         let geometry = Geometry { segment_bytes: 16 << 10, slots_per_segment: 32, ..Geometry::vault() };
         let (disk, layout) = (MemoryDisk::new(), geometry.layout().unwrap());
-        let keys = StoreKeys::new(&[1; 32], [2; 16]);
-        format(&disk, &layout, &keys, 0).unwrap();
-        format(&disk, &layout, &keys, 1).unwrap();
+        let keys = ring(2, 1);
+        format(&disk, &layout, keys.newest(), 0).unwrap();
+        format(&disk, &layout, keys.newest(), 1).unwrap();
         (disk, layout, keys)
     }
 
@@ -173,9 +195,10 @@ mod tests {
     fn one_copy_of_eight_is_enough() {
         let (disk, layout, keys) = setup();
         let at = layout.segment_at(1);
+        let first = Stamp { generation: 1, epoch: 1 };
         for sector in 0..7 {
             disk.write_at(at + sector * 512, &[0xff; 512]).unwrap();
-            assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap(), (Condition::Ready, 1));
+            assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap(), (Condition::Ready, first));
         }
         disk.write_at(at + 7 * 512, &[0xff; 512]).unwrap();
         assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Damaged);
@@ -190,7 +213,7 @@ mod tests {
         disk.read_at(layout.segment_at(0), &mut page).unwrap();
         disk.write_at(layout.segment_at(1), &page).unwrap();
         assert_eq!(read_header(&disk, &layout, &keys, 1).unwrap().0, Condition::Damaged);
-        let other = StoreKeys::new(&[9; 32], [2; 16]);
+        let other = ring(2, 9);
         assert_eq!(read_header(&disk, &layout, &other, 0).unwrap().0, Condition::Damaged);
     }
 }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn keys() -> StoreKeys {
-        StoreKeys::new(&[7; 32], [1; 16])
+        StoreKeys::new(&[7; 32], [1; 16], 1)
     }
 
     #[test]
@@ -192,8 +192,8 @@ mod tests {
         assert_eq!(Head::open(&keys(), &slot, AT, 2), None);
         assert_eq!(Head::open(&keys(), &slot, SlotAt { slot: 8, ..AT }, 1), None);
         assert_eq!(Head::open(&keys(), &slot, SlotAt { segment: 2, ..AT }, 1), None);
-        assert_eq!(Head::open(&StoreKeys::new(&[7; 32], [2; 16]), &slot, AT, 1), None);
-        assert_eq!(Head::open(&StoreKeys::new(&[8; 32], [1; 16]), &slot, AT, 1), None);
+        assert_eq!(Head::open(&StoreKeys::new(&[7; 32], [2; 16], 1), &slot, AT, 1), None);
+        assert_eq!(Head::open(&StoreKeys::new(&[8; 32], [1; 16], 1), &slot, AT, 1), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The store itself: create, open, commit, erase, settle.
 
+mod change;
 mod compact;
 mod flush;
 mod space;
@@ -8,21 +9,23 @@ use crate::bytes::{PAGE, size};
 use crate::cell::Cell;
 use crate::commit::{Admission, Job, Random, order};
 use crate::disk::Disk;
-use crate::error::{ChangeError, CommitError, CreateError, OpenError, ReadError};
+use crate::error::{CommitError, CreateError, OpenError, ReadError};
 use crate::geometry::{CELLS, CELLS_AT, Geometry, Grave, SUPERBLOCK};
 use crate::index::Index;
-use crate::keys::{PassphraseCost, StoreKeys, Unlock};
+use crate::keyring::Keyring;
+use crate::keys::{StoreKeys, Unlock};
 use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::recovery::Recovery;
 use crate::segment::{self, Segment};
 use crate::superblock::{Fresh, Superblock};
 use crate::upkeep::Upkeep;
+use change::Replacement;
 use compact::Compaction;
 use rand_core::CryptoRng;
 use space::{Cut, Growth};
 use std::io;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -42,6 +45,8 @@ pub struct Shred<D> {
     doomed: Vec<Grave>,
     /// Whether the last commit is an empty one, which certifies everything before it.
     settled: bool,
+    /// Segments that the file may have.
+    max_segments: u32,
     /// The segment that is being added.
     growth: Option<Growth>,
     /// When the volume was found full.
@@ -55,6 +60,8 @@ pub struct Shred<D> {
     compaction: Option<Compaction>,
     /// Bytes that must have died before a segment is emptied again: the last one gained next to nothing.
     compact_after: u64,
+    /// The data key is being replaced.
+    replacement: Option<Replacement>,
 }
 
 impl<D: Disk> Shred<D> {
@@ -79,31 +86,42 @@ impl<D: Disk> Shred<D> {
         rng.fill_bytes(fresh.data_key.as_mut_slice());
         let (block, keys) = Superblock::seal(layout, geometry.passphrase_cost, unlock, fresh)
             .ok_or(CreateError::BadGeometry)?;
-        Self::lay(&disk, geometry, &block, &keys).map_err(|error| CreateError::of_disk(&error))?;
+        Self::lay(&disk, geometry, &block, keys.newest()).map_err(|error| CreateError::of_disk(&error))?;
         disk.publish().map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => CreateError::Exists,
             _ => CreateError::of_disk(&error),
         })?;
         let mut index = Index::default();
-        let segments = vec![Segment::fresh(&layout); size(geometry.initial_segments)];
-        index.generations = segments.iter().map(|segment| segment.generation).collect();
+        let segments = vec![Segment::fresh(&layout, keys.newest().epoch); size(geometry.initial_segments)];
+        index.stamps = segments.iter().map(|segment| segment.stamp).collect();
         index.counts.free_segments = geometry.initial_segments;
-        Ok(Self {
-            reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
+        let fresh = Recovery { index, segments, next: 2, settled: true, ..Recovery::default() };
+        Ok(Self::of(disk, keys, block, fresh))
+    }
+
+    /// What was found on a disk.
+    fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
+        let layout = block.layout;
+        let Recovery { mut index, segments, next, open_segment, settled, gaps, .. } = recovery;
+        index.counts.max_segments = layout.max_segments;
+        Self {
+            reader: Reader::new(Arc::new(Core::new(disk, keys, layout, index))),
             block,
             segments,
-            open_segment: None,
-            next: 2,
+            open_segment,
+            next,
             doomed: Vec::new(),
-            settled: true,
+            settled,
+            max_segments: layout.max_segments,
             growth: None,
             full_at: None,
             cut: None,
             stopped: false,
-            upkeep: Upkeep::new(Vec::new()),
+            upkeep: Upkeep::new(gaps),
             compaction: None,
             compact_after: 0,
-        })
+            replacement: None,
+        }
     }
 
     /// Opens a store, finishing or undoing what a crash interrupted (S5-S7).
@@ -114,25 +132,11 @@ impl<D: Disk> Shred<D> {
         let (block, keys) = Superblock::open(&disk, unlock)?;
         let layout = block.layout;
         let recovery = Recovery::judge(&disk, &layout, &keys)?;
-        let block = finish_change(&disk, block, &keys, unlock, rng)?;
-        recovery.settle(&disk, &layout, &keys)?;
-        let Recovery { index, segments, next, open_segment, settled, gaps, .. } = recovery;
-        Ok(Self {
-            reader: Reader::new(Arc::new(Core { disk, keys, layout, index: RwLock::new(index) })),
-            block,
-            segments,
-            open_segment,
-            next,
-            doomed: Vec::new(),
-            settled,
-            growth: None,
-            full_at: None,
-            cut: None,
-            stopped: false,
-            upkeep: Upkeep::new(gaps),
-            compaction: None,
-            compact_after: 0,
-        })
+        let (block, last) = change::finish(&disk, block, &keys, unlock, rng)?;
+        recovery.settle(&disk, &layout, keys.newest())?;
+        let mut store = Self::of(disk, keys, block, recovery);
+        store.go_on_replacing(last).map_err(|_| OpenError::Io)?;
+        Ok(store)
     }
 
     /// Whether a passphrase opens the store on this disk, and not a key. Only the superblock is read, and nothing is proved.
@@ -167,8 +171,9 @@ impl<D: Disk> Shred<D> {
             }
             before = after;
         }
-        let index = RwLock::new(result?.index);
-        Ok(Reader::new(Arc::new(Core { disk, keys, layout, index })))
+        let mut index = result?.index;
+        index.counts.max_segments = layout.max_segments;
+        Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))
     }
 
     /// Commits a batch: all of it is on stable storage when this returns, and after a crash before
@@ -182,7 +187,7 @@ impl<D: Disk> Shred<D> {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Committed, CommitError> {
         let core = self.reader.core();
-        let job = Job::seal(batch, Vec::new(), &core.layout, &core.keys, rng)?;
+        let job = Job::seal(batch, Vec::new(), &core.layout, &core.keys(), rng)?;
         self.commit_alone(job, rng)
     }
 
@@ -197,7 +202,7 @@ impl<D: Disk> Shred<D> {
             return Err(CommitError::TooLarge);
         }
         let core = self.reader.core();
-        let job = Job::seal_with(Batch::default(), keys.to_vec(), &Random::zeros(0), &core.keys, |_| false);
+        let job = Job::seal_with(Batch::default(), keys.to_vec(), &Random::zeros(0), &core.keys(), |_| false);
         if self.stopped {
             return Err(CommitError::Stopped);
         }
@@ -232,34 +237,6 @@ impl<D: Disk> Shred<D> {
         let mut group = self.begin();
         group.forced = true;
         self.flush(group).map(|_| ())
-    }
-
-    /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
-    /// opens nothing, and its superblock is overwritten; a crash before that leaves a store that one of the two opens. Records are
-    /// not written again. Whoever has a copy of the old superblock, the old key and the file as it was can open that.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; except after `Stopped` nothing has changed.
-    pub fn change_unlock(
-        &mut self,
-        unlock: &Unlock,
-        cost: PassphraseCost,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(), ChangeError> {
-        if self.stopped {
-            return Err(ChangeError::Stopped);
-        }
-        if matches!(unlock, Unlock::Passphrase(_)) && !cost.is_bounded() {
-            return Err(ChangeError::BadCost);
-        }
-        let core = Arc::clone(self.reader.core());
-        let mut salt = [0; 32];
-        rng.fill_bytes(&mut salt);
-        let block = self.block.sealed_anew(cost, unlock, &core.keys, salt).ok_or(ChangeError::OutOfMemory)?;
-        let written = block.write(&core.disk);
-        self.or_stop(written).map_err(|_| ChangeError::Stopped)?;
-        self.block = block;
-        Ok(())
     }
 
     /// The body of a record; nothing wipes it.
@@ -375,26 +352,4 @@ impl<D: Disk> Shred<D> {
         disk.write_at(Cell::at(1), &first.encode(keys).ok_or(io::ErrorKind::InvalidInput)?)?;
         disk.sync()
     }
-}
-
-/// S15: finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present
-/// version.
-fn finish_change(
-    disk: &impl Disk,
-    block: Superblock,
-    keys: &StoreKeys,
-    unlock: &Unlock,
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<Superblock, OpenError> {
-    if block.is_old() {
-        let mut salt = [0; 32];
-        rng.fill_bytes(&mut salt);
-        let block = block.sealed_anew(block.cost(), unlock, keys, salt).ok_or(OpenError::OutOfMemory)?;
-        block.write(disk).map_err(|_| OpenError::Io)?;
-        return Ok(block);
-    }
-    if block.differs(disk).map_err(|_| OpenError::Io)? {
-        block.write(disk).map_err(|_| OpenError::Io)?;
-    }
-    Ok(block)
 }

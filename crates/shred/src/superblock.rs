@@ -4,21 +4,25 @@ use crate::bytes::{PAGE, Take, padded};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::geometry::{Layout, SUPERBLOCK};
+use crate::keyring::Keyring;
 use crate::keys::{PassphraseCost, StoreKeys, Unlock, UnlockKey};
 use sha2::{Digest, Sha256};
 use std::io;
 use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 16] = b"deaddrop/shred\n\0";
-/// Stores of version 1 are brought to this one when they are opened for writing: cells may say that nothing dead is left.
+/// Stores of version 1 are brought to this one when they are opened for writing: cells may say that nothing dead is left, there may be
+/// two data keys, and segments are used again.
 const VERSION: u32 = 2;
 const OLDEST_VERSION: u32 = 1;
 /// Two slot tables per segment. No other flag is known; unknown ones are refused.
 const FLAG_MIRROR: u32 = 1;
-/// Bytes that the seal of the data key covers as associated data.
+/// Bytes that the seal of one data key covers as associated data.
 #[cfg(test)]
 const COVERED: usize = 112;
 const CHECKSUM_AT: usize = PAGE - 32;
+/// One, and while it is being replaced the one before (S15).
+const MAX_DATA_KEYS: u32 = 2;
 
 /// One copy of the superblock, parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,9 @@ pub(crate) struct Superblock {
     passphrase: bool,
     cost: PassphraseCost,
     salt: [u8; 32],
-    sealed_key: [u8; 48],
+    /// Of the data keys, oldest first: one or two.
+    epochs: Vec<u32>,
+    sealed_keys: Vec<u8>,
 }
 
 impl Superblock {
@@ -41,33 +47,54 @@ impl Superblock {
         cost: PassphraseCost,
         unlock: &Unlock,
         fresh: Fresh,
-    ) -> Option<(Self, StoreKeys)> {
+    ) -> Option<(Self, Keyring)> {
         let Fresh { file_id, salt, data_key } = fresh;
-        let keys = StoreKeys::new(&data_key, file_id);
-        let passphrase = matches!(unlock, Unlock::Passphrase(_));
-        let version = VERSION;
-        let mut block =
-            Self { version, layout, file_id, revision: 1, passphrase, cost, salt, sealed_key: [0; 48] };
-        block.sealed_key = UnlockKey::derive(unlock, cost, &salt, &file_id)?.seal(&block.covered(), &keys);
+        let keys = Keyring::one(StoreKeys::new(&data_key, file_id, 1));
+        let empty = Self {
+            version: VERSION,
+            layout,
+            file_id,
+            revision: 0,
+            passphrase: false,
+            cost,
+            salt,
+            epochs: Vec::new(),
+            sealed_keys: Vec::new(),
+        };
+        let block = empty.sealed_anew(cost, unlock, &keys, salt)?;
         Some((block, keys))
     }
 
-    /// The next revision: the same store under another unlock key. The salt is fresh, because an unlock key seals once. `None` when
-    /// the passphrase cost is out of bounds, or this machine has not the memory.
+    /// The next revision: the same store under another unlock key, or with other data keys. The salt is fresh, because an unlock key
+    /// seals once. `None` when the passphrase cost is out of bounds, or this machine has not the memory.
     pub(crate) fn sealed_anew(
         &self,
         cost: PassphraseCost,
         unlock: &Unlock,
-        keys: &StoreKeys,
+        keys: &Keyring,
         salt: [u8; 32],
     ) -> Option<Self> {
         let passphrase = matches!(unlock, Unlock::Passphrase(_));
-        let revision = self.revision.checked_add(1)?;
-        let mut block =
-            Self { version: VERSION, revision, passphrase, cost, salt, sealed_key: [0; 48], ..self.clone() };
+        let (version, revision, epochs) = (VERSION, self.revision.checked_add(1)?, keys.epochs());
+        let mut block = Self { version, revision, passphrase, cost, salt, epochs, ..self.clone() };
         let key = UnlockKey::derive(unlock, cost, &salt, &self.file_id)?;
-        block.sealed_key = key.seal(&block.covered(), keys);
+        block.sealed_keys = key.seal(&block.covered(), keys);
         Some(block)
+    }
+
+    /// The data keys, if this key or passphrase opens them. `None` if there is not the memory to see.
+    fn unlocked(&self, unlock: &Unlock) -> Option<Option<Keyring>> {
+        if matches!(unlock, Unlock::Passphrase(_)) != self.passphrase {
+            return Some(None);
+        }
+        // The cost is within its bounds (see `fields`): what is missing is the memory.
+        let key = UnlockKey::derive(unlock, self.cost, &self.salt, &self.file_id)?;
+        Some(key.open(&self.covered(), &self.sealed_keys, self.file_id, &self.epochs))
+    }
+
+    /// Whether this key or passphrase opens the store.
+    pub(crate) fn is_opened_by(&self, unlock: &Unlock) -> Option<bool> {
+        self.unlocked(unlock).map(|keys| keys.is_some())
     }
 
     /// Whether a store of this version is brought to the present one when it is opened for writing.
@@ -104,18 +131,10 @@ impl Superblock {
     }
 
     /// Reads both copies and opens the data key with the newest that is whole.
-    pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, StoreKeys), OpenError> {
+    pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, Keyring), OpenError> {
         let (copies, mut error) = Self::copies(disk)?;
         for copy in copies {
-            if matches!(unlock, Unlock::Passphrase(_)) != copy.passphrase {
-                error = OpenError::WrongKey;
-                continue;
-            }
-            // The cost is within its bounds (see `fields`): what is missing is the memory.
-            let Some(key) = UnlockKey::derive(unlock, copy.cost, &copy.salt, &copy.file_id) else {
-                return Err(OpenError::OutOfMemory);
-            };
-            match key.open(&copy.covered(), &copy.sealed_key, copy.file_id) {
+            match copy.unlocked(unlock).ok_or(OpenError::OutOfMemory)? {
                 Some(keys) => return Ok((copy, keys)),
                 None => error = OpenError::WrongKey,
             }
@@ -157,7 +176,7 @@ impl Superblock {
     /// The page, twice the same on disk.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut page = self.covered();
-        page.extend_from_slice(&self.sealed_key);
+        page.extend_from_slice(&self.sealed_keys);
         let mut page = padded(page, CHECKSUM_AT);
         page.extend_from_slice(&Sha256::digest(&page));
         page
@@ -178,8 +197,8 @@ impl Superblock {
             out.extend_from_slice(&field.to_le_bytes());
         }
         out.extend_from_slice(&self.salt);
-        // One data key, of epoch 1; more of them belong to S15.
-        for field in [1u32, 1] {
+        let count = u32::try_from(self.epochs.len()).unwrap_or(u32::MAX);
+        for field in [count].iter().chain(&self.epochs) {
             out.extend_from_slice(&field.to_le_bytes());
         }
         out
@@ -214,16 +233,21 @@ impl Superblock {
         let kind = take.u32()?;
         let cost = PassphraseCost { memory_kib: take.u32()?, passes: take.u32()?, lanes: take.u32()? };
         let salt = take.array()?;
-        let (count, epoch) = (take.u32()?, take.u32()?);
-        if kind > 1 || count != 1 || epoch != 1 {
+        let count = take.u32()?;
+        if kind > 1 || !(1..=MAX_DATA_KEYS).contains(&count) {
             return Some(Err(OpenError::UnsupportedFormat));
         }
-        let sealed_key = take.array()?;
+        let epochs: Vec<u32> = (0..count).map(|_| take.u32()).collect::<Option<_>>()?;
+        if epochs.first() == Some(&0) || !epochs.is_sorted_by(|a, b| a < b) {
+            return Some(Err(OpenError::UnsupportedFormat));
+        }
+        let sealed_keys = take.bytes(32 * epochs.len() + 16)?.to_vec();
         // S16: out of bounds means damaged, not "take a terabyte".
         if !layout.is_bounded() || (kind == 1 && !cost.is_bounded()) {
             return None;
         }
-        Some(Ok(Self { version, layout, file_id, revision, passphrase: kind == 1, cost, salt, sealed_key }))
+        let passphrase = kind == 1;
+        Some(Ok(Self { version, layout, file_id, revision, passphrase, cost, salt, epochs, sealed_keys }))
     }
 }
 
@@ -240,7 +264,7 @@ pub(crate) fn write_version_1(disk: &impl Disk, unlock: &Unlock) {
     let (block, keys) = Superblock::open(disk, unlock).unwrap();
     let mut old = Superblock { version: OLDEST_VERSION, ..block };
     let key = UnlockKey::derive(unlock, old.cost, &old.salt, &old.file_id).unwrap();
-    old.sealed_key = key.seal(&old.covered(), &keys);
+    old.sealed_keys = key.seal(&old.covered(), &keys);
     old.write(disk).unwrap();
 }
 
@@ -298,7 +322,8 @@ mod tests {
         bad[100] ^= 1;
         assert_eq!(open(&bad, &bad, &key(1)), OpenError::Corrupt);
         assert_eq!(open(&bad, &bad, &key(2)), OpenError::Corrupt);
-        for (at, value) in [(16, 3), (16, 0), (20, 2), (20, u32::MAX), (56, 2), (104, 2), (108, 2)] {
+        for (at, value) in [(16, 3), (16, 0), (20, 2), (20, u32::MAX), (56, 2), (104, 0), (104, 3), (108, 0)]
+        {
             let newer = resealed(page.clone(), at, value);
             assert_eq!(open(&newer, &newer, &key(1)), OpenError::UnsupportedFormat, "{at}");
         }
@@ -319,9 +344,9 @@ mod tests {
         let mut new = block(&key(2));
         new.revision = 2;
         let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Box::new(Zeroizing::new([3; 32])) };
-        let keys = StoreKeys::new(&fresh.data_key, fresh.file_id);
+        let keys = Keyring::one(StoreKeys::new(&fresh.data_key, fresh.file_id, 1));
         let unlock_key = UnlockKey::derive(&key(2), new.cost, &new.salt, &new.file_id).unwrap();
-        new.sealed_key = unlock_key.seal(&new.covered(), &keys);
+        new.sealed_keys = unlock_key.seal(&new.covered(), &keys);
         for good in [1, 2] {
             assert!(Superblock::open(&disk(&old, &new.encode()), &key(good)).is_ok());
         }

@@ -284,17 +284,19 @@ impl<D: Disk> Shred<D> {
         let stored = self.upkeep.take_stored();
         let grew = self.grow_ahead(stored)?;
         let is_tight = self.is_tight();
-        self.upkeep.is_tight = is_tight || self.is_short() && self.renewable(false).is_some();
+        let is_wanted = self.is_short() && self.renewable(false).is_some();
+        self.upkeep.is_tight = is_tight || is_wanted || self.is_replacing_key();
         let copied = is_tight && self.compact_a_little(stored, rng)?;
+        let replaced = self.replace_a_little(rng)?;
         let done = self
             .scrub()
             .and_then(|did| Ok(self.verify_gap()? || did))
             .and_then(|did| Ok(self.renew()? || did));
-        let mut worked = self.or_stop(done)? || grew || copied;
+        let mut worked = self.or_stop(done)? || grew || copied || replaced;
         if !worked && self.upkeep.is_quiet() {
             // Zeros reach the disk with the next commit, or now if none comes.
             self.sync_zeros()?;
-            worked = self.shrink_a_little()?;
+            worked = self.shrink_a_little(rng)?;
         }
         self.publish_debt();
         Ok(self.next_upkeep(worked))
@@ -419,9 +421,9 @@ impl<D: Disk> Shred<D> {
         let core = Arc::clone(self.core());
         let Some(Renewal { segment, zeroed }) = self.upkeep.renewal else {
             let Some(segment) = self.renewable(true) else { return Ok(false) };
-            let generation = self.segments().get(size(segment)).map_or(0, |segment| segment.generation);
+            let generation = self.segments().get(size(segment)).map_or(0, |segment| segment.stamp.generation);
             let next = generation.checked_add(1).ok_or(io::ErrorKind::InvalidData)?;
-            segment::begin_generation(&core.disk, &core.layout, &core.keys, segment, next)?;
+            segment::begin_generation(&core.disk, &core.layout, &core.keys(), segment, next)?;
             // A slot that is zero under the old header would be used for the second time in its generation.
             core.disk.sync()?;
             self.upkeep.synced();
@@ -441,6 +443,15 @@ impl<D: Disk> Shred<D> {
         self.upkeep.renewal = None;
         self.renewed(segment);
         Ok(true)
+    }
+
+    /// Finishes what was begun of a segment's next generation.
+    pub(crate) fn finish_renewal(&mut self) -> Result<(), CommitError> {
+        while self.upkeep.renewal.is_some() {
+            let step = self.renew();
+            self.or_stop(step)?;
+        }
+        Ok(())
     }
 
     /// A wholly dead segment. `ready`: it owes nothing, and the last two commits do not name it.

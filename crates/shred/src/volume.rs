@@ -7,13 +7,14 @@ use std::io;
 /// overwritten block stays where it was. Overlay file systems are let through: a file created on one lies in its
 /// upper layer, an ordinary file system. So are tmpfs, FUSE and 9p, which say nothing about what is behind them.
 #[cfg(target_os = "linux")]
-const REFUSED: [u64; 11] = [
+const REFUSED: [u64; 12] = [
     0x6969,      // NFS
     0x517b,      // SMB
     0xff53_4d42, // CIFS
     0xfe53_4d42, // SMB2
     0x00c3_6400, // Ceph
-    0x5346_414f, // AFS
+    0x5346_414f, // OpenAFS
+    0x6b41_4653, // AFS of the kernel
     0x0bd0_0bd0, // Lustre
     0x9123_683e, // Btrfs
     0x2fc1_2fc1, // ZFS

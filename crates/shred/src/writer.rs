@@ -115,7 +115,7 @@ impl<D: Disk + 'static> Writer<D> {
                 return done(Err(error));
             }
         };
-        let job = Job::seal_with(batch, immediate_erases, &random, &core.keys, self.names_body);
+        let job = Job::seal_with(batch, immediate_erases, &random, &core.keys(), self.names_body);
         let mut queue = self.shared.locked();
         if queue.gone {
             drop(queue);

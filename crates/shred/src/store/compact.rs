@@ -9,7 +9,7 @@ use crate::error::{CommitError, ReadError};
 use crate::geometry::{RESERVED_SEGMENTS, SlotAt};
 use crate::record::{Batch, Entry, MAX_REDO, Record, RecordKey};
 use crate::scan::{Seen, slot_copies};
-use crate::segment::Segment;
+use crate::segment::{Segment, Stamp};
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ const WORTH: u64 = 14;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compaction {
     segment: u32,
-    generation: u32,
+    stamp: Stamp,
     /// The first slot that was not looked at yet.
     slot: u32,
     /// Bytes copied so far.
@@ -68,6 +68,30 @@ impl<D: Disk> Shred<D> {
         Ok(self.room() > before)
     }
 
+    /// Copies a part of what lives in this segment to where there is room before it. `false`: it has to stay.
+    pub(super) fn move_segment(
+        &mut self,
+        number: u32,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<bool, CommitError> {
+        let Some(segment) = self.segments().get(size(number)) else { return Ok(false) };
+        let first_free = self.segments().iter().position(Segment::is_free);
+        let has_room_before = first_free.is_some_and(|free| free < size(number));
+        if segment.is_damaged() || segment.live <= self.doomed_in(number) || !has_room_before {
+            return Ok(false);
+        }
+        if self.compaction.is_none_or(|it| it.segment != number) {
+            self.compaction = Some(self.emptying(number, segment));
+        }
+        // What is filled now may lie behind it.
+        self.open_segment = self.open_segment.filter(|open| *open < number);
+        self.compact(STEP_BYTES, rng)
+    }
+
+    fn emptying(&self, number: u32, segment: &Segment) -> Compaction {
+        Compaction { segment: number, stamp: segment.stamp, slot: 0, copied: 0, room: self.room() }
+    }
+
     /// Copies about `most` bytes of the segment that is most worth it. `false`: nothing was done.
     fn compact(&mut self, most: u64, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
         let current = self.compaction.take().filter(|it| self.is_same_generation(it));
@@ -76,7 +100,8 @@ impl<D: Disk> Shred<D> {
             self.open_segment = None;
         }
         let (names, next) = self.live_records(&current, most)?;
-        let (mut batch, mut orders) = (Batch::default(), Vec::new());
+        let is_replacing = self.is_under_old_key(current.segment);
+        let (mut batch, mut orders, mut lost) = (Batch::default(), Vec::new(), Vec::new());
         for name in names {
             let Some(Entry { meta, expiry_day, order, .. }) = self.entry(&name) else { continue };
             match self.read_secret(&name) {
@@ -86,6 +111,8 @@ impl<D: Disk> Shred<D> {
                     batch.puts.push(Record { key: name, meta, expiry_day, body });
                     orders.push(order);
                 }
+                // Nothing could ever be made of it without the key that goes.
+                Err(ReadError::Corrupt) if is_replacing => lost.push(name),
                 // It cannot be copied, and what cannot be copied keeps its segment.
                 Err(ReadError::Corrupt) => self.note_damage(current.segment),
                 Err(ReadError::NotFound) => {}
@@ -94,6 +121,9 @@ impl<D: Disk> Shred<D> {
         }
         if !orders.is_empty() && !self.commit_copies(batch, orders, rng)? {
             return Ok(false);
+        }
+        if !lost.is_empty() {
+            self.erase(&lost)?;
         }
         match next {
             Some(slot) => self.compaction = Some(Compaction { slot, ..current }),
@@ -110,7 +140,7 @@ impl<D: Disk> Shred<D> {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<bool, CommitError> {
         let core = Arc::clone(self.core());
-        let mut job = Job::seal(batch, Vec::new(), &core.layout, &core.keys, rng)?;
+        let mut job = Job::seal(batch, Vec::new(), &core.layout, &core.keys(), rng)?;
         job.keep_orders(orders);
         loop {
             let mut group = Group::new(self.open_segment, self.segments());
@@ -150,7 +180,7 @@ impl<D: Disk> Shred<D> {
     }
 
     fn is_same_generation(&self, it: &Compaction) -> bool {
-        self.segments().get(size(it.segment)).is_some_and(|segment| segment.generation == it.generation)
+        self.segments().get(size(it.segment)).is_some_and(|segment| segment.stamp == it.stamp)
     }
 
     /// The live records of a segment from a slot on, at least one and about `most` bytes; and the first slot that was not looked at, if
@@ -161,12 +191,13 @@ impl<D: Disk> Shred<D> {
         most: u64,
     ) -> Result<(Vec<RecordKey>, Option<u32>), CommitError> {
         let core = Arc::clone(self.core());
+        let Some(keys) = core.keys_of(from.stamp.epoch) else { return Ok((Vec::new(), None)) };
         let used = self.segments().get(size(from.segment)).map_or(0, |segment| segment.used);
         let (mut names, mut bytes, mut slot) = (Vec::new(), 0, from.slot);
         while slot < used.min(from.slot.saturating_add(STEP_SLOTS)) && names.len() < MAX_REDO {
             let at = SlotAt { segment: from.segment, slot };
             let copies = self.or_stop(slot_copies(&core.disk, &core.layout, at))?;
-            if let Seen::Live(head, _) = Seen::of(&core.keys, &copies, at, from.generation)
+            if let Seen::Live(head, _) = Seen::of(&keys, &copies, at, from.stamp.generation)
                 && core.published().find(&head.key).is_some_and(|located| located.at() == at)
             {
                 bytes += u64::from(head.length);
@@ -180,8 +211,15 @@ impl<D: Disk> Shred<D> {
         Ok((names, (slot < used).then_some(slot)))
     }
 
-    /// The segment with the most dead space for each byte that lives.
+    /// The segment with the most dead space for each byte that lives; one under a data key that is being replaced comes first.
     fn worth_emptying(&self) -> Option<Compaction> {
+        let epoch = self.core().keys().epoch;
+        let mut of_old_key = (0..).zip(self.segments()).filter(|(number, segment)| {
+            segment.is_ready() && segment.stamp.epoch != epoch && segment.live > self.doomed_in(*number)
+        });
+        if let Some((number, segment)) = of_old_key.next() {
+            return Some(self.emptying(number, segment));
+        }
         if self.upkeep.buried() < self.compact_after {
             return None;
         }
@@ -189,13 +227,11 @@ impl<D: Disk> Shred<D> {
         let room = layout.body_room();
         let (least, (number, segment)) = (0..)
             .zip(self.segments())
-            .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged)
+            .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged())
             .filter(|(number, segment)| segment.live > self.doomed_in(*number) && !self.takes_more(*number))
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
             .min_by_key(|(lives, _)| *lives)?;
-        let (generation, room_before) = (segment.generation, self.room());
-        let found = Compaction { segment: number, generation, slot: 0, copied: 0, room: room_before };
-        (least * 16 <= room * WORTH).then_some(found)
+        (least * 16 <= room * WORTH).then(|| self.emptying(number, segment))
     }
 
     /// Records of a segment that the next commit destroys.
@@ -206,7 +242,7 @@ impl<D: Disk> Shred<D> {
 
     fn note_damage(&mut self, number: u32) {
         if let Some(segment) = self.segments.get_mut(size(number)) {
-            segment.is_damaged = true;
+            segment.is_unreadable = true;
         }
     }
 }

@@ -35,11 +35,11 @@ impl<D: Disk> Shred<D> {
 
     fn write(&self, group: &Group, number: u64) -> io::Result<()> {
         let core = self.reader.core();
-        let (disk, layout) = (&core.disk, &core.layout);
+        let (disk, layout, keys) = (&core.disk, &core.layout, core.keys());
         for (segment, offset, bytes) in group.body_runs() {
             disk.write_at(layout.body_at(segment, offset), &bytes)?;
         }
-        for (first, bytes) in group.slot_runs(&core.keys, &self.segments, number) {
+        for (first, bytes) in group.slot_runs(&keys, &self.segments, number) {
             // A page begun here is written whole, so that the kernel need not read it first: behind the last
             // slot there is nothing but zeros.
             let start = size(first.slot) * SLOT;
@@ -72,7 +72,7 @@ impl<D: Disk> Shred<D> {
         let more_erases = group.erases.len() > room;
         let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
         let cell = Cell { number, void: false, more_erases, clean: group.clean, segments, ranges, redo };
-        let page = cell.encode(&core.keys).ok_or(io::ErrorKind::InvalidInput)?;
+        let page = cell.encode(&keys).ok_or(io::ErrorKind::InvalidInput)?;
         disk.write_at(Cell::at(number), &page)?;
         disk.sync()
     }

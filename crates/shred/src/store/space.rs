@@ -5,8 +5,8 @@ use crate::bytes::size;
 use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
 use crate::error::CommitError;
-use crate::geometry::{CELLS, HEADER, RESERVED_SEGMENTS};
-use crate::segment::{self, Condition, Segment};
+use crate::geometry::{CELLS, HEADER, MAX_SEGMENTS, RESERVED_SEGMENTS};
+use crate::segment::{self, Condition, Segment, Stamp};
 use rand_core::CryptoRng;
 use std::io;
 use std::sync::Arc;
@@ -82,10 +82,22 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
+    /// Segments that the file may have, in place of the number that the store was created with; it is not stored. Fewer than there are
+    /// take effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is used,
+    /// which is within the bounds.
+    pub fn set_max_segments(&mut self, segments: u32) -> u32 {
+        self.max_segments = segments.clamp(RESERVED_SEGMENTS + 1, MAX_SEGMENTS);
+        self.full_at = None;
+        self.reader.core().publishing().counts.max_segments = self.max_segments;
+        self.max_segments
+    }
+
     /// Free segments that puts may begin. The last ones are compaction's; the first of a store needs none to be kept, as there is nothing
     /// to compact.
     pub(crate) fn spare(&self) -> usize {
         let free = self.free_segments();
+        // Beyond the limit the file waits to be cut.
+        let free = free.saturating_sub(self.begun_segments().saturating_sub(self.max_segments));
         let least = u32::from(free > 0 && self.segments.iter().all(|s| !s.is_ready() || s.is_free()));
         size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
     }
@@ -94,7 +106,7 @@ impl<D: Disk> Shred<D> {
     pub(crate) fn growable(&self) -> usize {
         match self.full_at {
             Some(_) => 0,
-            None => size(self.reader.core().layout.max_segments.saturating_sub(self.begun_segments())),
+            None => size(self.max_segments.saturating_sub(self.begun_segments())),
         }
     }
 
@@ -145,12 +157,12 @@ impl<D: Disk> Shred<D> {
     /// Real zeros, so that no commit waits for the file system to allocate, and a header behind them.
     fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
         let core = Arc::clone(self.reader.core());
-        if self.uncut() {
+        if self.uncut()? {
             return Ok(Grown::Added);
         }
         let Growth { number, written } = match self.growth {
             Some(growth) => growth,
-            None if self.begun_segments() >= core.layout.max_segments => return Ok(Grown::No),
+            None if self.begun_segments() >= self.max_segments => return Ok(Grown::No),
             None => {
                 // One that a crash left without a header comes first.
                 let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
@@ -165,7 +177,7 @@ impl<D: Disk> Shred<D> {
         self.growth = Some(Growth { number, written: written + piece });
         if piece == left {
             done = done
-                .and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys, number, 1));
+                .and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys(), number, 1));
         }
         // A volume without space harms nothing that is stored: erases go on, puts wait.
         if done.as_ref().is_err_and(is_out_of_space) {
@@ -180,7 +192,7 @@ impl<D: Disk> Shred<D> {
         let synced = core.disk.sync();
         self.or_stop(synced)?;
         (self.growth, self.full_at) = (None, None);
-        let fresh = Segment::fresh(&core.layout);
+        let fresh = Segment::fresh(&core.layout, core.keys().epoch);
         match self.segments.get_mut(size(number)) {
             Some(segment) => *segment = fresh,
             None => self.segments.push(fresh),
@@ -202,14 +214,28 @@ impl<D: Disk> Shred<D> {
 
     /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done. `false`: nothing was
     /// done.
-    pub(crate) fn shrink_a_little(&mut self) -> Result<bool, CommitError> {
+    pub(crate) fn shrink_a_little(
+        &mut self,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<bool, CommitError> {
         let Some(cut) = &self.cut else {
-            let used = self.segments.iter().rposition(|s| !s.is_free() && s.condition != Condition::Raw);
-            let wanted = used.map_or(0, |last| last + 1) + size(RESERVED_SEGMENTS) + 1;
-            if self.growth.is_some() || self.segments.len() < 2 * wanted {
+            let is_used = |s: &Segment| !s.is_free() && s.condition != Condition::Raw;
+            let least = self.segments.iter().rposition(is_used).map_or(0, |last| last + 1);
+            let used = self.segments.iter().filter(|s| is_used(s)).count();
+            let wanted = used + size(RESERVED_SEGMENTS) + 1;
+            let (most, there) = (size(self.max_segments), self.segments.len());
+            let keep = if there >= 2 * wanted { wanted.min(most) } else { most };
+            if self.growth.is_some() || keep >= there {
                 return Ok(false);
             }
-            let segments = self.segments.split_off(wanted);
+            if least > keep && self.move_segment(count(least - 1), rng)? {
+                return Ok(true);
+            }
+            let keep = keep.max(least);
+            if keep >= there {
+                return Ok(false);
+            }
+            let segments = self.segments.split_off(keep);
             // Recovery takes any cell at its word for the least number of segments.
             self.cut = Some(Cut { segments, ready_at: self.next + CELLS });
             self.publish_segments();
@@ -228,12 +254,18 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Takes back what was to be given away: it is wanted. `false`: nothing is.
-    fn uncut(&mut self) -> bool {
-        let Some(cut) = self.cut.take() else { return false };
+    /// Takes back what was to be given away, as far as the limit allows: it is wanted. `false`: nothing is.
+    pub(super) fn uncut(&mut self) -> Result<bool, CommitError> {
+        let room = size(self.max_segments.saturating_sub(self.begun_segments()));
+        let Some(mut cut) = (if room > 0 { self.cut.take() } else { None }) else { return Ok(false) };
+        let rest = cut.segments.split_off(room.min(cut.segments.len()));
         self.segments.extend(cut.segments);
+        if !rest.is_empty() {
+            self.cut = Some(Cut { segments: rest, ready_at: self.next + CELLS });
+        }
+        self.begin_free_anew()?;
         self.publish_segments();
-        true
+        Ok(true)
     }
 
     /// A segment is empty and has its next generation.
@@ -244,18 +276,21 @@ impl<D: Disk> Shred<D> {
         }
         let Some(segment) = self.segments.get_mut(size(number)) else { return };
         let gone = *segment;
-        *segment = Segment { generation: gone.generation + 1, ..Segment::fresh(&core.layout) };
-        let (dead, void) = (gone.used.saturating_sub(gone.voided), gone.voided);
+        let stamp = Stamp { generation: gone.stamp.generation + 1, epoch: core.keys().epoch };
+        *segment = Segment::found(Condition::Ready, stamp, &core.layout);
+        let (void, damaged) = (gone.voided, gone.damaged_slots);
+        let dead = gone.used.saturating_sub(void).saturating_sub(damaged);
         let mut index = core.publishing();
         index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
         index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
+        index.counts.damaged_slots = index.counts.damaged_slots.saturating_sub(u64::from(damaged));
         drop(index);
         self.publish_segments();
     }
 
-    fn publish_segments(&self) {
+    pub(super) fn publish_segments(&self) {
         let mut index = self.reader.core().publishing();
-        index.generations = self.segments.iter().map(|segment| segment.generation).collect();
+        index.stamps = self.segments.iter().map(|segment| segment.stamp).collect();
         index.counts.free_segments = self.free_segments();
     }
 }

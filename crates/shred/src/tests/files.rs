@@ -22,6 +22,14 @@ fn names(directory: &Path) -> Vec<String> {
 fn a_store_lives_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b/store");
+    // Something that everybody may read has the name of the unfinished file.
+    fs::create_dir_all(dir.path().join("c")).unwrap();
+    let left = dir.path().join("c/store");
+    fs::write(left.with_extension("new"), b"left").unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(left.with_extension("new"), std::os::unix::fs::PermissionsExt::from_mode(0o666))
+        .unwrap();
+    drop(create(&left).unwrap());
     let mut store = create(&path).unwrap();
     store.commit(puts(&[(1, b"one")]), &mut rng(1)).unwrap();
     assert_eq!(names(&dir.path().join("a/b")), ["store"]);
@@ -31,7 +39,7 @@ fn a_store_lives_in_a_file() {
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&path), 0o600);
+        assert_eq!((mode(&path), mode(&left)), (0o600, 0o600));
         assert_eq!(mode(&dir.path().join("a")), 0o700);
         assert_eq!(mode(&dir.path().join("a/b")), 0o700);
     }

@@ -8,6 +8,7 @@ mod files;
 mod hedge;
 mod model;
 mod recycle;
+mod replace;
 mod rot;
 mod sim;
 mod writer;

@@ -209,6 +209,6 @@ fn a_store_of_version_1_is_improved_in_place() {
     assert_eq!(disk.to_bytes()[16], 2, "an older program refuses it from now on");
     maintain(&mut store, 5 * SECOND);
     assert!(!lies_on(&disk, &written));
-    assert_eq!(store.segments()[0].generation, 2);
+    assert_eq!(store.segments()[0].stamp.generation, 2);
     assert_eq!(store.read(&key(3)).unwrap(), [3; 400]);
 }

@@ -1,0 +1,216 @@
+//! Changes of what opens a store, and of what its records are sealed under (S15).
+
+use super::Shred;
+use crate::bytes::size;
+use crate::disk::Disk;
+use crate::error::{ChangeError, CommitError, OpenError};
+use crate::geometry::CELLS;
+use crate::keyring::Keyring;
+use crate::keys::{PassphraseCost, Unlock};
+use crate::segment::{self, Segment, Stamp};
+use crate::superblock::Superblock;
+use rand_core::CryptoRng;
+use std::io;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The data key is being replaced: what was sealed under the old one is copied, and the old one is destroyed at last.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    /// The superblock without the old key. It is sealed at the beginning, because nothing keeps what opens the store.
+    last: Superblock,
+    /// From this commit on all cells are under the new key.
+    cells_from: u64,
+}
+
+impl<D: Disk> Shred<D> {
+    /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
+    /// opens nothing, and its superblock is overwritten; a crash before that leaves a store that one of the two opens. Records are
+    /// not written again. Whoever has a copy of the old superblock, the old key and the file as it was can open that.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    pub fn change_unlock(
+        &mut self,
+        unlock: &Unlock,
+        cost: PassphraseCost,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), ChangeError> {
+        if self.stopped {
+            return Err(ChangeError::Stopped);
+        }
+        if matches!(unlock, Unlock::Passphrase(_)) && !cost.is_bounded() {
+            return Err(ChangeError::BadCost);
+        }
+        let core = Arc::clone(self.reader.core());
+        let keys = core.keyring();
+        let seal = |block: &Superblock, keys: &Keyring, salt| {
+            block.sealed_anew(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
+        };
+        let block = seal(&self.block, &keys, draw(rng))?;
+        let last = self.replacement.is_some().then(|| seal(&block, &keys.only_newest(), draw(rng)));
+        let last = last.transpose()?;
+        let written = block.write(&core.disk);
+        self.or_stop(written).map_err(|_| ChangeError::Stopped)?;
+        self.block = block;
+        if let (Some(replacement), Some(last)) = (&mut self.replacement, last) {
+            replacement.last = last;
+        }
+        Ok(())
+    }
+
+    /// Begins to replace the data key, from which the keys of all records are derived. From now on records are sealed under a new one;
+    /// `maintain` copies what was sealed under the old one, and destroys the old one when nothing is left of it
+    /// ([`Stats::is_replacing_key`](crate::Stats::is_replacing_key)). What is damaged and cannot be copied is given up. `unlock` is
+    /// what opens the store. A crash at any time loses nothing, and the next opening goes on.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    pub fn replace_data_key(
+        &mut self,
+        unlock: &Unlock,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), ChangeError> {
+        if self.stopped {
+            return Err(ChangeError::Stopped);
+        }
+        if self.replacement.is_some() {
+            return Err(ChangeError::UnderWay);
+        }
+        if !self.block.is_opened_by(unlock).ok_or(ChangeError::OutOfMemory)? {
+            return Err(ChangeError::WrongKey);
+        }
+        let core = Arc::clone(self.reader.core());
+        let before = core.keyring();
+        let mut data = Zeroizing::new([0; 32]);
+        rng.fill_bytes(data.as_mut_slice());
+        let newest = before.newest().next(&data).ok_or(ChangeError::UnderWay)?;
+        let keys = before.followed_by(newest);
+        let cost = self.block.cost();
+        let seal = |block: &Superblock, keys: &Keyring, salt| {
+            block.sealed_anew(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
+        };
+        let block = seal(&self.block, &keys, draw(rng))?;
+        let last = seal(&block, &keys.only_newest(), draw(rng))?;
+        let written = self.finish_renewal().and_then(|()| {
+            let written = block.write(&core.disk);
+            self.or_stop(written)
+        });
+        written.map_err(|_| ChangeError::Stopped)?;
+        core.set_keyring(keys);
+        self.block = block;
+        self.go_on_replacing(Some(last)).map_err(|_| ChangeError::Stopped)
+    }
+
+    /// The state from which `maintain` goes on. `last`: the superblock without the old key, if there is one.
+    pub(super) fn go_on_replacing(&mut self, last: Option<Superblock>) -> Result<(), CommitError> {
+        let Some(last) = last else { return Ok(()) };
+        self.uncut()?;
+        self.compaction = None;
+        self.replacement = Some(Replacement { last, cells_from: self.next + CELLS });
+        if self.open_segment.is_some_and(|open| self.is_under_old_key(open)) {
+            self.open_segment = None;
+        }
+        self.begin_free_anew()?;
+        self.publish_segments();
+        Ok(())
+    }
+
+    /// What is free is begun anew under the newest data key, so that no commit puts anything under an old one.
+    pub(super) fn begin_free_anew(&mut self) -> Result<(), CommitError> {
+        let core = Arc::clone(self.reader.core());
+        let keys = core.keys();
+        let mut begun_any = false;
+        for number in 0..u32::try_from(self.segments.len()).unwrap_or(u32::MAX) {
+            let Some(segment) = self.segments.get(size(number)).copied() else { continue };
+            if segment.is_free() && segment.stamp.epoch != keys.epoch {
+                let generation = segment.stamp.generation.saturating_add(1);
+                let begun = segment::begin_generation(&core.disk, &core.layout, &keys, number, generation);
+                self.or_stop(begun)?;
+                begun_any = true;
+                if let Some(segment) = self.segments.get_mut(size(number)) {
+                    segment.stamp = Stamp { generation, epoch: keys.epoch };
+                }
+            }
+        }
+        let synced = if begun_any { core.disk.sync() } else { Ok(()) };
+        self.or_stop(synced)
+    }
+
+    /// One step of replacing the data key. `false`: nothing is to be done now.
+    pub(crate) fn replace_a_little(
+        &mut self,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<bool, CommitError> {
+        let Some(replacement) = &self.replacement else { return Ok(false) };
+        let cells_from = replacement.cells_from;
+        let epoch = self.reader.core().keys().epoch;
+        let doomed: Vec<u32> = self.doomed.iter().map(|grave| grave.at.segment).collect();
+        let (mut is_left, mut has_live) = (false, false);
+        for (number, segment) in (0..).zip(&mut self.segments) {
+            if !segment.is_ready() || segment.stamp.epoch == epoch {
+                continue;
+            }
+            is_left = true;
+            let dying = doomed.iter().filter(|at| **at == number).count();
+            if size(segment.live) > dying {
+                has_live = true;
+            } else {
+                segment.is_given_up = true;
+            }
+        }
+        if has_live {
+            return self.compact_a_little(0, rng);
+        }
+        if is_left {
+            return Ok(false);
+        }
+        if self.next < cells_from {
+            return self.commit_empty().map(|()| true);
+        }
+        let Some(Replacement { last, .. }) = self.replacement.take() else { return Ok(false) };
+        let core = Arc::clone(self.reader.core());
+        let written = last.write(&core.disk);
+        self.or_stop(written)?;
+        self.block = last;
+        core.set_keyring(core.keyring().only_newest());
+        self.publish_segments();
+        Ok(true)
+    }
+
+    pub(crate) fn is_replacing_key(&self) -> bool {
+        self.replacement.is_some()
+    }
+
+    pub(super) fn is_under_old_key(&self, number: u32) -> bool {
+        let epoch = self.reader.core().keys().epoch;
+        self.segments.get(size(number)).is_some_and(|segment: &Segment| segment.stamp.epoch != epoch)
+    }
+}
+
+fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 32] {
+    let mut salt = [0; 32];
+    rng.fill_bytes(&mut salt);
+    salt
+}
+
+/// Finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present version.
+/// Where the data key is being replaced, the second superblock is the one without the old key.
+pub(super) fn finish(
+    disk: &impl Disk,
+    block: Superblock,
+    keys: &Keyring,
+    unlock: &Unlock,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(Superblock, Option<Superblock>), OpenError> {
+    let of_disk = |_: io::Error| OpenError::Io;
+    let mut seal = |block: &Superblock, keys: &Keyring| {
+        block.sealed_anew(block.cost(), unlock, keys, draw(rng)).ok_or(OpenError::OutOfMemory)
+    };
+    let block = if block.is_old() { seal(&block, keys)? } else { block };
+    if block.differs(disk).map_err(of_disk)? {
+        block.write(disk).map_err(of_disk)?;
+    }
+    let last = keys.is_replacing().then(|| seal(&block, &keys.only_newest())).transpose()?;
+    Ok((block, last))
+}
