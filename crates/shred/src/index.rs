@@ -84,6 +84,13 @@ pub(crate) struct Counts {
 }
 
 impl Index {
+    /// Of records in the order of their keys, each once.
+    pub(crate) fn of(records: impl IntoIterator<Item = (RecordKey, Located)>) -> Self {
+        let records: BTreeMap<_, _> = records.into_iter().collect();
+        let live_bytes = records.values().map(|located| u64::from(located.length())).sum();
+        Self { records, counts: Counts { live_bytes, ..Counts::default() }, ..Self::default() }
+    }
+
     pub(crate) fn find(&self, key: &RecordKey) -> Option<Located> {
         self.records.get(key).copied()
     }

@@ -6,7 +6,7 @@ use crate::bytes::{PAGE, size};
 use crate::cell::{Cell, Range};
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::geometry::{CELLS, Layout, SEGMENTS_AT, SlotAt};
+use crate::geometry::{CELLS, Extent, Layout, SEGMENTS_AT, SlotAt};
 use crate::index::{Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
@@ -14,6 +14,7 @@ use crate::scan::{Found, Scan, Seen, slot_copies};
 use crate::segment::{Segment, Stamp};
 use crate::slot::{Head, SLOT, Word};
 use crate::upkeep::{Gap, gaps};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 /// What a disk says, judged.
@@ -58,7 +59,7 @@ impl Recovery {
     }
 
     fn build(layout: &Layout, cells: &[Cell], scan: Scan, torn: Option<u64>) -> Self {
-        let Scan { mut segments, found, dead, void, damaged } = scan;
+        let Scan { mut segments, mut found, dead, void, damaged } = scan;
         let mut marks = Vec::new();
         // S5: a torn commit leaves nothing behind.
         let mut voided: Vec<u64> = cells.iter().filter(|cell| cell.void).map(|cell| cell.number).collect();
@@ -68,14 +69,18 @@ impl Recovery {
         }
         voided.extend(torn);
         voided.dedup();
-        let (rolled_back, candidates): (Vec<Found>, Vec<Found>) =
-            found.into_iter().partition(|found| voided.contains(&found.head.commit));
-        marks.extend(rolled_back.iter().map(|found| (found.at, Word::Void)));
+        found.retain(|found| {
+            let is_undone = voided.contains(&found.head.commit);
+            if is_undone {
+                marks.push((found.at, Word::Void));
+            }
+            !is_undone
+        });
 
         // S6: what the last two complete commits doomed is dead, whatever reached the disk.
         let mut complete: Vec<&Cell> =
             cells.iter().filter(|cell| !cell.void && Some(cell.number) != torn).collect();
-        complete.sort_unstable_by_key(|cell| std::cmp::Reverse(cell.number));
+        complete.sort_unstable_by_key(|cell| Reverse(cell.number));
         complete.truncate(2);
         let mut doomed: HashMap<SlotAt, u64> = HashMap::new();
         for cell in &complete {
@@ -84,31 +89,33 @@ impl Recovery {
                 *by = cell.number.max(*by);
             }
         }
-        let mut by_key: HashMap<_, Found> = HashMap::with_capacity(candidates.len());
         let mut open_segment: Option<(u64, u32)> = None;
         let last_two: Vec<u64> = complete.iter().map(|cell| cell.number).collect();
         let mut bodies = Vec::new();
-        for found in candidates {
+        found.retain(|found| {
             open_segment = open_segment.max(Some((found.head.commit, found.at.segment)));
             // A slot younger than the list that names it belongs to a later generation of its segment.
             if doomed.get(&found.at).is_some_and(|by| found.head.commit <= *by) {
-                continue;
+                return false;
             }
             doomed.remove(&found.at);
             if last_two.contains(&found.head.commit) {
                 bodies.push((found.at.segment, found.head.offset, found.head.length));
             }
-            // S4: of several versions the newest is live; of two copies of one version either.
-            let age = |found: &Found| (found.head.order, found.head.commit);
-            match by_key.get(&found.head.key) {
-                Some(other) if age(other) > age(&found) => marks.push((found.at, Word::Dead)),
-                _ => {
-                    if let Some(old) = by_key.insert(found.head.key, found) {
-                        marks.push((old.at, Word::Dead));
-                    }
-                }
+            true
+        });
+        // S4: of several versions the newest is live; of two copies of one version either.
+        found.sort_unstable_by_key(|found| {
+            let Head { key, order, commit, .. } = found.head;
+            (key, Reverse((order, commit)), found.at)
+        });
+        found.dedup_by(|other, newest| {
+            let is_same = other.head.key == newest.head.key;
+            if is_same {
+                marks.push((other.at, Word::Dead));
             }
-        }
+            is_same
+        });
         let in_file = |at: &SlotAt| size(at.segment) < segments.len() && at.slot < layout.slots;
         marks.extend(doomed.keys().filter(|at| in_file(at)).map(|at| (*at, Word::Dead)));
         if complete.iter().any(|cell| cell.more_erases) {
@@ -118,16 +125,13 @@ impl Recovery {
         marks.sort_by_key(|mark| mark.0);
         marks.dedup_by_key(|mark| mark.0);
 
-        let mut index = Index::default();
-        let mut live = Vec::with_capacity(by_key.len());
-        for (key, found) in by_key {
-            let located = Located::new(&found.head, found.at);
-            live.push(located.grave().body());
-            if let Some(segment) = segments.get_mut(size(found.at.segment)) {
+        let located = found.iter().map(|found| (found.head.key, Located::new(&found.head, found.at)));
+        let mut index = Index::of(located);
+        for Found { at, head } in &found {
+            if let Some(segment) = segments.get_mut(size(at.segment)) {
                 segment.live += 1;
-                segment.live_bytes += located.length();
+                segment.live_bytes += head.length;
             }
-            index.insert(key, located);
         }
         index.stamps = segments.iter().map(|segment| segment.stamp).collect();
         let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
@@ -149,7 +153,13 @@ impl Recovery {
             segment.last_death = next - 1;
         }
         let is_clean = torn.is_none() && marks.is_empty() && complete.first().is_some_and(|cell| cell.clean);
-        let gaps = if is_clean { Vec::new() } else { gaps(layout, &segments, live) };
+        let body = |Found { at, head }: &Found| Extent {
+            segment: at.segment,
+            offset: head.offset,
+            length: head.length,
+        };
+        let gaps =
+            if is_clean { Vec::new() } else { gaps(layout, &segments, found.iter().map(body).collect()) };
         let settled = torn.is_none()
             && marks.is_empty()
             && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());
