@@ -52,7 +52,7 @@ fn patience(wait: Option<u64>) -> Patience {
     wait.map_or(Patience::while_moving(WAIT, LONGEST_WAIT), |wait| Duration::from_secs(wait).into())
 }
 
-/// Awaits a call, and says on the error output that it goes on because the line is slow, if the user gave no time for it.
+/// Awaits a call, and says on the error output that it goes on as long as something moves, if the user gave no time for it.
 async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     tokio::select! {
@@ -60,10 +60,7 @@ async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Outpu
         done = &mut call => return done,
         () = tokio::time::sleep(WAIT + MOMENT), if wait.is_none() => {}
     }
-    output.note(format_args!(
-        "the line is slow, and something still moves: going on, for {} s in all at most",
-        LONGEST_WAIT.as_secs()
-    ));
+    output.note("it takes long: going on as long as something moves, for some minutes at most");
     call.await
 }
 

@@ -101,7 +101,7 @@ impl core::fmt::Display for SendWait {
         match self {
             Self::UnderWay => f.write_str("it takes longer than allowed"),
             Self::Connecting => f.write_str("no connection to the contact's relay stands yet"),
-            Self::Sending => f.write_str("it is being sent, over a slow line"),
+            Self::Sending => f.write_str("the line is slow, and there was not enough time"),
             Self::NotAccepted => f.write_str("the invite is not accepted yet, or the session is lost"),
             Self::RelayDown => f.write_str("the contact's relay cannot be reached"),
             Self::WrongRelay => f.write_str(
