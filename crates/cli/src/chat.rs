@@ -48,9 +48,13 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     {
         let (are, they) = if waiting.len() == 1 { ("is", "it leaves") } else { ("are", "they leave") };
         let queued = counted(u64::try_from(waiting.len()).unwrap_or(u64::MAX), "message");
-        output.text(format_args!(
-            "({queued} {are} queued in your vault: {why}; {they} with your next send, receive or chat)"
-        ))?;
+        let messages: Vec<_> = waiting.iter().map(event::message_id).collect();
+        output.say(
+            format_args!(
+                "({queued} {are} queued in your vault: {why}; {they} with your next send, receive or chat)"
+            ),
+            &json!({ "kind": "queued", "to": chat.name, "messages": messages, "why": commands::wait_word(&why) }),
+        )?;
     }
     Ok(())
 }

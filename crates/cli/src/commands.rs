@@ -34,6 +34,7 @@ use crate::{
     passphrase::{Ask, Passphrase},
     token,
 };
+pub(crate) use sync::wait_word;
 
 /// What a command may wait at its end for receipts and other politeness.
 const GOODBYE: Duration = Duration::from_secs(3);

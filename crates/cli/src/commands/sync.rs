@@ -127,7 +127,7 @@ pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
 }
 
 /// Why something waits, in JSON. Words stay.
-pub(super) fn wait_word(why: &SendWait) -> &'static str {
+pub(crate) fn wait_word(why: &SendWait) -> &'static str {
     match why {
         SendWait::UnderWay => "under_way",
         SendWait::Connecting => "connecting",

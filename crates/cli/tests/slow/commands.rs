@@ -146,4 +146,9 @@ fn a_chat_ends_soon_also_at_a_relay_that_says_nothing() {
     assert!(took < Duration::from_secs(2 + 5), "{took:?}");
     let words = "2 messages are queued in your vault: no connection to the contact's relay stands yet";
     assert!(said.out.contains(words), "{said:?}");
+    let typed = run_with_input(sandbox.ada.command(["chat", "ben"]).arg("--json"), Some(b"/quit\n")).ok();
+    let lines = typed.lines();
+    let queued = lines.last().unwrap();
+    assert_eq!((&queued["kind"], &queued["why"]), (&"queued".into(), &"connecting".into()), "{typed:?}");
+    assert_eq!(queued["messages"].as_array().unwrap().len(), 2, "{typed:?}");
 }
