@@ -43,6 +43,7 @@ fn decoded(f: &mut Family) {
         ("receipt-many", "C-31: 201 numbers.", sparse(1_608)),
         ("receipt-less", "C-31: 199 numbers and seven bytes.", sparse(1_599)),
         ("receipt-more", "C-31: 200 numbers and a byte.", sparse(1_601)),
+        ("receipt-odd", "C-31: a number and a byte.", sparse(9)),
         ("receipt-low", "C-31: the first number is the low-water mark.", raw(3, 0, &place(1, &numbers(1)))),
         ("receipt-twice", "C-31: a number stands twice.", raw(3, 0, &place(0, &numbers(1).repeat(2)))),
         ("attachment-longer", "C-31: one byte longer than the longest.", {

@@ -117,27 +117,33 @@ fn initial_messages(f: &mut Family) {
     let mut talk = Talk::new(160);
     let first = talk.send(A, &hello("first"));
     let second = talk.send(A, &hello("second"));
-    talk.receive(B, first);
-    let answer = talk.send(B, &plain("answer"));
+    let third = talk.send(A, &hello("third"));
     talk.receive(B, second);
+    let answer = talk.send(B, &plain("answer"));
+    talk.receive(B, first);
+    talk.receive(B, third);
     talk.receive(A, answer);
     talk.end(
         f,
         "initial-after-answer",
-        "An InitialMessage that comes after the answer, with no gap before it.",
+        "InitialMessages that come after the answer: one that is late, and then, with no gap left, a new one.",
     );
 
     let mut talk = Talk::new(161);
     let first = talk.send(A, &hello("first"));
     let second = talk.send(A, &hello("second"));
     talk.receive(B, second);
-    turns_from_answer(&mut talk);
-    talk.receive(B, first);
-    talk.receive(B, first);
+    let answer = talk.send(B, &plain("answer"));
+    talk.receive(A, answer);
+    talk.send(A, &plain("lost"));
+    let known = talk.send(A, &plain("turn 2"));
+    for of in [known, first, first] {
+        talk.receive(B, of);
+    }
     talk.end(
         f,
         "refused-c-21-initial-late",
-        "C-21: an InitialMessage that is late fills the gap after turn 2 has begun, and k_init is forgotten: once more it is junk.",
+        "C-21: an InitialMessage that is late fills the gap after turn 2 has begun. Then k_init is forgotten, though a key of turn 2 is kept: once more it is junk.",
     );
 
     let mut talk = Talk::new(162);
@@ -168,14 +174,6 @@ fn initial_messages(f: &mut Family) {
         "refused-c-21-small",
         "C-21: 4,096 bytes are not tried under k_init, under which these open, with another flight.",
     );
-}
-
-/// Turns 1 and 2, one message each.
-fn turns_from_answer(talk: &mut Talk) {
-    for by in [B, A] {
-        let sent = talk.send(by, &plain("a turn"));
-        talk.receive(!by, sent);
-    }
 }
 
 /// Turn 1 has 68 messages; of turns 3 and 5 the last of 2,000 is read first. With `gap_is_seen` number 65 of turn 1 is read in its turn.
