@@ -284,9 +284,9 @@ pub struct Send {
     /// The text, or - to read it from standard input (one newline at its end is dropped)
     #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     pub text: String,
-    /// Wait at most this many seconds for the relay to store it
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub wait: u64,
+    /// Wait at most this many seconds for the relay to store it. Default: 10, and as long as something moves over a slow line up to 120
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
 }
 
 /// `receive`
@@ -307,7 +307,7 @@ pub struct Receive {
     /// Go on until Ctrl-C
     #[arg(long)]
     pub follow: bool,
-    /// Only from this person; what others sent stays unread
+    /// Only from this person; what others sent stays unread, and only the relays where this person's messages lie are waited for
     #[arg(long, value_name = "NAME")]
     pub from: Option<String>,
     /// Print the events after number N, and leave the vault's own mark of what was printed alone
@@ -316,9 +316,9 @@ pub struct Receive {
     /// Erase events from the vault once they are used: with --after all up to N, else all that were printed
     #[arg(long, conflicts_with = "from")]
     pub forget: bool,
-    /// Wait at most this many seconds for the relay to hand over what it holds (without --follow)
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub wait: u64,
+    /// Wait at most this many seconds for the relay to hand over what it holds (without --follow). Default: 10, and as long as something moves over a slow line up to 120
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
 }
 
 /// `sync`
@@ -330,9 +330,9 @@ Example:
 It ends when all is done, or when only you can change what is left, or when the time is over. What has arrived stays unread: receive
 prints it. Fails if one of your relays was not read to its end.")]
 pub struct Sync {
-    /// Wait at most this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub wait: u64,
+    /// Wait at most this many seconds. Default: 10, and as long as something moves over a slow line up to 120
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
 }
 
 /// `chat`
@@ -381,9 +381,9 @@ pub struct SetRelay {
     /// Read the token that this relay wants for new mailboxes from the first line of this file (else DEADDROP_RELAY_TOKEN, if set)
     #[arg(long, value_name = "FILE")]
     pub relay_token_file: Option<PathBuf>,
-    /// Wait at most this many seconds for the relays
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    pub wait: u64,
+    /// Wait at most this many seconds for the relays. Default: 10, and as long as something moves over a slow line up to 120
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u64>,
 }
 
 /// `leave-relay`

@@ -17,7 +17,9 @@ use crate::{
 };
 
 /// How long the last lines get to reach the relay.
-const GOODBYE: Duration = Duration::from_secs(5);
+const GOODBYE: Duration = Duration::from_secs(3);
+/// What leaves beside the lines gets so much more. With the moment that closing takes, no more than 5 s pass in all.
+const POLITENESS: Duration = Duration::from_secs(1);
 /// How long the relay gets to hand over what waits there, before anything typed is read.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// Maximum number of texts whose beginning is kept in memory until they are delivered.
@@ -35,9 +37,10 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     };
     let mut talk = Talk { output, name: &name, client, said: VecDeque::new() };
     let talked = Box::pin(talk.talk()).await;
-    let patience = if talked.is_ok() { GOODBYE } else { Duration::ZERO };
-    let sent = talk.client.flush_to(&chat.name, patience).await;
-    let _ = talk.client.flush_reachable(patience).await;
+    let (goodbye, politeness) =
+        if talked.is_ok() { (GOODBYE, POLITENESS) } else { (Duration::ZERO, Duration::ZERO) };
+    let sent = talk.client.flush_to(&chat.name, goodbye).await;
+    let _ = talk.client.flush_reachable(politeness).await;
     commands::finish(talk.client).await?;
     talked?;
     if let Ok(ContactSync { waiting, why: Some(why), .. }) = sent
@@ -45,9 +48,13 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     {
         let (are, they) = if waiting.len() == 1 { ("is", "it leaves") } else { ("are", "they leave") };
         let queued = counted(u64::try_from(waiting.len()).unwrap_or(u64::MAX), "message");
-        output.text(format_args!(
-            "({queued} {are} queued in your vault: {why}; {they} with your next send, receive or chat)"
-        ))?;
+        let messages: Vec<_> = waiting.iter().map(event::message_id).collect();
+        output.say(
+            format_args!(
+                "({queued} {are} queued in your vault: {why}; {they} with your next send, receive or chat)"
+            ),
+            &json!({ "kind": "queued", "to": chat.name, "messages": messages, "why": commands::wait_word(&why) }),
+        )?;
     }
     Ok(())
 }

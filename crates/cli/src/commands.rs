@@ -9,12 +9,13 @@ use std::{
     collections::BTreeMap,
     io::{self, Read},
     net::IpAddr,
+    pin::pin,
     time::Duration,
 };
 
 use deaddrop_client::{
     Client, ClientError, ClockStatus, Config, ContactInfo, ContactState, ContactSync, MAX_TEXT, MessageId,
-    OpenError, RelayAddress, Unlock, UnreachableReason, read_pasted_relay,
+    OpenError, Patience, RelayAddress, Unlock, UnreachableReason, read_pasted_relay,
 };
 use serde_json::json;
 
@@ -33,11 +34,36 @@ use crate::{
     passphrase::{Ask, Passphrase},
     token,
 };
+pub(crate) use sync::wait_word;
 
 /// What a command may wait at its end for receipts and other politeness.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// How long `status` waits for an answer of the relay.
 const STATUS_PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long a command waits for relays by itself.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long it goes on after that as long as something moves over a slow line, in all.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// What such a command needs to end by itself when nothing moves.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// How long a command waits: exactly as long as the user says, or for [`WAIT`] and as long as something moves.
+fn patience(wait: Option<u64>) -> Patience {
+    wait.map_or(Patience::while_moving(WAIT, LONGEST_WAIT), |wait| Duration::from_secs(wait).into())
+}
+
+/// Awaits a call, and says on the error output that it goes on as long as something moves, if the user gave no time for it.
+async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    tokio::select! {
+        biased;
+        done = &mut call => return done,
+        () = tokio::time::sleep(WAIT + MOMENT), if wait.is_none() => {}
+    }
+    output.note("it takes long: going on as long as something moves, for some minutes at most");
+    call.await
+}
 
 /// Opens the vault that the options name.
 pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
@@ -201,7 +227,7 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         }
     };
     // From here on it is in the vault: whatever the relay does, this command has done its work.
-    let sent = client.flush_to(&send.name, Duration::from_secs(send.wait)).await;
+    let sent = patiently(output, send.wait, client.flush_to(&send.name, patience(send.wait))).await;
     let invited = is_invited(&client, &send.name);
     let said = match sent {
         Ok(report) => say_sent(output, send, &message, report, invited),
@@ -332,7 +358,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
                 "machine": status.clock.clock.to_string(),
                 "believed": status.clock.believed.to_string(),
                 "relays": status.clock.relays.iter().map(|(relay, day)| (relay.clone(), day.to_string())).collect::<BTreeMap<_, _>>(),
-                "agrees": status.clock.disagreement().is_none(),
+                "agrees": (!status.clock.relays.is_empty()).then(|| status.clock.disagreement().is_none()),
             },
             "queued": status.unsent,
             "unreceipted": status.unreceipted,

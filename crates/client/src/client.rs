@@ -4,7 +4,7 @@ mod sync;
 mod waiting;
 
 pub use sync::{ContactSync, SendWait, SyncReport};
-pub use waiting::{ClockStatus, Status};
+pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
@@ -142,12 +142,13 @@ impl Client {
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
         let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
         let relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
-        let link = net::open_link(&self.shared, &relay).await?;
+        let moved = net::Moved::default();
+        let link = net::open_link(&self.shared, &relay, &moved).await?;
         // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
         let today = self.shared.check_clock(link.day)?;
         let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
-            net::publish(&self.shared, link, &publication).await?;
+            net::publish(&self.shared, link, &publication, &moved).await?;
             self.shared.step(move |engine, _| engine.published(publication.contact)).await?;
         }
         let link = self.shared.look(|engine| engine.link_text(contact))?.ok_or(ClientError::InviteUsed)?;

@@ -60,7 +60,7 @@ mod resolve;
 mod text;
 mod vault;
 
-pub use client::{Client, ClockStatus, ContactSync, SendWait, Status, SyncReport};
+pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, SyncReport};
 pub use config::{Config, MAX_GAP_WAIT, MAX_INVITE_DAYS, PrivateAddresses};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};

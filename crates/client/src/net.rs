@@ -6,6 +6,7 @@ mod days;
 mod dial;
 mod fetch;
 mod losses;
+mod moved;
 mod openings;
 mod progress;
 mod publish;
@@ -15,12 +16,14 @@ mod reader;
 mod shared;
 mod special;
 mod supervisor;
+mod turns;
 
 pub(crate) use connection::ConnectError;
 pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
+pub(crate) use moved::Moved;
 pub use progress::Connectivity;
-pub(crate) use progress::{Dated, PutState};
+pub(crate) use progress::{Dated, Moving, PutState};
 pub(crate) use publish::{open_link, publish};
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;

@@ -9,6 +9,7 @@ mod bounds;
 mod bundle;
 mod capability;
 mod content;
+mod content_limits;
 mod handshake;
 mod hedge;
 mod initial;
@@ -19,6 +20,7 @@ mod reset;
 mod reset_orders;
 mod reset_refused;
 mod rewound;
+mod skipped;
 mod talk;
 mod wire;
 mod world;
@@ -28,7 +30,7 @@ use crate::{json::Object, vector::Case};
 /// Every case, families and cases in their order.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    let families: [fn() -> Vec<Case>; 13] = [
+    let families: [fn() -> Vec<Case>; 14] = [
         key_schedule::cases,
         bundle::bundles,
         bundle::invites,
@@ -36,6 +38,7 @@ pub fn all() -> Vec<Case> {
         ratchet::cases,
         reset::cases,
         content::contents,
+        content_limits::cases,
         content::safety_numbers,
         content::attachments,
         content::words,

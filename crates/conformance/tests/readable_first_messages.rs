@@ -17,7 +17,7 @@ use deaddrop_primitives::{
 use deaddrop_wire::Day;
 
 /// The files that break one rule alone; C-48 has no file without C-45.
-const ALONE: [&str; 25] = [
+const ALONE: [&str; 27] = [
     "c-23-behind",
     "c-23-marker",
     "c-29-number",
@@ -42,7 +42,9 @@ const ALONE: [&str; 25] = [
     "c-52-form",
     "c-52-late",
     "c-52-malformed",
+    "c-52-message-first",
     "c-52-no-hello",
+    "c-52-numbered",
 ];
 
 /// What the owner of a bundle holds.

@@ -33,8 +33,9 @@ pub const MAX_SESSIONS: usize = 8;
 pub const MAX_OWN_BUNDLES: usize = 4;
 /// Most reset bundles of the peer that are held: the newest and the one before.
 pub const MAX_PEER_BUNDLES: usize = 2;
-/// Turns within which two sides settle on one of several sessions without a word to the users.
-const YOUNG_TURNS: u32 = 4;
+/// The highest number that the newest turn of the session in use may have when two sides settle on another one without a word to the
+/// users. A fifth turn has number 4: turns count from 0.
+const LAST_YOUNG_TURN: u32 = 4;
 /// Days that a session which is not used any more still receives.
 pub const UNUSED_DAYS: u32 = 7;
 /// Days after which a reset bundle is renewed.
@@ -363,7 +364,7 @@ impl Contact {
         let (current, is_superseded) = (self.held.is_current(index), self.held.is_superseded(index));
         let (best, left) = (self.held.best_id(), !current || self.held.is_left(index));
         // Of two first sessions, or of two resets that cross, one is settled on within the first turns.
-        let young = self.sending().is_none_or(|session| session.turn() <= YOUNG_TURNS);
+        let young = self.sending().is_none_or(|session| session.turn() <= LAST_YOUNG_TURN);
         if answered {
             row |= self.held.answered(index);
             row |= !core::mem::replace(&mut self.met, true);

@@ -12,7 +12,7 @@ pub use message::{Message, MessageId};
 pub use read::{decode, decode_with_hashes};
 pub use write::{encode, item_hash, set_place};
 
-pub(crate) use read::for_contact;
+pub(crate) use read::{for_contact, is_first_content};
 pub(crate) use write::{ERA_ITEM_LEN, add_era};
 
 use crate::{
@@ -255,13 +255,13 @@ impl Drop for Content {
 impl ZeroizeOnDrop for Content {}
 deaddrop_primitives::assert_secret!(Content);
 
-/// Content cannot be encoded: a part is over its limit, or the items are too many.
+/// Content cannot be encoded: a part is over its limit or does not have its form, or the items are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
 impl core::fmt::Display for TooLong {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("text or list over its limit; send it in parts")
+        f.write_str("text or list over its limit, or a list out of order; send it in parts")
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::{
     bundle::{PendingInvite, VerifiedBundle},
-    content::{self, Content},
+    content,
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
     invite::{InitialKey, Psk},
     labels,
@@ -82,7 +82,7 @@ pub struct Accepted {
     pub session: Session,
     /// Who accepted the invite.
     pub peer: IdentityKey,
-    /// The first content; it begins with [`Content::Hello`].
+    /// The first content; [`Content::Hello`](crate::Content::Hello) is its first item of a known type.
     pub content: Zeroizing<Vec<u8>>,
     /// What to store; the invite's secrets go in the same batch.
     pub changes: ChangeSet,
@@ -97,7 +97,7 @@ impl core::fmt::Debug for Accepted {
 impl Session {
     /// Begins a session as the one who accepts an invite. The first envelope comes from
     /// [`encrypt`](Session::encrypt); its content, and that of every message until an answer comes, begins with
-    /// [`Content::Hello`].
+    /// [`Content::Hello`](crate::Content::Hello).
     ///
     /// Draws from `rng`: ephemeral key 32, encapsulation to the identity 32, to the prekey 32, ratchet key 32, ML-KEM seed 64.
     ///
@@ -284,10 +284,8 @@ impl Awaiting<'_> {
             crate::session::DecryptError::PeerMisbehaved => PeerMisbehaved,
             _ => Junk,
         })?;
-        // C-52: the content begins with Hello.
-        match content::decode(&opened.content).as_deref() {
-            Ok([Content::Hello { .. }, ..]) => {}
-            _ => return Err(PeerMisbehaved),
+        if !content::is_first_content(&opened.content) {
+            return Err(PeerMisbehaved); // C-52: the content begins with Hello.
         }
         Ok((session, peer, opened.content))
     }

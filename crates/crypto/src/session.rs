@@ -42,7 +42,8 @@ pub const MAX_TURN_LEN: u32 = 2_000;
 pub const MAX_SKIP: u32 = MAX_TURN_LEN;
 /// Most skipped message keys of one session; the oldest go first.
 pub const MAX_SKIPPED_KEYS: usize = 4_000;
-/// Days after which a skipped message key is dropped.
+/// Days after which a skipped message key is dropped. One that was kept on a day further ahead than that is dropped, too: an error of
+/// the clock makes no key last for years.
 pub const MAX_SKIP_AGE: u32 = 35;
 /// Most closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
@@ -310,7 +311,7 @@ impl Session {
         }
     }
 
-    /// Forgets skipped keys that are older than [`MAX_SKIP_AGE`] days; call it once a day, store what it returns.
+    /// Forgets skipped keys whose day lies more than [`MAX_SKIP_AGE`] days from today; call it once a day, store what it returns.
     #[must_use = "a change that is not stored is lost"]
     pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
         let mut removed = self.skipped.expire(today);

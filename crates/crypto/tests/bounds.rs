@@ -162,6 +162,19 @@ fn skipped_keys_are_bounded_by_age() {
     turn(&mut one, &mut two);
 }
 
+/// A clock that was wrong when a key was kept makes no key last longer than twice the bound.
+#[test]
+fn skipped_keys_of_a_day_that_lies_far_ahead_are_dropped() {
+    for (ahead, dropped) in [(MAX_SKIP_AGE, false), (MAX_SKIP_AGE + 1, true)] {
+        let (mut one, mut two) = pair(51);
+        let (early, later) = (one.say(), one.say());
+        two.hear_on(&later, TODAY.plus(ahead)).unwrap();
+        let removed = two.session.expire(TODAY).map(|changes| changes.skipped_removed.len());
+        assert_eq!(removed, dropped.then_some(1));
+        assert_eq!(two.hear(&early), if dropped { Err(DecryptError::Duplicate) } else { Ok(0) });
+    }
+}
+
 #[test]
 fn an_old_state_never_seals_two_texts_under_one_key() {
     // The same state goes on twice: every envelope has a header nonce of its own, and the body key hangs on it.

@@ -1,12 +1,12 @@
 //! Commands that connect two people, for the first time or again: `invite`, `accept`, `agree`, `begin-again`.
 
 use deaddrop_client::{
-    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, MAX_PASTED, PasteError,
+    Client, ClientError, Config, ContactAsks, ContactInfo, ContactState, MAX_PASTED, PasteError, Patience,
     SafetyNumber, SendWait, read_pasted_invite,
 };
 use serde_json::json;
 
-use super::{GOODBYE, client_patience, finish, home_of, open, read_stdin, relays};
+use super::{GOODBYE, LONGEST_WAIT, client_patience, finish, home_of, open, patiently, read_stdin, relays};
 use crate::{
     args::{self, Common},
     failure::Failure,
@@ -21,7 +21,7 @@ pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> R
     let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
     let client = home.open(common, config).await?;
     let state = find(&client, &invite.name).map(|contact| contact.state);
-    let link = client.invite(&invite.name).await;
+    let link = patiently(output, None, Box::pin(client.invite(&invite.name))).await;
     let relay = client.relay().ok().flatten().map_or_else(String::new, |relay| relay.to_string());
     finish(client).await?;
     let name = Shown(&invite.name);
@@ -136,14 +136,19 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         Some(token) => client.set_create_token(invite.relay(), Some(token)).await,
         None => Ok(()),
     };
-    let accepted = match accepted {
-        Ok(()) if accept.allow_private => client.accept_at_private_address(link, contact).await,
-        Ok(()) if accept.new_identity => client.accept_new_identity(link, contact).await,
-        Ok(()) => client.accept(link, contact).await,
-        Err(error) => Err(error),
+    // The answer belongs to it: it is waited for as long as it moves.
+    let accepting = async {
+        accepted?;
+        match () {
+            () if accept.allow_private => client.accept_at_private_address(link, contact).await?,
+            () if accept.new_identity => client.accept_new_identity(link, contact).await?,
+            () => client.accept(link, contact).await?,
+        }
+        let patience = Patience::while_moving(client_patience(), LONGEST_WAIT);
+        Ok::<_, ClientError>(client.flush_to(contact, patience).await)
     };
-    let answered = match accepted {
-        Ok(()) => client.flush_to(contact, client_patience()).await,
+    let answered = match patiently(output, None, Box::pin(accepting)).await {
+        Ok(answered) => answered,
         Err(error) => {
             finish(client).await?;
             return Err(relays::accept_failure(error, invite.relay(), common, accept)?);

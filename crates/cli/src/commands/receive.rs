@@ -1,11 +1,11 @@
 //! `receive`: what has arrived, once, or on and on.
 
-use std::time::Duration;
+use std::pin::pin;
 
 use deaddrop_client::{Client, ClientError, Event};
 use serde_json::json;
 
-use super::{GOODBYE, finish, sync};
+use super::{GOODBYE, finish, patience, patiently, sync};
 use crate::{
     args::{self, Common},
     event,
@@ -61,8 +61,14 @@ impl Printer<'_> {
             };
         }
         let client = self.client;
-        let waiting = client.wait_caught_up(Duration::from_secs(receive.wait));
-        tokio::pin!(waiting);
+        let (from, patience) = (self.from.clone(), patience(receive.wait));
+        let catching_up = async {
+            match &from {
+                Some(name) => client.wait_caught_up_from(name, patience).await,
+                None => client.wait_caught_up(patience).await,
+            }
+        };
+        let mut waiting = pin!(patiently(self.output, receive.wait, catching_up));
         let (mut last, mut printed) = (begin, 0);
         // What has come is printed at once: a relay that does not answer delays nothing that another one has.
         let caught_up = loop {
@@ -85,7 +91,11 @@ impl Printer<'_> {
     /// Says of which relays not everything was fetched.
     fn say_unread(&self, error: ClientError) -> Result<Failure, Failure> {
         let status = self.client.status()?;
-        let unread = sync::unread(&status);
+        let mut unread = sync::unread(&status);
+        if let Some(name) = &self.from {
+            let relays = self.client.contact(name)?.map(|contact| contact.relays).unwrap_or_default();
+            unread.retain(|(relay, _)| relays.contains(relay));
+        }
         for (relay, state) in &unread {
             let state = sync::relay_word(*state);
             self.output.object(&json!({ "kind": "unread", "relay": relay, "state": state }))?;

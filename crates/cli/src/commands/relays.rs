@@ -6,7 +6,7 @@ use deaddrop_client::{Client, ClientError, RelayAddress};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{finish, home_of, open, relay_address, sync};
+use super::{finish, home_of, open, patience, patiently, relay_address, sync};
 use crate::{
     args::{self, Common},
     failure::Failure,
@@ -119,7 +119,7 @@ pub async fn set_relay(output: Output, common: &Common, set: &args::SetRelay) ->
     let client = open(common).await?;
     let moved = move_to(&client, &relay, token).await;
     let flushed = match moved {
-        Ok(()) => client.flush(Duration::from_secs(set.wait)).await,
+        Ok(()) => patiently(output, set.wait, client.flush(patience(set.wait))).await,
         Err(error) => {
             finish(client).await?;
             return Err(error.into());

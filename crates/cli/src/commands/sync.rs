@@ -1,11 +1,9 @@
 //! `sync`, and the words for what was done and what waits.
 
-use std::time::Duration;
-
 use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport};
 use serde_json::{Value, json};
 
-use super::{finish, open};
+use super::{finish, open, patience, patiently};
 use crate::{
     args::{self, Common},
     event,
@@ -16,7 +14,7 @@ use crate::{
 /// `sync`
 pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<(), Failure> {
     let client = open(common).await?;
-    let report = client.sync(Duration::from_secs(sync.wait)).await;
+    let report = patiently(output, sync.wait, client.sync(patience(sync.wait))).await;
     finish(client).await?;
     let report = report?;
     let mut lines: Vec<String> =
@@ -57,6 +55,7 @@ pub(super) fn left(report: &SyncReport) -> Vec<String> {
 pub(super) fn relay_line(state: Connectivity) -> &'static str {
     match state {
         Connectivity::CaughtUp => "everything that waited there has been fetched",
+        Connectivity::Connecting => "does not answer so far: no connection stands yet",
         Connectivity::Fetching => "answers; fetching",
         Connectivity::WrongRelay => {
             "ANOTHER RELAY ANSWERS at this address (its fingerprint differs): nothing was told to it"
@@ -128,9 +127,11 @@ pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
 }
 
 /// Why something waits, in JSON. Words stay.
-pub(super) fn wait_word(why: &SendWait) -> &'static str {
+pub(crate) fn wait_word(why: &SendWait) -> &'static str {
     match why {
         SendWait::UnderWay => "under_way",
+        SendWait::Connecting => "connecting",
+        SendWait::Sending => "sending",
         SendWait::NotAccepted => "not_accepted",
         SendWait::RelayDown => "relay_down",
         SendWait::WrongRelay => "wrong_relay",

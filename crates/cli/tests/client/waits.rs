@@ -194,6 +194,39 @@ async fn the_command_line_says_of_each_text_whether_it_was_stored() {
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
+/// Ada reads Ben at one relay and Dan at another, which accepts connections and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn receiving_from_one_contact_waits_for_the_relays_of_its_mailboxes_alone() {
+    let Three { world, mut other, ada, ben, .. } = Three::new().await;
+    ada.set_relay(other.address.parse().unwrap()).await.unwrap();
+    let dan = world.person("dan").await;
+    dan.accept(&ada.invite("Dan").await.unwrap(), "Ada").await.unwrap();
+    dan.send("Ada", "hello").await.unwrap();
+    texts(&ada, "Dan", 1).await;
+    assert_eq!(ada.sync(PATIENCE).await.unwrap().relays.len(), 2);
+    ada.close().await.unwrap();
+    ben.send("Ada", "for now").await.unwrap();
+    ben.flush(PATIENCE).await.unwrap();
+    let address = other.listen().to_owned();
+    other.kill();
+    let _hole = tokio::net::TcpListener::bind(&address).await.unwrap();
+    let shell = Person { home: world.home("ada") };
+    let (silent, answers) = (other.address.clone(), world.relay.address.clone());
+    let check = move || {
+        let begin = Instant::now();
+        let said = shell.json(&["receive", "--from", "Ben"]).ok();
+        assert!(common::texts(&said.lines()).contains(&"for now".to_owned()), "{said:?}");
+        assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+        let said = shell.json(&["receive", "--from", "Dan", "--wait", "1"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        let lines = said.lines();
+        let unread: Vec<_> = lines.iter().filter(|line| line["kind"] == "unread").collect();
+        assert_eq!(unread.len(), 1, "{said:?}");
+        assert_eq!(unread[0]["relay"], silent.as_str(), "not {answers}");
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
+}
+
 /// A world in which Ada's receipts wait for a minute, unless a call wants everything to leave.
 async fn slow_receipts() -> (World, Client, Client) {
     let world = World::new();

@@ -11,6 +11,9 @@
 // The whole of 127.0.0.0/8 is this machine on Linux alone.
 #![cfg(target_os = "linux")]
 
+mod commands;
+#[path = "../common/mod.rs"]
+mod common;
 mod world;
 
 use std::time::{Duration, Instant};

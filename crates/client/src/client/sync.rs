@@ -4,7 +4,7 @@ use super::Client;
 use crate::{
     engine::{Engine, MailboxNeeds, Need},
     error::ClientError,
-    net::{Connectivity, Dated, PutState},
+    net::{Connectivity, Dated, Moving, PutState},
 };
 use deaddrop_crypto::MessageId;
 use std::{
@@ -51,6 +51,10 @@ pub struct ContactSync {
 pub enum SendWait {
     /// It is on its way: there was not enough time.
     UnderWay,
+    /// No link to the contact's relay stands yet, and no attempt has failed.
+    Connecting,
+    /// The line is taking it and is slow: it gets on.
+    Sending,
     /// The contact has not accepted the invite yet, or the session with it is lost.
     NotAccepted,
     /// The relay of the contact cannot be reached; tried again by itself.
@@ -96,6 +100,8 @@ impl core::fmt::Display for SendWait {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::UnderWay => f.write_str("it takes longer than allowed"),
+            Self::Connecting => f.write_str("no connection to the contact's relay stands yet"),
+            Self::Sending => f.write_str("the line is slow, and there was not enough time"),
             Self::NotAccepted => f.write_str("the invite is not accepted yet, or the session is lost"),
             Self::RelayDown => f.write_str("the contact's relay cannot be reached"),
             Self::WrongRelay => f.write_str(
@@ -120,6 +126,9 @@ impl core::fmt::Display for SendWait {
             Self::NoAddress => f.write_str("no known address of the contact takes messages"),
             Self::NeedsToken { relay } => {
                 write!(f, "the relay {relay} makes mailboxes only with a token from its operator")
+            }
+            Self::OwnMailbox { relay, state: Connectivity::Connecting } => {
+                write!(f, "no connection to the relay {relay} stands yet, and it has made no mailbox for you yet")
             }
             Self::OwnMailbox { relay, .. } => write!(f, "the relay {relay} has made no mailbox for you yet"),
             Self::NoAnswer => f.write_str("the contact has to answer first"),
@@ -149,10 +158,12 @@ impl SendWait {
 }
 
 /// What a caller waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// What lies at the relays is read.
     Read,
+    /// What lies at some of the relays is read.
+    ReadAt(BTreeSet<String>),
     /// What waits for contacts is sent: for all, or for one.
     Send(Option<u32>),
     /// Both, for all.
@@ -178,12 +189,22 @@ pub(super) struct Pending {
     pub(super) error: Option<ClientError>,
     /// Waiting longer does not help.
     pub(super) is_settled: bool,
+    /// It gets on, over a slow line.
+    pub(super) is_moving: bool,
+}
+
+impl Pending {
+    /// Something that is not moving.
+    const fn still(error: Option<ClientError>, is_settled: bool) -> Self {
+        Self { error, is_settled, is_moving: false }
+    }
 }
 
 /// A moment's view of what is not done.
 struct View {
     links: BTreeMap<String, Dated<Connectivity>>,
     putting: BTreeMap<u32, Dated<PutState>>,
+    moving: Moving,
     /// A state that is older than this round may have changed.
     round: u64,
     persistence: Persistence,
@@ -192,7 +213,13 @@ struct View {
 impl View {
     fn of(client: &Client, round: u64, persistence: Persistence) -> Self {
         let progress = &client.shared.progress;
-        Self { links: progress.links(), putting: progress.putting(), round, persistence }
+        Self {
+            links: progress.links(),
+            putting: progress.putting(),
+            moving: progress.moving(),
+            round,
+            persistence,
+        }
     }
 
     fn is_persistent(&self) -> bool {
@@ -230,11 +257,13 @@ impl View {
             Need::Peer => (SendWait::NoAnswer, fails_first),
             Need::Mailbox(relay) => self.own_mailbox(relay),
             Need::Put => {
-                let Some(dated) = self.putting.get(&contact) else {
-                    return (SendWait::UnderWay, self.is_silence_failure());
-                };
+                let is_moving = self.moving.contacts.contains(&contact);
+                let connecting = (SendWait::Connecting, self.is_silence_failure() && !is_moving);
+                let Some(dated) = self.putting.get(&contact) else { return connecting };
                 let is_known = fails_first || dated.round >= self.round;
                 match dated.state {
+                    PutState::Connecting => connecting,
+                    PutState::Open if is_moving => (SendWait::Sending, false),
                     PutState::Open => (SendWait::UnderWay, false),
                     PutState::Down => (SendWait::RelayDown, fails_first),
                     PutState::WrongRelay => (SendWait::WrongRelay, is_known),
@@ -255,13 +284,32 @@ impl View {
         }
     }
 
+    /// Whether what is left to be sent to a contact gets on.
+    fn is_moving(&self, contact: u32, need: &Need) -> bool {
+        match need {
+            Need::Put => {
+                let state = self.putting.get(&contact).map(|dated| dated.state);
+                matches!(state, None | Some(PutState::Connecting | PutState::Open))
+                    && self.moving.contacts.contains(&contact)
+            }
+            Need::Mailbox(relay) => self.is_reading_link_moving(relay),
+            _ => false,
+        }
+    }
+
+    /// Whether the reading link of a relay gets on, or the handshake of its first.
+    fn is_reading_link_moving(&self, relay: &str) -> bool {
+        matches!(self.link(relay).0, Connectivity::Connecting | Connectivity::Fetching)
+            && self.moving.relays.contains(relay)
+    }
+
     fn own_mailbox(&self, relay: &str) -> (SendWait, bool) {
         let (state, is_fresh) = self.link(relay);
         let is_known = is_fresh || !self.is_persistent();
         let relay = relay.to_owned();
         match state {
             Connectivity::NeedsToken => (SendWait::NeedsToken { relay }, is_known),
-            Connectivity::Connecting => (SendWait::UnderWay, self.is_silence_failure()),
+            Connectivity::Connecting => (SendWait::OwnMailbox { relay, state }, self.is_silence_failure()),
             Connectivity::Fetching | Connectivity::CaughtUp => (SendWait::UnderWay, false),
             Connectivity::Down | Connectivity::Waiting => {
                 (SendWait::OwnMailbox { relay, state }, !self.is_persistent())
@@ -275,19 +323,22 @@ impl Client {
     /// What of a scope is not done, as far as it concerns the caller.
     pub(super) fn pending(
         &self,
-        scope: Scope,
+        scope: &Scope,
         round: u64,
         persistence: Persistence,
     ) -> Result<Vec<Pending>, ClientError> {
         let view = View::of(self, round, persistence);
         let mut pending = Vec::new();
-        if matches!(scope, Scope::Read | Scope::All) {
-            self.pending_reading(&view, &mut pending)?;
-        }
         let only = match scope {
-            Scope::Read => return Ok(pending),
-            Scope::Send(only) => only,
-            Scope::All => None,
+            Scope::Send(only) => *only,
+            Scope::Read | Scope::ReadAt(_) | Scope::All => {
+                let at = if let Scope::ReadAt(relays) = scope { Some(relays) } else { None };
+                self.pending_reading(&view, at, &mut pending)?;
+                if *scope != Scope::All {
+                    return Ok(pending);
+                }
+                None
+            }
         };
         let now = self.shared.now();
         let (needs, mailboxes) = self.shared.look(|engine| (engine.needs(), engine.mailbox_needs(now)))?;
@@ -297,12 +348,13 @@ impl Client {
                 // That the contact has accepted the invite may lie at the relay.
                 let relays = self.shared.look(|engine| engine.relays_of(*id))?;
                 if relays.iter().any(|relay| view.may_tell_more(relay)) {
-                    pending.push(Pending { error: None, is_settled: false });
+                    pending.push(Pending::still(None, false));
                 }
                 continue;
             }
             let (reason, is_settled) = view.reason(*id, need);
-            pending.push(Pending { error: Some(reason.error()), is_settled });
+            let is_moving = view.is_moving(*id, need);
+            pending.push(Pending { error: Some(reason.error()), is_settled, is_moving });
         }
         if only.is_none() {
             self.pending_mailboxes(&view, &mailboxes, &mut pending);
@@ -310,8 +362,15 @@ impl Client {
         Ok(pending)
     }
 
-    fn pending_reading(&self, view: &View, pending: &mut Vec<Pending>) -> Result<(), ClientError> {
-        let relays = self.shared.look(Engine::reading_relays)?;
+    /// What is not read, at these relays or at all.
+    fn pending_reading(
+        &self,
+        view: &View,
+        at: Option<&BTreeSet<String>>,
+        pending: &mut Vec<Pending>,
+    ) -> Result<(), ClientError> {
+        let mut relays = self.shared.look(Engine::reading_relays)?;
+        relays.retain(|relay| at.is_none_or(|at| at.contains(relay)));
         let (now, wait) = (self.shared.now(), self.shared.gap_wait());
         let mut read = BTreeSet::new();
         for relay in relays {
@@ -329,11 +388,15 @@ impl Client {
                 Connectivity::Down => ClientError::RelayDown,
                 _ => ClientError::TimedOut,
             };
-            pending.push(Pending { error: Some(error), is_settled: is_fresh && state.needs_user() });
+            pending.push(Pending {
+                error: Some(error),
+                is_settled: is_fresh && state.needs_user(),
+                is_moving: view.is_reading_link_moving(&relay),
+            });
         }
         // What has waited long enough behind a missing message is given before the app goes.
         if self.shared.look(|engine| engine.gap_due(now, wait, &read))? == Some(0) {
-            pending.push(Pending { error: Some(ClientError::TimedOut), is_settled: false });
+            pending.push(Pending::still(Some(ClientError::TimedOut), false));
         }
         Ok(())
     }
@@ -343,7 +406,8 @@ impl Client {
     fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
         for relay in &needs.make {
             let (reason, is_settled) = view.own_mailbox(relay);
-            pending.push(Pending { error: Some(reason.error()), is_settled });
+            let is_moving = view.is_reading_link_moving(relay);
+            pending.push(Pending { error: Some(reason.error()), is_settled, is_moving });
         }
         // A relay that is connected to for the first time may be reached in a moment.
         let may_be_reached = |relay: &String| match view.link(relay).0 {
@@ -355,7 +419,7 @@ impl Client {
             || needs.empty.iter().any(|contact| !not_emptied.contains(contact))
             || needs.own.as_ref().is_some_and(may_be_reached);
         if tidies {
-            pending.push(Pending { error: None, is_settled: false });
+            pending.push(Pending::still(None, false));
         }
     }
 

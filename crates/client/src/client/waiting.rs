@@ -10,8 +10,8 @@ use crate::{
     net::Connectivity,
 };
 use deaddrop_wire::Day;
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::{Instant, sleep_until, timeout};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// How a client is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,31 @@ pub struct ClockStatus {
     /// The day that each own relay says whose link stands.
     pub relays: BTreeMap<String, Day>,
 }
+
+/// How long a call waits. A [`Duration`] is a time that is kept exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    least: Duration,
+    most: Duration,
+}
+
+impl Patience {
+    /// The call waits for `least`, and longer as long as something of what it waits for gets on over a slow line, but not longer than
+    /// `most`.
+    #[must_use]
+    pub const fn while_moving(least: Duration, most: Duration) -> Self {
+        Self { least, most }
+    }
+}
+
+impl From<Duration> for Patience {
+    fn from(time: Duration) -> Self {
+        Self { least: time, most: time }
+    }
+}
+
+/// Time between two looks at whether something gets on.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl ClockStatus {
     /// The first relay that says another day than the clock shows, more than two days apart: tell the user to set the clock, or to
@@ -107,10 +132,10 @@ impl Client {
     ///
     /// # Errors
     /// The vault's.
-    pub async fn sync(&self, patience: Duration) -> Result<SyncReport, ClientError> {
+    pub async fn sync(&self, patience: impl Into<Patience>) -> Result<SyncReport, ClientError> {
         let before = self.shared.look(Engine::texts_stored)?;
         let round = self.shared.begin_round();
-        self.wait_in(round, Scope::All, Persistence::Deadline, patience).await?;
+        self.wait_in(round, Scope::All, Persistence::Deadline, patience.into()).await?;
         Ok(SyncReport { relays: self.links(round)?, contacts: self.contacts_since(&before, None)? })
     }
 
@@ -120,8 +145,23 @@ impl Client {
     /// # Errors
     /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or
     /// [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
-    pub async fn wait_caught_up(&self, patience: Duration) -> Result<(), ClientError> {
-        result_of(&self.wait(Scope::Read, Persistence::Deadline, patience).await?)
+    pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
+        result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
+    }
+
+    /// As [`wait_caught_up`](Self::wait_caught_up), for the relays alone on which one contact's messages are awaited
+    /// ([`ContactInfo::relays`](crate::ContactInfo::relays)).
+    ///
+    /// # Errors
+    /// As [`wait_caught_up`](Self::wait_caught_up); [`ClientError::UnknownContact`].
+    pub async fn wait_caught_up_from(
+        &self,
+        name: &str,
+        patience: impl Into<Patience>,
+    ) -> Result<(), ClientError> {
+        let contact = self.contact(name)?.ok_or(ClientError::UnknownContact)?;
+        let scope = Scope::ReadAt(contact.relays.into_iter().collect());
+        result_of(&self.wait(scope, Persistence::Deadline, patience.into()).await?)
     }
 
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
@@ -129,8 +169,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or
     /// [`ClientError::NoTls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
-    pub async fn flush(&self, patience: Duration) -> Result<(), ClientError> {
-        result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience).await?)
+    pub async fn flush(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
+        result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
 
     /// As [`flush`](Self::flush), but what is known to have failed is not waited for: for an app that is about to close. A relay that is
@@ -138,20 +178,24 @@ impl Client {
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub async fn flush_reachable(&self, patience: Duration) -> Result<(), ClientError> {
+    pub async fn flush_reachable(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         let persistence = Persistence::FirstFailure { is_silent: false };
-        result_of(&self.wait(Scope::Send(None), persistence, patience).await?)
+        result_of(&self.wait(Scope::Send(None), persistence, patience.into()).await?)
     }
 
     /// Sends what waits for one contact, and says what was done and what waits. Other contacts' relays make no difference to it.
     ///
     /// # Errors
     /// [`ClientError::UnknownContact`], or the vault's.
-    pub async fn flush_to(&self, name: &str, patience: Duration) -> Result<ContactSync, ClientError> {
+    pub async fn flush_to(
+        &self,
+        name: &str,
+        patience: impl Into<Patience>,
+    ) -> Result<ContactSync, ClientError> {
         let find = |engine: &Engine<_>| (engine.contact_id(name), engine.texts_stored());
         let (contact, before) = self.shared.look(find)?;
         let contact = contact.ok_or(ClientError::UnknownContact)?;
-        self.wait(Scope::Send(Some(contact)), Persistence::Deadline, patience).await?;
+        self.wait(Scope::Send(Some(contact)), Persistence::Deadline, patience.into()).await?;
         let mut contacts = self.contacts_since(&before, Some(contact))?;
         contacts.pop().ok_or(ClientError::UnknownContact)
     }
@@ -161,7 +205,7 @@ impl Client {
         &self,
         scope: Scope,
         persistence: Persistence,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Vec<Pending>, ClientError> {
         self.wait_in(self.shared.begin_round(), scope, persistence, patience).await
     }
@@ -171,15 +215,17 @@ impl Client {
         round: u64,
         scope: Scope,
         mut persistence: Persistence,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Vec<Pending>, ClientError> {
-        let silence = Instant::now() + SILENCE;
-        let _hurry = (scope != Scope::Read).then(|| self.shared.hurry());
+        let begun = Instant::now();
+        let silence = begun + SILENCE;
+        let _hurry = matches!(scope, Scope::Send(_) | Scope::All).then(|| self.shared.hurry());
         let mut work = self.shared.work.subscribe();
-        let waiting = async {
+        let last = persistence;
+        let mut waiting = pin!(async {
             loop {
                 work.mark_unchanged();
-                let pending = self.pending(scope, round, persistence)?;
+                let pending = self.pending(&scope, round, persistence)?;
                 if pending.iter().all(|pending| pending.is_settled) {
                     return Ok(pending);
                 }
@@ -191,10 +237,20 @@ impl Client {
                     }
                 }
             }
-        };
-        match timeout(patience, waiting).await {
-            Ok(done) => done,
-            Err(_) => self.pending(scope, round, persistence),
+        });
+        // No process lives for a century.
+        let after = |time| begun.checked_add(time).unwrap_or(begun + Duration::from_secs(3_000_000_000));
+        let mut until = after(patience.least);
+        loop {
+            if let Ok(done) = timeout_at(until, &mut waiting).await {
+                return done;
+            }
+            let pending = self.pending(&scope, round, last)?;
+            let time = until.duration_since(begun);
+            if time >= patience.most || !pending.iter().any(|pending| pending.is_moving) {
+                return Ok(pending);
+            }
+            until = after((time + LOOK).min(patience.most));
         }
     }
 
@@ -238,8 +294,10 @@ mod tests {
     #[test]
     fn tidying_up_is_no_error_and_others_have_an_order() {
         let pending = |errors: &[Option<ClientError>]| {
-            let pending: Vec<Pending> =
-                errors.iter().map(|error| Pending { error: *error, is_settled: false }).collect();
+            let pending: Vec<Pending> = errors
+                .iter()
+                .map(|error| Pending { error: *error, is_settled: false, is_moving: false })
+                .collect();
             result_of(&pending)
         };
         use ClientError::{Displaced, NeedsToken, TimedOut, WrongRelay};

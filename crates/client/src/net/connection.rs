@@ -3,7 +3,9 @@
 use super::{
     days::HeardDay,
     dial::{Consent, dial},
+    moved::Moved,
     shared::Shared,
+    turns::{Haste, Turn},
 };
 use crate::{engine::BlobLives, error::ClientError, named};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
@@ -15,7 +17,7 @@ use deaddrop_wire::{
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use tokio::{
     net::TcpStream,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 /// Blobs that may be in flight to this client.
@@ -27,6 +29,8 @@ const PING_S: u16 = 45;
 
 /// Time between two looks at the progress of a slow line.
 const LOOK: Duration = Duration::from_secs(1);
+/// Maximum time of an errand whose link is slow and moves.
+pub(super) const LONGEST_ERRAND: Duration = Duration::from_secs(120);
 /// Bytes of unsent answers to what the relay sent above which the link is not read.
 const MAX_UNSENT_REPLIES: usize = 262_144;
 /// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
@@ -53,6 +57,10 @@ pub(crate) struct Connection {
     heard: Instant,
     /// Bytes that had come by then.
     heard_bytes: u64,
+    /// Where it is noted that long messages get on.
+    moved: Moved,
+    /// Bytes written and read when that was last looked at.
+    passed: (u64, u64),
     /// Deliveries for subscriptions that the client does not have.
     strays: u32,
     /// The address that it goes to.
@@ -99,28 +107,40 @@ impl From<ConnectError> for ClientError {
 pub(crate) struct Closed;
 
 impl Connection {
-    /// Connects, sends Hello, awaits the relay's. `token` names this client's own earlier connection, zeros name none.
+    /// Waits for a turn, connects, sends Hello, awaits the relay's. `token` names this client's own earlier connection, zeros name
+    /// none. `moved` tells whether it gets on.
     pub(crate) async fn open(
         shared: &Shared,
         relay: &RelayAddress,
         token: ClientToken,
-    ) -> Result<Self, ConnectError> {
-        Self::open_with(shared, relay, token, Consent::Rule).await
-    }
-
-    /// As [`open`](Self::open), with what the user has allowed for this connection.
-    pub(crate) async fn open_with(
-        shared: &Shared,
-        relay: &RelayAddress,
-        token: ClientToken,
-        consent: Consent,
+        moved: &Moved,
     ) -> Result<Self, ConnectError> {
         if relay.is_tls() {
             return Err(ConnectError::NoTls);
         }
-        let connected =
-            timeout(shared.config.patience, Box::pin(connect(shared, relay, token, consent))).await;
-        connected.unwrap_or(Err(ConnectError::Down))
+        let turn = shared.turns.take(relay, Haste::Background, moved).await;
+        Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
+    }
+
+    /// As [`open`](Self::open), in a turn that was taken, and with what the user has allowed for this connection. The time for it
+    /// begins now, and with it the turn ends.
+    pub(crate) async fn open_in(
+        turn: Turn,
+        shared: &Shared,
+        relay: &RelayAddress,
+        token: ClientToken,
+        consent: Consent,
+        moved: &Moved,
+    ) -> Result<Self, ConnectError> {
+        if relay.is_tls() {
+            return Err(ConnectError::NoTls);
+        }
+        let connecting = Box::pin(connect(shared, relay, token, consent, moved));
+        let connected = timeout(shared.config.patience, connecting).await.unwrap_or(Err(ConnectError::Down));
+        if connected.is_ok() {
+            turn.note_opened();
+        }
+        connected
     }
 
     /// Queues items in their order. They leave while [`receive`](Self::receive), [`proceed`](Self::proceed) or
@@ -195,6 +215,7 @@ impl Connection {
                 () = sleep_until(next_look), if is_busy => None,
                 () = sleep_until(next_deadline) => None,
             };
+            self.note_moved();
             let is_taken = was_sending && !self.is_sending();
             if is_taken {
                 self.ahead.note_taken(self.now_ms());
@@ -212,6 +233,15 @@ impl Connection {
             if is_taken {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Notes that a part of a message has passed that is not whole yet.
+    fn note_moved(&mut self) {
+        let now = (self.socket.bytes_written(), self.socket.bytes_read());
+        let (written, read) = std::mem::replace(&mut self.passed, now);
+        if (self.is_sending() && now.0 != written) || (self.socket.is_in_message() && now.1 != read) {
+            self.moved.note();
         }
     }
 
@@ -291,14 +321,29 @@ impl Connection {
     }
 }
 
-/// Bounds an errand that waits for so many connections and answers. Each may take [`Config::patience`](crate::Config::patience).
+/// Bounds an errand that waits for so many connections and answers. Each may take [`Config::patience`](crate::Config::patience). As
+/// long as it moves it goes on afterwards, to [`LONGEST_ERRAND`].
 pub(super) async fn within<T>(
     shared: &Shared,
     waits: u32,
+    moved: &Moved,
     errand: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {
-    let time = shared.config.patience.saturating_mul(waits);
-    timeout(time, errand).await.unwrap_or(Err(ClientError::RelayDown))
+    let begun = Instant::now();
+    let Some(mut until) = begun.checked_add(shared.config.patience.saturating_mul(waits)) else {
+        return errand.await;
+    };
+    let longest = until.max(begun + LONGEST_ERRAND);
+    let mut errand = Box::pin(errand);
+    loop {
+        if let Ok(done) = timeout_at(until, &mut errand).await {
+            return done;
+        }
+        if until >= longest || !moved.is_moving() {
+            return Err(ClientError::RelayDown);
+        }
+        until = (until + LOOK).min(longest);
+    }
 }
 
 async fn connect(
@@ -306,6 +351,7 @@ async fn connect(
     relay: &RelayAddress,
     token: ClientToken,
     consent: Consent,
+    moved: &Moved,
 ) -> Result<Connection, ConnectError> {
     let (mut state, mut first) =
         ClientHandshake::start(relay.fingerprint(), Offer::v1(), &mut crate::random::SystemRandom);
@@ -313,8 +359,10 @@ async fn connect(
     for _ in 0..2 {
         let (stream, address) = dial(shared, relay, consent).await?;
         let mut socket = upgrade(stream, relay).await?;
+        moved.note();
         socket.send(first, 0);
         let message = next_message(&mut socket).await?;
+        moved.note();
         let step = state.on_message(&message, &hello(token), &mut crate::random::SystemRandom);
         match step.map_err(handshake_error)? {
             ClientStep::Again(again, c1) => (state, first) = (again, c1),
@@ -323,6 +371,7 @@ async fn connect(
                 socket.set_max_message(MAX_RECORD_LEN);
                 // The first record that opens proves that the relay is the pinned one.
                 let record = next_message(&mut socket).await?;
+                moved.note();
                 let opened = finished.link.on_first_record(&record);
                 let (link, first) = opened.map_err(|_| ConnectError::Down)?;
                 let mut received = VecDeque::from(first.items);
@@ -333,6 +382,8 @@ async fn connect(
                 let (now, period) = (Instant::now(), ping_period(ping_s));
                 let mut connection = Connection {
                     heard_bytes: socket.bytes_read(),
+                    moved: moved.clone(),
+                    passed: (socket.bytes_written(), socket.bytes_read()),
                     socket,
                     seal,
                     open,

@@ -4,7 +4,9 @@ use super::{
     ConnectError,
     connection::{Closed, Connection, within},
     dial::Consent,
+    moved::Moved,
     shared::Shared,
+    turns::{Haste, Turn},
 };
 use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
@@ -37,14 +39,16 @@ pub(crate) async fn fetch_bundle(
     read: &ReadCapability,
     consent: Consent,
 ) -> Result<Found, ClientError> {
+    let moved = Moved::default();
+    let turn = shared.turns.take(relay, Haste::Errand, &moved).await;
     let work = async {
-        let (Visit { connection, .. }, blob) = look(shared, relay, read, consent).await?;
+        let (Visit { connection, .. }, blob) = look(turn, shared, relay, read, consent, &moved).await?;
         let (address, needs_token, day) = (connection.address, connection.needs_token, connection.day);
         connection.close().await;
         Ok(Found { bundle: blob.map(|found| found.blob.into_bytes()), address, needs_token, day })
     };
     // The connection, and the answer.
-    within(shared, 2, work).await
+    within(shared, 2, &moved, work).await
 }
 
 /// Acks what lies in an invite mailbox; an empty or missing one is as good.
@@ -53,10 +57,16 @@ pub(super) async fn empty(
     relay: &RelayAddress,
     read: &ReadCapability,
 ) -> Result<(), ClientError> {
+    let moved = Moved::default();
+    let mut turn = Some(shared.turns.take(relay, Haste::Background, &moved).await);
     let work = async {
         // Once more whenever another reader takes the mailbox before the relay has answered.
         loop {
-            let (mut visit, blob) = look(shared, relay, read, Consent::Rule).await?;
+            let turn = match turn.take() {
+                Some(turn) => turn,
+                None => shared.turns.take(relay, Haste::Background, &moved).await,
+            };
+            let (mut visit, blob) = look(turn, shared, relay, read, Consent::Rule, &moved).await?;
             let is_empty = match blob {
                 Some(blob) => visit.ack(&blob).await?,
                 None => true,
@@ -69,18 +79,20 @@ pub(super) async fn empty(
         }
     };
     // The connection, the blob, and what answers the ack.
-    within(shared, 3, work).await
+    within(shared, 3, &moved, work).await
 }
 
 /// Asks again while another reader has the mailbox; the caller bounds the time.
 async fn look(
+    turn: Turn,
     shared: &Shared,
     relay: &RelayAddress,
     read: &ReadCapability,
     consent: Consent,
+    moved: &Moved,
 ) -> Result<(Visit, Option<Deliver>), ClientError> {
     let token = ClientToken::from_bytes([0; 16]);
-    let connection = Connection::open_with(shared, relay, token, consent).await?;
+    let connection = Connection::open_in(turn, shared, relay, token, consent, moved).await?;
     let mut visit = Visit { connection, received: VecDeque::new(), last: 0 };
     loop {
         let (sub, req) = (visit.number(), visit.number());

@@ -1,6 +1,7 @@
 //! How the links of a client are doing, as its tasks see it. A caller that waits begins a *round*: a state that is older than the
 //! round does not answer the caller.
 
+use super::moved::Moved;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -63,6 +64,8 @@ pub(crate) struct Dated<T> {
 /// How the putting link of a contact is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PutState {
+    /// A link is being opened, and the attempt before it, if there was one, did not fail.
+    Connecting,
     /// A link stands, or stood and was closed because it was idle.
     Open,
     /// The relay cannot be reached, or closes the link.
@@ -94,6 +97,19 @@ struct States {
     putting: BTreeMap<u32, Dated<PutState>>,
     /// Contacts whose invite mailbox could not be emptied when it was last tried.
     not_emptied: BTreeSet<u32>,
+    /// Whether putting links get on, by contact.
+    moved_for: BTreeMap<u32, Moved>,
+    /// Whether reading links get on, by relay.
+    moved_at: BTreeMap<String, Moved>,
+}
+
+/// What gets on now.
+#[derive(Default)]
+pub(crate) struct Moving {
+    /// The contacts whose putting links do.
+    pub(crate) contacts: BTreeSet<u32>,
+    /// The relays whose reading links do.
+    pub(crate) relays: BTreeSet<String>,
 }
 
 impl Progress {
@@ -124,6 +140,35 @@ impl Progress {
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) -> bool {
         let dated = Dated { state, round };
         self.lock().putting.insert(contact, dated) != Some(dated)
+    }
+
+    /// A link for a contact is being opened. What is known of a failure stays until the link stands. Returns whether anything changed.
+    pub(super) fn note_connecting(&self, contact: u32, round: u64) -> bool {
+        let mut states = self.lock();
+        let is_failed =
+            |dated: &Dated<PutState>| !matches!(dated.state, PutState::Open | PutState::Connecting);
+        if states.putting.get(&contact).is_some_and(is_failed) {
+            return false;
+        }
+        let dated = Dated { state: PutState::Connecting, round };
+        states.putting.insert(contact, dated) != Some(dated)
+    }
+
+    /// Tells whether the putting links for a contact get on.
+    pub(super) fn moved_for(&self, contact: u32) -> Moved {
+        self.lock().moved_for.entry(contact).or_default().clone()
+    }
+
+    /// Tells whether the reading links of a relay get on.
+    pub(super) fn moved_at(&self, relay: &str) -> Moved {
+        self.lock().moved_at.entry(relay.to_owned()).or_default().clone()
+    }
+
+    pub(crate) fn moving(&self) -> Moving {
+        let states = self.lock();
+        let contacts = states.moved_for.iter().filter(|(_, moved)| moved.is_moving()).map(|(id, _)| *id);
+        let relays = states.moved_at.iter().filter(|(_, moved)| moved.is_moving());
+        Moving { contacts: contacts.collect(), relays: relays.map(|(relay, _)| relay.clone()).collect() }
     }
 
     pub(crate) fn putting(&self) -> BTreeMap<u32, Dated<PutState>> {

@@ -3,7 +3,10 @@
 use super::{
     ConnectError,
     connection::{Connection, within},
+    dial::Consent,
+    moved::Moved,
     shared::Shared,
+    turns::{Haste, Turn},
 };
 use crate::{
     engine::{MailboxName, OWN, Publication},
@@ -61,9 +64,23 @@ pub(super) fn create(
     .into()
 }
 
-/// Opens a link for errands at a relay.
-pub(crate) async fn open_link(shared: &Shared, relay: &RelayAddress) -> Result<Connection, ConnectError> {
-    Connection::open(shared, relay, ClientToken::from_bytes([0; 16])).await
+/// Opens a link for an errand at a relay.
+pub(crate) async fn open_link(
+    shared: &Shared,
+    relay: &RelayAddress,
+    moved: &Moved,
+) -> Result<Connection, ConnectError> {
+    let turn = shared.turns.take(relay, Haste::Errand, moved).await;
+    open_in(turn, shared, relay, moved).await
+}
+
+async fn open_in(
+    turn: Turn,
+    shared: &Shared,
+    relay: &RelayAddress,
+    moved: &Moved,
+) -> Result<Connection, ConnectError> {
+    Connection::open_in(turn, shared, relay, ClientToken::from_bytes([0; 16]), Consent::Rule, moved).await
 }
 
 /// Makes the mailboxes of an invite over a link to its relay, and leaves the bundle in its own over another one. Repeating it
@@ -72,6 +89,7 @@ pub(crate) async fn publish(
     shared: &Shared,
     link: Connection,
     publication: &Publication,
+    moved: &Moved,
 ) -> Result<(), ClientError> {
     let relay = &publication.relay;
     let fingerprint = relay.fingerprint();
@@ -81,11 +99,13 @@ pub(crate) async fn publish(
     let (own, read, invite_send) = &publication.invite;
     let invite = create(2, fingerprint, (own, read, invite_send), INVITE, CreateFlags::FIXED, &token);
     // An answer to each.
-    within(shared, 2, request(link, &[landing, invite])).await?;
+    within(shared, 2, moved, request(link, &[landing, invite])).await?;
     let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
     let put = Put { req: 1, send: invite_send.present(fingerprint), blob };
+    let turn = shared.turns.take(relay, Haste::Errand, moved).await;
     // The connection and the answer.
-    within(shared, 2, async { request(open_link(shared, relay).await?, &[put.into()]).await }).await
+    let putting = async { request(open_in(turn, shared, relay, moved).await?, &[put.into()]).await };
+    within(shared, 2, moved, putting).await
 }
 
 /// Sends requests over a link, awaits an answer to each and closes the link.

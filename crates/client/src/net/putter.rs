@@ -31,6 +31,7 @@ const RETRY_FLOOR: Duration = Duration::from_secs(1);
 /// Puts everything that waits for a contact; ends when nothing does.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let mut backoff = Backoff::new(&shared);
+    let moved = shared.progress.moved_for(contact);
     let mut asked = Asked::default();
     let mut closing = shared.closing.subscribe();
     // A user's action has ended the last wait.
@@ -51,8 +52,9 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
         let token = ClientToken::from_bytes([0; 16]);
         backoff.listen();
         let round = shared.newest_round();
+        shared.note_connecting(contact, round);
         let opened = tokio::select! {
-            opened = Connection::open(&shared, &relay, token) => opened,
+            opened = Connection::open(&shared, &relay, token, &moved) => opened,
             () = closed(&mut closing) => return,
         };
         let state = match opened {

@@ -40,6 +40,7 @@ const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let mut backoff = Backoff::new(&shared);
+    let moved = shared.progress.moved_at(&relay);
     let mut pauses = Pauses::default();
     let mut closing = shared.closing.subscribe();
     while !shared.is_closing() && is_needed(&shared, &relay) {
@@ -50,7 +51,7 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
         }
         let token = shared.tokens.token(address.fingerprint());
         let opened = tokio::select! {
-            opened = Connection::open(&shared, &address, token) => opened,
+            opened = Connection::open(&shared, &address, token, &moved) => opened,
             () = closed(&mut closing) => return,
         };
         let state = match opened {

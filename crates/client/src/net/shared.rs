@@ -4,6 +4,7 @@ use super::{
     days::{HeardDay, RelayDays},
     openings::Openings,
     progress::{Connectivity, Progress, PutState},
+    turns::Turns,
 };
 use crate::{
     config::{Config, MAX_GAP_WAIT},
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) progress: Progress,
     /// When putting links began.
     pub(super) openings: Openings,
+    /// Whose turn it is to open a link.
+    pub(super) turns: Turns,
     /// The days that own relays say now.
     pub(crate) days: Arc<RelayDays>,
 }
@@ -68,6 +71,7 @@ impl Shared {
             round: watch::Sender::new(0),
             progress: Progress::default(),
             openings: Openings::default(),
+            turns: Turns::default(),
             days: Arc::default(),
         })
     }
@@ -232,6 +236,13 @@ impl Shared {
     /// Notes the state of a contact's putting link; what led to it began after the given round.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) {
         if self.progress.set_putting(contact, state, round) {
+            self.work.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    /// Notes that a link for a contact is being opened.
+    pub(super) fn note_connecting(&self, contact: u32, round: u64) {
+        if self.progress.note_connecting(contact, round) {
             self.work.send_modify(|count| *count = count.wrapping_add(1));
         }
     }

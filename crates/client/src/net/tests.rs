@@ -31,6 +31,7 @@ mod closing;
 mod errands;
 mod numbers;
 mod reading;
+mod slow;
 mod spans;
 mod versions;
 

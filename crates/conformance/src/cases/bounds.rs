@@ -7,7 +7,7 @@ use super::{
 };
 
 /// The shortest content that makes an envelope of 16 KiB in turns from 2 on, and in turn 1: files give its hash alone.
-const MEDIUM: [u8; 1_740] = [0x61; 1_740];
+pub(super) const MEDIUM: [u8; 1_740] = [0x61; 1_740];
 
 pub(super) fn cases(f: &mut Family) {
     let mut talk = Talk::met(34);

@@ -7,7 +7,7 @@ use crate::{
     vector::Case,
 };
 
-fn numbered(kind: &str, number: &str, value: u64) -> Object {
+pub(super) fn numbered(kind: &str, number: &str, value: u64) -> Object {
     Object::new().with("type", kind).hex("stream", [0x5a; 16]).with(number, value)
 }
 
@@ -15,7 +15,7 @@ fn text(number: u64, text: &str) -> Object {
     numbered("text", "number", number).with("text", text)
 }
 
-fn receipt(low_water: u64, sparse: &[u64]) -> Object {
+pub(super) fn receipt(low_water: u64, sparse: &[u64]) -> Object {
     let sparse: Vec<Json> = sparse.iter().map(|n| Json::from(*n)).collect();
     numbered("delivery-receipt", "low_water", low_water).with("sparse", sparse)
 }
@@ -31,13 +31,13 @@ fn message(number: u64, text: &str) -> Object {
 }
 
 /// A message's body with these parts behind its scope.
-fn core(scope: u8, parts: &[u8]) -> Vec<u8> {
+pub(super) fn core(scope: u8, parts: &[u8]) -> Vec<u8> {
     let place = [&[0x5a; 16][..], &1_u64.to_le_bytes(), &0_u64.to_le_bytes(), &1_u16.to_le_bytes()].concat();
     let head = [&[0xd1; 16][..], &12_u64.to_le_bytes(), &0_u64.to_le_bytes(), &[scope]].concat();
     [place, head, parts.to_vec()].concat()
 }
 
-fn attachment(length: u64) -> Object {
+pub(super) fn attachment(length: u64) -> Object {
     numbered("attachment", "number", 4)
         .hex("key", [7; 32])
         .with("length", length)
@@ -47,7 +47,7 @@ fn attachment(length: u64) -> Object {
         .with("name", "oak.png")
 }
 
-fn raw(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn raw(kind: u16, flags: u8, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).expect("short").to_le_bytes();
     [&kind.to_le_bytes()[..], &[flags], &len[..3], body].concat()
 }

@@ -195,6 +195,10 @@ pub(super) fn cases() -> Vec<Case> {
     let comment =
         "C-42: a day after the invite's last. Its id_box does not open (C-44), which is looked at later.";
     accept("refused-c-42-before-c-44", comment, &world, &envelope, &[], TODAY + 8);
+    for (name, comment, content) in first_contents() {
+        let envelope = initial_message(&mut world, &Tweak { content: Some(content), ..Tweak::default() });
+        accept(name, comment, &world, &envelope, &[], TODAY);
+    }
     f.cases
 }
 
@@ -232,6 +236,42 @@ pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
             content([hello("hi"), receipt].concat()),
         ),
     ]
+}
+
+/// First contents with numbered items that this version does not know.
+pub(super) fn first_contents() -> [(&'static str, &'static str, Vec<u8>); 4] {
+    let core = [&[0; 10][..], &[0xd1; 16], &[0; 17]].concat();
+    let (says, newer) = ([1, 0, 1, 3, 0, 0, b'o', b'a', b'k'], [9, 0, 1, 0, 0, 0]);
+    let message = placed(8, 3, &[&core[..], &says, &newer].concat());
+    [
+        (
+            "refused-c-52-numbered",
+            "C-52: behind Hello stands a numbered critical item of an unknown type.",
+            [hello("hi"), placed(999, 3, b"?")].concat(),
+        ),
+        (
+            "refused-c-52-message-first",
+            "C-52: in front of Hello stands a message with an unknown critical part. Its type is known.",
+            [message.clone(), hello("behind")].concat(),
+        ),
+        (
+            "accept-unknown-numbered",
+            "A numbered item of an unknown type that is not critical stands in front of Hello.",
+            [placed(999, 2, b"?"), hello("behind")].concat(),
+        ),
+        (
+            "accept-message-for-newer",
+            "Behind Hello stands a message with an unknown critical part. Its type is known.",
+            [hello("hi"), message].concat(),
+        ),
+    ]
+}
+
+/// A numbered item, number 1 of a stream.
+fn placed(kind: u16, flags: u8, rest: &[u8]) -> Vec<u8> {
+    let body = [&[0x5a; 16][..], &1_u64.to_le_bytes(), rest].concat();
+    let [a, b, c, _] = u32::try_from(body.len()).expect("short").to_le_bytes();
+    [&kind.to_le_bytes()[..], &[flags, a, b, c], &body].concat()
 }
 
 /// Type 999, with these flags.

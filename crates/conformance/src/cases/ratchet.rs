@@ -3,7 +3,7 @@
 use super::{
     Family, bounds, hedge,
     initial::{Tweak, initial_message},
-    rewound,
+    rewound, skipped,
     talk::{A, B, Talk, changed, crafted, crafted_of, crafted_padding, flipped, with_other_flight, with_pn},
     world::{hello, plain},
 };
@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
     rewound::cases(&mut f);
     bounds::cases(&mut f);
     hedge::cases(&mut f);
+    skipped::cases(&mut f);
     f.cases
 }
 
@@ -244,7 +245,7 @@ fn two_turns(seed: u64) -> Talk {
 }
 
 /// Message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05 section 1).
-fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
+pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
     let (a, root, header) = (talk.trace(A), talk.world.session.hazmat_root(), talk.trace(B).header);
     let constants = &head[..head.len() - 4];
     let ciphertext = |at: usize| constants[at..at + kem::CIPHERTEXT_LEN].try_into().expect("1,088 bytes");
@@ -260,7 +261,7 @@ fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
 }
 
 /// DH(rk_1, rk_0).
-fn honest_dh(talk: &mut Talk) -> [u8; 32] {
+pub(super) fn honest_dh(talk: &mut Talk) -> [u8; 32] {
     let (a, b) = (talk.trace(A).ratchet, talk.trace(B).ratchet);
     let b = x25519::SecretKey::from_bytes(&b);
     *x25519::SecretKey::from_bytes(&a).diffie_hellman(b.public_key()).expect("not of low order").expose()

@@ -3,7 +3,7 @@
 use super::{
     Family,
     bundle::{ADDRESS_LEN, ML_KEM, PREKEY_ML_KEM, PREKEY_X25519, X25519},
-    handshake::{single_faults, unknown},
+    handshake::{first_contents, single_faults, unknown},
     initial::{ABOVE_P, Addressee, Tweak, ZERO_PRODUCTS, initial_message_to},
     reset::Scene,
     world::{NOT_AFTER, TODAY, hello, person, plain},
@@ -168,6 +168,13 @@ pub(super) fn messages(f: &mut Family) {
     for (name, comment, tweak) in tweaks(known).into_iter().chain(single_faults()) {
         let envelope = initial_message_to(&to, scene.initiator, &mut r, &tweak);
         arrives(&format!("refused-{name}"), comment, &scene, peer, &envelope);
+    }
+    for (name, comment, content) in first_contents() {
+        if name.starts_with("refused-") {
+            let tweak = Tweak { content: Some(content), ..Tweak::default() };
+            let envelope = initial_message_to(&to, scene.initiator, &mut r, &tweak);
+            arrives(name, comment, &scene, peer, &envelope);
+        }
     }
 }
 

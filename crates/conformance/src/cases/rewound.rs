@@ -2,11 +2,81 @@
 
 use super::{
     Family,
-    talk::{A, B, Talk, changed, crafted, crafted_initial, sent_again},
+    ratchet::{honest_dh, turn_1},
+    talk::{A, B, Talk, changed, crafted, crafted_initial, crafted_with, sent_again},
     world::{hello, plain},
 };
 
 pub(super) fn cases(f: &mut Family) {
+    put_back(f);
+    told_apart(f);
+}
+
+/// Edges of what tells two messages of one number apart.
+fn told_apart(f: &mut Family) {
+    let mut talk = Talk::met(170);
+    let first = talk.send(B, &plain("first"));
+    let (head, dh) = (talk.trace(B).head, honest_dh(&mut talk));
+    let another = turn_1(&mut talk, &head, &dh);
+    talk.receive(A, first);
+    talk.receive_crafted(A, &another);
+    talk.receive(A, first);
+    talk.end(
+        f,
+        "refused-c-54-first",
+        "C-54: another message 0 of turn 1, which began with the first; the first once more is a duplicate.",
+    );
+
+    for (seed, newest, name, comment) in [
+        (
+            171,
+            64,
+            "refused-c-54-late",
+            "C-54: another message 1, after message 1 was read late, 64 below the next number.",
+        ),
+        (
+            172,
+            65,
+            "refused-c-24-beyond-window",
+            "C-24: message 1 is read late, 65 below the next number. Message 65, whose place in the window it does not take, comes again.",
+        ),
+    ] {
+        let mut talk = Talk::met(seed);
+        let first = talk.send(B, &plain("first"));
+        talk.receive(A, first);
+        let trace = talk.trace(B);
+        let late = talk.send(B, &plain("late"));
+        let later = crafted(&mut talk, &trace, &trace.head, newest);
+        talk.receive_crafted(A, &later);
+        talk.receive(A, late);
+        if newest == 64 {
+            let another = crafted(&mut talk, &trace, &trace.head, 1);
+            talk.receive_crafted(A, &another);
+        }
+        talk.receive_crafted(A, &later);
+        let genuine = talk.send(B, &plain("genuine"));
+        talk.receive(A, genuine);
+        talk.end(f, name, comment);
+    }
+
+    let mut talk = Talk::met(173);
+    let first = talk.send(B, &plain("first"));
+    talk.receive(A, first);
+    let trace = talk.trace(B);
+    for (r, last) in [(0, 0), (2, 0), (0, 0), (1, 0), (0, 1)] {
+        let mut nonce = [7; 12];
+        nonce[..4].copy_from_slice(&[r, 0, 0, last]);
+        let envelope = crafted_with(&trace, 1, &nonce);
+        talk.receive_crafted(A, &envelope);
+    }
+    talk.end(
+        f,
+        "refused-c-54-zeros",
+        "C-54: message 1 has an r that begins with four zeros. Another r is told apart; one that begins with 1 and three zeros is not (C-24).",
+    );
+}
+
+fn put_back(f: &mut Family) {
     let mut talk = Talk::met(48);
     let first = talk.send(B, &plain("first"));
     talk.receive(A, first);

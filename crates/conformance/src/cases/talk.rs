@@ -169,6 +169,14 @@ pub(super) fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32
     crafted_of(talk, trace, head, n, 4_096)
 }
 
+/// The same with this r.
+pub(super) fn crafted_with(trace: &SendingTrace, n: u32, nonce: &[u8; 12]) -> Vec<u8> {
+    let keys = MessageKeys { header: trace.header, chain: trace.chain };
+    let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
+    let header = [&trace.head[..], &n.to_le_bytes()].concat();
+    message(&keys, &header, nonce, b"forged", 4_096)
+}
+
 /// The same in an envelope of any length.
 pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
@@ -188,24 +196,40 @@ pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> 
 
 /// An honest InitialMessage behind another flight.
 pub(super) fn with_other_flight(talk: &mut Talk, honest: usize) -> Vec<u8> {
+    let (k_init, mut plain) = opened_outer(talk, honest);
+    plain[0] ^= 1;
+    boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
+}
+
+/// An honest InitialMessage whose header box is changed inside the outer box.
+pub(super) fn with_inner_changed(talk: &mut Talk, honest: usize) -> Vec<u8> {
+    let (k_init, mut plain) = opened_outer(talk, honest);
+    plain[FLIGHT_LEN + 20] ^= 1;
+    boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
+}
+
+/// 4,096 bytes under `k_init`: another flight, and what of an honest message there is room for.
+pub(super) fn small_initial(talk: &mut Talk, honest: usize) -> Vec<u8> {
+    let (k_init, mut plain) = opened_outer(talk, honest);
+    plain[0] ^= 1;
+    boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain[..4_096 - 28])
+}
+
+fn opened_outer(talk: &Talk, honest: usize) -> ([u8; 32], Vec<u8>) {
     let keys = hazmat::invite(talk.world.invite.secret().expose());
     let (nonce, sealed) = talk.envelopes[honest].split_first_chunk().expect("an envelope");
-    let mut plain =
+    let plain =
         aead::open(&keys.k_init, nonce, &crate::second::label("initial"), sealed).expect("an InitialMessage");
-    plain[0] ^= 1;
-    boxed(&keys.k_init, &talk.world.recorder.bytes(), "initial", &plain)
+    (keys.k_init, plain)
 }
 
 /// Such a message of turn 0, behind the flight of an honest InitialMessage.
 pub(super) fn crafted_initial(talk: &mut Talk, honest: usize, head: &[u8], n: u32) -> Vec<u8> {
-    let keys = hazmat::invite(talk.world.invite.secret().expose());
-    let (nonce, sealed) = talk.envelopes[honest].split_first_chunk().expect("an envelope");
-    let mut plain =
-        aead::open(&keys.k_init, nonce, &crate::second::label("initial"), sealed).expect("an InitialMessage");
+    let (k_init, mut plain) = opened_outer(talk, honest);
     plain.truncate(FLIGHT_LEN);
     let trace = talk.trace(A);
     plain.append(&mut crafted_of(talk, &trace, head, n, 16_384 - 28 - FLIGHT_LEN));
-    boxed(&keys.k_init, &talk.world.recorder.bytes(), "initial", &plain)
+    boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
 pub(super) fn flipped(envelope: &[u8], at: usize) -> Vec<u8> {

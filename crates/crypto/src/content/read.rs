@@ -66,6 +66,39 @@ pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     found
 }
 
+/// Whether it may be the first content of a session: Hello is the first item of a known type, and no item of an unknown type is
+/// critical, numbered or not. A content that [`decode`] refuses may not.
+pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
+    let mut first = None;
+    for item in Items::of(bytes) {
+        let Ok((raw, item)) = item else { return false };
+        let Item::Numbered(_, _, Numbered::Unknown(_, flags, _)) = item else {
+            first.get_or_insert(matches!(item, Item::Hello(_)));
+            continue;
+        };
+        if is_known(raw.kind) {
+            first.get_or_insert(false);
+        } else if flags & CRITICAL != 0 {
+            return false;
+        }
+    }
+    first.unwrap_or(false)
+}
+
+/// Whether [`decode`] gives the item back as it is: its type, its flags, its place and its body.
+pub(super) fn is_kept_whole(kind: u16, flags: u8, place: (StreamId, u64), body: &[u8]) -> bool {
+    let item = match kind {
+        _ if is_known(kind) => parse(kind, flags, body),
+        _ if flags & NUMBERED != 0 => unknown(kind, flags, body),
+        _ => None,
+    };
+    matches!(item, Some(Item::Numbered(stream, number, Numbered::Unknown(..))) if (stream, number) == place)
+}
+
+const fn is_known(kind: u16) -> bool {
+    matches!(kind, HELLO..=DEVICE | STREAM_DIGEST | VOID)
+}
+
 /// The known items of a content in their order; ends behind the first error.
 struct Items<'a> {
     rest: &'a [u8],
@@ -87,7 +120,7 @@ impl<'a> Items<'a> {
         self.rest = rest;
         let found = match kind {
             // C-31: known items keep form and limits, numbered ones begin with their place.
-            HELLO..=DEVICE | STREAM_DIGEST | VOID => parse(kind, flags, body),
+            _ if is_known(kind) => parse(kind, flags, body),
             _ if flags & NUMBERED != 0 => unknown(kind, flags, body),
             _ if flags & CRITICAL != 0 => return Err(NeedsNewerVersion), // C-32: critical items are known.
             _ => return Ok(None),
@@ -240,10 +273,8 @@ fn numbered<'a>(kind: u16, flags: u8, number: u64, rest: &'a [u8], body: &'a [u8
     match kind {
         DELIVERY_RECEIPT => {
             let (sparse, odd) = bounded(rest, 8 * MAX_SPARSE)?.as_chunks::<8>();
-            let mut before = number;
-            let mut numbers = sparse.iter().map(|number| u64::from_le_bytes(*number));
-            let ascending = numbers.all(|next| core::mem::replace(&mut before, next) < next);
-            (odd.is_empty() && ascending).then_some(Numbered::DeliveryReceipt(sparse))
+            let ascends = ascends(number, sparse.iter().map(|number| u64::from_le_bytes(*number)));
+            (odd.is_empty() && ascends).then_some(Numbered::DeliveryReceipt(sparse))
         }
         STREAM_DIGEST => rest.as_array().map(Numbered::StreamDigest),
         _ if number == 0 => None,
@@ -266,6 +297,12 @@ fn numbered<'a>(kind: u16, flags: u8, number: u64, rest: &'a [u8], body: &'a [u8
         VOID => rest.is_empty().then_some(Numbered::Void),
         _ => None,
     }
+}
+
+/// Whether the numbers of a receipt rise, the first above the low-water mark.
+pub(super) fn ascends(low_water: u64, mut sparse: impl Iterator<Item = u64>) -> bool {
+    let mut before = low_water;
+    sparse.all(|next| core::mem::replace(&mut before, next) < next)
 }
 
 fn attachment(body: &[u8]) -> Option<Attachment<'_>> {

@@ -3,13 +3,16 @@
 use super::{
     ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, ItemHash, MAILBOX_MOVE,
     MAX_ADDRESS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE,
-    NUMBERED, RESET_BUNDLE, SESSION_ERA, STREAM_DIGEST, StreamId, TEXT, TooLong, VOID, bounded, read::split,
+    NUMBERED, RESET_BUNDLE, SESSION_ERA, STREAM_DIGEST, StreamId, TEXT, TooLong, VOID, bounded,
+    read::{ascends, is_kept_whole, split},
 };
-use crate::prekeys::MAX_BODY;
+use crate::{attachment::MAX_ATTACHMENT, prekeys::MAX_BODY};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Encodes items in their order; wiped on drop, and no copy of it is left by growing.
+/// Encodes items in their order; wiped on drop, and no copy of it is left by growing. What [`decode`](super::decode) would refuse
+/// or give back as something else is not encoded. The exception is number 0 in an item that [`set_place`] gives a number before it
+/// is sent.
 ///
 /// # Errors
 /// [`TooLong`].
@@ -100,6 +103,7 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
         }
         Content::DeliveryReceipt { stream, low_water, sparse } => {
             numbered(part, stream, *low_water);
+            check(ascends(*low_water, sparse.iter().copied()))?;
             bounded(sparse, MAX_SPARSE)?.iter().for_each(|number| part(&number.to_le_bytes()));
             Ok((DELIVERY_RECEIPT, 0))
         }
@@ -113,6 +117,7 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
             Ok((RESET_BUNDLE, 0))
         }
         Content::Attachment { stream, number, key, length, hash, place, media_type, name } => {
+            check(*length <= MAX_ATTACHMENT)?;
             let place = bounded(place, MAX_PLACE)?;
             let media_type = bounded(media_type.as_bytes(), MAX_MEDIA_TYPE)?;
             numbered(part, stream, *number);
@@ -151,11 +156,16 @@ fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLo
             numbered(part, stream, *number);
             Ok((VOID, NUMBERED))
         }
-        Content::Unknown { kind, flags, body, .. } => {
+        Content::Unknown { kind, flags, stream, number, body } => {
+            check(is_kept_whole(*kind, *flags, (*stream, *number), body))?;
             part(body);
             Ok((*kind, *flags))
         }
     }
+}
+
+fn check(holds: bool) -> Result<(), TooLong> {
+    if holds { Ok(()) } else { Err(TooLong) }
 }
 
 fn numbered(part: &mut impl FnMut(&[u8]), stream: &StreamId, number: u64) {

@@ -1,7 +1,10 @@
 //! Resets: in silence with a recent secret, otherwise with the word of the user.
 
 use crate::people::*;
-use deaddrop_crypto::{ContactEvent, DecryptError, Hour, ResetError, ResetKind, Session};
+use deaddrop_crypto::{
+    ContactEvent, DecryptError, Hour, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, ResetError, ResetKind,
+    Session,
+};
 use std::collections::BTreeSet;
 
 #[test]
@@ -168,6 +171,24 @@ fn the_newest_bundle_is_used_in_whatever_order_they_come() {
     let envelope = two.sent.pop().unwrap();
     on(&mut one, &envelope, today);
     assert!(one.saw(|event| matches!(event, ContactEvent::PeerReset { .. })));
+}
+
+#[test]
+fn a_bundle_whose_last_day_has_passed_is_followed_by_another() {
+    let (mut one, _) = friends(8, 4);
+    let made = TODAY.plus(RESET_BUNDLE_RENEWAL_DAYS);
+    let renewed = |one: &mut Person, today| {
+        let renewed = one.contact.renew_bundle(&one.identity, b"", today, &mut one.rng).unwrap();
+        renewed.map(|(_, changes)| one.rows.store(&changes)).is_some()
+    };
+    assert!(renewed(&mut one, made), "a week has passed, and the other has answered");
+    // It is not answered. The contact keeps it to the end of its last day.
+    for (day, due) in [(RESET_BUNDLE_DAYS, false), (RESET_BUNDLE_DAYS + 1, true)] {
+        let today = made.plus(day);
+        let received = one.contact.tidy(today, true);
+        one.keep(received);
+        assert_eq!(renewed(&mut one, today), due, "{day} days later");
+    }
 }
 
 #[test]

@@ -96,9 +96,9 @@ async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     socket2::SockRef::from(&listener).set_recv_buffer_size(4_096).unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let address = RelayAddress::new(*identity.fingerprint(), &url).unwrap();
-    let token = ClientToken::from_bytes([0; 16]);
+    let (token, moved) = (ClientToken::from_bytes([0; 16]), Moved::default());
     let (client, relay) = tokio::join!(
-        Connection::open(&shared, &address, token),
+        Connection::open(&shared, &address, token, &moved),
         RelayEnd::accept(listener, &identity, ping_s)
     );
     pause();

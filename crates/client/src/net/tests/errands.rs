@@ -18,8 +18,9 @@ async fn published(
         Ok::<_, VaultError>(engine.publication(id).unwrap())
     });
     let publication = publication.await.unwrap();
-    let link = open_link(&world.shared, &relay.address).await.unwrap();
-    (publish(&world.shared, link, &publication).await, relay)
+    let moved = Moved::default();
+    let link = open_link(&world.shared, &relay.address, &moved).await.unwrap();
+    (publish(&world.shared, link, &publication, &moved).await, relay)
 }
 
 /// A client, and a relay that follows a script when the client asks for an invite mailbox.
