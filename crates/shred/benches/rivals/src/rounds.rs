@@ -1,0 +1,119 @@
+//! The same work for every store.
+
+use crate::floor::Floor;
+use std::path::Path;
+use std::time::Instant;
+
+/// What is done.
+pub struct Plan {
+    pub size: usize,
+    /// Calls under way at once.
+    pub pending: usize,
+    /// Bytes of bodies that the store has room for.
+    pub room: u64,
+    /// Bytes of bodies that live at the same time.
+    pub live: u64,
+    /// Bytes of bodies that pass in all.
+    pub passes: u64,
+}
+
+impl Plan {
+    pub fn new(size: usize, pending: usize, is_quick: bool) -> Self {
+        // Large enough for some segments, small enough to be filled many times.
+        let room = (48 << 20).max(6 * (size * pending) as u64);
+        let times = if is_quick { 2 } else { 8 };
+        Self { size, pending, room, live: room / 3, passes: times * room }
+    }
+
+    pub fn body(&self, n: u64) -> Vec<u8> {
+        let mut body = vec![0x5a; self.size];
+        body[..8].copy_from_slice(&n.to_le_bytes());
+        body
+    }
+}
+
+/// Sixteen bytes in no order, as hashes are.
+pub fn name(n: u64) -> [u8; 16] {
+    (u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes()
+}
+
+/// A store under test. Each call is durable when it returns.
+pub trait Store {
+    /// Puts these, all pending at the same time.
+    fn put(&mut self, from: u64, plan: &Plan);
+    fn read(&mut self, n: u64) -> Vec<u8>;
+    fn erase(&mut self, from: u64, count: u64);
+    /// Bytes that it has written so far, if it is known.
+    fn written(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Puts and cycles in steady state, in slices, each beside a slice of the floor.
+pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Box<dyn Store>) {
+    let (size, pending) = (plan.size, plan.pending as u64);
+    let mut floor = Floor::new(&dir.join("floor"), plan.room.min(64 << 20));
+    let mut store = open(&dir.join("store"), plan);
+    let batch = pending * size as u64;
+    let (mut next, mut oldest) = (0, 0);
+    let (mut floor_time, mut put_time, mut cycle_time, mut measured) = (0.0, 0.0, 0.0, 0);
+    let (mut times, mut slice) = (Vec::new(), 0);
+    let mut written_before = 0;
+    while next * (size as u64) < plan.passes {
+        // The first quarter warms up: until then no segment is used again.
+        let counts = next * (size as u64) >= plan.passes / 4;
+        let start = Instant::now();
+        store.put(next, plan);
+        let put = start.elapsed().as_secs_f64();
+        for n in next..next + pending {
+            assert_eq!(store.read(n)[..8], n.to_le_bytes());
+        }
+        next += pending;
+        if (next - oldest) * size as u64 > plan.live {
+            store.erase(oldest, pending);
+            oldest += pending;
+        }
+        let cycle = start.elapsed().as_secs_f64();
+        if !counts {
+            written_before = store.written().unwrap_or(0);
+            continue;
+        }
+        put_time += put;
+        cycle_time += cycle;
+        measured += pending;
+        times.push(put);
+        slice += 1;
+        // The floor takes turns: the disk is not the same from second to second.
+        if slice * batch >= 4 << 20 {
+            floor_time += floor.run(size, plan.pending, slice as usize);
+            slice = 0;
+        }
+    }
+    floor_time += floor.run(size, plan.pending, slice as usize);
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize] * 1e6;
+    let rate = |seconds: f64| measured as f64 / seconds;
+    let bytes = store.written().map(|bytes| (bytes - written_before) as f64 / (measured as f64 * size as f64));
+    let length = walk(&dir.join("store"));
+    println!(
+        "{size:>6} x {pending:>7} {name:<8} | {:>9.0} | {:>9.0} {:>5.2} | {:>9.0} {:>5.2} | {:>7.0} {:>8.0} {:>9.1} | {:>5.2} | {:>7.1}",
+        rate(floor_time),
+        rate(put_time),
+        floor_time / put_time,
+        rate(cycle_time),
+        floor_time / cycle_time,
+        at(0.5),
+        at(0.99),
+        at(1.0) / at(0.5),
+        bytes.unwrap_or(f64::NAN),
+        length as f64 / 1e6,
+    );
+}
+
+fn walk(path: &Path) -> u64 {
+    let Ok(metadata) = std::fs::metadata(path) else { return 0 };
+    if metadata.is_dir() {
+        return std::fs::read_dir(path).unwrap().map(|entry| walk(&entry.unwrap().path())).sum();
+    }
+    metadata.len()
+}
