@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
 
-fn empty(geometry: &Geometry) -> Vec<u8> {
+pub(super) fn empty(geometry: &Geometry) -> Vec<u8> {
     let disk = Arc::new(MemoryDisk::new());
     Shred::create(Arc::clone(&disk), geometry, &unlock(), &mut rng(1)).unwrap();
     disk.to_bytes()
@@ -21,7 +21,7 @@ fn put(n: u8, length: usize) -> (u8, Vec<u8>) {
     (n, vec![n ^ 0x5a; length])
 }
 
-fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
+pub(super) fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
     (rng.next_u64() % n as u64) as usize
 }
 
@@ -192,7 +192,7 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
         keys.dedup();
         keys
     };
-    match below(random, 15) {
+    match below(random, 18) {
         0..=6 => {
             let names = keys(random, 5);
             let mut erases = keys(random, 3);
@@ -207,6 +207,8 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
         10 => Op::Settle,
         11 => Op::Grow,
         12 => Op::Maintain(10),
+        13 => Op::ReplaceKey,
+        14 => Op::Limit(4 + below(random, 12) as u32),
         _ => Op::Maintain(3_000),
     }
 }
@@ -214,9 +216,10 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
 /// The store against a plain map: random operations, crashes at random syncs, life goes on from a random image.
 #[test]
 fn random_lives_with_crashes_match_a_map() {
-    for seed in 0..60 {
+    for seed in 0..90 {
         let mut random = rng(1_000 + seed);
-        let mut bytes = empty(&Geometry { max_segments: 40, mirror: seed % 3 == 0, ..tiny_for(seed) });
+        let max_segments = [40, 10, 6][seed as usize % 3];
+        let mut bytes = empty(&Geometry { max_segments, mirror: seed % 5 == 0, ..tiny_for(seed) });
         let mut state = State::default();
         for _ in 0..6 {
             let disk = Arc::new(SimDisk::from_bytes(bytes.clone()).recording());
@@ -271,8 +274,11 @@ fn s13_after_any_failure_the_store_has_stopped() {
     let mut random = rng(3);
     for fail in 0.. {
         let disk = Arc::new(SimDisk::from_bytes(start.clone()));
+        if fail % 2 == 1 {
+            disk.write_halves();
+        }
         let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
-        disk.fail_from(disk.ops() + fail);
+        disk.fail_from(disk.ops() + fail / 2);
         let (mut state, mut failed) = (State::default(), None);
         for (n, op) in script.iter().enumerate() {
             match (op.run(&mut store, n as u64), failed.is_some()) {
@@ -287,7 +293,7 @@ fn s13_after_any_failure_the_store_has_stopped() {
             }
         }
         let Some(op) = failed else {
-            assert!(fail > 10);
+            assert!(fail > 20);
             return;
         };
         for image in images(&disk.torn(), 64, 10, &mut random) {

@@ -6,6 +6,7 @@ mod compact;
 mod crash;
 mod files;
 mod hedge;
+mod lives;
 mod model;
 mod recycle;
 mod replace;

@@ -3,7 +3,7 @@
 use super::{record, rng, unlock};
 use crate::scan::Scan;
 use crate::superblock::Superblock;
-use crate::{Batch, CommitError, Disk, MemoryDisk, Reader, RecordKey, Shred, residue};
+use crate::{Batch, ChangeError, CommitError, Disk, MemoryDisk, Reader, RecordKey, Shred, residue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,10 @@ pub(super) enum Op {
     Grow,
     /// Upkeep as it is done so many milliseconds later, until nothing is left to do then.
     Maintain(u64),
+    /// The data key is replaced from now on.
+    ReplaceKey,
+    /// Another number of segments at most.
+    Limit(u32),
 }
 
 impl Op {
@@ -42,6 +46,14 @@ impl Op {
                 while store.maintain(now, &mut rng(7))?.is_some_and(|next| next <= now) {}
                 Ok(())
             }
+            Self::ReplaceKey => match store.replace_data_key(&unlock(), &mut rng(seed)) {
+                Ok(()) | Err(ChangeError::UnderWay) => Ok(()),
+                Err(_) => Err(CommitError::Stopped),
+            },
+            Self::Limit(segments) => {
+                store.set_max_segments(*segments);
+                Ok(())
+            }
         }
     }
 
@@ -53,7 +65,7 @@ impl Op {
                 next.0.retain(|key, _| !erases.contains(key));
             }
             Self::Erase(keys) => next.0.retain(|key, _| !keys.contains(key)),
-            Self::Settle | Self::Grow | Self::Maintain(_) => {}
+            Self::Settle | Self::Grow | Self::Maintain(_) | Self::ReplaceKey | Self::Limit(_) => {}
         }
         next
     }

@@ -25,6 +25,10 @@ struct State {
     ops: u64,
     /// The op that fails, and all after it.
     fails_from: Option<u64>,
+    /// A volume has no more room than this.
+    room: Option<usize>,
+    /// A failed write has written its beginning.
+    writes_halves: bool,
     /// A failed sync forgets what was to be written: reads go on showing it, the disk never gets it.
     forgets: bool,
     /// Everything that could be on the disk at each sync, before it.
@@ -91,6 +95,16 @@ impl SimDisk {
         self.locked().forgets = true;
     }
 
+    /// From now on the volume has room for so many bytes.
+    pub(super) fn set_room(&self, bytes: usize) {
+        self.locked().room = Some(bytes);
+    }
+
+    /// From now on a write that fails has written half of its bytes.
+    pub(super) fn write_halves(&self) {
+        self.locked().writes_halves = true;
+    }
+
     pub(super) fn heal(&self) {
         self.locked().fails_from = None;
     }
@@ -148,8 +162,21 @@ impl Disk for SimDisk {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.locked();
-        state.op()?;
-        let (at, end) = (offset as usize, offset as usize + bytes.len());
+        let (at, room) = (offset as usize, state.room.unwrap_or(usize::MAX));
+        let done = state.op().and_then(|()| match at + bytes.len() > room.max(state.seen.len()) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        });
+        let bytes = match (&done, state.writes_halves) {
+            (Ok(()), _) => bytes,
+            // Up to the end of a sector, as the kernel does.
+            (Err(_), true) => {
+                let end = ((at + bytes.len() / 2).min(room) / SECTOR * SECTOR).max(at);
+                &bytes[..end - at]
+            }
+            (Err(_), false) => &[],
+        };
+        let end = at + bytes.len();
         if end > state.seen.len() {
             state.seen.resize(end.next_multiple_of(SECTOR), 0);
         }
@@ -167,7 +194,7 @@ impl Disk for SimDisk {
                 state.unsynced.remove(&sector);
             }
         }
-        Ok(())
+        done
     }
 
     fn sync(&self) -> io::Result<()> {
