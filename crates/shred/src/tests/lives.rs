@@ -30,7 +30,7 @@ fn a_million_operations_match_a_map() {
     while ops < 1_000_000 {
         round += 1;
         now += Duration::from_millis(5);
-        if random.next_u32() % 3 == 0 {
+        if random.next_u32().is_multiple_of(3) {
             let names: Vec<RecordKey> = (0..1 + below(&mut random, 60)).map(|_| name(&mut random)).collect();
             store.erase(&names).unwrap();
             ops += names.len();
@@ -39,7 +39,7 @@ fn a_million_operations_match_a_map() {
             let mut wanted = BTreeMap::new();
             for _ in 0..1 + below(&mut random, 100) {
                 let body = vec![random.next_u32() as u8; below(&mut random, 1_400)];
-                wanted.insert(name(&mut random), (random.next_u32() % 5 > 0).then_some(body));
+                wanted.insert(name(&mut random), (!random.next_u32().is_multiple_of(5)).then_some(body));
             }
             ops += wanted.len();
             let record = |(key, body): (&RecordKey, &Option<Vec<u8>>)| {
