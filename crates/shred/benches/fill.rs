@@ -1,0 +1,177 @@
+//! What compaction costs: bytes written for each byte put, by how full a store is, with deaths at random and under an adversary.
+//!
+//! `cargo bench -p deaddrop-shred --bench fill`. In memory: it counts bytes and no time.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)]
+
+use deaddrop_shred::{Batch, CommitError, Disk, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const SEGMENT: u32 = 1 << 20;
+const SEGMENTS: u32 = 40;
+const SLOTS: u32 = 1_024;
+const BODY: usize = 1_000;
+/// Records in one commit.
+const BATCH: u64 = 32;
+/// So often is the store's room written.
+const TIMES: u64 = 12;
+
+#[derive(Default)]
+struct Counted {
+    disk: MemoryDisk,
+    bytes: AtomicU64,
+}
+
+impl Disk for Counted {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.disk.read_at(offset, buffer)
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.disk.write_at(offset, bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.disk.sync()
+    }
+    fn length(&self) -> io::Result<u64> {
+        self.disk.length()
+    }
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.disk.set_length(length)
+    }
+}
+
+fn name(n: u64) -> RecordKey {
+    RecordKey(u128::from(n).to_le_bytes())
+}
+
+/// Bodies that a store has room for: what segments hold, without the reserve.
+fn room() -> u64 {
+    let bodies = u64::from((SEGMENT - 4_096 - SLOTS * 128) / 4_096 * 4_096);
+    u64::from(SEGMENTS - 2) * bodies / BODY as u64
+}
+
+struct Life {
+    disk: Arc<Counted>,
+    store: Shred<Arc<Counted>>,
+    random: ChaCha20Rng,
+    now: Duration,
+    next: u64,
+    refused: u64,
+}
+
+impl Life {
+    fn new() -> Self {
+        let geometry = Geometry {
+            segment_bytes: SEGMENT,
+            slots_per_segment: SLOTS,
+            initial_segments: 1,
+            max_segments: SEGMENTS,
+            ..Geometry::server()
+        };
+        let (disk, mut random) = (Arc::new(Counted::default()), ChaCha20Rng::seed_from_u64(1));
+        let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
+        let store = Shred::create(Arc::clone(&disk), &geometry, &unlock, &mut random).unwrap();
+        Self { disk, store, random, now: Duration::ZERO, next: 0, refused: 0 }
+    }
+
+    /// The numbers that were put; none if there was no room.
+    fn put(&mut self) -> std::ops::Range<u64> {
+        let numbers = self.next..self.next + BATCH;
+        let record = |n| Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![1; BODY] };
+        let batch = Batch { puts: numbers.clone().map(record).collect(), erases: vec![] };
+        let done = self.store.commit(batch, &mut self.random);
+        self.upkeep();
+        match done {
+            Ok(_) => {
+                self.next += BATCH;
+                numbers
+            }
+            Err(CommitError::Full) => {
+                self.refused += BATCH;
+                self.next..self.next
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn erase(&mut self, dead: &[RecordKey]) {
+        self.store.erase(dead).unwrap();
+        self.upkeep();
+    }
+
+    /// As a writer does it: once behind each commit, which takes a millisecond here.
+    fn upkeep(&mut self) {
+        self.now += Duration::from_millis(1);
+        self.store.maintain(self.now, &mut self.random).unwrap();
+    }
+
+    fn report(&self, what: &str, from: (u64, u64)) {
+        let bytes = self.disk.bytes.load(Ordering::Relaxed) - from.0;
+        let put = (self.next - from.1) * BODY as u64;
+        let stats = self.store.stats();
+        println!(
+            "{what:<34} | {:>8.2} | {:>7} | {:>8} | {:>8}",
+            bytes as f64 / put.max(1) as f64,
+            stats.records,
+            self.refused,
+            stats.segments
+        );
+    }
+
+    fn here(&self) -> (u64, u64) {
+        (self.disk.bytes.load(Ordering::Relaxed), self.next)
+    }
+}
+
+fn random_deaths(percent: u64) {
+    let mut life = Life::new();
+    let most = (room() * percent / 100) as usize;
+    let mut live: Vec<u64> = Vec::new();
+    let mut from = (0, 0);
+    while life.next < room() * TIMES && life.refused < room() {
+        live.extend(life.put());
+        let mut dead = Vec::new();
+        while live.len() > most {
+            let at = (life.random.next_u64() % live.len() as u64) as usize;
+            dead.push(name(live.swap_remove(at)));
+        }
+        if !dead.is_empty() {
+            life.erase(&dead);
+        }
+        if from == (0, 0) && life.next > room() * 2 {
+            from = life.here();
+        }
+    }
+    life.report(&format!("random deaths, {percent} % full"), from);
+}
+
+/// One record in each segment is kept for ever, as long as there is room.
+fn one_in_each_segment() {
+    let mut life = Life::new();
+    let (mut from, mut kept) = ((0, 0), 0);
+    let each = room() / u64::from(SEGMENTS - 2);
+    while life.next < room() * TIMES && life.refused < room() {
+        let put = life.put();
+        let (keep, dead): (Vec<u64>, Vec<u64>) = put.partition(|n| n % each == 0);
+        kept += keep.len();
+        life.erase(&dead.into_iter().map(name).collect::<Vec<_>>());
+        if from == (0, 0) && life.next > room() * 2 {
+            from = life.here();
+        }
+    }
+    life.report(&format!("one of each segment kept ({kept})"), from);
+}
+
+fn main() {
+    println!("records of {BODY} bytes, {BATCH} in a commit, room for {} of them", room());
+    println!("{:<34} | {:>8} | {:>7} | {:>8} | {:>8}", "", "bytes", "records", "refused", "segments");
+    for percent in [10, 50, 80, 90, 95] {
+        random_deaths(percent);
+    }
+    one_in_each_segment();
+}
