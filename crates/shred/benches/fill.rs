@@ -3,7 +3,9 @@
 //! `cargo bench -p deaddrop-shred --bench fill`. In memory: it counts bytes and no time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)]
 
-use deaddrop_shred::{Batch, CommitError, Disk, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock};
+use deaddrop_shred::{
+    Batch, CommitError, Disk, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::io;

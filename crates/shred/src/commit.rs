@@ -157,6 +157,11 @@ impl Placed {
         self.sealed.key
     }
 
+    /// Compaction made it.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.sealed.order.is_some()
+    }
+
     /// Where its body ends in its segment.
     pub(crate) fn body_end(&self) -> u32 {
         self.offset.saturating_add(self.body_len())

@@ -43,7 +43,7 @@ pub(crate) struct Upkeep {
     owed: Vec<u64>,
     /// Bytes that died since the last scrub.
     fresh: u64,
-    /// Bytes that were stored since the last step of compaction.
+    /// Bytes that were put since the last step of compaction.
     stored: u64,
     /// Bytes that ever died since the opening.
     buried: u64,
@@ -158,7 +158,7 @@ impl Upkeep {
         (self.waiting + zeroed, oldest.map(|died| self.now.saturating_sub(died)))
     }
 
-    /// A record was stored, or copied.
+    /// A record was put.
     pub(crate) fn store(&mut self, bytes: u32) {
         self.stored += u64::from(bytes);
     }
@@ -286,7 +286,7 @@ impl<D: Disk> Shred<D> {
         let is_tight = self.is_tight();
         let is_wanted = self.is_short() && self.renewable(false).is_some();
         self.upkeep.is_tight = is_tight || is_wanted || self.is_replacing_key();
-        let copied = is_tight && self.compact_a_little(stored, rng)?;
+        let copied = self.wants_compaction() && self.compact_a_little(stored, rng)?;
         let replaced = self.replace_a_little(rng)?;
         let done = self
             .scrub()

@@ -36,12 +36,18 @@ pub(crate) struct Compaction {
 }
 
 impl<D: Disk> Shred<D> {
-    /// Room is short: it is time to empty segments, in steps between commits.
+    /// Room is short.
     pub(crate) fn is_tight(&self) -> bool {
         self.spare() + self.growable() <= 1
     }
 
-    /// One step of compaction between commits, in proportion to what was stored since the last. `false`: there is nothing to do.
+    /// Room is short, and no dead segment is on its way to be used again: it is time to empty others, in steps between commits.
+    pub(crate) fn wants_compaction(&self) -> bool {
+        let dead = self.segments().iter().filter(|segment| segment.is_wholly_dead()).count();
+        self.spare() + self.growable() + dead <= 1
+    }
+
+    /// One step of compaction between commits, in proportion to the bytes that were put since the last. `false`: there is nothing to do.
     pub(crate) fn compact_a_little(
         &mut self,
         stored: u64,
@@ -51,8 +57,16 @@ impl<D: Disk> Shred<D> {
         if self.compaction.is_none() && self.free_segments() < RESERVED_SEGMENTS {
             return Ok(false);
         }
-        // As much as emptying must copy for the room that was taken, and a quarter more.
-        let step = stored.saturating_mul(WORTH / (16 - WORTH) * 5 / 4);
+        if self.compaction.is_none() {
+            self.compaction = self.worth_emptying();
+        }
+        let Some(current) = &self.compaction else { return Ok(false) };
+        let source = self.segments().get(size(current.segment));
+        let layout = &self.core().layout;
+        let room = layout.body_room();
+        let lives = current.copied + source.map_or(0, |segment| lives(segment, room, layout.slots));
+        // As much as emptying this one must copy for the room that was taken, and a half more.
+        let step = stored.saturating_mul(lives).saturating_mul(3) / (2 * room.saturating_sub(lives).max(1));
         self.compact(step.clamp(SLOWEST_STEP, STEP_BYTES), rng)
     }
 

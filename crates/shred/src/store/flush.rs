@@ -90,7 +90,9 @@ impl<D: Disk> Shred<D> {
                 if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
                     segment.body_end = segment.body_end.max(put.body_end());
                     segment.live_bytes += put.body_len();
-                    self.upkeep.store(put.body_len());
+                    if !put.is_copy() {
+                        self.upkeep.store(put.body_len());
+                    }
                 }
             }
             if let Some(segment) = self.segments.get_mut(size(open)) {
