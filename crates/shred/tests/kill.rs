@@ -4,6 +4,8 @@
 use deaddrop_shred::{
     Batch, FileDisk, Geometry, MasterKey, OpenError, Record, RecordKey, Shred, Unlock, Writer, residue,
 };
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::BTreeSet;
@@ -36,6 +38,13 @@ fn record(n: u64, body: u64) -> Record {
     Record { key: name(n), meta: [0; 8], expiry_day: 0, body: body.to_le_bytes().repeat(20) }
 }
 
+/// Large enough for a small store to be filled again and again.
+fn large(n: u64) -> Record {
+    Record { meta: n.to_le_bytes(), body: n.to_le_bytes().repeat(250), ..record(n, n) }
+}
+
+/// So many records live in a small store, besides those that stay for long.
+const LIVE: u64 = 60;
 /// The record that every batch replaces, so that half a batch would be seen.
 const COUNTER: u64 = 0;
 
@@ -50,21 +59,52 @@ fn start(role: &str, place: &Path) -> Child {
         .unwrap()
 }
 
+fn say(word: &str, n: u64) {
+    println!("\n{word} {n}");
+    std::io::stdout().flush().unwrap();
+}
+
+/// Puts and erases until it is killed.
+fn churn(mut store: Shred<FileDisk>, replaces: bool) {
+    store.set_dead_bytes_limit(Duration::from_millis(20));
+    if replaces {
+        // One may be under way.
+        let _ = store.replace_data_key(&unlock(), &mut rand::rng());
+    }
+    let first = store.entries().last().map_or(1, |entry| u64::from_le_bytes(entry.meta) + 1);
+    let writer = Writer::start(store, UnwrapErr(SysRng)).unwrap();
+    say("begin", 0);
+    for n in first.. {
+        writer.commit(Batch { puts: vec![large(n)], erases: vec![] }).unwrap();
+        say("put", n);
+        let erase = |n| {
+            writer.erase(vec![name(n)]).unwrap();
+            say("erased", n);
+        };
+        // Some stay for long, so that segments have to be emptied.
+        if n > LIVE && !(n - LIVE).is_multiple_of(37) {
+            erase(n - LIVE);
+        }
+        if n > 1_000 {
+            erase(n - 1_000);
+        }
+    }
+}
+
 /// Not a test of its own: what the children do.
 #[test]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let place = std::env::var_os(PLACE).unwrap();
-    let say = |word: &str, n: u64| {
-        println!("\n{word} {n}");
-        std::io::stdout().flush().unwrap();
-    };
     if role == "create" {
         say("begin", 0);
         drop(Shred::create(FileDisk::create(place).unwrap(), &geometry(), &unlock(), &mut rng(1)).unwrap());
         return;
     }
     let store = Shred::open(FileDisk::open(place).unwrap(), &unlock(), &mut rng(1)).unwrap();
+    if role.starts_with("churn") {
+        return churn(store, role == "churn and replace");
+    }
     let first = store.entries().last().map_or(1, |entry| entry.order);
     let writer = Writer::start(store, rng(first)).unwrap();
     say("begin", 0);
@@ -135,6 +175,49 @@ fn killed_writers_lose_nothing_and_keep_nothing() {
         }
     }
     assert!(live.len() > 10);
+}
+
+/// A store that is written over many times: what is zeroed, used again, copied and sealed anew.
+#[test]
+fn killed_writers_of_a_small_store_lose_nothing_and_keep_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    let small = Geometry { segment_bytes: 64 << 10, slots_per_segment: 128, max_segments: 10, ..geometry() };
+    drop(Shred::create(FileDisk::create(&path).unwrap(), &small, &unlock(), &mut rng(1)).unwrap());
+    let mut random = rng(7);
+    let (mut live, mut gone, mut last) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for round in 0..400 {
+        if round >= 24 && last > 1_500 {
+            break;
+        }
+        let role = if round % 4 == 1 { "churn and replace" } else { "churn" };
+        for (word, n) in kill_after(start(role, &path), Duration::from_micros(random.next_u64() % 90_000)) {
+            last = n.max(last);
+            match word.as_str() {
+                "put" => live.insert(n),
+                _ => live.remove(&n) && gone.insert(n),
+            };
+        }
+        let disk = FileDisk::open(&path).unwrap();
+        let mut store = Shred::open(disk, &unlock(), &mut random).unwrap();
+        let there: BTreeSet<u64> = store.entries().map(|entry| u64::from_le_bytes(entry.meta)).collect();
+        assert!(gone.is_disjoint(&there), "round {round}");
+        // The calls that the kill interrupted may have happened.
+        assert!(
+            live.difference(&there).count() <= 1 && there.difference(&live).count() <= 1,
+            "round {round}"
+        );
+        there.iter().for_each(|n| assert_eq!(store.read(&name(*n)).unwrap(), large(*n).body));
+        let residue = residue::scan(&FileDisk::open_read_only(&path).unwrap(), &unlock()).unwrap();
+        assert_eq!((residue.heads, residue.bodies), (there.len() as u64, there.len() as u64));
+        // Whatever a kill left of dead bodies is gone now.
+        assert_eq!(store.scrub_all(|| false).unwrap(), 0);
+        drop(store);
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.len() <= 40_960 + 10 * (64 << 10));
+        live = there;
+    }
+    assert!(last > 1_500, "{last}");
 }
 
 #[test]
