@@ -1,7 +1,8 @@
 //! What compaction costs: bytes written for each byte put, by how full a store is, with deaths at random and under an adversary.
 //!
 //! `cargo bench -p deaddrop-shred --bench fill`. In memory: it counts bytes and no time.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
 use deaddrop_shred::{
     Batch, CommitError, Disk, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock,

@@ -293,8 +293,11 @@ impl<D: Disk> Shred<D> {
             .and_then(|did| Ok(self.verify_gap()? || did))
             .and_then(|did| Ok(self.renew()? || did));
         let mut worked = self.or_stop(done)? || grew || copied || replaced;
+        // Zeros reach the disk with the next commit, or now if none comes or their time is over.
+        if self.upkeep.is_overdue() {
+            self.sync_zeros()?;
+        }
         if !worked && self.upkeep.is_quiet() {
-            // Zeros reach the disk with the next commit, or now if none comes.
             self.sync_zeros()?;
             worked = self.shrink_a_little(rng)?;
         }

@@ -3,8 +3,8 @@
 use super::sim::SimDisk;
 use super::{fresh, key, record, rng, tiny, unlock};
 use crate::{
-    Batch, ChangeError, Geometry, MemoryDisk, OpenError, Passphrase, PassphraseCost, Record, RecordKey,
-    Shred, Unlock, residue,
+    Batch, ChangeError, CommitError, Geometry, MemoryDisk, OpenError, Passphrase, PassphraseCost, Record,
+    RecordKey, Shred, Unlock, residue,
 };
 use rand_chacha::rand_core::Rng;
 use std::sync::Arc;
@@ -91,6 +91,20 @@ fn s10_dead_ciphertext_is_gone_when_the_store_is_quiet_and_in_time_when_it_is_no
     assert!(!lies_on(&disk, &written[1]) && !lies_on(&disk, &written[2]));
     assert!(lies_on(&disk, &written[3]));
     assert_eq!(store.read(&key(4)).unwrap(), [4; 500]);
+}
+
+#[test]
+fn s10_puts_wait_no_longer_than_the_disk_takes_to_zero() {
+    let (_, mut store) = fresh(&tiny());
+    store.set_dead_bytes_limit(SECOND / 100);
+    store.commit(Batch { puts: vec![record(1, &[1; 900])], erases: vec![] }, &mut rng(1)).unwrap();
+    store.erase(&[key(1)]).unwrap();
+    store.set_now(SECOND);
+    let put = || Batch { puts: vec![record(2, b"new")], erases: vec![] };
+    assert_eq!(store.commit(put(), &mut rng(2)), Err(CommitError::Busy));
+    store.erase(&[key(7)]).unwrap();
+    store.maintain(SECOND, &mut rng(3)).unwrap();
+    store.commit(put(), &mut rng(4)).unwrap();
 }
 
 #[test]
