@@ -4,6 +4,8 @@
 mod basics;
 mod compact;
 mod crash;
+#[cfg(target_os = "linux")]
+mod device;
 mod files;
 mod hedge;
 mod lives;
