@@ -1,8 +1,12 @@
 //! The same work for every store.
 
 use crate::floor::Floor;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
+
+/// Bytes of bodies in one slice.
+const SLICE: u64 = 6 << 20;
 
 /// What is done.
 pub struct Plan {
@@ -20,7 +24,7 @@ pub struct Plan {
 impl Plan {
     pub fn new(size: usize, pending: usize, is_quick: bool) -> Self {
         // Large enough for some segments, small enough to be filled many times.
-        let room = (48 << 20).max(6 * (size * pending) as u64);
+        let room = (64 << 20).max(6 * (size * pending) as u64);
         let times = if is_quick { 2 } else { 8 };
         Self { size, pending, room, live: room / 3, passes: times * room }
     }
@@ -37,12 +41,13 @@ pub fn name(n: u64) -> [u8; 16] {
     (u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes()
 }
 
-/// A store under test. Each call is durable when it returns.
+/// A store under test. What was asked for is durable when a call returns.
 pub trait Store {
-    /// Puts these, all pending at the same time.
-    fn put(&mut self, from: u64, plan: &Plan);
+    /// Puts these, so many pending at the same time. Notes how long each commit, or each call, took.
+    fn put(&mut self, numbers: Range<u64>, plan: &Plan, times: &mut Vec<f64>);
     fn read(&mut self, n: u64) -> Vec<u8>;
-    fn erase(&mut self, from: u64, count: u64);
+    /// Erases these, so many pending at the same time.
+    fn erase(&mut self, numbers: Range<u64>, plan: &Plan);
     /// Bytes that it has written so far, if it is known.
     fn written(&self) -> Option<u64> {
         None
@@ -52,44 +57,41 @@ pub trait Store {
 /// Puts and cycles in steady state, in slices, each beside a slice of the floor.
 pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Box<dyn Store>) {
     let (size, pending) = (plan.size, plan.pending as u64);
+    // A slice: several commits, beside as many of the floor.
+    let commits = (SLICE / (size as u64 * pending)).max(1);
     let mut floor = Floor::new(&dir.join("floor"), plan.room.min(64 << 20));
     let mut store = open(&dir.join("store"), plan);
-    let batch = pending * size as u64;
     let (mut next, mut oldest) = (0, 0);
     let (mut floor_time, mut put_time, mut cycle_time, mut measured) = (0.0, 0.0, 0.0, 0);
-    let (mut times, mut slice) = (Vec::new(), 0);
+    let mut times = Vec::new();
     let mut written_before = 0;
     while next * (size as u64) < plan.passes {
         // The first quarter warms up: until then no segment is used again.
         let counts = next * (size as u64) >= plan.passes / 4;
         let start = Instant::now();
-        store.put(next, plan);
+        let numbers = next..next + commits * pending;
+        store.put(numbers.clone(), plan, &mut times);
         let put = start.elapsed().as_secs_f64();
-        for n in next..next + pending {
+        for n in numbers.clone() {
             assert_eq!(store.read(n)[..8], n.to_le_bytes());
         }
-        next += pending;
+        next = numbers.end;
         if (next - oldest) * size as u64 > plan.live {
-            store.erase(oldest, pending);
-            oldest += pending;
+            store.erase(oldest..oldest + commits * pending, plan);
+            oldest += commits * pending;
         }
         let cycle = start.elapsed().as_secs_f64();
         if !counts {
             written_before = store.written().unwrap_or(0);
+            times.clear();
             continue;
         }
         put_time += put;
         cycle_time += cycle;
-        measured += pending;
-        times.push(put);
-        slice += 1;
+        measured += commits * pending;
         // The floor takes turns: the disk is not the same from second to second.
-        if slice * batch >= 4 << 20 {
-            floor_time += floor.run(size, plan.pending, slice as usize);
-            slice = 0;
-        }
+        floor_time += floor.run(size, plan.pending, commits as usize);
     }
-    floor_time += floor.run(size, plan.pending, slice as usize);
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize] * 1e6;
     let rate = |seconds: f64| measured as f64 / seconds;

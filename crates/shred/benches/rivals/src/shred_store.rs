@@ -1,14 +1,15 @@
 //! The store of this project, through its writer, as a relay uses it.
 
 use crate::rounds::{Plan, Store, name};
-use deaddrop_shred::{Batch, Disk, FileDisk, Geometry, MasterKey, Reader, Record, RecordKey, Shred, Unlock, Writer};
+use deaddrop_shred::{Batch, CommitError, Disk, FileDisk, Geometry, MasterKey, Reader, Record, RecordKey, Shred, Unlock, Writer};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SEGMENT: u32 = 4 << 20;
 
@@ -64,36 +65,69 @@ pub fn open(path: &Path, plan: &Plan) -> Box<dyn Store> {
     Box::new(Ours { disk, writer, reader })
 }
 
+/// Calls that are under way.
+struct Flight {
+    sender: mpsc::Sender<f64>,
+    answers: mpsc::Receiver<f64>,
+    under_way: usize,
+}
+
+impl Flight {
+    fn new() -> Self {
+        let (sender, answers) = mpsc::channel();
+        Self { sender, answers, under_way: 0 }
+    }
+
+    /// What is to be called when one more is answered, once there is room for it.
+    fn begin<T>(
+        &mut self,
+        most: usize,
+        times: &mut Vec<f64>,
+    ) -> impl FnOnce(Result<T, CommitError>) + Send + use<T> {
+        self.wait(most - 1, times);
+        self.under_way += 1;
+        let (sender, sent) = (self.sender.clone(), Instant::now());
+        move |result| {
+            result.unwrap();
+            sender.send(sent.elapsed().as_secs_f64()).unwrap();
+        }
+    }
+
+    /// Until no more than this are under way.
+    fn wait(&mut self, most: usize, times: &mut Vec<f64>) {
+        while self.under_way > most {
+            times.push(self.answers.recv().unwrap());
+            self.under_way -= 1;
+            while let Ok(time) = self.answers.try_recv() {
+                times.push(time);
+                self.under_way -= 1;
+            }
+        }
+    }
+}
+
 impl Store for Ours {
-    fn put(&mut self, from: u64, plan: &Plan) {
-        let (sender, receiver) = mpsc::channel();
-        for n in from..from + plan.pending as u64 {
+    fn put(&mut self, numbers: Range<u64>, plan: &Plan, times: &mut Vec<f64>) {
+        let mut flight = Flight::new();
+        for n in numbers {
             let record = Record { key: RecordKey(name(n)), meta: [0; 8], expiry_day: 0, body: plan.body(n) };
-            let sender = sender.clone();
-            self.writer.submit(Batch { puts: vec![record], erases: vec![] }, vec![], move |result| {
-                sender.send(result.map(|_| ())).unwrap();
-            });
+            let done = flight.begin(plan.pending, times);
+            self.writer.submit(Batch { puts: vec![record], erases: vec![] }, vec![], done);
         }
-        for _ in 0..plan.pending {
-            receiver.recv().unwrap().unwrap();
-        }
+        flight.wait(0, times);
     }
 
     fn read(&mut self, n: u64) -> Vec<u8> {
         self.reader.read(&RecordKey(name(n))).unwrap()
     }
 
-    fn erase(&mut self, from: u64, count: u64) {
-        let (sender, receiver) = mpsc::channel();
-        for n in from..from + count {
-            let sender = sender.clone();
-            self.writer.submit(Batch::default(), vec![RecordKey(name(n))], move |result| {
-                sender.send(result.map(|_| ())).unwrap();
-            });
+    fn erase(&mut self, numbers: Range<u64>, plan: &Plan) {
+        let mut flight = Flight::new();
+        for n in numbers {
+            let done = flight.begin(plan.pending, &mut Vec::new());
+            self.writer.submit(Batch::default(), vec![RecordKey(name(n))], done);
         }
-        for _ in 0..count {
-            receiver.recv().unwrap().unwrap();
-        }
+        flight.wait(0, &mut Vec::new());
     }
 
     fn written(&self) -> Option<u64> {

@@ -2,7 +2,9 @@
 
 use crate::rounds::{Plan, Store, name};
 use rusqlite::{Connection, params};
+use std::ops::Range;
 use std::path::Path;
+use std::time::Instant;
 
 struct Sqlite(Connection);
 
@@ -18,13 +20,17 @@ pub fn open(path: &Path, _plan: &Plan) -> Box<dyn Store> {
 }
 
 impl Store for Sqlite {
-    fn put(&mut self, from: u64, plan: &Plan) {
-        let transaction = self.0.transaction().unwrap();
-        for n in from..from + plan.pending as u64 {
-            let mut insert = transaction.prepare_cached("INSERT INTO records VALUES (?1, ?2)").unwrap();
-            insert.execute(params![name(n), plan.body(n)]).unwrap();
+    fn put(&mut self, numbers: Range<u64>, plan: &Plan, times: &mut Vec<f64>) {
+        for first in numbers.step_by(plan.pending) {
+            let start = Instant::now();
+            let transaction = self.0.transaction().unwrap();
+            for n in first..first + plan.pending as u64 {
+                let mut insert = transaction.prepare_cached("INSERT INTO records VALUES (?1, ?2)").unwrap();
+                insert.execute(params![name(n), plan.body(n)]).unwrap();
+            }
+            transaction.commit().unwrap();
+            times.push(start.elapsed().as_secs_f64());
         }
-        transaction.commit().unwrap();
     }
 
     fn read(&mut self, n: u64) -> Vec<u8> {
@@ -32,11 +38,14 @@ impl Store for Sqlite {
         select.query_row([name(n)], |row| row.get(0)).unwrap()
     }
 
-    fn erase(&mut self, from: u64, count: u64) {
-        let transaction = self.0.transaction().unwrap();
-        for n in from..from + count {
-            transaction.prepare_cached("DELETE FROM records WHERE name = ?1").unwrap().execute([name(n)]).unwrap();
+    fn erase(&mut self, numbers: Range<u64>, plan: &Plan) {
+        for first in numbers.step_by(plan.pending) {
+            let transaction = self.0.transaction().unwrap();
+            for n in first..first + plan.pending as u64 {
+                let mut delete = transaction.prepare_cached("DELETE FROM records WHERE name = ?1").unwrap();
+                delete.execute([name(n)]).unwrap();
+            }
+            transaction.commit().unwrap();
         }
-        transaction.commit().unwrap();
     }
 }
