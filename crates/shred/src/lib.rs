@@ -40,6 +40,7 @@ mod recovery;
 pub mod residue;
 mod scan;
 mod segment;
+mod segments;
 mod slot;
 pub mod store;
 mod superblock;

@@ -18,6 +18,7 @@ use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::recovery::Recovery;
 use crate::segment::{self, Segment};
+use crate::segments::Segments;
 use crate::superblock::{Fresh, Superblock};
 use crate::upkeep::Upkeep;
 use change::Replacement;
@@ -37,7 +38,7 @@ const READ_ONLY_TRIES: usize = 8;
 pub struct Shred<D> {
     reader: Reader<D>,
     block: Superblock,
-    segments: Vec<Segment>,
+    segments: Segments,
     open_segment: Option<u32>,
     /// Number of the next commit.
     next: u64,
@@ -107,7 +108,7 @@ impl<D: Disk> Shred<D> {
         Self {
             reader: Reader::new(Arc::new(Core::new(disk, keys, layout, index))),
             block,
-            segments,
+            segments: Segments::of(segments),
             open_segment,
             next,
             doomed: Vec::new(),
@@ -325,7 +326,7 @@ impl<D: Disk> Shred<D> {
         self.reader.core()
     }
 
-    pub(crate) fn segments(&self) -> &[Segment] {
+    pub(crate) fn segments(&self) -> &Segments {
         &self.segments
     }
 

@@ -459,12 +459,10 @@ impl<D: Disk> Shred<D> {
 
     /// A wholly dead segment. `ready`: it owes nothing, and the last two commits do not name it.
     pub(crate) fn renewable(&self, ready: bool) -> Option<u32> {
-        let is_one = |(number, segment): &(u32, &Segment)| {
-            segment.is_wholly_dead()
-                && !self.takes_more(*number)
-                && !(ready && (self.is_named(*number) || self.upkeep.owes(*number)))
-        };
-        (0..).zip(self.segments()).find(is_one).map(|(number, _)| number)
+        self.segments().wholly_dead().find(|number| {
+            let is_ready = !self.is_named(*number) && !self.upkeep.owes(*number);
+            !self.takes_more(*number) && (is_ready || !ready)
+        })
     }
 
     /// One of the last two commits may name slots of a segment.

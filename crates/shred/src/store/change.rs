@@ -121,16 +121,15 @@ impl<D: Disk> Shred<D> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keys();
         let mut begun_any = false;
-        for number in 0..u32::try_from(self.segments.len()).unwrap_or(u32::MAX) {
+        for number in 0..self.segments.number() {
             let Some(segment) = self.segments.get(size(number)).copied() else { continue };
             if segment.is_free() && segment.stamp.epoch != keys.epoch {
                 let generation = segment.stamp.generation.saturating_add(1);
                 let begun = segment::begin_generation(&core.disk, &core.layout, &keys, number, generation);
                 self.or_stop(begun)?;
                 begun_any = true;
-                if let Some(segment) = self.segments.get_mut(size(number)) {
-                    segment.stamp = Stamp { generation, epoch: keys.epoch };
-                }
+                let stamp = Stamp { generation, epoch: keys.epoch };
+                self.segments.change(number, |segment| segment.stamp = stamp);
             }
         }
         let synced = if begun_any { core.disk.sync() } else { Ok(()) };
@@ -147,7 +146,8 @@ impl<D: Disk> Shred<D> {
         let epoch = self.reader.core().keys().epoch;
         let doomed: Vec<u32> = self.doomed.iter().map(|grave| grave.at.segment).collect();
         let (mut is_left, mut has_live) = (false, false);
-        for (number, segment) in (0..).zip(&mut self.segments) {
+        for number in 0..self.segments.number() {
+            let Some(segment) = self.segments.get(size(number)) else { continue };
             if !segment.is_ready() || segment.stamp.epoch == epoch {
                 continue;
             }
@@ -156,7 +156,7 @@ impl<D: Disk> Shred<D> {
             if size(segment.live) > dying {
                 has_live = true;
             } else {
-                segment.is_given_up = true;
+                self.segments.change(number, |segment| segment.is_given_up = true);
             }
         }
         if has_live {

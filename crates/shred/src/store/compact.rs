@@ -43,7 +43,7 @@ impl<D: Disk> Shred<D> {
 
     /// Room is short, and no dead segment is on its way to be used again: it is time to empty others, in steps between commits.
     pub(crate) fn wants_compaction(&self) -> bool {
-        let dead = self.segments().iter().filter(|segment| segment.is_wholly_dead()).count();
+        let dead = self.segments().wholly_dead().count();
         self.spare() + self.growable() + dead <= 1
     }
 
@@ -228,7 +228,7 @@ impl<D: Disk> Shred<D> {
     /// The segment with the most dead space for each byte that lives; one under a data key that is being replaced comes first.
     fn worth_emptying(&self) -> Option<Compaction> {
         let epoch = self.core().keys().epoch;
-        let mut of_old_key = (0..).zip(self.segments()).filter(|(number, segment)| {
+        let mut of_old_key = (0..).zip(self.segments().iter()).filter(|(number, segment)| {
             segment.is_ready() && segment.stamp.epoch != epoch && segment.live > self.doomed_in(*number)
         });
         if let Some((number, segment)) = of_old_key.next() {
@@ -240,7 +240,7 @@ impl<D: Disk> Shred<D> {
         let layout = &self.core().layout;
         let room = layout.body_room();
         let (least, (number, segment)) = (0..)
-            .zip(self.segments())
+            .zip(self.segments().iter())
             .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged())
             .filter(|(number, segment)| segment.live > self.doomed_in(*number) && !self.takes_more(*number))
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
@@ -255,9 +255,7 @@ impl<D: Disk> Shred<D> {
     }
 
     fn note_damage(&mut self, number: u32) {
-        if let Some(segment) = self.segments.get_mut(size(number)) {
-            segment.is_unreadable = true;
-        }
+        self.segments.change(number, |segment| segment.is_unreadable = true);
     }
 }
 

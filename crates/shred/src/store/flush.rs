@@ -70,7 +70,7 @@ impl<D: Disk> Shred<D> {
         let room = Cell::room(ranges.len()).saturating_sub(redo.len());
         redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
         let more_erases = group.erases.len() > room;
-        let segments = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
+        let segments = self.segments.number();
         let cell = Cell { number, void: false, more_erases, clean: group.clean, segments, ranges, redo };
         let page = cell.encode(&keys).ok_or(io::ErrorKind::InvalidInput)?;
         disk.write_at(Cell::at(number), &page)?;
@@ -81,23 +81,21 @@ impl<D: Disk> Shred<D> {
         let core = Arc::clone(self.reader.core());
         if let Some((open, used, body_end)) = group.end() {
             for range in group.ranges() {
-                if let Some(segment) = self.segments.get_mut(size(range.segment)) {
+                self.segments.change(range.segment, |segment| {
                     segment.used = range.first + range.count;
                     segment.live += range.count;
-                }
+                });
             }
             for put in &group.puts {
-                if let Some(segment) = self.segments.get_mut(size(put.at.segment)) {
+                self.segments.change(put.at.segment, |segment| {
                     segment.body_end = segment.body_end.max(put.body_end());
                     segment.live_bytes += put.body_len();
-                    if !put.is_copy() {
-                        self.upkeep.store(put.body_len());
-                    }
+                });
+                if !put.is_copy() {
+                    self.upkeep.store(put.body_len());
                 }
             }
-            if let Some(segment) = self.segments.get_mut(size(open)) {
-                (segment.used, segment.body_end) = (used, body_end);
-            }
+            self.segments.change(open, |segment| (segment.used, segment.body_end) = (used, body_end));
             self.open_segment = Some(open);
         }
         self.upkeep.synced();
@@ -107,11 +105,11 @@ impl<D: Disk> Shred<D> {
         let graves: Vec<Grave> =
             self.doomed.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
         for grave in &graves {
-            if let Some(segment) = self.segments.get_mut(size(grave.at.segment)) {
+            self.segments.change(grave.at.segment, |segment| {
                 segment.live = segment.live.saturating_sub(1);
                 segment.live_bytes = segment.live_bytes.saturating_sub(grave.length);
                 segment.last_death = number;
-            }
+            });
             self.upkeep.bury(grave);
         }
         self.settled = group.is_empty();

@@ -98,7 +98,7 @@ impl<D: Disk> Shred<D> {
         let free = self.free_segments();
         // Beyond the limit the file waits to be cut.
         let free = free.saturating_sub(self.begun_segments().saturating_sub(self.max_segments));
-        let least = u32::from(free > 0 && self.segments.iter().all(|s| !s.is_ready() || s.is_free()));
+        let least = u32::from(free > 0 && self.segments.used() == 0);
         size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
     }
 
@@ -122,11 +122,11 @@ impl<D: Disk> Shred<D> {
 
     /// Segments in the file that have a header, or cannot be used.
     fn begun_segments(&self) -> u32 {
-        count(self.segments.iter().filter(|s| s.condition != Condition::Raw).count())
+        self.segments.begun()
     }
 
     pub(crate) fn free_segments(&self) -> u32 {
-        count(self.segments.iter().filter(|s| s.is_free()).count())
+        self.segments.free()
     }
 
     /// Adds a segment at once. `false` at the limit, and while the volume is full.
@@ -193,9 +193,10 @@ impl<D: Disk> Shred<D> {
         self.or_stop(synced)?;
         (self.growth, self.full_at) = (None, None);
         let fresh = Segment::fresh(&core.layout, core.keys().epoch);
-        match self.segments.get_mut(size(number)) {
-            Some(segment) => *segment = fresh,
-            None => self.segments.push(fresh),
+        if number < self.segments.number() {
+            self.segments.change(number, |segment| *segment = fresh);
+        } else {
+            self.segments.extend([fresh]);
         }
         self.publish_segments();
         Ok(Grown::Added)
@@ -274,10 +275,10 @@ impl<D: Disk> Shred<D> {
         if self.open_segment == Some(number) {
             self.open_segment = None;
         }
-        let Some(segment) = self.segments.get_mut(size(number)) else { return };
-        let gone = *segment;
+        let Some(gone) = self.segments.get(size(number)).copied() else { return };
         let stamp = Stamp { generation: gone.stamp.generation + 1, epoch: core.keys().epoch };
-        *segment = Segment::found(Condition::Ready, stamp, &core.layout);
+        self.segments
+            .change(number, |segment| *segment = Segment::found(Condition::Ready, stamp, &core.layout));
         let (void, damaged) = (gone.voided, gone.damaged_slots);
         let dead = gone.used.saturating_sub(void).saturating_sub(damaged);
         let mut index = core.publishing();
