@@ -3,6 +3,9 @@
 mod change;
 mod compact;
 mod flush;
+mod maintain;
+mod renew;
+mod scrub;
 mod space;
 
 use crate::bytes::{PAGE, size};
