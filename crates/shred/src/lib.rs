@@ -59,4 +59,5 @@ pub use keys::{MasterKey, Passphrase, PassphraseCost, Unlock};
 pub use reader::Reader;
 pub use record::{Batch, Committed, Entry, Record, RecordKey, Stats};
 pub use store::Shred;
+pub use upkeep::DEAD_BYTES_LIMIT;
 pub use writer::Writer;
