@@ -11,9 +11,9 @@ use crate::index::{Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
-use crate::segment::{Segment, Stamp};
+use crate::segment::{self, Segment, Stamp};
 use crate::slot::{Head, SLOT, Word};
-use crate::upkeep::{Gap, gaps};
+use crate::upkeep::{Gap, gaps, tails};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -34,6 +34,8 @@ pub(crate) struct Recovery {
     pub(crate) voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
     pub(crate) relied_on: Vec<Cell>,
+    /// The last commit says that no dead byte is left, and nothing came after it that left a trace.
+    pub(crate) is_clean: bool,
     /// What no live record covers of the body areas.
     pub(crate) gaps: Vec<Gap>,
     /// Heads of the last two complete commits, for their bodies.
@@ -158,30 +160,40 @@ impl Recovery {
             offset: head.offset,
             length: head.length,
         };
-        let gaps =
-            if is_clean { Vec::new() } else { gaps(layout, &segments, found.iter().map(body).collect()) };
-        let settled = torn.is_none()
-            && marks.is_empty()
-            && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());
         // Without a live record to tell, the last segment that was begun.
         let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
+        let gaps = if is_clean {
+            tails(layout, &segments, open_segment)
+        } else {
+            gaps(layout, &segments, found.iter().map(body).collect())
+        };
+        let settled = torn.is_none()
+            && marks.is_empty()
+            && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());
         let relied_on = complete.into_iter().cloned().collect();
-        Self { index, segments, next, open_segment, settled, marks, voided, relied_on, gaps, bodies }
+        Self {
+            index,
+            segments,
+            next,
+            open_segment,
+            settled,
+            marks,
+            voided,
+            relied_on,
+            is_clean,
+            gaps,
+            bodies,
+        }
     }
 
     /// S7: writes marks, and again the bytes relied on; syncs. Running it again after a crash anywhere inside
     /// comes to the same end.
-    pub(crate) fn settle(
-        &self,
-        disk: &impl Disk,
-        layout: &Layout,
-        keys: &StoreKeys,
-    ) -> Result<(), OpenError> {
+    pub(crate) fn settle(&self, disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<(), OpenError> {
         self.write(disk, layout, keys).map_err(|_| OpenError::Io)
     }
 
-    fn write(&self, disk: &impl Disk, layout: &Layout, keys: &StoreKeys) -> std::io::Result<()> {
+    fn write(&self, disk: &impl Disk, layout: &Layout, keys: &Keyring) -> std::io::Result<()> {
         // The page cache may show what the disk lacks, after a failed sync of an earlier process.
         for cell in &self.relied_on {
             rewrite(disk, Cell::at(cell.number), PAGE)?;
@@ -192,9 +204,12 @@ impl Recovery {
                 }
             }
         }
-        // A segment that no synced commit has used yet stands or falls with its header.
+        // A segment that no synced commit has used yet stands or falls with its header, of which some copies may be older.
         for number in (0..).zip(&self.segments).filter(|(_, s)| s.is_free()).map(|(number, _)| number) {
-            rewrite(disk, layout.segment_at(number), PAGE)?;
+            let Some(stamp) = self.segments.get(size(number)).map(|segment| segment.stamp) else { continue };
+            if let Some(keys) = keys.of(stamp.epoch) {
+                segment::begin_generation(disk, layout, keys, number, stamp.generation)?;
+            }
         }
         for (segment, offset, length) in &self.bodies {
             rewrite(disk, layout.body_at(*segment, *offset), size(*length))?;
@@ -206,7 +221,7 @@ impl Recovery {
         }
         for &number in &self.voided {
             let cell = Cell::voided(number, count(self.segments.len()));
-            if let Some(page) = cell.encode(keys) {
+            if let Some(page) = cell.encode(keys.newest()) {
                 disk.write_at(Cell::at(number), &page)?;
             }
         }

@@ -99,14 +99,15 @@ impl<D: Disk> Shred<D> {
         let segments = vec![Segment::fresh(&layout, keys.newest().epoch); size(geometry.initial_segments)];
         index.stamps = segments.iter().map(|segment| segment.stamp).collect();
         index.counts.free_segments = geometry.initial_segments;
-        let fresh = Recovery { index, segments, next: 2, settled: true, ..Recovery::default() };
+        let fresh =
+            Recovery { index, segments, next: 2, settled: true, is_clean: true, ..Recovery::default() };
         Ok(Self::of(disk, keys, block, fresh))
     }
 
     /// What was found on a disk.
     fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
         let layout = block.layout;
-        let Recovery { mut index, segments, next, open_segment, settled, gaps, .. } = recovery;
+        let Recovery { mut index, segments, next, open_segment, settled, gaps, is_clean, .. } = recovery;
         index.counts.max_segments = layout.max_segments;
         Self {
             reader: Reader::new(Arc::new(Core::new(disk, keys, layout, index))),
@@ -121,7 +122,7 @@ impl<D: Disk> Shred<D> {
             full_at: None,
             cut: None,
             stopped: false,
-            upkeep: Upkeep::new(gaps),
+            upkeep: Upkeep::new(gaps, is_clean),
             compaction: None,
             compact_after: 0,
             replacement: None,
@@ -137,9 +138,10 @@ impl<D: Disk> Shred<D> {
         let layout = block.layout;
         let recovery = Recovery::judge(&disk, &layout, &keys)?;
         let (block, last) = change::finish(&disk, block, &keys, unlock, rng)?;
-        recovery.settle(&disk, &layout, keys.newest())?;
+        recovery.settle(&disk, &layout, &keys)?;
         let mut store = Self::of(disk, keys, block, recovery);
         store.go_on_replacing(last).map_err(|_| OpenError::Io)?;
+        store.publish_debt();
         Ok(store)
     }
 
@@ -170,7 +172,8 @@ impl<D: Disk> Shred<D> {
         for _ in 0..READ_ONLY_TRIES {
             result = Recovery::judge(&disk, &layout, &keys);
             let after = newest(&disk);
-            if after == before {
+            // A file that was cut meanwhile ends before what was to be read.
+            if after == before && !matches!(result, Err(OpenError::Io)) {
                 break;
             }
             before = after;

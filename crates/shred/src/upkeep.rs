@@ -1,8 +1,10 @@
 //! What is to be done between commits: dead bytes that are still on the disk, and how old they are (S10).
 
-use crate::bytes::size;
+use crate::bytes::{page_up, size};
 use crate::geometry::{Extent, Grave, Layout};
+use crate::record::{MAX_BATCH_BYTES, MAX_BATCH_OPS};
 use crate::segment::Segment;
+use crate::slot::SLOT;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(35);
 pub(crate) const PIECE: u32 = 1 << 20;
 /// Time between two looks at what the opening found uncovered, while commits come.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Gaps that one call looks at.
+pub(crate) const MAX_GAPS: u32 = 512;
 /// Waiting bytes from which on the oldest are zeroed whatever their age: what waits takes room.
 const MUCH_WAITS: u64 = 128 << 20;
 /// Deaths within this time share a run, so that long runs are zeroed at once.
@@ -38,12 +42,14 @@ pub(crate) struct Upkeep {
     pub(crate) fresh: u64,
     /// Bytes that were put since the last step of compaction.
     pub(crate) stored: u64,
-    /// Bytes that ever died since the opening.
+    /// Bytes that ever died since the opening, slots included.
     pub(crate) buried: u64,
     /// Zeros were written since the last sync: the oldest death of what they cover, and its bytes.
     pub(crate) zeroed: Option<(Duration, u64)>,
     /// What no live record covered when the store was opened, and was not looked at yet.
     pub(crate) gaps: VecDeque<Gap>,
+    /// Something dead may well lie in the gaps.
+    pub(crate) gaps_are_dead: bool,
     /// The segment that is being made ready to be used again.
     pub(crate) renewal: Option<Renewal>,
     /// The time of the last commit that changed something.
@@ -70,7 +76,8 @@ pub(crate) struct Renewal {
 }
 
 impl Upkeep {
-    pub(crate) fn new(gaps: Vec<Gap>) -> Self {
+    /// `is_clean`: no byte of a dead record is known; gaps are looked at all the same, but not told.
+    pub(crate) fn new(gaps: Vec<Gap>, is_clean: bool) -> Self {
         let mut upkeep = Self {
             now: Duration::ZERO,
             limit: DEAD_BYTES_LIMIT,
@@ -82,6 +89,7 @@ impl Upkeep {
             buried: 0,
             zeroed: None,
             gaps: VecDeque::new(),
+            gaps_are_dead: !is_clean,
             renewal: None,
             busy_at: Duration::ZERO,
             looked_at: Duration::ZERO,
@@ -89,6 +97,9 @@ impl Upkeep {
         };
         for gap in &gaps {
             upkeep.owe(gap.extent.segment, gap.extent.length);
+        }
+        if is_clean {
+            upkeep.waiting = 0;
         }
         upkeep.gaps = gaps.into();
         upkeep
@@ -112,9 +123,19 @@ impl Upkeep {
         self.waiting = self.waiting.saturating_sub(u64::from(bytes));
     }
 
+    /// A part of a gap was looked at.
+    pub(crate) fn looked(&mut self, segment: u32, bytes: u32) {
+        let waiting = self.waiting;
+        self.owe_less(segment, bytes);
+        if !self.gaps_are_dead {
+            self.waiting = waiting;
+        }
+    }
+
     /// A record's key is destroyed on stable storage.
     pub(crate) fn bury(&mut self, grave: &Grave) {
         let body = grave.body();
+        self.buried += SLOT as u64;
         if body.length == 0 {
             return;
         }
@@ -147,7 +168,8 @@ impl Upkeep {
         let zeroed = self.zeroed.map_or(0, |(_, bytes)| bytes);
         let oldest = self.runs.front().map(|(_, died)| *died);
         let oldest = oldest.into_iter().chain(self.zeroed.map(|(died, _)| died));
-        let oldest = oldest.chain((!self.gaps.is_empty()).then_some(Duration::ZERO)).min();
+        let gaps = self.gaps_are_dead && !self.gaps.is_empty();
+        let oldest = oldest.chain(gaps.then_some(Duration::ZERO)).min();
         (self.waiting + zeroed, oldest.map(|died| self.now.saturating_sub(died)))
     }
 
@@ -230,18 +252,43 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
     let mut gaps = Vec::new();
     let mut rest = live.iter().peekable();
     for (number, segment) in (0..).zip(segments) {
+        let mut add = |from: u32, to: u32, is_tail| {
+            if segment.is_ready() && from < to {
+                let extent = Extent { segment: number, offset: from, length: to - from };
+                gaps.push(Gap { extent, is_tail });
+            }
+        };
         let mut from = layout.body_start();
         while let Some(body) = rest.next_if(|body| body.segment == number) {
-            if segment.is_ready() && body.offset > from {
-                let extent = Extent { segment: number, offset: from, length: body.offset - from };
-                gaps.push(Gap { extent, is_tail: false });
-            }
+            add(from, body.offset, false);
             from = from.max(body.end());
         }
-        if segment.is_ready() && from < layout.segment_bytes {
-            let extent = Extent { segment: number, offset: from, length: layout.segment_bytes - from };
-            gaps.push(Gap { extent, is_tail: true });
-        }
+        // Commits to come write behind this; before it may lie what was doomed or rolled back.
+        let written = page_up(segment.body_end).min(layout.segment_bytes);
+        add(from, written, false);
+        add(from.max(written), layout.segment_bytes, true);
     }
     gaps
+}
+
+/// Where a commit that left no other trace may have written bodies: behind what is filled now, and in the free segments that it would
+/// have begun.
+pub(crate) fn tails(layout: &Layout, segments: &[Segment], open: Option<u32>) -> Vec<Gap> {
+    // Two segments that follow each other hold more than the room of one, or all slots of the first are used.
+    let room = usize::try_from(layout.body_room()).unwrap_or(usize::MAX);
+    let begun = 2 + MAX_BATCH_OPS / size(layout.slots) + 2 * MAX_BATCH_BYTES / room;
+    let numbered = || (0..).zip(segments);
+    let open = numbered().filter(|(number, _)| Some(*number) == open);
+    let free = numbered().filter(|(_, segment)| segment.is_free()).take(begun);
+    let reach = u32::try_from(MAX_BATCH_BYTES).unwrap_or(u32::MAX);
+    let tail = |(number, segment): (u32, &Segment)| {
+        let offset = page_up(segment.body_end).min(layout.segment_bytes);
+        let length = page_up(reach).min(layout.segment_bytes - offset);
+        Gap { extent: Extent { segment: number, offset, length }, is_tail: true }
+    };
+    open.chain(free)
+        .filter(|(_, segment)| segment.is_ready())
+        .map(tail)
+        .filter(|gap| gap.extent.length > 0)
+        .collect()
 }

@@ -1,10 +1,12 @@
 //! Changes of what opens a store, and of what its records are sealed under (S15).
 
 use super::Shred;
+use super::compact::{SLOWEST_STEP, STEP_BYTES};
+use super::space::Grown;
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::{ChangeError, CommitError, OpenError};
-use crate::geometry::CELLS;
+use crate::geometry::{CELLS, RESERVED_SEGMENTS};
 use crate::keyring::Keyring;
 use crate::keys::{PassphraseCost, Unlock};
 use crate::segment::{self, Segment, Stamp};
@@ -120,16 +122,22 @@ impl<D: Disk> Shred<D> {
     pub(super) fn begin_free_anew(&mut self) -> Result<(), CommitError> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keys();
-        let mut begun_any = false;
-        for number in 0..self.segments.number() {
-            let Some(segment) = self.segments.get(size(number)).copied() else { continue };
-            if segment.is_free() && segment.stamp.epoch != keys.epoch {
-                let generation = segment.stamp.generation.saturating_add(1);
-                let begun = segment::begin_generation(&core.disk, &core.layout, &keys, number, generation);
-                self.or_stop(begun)?;
-                begun_any = true;
-                let stamp = Stamp { generation, epoch: keys.epoch };
+        // Those at the end that wait to be cut are in the file still.
+        let cut = self.cut.iter().flat_map(|cut| &cut.segments);
+        let all = (0..).zip(self.segments.iter().chain(cut));
+        let old = all.filter(|(_, segment)| segment.is_free() && segment.stamp.epoch != keys.epoch);
+        let old: Vec<(u32, Stamp)> = old.map(|(number, segment)| (number, segment.stamp)).collect();
+        let begun_any = !old.is_empty();
+        for (number, stamp) in old {
+            let generation = stamp.generation.saturating_add(1);
+            let begun = segment::begin_generation(&core.disk, &core.layout, &keys, number, generation);
+            self.or_stop(begun)?;
+            let stamp = Stamp { generation, epoch: keys.epoch };
+            let place = size(number.saturating_sub(self.segments.number()));
+            if number < self.segments.number() {
                 self.segments.change(number, |segment| segment.stamp = stamp);
+            } else if let Some(segment) = self.cut.as_mut().and_then(|cut| cut.segments.get_mut(place)) {
+                segment.stamp = stamp;
             }
         }
         let synced = if begun_any { core.disk.sync() } else { Ok(()) };
@@ -160,7 +168,12 @@ impl<D: Disk> Shred<D> {
             }
         }
         if has_live {
-            return self.compact_a_little(0, rng);
+            // Copies need room, too.
+            if self.free_segments() < RESERVED_SEGMENTS && self.grow_a_little(STEP_BYTES)? != Grown::No {
+                return Ok(true);
+            }
+            let step = if self.upkeep.is_quiet() { STEP_BYTES } else { SLOWEST_STEP };
+            return self.compact(step, rng);
         }
         if is_left {
             return Ok(false);

@@ -10,13 +10,14 @@ use crate::geometry::{RESERVED_SEGMENTS, SlotAt};
 use crate::record::{Batch, Entry, MAX_REDO, Record, RecordKey};
 use crate::scan::{Seen, slot_copies};
 use crate::segment::{Segment, Stamp};
+use crate::slot::SLOT;
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
 /// Bytes of bodies that one step copies at most, if there is more than one record in it.
-const STEP_BYTES: u64 = 1 << 20;
+pub(super) const STEP_BYTES: u64 = 1 << 20;
 /// Bytes that one step copies although nothing was stored since the step before.
-const SLOWEST_STEP: u64 = 64 << 10;
+pub(super) const SLOWEST_STEP: u64 = 64 << 10;
 /// Slots that one step looks at.
 const STEP_SLOTS: u32 = 2_048;
 /// A segment is worth emptying if at most this many sixteenths of it live.
@@ -29,7 +30,7 @@ pub(crate) struct Compaction {
     stamp: Stamp,
     /// The first slot that was not looked at yet.
     slot: u32,
-    /// Bytes copied so far.
+    /// Bytes copied so far, with their slots.
     copied: u64,
     /// The room that there was before.
     room: u64,
@@ -58,7 +59,7 @@ impl<D: Disk> Shred<D> {
             return Ok(false);
         }
         if self.compaction.is_none() {
-            self.compaction = self.worth_emptying();
+            self.compaction = self.worth_emptying(false);
         }
         let Some(current) = &self.compaction else { return Ok(false) };
         let source = self.segments().get(size(current.segment));
@@ -76,6 +77,9 @@ impl<D: Disk> Shred<D> {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<bool, CommitError> {
         let before = self.room();
+        if self.compaction.is_none() {
+            self.compaction = self.worth_emptying(false).or_else(|| self.worth_emptying(true));
+        }
         while self.compact(STEP_BYTES, rng)? && self.compaction.is_some() {}
         self.settle()?;
         while self.reclaim()? {}
@@ -107,9 +111,13 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Copies about `most` bytes of the segment that is most worth it. `false`: nothing was done.
-    fn compact(&mut self, most: u64, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
+    pub(super) fn compact(
+        &mut self,
+        most: u64,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<bool, CommitError> {
         let current = self.compaction.take().filter(|it| self.is_same_generation(it));
-        let Some(mut current) = current.or_else(|| self.worth_emptying()) else { return Ok(false) };
+        let Some(mut current) = current.or_else(|| self.worth_emptying(false)) else { return Ok(false) };
         if self.open_segment == Some(current.segment) {
             self.open_segment = None;
         }
@@ -121,7 +129,7 @@ impl<D: Disk> Shred<D> {
             match self.read_secret(&name) {
                 Ok(mut body) => {
                     let body = std::mem::take(&mut *body);
-                    current.copied += body.len() as u64;
+                    current.copied += body.len() as u64 + SLOT as u64;
                     batch.puts.push(Record { key: name, meta, expiry_day, body });
                     orders.push(order);
                 }
@@ -185,6 +193,10 @@ impl<D: Disk> Shred<D> {
 
     /// A segment was emptied. Where that gains next to nothing, no other is emptied before more has died.
     fn note_gain(&mut self, done: &Compaction) {
+        // The next one is another.
+        if self.segments().get(size(done.segment)).is_some_and(Segment::is_damaged) {
+            return;
+        }
         let layout = &self.core().layout;
         let least = layout.body_room() / 16;
         let after = self.room() + layout.body_room();
@@ -226,7 +238,8 @@ impl<D: Disk> Shred<D> {
     }
 
     /// The segment with the most dead space for each byte that lives; one under a data key that is being replaced comes first.
-    fn worth_emptying(&self) -> Option<Compaction> {
+    /// `at_once`: the one that is being filled counts, too, because what asks for room does not fit there.
+    fn worth_emptying(&self, at_once: bool) -> Option<Compaction> {
         let epoch = self.core().keys().epoch;
         let mut of_old_key = (0..).zip(self.segments().iter()).filter(|(number, segment)| {
             segment.is_ready() && segment.stamp.epoch != epoch && segment.live > self.doomed_in(*number)
@@ -242,7 +255,9 @@ impl<D: Disk> Shred<D> {
         let (least, (number, segment)) = (0..)
             .zip(self.segments().iter())
             .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged())
-            .filter(|(number, segment)| segment.live > self.doomed_in(*number) && !self.takes_more(*number))
+            .filter(|(number, segment)| {
+                segment.live > self.doomed_in(*number) && (at_once || !self.takes_more(*number))
+            })
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
             .min_by_key(|(lives, _)| *lives)?;
         (least * 16 <= room * WORTH).then(|| self.emptying(number, segment))

@@ -125,5 +125,6 @@ impl<D: Disk> Shred<D> {
         index.counts.dead_slots += graves.len() as u64;
         index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
         index.counts.free_segments = self.free_segments();
+        (index.counts.dead_bytes, index.counts.oldest_dead) = self.upkeep.debt();
     }
 }

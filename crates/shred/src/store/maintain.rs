@@ -15,7 +15,7 @@ impl<D: Disk> Shred<D> {
 
     /// Does a bounded part of what is to be done between commits: settles, zeroes dead bytes, makes wholly dead segments ready to be
     /// used again, copies what lives in mostly dead ones when room is short, adds segments ahead of need, gives unused ones back. `now`
-    /// is the time since a moment of the caller's choice, which does not go back. Returns when to call again at the latest, if anything
+    /// is the time since the store was opened, and does not go back. Returns when to call again at the latest, if anything
     /// is to be done; call after each commit, too.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl<D: Disk> Shred<D> {
         let replaced = self.replace_a_little(rng)?;
         let done = self
             .scrub()
-            .and_then(|did| Ok(self.verify_gap()? || did))
+            .and_then(|did| Ok(self.verify_gaps()? || did))
             .and_then(|did| Ok(self.renew()? || did));
         let mut worked = self.or_stop(done)? || grew || copied || replaced;
         // Zeros reach the disk with the next commit, or now if none comes or their time is over.
@@ -69,7 +69,7 @@ impl<D: Disk> Shred<D> {
         self.upkeep.busy_at = Duration::ZERO;
         self.upkeep.now = self.upkeep.now.max(QUIET);
         loop {
-            let done = self.scrub().and_then(|did| Ok(did || self.verify_gap()?));
+            let done = self.scrub().and_then(|did| Ok(did || self.verify_gaps()?));
             if !self.or_stop(done)? || is_over() {
                 break;
             }
@@ -77,7 +77,7 @@ impl<D: Disk> Shred<D> {
         self.sync_zeros()?;
         self.publish_debt();
         let (left, _) = self.upkeep.debt();
-        if left == 0 {
+        if left == 0 && self.upkeep.gaps.is_empty() {
             // The next opening need not look for dead bytes.
             self.commit_clean()?;
         }

@@ -12,7 +12,12 @@ use std::sync::Arc;
 impl<D: Disk> Shred<D> {
     /// Makes room by force: finishes a wholly dead segment at once. Returns `false` if there is none.
     pub(crate) fn reclaim(&mut self) -> Result<bool, CommitError> {
-        let Some(segment) = self.renewable(false) else { return Ok(false) };
+        // The one that is being filled, too, if it is dead: what asks for room does not fit there.
+        let dead = self.renewable(false).or_else(|| self.segments().wholly_dead().next());
+        let Some(segment) = dead else { return Ok(false) };
+        if self.open_segment == Some(segment) {
+            self.open_segment = None;
+        }
         // The lists of the last two commits must not name it (S10).
         while self.is_named(segment) {
             self.commit_empty()?;

@@ -5,7 +5,7 @@ use crate::bytes::{page_up, size};
 use crate::disk::Disk;
 use crate::error::CommitError;
 use crate::geometry::Extent;
-use crate::upkeep::{LOOK_EVERY, PIECE, Upkeep};
+use crate::upkeep::{Gap, LOOK_EVERY, MAX_GAPS, PIECE, Upkeep};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,22 +24,36 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Looks at a piece of what the opening found uncovered, and zeroes it if it is not zero.
-    pub(super) fn verify_gap(&mut self) -> io::Result<bool> {
+    /// Looks at a part of what the opening found uncovered, and zeroes what is not zero.
+    pub(super) fn verify_gaps(&mut self) -> io::Result<bool> {
         let Upkeep { now, looked_at, .. } = self.upkeep;
         // A store that was just opened has better things to do than to read itself.
-        if !self.upkeep.is_quiet() && now.saturating_sub(looked_at) < LOOK_EVERY {
+        if self.upkeep.gaps.is_empty()
+            || !self.upkeep.is_quiet() && now.saturating_sub(looked_at) < LOOK_EVERY
+        {
             return Ok(false);
         }
-        let Some(mut gap) = self.upkeep.gaps.pop_front() else { return Ok(false) };
         self.upkeep.looked_at = now;
+        let (mut looked, mut left) = (0, MAX_GAPS);
+        while looked < PIECE
+            && left > 0
+            && let Some(gap) = self.upkeep.gaps.pop_front()
+        {
+            looked += self.verify_gap(gap)?;
+            left -= 1;
+        }
+        Ok(true)
+    }
+
+    /// Looks at a piece of one gap. Bytes that were looked at.
+    fn verify_gap(&mut self, mut gap: Gap) -> io::Result<u32> {
         let segment = self.segments().get(size(gap.extent.segment)).copied();
         let written = segment.filter(|_| gap.is_tail).map_or(0, |segment| page_up(segment.body_end));
         let from = gap.extent.offset.max(written);
         let length = gap.extent.end().saturating_sub(from).min(PIECE);
         if length == 0 {
-            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
-            return Ok(true);
+            self.upkeep.looked(gap.extent.segment, gap.extent.length);
+            return Ok(0);
         }
         let piece = Extent { segment: gap.extent.segment, offset: from, length };
         let core = Arc::clone(self.core());
@@ -49,12 +63,12 @@ impl<D: Disk> Shred<D> {
             self.zero(piece)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(length));
         }
-        self.upkeep.owe_less(piece.segment, piece.end() - gap.extent.offset);
+        self.upkeep.looked(piece.segment, piece.end() - gap.extent.offset);
         gap.extent = Extent { offset: piece.end(), length: gap.extent.end() - piece.end(), ..piece };
         if gap.extent.length > 0 {
             self.upkeep.gaps.push_front(gap);
         }
-        Ok(true)
+        Ok(length)
     }
 
     /// Zeroes all that is owed of a segment.
@@ -72,7 +86,7 @@ impl<D: Disk> Shred<D> {
             gaps.into_iter().partition(|gap| gap.extent.segment == segment);
         self.upkeep.gaps = others.into();
         for gap in of_it {
-            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
+            self.upkeep.looked(gap.extent.segment, gap.extent.length);
             self.zero(gap.extent)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(gap.extent.length));
         }

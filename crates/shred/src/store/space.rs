@@ -38,7 +38,7 @@ pub(crate) enum Grown {
 /// Segments at the end of the file that are given back: nothing is put there any more.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     /// From this commit on no cell names them.
     ready_at: u64,
 }
@@ -155,7 +155,7 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Real zeros, so that no commit waits for the file system to allocate, and a header behind them.
-    fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
+    pub(super) fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
         let core = Arc::clone(self.reader.core());
         if self.uncut()? {
             return Ok(Grown::Added);

@@ -14,6 +14,7 @@ mod recycle;
 mod replace;
 mod rot;
 mod sim;
+mod wear;
 mod writer;
 
 use crate::{Batch, Geometry, MasterKey, MemoryDisk, PassphraseCost, Record, RecordKey, Shred, Unlock};

@@ -135,7 +135,8 @@ fn s10_what_an_opening_finds_dead_is_zeroed_soon() {
 
 #[test]
 fn s10_closing_zeroes_what_it_can_and_tells_the_rest() {
-    let (disk, mut store) = fresh(&tiny());
+    // More than one step looks at.
+    let (disk, mut store) = fresh(&Geometry { segment_bytes: 4 << 20, ..tiny() });
     store
         .commit(Batch { puts: vec![record(1, &[1; 700]), record(2, &[2; 10])], erases: vec![] }, &mut rng(1))
         .unwrap();
