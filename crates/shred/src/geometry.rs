@@ -1,11 +1,12 @@
-//! Sizes of a store, fixed at its creation, and where everything lies (spec/13-shred.md, "Layout").
+//! Sizes of a store, fixed at its creation but for the most segments, and where everything lies (spec/13-shred.md, "Layout").
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::keys::PassphraseCost;
 use crate::record::MAX_BODY;
 use crate::slot::SLOT;
 
-/// How a store is laid out. Fixed when the store is created.
+/// How a store is laid out. Fixed when the store is created; [`set_max_segments`](crate::Shred::set_max_segments) changes one limit for as
+/// long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and [`MAX_SEGMENT_BYTES`].

@@ -98,7 +98,7 @@ pub struct Stats {
     pub live_bytes: u64,
     /// Segments in the file.
     pub segments: u32,
-    /// Segments in the file that were never written to.
+    /// Segments in the file that have a header and no used slot.
     pub free_segments: u32,
     /// Segments the file may grow to.
     pub max_segments: u32,

@@ -24,7 +24,7 @@ pub(crate) enum Condition {
     Ready,
     /// Never formatted: the file grew and then the power failed. Holds nothing.
     Raw,
-    /// No header copy verifies, yet it is not empty. Never used, never written.
+    /// No header copy verifies, yet it is not empty. Never used; only recovery writes there, what it relies on.
     Damaged,
 }
 
