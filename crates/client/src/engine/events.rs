@@ -149,10 +149,29 @@ impl<D: Disk + 'static> Engine<D> {
             self.config.event_floor = self.config.event_floor.max(last + 1);
             step.config = true;
             old.iter().for_each(|number| step.changes.erase(key(Table::Event, 0, *number)));
-            self.finish(step)?;
+            match self.finish(step) {
+                Err(error) if error.is_passing() => {
+                    self.forget_without_room(&old, error)?;
+                    continue;
+                }
+                done => done?,
+            }
             old.iter().for_each(|number| {
                 self.events.remove(number);
             });
         }
+    }
+
+    /// Erases events where there is no room for the floor. The newest event stays until there is: no number is used twice.
+    fn forget_without_room(&mut self, old: &[u64], error: VaultError) -> Result<(), VaultError> {
+        let newest = self.events.last().copied();
+        let old: Vec<u64> = old.iter().copied().filter(|number| Some(*number) != newest).collect();
+        if old.is_empty() {
+            return Err(error);
+        }
+        let rows: Vec<_> = old.iter().map(|number| key(Table::Event, 0, *number)).collect();
+        self.vault.erase(&rows).inspect_err(|_| self.dead = true)?;
+        self.events.retain(|number| !old.contains(number));
+        Ok(())
     }
 }
