@@ -13,6 +13,7 @@ mod moving;
 mod needs;
 mod rows;
 mod streams;
+mod years;
 
 use super::*;
 use crate::{event::EventKind, vault::MailboxState};
