@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod meeting;
+mod old;
 mod relays;
 mod sending;
 mod vault;
