@@ -77,7 +77,7 @@ async fn a_vault_of_the_first_version_of_the_store_opens_and_is_improved_in_plac
     assert!(body_bytes(&after) < body_bytes(&before) / 2, "{} {}", body_bytes(&after), body_bytes(&before));
     let client = Client::open(&home, Unlock::KeyFile, config()).await.unwrap();
     is_whole(&client, 2);
-    assert_eq!(received(&client), [String::new(); 0]);
+    assert!(received(&client).is_empty());
     assert_eq!(client.status().unwrap().vault.dead_bytes, 0, "closing has left nothing");
     client.close().await.unwrap();
 }

@@ -179,6 +179,41 @@ fn a_full_vault_empties_its_outbox() {
     assert_eq!(room(&world), VaultRoom::Enough);
 }
 
+#[test]
+fn the_status_tells_what_is_erased_and_still_there() {
+    let mut world = friends_of(World::new(303));
+    for _ in 0..20 {
+        send_from_ben(&mut world, 10_000);
+    }
+    read(&mut world).unwrap();
+    let before = world.people[0].engine().vault_status();
+    take_history(&mut world);
+    let after = world.people[0].engine().vault_status();
+    assert!(after.used_bytes + 200_000 < before.used_bytes, "{before:?} {after:?}");
+    // The writer tells of it after the commit.
+    let begin = Instant::now();
+    let dead = loop {
+        let status = world.people[0].engine().vault_status();
+        if status.dead_bytes > 200_000 && status.oldest_dead.is_some() {
+            break status;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(9), "{status:?}");
+    };
+    assert!(dead.file_bytes <= dead.limit_bytes && dead.oldest_dead < Some(Duration::from_secs(9)));
+    // While nothing is done, it goes.
+    while world.people[0].engine().vault_status().dead_bytes > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(world.people[0].engine().vault_status().oldest_dead, None);
+    // The store was closed well, and the next opening finds nothing dead.
+    let person = &mut world.people[0];
+    person.engine.take().unwrap().close().unwrap();
+    let store = Shred::open(Arc::clone(&person.disk), &unlock(), &mut rand::rng()).unwrap();
+    person.engine = Some(Engine::open(store, world.today).unwrap());
+    assert!(person.engine().vault_status().dead_bytes < 10_000);
+}
+
 /// The store is told to zero at once what is dead, and is busy until it has.
 #[test]
 fn a_store_that_is_busy_is_waited_for() {
