@@ -244,7 +244,7 @@ impl<D: Disk + 'static> Engine<D> {
             dead: false,
         };
         let left_over = load::left_over(&engine.vault, &engine.contacts);
-        left_over.chunks(1_024).try_for_each(|rows| engine.vault.erase(rows)).map_err(open_error)?;
+        engine.vault.erase(&left_over).map_err(open_error)?;
         let mut step = engine.step();
         engine.mark_running(&mut step).map_err(open_error)?;
         if_room(engine.finish(step))?;

@@ -195,7 +195,7 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// Stores all of it durably. After [`VaultError::Full`] and [`VaultError::Busy`] the disk holds what it held before; after any
     /// other error what it holds is known only when the vault is opened again. Waits for a store that is busy.
-    pub(crate) fn commit(&self, mut changes: Changes) -> Result<(), VaultError> {
+    pub(crate) fn commit(&self, changes: Changes) -> Result<(), VaultError> {
         if !changes.rows.is_empty() {
             let used = self.used_after(&changes);
             let until = Instant::now() + BUSY_WAIT;
@@ -207,18 +207,16 @@ impl<D: Disk + 'static> Vault<D> {
             }
             self.used.set(used);
         }
-        for keys in changes.later.chunks(ERASED_AT_ONCE) {
-            self.erase(keys)?;
-        }
-        changes.later.clear();
-        Ok(())
+        self.erase(&changes.later)
     }
 
     /// Erases rows, which needs no room.
     pub(crate) fn erase(&self, keys: &[RecordKey]) -> Result<(), VaultError> {
-        let gone: u64 = keys.iter().map(|key| self.weight_of(key)).sum();
-        self.writer.erase(keys.to_vec()).map_err(refused)?;
-        self.used.set(self.used.get().saturating_sub(gone));
+        for keys in keys.chunks(ERASED_AT_ONCE) {
+            let gone: u64 = keys.iter().map(|key| self.weight_of(key)).sum();
+            self.writer.erase(keys.to_vec()).map_err(refused)?;
+            self.used.set(self.used.get().saturating_sub(gone));
+        }
         Ok(())
     }
 

@@ -24,6 +24,8 @@ const SEEN_DAYS: u32 = 90;
 /// Maximum number of messages of a conversation that are recognised; the oldest falls out. Far more than a turn can have without an
 /// answer, and so than a peer sends again.
 pub(super) const MAX_SEEN: usize = 4_096;
+/// As many are left when events are erased and the vault still has no room for the user's texts.
+pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
 /// A message's clock is believed up to this far above the conversation's.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
 

@@ -108,6 +108,33 @@ fn a_full_vault_refuses_goes_on_receiving_leaves_the_rest_and_goes_on_after_forg
     assert!(world.people[0].disk.to_bytes().len() <= 40_960 + 16 * (256 << 10));
 }
 
+/// What is forgotten leaves rows by which it is recognised if it comes again: they alone must not keep a vault full.
+#[test]
+fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
+    let mut world = friends_of(World::with(304, [small(), geometry()]));
+    let mut received = take_history(&mut world);
+    let mut refused = 0;
+    while refused < 3 {
+        for _ in 0..50 {
+            send_from_ben(&mut world, 1);
+        }
+        let read_all = read(&mut world);
+        received.append(&mut take_history(&mut world));
+        assert_eq!(room(&world), VaultRoom::Enough, "after {} texts", received.len());
+        if read_all.is_err() {
+            refused += 1;
+            read(&mut world).unwrap();
+        }
+        refused += usize::from(received.len() > 6_000) * 3;
+        world.people[0].engine().send_text("Ben", "ok", NOW).unwrap();
+        world.settle();
+        received.append(&mut take_history(&mut world));
+    }
+    assert_eq!(received, world.people[1].sent);
+    let kept = world.people[0].engine().vault.keys(Table::Seen).len();
+    assert_eq!(world.people[0].engine().contacts[&1].seen.len(), kept);
+}
+
 /// As when the disk is full before the vault is: the store refuses in the middle of anything.
 #[test]
 fn a_store_without_room_refuses_and_nothing_is_changed() {

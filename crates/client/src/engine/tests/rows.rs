@@ -3,7 +3,7 @@
 use super::{healing::friends, *};
 use crate::engine::{
     inbox::{Ack, MAX_ASIDE},
-    incoming::MAX_SEEN,
+    incoming::{MAX_SEEN, MAX_SEEN_WITHOUT_ROOM},
     load::MAX_ATTEMPT_ROWS,
     parked::MAX_PARKED,
     sentinel::MAX_SENTINELS,
@@ -234,6 +234,7 @@ fn the_limits_of_the_spec_are_these() {
     };
     for (row, most) in [
         ("seen", MAX_SEEN),
+        ("seen", MAX_SEEN_WITHOUT_ROOM),
         ("parked", MAX_PARKED),
         ("aside", MAX_ASIDE),
         ("attempt", MAX_ATTEMPT_ROWS),
