@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use deaddrop_client::{DEFAULT_VAULT_MIB, MAX_VAULT_MIB, MIN_VAULT_MIB};
 
 const EXAMPLES: &str = "\
 Two people, step by step (each in a terminal of their own, a relay in a third):
@@ -79,7 +80,7 @@ pub enum Command {
     Chat(Chat),
     /// Show the safety number of a contact; it is the same on both sides if no third party is in between
     Verify(Verify),
-    /// Show your relay, what waits to be sent, and whether the relay answers
+    /// Show your relay, what waits to be sent, whether the relay answers, and how full the vault is
     Status,
     /// Show the relays that you receive through, and which contacts write to which
     Relays,
@@ -143,6 +144,10 @@ pub struct Init {
     /// Keep the vault's key in a file (mode 0600) beside the vault: who can read the folder can read everything
     #[arg(long, conflicts_with = "passphrase_file")]
     pub no_passphrase: bool,
+    /// MiB to which the vault's file may grow
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_VAULT_MIB,
+        value_parser = clap::value_parser!(u32).range(i64::from(MIN_VAULT_MIB)..=i64::from(MAX_VAULT_MIB)))]
+    pub vault_mib: u32,
 }
 
 /// `invite`

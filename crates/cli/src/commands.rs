@@ -4,6 +4,7 @@ mod meeting;
 mod receive;
 mod relays;
 mod sync;
+mod vault;
 
 use std::{
     collections::BTreeMap,
@@ -89,7 +90,13 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     } else {
         home::with(Passphrase::obtain(common.passphrase_file.as_deref(), Ask::Twice)?)
     };
-    let made = Client::create(home.folder(), unlock, relay.clone(), Config::default()).await;
+    let made = Client::create(
+        home.folder(),
+        unlock,
+        relay.clone(),
+        Config { vault_mib: init.vault_mib, ..Config::default() },
+    )
+    .await;
     let client = made.map_err(|error| home.failure(error))?;
     if let (Some(relay), Some(token)) = (&relay, token)
         && let Err(error) = client.set_create_token(relay, Some(token)).await
@@ -328,6 +335,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
         count(status.unsent, "message"),
         count(status.unreceipted, "sent text")
     ));
+    lines.extend(vault::lines(&status.vault));
     if status.damaged > 0 {
         lines.push(format!("{} of this vault lost by a damaged disk", counted(status.damaged, "record")));
     }
@@ -365,6 +373,7 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
             "held": status.held,
             "missing": status.missing,
             "damaged": status.damaged,
+            "vault": vault::json(&status.vault),
             "asks": asks.iter().map(|(contact, asks)| meeting::asks_json(&contact.name, asks)).collect::<Vec<_>>(),
         }),
     )

@@ -74,6 +74,7 @@ const fn open_code(error: OpenError) -> &'static str {
         OpenError::KeyFileExposed => "key_file_exposed",
         OpenError::InUse => "in_use",
         OpenError::BadCost => "bad_cost",
+        OpenError::BadLimit => "bad_limit",
         OpenError::OutOfMemory => "out_of_memory",
         OpenError::NewerVersion => "newer_version",
         OpenError::Corrupt => "vault_damaged",
@@ -117,6 +118,7 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::NoSession => "no_session",
         ClientError::TimedOut => "timed_out",
         ClientError::VaultFull => "vault_full",
+        ClientError::VaultBusy => "vault_busy",
         ClientError::VaultStopped => "vault_stopped",
         ClientError::VaultCorrupt => "vault_damaged",
         _ => OTHER,
@@ -150,6 +152,11 @@ impl From<ClientError> for Failure {
             ClientError::NoRelay => {
                 Self::new("no relay is set; set one: deaddrop set-relay ws://HOST:PORT/#FINGERPRINT")
             }
+            ClientError::VaultFull => Self::new(
+                "the vault is full, and nothing was changed. Erase the received messages that you have read: deaddrop receive --forget. \
+                 `deaddrop status` shows how full it is; a new vault can have a higher limit (init --vault-mib), or free space on the \
+                 disk if that is full",
+            ),
             ClientError::UnknownContact => Self::new(format_args!("{error}; `deaddrop contacts` shows all")),
             error => Self::new(error),
         };

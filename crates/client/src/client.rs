@@ -42,7 +42,8 @@ impl Client {
         config: Config,
     ) -> Result<Self, OpenError> {
         let (home, cost, now) = (home.as_ref().to_owned(), config.passphrase_cost, (config.now)());
-        let engine = blocking(move || match home::begin(&home, &unlock, cost) {
+        let mib = config.vault_mib;
+        let engine = blocking(move || match home::begin(&home, &unlock, cost, mib) {
             Ok((store, made)) => {
                 let engine = Engine::create(store, relay.as_ref(), now)?;
                 made.keep();

@@ -6,6 +6,12 @@ use std::{ops::Range, sync::Arc, time::Duration};
 
 /// The longest [`Config::gap_wait`].
 pub const MAX_GAP_WAIT: Duration = Duration::from_secs(600);
+/// The least [`Config::vault_mib`]: a part of it is kept for receipts and for the store's own work.
+pub const MIN_VAULT_MIB: u32 = 64;
+/// The largest [`Config::vault_mib`].
+pub const MAX_VAULT_MIB: u32 = 262_144;
+/// [`Config::vault_mib`] unless it is set.
+pub const DEFAULT_VAULT_MIB: u32 = 4_096;
 /// A relay keeps an invite no longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
 
@@ -51,6 +57,9 @@ pub struct Config {
     /// What one guess of the passphrase of a *new* vault costs; a vault that exists opens at its own cost. A device with
     /// little memory may take less, and so do tests.
     pub passphrase_cost: PassphraseCost,
+    /// MiB to which the file of a *new* vault may grow: at least [`MIN_VAULT_MIB`], at most [`MAX_VAULT_MIB`]. A vault that exists keeps
+    /// its limit; [`Status::vault`](crate::Status::vault) tells how full it is.
+    pub vault_mib: u32,
 }
 
 impl Default for Config {
@@ -66,6 +75,7 @@ impl Default for Config {
             private_addresses: PrivateAddresses::Refuse,
             resolver: Arc::new(SystemResolver),
             passphrase_cost: PassphraseCost::default(),
+            vault_mib: DEFAULT_VAULT_MIB,
         }
     }
 }
@@ -79,4 +89,23 @@ impl core::fmt::Debug for Config {
 fn system_time() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |time| time.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spec_names_the_limits_of_a_vault() {
+        let spec = include_str!("../../../spec/14-client.md");
+        let row = spec.lines().find(|line| line.starts_with("| the vault | ")).unwrap();
+        let numbers: Vec<u32> =
+            row.split(' ').filter_map(|word| word.replace(',', "").parse().ok()).collect();
+        assert_eq!(numbers, [DEFAULT_VAULT_MIB, MIN_VAULT_MIB, MAX_VAULT_MIB]);
+        let segment = deaddrop_shred::Geometry::vault().segment_bytes >> 20;
+        assert_eq!(DEFAULT_VAULT_MIB / segment, deaddrop_shred::Geometry::vault().max_segments);
+        assert_eq!(MAX_VAULT_MIB / segment, deaddrop_shred::geometry::MAX_SEGMENTS);
+        let error = crate::OpenError::BadLimit.to_string();
+        assert!(error.contains("between 64 and 262,144 MiB"), "{error}");
+    }
 }

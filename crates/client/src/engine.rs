@@ -19,8 +19,10 @@ mod names;
 mod needs;
 mod outbox;
 mod outgoing;
+mod parked;
 mod receipts;
 mod relays;
+mod reload;
 mod sentinel;
 mod sessions;
 mod step;
@@ -45,12 +47,12 @@ use crate::{
 };
 use asked::Asked;
 use deaddrop_crypto::{Hour, IdentityKeyPair, LoadError, PendingInvite, SessionId};
-use deaddrop_shred::{Disk, Shred};
+use deaddrop_shred::{Disk, RecordKey, Shred};
 use deaddrop_wire::{Day, RelayAddress};
 use receipts::Receipt;
 use sentinel::Sentinel;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     net::IpAddr,
 };
 
@@ -70,6 +72,8 @@ pub(crate) struct Engine<D: Disk + 'static> {
     stale_tried: Option<u64>,
     sentinel: Sentinel,
     calendar: CalendarRow,
+    /// When the calendar last had no room in the vault, in seconds since 1970-01-01.
+    clock_tried: Option<u64>,
     /// Days by which the believed day may be too far, as no own relay has confirmed it.
     unsure: u32,
     /// What was kept for the user's word is being read: nothing of it asks again.
@@ -125,6 +129,13 @@ struct Contact {
     blocked: Option<IpAddr>,
     /// Envelopes that wait for the user's word.
     asked: BTreeMap<u64, Asked>,
+    /// Rows of messages that were shown, and of blobs that were put aside, oldest first.
+    seen: VecDeque<RecordKey>,
+    aside: VecDeque<RecordKey>,
+    /// The number of contents that are kept for a newer version.
+    parked: usize,
+    /// Of what is held, slot and number of what will be kept so; `None`: not known yet.
+    parks_later: Option<BTreeSet<(u8, u64)>>,
     /// The day on which unused sessions were last looked for after everything had been read.
     tidied_on: Option<Day>,
     /// The session that sends, as it was when the last message was read.
@@ -159,6 +170,7 @@ impl<D: Disk + 'static> Engine<D> {
             stale_tried: None,
             sentinel: Sentinel::default(),
             calendar: CalendarRow::begin(now),
+            clock_tried: None,
             asks_nothing: false,
             rng,
             seen: HashSet::new(),
@@ -180,15 +192,15 @@ impl<D: Disk + 'static> Engine<D> {
     #[cfg(any(test, feature = "hazmat"))]
     pub(crate) fn open(store: Shred<D>, today: Day) -> Result<Self, OpenError> {
         let mut engine = Self::load(store)?;
-        engine.begin_day(today).map_err(open_error)?;
+        if_room(engine.begin_day(today))?;
         Ok(engine)
     }
 
     /// Loads a person, looks at the clock and begins the day that is believed. `now` in seconds since 1970-01-01.
     pub(crate) fn open_now(store: Shred<D>, now: u64) -> Result<Self, OpenError> {
         let mut engine = Self::load(store)?;
-        let today = engine.look_at_clock(now, &[]).map_err(open_error)?;
-        engine.begin_day(today).map_err(open_error)?;
+        let today = engine.today(now, &[]).map_err(open_error)?;
+        if_room(engine.begin_day(today))?;
         Ok(engine)
     }
 
@@ -223,6 +235,7 @@ impl<D: Disk + 'static> Engine<D> {
             stale_tried,
             sentinel: Sentinel::of(sentinel.unwrap_or_default()),
             calendar: calendar.unwrap_or(CalendarRow::unknown()),
+            clock_tried: None,
             asks_nothing: false,
             rng,
             seen: HashSet::new(),
@@ -230,12 +243,13 @@ impl<D: Disk + 'static> Engine<D> {
             unsure: 0,
             dead: false,
         };
+        let left_over = load::left_over(&engine.vault, &engine.contacts);
+        engine.vault.erase(&left_over).map_err(open_error)?;
         let mut step = engine.step();
-        step.changes.erase_later(load::left_over(&engine.vault, &engine.contacts).into_iter());
         engine.mark_running(&mut step).map_err(open_error)?;
-        engine.finish(step).map_err(open_error)?;
-        engine.resume_move().map_err(open_error)?;
-        engine.want_private_mailboxes().map_err(open_error)?;
+        if_room(engine.finish(step))?;
+        if_room(engine.resume_move())?;
+        if_room(engine.want_private_mailboxes())?;
         Ok(engine)
     }
 
@@ -249,6 +263,8 @@ impl<D: Disk + 'static> Engine<D> {
         let mut step = self.step();
         step.changes.erase_later(self.vault.expired(today).into_iter());
         self.finish(step)?;
+        let vault = &self.vault;
+        self.contacts.values_mut().for_each(|contact| contact.seen.retain(|row| vault.has(row)));
         self.begin_sentinel_day();
         for id in self.contact_ids() {
             let mut step = self.step();
@@ -285,6 +301,14 @@ impl<D: Disk + 'static> Engine<D> {
         step.changes.erase(key(Table::Running, 0, 0));
         self.finish(step)?;
         self.vault.close()
+    }
+}
+
+/// A vault without room opens: how else could room be made? What is not done now is done later.
+fn if_room(done: Result<(), VaultError>) -> Result<(), OpenError> {
+    match done {
+        Err(error) if !error.is_passing() => Err(open_error(error)),
+        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,13 @@ use crate::pasted::PasteError;
 use deaddrop_crypto::BundleError;
 use deaddrop_wire::Day;
 
+impl VaultError {
+    /// Nothing was stored, and nothing is lost: it may be stored later.
+    pub(crate) const fn is_passing(self) -> bool {
+        matches!(self, Self::Full | Self::Busy)
+    }
+}
+
 macro_rules! errors {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident $(($inner:ty))? = $text:expr,)* }) => {
         $(#[$meta])*
@@ -76,6 +83,8 @@ errors! {
     pub(crate) enum VaultError {
         /// No room.
         Full = "the vault is full",
+        /// The disk does not zero dead bytes in time, and nothing is stored before it has.
+        Busy = "the vault's disk is too slow",
         /// The disk failed: open the vault again.
         Stopped = "the vault has stopped",
         /// A row is damaged.
@@ -102,6 +111,8 @@ errors! {
         InUse = "the vault is in use by another process; close that one first",
         /// What a guess of the passphrase shall cost is out of bounds.
         BadCost = "the cost of the passphrase is out of bounds; see PassphraseCost",
+        /// The limit of the vault's file is out of bounds.
+        BadLimit = "a vault's limit is between 64 and 262,144 MiB",
         /// This machine has not the memory that checking the passphrase takes.
         OutOfMemory = "not enough memory to check the passphrase; close other programs",
         /// Written by a newer version: update.
@@ -180,8 +191,12 @@ errors! {
         Displaced = "another copy of this vault, or another program, reads your mailboxes; use one copy only",
         /// It did not end within the time allowed; it goes on.
         TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
-        /// The vault is full.
-        VaultFull = "the vault is full; free space on the disk, or forget old events",
+        /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
+        /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit
+        /// ([`Config::vault_mib`](crate::Config::vault_mib)).
+        VaultFull = "the vault is full; erase received messages that you have read, or free space on its disk",
+        /// The disk is too slow to overwrite what was erased; nothing new is stored until it has.
+        VaultBusy = "the vault's disk is too slow for now; try again in a moment",
         /// The vault failed: close the client and open it again.
         VaultStopped = "the vault's disk failed; close the program and open the vault again",
         /// The vault is damaged.
@@ -192,7 +207,12 @@ errors! {
 impl ClientError {
     /// The vault failed, and not the call.
     pub(crate) const fn is_of_vault(&self) -> bool {
-        matches!(self, Self::VaultFull | Self::VaultStopped | Self::VaultCorrupt)
+        matches!(self, Self::VaultStopped | Self::VaultCorrupt)
+    }
+
+    /// The vault takes nothing for now, and has changed nothing.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::VaultFull | Self::VaultBusy)
     }
 }
 
@@ -200,6 +220,7 @@ impl From<VaultError> for ClientError {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Full => Self::VaultFull,
+            VaultError::Busy => Self::VaultBusy,
             VaultError::Corrupt | VaultError::NewerVersion => Self::VaultCorrupt,
             VaultError::Stopped | VaultError::Io => Self::VaultStopped,
         }

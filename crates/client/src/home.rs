@@ -1,6 +1,7 @@
 //! The folder of a person: the vault's file, and the key file if there is no passphrase.
 
 use crate::{
+    config::{MAX_VAULT_MIB, MIN_VAULT_MIB},
     error::OpenError,
     random::{self, NoRandomness, SystemRandom},
 };
@@ -80,9 +81,13 @@ pub(crate) fn begin(
     home: &Path,
     unlock: &Unlock,
     passphrase_cost: PassphraseCost,
+    vault_mib: u32,
 ) -> Result<(Shred<FileDisk>, Unfinished), OpenError> {
     if !passphrase_cost.is_bounded() {
         return Err(OpenError::BadCost);
+    }
+    if !(MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) {
+        return Err(OpenError::BadLimit);
     }
     if vault_file(home).exists() {
         return Err(OpenError::Exists);
@@ -101,11 +106,16 @@ pub(crate) fn begin(
             Err(error) => return Err(error),
         }),
     };
-    let geometry = Geometry { passphrase_cost, ..Geometry::vault() };
+    let vault = Geometry::vault();
+    let max_segments = vault_mib / (vault.segment_bytes >> 20);
+    let geometry = Geometry { passphrase_cost, max_segments, ..vault };
     let store = Shred::create(disk, &geometry, &unlock, &mut SystemRandom).map_err(create_error)?;
     made.files.push(vault_file(home));
     Ok((store, made))
 }
+
+#[cfg(test)]
+use crate::config::DEFAULT_VAULT_MIB;
 
 /// Makes an empty vault that stays.
 #[cfg(test)]
@@ -114,7 +124,7 @@ pub(crate) fn create(
     unlock: &Unlock,
     passphrase_cost: PassphraseCost,
 ) -> Result<Shred<FileDisk>, OpenError> {
-    let (store, made) = begin(home, unlock, passphrase_cost)?;
+    let (store, made) = begin(home, unlock, passphrase_cost, DEFAULT_VAULT_MIB)?;
     made.keep();
     Ok(store)
 }

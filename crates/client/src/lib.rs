@@ -36,8 +36,8 @@
 //! event in the same transaction as what it made of it, and asks for events after that number: it sees each once, whatever
 //! crashes. A simple app uses [`Client::set_cursor`]; after a crash it may see its last event again.
 //!
-//! **Errors** change nothing, except those of the vault: after [`ClientError::VaultStopped`] or [`ClientError::VaultFull`] the
-//! client must be closed and opened again. A relay that is down is no error of [`Client::send`].
+//! **Errors** change nothing, except those of the vault: after [`ClientError::VaultStopped`] the client must be closed and opened
+//! again. [`ClientError::VaultFull`] ends as soon as there is room, without that. A relay that is down is no error of [`Client::send`].
 //!
 //! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
@@ -61,7 +61,9 @@ mod text;
 mod vault;
 
 pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, SyncReport};
-pub use config::{Config, MAX_GAP_WAIT, MAX_INVITE_DAYS, PrivateAddresses};
+pub use config::{
+    Config, DEFAULT_VAULT_MIB, MAX_GAP_WAIT, MAX_INVITE_DAYS, MAX_VAULT_MIB, MIN_VAULT_MIB, PrivateAddresses,
+};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};
 pub use event::{Event, EventKind};
@@ -70,6 +72,7 @@ pub use net::Connectivity;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use text::{invisible_in, is_invisible};
+pub use vault::{VaultRoom, VaultStatus};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
 pub use deaddrop_shred::PassphraseCost;

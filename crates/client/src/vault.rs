@@ -4,6 +4,7 @@ mod format1;
 mod key;
 mod migrate;
 mod relays;
+mod room;
 mod rows;
 mod secret;
 
@@ -17,22 +18,37 @@ pub(crate) use rows::{
     Question, Sealed, SeenRow, SentinelRow, SessionSlot,
 };
 
+pub use room::{VaultRoom, VaultStatus};
+
 use crate::error::VaultError;
-use deaddrop_shred::{Batch, CommitError, Disk, Entry, Reader, Record, RecordKey, Shred, Writer};
+use deaddrop_shred::{Batch, CommitError, Disk, Entry, Geometry, Reader, Record, RecordKey, Shred, Writer};
 use deaddrop_wire::Day;
+use room::Sizes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::BTreeMap;
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 use zeroize::Zeroizing;
 
 /// The version of every row that this build writes.
 const ROW_VERSION: u8 = 2;
 /// Most rows that are erased together on their own account.
 const ERASED_AT_ONCE: usize = 1_024;
+/// How long a step waits for a store that is busy with zeroing.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Time between two tries.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Rows in a store.
 pub(crate) struct Vault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
+    sizes: Sizes,
+    /// What all rows count together.
+    used: Cell<u64>,
 }
 
 /// What one step changes: stored as a whole or not at all.
@@ -103,19 +119,22 @@ impl Changes {
         self.bytes
     }
 
-    fn into_batch(self) -> (Batch, Vec<RecordKey>) {
+    /// What is stored and erased at once. The rows stay here: a store that refuses a batch wipes it.
+    fn batch(&self) -> Batch {
         let mut batch = Batch::default();
-        for (key, body) in self.rows {
-            match body {
-                Some(NewRow { expiry_day, mut body }) => {
-                    // The store encrypts it where it lies.
-                    let body = std::mem::take(&mut *body);
-                    batch.puts.push(Record { key, meta: [0; 8], expiry_day, body });
-                }
-                None => batch.erases.push(key),
+        for (key, row) in &self.rows {
+            match row {
+                // The store encrypts the copy where it lies.
+                Some(NewRow { expiry_day, body }) => batch.puts.push(Record {
+                    key: *key,
+                    meta: [0; 8],
+                    expiry_day: *expiry_day,
+                    body: body.to_vec(),
+                }),
+                None => batch.erases.push(*key),
             }
         }
-        (batch, self.later)
+        batch
     }
 }
 
@@ -141,21 +160,75 @@ impl<D: Disk + 'static> Vault<D> {
     pub(crate) fn start(store: Shred<D>) -> Result<Self, VaultError> {
         let rng = crate::random::SystemRandom;
         let writer = Writer::start(store, rng).map_err(|_| VaultError::Io)?;
-        Ok(Self { reader: writer.reader(), writer })
+        let vault = Self {
+            reader: writer.reader(),
+            writer,
+            sizes: Sizes::of(&Geometry::vault()),
+            used: Cell::new(0),
+        };
+        vault.weigh();
+        Ok(vault)
     }
 
-    /// Stores all of it durably. After an error nothing more is taken: what the disk holds is known only when the vault is
-    /// opened again.
+    /// The sizes of a test's store.
+    #[cfg(test)]
+    pub(crate) fn set_geometry(&mut self, geometry: &Geometry) {
+        self.sizes = Sizes::of(geometry);
+        self.weigh();
+    }
+
+    /// Adds up what all rows count.
+    fn weigh(&self) {
+        let rows = self.reader.entries_where(|_| true);
+        self.used.set(rows.iter().map(|row| self.sizes.weight(length(row))).sum());
+    }
+
+    /// How full it is.
+    pub(crate) fn status(&self) -> VaultStatus {
+        self.sizes.status(&self.reader.stats(), self.used.get())
+    }
+
+    /// What it takes.
+    pub(crate) fn room(&self) -> VaultRoom {
+        self.status().room
+    }
+
+    /// Stores all of it durably. After [`VaultError::Full`] and [`VaultError::Busy`] the disk holds what it held before; after any
+    /// other error what it holds is known only when the vault is opened again. Waits for a store that is busy.
     pub(crate) fn commit(&self, changes: Changes) -> Result<(), VaultError> {
-        let (batch, later) = changes.into_batch();
-        let refused = |error| match error {
-            CommitError::Full => VaultError::Full,
-            _ => VaultError::Stopped,
-        };
-        if !(batch.puts.is_empty() && batch.erases.is_empty()) {
-            self.writer.commit(batch).map_err(refused)?;
+        if !changes.rows.is_empty() {
+            let used = self.used_after(&changes);
+            let until = Instant::now() + BUSY_WAIT;
+            while let Err(error) = self.writer.commit(changes.batch()) {
+                if error != CommitError::Busy || Instant::now() >= until {
+                    return Err(refused(error));
+                }
+                thread::sleep(BUSY_PAUSE);
+            }
+            self.used.set(used);
         }
-        later.chunks(ERASED_AT_ONCE).try_for_each(|keys| self.writer.erase(keys.to_vec())).map_err(refused)
+        self.erase(&changes.later)
+    }
+
+    /// Erases rows, which needs no room.
+    pub(crate) fn erase(&self, keys: &[RecordKey]) -> Result<(), VaultError> {
+        for keys in keys.chunks(ERASED_AT_ONCE) {
+            let gone: u64 = keys.iter().map(|key| self.weight_of(key)).sum();
+            self.writer.erase(keys.to_vec()).map_err(refused)?;
+            self.used.set(self.used.get().saturating_sub(gone));
+        }
+        Ok(())
+    }
+
+    fn weight_of(&self, key: &RecordKey) -> u64 {
+        self.reader.entry(key).map_or(0, |row| self.sizes.weight(length(&row)))
+    }
+
+    fn used_after(&self, changes: &Changes) -> u64 {
+        let new = |row: &NewRow| self.sizes.weight(row.body.len());
+        changes.rows.iter().fold(self.used.get(), |used, (key, row)| {
+            used.saturating_sub(self.weight_of(key)).saturating_add(row.as_ref().map_or(0, new))
+        })
     }
 
     /// A row of ours, if it is there.
@@ -176,10 +249,14 @@ impl<D: Disk + 'static> Vault<D> {
 
     /// The keys of a table, ascending.
     pub(crate) fn keys(&self, table: Table) -> Vec<RecordKey> {
-        let rows = self.reader.entries_where(|entry| entry.key.0.first() == Some(&table.code()));
-        let mut keys: Vec<_> = rows.into_iter().map(|entry| entry.key).collect();
-        keys.sort_unstable();
-        keys
+        self.reader.entries_with_prefix(&[table.code()]).into_iter().map(|entry| entry.key).collect()
+    }
+
+    /// The keys of a table, those that were stored first in front.
+    pub(crate) fn keys_by_age(&self, table: Table) -> Vec<RecordKey> {
+        let mut rows = self.reader.entries_with_prefix(&[table.code()]);
+        rows.sort_unstable_by_key(|entry| entry.order);
+        rows.into_iter().map(|entry| entry.key).collect()
     }
 
     /// Whether there is a row.
@@ -201,6 +278,18 @@ impl<D: Disk + 'static> Vault<D> {
     /// Finishes what is under way.
     pub(crate) fn close(self) -> Result<(), VaultError> {
         self.writer.close().map(|_| ()).map_err(|_| VaultError::Stopped)
+    }
+}
+
+fn length(row: &Entry) -> usize {
+    usize::try_from(row.length).unwrap_or(usize::MAX)
+}
+
+fn refused(error: CommitError) -> VaultError {
+    match error {
+        CommitError::Full => VaultError::Full,
+        CommitError::Busy => VaultError::Busy,
+        _ => VaultError::Stopped,
     }
 }
 

@@ -19,9 +19,16 @@ use crate::{
 pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
-    let mut printer = Printer { output, client: &client, from: receive.from.clone(), after: receive.after };
+    let mut printer = Printer {
+        output,
+        client: &client,
+        from: receive.from.clone(),
+        after: receive.after,
+        has_printed: false,
+    };
     let printed = Box::pin(printer.run(receive)).await;
-    if printed.is_ok() && receive.forget {
+    // Also when a relay was not read: a full vault reads none before something was erased.
+    if (printed.is_ok() || printer.has_printed) && receive.forget {
         let used = receive.after.map_or_else(|| client.cursor(), Ok)?;
         client.forget_events_before(used.saturating_add(1)).await?;
     }
@@ -36,6 +43,8 @@ struct Printer<'a> {
     client: &'a Client,
     from: Option<String>,
     after: Option<u64>,
+    /// All that had come was printed.
+    has_printed: bool,
 }
 
 impl Printer<'_> {
@@ -81,6 +90,7 @@ impl Printer<'_> {
             }
         };
         printed += self.print_all(&mut last).await?;
+        self.has_printed = true;
         match caught_up {
             Ok(()) if printed == 0 => self.output.text("Nothing new."),
             Ok(()) => Ok(()),

@@ -73,6 +73,9 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
         Connectivity::Displaced => {
             "ANOTHER COPY OF THIS VAULT, or another program, reads a mailbox there: what waits in it is not fetched (use one copy only)"
         }
+        Connectivity::VaultFull => {
+            "nothing is fetched there, because THE VAULT IS FULL: what lies there waits (see receive --forget)"
+        }
         Connectivity::Waiting => {
             "everything that waited there has been fetched, but it makes no new mailbox for you now; tried again"
         }
@@ -93,6 +96,7 @@ pub(super) fn relay_word(state: Connectivity) -> &'static str {
         Connectivity::PrivateAddress => "private_address",
         Connectivity::Displaced => "displaced",
         Connectivity::Waiting => "waiting",
+        Connectivity::VaultFull => "vault_full",
         _ => "down",
     }
 }

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod meeting;
+mod old;
 mod relays;
 mod sending;
 mod vault;
@@ -14,7 +15,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use common::{PATIENCE, Relay};
 use deaddrop_client::{
     BundleError, Client, ClientError, Config, Connectivity, ContactState, Event, EventKind, MAX_TEXT,
-    MessageId, OpenError, PassphraseCost, Unlock,
+    MessageId, OpenError, PassphraseCost, Unlock, VaultRoom,
 };
 use tokio::time::{sleep, timeout};
 

@@ -151,6 +151,7 @@ impl SendWait {
             Self::PrivateAddress(_) | Self::OwnMailbox { state: Connectivity::PrivateAddress, .. } => {
                 ClientError::PrivateAddress
             }
+            Self::OwnMailbox { state: Connectivity::VaultFull, .. } => ClientError::VaultFull,
             Self::NeedsToken { .. } => ClientError::NeedsToken,
             _ => ClientError::TimedOut,
         }
@@ -385,6 +386,7 @@ impl Client {
                 Connectivity::NoTls => ClientError::NoTls,
                 Connectivity::PrivateAddress => ClientError::PrivateAddress,
                 Connectivity::Displaced => ClientError::Displaced,
+                Connectivity::VaultFull => ClientError::VaultFull,
                 Connectivity::Down => ClientError::RelayDown,
                 _ => ClientError::TimedOut,
             };

@@ -8,6 +8,7 @@ use crate::{
     engine::{Engine, is_same_day},
     error::ClientError,
     net::Connectivity,
+    vault::VaultStatus,
 };
 use deaddrop_wire::Day;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
@@ -32,6 +33,8 @@ pub struct Status {
     pub clock: ClockStatus,
     /// Own mailboxes that are not used any more and wait to be deleted at their relays.
     pub deletions: usize,
+    /// How full the vault is, and what was erased and lies on the disk still.
+    pub vault: VaultStatus,
 }
 
 /// What the clock of this machine and the relays say about the day.
@@ -107,6 +110,7 @@ impl Client {
             damaged,
             clock,
             deletions,
+            vault: self.shared.look(Engine::vault_status)?,
         })
     }
 
@@ -143,8 +147,8 @@ impl Client {
     /// A relay that cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
-    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`], [`ClientError::PrivateAddress`] or
-    /// [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
+    /// [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`],
+    /// [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
     }
@@ -271,6 +275,7 @@ impl Client {
 /// The error that says best why something is not done.
 fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
     let order = [
+        ClientError::VaultFull,
         ClientError::WrongRelay,
         ClientError::NoCommonVersion,
         ClientError::RelayDown,

@@ -17,6 +17,8 @@ use deaddrop_wire::Day;
 pub(crate) const MAX_STEP: u32 = 2;
 /// Hours for which the clock must keep to a larger step that no relay confirms.
 const BELIEVED_AFTER_H: u8 = 24;
+/// Seconds until a day that had no room in the vault is stored again.
+const CLOCK_REST_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
 /// A wait begins again when nothing looked at the clock for longer than this.
 const LONGEST_PAUSE_S: u64 = MAX_STEP as u64 * 86_400;
@@ -95,11 +97,30 @@ impl<D: Disk + 'static> Engine<D> {
         Ok(self.calendar.day())
     }
 
+    /// As [`look_at_clock`](Self::look_at_clock); a vault without room keeps to the day that it holds.
+    pub(crate) fn today(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
+        if self.clock_rests(now) {
+            return Ok(self.believed_day());
+        }
+        match self.look_at_clock(now, relays) {
+            Err(error) if error.is_passing() => {
+                self.clock_tried = Some(now);
+                Ok(self.believed_day())
+            }
+            looked => looked,
+        }
+    }
+
+    /// What the clock says had no room a moment ago.
+    fn clock_rests(&self, now: u64) -> bool {
+        self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
+    }
+
     /// Whether [`look_at_clock`](Self::look_at_clock) has something to change.
     pub(crate) fn is_clock_due(&self, now: u64, relays: &[Day]) -> bool {
         let mut calendar = self.calendar;
         calendar.look(now, relays);
-        calendar != self.calendar
+        calendar != self.calendar && !self.clock_rests(now)
     }
 
     /// The day by which an invite has ended or not: of the small steps that are believed at once, only what an own relay has confirmed.

@@ -9,7 +9,10 @@ use deaddrop_crypto::{IdentityHash, SafetyNumber, Standing};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use rand::Rng;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+};
 
 /// What an app shows of a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +127,7 @@ impl<D: Disk + 'static> Engine<D> {
         name: &str,
     ) -> Result<u32, VaultError> {
         let id = self.config.next_id;
-        self.config.next_id = id.checked_add(1).ok_or(VaultError::Full)?;
+        self.config.next_id = id.checked_add(1).ok_or(VaultError::Corrupt)?;
         let person = PersonRow {
             name: name.to_owned(),
             root: None,
@@ -203,6 +206,10 @@ impl Contact {
             confirmed: None,
             blocked: None,
             asked: BTreeMap::new(),
+            seen: VecDeque::new(),
+            aside: VecDeque::new(),
+            parked: 0,
+            parks_later: None,
             tidied_on: None,
             sends_in: None,
             reset_tried: None,

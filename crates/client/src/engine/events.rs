@@ -1,10 +1,10 @@
 //! The events of all contacts: adding, reading, forgetting.
 
-use super::{Engine, step::Step};
+use super::{Engine, incoming::MAX_SEEN_WITHOUT_ROOM, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     event::{Event, EventKind},
-    vault::{EventRow, Table, key},
+    vault::{EventRow, Table, VaultRoom, key},
 };
 use deaddrop_crypto::MessageId;
 use deaddrop_shred::Disk;
@@ -144,15 +144,46 @@ impl<D: Disk + 'static> Engine<D> {
         const AT_ONCE: usize = 200;
         loop {
             let old: Vec<u64> = self.events.range(..number).take(AT_ONCE).copied().collect();
-            let Some(last) = old.last() else { return Ok(()) };
+            let Some(last) = old.last() else { return self.forget_seen() };
             let mut step = self.step();
             self.config.event_floor = self.config.event_floor.max(last + 1);
             step.config = true;
             old.iter().for_each(|number| step.changes.erase(key(Table::Event, 0, *number)));
-            self.finish(step)?;
+            match self.finish(step) {
+                Err(error) if error.is_passing() => {
+                    self.forget_without_room(&old, error)?;
+                    continue;
+                }
+                done => done?,
+            }
             old.iter().for_each(|number| {
                 self.events.remove(number);
             });
         }
+    }
+
+    /// Without room, only the newest messages of each conversation go on being recognised: nothing that the user cannot read may keep
+    /// the vault full.
+    fn forget_seen(&mut self) -> Result<(), VaultError> {
+        let is_short = self.vault.room() != VaultRoom::Enough;
+        for contact in self.contacts.values_mut().filter(|_| is_short) {
+            let over = contact.seen.len().saturating_sub(MAX_SEEN_WITHOUT_ROOM);
+            let rows: Vec<_> = contact.seen.drain(..over).collect();
+            self.vault.erase(&rows).inspect_err(|_| self.dead = true)?;
+        }
+        Ok(())
+    }
+
+    /// Erases events where there is no room for the floor. The newest event stays until there is: no number is used twice.
+    fn forget_without_room(&mut self, old: &[u64], error: VaultError) -> Result<(), VaultError> {
+        let newest = self.events.last().copied();
+        let old: Vec<u64> = old.iter().copied().filter(|number| Some(*number) != newest).collect();
+        if old.is_empty() {
+            return Err(error);
+        }
+        let rows: Vec<_> = old.iter().map(|number| key(Table::Event, 0, *number)).collect();
+        self.vault.erase(&rows).inspect_err(|_| self.dead = true)?;
+        self.events.retain(|number| !old.contains(number));
+        Ok(())
     }
 }

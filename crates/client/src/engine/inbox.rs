@@ -6,19 +6,24 @@ use super::{
 use crate::{
     error::VaultError,
     event::EventKind,
-    vault::{MailboxKind, MailboxState, Table, key},
+    vault::{MailboxKind, MailboxState, Table, VaultRoom, key},
 };
 use deaddrop_crypto::{
     AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
     Standing, StreamId, content,
 };
-use deaddrop_shred::Disk;
+use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
+use std::collections::VecDeque;
 
 /// Maximum number of blobs of one contact that are remembered until the relay has destroyed them: the relay's window.
 const MAX_UNACKED: usize = 64;
 /// Starts of processing without an end after which a blob is put aside.
 const MAX_ATTEMPTS: u8 = 3;
+/// Maximum number of blobs of one contact that are put aside; the oldest falls out.
+pub(super) const MAX_ASIDE: usize = 16;
+/// Rows of such a list that fall out in one step: a vault of an earlier version may have more than the bound.
+const FALL_OUT_AT_ONCE: usize = 2;
 /// Blobs in a row that open under no key, after which the session is taken for lost.
 const MAX_UNREAD: u8 = 3;
 /// As many are taken to have come when the vault was put back.
@@ -51,6 +56,10 @@ impl<D: Disk + 'static> Engine<D> {
         if self.dead {
             return Err(VaultError::Stopped);
         }
+        // It stays at the relay.
+        if self.vault.room() == VaultRoom::Full {
+            return Err(VaultError::Full);
+        }
         let Some(tag) = blob.first_chunk::<16>().copied() else { return Ok(Ack::Junk) };
         let Some(contact) = self.contacts.get(&name.contact) else { return Ok(Ack::Junk) };
         if contact.row.unacked.contains(&tag) {
@@ -61,12 +70,21 @@ impl<D: Disk + 'static> Engine<D> {
             // Kept as it came: whatever stopped three starts may be mended one day.
             let row = key(Table::Aside, name.contact, first_number(blob));
             step.changes.put_bytes(row, blob.to_vec().into());
+            if let Some(contact) = self.contacts.get_mut(&name.contact) {
+                contact.aside.retain(|known| *known != row);
+                push_bounded(&mut contact.aside, row, MAX_ASIDE, &mut step);
+            }
             self.forget_attempt(&mut step, &tag);
             self.finish(step)?;
             return Ok(Ack::Quarantined);
         }
         // A message that was decrypted and is not stored must not be taken for one that was.
-        let ack = self.read(&mut step, name, blob, today).inspect_err(|_| self.dead = true)?;
+        let read =
+            self.read(&mut step, name, blob, today).inspect_err(|error| self.dead |= !error.is_passing());
+        let ack = match read {
+            Ok(ack) => ack,
+            Err(error) => return Err(self.not_begun(&tag, error)),
+        };
         if matches!(ack, Ack::Junk | Ack::Duplicate) {
             self.forget_attempt(&mut step, &tag);
             // A relay can send junk as fast as its line carries it: what changes nothing is not written.
@@ -81,9 +99,24 @@ impl<D: Disk + 'static> Engine<D> {
             step.contacts.insert(name.contact);
         }
         self.forget_attempt(&mut step, &tag);
-        self.finish(step)?;
-        self.go_on(name.contact, today)?;
-        Ok(ack)
+        if let Err(error) = self.finish(step) {
+            return Err(self.not_begun(&tag, error));
+        }
+        match self.go_on(name.contact, today) {
+            // The blob itself is stored; the rest follows as after a crash.
+            Err(error) if !error.is_passing() => Err(error),
+            _ => Ok(ack),
+        }
+    }
+
+    /// A blob for which the vault had no room comes again, and its start does not count.
+    fn not_begun(&mut self, tag: &[u8; 16], error: VaultError) -> VaultError {
+        let row = attempt_key(tag);
+        self.seen.remove(tag);
+        if error.is_passing() && self.vault.has(&row) && self.vault.erase(&[row]).is_err() {
+            self.dead = true;
+        }
+        error
     }
 
     /// What one step had no room for: more of a receipt, of what was held, of a stream that is replaced. After a crash between two
@@ -221,6 +254,10 @@ impl<D: Disk + 'static> Engine<D> {
         let items = match content::decode_with_hashes(&plaintext) {
             Ok(items) => items,
             Err(ContentError::NeedsNewerVersion) => {
+                // It has no number that could be left out of a receipt; what it carries has none either, and comes again.
+                if !self.can_park(step, id)? {
+                    return Ok(self.junk(id));
+                }
                 self.park_bytes(step, id, StreamId([0; 16]), 0, plaintext, today)?;
                 return Ok(Ack::Parked);
             }
@@ -396,6 +433,13 @@ impl Contact {
         }
         self.row.unread >= MAX_UNREAD
     }
+}
+
+/// Adds a row to a list, oldest first, of which the oldest fall out.
+pub(super) fn push_bounded(list: &mut VecDeque<RecordKey>, row: RecordKey, most: usize, step: &mut Step) {
+    list.push_back(row);
+    let over = list.len().saturating_sub(most).min(FALL_OUT_AT_ONCE);
+    list.drain(..over).for_each(|old| step.changes.erase(old));
 }
 
 /// Tells blobs of one contact apart.

@@ -1,13 +1,10 @@
 //! What comes in a peer's streams: in order, or late when something before it was missing for too long (spec/14-client.md section 4.1).
 
-use super::{Contact, Engine, manner::Manner, step::Step};
+use super::{Contact, Engine, inbox::push_bounded, manner::Manner, parked::is_for_later, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
-    vault::{
-        HeldRow, InStream, MAX_IN_STREAMS, ParkedRow, PeerAddress, SeenRow, Table, key, migrated_number,
-        sub_key,
-    },
+    vault::{HeldRow, InStream, MAX_IN_STREAMS, PeerAddress, SeenRow, Table, key, migrated_number, sub_key},
 };
 use deaddrop_crypto::{
     Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
@@ -24,6 +21,11 @@ pub(crate) const MAX_HELD: usize = 1_024;
 const MAX_ADDRESSES: usize = 8;
 /// Days for which a message that was shown is recognised.
 const SEEN_DAYS: u32 = 90;
+/// Maximum number of messages of a conversation that are recognised; the oldest falls out. Far more than a turn can have without an
+/// answer, and so than a peer sends again.
+pub(super) const MAX_SEEN: usize = 4_096;
+/// As many are left when events are erased and the vault still has no room for the user's texts.
+pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
 /// A message's clock is believed up to this far above the conversation's.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
 
@@ -64,6 +66,15 @@ impl<D: Disk + 'static> Engine<D> {
         let void = Content::Void { stream: StreamId(stream.id), number };
         let is_move = matches!(item, Content::MailboxMove { .. });
         let item = if !by.decides() && is_move { &void } else { item };
+        // What has no place is not taken, and the receipt says so.
+        let parks = is_for_later(item);
+        if parks && !self.can_park(step, id)? {
+            if let Some(stream) = self.stream_mut(id, at) {
+                stream.beyond = stream.beyond.max(number.saturating_add(1));
+            }
+            return Ok(());
+        }
+        let Some(stream) = self.stream_mut(id, at) else { return Ok(()) };
         let slot = stream.slot;
         let is_behind = number < stream.shown;
         let manner = Manner::of(by, is_behind || self.is_replaced(id, at));
@@ -92,6 +103,12 @@ impl<D: Disk + 'static> Engine<D> {
         };
         let row = HeldRow { hash: hash.clone(), content };
         step.changes.put(sub_key(Table::Held, id, number, slot), &row)?;
+        if parks
+            && !is_given
+            && let Some(Contact { parks_later: Some(later), .. }) = self.contacts.get_mut(&id)
+        {
+            later.insert((slot, number));
+        }
         if is_given {
             self.give(step, id, item, manner, today)?;
             self.show_following(step, id, at, today)?;
@@ -229,7 +246,11 @@ impl<D: Disk + 'static> Engine<D> {
         step.changes.put(row, &HeldRow { hash: held.hash, content: Zeroizing::default() })
     }
 
-    fn held(&self, step: &Step, row: &deaddrop_shred::RecordKey) -> Result<Option<HeldRow>, VaultError> {
+    pub(super) fn held(
+        &self,
+        step: &Step,
+        row: &deaddrop_shred::RecordKey,
+    ) -> Result<Option<HeldRow>, VaultError> {
         match step.changes.pending(row) {
             Some(bytes) => crate::vault::decode(bytes).map(Some),
             None => self.vault.read(row),
@@ -326,9 +347,9 @@ impl<D: Disk + 'static> Engine<D> {
                 step.contacts.insert(id);
                 Ok(())
             }
-            // This client keeps no attachments; a later one reads the manifest where it is parked.
-            Content::Attachment { stream, number, .. } => self.park(step, id, *stream, *number, item, today),
-            Content::Unknown { stream, number, .. } if item.is_critical() => {
+            Content::Attachment { stream, number, .. } | Content::Unknown { stream, number, .. }
+                if is_for_later(item) =>
+            {
                 self.park(step, id, *stream, *number, item, today)
             }
             _ => Ok(()),
@@ -357,6 +378,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(());
         }
         step.changes.put_until(row, &SeenRow { message: message.id.0 }, today.plus(SEEN_DAYS))?;
+        push_bounded(&mut contact.seen, row, MAX_SEEN, step);
         let clock = contact.conversation.clock;
         // A clock far ahead is not believed: what one peer says must not use the numbers up.
         let believed =
@@ -370,41 +392,6 @@ impl<D: Disk + 'static> Engine<D> {
         step.conversations.insert(id);
         let manner = if is_older && manner == Manner::InOrder { Manner::Late } else { manner };
         self.message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
-    }
-
-    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
-    fn park(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        stream: StreamId,
-        number: u64,
-        item: &Content,
-        today: Day,
-    ) -> Result<(), VaultError> {
-        let content = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
-        self.park_bytes(step, id, stream, number, content, today)
-    }
-
-    /// Keeps an encoded item or, with number 0, a whole content for a newer version.
-    pub(super) fn park_bytes(
-        &mut self,
-        step: &mut Step,
-        id: u32,
-        stream: StreamId,
-        number: u64,
-        content: Zeroizing<Vec<u8>>,
-        today: Day,
-    ) -> Result<(), VaultError> {
-        let row = ParkedRow { peer: id, stream: stream.0, number, content };
-        // A row that came from format 1 may have the place of this event.
-        let is_free = |place: &u64| {
-            let row = key(Table::Parked, id, *place);
-            step.changes.pending(&row).is_none() && !self.vault.has(&row)
-        };
-        let place = (self.next_event..).find(is_free).ok_or(VaultError::Full)?;
-        step.changes.put(key(Table::Parked, id, place), &row)?;
-        self.event(step, id, today, EventKind::NeedsNewerVersion)
     }
 
     /// The newest address is tried first; old ones stay as long as there is room.

@@ -68,6 +68,7 @@ impl<D: Disk + 'static> Engine<D> {
                 self.relay()
             }
         };
+        self.check_room()?;
         relay.ok_or(ClientError::NoRelay)
     }
 
@@ -88,6 +89,7 @@ impl<D: Disk + 'static> Engine<D> {
         if let Some((_, true)) = known {
             return Err(ClientError::InviteOpen);
         }
+        self.check_room()?;
         let known = known.map(|(id, _)| id);
         let name = if known.is_none() { self.check_new_name(name)? } else { String::new() };
         let relay = self.relay().ok_or(ClientError::NoRelay)?;
@@ -208,7 +210,7 @@ impl<D: Disk + 'static> Engine<D> {
         if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
             return Err(ClientError::Bundle(deaddrop_crypto::BundleError::Own));
         }
-        Ok(())
+        self.check_room()
     }
 
     /// Whether accepting an invite by this name takes a new mailbox.

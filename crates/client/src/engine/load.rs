@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
+/// Counts of starts that are kept when the vault is opened; the oldest fall out.
+pub(super) const MAX_ATTEMPT_ROWS: usize = 64;
+
 /// Skipped keys of one session.
 type Skipped = Vec<(SkippedId, Zeroizing<Vec<u8>>)>;
 
@@ -45,6 +48,21 @@ pub(super) fn contacts<D: Disk + 'static>(vault: &Vault<D>) -> Result<BTreeMap<u
             contact.missing.insert(number, read(vault, &row)?);
         }
     }
+    for row in vault.keys_by_age(Table::Seen) {
+        if let Some(contact) = contacts.get_mut(&parts(&row).0) {
+            contact.seen.push_back(row);
+        }
+    }
+    for row in vault.keys_by_age(Table::Aside) {
+        if let Some(contact) = contacts.get_mut(&parts(&row).0) {
+            contact.aside.push_back(row);
+        }
+    }
+    for row in vault.keys(Table::Parked) {
+        if let Some(contact) = contacts.get_mut(&parts(&row).0) {
+            contact.parked += 1;
+        }
+    }
     for row in vault.keys(Table::Asked) {
         let (owner, number) = parts(&row);
         if let Some(contact) = contacts.get_mut(&owner) {
@@ -72,7 +90,10 @@ pub(super) fn left_over<D: Disk + 'static>(
     let of_session = |row: &PeerRow, slot| row.slots.iter().any(|session| session.slot == slot);
     let held = vault.keys(Table::Held).into_iter().filter(|row| is_left(row, &of_stream));
     let skipped = vault.keys(Table::Skipped).into_iter().filter(|row| is_left(row, &of_session));
-    held.chain(skipped).collect()
+    // Of blobs that a relay has not brought again after a crash.
+    let mut attempts = vault.keys_by_age(Table::Attempt);
+    attempts.truncate(attempts.len().saturating_sub(MAX_ATTEMPT_ROWS));
+    held.chain(skipped).chain(attempts).collect()
 }
 
 fn read<T: DeserializeOwned, D: Disk + 'static>(vault: &Vault<D>, row: &RecordKey) -> Result<T, OpenError> {

@@ -27,6 +27,7 @@ impl<D: Disk + 'static> Engine<D> {
         if self.contacts.values().any(is_crowded) {
             return Err(ClientError::StillMoving);
         }
+        self.check_room()?;
         let mut step = self.step();
         self.name_relay(&mut step, relay)?;
         self.config.relay = Some(text);

@@ -4,7 +4,7 @@ use super::{Contact, Engine, outbox::CONTROL, step::Step};
 use crate::{
     error::{ClientError, VaultError},
     random::SystemRandom,
-    vault::{DraftRow, ItemKind, ItemRow, OutStream, Sealed, Table, Vault, key, sub_key},
+    vault::{DraftRow, ItemKind, ItemRow, OutStream, Sealed, Table, Vault, VaultRoom, key, sub_key},
 };
 use deaddrop_crypto::{
     Content, EncryptError, IdentityHash, MAX_TEXT, Message, MessageId, Session, Standing, StreamDigest,
@@ -29,6 +29,7 @@ impl<D: Disk + 'static> Engine<D> {
             return Err(ClientError::TextTooLong);
         }
         let (id, contact) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        self.check_room()?;
         let clock = contact.conversation.clock.saturating_add(1);
         let message = MessageId::for_text(&mut self.rng, clock, text);
         let said = Message { id: message, clock, time: now, text: text.to_owned() };
@@ -68,7 +69,7 @@ impl<D: Disk + 'static> Engine<D> {
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let last = contact.drafts.last_key_value().map_or(0, |(place, _)| *place);
-        let place = last.max(FIRST_DRAFT - 1).checked_add(1).ok_or(VaultError::Full)?;
+        let place = last.max(FIRST_DRAFT - 1).checked_add(1).ok_or(VaultError::Corrupt)?;
         let message = message.map(|message| message.0);
         contact.drafts.insert(place, DraftRow { kind, content, was_taken: false, message });
         self.seal_drafts(step, id)?;
@@ -81,6 +82,8 @@ impl<D: Disk + 'static> Engine<D> {
     /// Encrypts what can be: needs a session, an address of the peer, and before its first answer an own one to tell.
     pub(super) fn seal_drafts(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let own = *self.identity.identity_key().hash();
+        // What is sealed lies there twice until a relay has it: without room one at a time.
+        let is_full = self.vault.room() == VaultRoom::Full;
         let (rng, vault) = (&mut self.rng, &self.vault);
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         if contact.row.outgoing.renumbers {
@@ -103,14 +106,20 @@ impl<D: Disk + 'static> Engine<D> {
                 continue;
             }
             // The rest follows with the next answer of a relay.
-            if step.room() == 0 || !contact.seal_item(vault, step, id, number, &to, rng)? {
+            if step.room() == 0
+                || is_full && contact.has_sealed()
+                || !contact.seal_item(vault, step, id, number, &to, rng)?
+            {
                 return Ok(());
             }
         }
         // What is sent again has its own time and bounds; its receiver sees by the clocks that it is late.
         let drafts = contact.drafts.iter().filter(|(_, draft)| !draft.was_taken);
         for place in drafts.map(|(place, _)| *place).take(step.room()).collect::<Vec<_>>() {
-            if step.room() == 0 || !contact.seal_draft(vault, step, id, place, &to, rng)? {
+            if step.room() == 0
+                || is_full && contact.has_sealed()
+                || !contact.seal_draft(vault, step, id, place, &to, rng)?
+            {
                 break;
             }
         }
@@ -171,6 +180,10 @@ impl Contact {
     /// The newest address that did not refuse.
     pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
+    }
+
+    fn has_sealed(&self) -> bool {
+        self.items.values().any(|item| item.sealed.is_some())
     }
 
     /// How many messages the turn that is being sent still takes.
@@ -250,7 +263,7 @@ impl Contact {
     ) -> Result<bool, VaultError> {
         let Some(draft) = self.drafts.get(&place) else { return Ok(false) };
         let stream = &self.row.outgoing;
-        let (number, after) = (stream.next, stream.next.checked_add(1).ok_or(VaultError::Full)?);
+        let (number, after) = (stream.next, stream.next.checked_add(1).ok_or(VaultError::Corrupt)?);
         let mut content = draft.content.clone();
         let hash = content::set_place(&mut content, StreamId(stream.id), number)
             .then(|| content::item_hash(&content))

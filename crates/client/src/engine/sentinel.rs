@@ -22,6 +22,8 @@ pub(crate) const OWN: u32 = 0;
 const APART_S: u64 = 10;
 /// How often a restore is told on one day: a relay can say what causes it.
 const RESTORES_A_DAY: u8 = 3;
+/// Maximum number of own mailboxes, with those that wait to be deleted: a relay may never do it.
+pub(super) const MAX_SENTINELS: usize = 16;
 /// The longest such span: it doubles with each one that a relay loses.
 const LONGEST_APART_S: u64 = 86_400;
 
@@ -75,6 +77,8 @@ impl<D: Disk + 'static> Engine<D> {
         let id = row.next_mailbox;
         row.next_mailbox = id.wrapping_add(1);
         row.mailboxes.push(new_mailbox(id, &relay, MailboxKind::Landing, &mut self.rng));
+        let over = row.mailboxes.len().saturating_sub(MAX_SENTINELS);
+        row.mailboxes.drain(..over);
         self.store_sentinel()
     }
 

@@ -146,6 +146,7 @@ impl<D: Disk + 'static> Engine<D> {
     /// Begins again without a proof, because the user wants it: the contact's user has to agree. `now` in seconds since 1970-01-01.
     pub(crate) fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), ClientError> {
         let (id, _) = self.find(name).ok_or(ClientError::UnknownContact)?;
+        self.check_room()?;
         let (rng, identity) = (&mut self.rng, &self.identity);
         let contact = self.contacts.get_mut(&id).ok_or(ClientError::UnknownContact)?;
         let ratchet = contact.ratchet.as_mut().ok_or(ClientError::NoSession)?;

@@ -76,7 +76,7 @@ impl Step {
                 && !rows.iter().any(|row| vault.has(row) || self.changes.pending(row).is_some())
                 && skipped_rows(vault, contact, slot).is_empty()
         };
-        let slot = (0..=u8::MAX).find(|slot| is_free(*slot)).ok_or(VaultError::Full)?;
+        let slot = (0..=u8::MAX).find(|slot| is_free(*slot)).ok_or(VaultError::Corrupt)?;
         row.slots.push(SessionSlot { slot, session: session.0 });
         self.contacts.insert(contact);
         Ok(slot)
@@ -135,7 +135,8 @@ impl<D: Disk + 'static> Engine<D> {
         Step::default()
     }
 
-    /// Stores the step. After an error the engine takes nothing more.
+    /// Stores the step. If the vault has no room, memory is what the disk holds again; after any other error the engine takes nothing
+    /// more.
     pub(super) fn finish(&mut self, mut step: Step) -> Result<(), VaultError> {
         if self.dead {
             return Err(VaultError::Stopped);
@@ -159,7 +160,7 @@ impl<D: Disk + 'static> Engine<D> {
             }
         }
         // Memory is ahead of the disk from here until the commit has succeeded.
-        self.vault.commit(step.changes).inspect_err(|_| self.dead = true)?;
+        self.vault.commit(step.changes).inspect_err(|error| self.fall_back(*error))?;
         self.events.extend(step.events);
         self.sentinel.moved |= step.moves;
         Ok(())

@@ -4,13 +4,16 @@ mod addresses;
 mod bounds;
 mod delivery;
 mod edges;
+mod full;
 mod gaps;
 mod healing;
 mod hostile;
 mod meeting;
 mod moving;
 mod needs;
+mod rows;
 mod streams;
+mod years;
 
 use super::*;
 use crate::{event::EventKind, vault::MailboxState};
@@ -29,6 +32,7 @@ const NAMES: [&str; 2] = ["Ada", "Ben"];
 
 struct Person {
     disk: Arc<MemoryDisk>,
+    geometry: Geometry,
     engine: Option<Engine<Arc<MemoryDisk>>>,
     sent: Vec<String>,
 }
@@ -43,10 +47,16 @@ fn geometry() -> Geometry {
 
 impl Person {
     fn new() -> Self {
+        Self::with(geometry())
+    }
+
+    /// With a vault of this shape.
+    fn with(geometry: Geometry) -> Self {
         let disk = Arc::new(MemoryDisk::new());
-        let store = Shred::create(Arc::clone(&disk), &geometry(), &unlock(), &mut rand::rng()).unwrap();
-        let engine = Engine::create(store, Some(&RELAY.parse().unwrap()), NOW).unwrap();
-        Self { disk, engine: Some(engine), sent: Vec::new() }
+        let store = Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut rand::rng()).unwrap();
+        let mut engine = Engine::create(store, Some(&RELAY.parse().unwrap()), NOW).unwrap();
+        engine.vault.set_geometry(&geometry);
+        Self { disk, geometry, engine: Some(engine), sent: Vec::new() }
     }
 
     fn engine(&mut self) -> &mut Engine<Arc<MemoryDisk>> {
@@ -59,7 +69,9 @@ impl Person {
         drop(self.engine.take());
         let store = Shred::open(Arc::clone(&image), &unlock(), &mut rand::rng()).unwrap();
         self.disk = image;
-        self.engine = Some(Engine::open(store, today).unwrap());
+        let mut engine = Engine::open(store, today).unwrap();
+        engine.vault.set_geometry(&self.geometry);
+        self.engine = Some(engine);
     }
 
     /// The vault as a copy of its folder would hold it.
@@ -113,10 +125,15 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::with(seed, [geometry(), geometry()])
+    }
+
+    /// With vaults of these shapes.
+    fn with(seed: u64, geometries: [Geometry; 2]) -> Self {
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
             today: Day::from_number(20_000),
-            people: [Person::new(), Person::new()],
+            people: geometries.map(Person::with),
             boxes: BTreeMap::new(),
         };
         let today = world.today;

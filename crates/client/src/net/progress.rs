@@ -34,6 +34,9 @@ pub enum Connectivity {
     /// Connected, but another reader has taken over a mailbox: another copy of this vault. What waits in the mailbox is not read;
     /// tried again by itself.
     Displaced,
+    /// Nothing is fetched there: the vault has no room, or its disk is too slow. What lies there is safe, and is fetched as soon as
+    /// there is room: see [`ClientError::VaultFull`](crate::ClientError::VaultFull).
+    VaultFull,
     /// Connected; everything that waited has been read. The relay does not make a mailbox that is wanted now; tried again by itself.
     Waiting,
 }
@@ -48,7 +51,12 @@ impl Connectivity {
     pub(crate) const fn needs_user(self) -> bool {
         matches!(
             self,
-            Self::WrongRelay | Self::NoCommonVersion | Self::NoTls | Self::PrivateAddress | Self::Displaced
+            Self::WrongRelay
+                | Self::NoCommonVersion
+                | Self::NoTls
+                | Self::PrivateAddress
+                | Self::Displaced
+                | Self::VaultFull
         )
     }
 }

@@ -95,7 +95,7 @@ pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
                 }
                 shared.set_putting(contact, PutState::Private(address), round);
                 let step = shared.step(move |engine, today| engine.address_blocked(contact, address, today));
-                if step.await.is_err() {
+                if step.await.is_err_and(|error| !error.is_passing()) {
                     return;
                 }
                 PutState::Private(address)
@@ -139,7 +139,11 @@ async fn wait(
 async fn move_to_newest(shared: &Arc<Shared>, contact: u32) -> Result<bool, Closed> {
     let is_known = shared.look(|engine| engine.has_newer_address(contact)).map_err(|_| Closed)?;
     if is_known {
-        shared.step(move |engine, _| engine.seal_for_newest(contact)).await.map_err(|_| Closed)?;
+        match shared.step(move |engine, _| engine.seal_for_newest(contact)).await {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => return Ok(false),
+            Err(_) => return Err(Closed),
+        }
     }
     Ok(is_known)
 }

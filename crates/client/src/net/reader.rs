@@ -46,6 +46,11 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     while !shared.is_closing() && is_needed(&shared, &relay) {
         backoff.listen();
         let round = shared.newest_round();
+        if shared.look(Engine::is_full).unwrap_or(false) {
+            shared.set_link(&relay, Connectivity::VaultFull, round);
+            wait_for_room(&shared, round).await;
+            continue;
+        }
         if shared.progress.is_new(&relay) {
             shared.set_link(&relay, Connectivity::Connecting, round);
         }
@@ -65,7 +70,7 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
                 }
                 backoff.note_link(&shared, opened, reader.was_useful);
                 backoff.listen();
-                Connectivity::Down
+                if reader.has_no_room { Connectivity::VaultFull } else { Connectivity::Down }
             }
             Err(ConnectError::Down) => Connectivity::Down,
             Err(ConnectError::WrongRelay) => Connectivity::WrongRelay,
@@ -78,6 +83,19 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
         let shortest = if is_other { WRONG_RELAY_WAIT } else { Duration::ZERO };
         if backoff.wait(shortest, &shared).await == Waited::Closing {
             return;
+        }
+    }
+}
+
+/// Waits as long as the vault is full, and no caller begins a newer round.
+async fn wait_for_room(shared: &Shared, round: u64) {
+    let mut work = shared.work.subscribe();
+    let mut closing = shared.closing.subscribe();
+    let is_full = || shared.look(Engine::is_full).unwrap_or(false);
+    while is_full() && shared.newest_round() == round {
+        tokio::select! {
+            _ = work.changed() => {}
+            () = closed(&mut closing) => return,
         }
     }
 }
@@ -120,6 +138,8 @@ struct Reader<'a> {
     probes: Probes,
     /// The relay has made a mailbox, or handed over all that lay there.
     was_useful: bool,
+    /// The vault has taken nothing of what came.
+    has_no_room: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -142,6 +162,7 @@ impl<'a> Reader<'a> {
             pauses,
             probes: Probes::new(round),
             was_useful: false,
+            has_no_room: false,
         }
     }
 
@@ -330,7 +351,10 @@ impl<'a> Reader<'a> {
                 .iter()
                 .try_for_each(|(name, blob)| engine.delivered(*name, blob.as_bytes(), today).map(|_| ()))
         });
-        stored.await.map_err(|_| Closed)?;
+        stored.await.map_err(|error| {
+            self.has_no_room = error.is_passing();
+            Closed
+        })?;
         let acks = last.into_iter().map(|(sub, upto)| AckEntry { sub, upto, also: Vec::new() }).collect();
         self.connection.send(&[Ack { acks }.into()])
     }

@@ -129,7 +129,7 @@ impl Shared {
                 let mut engine = shared.lock()?;
                 let engine =
                     engine.as_mut().filter(|engine| !engine.is_dead()).ok_or(ClientError::VaultStopped)?;
-                let today = engine.look_at_clock(now, &days)?;
+                let today = engine.today(now, &days)?;
                 let result = step(engine, today).map_err(Into::into);
                 if result.as_ref().is_err_and(ClientError::is_of_vault) {
                     engine.stop();
@@ -324,13 +324,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shared = shared(folder.path());
         assert!(shared.look(Engine::contacts_with_puts).is_ok());
-        let failing = shared.step(|_, _| Err::<(), _>(VaultError::Full));
-        assert_eq!(failing.await, Err(ClientError::VaultFull));
+        let failing = shared.step(|_, _| Err::<(), _>(VaultError::Stopped));
+        assert_eq!(failing.await, Err(ClientError::VaultStopped));
         assert_eq!(shared.look(Engine::contacts_with_puts), Err(ClientError::VaultStopped));
         assert_eq!(shared.look(|_| ()), Err(ClientError::VaultStopped));
         assert!(shared.look_at_stored(|engine| engine.events_after(0, 9)).unwrap().unwrap().is_empty());
         let later = shared.step(|_, _| Ok::<_, VaultError>(()));
         assert_eq!(later.await, Err(ClientError::VaultStopped));
+    }
+
+    #[tokio::test]
+    async fn a_vault_without_room_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = shared(folder.path());
+        for (error, told) in
+            [(VaultError::Full, ClientError::VaultFull), (VaultError::Busy, ClientError::VaultBusy)]
+        {
+            assert_eq!(shared.step(move |_, _| Err::<(), _>(error)).await, Err(told));
+            assert!(shared.look(Engine::contacts_with_puts).is_ok());
+            assert_eq!(shared.step(|_, _| Ok::<_, VaultError>(())).await, Ok(()));
+        }
     }
 
     #[test]

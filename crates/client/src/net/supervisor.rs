@@ -23,6 +23,30 @@ const LOOK: Duration = Duration::from_secs(60);
 /// The wait after the first failure to empty an invite mailbox, and the longest one.
 const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
+/// A vault that takes nothing is not asked again before this.
+const VAULT_PAUSE: Duration = Duration::from_secs(5);
+
+/// What became of steps.
+#[derive(Default)]
+struct Steps {
+    /// One had no room.
+    is_short: bool,
+}
+
+impl Steps {
+    /// `Err`: the vault has failed for good. `None`: it takes nothing for now.
+    fn note<T>(&mut self, done: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(error) if error.is_passing() => {
+                self.is_short = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// What a task was for.
 enum Ended {
     Reader(String),
@@ -43,12 +67,13 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut hurry = shared.hurries();
     let Ok(mut day) = shared.look(Engine::believed_day) else { return };
     let mut stale = Instant::now();
+    let mut steps = Steps::default();
     while !shared.is_closing() {
         work.mark_unchanged();
         let Ok(today) = shared.look_at_clock().await else { return };
         // An own relay has confirmed the day, perhaps.
         if shared.look(|engine| engine.has_ended_invites(today)).unwrap_or(false)
-            && shared.step(|engine, today| engine.end_invites(today)).await.is_err()
+            && steps.note(shared.step(|engine, today| engine.end_invites(today)).await).is_err()
         {
             return;
         }
@@ -103,40 +128,45 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
             if *at > now && (*stuck || !hurried) {
                 continue;
             }
-            match shared.step(move |engine, today| engine.seal_receipt(contact, today)).await {
+            match steps.note(shared.step(move |engine, today| engine.seal_receipt(contact, today)).await) {
                 // It waits for the peer's answer: not tried again at once.
-                Ok(false) => (*at, *stuck) = (now + LOOK, true),
-                Ok(true) => drop(receipts.remove(&contact)),
+                Ok(Some(false)) => (*at, *stuck) = (now + LOOK, true),
+                Ok(Some(true)) => drop(receipts.remove(&contact)),
+                Ok(None) => {}
                 Err(_) => return,
             }
         }
         let time = shared.now();
         let is_due = shared.look(|engine| engine.is_missing_due(time)).unwrap_or(false);
-        if is_due && shared.step(move |engine, _| engine.resend_missing(time)).await.is_err() {
+        if is_due && steps.note(shared.step(move |engine, _| engine.resend_missing(time)).await).is_err() {
             return;
         }
         if shared.look(|engine| engine.resets_due(time, today)).unwrap_or(false)
-            && shared.step(move |engine, today| engine.reset_lost(time, today)).await.is_err()
+            && steps.note(shared.step(move |engine, today| engine.reset_lost(time, today)).await).is_err()
         {
             return;
         }
         if shared.look(|engine| engine.is_sentinel_due(time)).unwrap_or(false)
-            && shared.step(move |engine, _| engine.renew_sentinel(time)).await.is_err()
+            && steps.note(shared.step(move |engine, _| engine.renew_sentinel(time)).await).is_err()
         {
             return;
         }
-        let Ok(gap_at) = look_behind(&shared, time, today).await else { return };
+        let Ok(gap_at) = steps.note(look_behind(&shared, time, today).await) else { return };
+        let gap_at = gap_at.unwrap_or(Instant::now() + LOOK);
         if today != day {
-            day = today;
-            if shared.step(|engine, today| engine.begin_day(today)).await.is_err() {
-                return;
+            match steps.note(shared.step(|engine, today| engine.begin_day(today)).await) {
+                Ok(done) => day = if done.is_some() { today } else { day },
+                Err(_) => return,
             }
         }
         if stale <= now {
             stale = now + LOOK;
-            if shared.step(move |engine, _| engine.retry_stale(time)).await.is_err() {
+            if steps.note(shared.step(move |engine, _| engine.retry_stale(time)).await).is_err() {
                 return;
             }
+        }
+        if std::mem::take(&mut steps.is_short) {
+            let _ = tokio::time::timeout(VAULT_PAUSE, closed(&mut closing)).await;
         }
         let due = receipts.values().map(|(at, _)| *at).chain(emptiers.values().map(|(at, _)| *at));
         let wake = due.filter(|at| *at > now).chain([stale, gap_at, now + LOOK]).min();
@@ -155,7 +185,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
                 Ended::Emptier(contact, true) => {
                     emptiers.remove(&contact);
                     shared.set_emptied(contact, true);
-                    if shared.step(move |engine, _| engine.invite_emptied(contact)).await.is_err() {
+                    let emptied = shared.step(move |engine, _| engine.invite_emptied(contact)).await;
+                    if steps.note(emptied).is_err() {
                         return;
                     }
                 }

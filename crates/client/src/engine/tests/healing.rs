@@ -4,7 +4,11 @@ use super::*;
 
 /// Two who have talked long enough to hold reset bundles of each other.
 pub(super) fn friends(seed: u64) -> World {
-    let mut world = World::new(seed);
+    friends_of(World::new(seed))
+}
+
+/// As [`friends`], of these people.
+pub(super) fn friends_of(mut world: World) -> World {
     for who in [1, 0, 1, 0] {
         world.say(who);
         world.settle();

@@ -1,0 +1,65 @@
+//! A vault that takes nothing for now: its rows are what counts, and memory follows them (spec/14-client.md section 2.3).
+
+use super::{Contact, Engine, load};
+use crate::{
+    error::{ClientError, OpenError, VaultError},
+    vault::{Table, VaultRoom, VaultStatus, key, parts},
+};
+use deaddrop_shred::Disk;
+use std::collections::BTreeSet;
+
+impl<D: Disk + 'static> Engine<D> {
+    /// How full the vault is.
+    pub(crate) fn vault_status(&self) -> VaultStatus {
+        self.vault.status()
+    }
+
+    /// Refuses what the user may do later, while there is room for what cannot wait.
+    pub(crate) fn check_room(&self) -> Result<(), ClientError> {
+        if self.vault.room() == VaultRoom::Enough { Ok(()) } else { Err(ClientError::VaultFull) }
+    }
+
+    /// Blobs are left at the relays.
+    pub(crate) fn is_full(&self) -> bool {
+        self.vault.room() == VaultRoom::Full
+    }
+
+    /// A step was not stored. If the disk holds what it held before, memory does so, too; else no step is taken any more.
+    pub(super) fn fall_back(&mut self, error: VaultError) {
+        self.dead = !error.is_passing() || self.reload().is_err();
+    }
+
+    /// Reads all rows again. Only what no row holds is kept.
+    fn reload(&mut self) -> Result<(), OpenError> {
+        let vault = &self.vault;
+        let read = |error| super::open_error(error);
+        self.config = vault.read(&key(Table::Config, 0, 0)).map_err(read)?.ok_or(OpenError::Corrupt)?;
+        self.relays = vault.read(&key(Table::Relays, 0, 0)).map_err(read)?.unwrap_or_default();
+        self.cursor = vault.read(&key(Table::Cursor, 0, 0)).map_err(read)?.unwrap_or(0);
+        self.shown = load::shown(vault)?;
+        self.stale_tried = vault.read(&key(Table::StaleTried, 0, 0)).map_err(read)?;
+        self.sentinel.row = vault.read(&key(Table::Sentinel, 0, 0)).map_err(read)?.unwrap_or_default();
+        self.calendar = match vault.read(&key(Table::Calendar, 0, 0)).map_err(read)? {
+            Some(calendar) => calendar,
+            None => self.calendar,
+        };
+        let mut contacts = load::contacts(vault)?;
+        for (id, contact) in &mut contacts {
+            if let Some(before) = self.contacts.get(id) {
+                contact.remember(before);
+            }
+        }
+        self.contacts = contacts;
+        self.events = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect::<BTreeSet<_>>();
+        Ok(())
+    }
+}
+
+impl Contact {
+    /// What no row holds. What the lost step had done of it may be done once more.
+    fn remember(&mut self, before: &Self) {
+        (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
+        (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);
+        (self.healing_told, self.doubts_all) = (before.healing_told, before.doubts_all);
+    }
+}

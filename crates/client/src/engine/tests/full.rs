@@ -1,0 +1,278 @@
+//! A vault without room: what is refused, what goes on, and how it ends.
+
+use super::{healing::friends_of, *};
+use crate::{
+    ClientError, ContactAsks, VaultRoom,
+    vault::{Changes, Vault},
+};
+use deaddrop_shred::{CommitError, Writer};
+use std::time::{Duration, Instant};
+
+/// A vault of 4 MiB.
+fn small() -> Geometry {
+    Geometry { segment_bytes: 256 << 10, slots_per_segment: 256, max_segments: 16, ..Geometry::vault() }
+}
+
+fn room(world: &World) -> VaultRoom {
+    world.people[0].engine.as_ref().unwrap().vault_status().room
+}
+
+/// Ben's next text comes to Ada's mailbox at the relay.
+fn send_from_ben(world: &mut World, length: usize) {
+    let number = world.people[1].sent.len();
+    let text = format!("{number} {}", "x".repeat(length));
+    world.people[1].engine().send_text("Ada", &text, NOW).unwrap();
+    world.people[1].sent.push(text);
+    while world.put(1, false) {}
+}
+
+/// Ada takes what lies at the relay, as far as there is room.
+fn read(world: &mut World) -> Result<(), VaultError> {
+    let today = world.today;
+    for mailbox in world.boxes.values_mut().filter(|mailbox| mailbox.owner == 0) {
+        while let Some(blob) = mailbox.blobs.first().cloned() {
+            world.people[0].engine().delivered(mailbox.name, &blob, today)?;
+            world.people[0].engine().acked(mailbox.name, blob.first_chunk().unwrap());
+            mailbox.blobs.remove(0);
+        }
+    }
+    Ok(())
+}
+
+/// What Ada has received, and forgets.
+fn take_history(world: &mut World) -> Vec<String> {
+    take_history_of(world, 0)
+}
+
+fn take_history_of(world: &mut World, who: usize) -> Vec<String> {
+    let texts = world.people[who].texts();
+    let engine = world.people[who].engine();
+    let last = engine.last_event();
+    engine.forget_events_before(last + 1).unwrap();
+    texts
+}
+
+#[test]
+fn a_full_vault_refuses_goes_on_receiving_leaves_the_rest_and_goes_on_after_forgetting() {
+    let mut world = friends_of(World::with(300, [small(), geometry()]));
+    let before = world.people[1].sent.len();
+    let today = world.today;
+    let mut received = take_history(&mut world);
+    for round in 0..4 {
+        // The user is refused first.
+        while room(&world) == VaultRoom::Enough {
+            send_from_ben(&mut world, 20_000);
+            read(&mut world).unwrap();
+        }
+        let ada = world.people[0].engine();
+        assert_eq!(ada.send_text("Ben", "no", NOW), Err(ClientError::VaultFull));
+        assert_eq!(ada.begin_invite("Cara", today, 7), Err(ClientError::VaultFull));
+        assert_eq!(ada.relay_of_invite("Cara").unwrap_err(), ClientError::VaultFull);
+        assert_eq!(ada.begin_again("Ben", NOW, today), Err(ClientError::VaultFull));
+        assert_eq!(ada.move_to_relay(&OTHER.parse().unwrap()), Err(ClientError::VaultFull));
+        assert_eq!(ada.contact_list().len(), 1, "nothing was changed");
+        // What is received is taken on, up to the second mark.
+        let mut taken = 0;
+        while room(&world) == VaultRoom::ReceivesOnly {
+            send_from_ben(&mut world, 20_000);
+            read(&mut world).unwrap();
+            taken += 1;
+        }
+        assert!(taken > 5, "{taken}");
+        send_from_ben(&mut world, 20_000);
+        for _ in 0..9 {
+            assert_eq!(read(&mut world), Err(VaultError::Full));
+        }
+        // Receipts are made, and a restart changes nothing.
+        assert!(world.receipt(0));
+        while world.put(0, false) {}
+        if round % 2 == 1 {
+            world.people[0].crash(today);
+        }
+        assert_eq!(read(&mut world), Err(VaultError::Full));
+        let ada = world.people[0].engine();
+        assert!(!ada.is_dead() && ada.vault_status().percent() == 100);
+        assert!(matches!(ada.decline("Ben"), Err(ClientError::NothingAsked)));
+        assert!(matches!(ada.agree("Ben", &ContactAsks::Reset, today), Err(ClientError::NothingAsked)));
+        // The way out.
+        received.append(&mut take_history(&mut world));
+        assert_eq!(room(&world), VaultRoom::Enough);
+        world.people[0].engine().send_text("Ben", &format!("round {round}"), NOW).unwrap();
+        read(&mut world).unwrap();
+        world.settle();
+        received.append(&mut take_history(&mut world));
+    }
+    assert_eq!(received, world.people[1].sent);
+    assert!(received.len() > before + 4 * 80, "{}", received.len());
+    assert_eq!(world.people[1].engine().waiting().1, 0, "all were receipted");
+    assert!(world.people[0].disk.to_bytes().len() <= 40_960 + 16 * (256 << 10));
+}
+
+/// What is forgotten leaves rows by which it is recognised if it comes again: they alone must not keep a vault full.
+#[test]
+fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
+    let mut world = friends_of(World::with(304, [small(), geometry()]));
+    let mut received = take_history(&mut world);
+    let mut refused = 0;
+    while refused < 3 {
+        for _ in 0..50 {
+            send_from_ben(&mut world, 1);
+        }
+        let read_all = read(&mut world);
+        received.append(&mut take_history(&mut world));
+        assert_eq!(room(&world), VaultRoom::Enough, "after {} texts", received.len());
+        if read_all.is_err() {
+            refused += 1;
+            read(&mut world).unwrap();
+        }
+        refused += usize::from(received.len() > 6_000) * 3;
+        world.people[0].engine().send_text("Ben", "ok", NOW).unwrap();
+        world.settle();
+        received.append(&mut take_history(&mut world));
+    }
+    assert_eq!(received, world.people[1].sent);
+    let kept = world.people[0].engine().vault.keys(Table::Seen).len();
+    assert_eq!(world.people[0].engine().contacts[&1].seen.len(), kept);
+}
+
+/// As when the disk is full before the vault is: the store refuses in the middle of anything.
+#[test]
+fn a_store_without_room_refuses_and_nothing_is_changed() {
+    let mut world = friends_of(World::with(301, [small(), geometry()]));
+    let today = world.today;
+    // The marks are those of a store that is sixteen times as large.
+    world.people[0].engine().vault.set_geometry(&Geometry::vault());
+    let (mut refused, mut received) = (0, take_history(&mut world));
+    for _ in 0..1_000 {
+        send_from_ben(&mut world, 20_000);
+        let Err(error) = read(&mut world) else { continue };
+        assert_eq!(error, VaultError::Full);
+        refused += 1;
+        // More often than a blob may be begun.
+        for _ in 0..5 {
+            assert_eq!(read(&mut world), Err(VaultError::Full));
+        }
+        let ada = world.people[0].engine();
+        assert!(!ada.is_dead());
+        assert!(ada.vault.keys(Table::Attempt).is_empty());
+        // Memory is what the disk holds.
+        let known = |ada: &Engine<_>| (ada.waiting(), ada.events.len(), ada.gaps(), ada.contact_list());
+        let before = known(ada);
+        let refused_send = ada.send_text("Ben", &"y".repeat(50_000), NOW);
+        assert_eq!(refused_send, Err(ClientError::VaultFull));
+        assert!(known(ada) == before);
+        world.people[0].crash(today);
+        world.people[0].engine().vault.set_geometry(&Geometry::vault());
+        assert!(known(world.people[0].engine()) == before, "it opens, too");
+        received.append(&mut take_history(&mut world));
+        read(&mut world).unwrap();
+        if refused == 3 {
+            break;
+        }
+    }
+    assert_eq!(refused, 3);
+    world.settle();
+    received.append(&mut take_history(&mut world));
+    assert_eq!(received, world.people[1].sent);
+    world.people[0].engine().send_text("Ben", "it goes on", NOW).unwrap();
+    world.settle();
+    assert!(world.people[1].texts().contains(&"it goes on".to_owned()));
+}
+
+#[test]
+fn a_full_vault_empties_its_outbox() {
+    // An eighth of it has room for the largest step.
+    let geometry = Geometry { max_segments: 34, ..geometry() };
+    let mut world = World::with(302, [geometry, geometry]);
+    // Texts wait for the invite to be accepted; then they are sealed, which takes room once more.
+    let mut sent = 0;
+    while world.people[0].engine().send_text("Ben", &format!("{sent} {}", "z".repeat(59_000)), NOW).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 100, "{sent}");
+    while world.put(1, false) {}
+    assert!(world.deliver(0, false), "Ada learns of Ben");
+    let mut was_full = false;
+    while world.put(0, false) {
+        was_full |= room(&world) == VaultRoom::Full;
+        assert!(world.people[0].engine().vault_status().used_bytes < 7 * (28 << 20) / 8);
+        // Ben's vault is as small.
+        while world.deliver(1, false) {}
+        take_history_of(&mut world, 1);
+    }
+    assert!(was_full);
+    world.settle();
+    assert_eq!(world.people[0].engine().waiting(), (0, 0));
+    assert_eq!(room(&world), VaultRoom::Enough);
+}
+
+#[test]
+fn the_status_tells_what_is_erased_and_still_there() {
+    let mut world = friends_of(World::new(303));
+    for _ in 0..20 {
+        send_from_ben(&mut world, 10_000);
+    }
+    read(&mut world).unwrap();
+    let before = world.people[0].engine().vault_status();
+    take_history(&mut world);
+    let after = world.people[0].engine().vault_status();
+    assert!(after.used_bytes + 200_000 < before.used_bytes, "{before:?} {after:?}");
+    // The writer tells of it after the commit.
+    let begin = Instant::now();
+    let dead = loop {
+        let status = world.people[0].engine().vault_status();
+        if status.dead_bytes > 200_000 && status.oldest_dead.is_some() {
+            break status;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(9), "{status:?}");
+    };
+    assert!(dead.file_bytes <= dead.limit_bytes && dead.oldest_dead < Some(Duration::from_secs(9)));
+    // While nothing is done, it goes.
+    while world.people[0].engine().vault_status().dead_bytes > 0 {
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(world.people[0].engine().vault_status().oldest_dead, None);
+    // The store was closed well, and the next opening finds nothing dead.
+    let person = &mut world.people[0];
+    person.engine.take().unwrap().close().unwrap();
+    let store = Shred::open(Arc::clone(&person.disk), &unlock(), &mut rand::rng()).unwrap();
+    person.engine = Some(Engine::open(store, world.today).unwrap());
+    assert!(person.engine().vault_status().dead_bytes < 10_000);
+}
+
+/// The store is told to zero at once what is dead, and is busy until it has.
+#[test]
+fn a_store_that_is_busy_is_waited_for() {
+    let open = || {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut store = Shred::create(disk, &geometry(), &unlock(), &mut rand::rng()).unwrap();
+        store.set_dead_bytes_limit(Duration::ZERO);
+        store
+    };
+    let name = key(Table::Cursor, 0, 0);
+    let writer = Writer::start(open(), SystemRandom).unwrap();
+    let put = |number: u64| {
+        let body = vec![1; 2_000 + usize::try_from(number % 7).unwrap()];
+        deaddrop_shred::Record { key: name, meta: [0; 8], expiry_day: 0, body }
+    };
+    let busy = (0..3_000).filter(|number| {
+        let batch = deaddrop_shred::Batch { puts: vec![put(*number)], erases: Vec::new() };
+        writer.commit(batch) == Err(CommitError::Busy)
+    });
+    assert!(busy.count() > 0, "the store of this test is never busy");
+    let vault = Vault::start(open()).unwrap();
+    let mut waited = 0;
+    for number in 0..3_000_u64 {
+        let begin = Instant::now();
+        let mut changes = Changes::default();
+        changes.put(name, &number).unwrap();
+        assert_eq!(vault.commit(changes), Ok(()), "{number}");
+        assert_eq!(vault.read::<u64>(&name), Ok(Some(number)));
+        waited += u32::from(begin.elapsed() >= Duration::from_millis(50));
+        if waited == 2 {
+            break;
+        }
+    }
+    assert_eq!(waited, 2);
+}
