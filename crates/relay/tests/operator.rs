@@ -148,10 +148,11 @@ async fn a_full_volume_is_used_again_after_acks() {
         }
         assert!(put > 8, "{put}");
         assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
-        client.subscribe(1, &mailbox.read).await;
+        let mut reader = Client::connect(&relay.address, 2).await;
+        reader.subscribe(1, &mailbox.read).await;
         for tag in 1..=put {
-            client.delivery().await;
-            client.ack(1, tag).await;
+            reader.delivery().await;
+            reader.ack(1, tag).await;
         }
     }
     assert!(relay.stop());
