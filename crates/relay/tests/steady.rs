@@ -60,7 +60,7 @@ impl Sealed {
         let (image, now) = (disk.disk.to_bytes(), Instant::now());
         let is_old = |number: &usize| self.destroyed[*number].is_some_and(|at| now - at > age);
         let windows = image.windows(PIECE).filter_map(|window| window.first_chunk::<PIECE>());
-        let known = windows.filter(|window| self.begins[begin(*window)]);
+        let known = windows.filter(|window| self.begins[begin(window)]);
         known.filter(|window| self.pieces.get(*window).is_some_and(is_old)).count()
     }
 }

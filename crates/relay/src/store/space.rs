@@ -38,12 +38,10 @@ impl Space {
 
     /// Percent of the segments that the file may have which hold something.
     #[must_use]
-    pub const fn percent_in_use(&self) -> u32 {
-        let used = self.segments.saturating_sub(self.free_segments) as u64;
-        let most = if self.max_segments == 0 { 1 } else { self.max_segments as u64 };
-        // At most 100 of a file within its limit.
-        let percent = used.saturating_mul(100).div_ceil(most);
-        if percent > 100 { 100 } else { percent as u32 }
+    pub fn percent_in_use(&self) -> u32 {
+        let used = self.segments.saturating_sub(self.free_segments);
+        // A file has at most 65,536 segments.
+        used.saturating_mul(100).div_ceil(self.max_segments.max(1)).min(100)
     }
 
     /// Whether blobs are refused until dead bytes are zeroed. The last quarter of `limit` is left to what owners change, which the store

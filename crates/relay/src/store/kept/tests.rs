@@ -258,9 +258,9 @@ async fn dead_bytes_make_puts_wait_and_nothing_else() {
     let hints = reader();
     let claimed = claim(&store, 1, &hints).await.unwrap();
     let found = look(&store, &claimed).await.unwrap();
-    for (age, expected) in [(224, Verdict::Done), (225, Verdict::Busy)] {
-        store.backing.age(Some(age));
-        assert_eq!(put(&store, 1, age as u8).await, expected);
+    for (age, expected) in [(224_u8, Verdict::Done), (225, Verdict::Busy)] {
+        store.backing.age(Some(age.into()));
+        assert_eq!(put(&store, 1, age).await, expected);
     }
     assert_eq!(put(&store, 1, 0).await, Verdict::Done, "it is there already");
     assert_eq!(store.ack(vec![(claimed.handle, claimed.fence, found)], day(0)).await, [Ok(())]);
