@@ -208,7 +208,8 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
     let report = data.look()?;
-    let (calendar, damaged) = (inspect::calendar(&report), inspect::report(&report).store.damaged);
+    let (calendar, filled) = (inspect::calendar(&report), inspect::report(&report).store);
+    let damaged = filled.damaged;
     let trusted = data.config(config.as_deref())?.trust_clock;
     if let Err(error) = Belief::begin(calendar, system_day(), trusted) {
         return Err(Failure::Say(error.to_string()));
@@ -225,12 +226,13 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
             "fingerprint": fingerprint,
             "day": calendar.map(|calendar| calendar.day.to_string()),
             "store": data.store_path(),
+            "filled": filled,
             "store_key": key,
             "store_key_on_same_disk": true,
         }))?;
     } else {
         say(format_args!(
-            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens\n{day}\n\
+            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens: {filled}\n{day}\n\
              store key: in {}, on the disk of the store. A disk that is seized opens like the running relay, minus \
              what has been destroyed. To keep the key off the disk, put this file on another volume or in memory \
              and link to it; or serve with --volatile.",

@@ -6,6 +6,7 @@
 use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};
 use crate::names::Handle;
+use crate::store::Space;
 use deaddrop_shred::{Disk, Reader};
 use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::CreateFlags;
@@ -72,9 +73,17 @@ pub struct StoreReport {
     pub live_bytes: u64,
     /// Segments in the file.
     pub segments: u32,
+    /// Segments in the file that hold nothing.
+    pub free_segments: u32,
     /// Segments the file may grow to.
     pub max_segments: u32,
-    /// Slots whose key was destroyed.
+    /// Percent of `max_segments` that hold something.
+    pub percent_in_use: u32,
+    /// Bytes of destroyed records that may still lie on the disk; `None` if only a process that has the store open for writing can know.
+    pub dead_bytes: Option<u64>,
+    /// Seconds since the oldest of them died.
+    pub oldest_dead_s: Option<u64>,
+    /// Slots whose key was destroyed, in segments that were not used again since.
     pub destroyed: u64,
     /// Slots that are damaged.
     pub damaged: u64,
@@ -98,6 +107,11 @@ pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
         records: stats.records,
         live_bytes: stats.live_bytes,
         segments: stats.segments,
+        free_segments: stats.free_segments,
+        percent_in_use: Space::of(&stats).percent_in_use(),
+        // A look counts none: what it does not know is not zero.
+        dead_bytes: (stats.dead_bytes > 0).then_some(stats.dead_bytes),
+        oldest_dead_s: stats.oldest_dead.map(|age| age.as_secs()),
         max_segments: stats.max_segments,
         destroyed: stats.dead_slots,
         damaged: stats.damaged_slots,
@@ -168,11 +182,26 @@ impl std::fmt::Display for Report {
                 if mailbox.volatile { ", volatile" } else { "" },
             )?;
         }
-        let StoreReport { records, segments, max_segments, destroyed, damaged, .. } = self.store;
-        writeln!(
-            f,
-            "store: {records} records, {segments} of {max_segments} segments, {destroyed} destroyed, {damaged} damaged"
-        )?;
+        writeln!(f, "store: {}", self.store)?;
         f.write_str("The store also holds handles, hashes and the sealed bytes of blobs; they are left out here. It has no field for a person, a sender, a reader or a network address.")
+    }
+}
+
+impl std::fmt::Display for StoreReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            records, segments, free_segments, max_segments, percent_in_use, destroyed, damaged, ..
+        } = self;
+        write!(
+            f,
+            "{records} records in {} of {max_segments} segments ({percent_in_use} %), {segments} in the file; {destroyed} destroyed, {damaged} \
+             damaged; ",
+            segments.saturating_sub(*free_segments)
+        )?;
+        match self.dead_bytes {
+            Some(bytes) => write!(f, "{bytes} dead bytes wait to be zeroed")?,
+            None => f.write_str("dead bytes that wait: ask the running relay (GET /health, SIGUSR1)")?,
+        }
+        self.oldest_dead_s.map_or(Ok(()), |age| write!(f, ", the oldest for {age} s"))
     }
 }

@@ -1,6 +1,7 @@
 //! Every limit of a relay, in one table (spec/12-relay.md section 8). All can be set in `config.toml`.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// One limit, for the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +169,9 @@ limits! {
     create_percent: u8, from 1 to 100 = 80;
     /// Percent of blobs or bytes at which puts are refused. Acks and deletes never are.
     put_percent: u8, from 1 to 100 = 95;
+    /// Seconds for which the sealed bytes of a destroyed blob may lie on the disk, also under full load. Puts are refused from three
+    /// quarters of it on, until they are zeroed.
+    dead_bytes_s: u32, from 1 = 300;
     /// Records erased in one step of expiry.
     sweep_batch: u32, from 1 = 4_096;
     /// Milliseconds between two looks at the day.
@@ -194,6 +198,11 @@ impl Limits {
         out.map(|(row, _)| format!("`{}` goes from {} to {}", row.name, row.least, row.most)).or_else(|| {
             (self.ping_min_s > self.ping_max_s).then(|| "`ping_min_s` is above `ping_max_s`".to_owned())
         })
+    }
+
+    /// Time for which the sealed bytes of what was destroyed may lie on the disk.
+    pub(crate) const fn dead_bytes(&self) -> Duration {
+        Duration::from_secs(self.dead_bytes_s as u64)
     }
 
     /// Whether `have` of `most` is at this many percent.

@@ -2,7 +2,7 @@
 //! sections 3 to 6). Sans-I/O: every transition says what to write, and is told when that is durable.
 //!
 //! What is written is decided here and in this order, so jobs must reach the disk in the order in which they were
-//! given out. A job that fails stops the store.
+//! given out. A job for which there is no room changes nothing here, as on the disk; one that fails otherwise stops the store.
 
 mod changes;
 mod closed;
@@ -69,6 +69,10 @@ pub(crate) struct Mailboxes {
     without_room: u64,
     /// The last commit found no room, and nothing was destroyed since.
     is_full: bool,
+    /// Puts and changes that were refused because dead bytes wait for too long.
+    overdue: u64,
+    /// The mailbox that is being changed by its owner.
+    changing: Option<Handle>,
     stopped: bool,
     sweep_from: Option<Handle>,
 }
@@ -85,7 +89,9 @@ struct Mailbox {
     rate: Bucket,
     /// Set when a put did not fit.
     closed: Option<Closed>,
-    /// What was last decided is not on the disk, for want of room.
+    /// Blobs on their way to the disk with which the mailbox is used for the first time.
+    first_uses: u32,
+    /// What reading has changed is not on the disk.
     unsaved: bool,
 }
 
@@ -99,6 +105,7 @@ impl Mailbox {
             taken_ms: None,
             rate: Bucket::default(),
             closed: None,
+            first_uses: 0,
             unsaved: false,
         }
     }
@@ -130,6 +137,8 @@ impl Mailboxes {
             calendar: None,
             without_room: 0,
             is_full: false,
+            overdue: 0,
+            changing: None,
             stopped: false,
             sweep_from: None,
         }
@@ -163,6 +172,11 @@ impl Mailboxes {
         self.without_room += u64::from(is_full);
     }
 
+    /// A put or a change was refused because dead bytes wait for too long.
+    pub(crate) fn note_overdue(&mut self) {
+        self.overdue += 1;
+    }
+
     /// The store has failed: nothing is decided any more.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
@@ -181,6 +195,8 @@ impl Mailboxes {
             calendar: self.calendar,
             without_room: self.without_room,
             is_full: self.is_full,
+            overdue: self.overdue,
+            space: None,
             stopped: self.stopped,
         }
     }
@@ -222,15 +238,24 @@ impl Mailboxes {
         self.hot_bytes = self.hot_bytes.saturating_sub(mailbox.queue.hot_bytes());
     }
 
-    /// Whether the record of this mailbox has been written as it was last given out.
-    pub(crate) fn mailbox_written(&mut self, handle: Handle, written: bool) {
+    /// What reading has changed of this mailbox was not written: the next sweep tries again.
+    pub(crate) fn note_unsaved(&mut self, handle: Handle) {
         if let Some(mailbox) = self.boxes.get_mut(&handle) {
-            mailbox.unsaved = !written;
+            mailbox.unsaved = true;
         }
     }
 
-    fn rewrite(handle: Handle, mailbox: &Mailbox) -> Job {
-        Job { puts: vec![record::mailbox(handle, &mailbox.lasting)], erases: Vec::new() }
+    /// Whether the record of this mailbox says all that holds.
+    pub(crate) fn is_saved(&self, handle: Handle) -> bool {
+        self.boxes.get(&handle).is_some_and(|mailbox| !mailbox.unsaved)
+    }
+
+    /// What reading has changed. Nothing to write while an owner's change is under way: a record that was decided later than the
+    /// change, without it, would undo it on the disk. The next sweep writes it.
+    fn save(handle: Handle, mailbox: &mut Mailbox, changing: Option<Handle>) -> Option<Job> {
+        mailbox.unsaved = changing == Some(handle);
+        let record = record::mailbox(handle, &mailbox.lasting);
+        (!mailbox.unsaved).then(|| Job { puts: vec![record], erases: Vec::new() })
     }
 
     /// The day after which a blob of this class in this mailbox expires.

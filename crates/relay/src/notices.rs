@@ -1,6 +1,8 @@
 //! Troubles that an operator should hear of: one line each, not more often than the limits say, with a count and without
 //! anything about who caused it.
 
+use crate::store::Trouble;
+
 /// A trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
@@ -22,13 +24,15 @@ pub(crate) enum Notice {
     Busy,
     /// The disk or the store's file is full.
     NoRoom,
+    /// Dead bytes wait for too long to be zeroed.
+    Overdue,
     /// The system's clock is not believed.
     ClockRefused,
 }
 
 impl Notice {
     /// All of them, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::NoDescriptors,
         Self::NotAccepted,
         Self::HalfOpenEnded,
@@ -38,6 +42,7 @@ impl Notice {
         Self::CreatesRefused,
         Self::Busy,
         Self::NoRoom,
+        Self::Overdue,
         Self::ClockRefused,
     ];
 
@@ -53,6 +58,7 @@ impl Notice {
             Self::CreatesRefused => "creates refused",
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
+            Self::Overdue => "refused until dead bytes are zeroed",
             Self::ClockRefused => "looks at a clock that is not believed",
         }
     }
@@ -75,6 +81,9 @@ impl Notice {
             Self::CreatesRefused => "creates were refused: they came too fast",
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
+            Self::Overdue => {
+                "puts were refused: the disk is too slow to zero dead bytes within `dead_bytes_s`; raise that, or take a faster disk"
+            }
             Self::ClockRefused => {
                 "the system's clock is not believed: it is more than two days ahead of the relay's day or behind it, or \
                  outside of the years of this build; `deaddrop-relay day show` tells more"
@@ -112,9 +121,48 @@ impl Notices {
     }
 }
 
+/// Whether puts are taken, as it was last told.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    told: Option<Trouble>,
+    at_ms: Option<u64>,
+}
+
+impl Intake {
+    /// What has changed since it was last told, not more often than each `every_ms`: that puts are refused and why, or (`None`) that they are
+    /// taken again.
+    pub(crate) fn due(
+        &mut self,
+        trouble: Option<Trouble>,
+        now_ms: u64,
+        every_ms: u64,
+    ) -> Option<Option<Trouble>> {
+        let is_time = self.at_ms.is_none_or(|at| now_ms.saturating_sub(at) >= every_ms);
+        if trouble == self.told || !is_time {
+            return None;
+        }
+        (self.told, self.at_ms) = (trouble, Some(now_ms));
+        Some(trouble)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_is_full_by_turns_is_told_once_a_minute_and_its_end_in_the_end() {
+        let mut intake = Intake::default();
+        let full = Some(Trouble::Full);
+        assert_eq!(intake.due(None, 0, 60_000), None);
+        assert_eq!(intake.due(full, 1_000, 60_000), Some(full));
+        for second in 2..61 {
+            assert_eq!(intake.due((second % 2 == 0).then_some(Trouble::Full), second * 1_000, 60_000), None);
+        }
+        assert_eq!(intake.due(None, 61_000, 60_000), Some(None));
+        assert_eq!(intake.due(None, 200_000, 60_000), None);
+        assert_eq!(intake.due(Some(Trouble::Overdue), 201_000, 60_000), Some(Some(Trouble::Overdue)));
+    }
 
     #[test]
     fn a_trouble_is_told_at_once_and_then_counted_for_a_while() {
@@ -138,7 +186,7 @@ mod tests {
         let mut notices = Notices::default();
         let lines = (0..180_u64).filter(|minute| {
             let mut totals = [0; Notice::ALL.len()];
-            totals[9] = minute + 1;
+            totals[10] = minute + 1;
             !notices.due(totals, minute * 60_000, 60_000).is_empty()
         });
         assert_eq!(lines.count(), 3);

@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// What a running relay has.
 pub struct Relay<S> {
@@ -221,14 +222,16 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
         let now_ms = relay.clock.now().ms;
         relay.admission.tidy(now_ms);
         relay.shared.tidy(now_ms);
-        while relay.store.sweep(relay.clock.now(), batch).await {
+        // The clock is looked at on time, also while expiry waits for the disk.
+        let next = Instant::now() + Duration::from_millis(limits.sweep_every_ms.max(10));
+        while relay.store.sweep(relay.clock.now(), batch).await && Instant::now() < next {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         if relay.store.census().stopped {
             relay.failed.notify_one();
         }
         tracing::info!("{}", relay.counts());
-        tokio::time::sleep(Duration::from_millis(limits.sweep_every_ms.max(10))).await;
+        tokio::time::sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
     }
 }
 

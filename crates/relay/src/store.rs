@@ -9,10 +9,12 @@ mod backing;
 mod kept;
 mod memory;
 mod shred;
+mod space;
 
 pub use kept::KeptStore;
 pub use memory::MemoryBacking;
 pub use shred::{OpenStoreError, ShredBacking};
+pub use space::Space;
 
 use crate::clock::{Calendar, Now};
 use crate::hints::{Ended, Hints};
@@ -74,7 +76,7 @@ pub enum Verdict {
     Full,
     /// Too many puts into this mailbox in a short time; there is room again after so many seconds.
     TooFast(u16),
-    /// The store as a whole is at a limit.
+    /// The store as a whole is at a limit, has no room, or must zero dead bytes first. Nothing has changed.
     Busy,
     /// The store has failed: what was asked for may or may not have happened. The process ends.
     Stopped,
@@ -229,6 +231,10 @@ pub struct Census {
     pub without_room: u64,
     /// The last commit found no room, and nothing was destroyed since.
     pub is_full: bool,
+    /// Puts and changes that were refused because dead bytes wait for too long, since the start.
+    pub overdue: u64,
+    /// How full the disk is, and what waits there to be zeroed; `None` without a disk.
+    pub space: Option<Space>,
     /// The store has failed.
     pub stopped: bool,
 }
@@ -248,20 +254,47 @@ impl Census {
 pub enum Health {
     /// It takes puts.
     Ok,
-    /// Puts are refused, because the store is at a limit or the disk is full.
-    NotTakingPuts,
+    /// Puts are refused.
+    NotTakingPuts(Trouble),
     /// The store has failed.
     Stopped,
+}
+
+/// Why puts are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Blobs or bytes are at their limits.
+    AtLimits,
+    /// The store has grown to its limit, or the disk is full.
+    Full,
+    /// Dead bytes wait for too long to be zeroed.
+    Overdue,
+}
+
+impl Trouble {
+    /// In words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::AtLimits => "blobs or bytes are at their limits",
+            Self::Full => "the store or its disk is full",
+            Self::Overdue => "the disk is too slow to zero dead bytes in time",
+        }
+    }
 }
 
 impl Health {
     /// Of a relay with this much in it.
     #[must_use]
-    pub const fn of(census: &Census, limits: &Limits) -> Self {
+    pub fn of(census: &Census, limits: &Limits) -> Self {
         if census.stopped {
             Self::Stopped
-        } else if census.is_full || census.is_at_its_limits(limits) {
-            Self::NotTakingPuts
+        } else if census.is_at_its_limits(limits) {
+            Self::NotTakingPuts(Trouble::AtLimits)
+        } else if census.is_full {
+            Self::NotTakingPuts(Trouble::Full)
+        } else if census.space.is_some_and(|space| space.is_overdue(limits.dead_bytes())) {
+            Self::NotTakingPuts(Trouble::Overdue)
         } else {
             Self::Ok
         }
@@ -279,13 +312,15 @@ mod tests {
         let health = |census: Census| Health::of(&census, &limits);
         let census = Census { blobs: 94, bytes: 949, memory_bytes: 474, ..Census::default() };
         assert_eq!(health(census), Health::Ok);
-        for full in [
-            Census { blobs: 95, ..census },
-            Census { bytes: 950, ..census },
-            Census { memory_bytes: 475, ..census },
-            Census { is_full: true, ..census },
+        let late = Space { oldest_dead: Some(limits.dead_bytes()), ..Space::default() };
+        for (full, why) in [
+            (Census { blobs: 95, ..census }, Trouble::AtLimits),
+            (Census { bytes: 950, ..census }, Trouble::AtLimits),
+            (Census { memory_bytes: 475, ..census }, Trouble::AtLimits),
+            (Census { is_full: true, ..census }, Trouble::Full),
+            (Census { space: Some(late), ..census }, Trouble::Overdue),
         ] {
-            assert_eq!(health(full), Health::NotTakingPuts);
+            assert_eq!(health(full), Health::NotTakingPuts(why));
             assert_eq!(health(Census { stopped: true, ..full }), Health::Stopped);
         }
     }

@@ -28,6 +28,7 @@ async fn signals_report_and_do_not_kill() {
     relay.signal("-USR1");
     let said = told(&log, "asked for").await;
     assert!(said.contains("1 mailboxes, 0 blobs, 0 bytes; 1 connections"), "{said}");
+    assert!(said.contains("; 1 of 512 segments in use, "), "{said}");
     client.send(&[Ping { nonce: 5 }.into()]).await;
     client.until(|item| matches!(item, Item::Pong(pong) if pong.nonce == 5)).await;
     relay.signal("-INT");
@@ -50,7 +51,7 @@ async fn health_is_bad_while_puts_are_refused() {
     init(&data);
     std::fs::write(
         data.join("config.toml"),
-        format!("{HURRIED}\nblobs = 10\nput_percent = 50\ncreate_percent = 100\n"),
+        format!("{HURRIED}\nnotice_every_ms = 1000\nblobs = 10\nput_percent = 50\ncreate_percent = 100\n"),
     )
     .unwrap();
     let log = dir.path().join("log");
@@ -64,12 +65,17 @@ async fn health_is_bad_while_puts_are_refused() {
     }
     assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Busy);
     let page = health(&relay).await;
-    assert!(page.starts_with("HTTP/1.1 503") && page.ends_with("not taking puts\n"), "{page}");
+    let why =
+        "\r\n\r\nnot taking puts: blobs or bytes are at their limits\noldest dead byte: at most 151 s\n";
+    assert!(page.starts_with("HTTP/1.1 503") && page.ends_with(why), "{page}");
     told(&log, "the store is at a limit").await;
+    told(&log, "puts are refused from now on: blobs or bytes are at their limits; 1 of 512 segments in use")
+        .await;
     client.subscribe(1, &mailbox.read).await;
     client.delivery().await;
     client.ack(1, 1).await;
     assert!(health(&relay).await.starts_with("HTTP/1.1 200"), "there is room again");
+    told(&log, "puts are taken again; ").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,8 +95,67 @@ async fn a_store_that_has_grown_to_its_limit_is_told() {
         put += 1;
         assert!(put < 64, "4 MiB are full");
     }
-    assert!(health(&relay).await.ends_with("not taking puts\n"));
+    assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
     told(&log, "writes found no room").await;
+    told(&log, "puts are refused from now on: the store or its disk is full; ").await;
+    let (worked, said) = run(&["inspect"], &data);
+    assert!(worked && said.contains(" of 4 segments ("), "{said}");
+    // There is room again as soon as something was acked: nothing is started again.
+    client.subscribe(1, &mailbox.read).await;
+    for tag in 1..=put {
+        client.delivery().await;
+        client.ack(1, tag).await;
+    }
+    assert!(health(&relay).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(client.put(&mailbox.send, blob(SizeClass::Large)).await, AnswerCode::Done);
+    assert!(relay.stop());
+    let (worked, said) = run(&["check", "--json"], &data);
+    let checked: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(worked && checked["filled"]["max_segments"] == 4 && checked["filled"]["percent_in_use"].is_u64());
+}
+
+/// A volume of 5 MiB that is really full. Only where the test may mount one.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_volume_is_used_again_after_acks() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = |args: &[&str]| {
+        let mut command = std::process::Command::new(args[0]);
+        command.args(&args[1..]).arg(dir.path()).stderr(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if !mounted(&["mount", "-t", "tmpfs", "-o", "size=5m,mode=0700", "tmpfs"]) {
+        return;
+    }
+    struct Unmount<'a>(&'a Path);
+    impl Drop for Unmount<'_> {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
+        }
+    }
+    let _unmount = Unmount(dir.path());
+    let data = dir.path().join("data");
+    init(&data);
+    let relay = Relay::serve(&data, &[]);
+    let mailbox = Mailbox::new();
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
+    for _ in 0..3 {
+        let mut put = 0;
+        while client.put(&mailbox.send, blob(SizeClass::Large)).await == AnswerCode::Done {
+            put += 1;
+            assert!(put < 90, "the volume has 5 MiB");
+        }
+        assert!(put > 8, "{put}");
+        assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
+        let mut reader = Client::connect(&relay.address, 2).await;
+        reader.subscribe(1, &mailbox.read).await;
+        for tag in 1..=put {
+            reader.delivery().await;
+            reader.ack(1, tag).await;
+        }
+    }
+    assert!(relay.stop());
 }
 
 fn run(args: &[&str], data: &Path) -> (bool, String) {

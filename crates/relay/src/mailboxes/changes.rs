@@ -1,40 +1,67 @@
 //! What owners do: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section 4.1).
+//!
+//! A change is decided, written, and made in memory when it is on stable storage: one that finds no room has changed nothing.
+//! The caller has at most one change under way at a time, so that each is decided on what the one before has left.
 
-use super::{Job, Mailbox, Mailboxes, record::Lasting, renewed};
+use super::{Job, Mailbox, Mailboxes, record, record::Lasting, renewed};
 use crate::clock::Now;
 use crate::hints::Ended;
 use crate::limits::Limits;
-use crate::names::Handle;
+use crate::names::{Handle, Name};
 use crate::store::{Change, NewMailbox, Verdict};
-use deaddrop_wire::OwnId;
+use deaddrop_wire::{Day, OwnId};
 
 /// What an owner's request leads to.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
     /// An answer at once; nothing is written.
     Answer(Verdict),
-    /// An answer once this is written; without content it waits for all that was written before it.
-    Write {
-        /// Whose record it is.
-        handle: Handle,
-        /// To be written with the mailboxes.
+    /// It is so already: an answer once all that was written before is on stable storage.
+    AsBefore(Handle),
+    /// To be written; then [`Mailboxes::change_written`] is called.
+    Write(Planned, Job),
+    /// The mailbox is gone; its records are to be erased.
+    Delete {
+        /// With the mailboxes.
         lasting: Job,
-        /// To be erased from memory.
+        /// From memory.
         volatile: Job,
     },
 }
 
-impl ChangeStep {
-    fn rewrite(handle: Handle, mailbox: &Mailbox) -> Self {
-        Self::Write { handle, lasting: Mailboxes::rewrite(handle, mailbox), volatile: Job::default() }
-    }
+/// A change that is being written.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    handle: Handle,
+    edit: Edit,
+    /// What reading had changed goes along.
+    saves: bool,
+}
 
-    /// It is so already: wait until it is durable.
-    fn unchanged(handle: Handle, mailbox: &Mailbox) -> Self {
-        if mailbox.unsaved {
-            return Self::rewrite(handle, mailbox);
+/// What a change makes of a mailbox.
+#[derive(Debug)]
+enum Edit {
+    Make(Lasting),
+    Grant(Name, u8),
+    Revoke(Name),
+    Renew(Day),
+    Rekey(Name),
+    /// What reading has changed is written at last.
+    Nothing,
+}
+
+impl Edit {
+    fn make(&self, lasting: &mut Lasting) {
+        match self {
+            Self::Make(_) | Self::Nothing => {}
+            Self::Grant(name, via) => {
+                lasting.sends.retain(|(other, _)| other != name);
+                lasting.sends.push((*name, *via));
+            }
+            Self::Revoke(name) => lasting.sends.retain(|(other, _)| other != name),
+            Self::Renew(ends) => lasting.ends = lasting.ends.max(*ends),
+            Self::Rekey(read) => lasting.read = *read,
         }
-        Self::Write { handle, lasting: Job::default(), volatile: Job::default() }
     }
 }
 
@@ -61,9 +88,8 @@ impl Mailboxes {
         sends.dedup_by_key(|(name, _)| *name);
         if let Some(handle) = self.owns.get(&own).copied() {
             // the same create again is the same mailbox; anything else of this owner is not.
-            let mailbox = self.boxes.get(&handle).ok_or(Verdict::Refused)?;
-            let same = mailbox.lasting.read == read;
-            return if same { Ok(ChangeStep::unchanged(handle, mailbox)) } else { Err(Verdict::Refused) };
+            let same = self.boxes.get(&handle).is_some_and(|mailbox| mailbox.lasting.read == read);
+            return if same { Ok(self.as_before(handle)) } else { Err(Verdict::Refused) };
         }
         // no one else's reader or sender.
         if self.reads.contains_key(&read) || sends.iter().any(|(name, _)| self.sends.contains_key(name)) {
@@ -88,11 +114,8 @@ impl Mailboxes {
             unused_until: Some(now.day.plus(u32::from(limits.unused_days))),
         };
         let handle = self.fresh_handle();
-        self.index(handle, &lasting);
-        let mailbox = Mailbox::new(lasting);
-        let step = ChangeStep::rewrite(handle, &mailbox);
-        self.boxes.insert(handle, mailbox);
-        Ok(step)
+        let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
+        Ok(ChangeStep::Write(Planned { handle, edit: Edit::Make(lasting), saves: false }, job))
     }
 
     fn try_change(&mut self, own: &OwnId, change: Change, now: Now) -> Result<ChangeStep, Verdict> {
@@ -101,60 +124,109 @@ impl Mailboxes {
         }
         // the owner exists.
         let handle = self.owns.get(&self.key.own(own)).copied().ok_or(Verdict::Refused)?;
-        let mailbox = self.boxes.get_mut(&handle).ok_or(Verdict::Refused)?;
-        match change {
+        let lasting = &self.boxes.get(&handle).ok_or(Verdict::Refused)?.lasting;
+        let edit = match change {
             Change::Grant(grant) => {
                 let name = self.key.send(&grant.send);
-                match self.sends.get_mut(&name) {
+                match self.sends.get(&name) {
                     // no one else's sender.
                     Some((other, _)) if *other != handle => return Err(Verdict::Refused),
-                    Some((_, via)) => *via = grant.via,
+                    Some(_) => {}
                     None => {
                         let most = usize::try_from(self.limits.sends_per_mailbox).unwrap_or(usize::MAX);
                         // few senders.
-                        if mailbox.lasting.sends.len() >= most.min(super::record::MAX_RECORDED_SENDS) {
+                        if lasting.sends.len() >= most.min(record::MAX_RECORDED_SENDS) {
                             return Err(Verdict::Full);
                         }
-                        self.sends.insert(name, (handle, grant.via));
                     }
                 }
-                mailbox.lasting.sends.retain(|(other, _)| *other != name);
-                mailbox.lasting.sends.push((name, grant.via));
+                Edit::Grant(name, grant.via)
             }
             Change::Revoke(send) => {
                 let name = self.key.send(&send);
-                let before = mailbox.lasting.sends.len();
-                mailbox.lasting.sends.retain(|(other, _)| *other != name);
-                if mailbox.lasting.sends.len() == before {
-                    return Ok(ChangeStep::unchanged(handle, mailbox));
+                if lasting.sends.iter().all(|(other, _)| *other != name) {
+                    return Ok(self.as_before(handle));
                 }
-                self.sends.remove(&name);
+                Edit::Revoke(name)
             }
-            Change::Renew => match renewed(&mailbox.lasting, now.day) {
-                Some(ends) => mailbox.lasting.ends = ends,
-                None => return Ok(ChangeStep::unchanged(handle, mailbox)),
+            Change::Renew => match renewed(lasting, now.day) {
+                Some(ends) => Edit::Renew(ends),
+                None => return Ok(self.as_before(handle)),
             },
             Change::Rekey(read) => {
                 let name = self.key.read(&read);
                 match self.reads.get(&name) {
-                    Some(other) if *other == handle => return Ok(ChangeStep::unchanged(handle, mailbox)),
+                    Some(other) if *other == handle => return Ok(self.as_before(handle)),
                     // no one else's reader.
                     Some(_) => return Err(Verdict::Refused),
-                    None => {}
+                    None => Edit::Rekey(name),
                 }
-                self.reads.remove(&mailbox.lasting.read);
-                self.reads.insert(name, handle);
-                mailbox.lasting.read = name;
-                mailbox.fence += 1;
-                mailbox.end_reader(Ended::Displaced);
             }
             Change::Delete => {
                 let (mut mailbox, lasting, volatile) = self.remove(handle).ok_or(Verdict::Refused)?;
                 mailbox.end_reader(Ended::Gone);
-                return Ok(ChangeStep::Write { handle, lasting, volatile });
+                return Ok(ChangeStep::Delete { lasting, volatile });
+            }
+        };
+        self.plan(handle, edit).ok_or(Verdict::Refused)
+    }
+
+    /// It is so already. What reading has changed and what was not written goes along.
+    fn as_before(&mut self, handle: Handle) -> ChangeStep {
+        if self.boxes.get(&handle).is_some_and(|mailbox| mailbox.unsaved)
+            && let Some(step) = self.plan(handle, Edit::Nothing)
+        {
+            return step;
+        }
+        ChangeStep::AsBefore(handle)
+    }
+
+    fn plan(&mut self, handle: Handle, edit: Edit) -> Option<ChangeStep> {
+        let mailbox = self.boxes.get_mut(&handle)?;
+        let saves = std::mem::take(&mut mailbox.unsaved);
+        let mut lasting = mailbox.lasting.clone();
+        // A first use that is on its way to the disk is not undone there.
+        lasting.unused_until = lasting.unused_until.filter(|_| mailbox.first_uses == 0);
+        edit.make(&mut lasting);
+        self.changing = Some(handle);
+        let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
+        Some(ChangeStep::Write(Planned { handle, edit, saves }, job))
+    }
+
+    /// A change is on stable storage, and is made; or it was not written, and nothing has changed. Returns whether the mailbox is there.
+    pub(crate) fn change_written(&mut self, planned: Planned, written: bool) -> bool {
+        let Planned { handle, edit, saves } = planned;
+        self.changing = None;
+        if let Edit::Make(lasting) = edit {
+            if written {
+                self.index(handle, &lasting);
+                self.boxes.insert(handle, Mailbox::new(lasting));
+            }
+            return true;
+        }
+        // It may have been deleted meanwhile.
+        let Some(mailbox) = self.boxes.get_mut(&handle) else { return false };
+        if !written {
+            mailbox.unsaved |= saves;
+            return true;
+        }
+        match &edit {
+            Edit::Make(_) | Edit::Renew(_) | Edit::Nothing => {}
+            Edit::Grant(name, via) => {
+                self.sends.insert(*name, (handle, *via));
+            }
+            Edit::Revoke(name) => {
+                self.sends.remove(name);
+            }
+            Edit::Rekey(read) => {
+                self.reads.remove(&mailbox.lasting.read);
+                self.reads.insert(*read, handle);
+                mailbox.fence += 1;
+                mailbox.end_reader(Ended::Displaced);
             }
         }
-        Ok(ChangeStep::rewrite(handle, mailbox))
+        edit.make(&mut mailbox.lasting);
+        true
     }
 
     fn fresh_handle(&mut self) -> Handle {

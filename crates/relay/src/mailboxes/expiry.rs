@@ -2,15 +2,17 @@
 
 use super::readers::AckStep;
 use super::{Job, Mailboxes, record};
-use crate::clock::Now;
+use crate::clock::{Calendar, Now};
 use crate::hints::Ended;
 use crate::names::Handle;
 
 /// What one step of expiry writes.
 #[derive(Debug, Default)]
 pub(crate) struct SweepStep {
-    /// The remembered day.
-    pub(crate) day: Option<Job>,
+    /// The remembered day, which holds once it is written.
+    pub(crate) day: Option<(Calendar, Job)>,
+    /// What reading has changed of mailboxes, and was not written before.
+    pub(crate) unsaved: Vec<(Handle, Job)>,
     /// Mailboxes that are over: with the mailboxes, in memory.
     pub(crate) mailboxes: Vec<(Job, Job)>,
     /// Blobs that are over.
@@ -22,7 +24,17 @@ pub(crate) struct SweepStep {
 /// Mailboxes looked at in one step, so that other requests do not wait long.
 const LOOKED_AT: usize = 10_000;
 
+/// Bytes after which a step ends: what it destroys is zeroed on the disk before the next.
+const AT_ONCE: u64 = 16 << 20;
+/// Mailboxes whose records are written in one step, if reading has changed them and they were not written before.
+const SAVED_AT_ONCE: usize = 16;
+
 impl Mailboxes {
+    /// The day is on stable storage.
+    pub(crate) fn day_is_durable(&mut self, calendar: Calendar) {
+        self.calendar = Some(calendar);
+    }
+
     /// One step: lets at most `limit` blobs and mailboxes die.
     pub(crate) fn sweep(&mut self, now: Now, limit: usize) -> SweepStep {
         let mut step = SweepStep::default();
@@ -31,8 +43,7 @@ impl Mailboxes {
         }
         let calendar = now.calendar();
         if self.calendar.is_none_or(|before| before.day < now.day || before.expires_from < now.expires_from) {
-            self.calendar = Some(calendar);
-            step.day = Some(Job { puts: vec![record::day(calendar)], erases: Vec::new() });
+            step.day = Some((calendar, Job { puts: vec![record::day(calendar)], erases: Vec::new() }));
         }
         let mut handles: Vec<Handle> =
             self.boxes.keys().copied().filter(|handle| Some(*handle) > self.sweep_from).collect();
@@ -42,15 +53,17 @@ impl Mailboxes {
             step.more = true;
         }
         handles.sort_unstable();
-        let mut count = 0;
+        let (mut count, mut bytes) = (0, 0);
         let mut last = None;
         for handle in handles {
-            if count >= limit {
+            if count >= limit || bytes >= AT_ONCE {
                 step.more = true;
                 break;
             }
             last = Some(handle);
-            count += self.sweep_one(handle, now, limit - count, &mut step);
+            let before = self.boxes.get(&handle).map_or(0, |mailbox| mailbox.queue.bytes());
+            let destroyed = self.sweep_one(handle, now, limit - count, &mut step);
+            (count, bytes) = (count + destroyed, bytes + if destroyed > 0 { u64::from(before) } else { 0 });
         }
         self.sweep_from = if step.more { last.or(self.sweep_from) } else { None };
         step
@@ -60,6 +73,7 @@ impl Mailboxes {
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return 0 };
         let over = now.is_over(mailbox.lasting.ends);
         let unused = mailbox.lasting.unused_until.is_some_and(|until| now.is_over(until));
+        let unused = unused && mailbox.first_uses == 0;
         if over || unused {
             let Some((mut mailbox, lasting, volatile)) = self.remove(handle) else { return 0 };
             mailbox.end_reader(Ended::Gone);
@@ -70,6 +84,10 @@ impl Mailboxes {
         let residents = mailbox.queue.residents.iter();
         let expired = residents.filter(|resident| now.is_over(resident.expiry) && !resident.dying);
         let expired: Vec<_> = expired.map(|resident| resident.id).take(limit).collect();
+        if mailbox.unsaved && step.unsaved.len() < SAVED_AT_ONCE {
+            let job = Self::save(handle, mailbox, self.changing);
+            step.unsaved.extend(job.map(|job| (handle, job)));
+        }
         if expired.is_empty() {
             return 0;
         }

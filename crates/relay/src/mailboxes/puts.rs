@@ -16,6 +16,8 @@ pub(crate) enum PutStep {
     Answer(Verdict),
     /// It waits for a commit that is under way.
     Join(oneshot::Receiver<Verdict>),
+    /// It is to be decided when the change that is under way is written.
+    AfterChange(Blob),
     /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
     /// the first record of its job.
     Write {
@@ -24,14 +26,16 @@ pub(crate) enum PutStep {
         medium: Medium,
         blob: Job,
         mailbox: Option<Job>,
+        /// The blob's job holds the mailbox's record, too.
+        first_use: bool,
         done: oneshot::Receiver<Verdict>,
     },
 }
 
 impl Mailboxes {
-    /// One put.
-    pub(crate) fn put(&mut self, send: &SendId, blob: Blob, now: Now) -> PutStep {
-        use PutStep::{Answer, Join};
+    /// One put. `overdue`: the disk is to zero dead bytes before it takes more.
+    pub(crate) fn put(&mut self, send: &SendId, blob: Blob, overdue: bool, now: Now) -> PutStep {
+        use PutStep::{AfterChange, Answer, Join};
         if self.stopped {
             return Answer(Verdict::Stopped);
         }
@@ -64,6 +68,14 @@ impl Mailboxes {
         {
             return Answer(Verdict::Busy);
         }
+        if overdue && !volatile {
+            self.overdue += 1;
+            return Answer(Verdict::Busy);
+        }
+        let (medium, first_use) = (mailbox.medium(), mailbox.lasting.unused_until.is_some());
+        if medium == Medium::Lasting && first_use && self.changing == Some(handle) {
+            return AfterChange(blob);
+        }
         // the mailbox has room, and had some a while ago.
         let (rng, most_ms) = (&mut self.rng, limits.full_pause_ms);
         if !mailbox.admit(class, now.ms, || rng.random_range(0..=most_ms)) {
@@ -75,12 +87,9 @@ impl Mailboxes {
             return Answer(Verdict::TooFast(wait));
         }
 
-        let medium = mailbox.medium();
         let listening = mailbox.reader.as_ref().is_some_and(super::Attached::is_connected);
         let hot =
             (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
-        let first_use = mailbox.lasting.unused_until.take().is_some();
-        let rewritten = first_use.then(|| Self::rewrite(handle, mailbox));
         self.blobs += 1;
         self.bytes += len as u64;
         self.volatile_bytes += if volatile { len as u64 } else { 0 };
@@ -91,21 +100,32 @@ impl Mailboxes {
         mailbox.queue.begin(Pending { key, class, via, expiry, hot, waiters: vec![waiter] });
         let stored = record::blob(key, handle, via, expiry, blob.into_bytes());
         let mut blob = Job { puts: vec![stored], erases: Vec::new() };
-        let mailbox = match medium {
-            // One commit for both.
-            Medium::Lasting => {
-                blob.puts.extend(rewritten.into_iter().flat_map(|job| job.puts));
-                None
+        let mut rewritten = None;
+        match medium {
+            Medium::Lasting if first_use => {
+                // One commit for both. In memory it is used once that is durable.
+                let used = record::Lasting { unused_until: None, ..mailbox.lasting.clone() };
+                blob.puts.push(record::mailbox(handle, &used));
+                mailbox.first_uses += 1;
             }
-            Medium::Volatile => rewritten,
-        };
-        PutStep::Write { handle, key, medium, blob, mailbox, done }
+            Medium::Volatile if first_use => {
+                mailbox.lasting.unused_until = None;
+                rewritten = Self::save(handle, mailbox, self.changing);
+            }
+            Medium::Lasting | Medium::Volatile => {}
+        }
+        let first_use = first_use && medium == Medium::Lasting;
+        PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use, done }
     }
 
     /// The blob of a [`PutStep::Write`] is on stable storage.
-    pub(crate) fn put_is_durable(&mut self, handle: Handle, key: RecordKey, id: RecordId) {
+    pub(crate) fn put_is_durable(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        if first_use {
+            mailbox.first_uses = mailbox.first_uses.saturating_sub(1);
+            mailbox.lasting.unused_until = None;
+        }
         let waiters = mailbox.queue.commit(key, id);
         if let Some(reader) = &mailbox.reader {
             reader.changed();
@@ -117,9 +137,14 @@ impl Mailboxes {
     }
 
     /// The store did not take the blob of a [`PutStep::Write`].
-    pub(crate) fn put_found_no_room(&mut self, handle: Handle, key: RecordKey) {
+    pub(crate) fn put_found_no_room(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        if first_use {
+            mailbox.first_uses = mailbox.first_uses.saturating_sub(1);
+            // A change that was decided meanwhile may have written that it is used.
+            mailbox.unsaved |= mailbox.lasting.unused_until.is_some();
+        }
         // It never got an order number; any that is not in use will do to take it out again.
         let id = RecordId(u64::MAX);
         let waiters = mailbox.queue.commit(key, id);

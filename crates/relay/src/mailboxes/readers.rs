@@ -118,7 +118,7 @@ impl Mailboxes {
         let newest = mailbox.queue.residents.iter().rev().find(|resident| !resident.dying);
         let claimed =
             Claimed { handle, fence: Fence(mailbox.fence), newest: newest.map(|resident| resident.id) };
-        let job = mailbox.note_reading(now).then(|| Self::rewrite(handle, mailbox));
+        let job = if mailbox.note_reading(now) { Self::save(handle, mailbox, self.changing) } else { None };
         Ok((claimed, job))
     }
 
@@ -177,7 +177,9 @@ impl Mailboxes {
             return Err(NotAcked::Stale(Ended::Displaced));
         }
         let mut step = Self::kill(handle, mailbox, records.iter().copied());
-        step.renewal = mailbox.note_reading(now).then(|| Self::rewrite(handle, mailbox));
+        if mailbox.note_reading(now) {
+            step.renewal = Self::save(handle, mailbox, self.changing);
+        }
         Ok(step)
     }
 

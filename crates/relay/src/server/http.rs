@@ -5,7 +5,8 @@ use super::arrival;
 use super::link;
 use super::rewound::Rewound;
 use crate::admission::Connected;
-use crate::store::{Health, Store};
+use crate::limits::Limits;
+use crate::store::{Census, Health, Store};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use axum::{Router, routing::get};
@@ -88,8 +89,8 @@ fn path(target: &str) -> &str {
 }
 
 async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
-    let health = Health::of(&relay.store.census(), &relay.shared.limits);
-    let service = TowerToHyperService::new(pages(health));
+    let census = relay.store.census();
+    let service = TowerToHyperService::new(pages(health(&census, &relay.shared.limits)));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .keep_alive(false)
@@ -100,13 +101,28 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
     }
 }
 
-/// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
-fn pages(health: Health) -> Router {
-    let health = match health {
-        Health::Ok => (StatusCode::OK, "ok\n"),
-        Health::NotTakingPuts => (StatusCode::SERVICE_UNAVAILABLE, "not taking puts\n"),
-        Health::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n"),
+/// Whether puts are taken, and why not. Below half of its limit the age of the oldest dead byte is not told: on a relay with little to do it
+/// would say when somebody read.
+fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
+    let (status, mut text) = match Health::of(census, limits) {
+        Health::Ok => (StatusCode::OK, "ok\n".to_owned()),
+        Health::NotTakingPuts(why) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not taking puts: {}\n", why.text()))
+        }
+        Health::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n".to_owned()),
     };
+    if let Some(space) = census.space {
+        let (half, oldest) = (limits.dead_bytes_s / 2, space.oldest_dead.map_or(0, |age| age.as_secs()));
+        text += &match oldest > u64::from(half) {
+            true => format!("oldest dead byte: {oldest} s\n"),
+            false => format!("oldest dead byte: at most {} s\n", half.saturating_add(1)),
+        };
+    }
+    (status, text)
+}
+
+/// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
+fn pages(health: (StatusCode, String)) -> Router {
     Router::new()
         .route("/", get(|| async { still(Html(include_str!("about.html"))) }))
         .route("/i", get(|| async { still(Html(include_str!("invite.html"))) }))

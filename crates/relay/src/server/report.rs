@@ -1,8 +1,8 @@
 //! What a running relay tells its operator: counters, and each trouble once in a while.
 
 use super::Relay;
-use crate::notices::{Notice, Notices};
-use crate::store::{Census, Store};
+use crate::notices::{Intake, Notice, Notices};
+use crate::store::{Census, Health, Space, Store};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,11 +12,25 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Logs troubles as they come, each at most once in the time that the limits say. Never ends.
 pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
-    let mut notices = Notices::default();
+    let (mut notices, mut intake) = (Notices::default(), Intake::default());
     loop {
-        let every_ms = relay.shared.limits.notice_every_ms;
-        for (notice, count) in notices.due(relay.troubles(), relay.clock.now().ms, every_ms) {
+        let (now_ms, every_ms) = (relay.clock.now().ms, relay.shared.limits.notice_every_ms);
+        for (notice, count) in notices.due(relay.troubles(), now_ms, every_ms) {
             tracing::warn!(count, "{}", notice.text());
+        }
+        let census = relay.store.census();
+        let trouble = match Health::of(&census, &relay.shared.limits) {
+            Health::NotTakingPuts(trouble) => Some(trouble),
+            Health::Ok | Health::Stopped => None,
+        };
+        match intake.due(trouble, now_ms, every_ms) {
+            Some(Some(trouble)) => {
+                tracing::warn!("puts are refused from now on: {}{}", trouble.text(), Filled(census.space));
+            }
+            Some(None) if !census.stopped => {
+                tracing::warn!("puts are taken again{}", Filled(census.space));
+            }
+            Some(None) | None => {}
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -66,8 +80,28 @@ impl<S: Store> Relay<S> {
             Notice::CreatesRefused => self.shared.creates_too_fast(),
             Notice::Busy => self.shared.busy(),
             Notice::NoRoom => self.store.census().without_room,
+            Notice::Overdue => self.store.census().overdue,
             Notice::ClockRefused => load(&self.counters.clock_refused),
         })
+    }
+}
+
+/// How full a store is, behind something else; nothing of one without a disk.
+struct Filled(Option<Space>);
+
+impl fmt::Display for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(space) = self.0 else { return Ok(()) };
+        let used = space.segments.saturating_sub(space.free_segments);
+        write!(
+            f,
+            "; {used} of {} segments in use, {} dead bytes wait",
+            space.max_segments, space.dead_bytes
+        )?;
+        match space.oldest_dead {
+            Some(age) => write!(f, ", the oldest for {} s", age.as_secs()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -78,7 +112,8 @@ impl fmt::Display for Counts {
         write!(
             f,
             "{mailboxes} mailboxes, {blobs} blobs, {bytes} bytes; {connections} connections; since the start {links} links, \
-             {records_in} records in, {records_out} out, {breaches} breaches"
+             {records_in} records in, {records_out} out, {breaches} breaches{}",
+            Filled(census.space)
         )?;
         for (notice, count) in Notice::ALL.iter().zip(troubles).filter(|(_, count)| **count > 0) {
             write!(f, "; {}: {count}", notice.name())?;

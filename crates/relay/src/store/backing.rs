@@ -1,6 +1,7 @@
 //! What keeps the records under the rules: a disk that forgets, or memory.
 
 use crate::mailboxes::Job;
+use crate::store::Space;
 use deaddrop_shred::{CommitError, ReadError, RecordKey};
 use std::future::Future;
 
@@ -14,6 +15,11 @@ pub trait Backing: Send + Sync + 'static {
     /// Queues a job; jobs take effect, and are reported, in the order of their submission.
     #[allow(private_interfaces, private_bounds, reason = "implemented and called in this crate only")]
     fn submit(&self, job: Job, done: impl Done);
+
+    /// How full its disk is, and what waits there to be zeroed; `None` without a disk.
+    fn space(&self) -> Option<Space> {
+        None
+    }
 
     /// Bodies of records.
     fn read(&self, keys: Vec<RecordKey>) -> impl Future<Output = Vec<Result<Vec<u8>, ReadError>>> + Send;

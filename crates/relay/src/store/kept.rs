@@ -1,7 +1,8 @@
 //! A store: the rules in memory, their records in a backing.
 //!
 //! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
-//! the decisions. `state` is held for the decision alone, and by whoever reports that a job is durable.
+//! the decisions. `state` is held for the decision alone, and by whoever reports that a job is durable. Beside them `changes` is the
+//! turn of owners: it is held from the decision on a change until that is durable or has found no room.
 
 use super::backing::Backing;
 use super::memory::MemoryBacking;
@@ -18,15 +19,18 @@ use deaddrop_wire::{Blob, OwnId, SendId};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::oneshot;
+use std::time::Duration;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 /// A store over a backing.
 #[derive(Debug)]
 pub struct KeptStore<B> {
     order: Mutex<()>,
     state: Arc<State>,
+    changes: Arc<tokio::sync::Mutex<()>>,
     backing: B,
     volatile: MemoryBacking,
+    dead_bytes: Duration,
 }
 
 #[derive(Debug)]
@@ -67,9 +71,11 @@ impl<B: Backing> KeptStore<B> {
         in_memory: bool,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
+        let dead_bytes = limits.dead_bytes();
         let state = Mailboxes::new(key, limits, in_memory, StdRng::from_rng(rng));
         let state = Arc::new(State(Mutex::new(state)));
-        Self { order: Mutex::new(()), state, backing, volatile: MemoryBacking::default() }
+        let (order, changes, volatile) = (Mutex::default(), Arc::default(), MemoryBacking::default());
+        Self { order, state, changes, backing, volatile, dead_bytes }
     }
 
     pub(super) const fn backing(&self) -> &B {
@@ -101,12 +107,13 @@ impl<B: Backing> KeptStore<B> {
         let is_lasting = medium == Medium::Lasting && !(job.puts.is_empty() && job.erases.is_empty());
         let done = move |result: Result<u64, CommitError>| {
             let mut state = state.locked();
-            // Whatever else goes wrong is a fault of this program: going on would break promises.
-            if result.is_err_and(|error| error != CommitError::Full) {
-                state.stop();
-            }
-            if is_lasting {
-                state.note_room(result == Err(CommitError::Full));
+            match result {
+                Ok(_) if is_lasting => state.note_room(false),
+                Err(CommitError::Full) if is_lasting => state.note_room(true),
+                Err(CommitError::Busy) => state.note_overdue(),
+                Ok(_) | Err(CommitError::Full) => {}
+                // Whatever else goes wrong is a fault of this program: going on would break promises.
+                Err(_) => state.stop(),
             }
             let answer = report(&mut state, result);
             drop(state);
@@ -120,38 +127,91 @@ impl<B: Backing> KeptStore<B> {
         receiver
     }
 
-    fn submit_mailbox(&self, handle: Handle, job: Job) -> oneshot::Receiver<Verdict> {
+    /// Writes what reading has changed. Nobody waits for it: nothing depends on when.
+    fn save(&self, handle: Handle, job: Job) -> oneshot::Receiver<()> {
         self.submit(Medium::Lasting, job, move |state, result| {
-            state.mailbox_written(handle, result.is_ok());
-            verdict(result)
+            if result.is_err() {
+                state.note_unsaved(handle);
+            }
         })
     }
 
-    fn write_change(&self, step: ChangeStep) -> Awaited<Verdict> {
+    /// The turn of owners, when the change before is written.
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.changes).lock_owned().await
+    }
+
+    fn write_change(&self, step: ChangeStep, turn: Option<OwnedMutexGuard<()>>) -> Awaited<Verdict> {
+        let lasting = Medium::Lasting;
         match step {
             ChangeStep::Answer(verdict) => Awaited::Now(verdict),
-            ChangeStep::Write { handle, lasting, volatile } => {
+            ChangeStep::AsBefore(handle) => {
+                Awaited::Later(self.submit(lasting, Job::default(), move |state, result| {
+                    // A record that was written before may have found no room.
+                    if result.is_ok() && !state.is_saved(handle) { Verdict::Busy } else { verdict(result) }
+                }))
+            }
+            ChangeStep::Write(planned, job) => {
+                Awaited::Later(self.submit(lasting, job, move |state, result| {
+                    let is_there = state.change_written(planned, result.is_ok());
+                    drop(turn);
+                    if is_there { verdict(result) } else { Verdict::Refused }
+                }))
+            }
+            ChangeStep::Delete { lasting: erases, volatile } => {
                 if !volatile.erases.is_empty() {
                     drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
                 }
-                Awaited::Later(self.submit_mailbox(handle, lasting))
+                Awaited::Later(self.submit(lasting, erases, |_, result| verdict(result)))
             }
         }
     }
 
-    fn write_put(&self, step: PutStep) -> Awaited<Verdict> {
+    /// A put is decided on what the change before has left, if it depends on that.
+    async fn put_one(&self, send: SendId, blob: Blob, now: Now) -> Awaited<Verdict> {
+        let begin = |blob: Blob| {
+            let _order = self.in_order();
+            let overdue = self.is_overdue();
+            let step = self.state.locked().put(&send, blob, overdue, now);
+            self.write_put(step)
+        };
+        let mut step = begin(blob);
+        loop {
+            match step {
+                Ok(awaited) => return awaited,
+                Err(blob) => {
+                    let _turn = self.turn().await;
+                    step = begin(blob);
+                }
+            }
+        }
+    }
+
+    /// Whether the disk is to zero dead bytes before it takes more blobs.
+    fn is_overdue(&self) -> bool {
+        self.backing.space().is_some_and(|space| space.is_overdue(self.dead_bytes))
+    }
+
+    /// Whether more deaths of blobs that no reader acked are to wait.
+    fn has_debt(&self) -> bool {
+        self.backing.space().is_some_and(|space| space.has_debt(self.dead_bytes))
+    }
+
+    /// Gives the blob back if the put is to be decided again.
+    fn write_put(&self, step: PutStep) -> Result<Awaited<Verdict>, Blob> {
         match step {
-            PutStep::Answer(verdict) => Awaited::Now(verdict),
-            PutStep::Join(done) => Awaited::Later(done),
-            PutStep::Write { handle, key, medium, blob, mailbox, done } => {
+            PutStep::Answer(verdict) => Ok(Awaited::Now(verdict)),
+            PutStep::Join(done) => Ok(Awaited::Later(done)),
+            PutStep::AfterChange(blob) => Err(blob),
+            PutStep::Write { handle, key, medium, blob, mailbox, first_use, done } => {
                 if let Some(mailbox) = mailbox {
-                    drop(self.submit_mailbox(handle, mailbox));
+                    drop(self.save(handle, mailbox));
                 }
                 drop(self.submit(medium, blob, move |state, result| match result {
-                    Ok(order) => state.put_is_durable(handle, key, RecordId(order)),
-                    Err(_) => state.put_found_no_room(handle, key),
+                    Ok(order) => state.put_is_durable(handle, key, RecordId(order), first_use),
+                    Err(_) => state.put_found_no_room(handle, key, first_use),
                 }));
-                Awaited::Later(done)
+                Ok(Awaited::Later(done))
             }
         }
     }
@@ -159,7 +219,7 @@ impl<B: Backing> KeptStore<B> {
     fn write_ack(&self, step: AckStep) -> oneshot::Receiver<Result<(), NotAcked>> {
         let AckStep { handle, medium, job, dying, renewal } = step;
         if let Some(renewal) = renewal {
-            drop(self.submit_mailbox(handle, renewal));
+            drop(self.save(handle, renewal));
         }
         self.submit(medium, job, move |state, result| {
             if result.is_err() {
@@ -219,39 +279,46 @@ impl<B: Backing> KeptStore<B> {
 fn verdict(result: Result<u64, CommitError>) -> Verdict {
     match result {
         Ok(_) => Verdict::Done,
-        Err(CommitError::Full) => Verdict::Busy,
+        Err(CommitError::Full | CommitError::Busy) => Verdict::Busy,
         Err(_) => Verdict::Stopped,
     }
 }
 
 impl<B: Backing> Store for KeptStore<B> {
     async fn create(&self, new: Vec<NewMailbox>, now: Now) -> Vec<Verdict> {
-        let begin = |new: &NewMailbox| {
-            let _order = self.in_order();
-            let step = self.state.locked().create(new, now);
-            self.write_change(step)
-        };
-        let awaited: Vec<_> = new.iter().map(begin).collect();
-        all(awaited, || Verdict::Refused).await
+        let mut verdicts = Vec::with_capacity(new.len());
+        for new in &new {
+            let turn = self.turn().await;
+            let awaited = {
+                let _order = self.in_order();
+                let step = self.state.locked().create(new, now);
+                self.write_change(step, Some(turn))
+            };
+            verdicts.push(awaited.or(Verdict::Refused).await);
+        }
+        verdicts
     }
 
     async fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> Vec<Verdict> {
-        let begin = |(own, change): &(OwnId, Change)| {
-            let _order = self.in_order();
-            let step = self.state.locked().change(own, *change, now);
-            self.write_change(step)
-        };
-        let awaited: Vec<_> = changes.iter().map(begin).collect();
-        all(awaited, || Verdict::Refused).await
+        let mut verdicts = Vec::with_capacity(changes.len());
+        for (own, change) in &changes {
+            // The end of a mailbox waits for nothing.
+            let turn = if *change == Change::Delete { None } else { Some(self.turn().await) };
+            let awaited = {
+                let _order = self.in_order();
+                let step = self.state.locked().change(own, *change, now);
+                self.write_change(step, turn)
+            };
+            verdicts.push(awaited.or(Verdict::Refused).await);
+        }
+        verdicts
     }
 
     async fn put(&self, puts: Vec<(SendId, Blob)>, now: Now) -> Vec<Verdict> {
-        let begin = |(send, blob): (SendId, Blob)| {
-            let _order = self.in_order();
-            let step = self.state.locked().put(&send, blob, now);
-            self.write_put(step)
-        };
-        let awaited: Vec<_> = puts.into_iter().map(begin).collect();
+        let mut awaited = Vec::with_capacity(puts.len());
+        for (send, blob) in puts {
+            awaited.push(self.put_one(send, blob, now).await);
+        }
         let state = &self.state;
         all(awaited, || if state.locked().is_stopped() { Verdict::Stopped } else { Verdict::Refused }).await
     }
@@ -261,8 +328,7 @@ impl<B: Backing> Store for KeptStore<B> {
             let _order = self.in_order();
             let (claimed, renewal) = self.state.locked().claim(claim, reader, now)?;
             if let Some(renewal) = renewal {
-                // A lease is renewed behind the reader's back: nothing depends on when.
-                drop(self.submit_mailbox(claimed.handle, renewal));
+                drop(self.save(claimed.handle, renewal));
             }
             Ok(claimed)
         };
@@ -299,30 +365,35 @@ impl<B: Backing> Store for KeptStore<B> {
     }
 
     async fn sweep(&self, now: Now, limit: usize) -> bool {
-        let (mut waiting, mut dying) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
         let more = {
             let _order = self.in_order();
-            let SweepStep { day, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
-            let nobody = Handle::from_bytes([0; 6]);
-            waiting.extend(day.map(|job| self.submit_mailbox(nobody, job)));
+            // What nobody waits for dies no faster than its bytes are zeroed.
+            let (limit, waits) = if self.has_debt() { (0, true) } else { (limit, false) };
+            let SweepStep { day, unsaved, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
+            waiting.extend(day.map(|(day, job)| {
+                self.submit(Medium::Lasting, job, move |state, result| {
+                    if result.is_ok() {
+                        state.day_is_durable(day);
+                    }
+                })
+            }));
+            waiting.extend(unsaved.into_iter().map(|(handle, job)| self.save(handle, job)));
             for (lasting, volatile) in mailboxes {
                 drop(self.submit(Medium::Volatile, volatile, |_, _| ()));
-                waiting.push(self.submit_mailbox(nobody, lasting));
+                waiting.push(self.submit(Medium::Lasting, lasting, |_, _| ()));
             }
-            dying.extend(blobs.into_iter().map(|step| self.write_expiry(step)));
-            more
+            waiting.extend(blobs.into_iter().map(|step| self.write_expiry(step)));
+            more || waits
         };
         for done in waiting {
-            let _ = done.await;
-        }
-        for done in dying {
             let _ = done.await;
         }
         more
     }
 
     fn census(&self) -> Census {
-        self.state.locked().census()
+        Census { space: self.backing.space(), ..self.state.locked().census() }
     }
 }
 
@@ -338,60 +409,4 @@ async fn all<T>(awaited: Vec<Awaited<T>>, gone: impl Fn() -> T) -> Vec<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hints::Hints;
-    use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
-    use deaddrop_wire::{ClientToken, Day, MailboxId};
-    use futures_util::FutureExt;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    fn store() -> KeptStore<MemoryBacking> {
-        KeptStore::in_memory(Limits::default(), &mut StdRng::seed_from_u64(1))
-    }
-
-    #[test]
-    fn a_store_whose_rules_are_torn_has_stopped() {
-        let store = store();
-        assert!(!store.census().stopped);
-        let torn = catch_unwind(AssertUnwindSafe(|| store.restore(|_| panic!("a fault of the rules"))));
-        assert!(torn.is_err() && store.census().stopped);
-    }
-
-    /// A reader that looked before the blob was destroyed would find it in flight still, and not look again for long.
-    #[tokio::test]
-    async fn a_reader_is_told_of_an_expiry_once_the_blob_is_destroyed() {
-        let store = store();
-        let (today, later) = (Now::new(Day::from_number(20_000), 1), Now::new(Day::from_number(20_031), 2));
-        let new = NewMailbox {
-            own: OwnId::from_bytes([1; 32]),
-            read: MailboxId::from_bytes([1; 32]),
-            sends: vec![SendGrant { send: SendId::from_bytes([1; 32]), via: 0 }],
-            lease: LeaseClass::Year,
-            quota: QuotaClass::Many,
-            flags: CreateFlags::NONE,
-        };
-        let blob = Blob::new(vec![0; 4_096]).unwrap();
-        store.create(vec![new], today).await;
-        store.put(vec![(SendId::from_bytes([1; 32]), blob)], today).await;
-        let hints = Arc::new(Hints::default());
-        let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::clone(&hints) };
-        let claim = Claim { read: MailboxId::from_bytes([1; 32]), sub: 7 };
-        store.claim(vec![claim], &reader, today).await[0].unwrap();
-        let step = store.state.locked().sweep(later, 10).blobs.remove(0);
-        assert!(hints.next().now_or_never().is_none(), "it is still there");
-        store.write_expiry(step).await.unwrap();
-        assert!(hints.next().now_or_never().unwrap().expired.contains(&7));
-    }
-
-    #[test]
-    fn a_store_that_may_have_lost_a_job_has_stopped() {
-        let store = store();
-        let torn = catch_unwind(AssertUnwindSafe(|| {
-            let _order = store.in_order();
-            panic!("a fault between a decision and its job");
-        }));
-        drop(store.in_order());
-        assert!(torn.is_err() && store.census().stopped);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::backing::{Backing, Done};
 use super::kept::KeptStore;
+use super::space::Space;
 use crate::limits::Limits;
 use crate::mailboxes::{
     Job,
@@ -49,11 +50,12 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
     /// # Errors
     /// [`OpenStoreError`].
     pub fn over(
-        shred: Shred<D>,
+        mut shred: Shred<D>,
         key: &StoreKey,
         limits: Limits,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, OpenStoreError> {
+        shred.set_dead_bytes_limit(limits.dead_bytes());
         let writer = Writer::start_with(shred, SystemRandom, record::names_body);
         let writer = writer.map_err(|_| OpenStoreError::NoThread)?;
         let reader = writer.reader();
@@ -101,6 +103,10 @@ impl<D: Disk + 'static> Backing for ShredBacking<D> {
     fn submit(&self, job: Job, done: impl Done) {
         let batch = Batch { puts: job.puts, erases: Vec::new() };
         self.writer.submit(batch, job.erases, |result| done(result.map(|committed| committed.first_order)));
+    }
+
+    fn space(&self) -> Option<Space> {
+        Some(Space::of(&self.reader.stats()))
     }
 
     async fn read(&self, keys: Vec<RecordKey>) -> Vec<Result<Vec<u8>, ReadError>> {

@@ -1,0 +1,85 @@
+//! How full a store's disk is, and how much of it waits to be zeroed (spec/12-relay.md section 4.3, spec/13-shred.md).
+
+use deaddrop_shred::Stats;
+use std::time::Duration;
+
+/// Dead bytes from which on the store zeroes the oldest whatever their age: expiry adds no more to them.
+const MUCH: u64 = 128 << 20;
+
+/// Figures of the file. They name nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Segments in the file.
+    pub segments: u32,
+    /// Segments in the file that hold nothing.
+    pub free_segments: u32,
+    /// Segments the file may grow to.
+    pub max_segments: u32,
+    /// Bytes of live records.
+    pub live_bytes: u64,
+    /// Bytes of destroyed records that may still lie on the disk, sealed under keys that are destroyed.
+    pub dead_bytes: u64,
+    /// Age of the oldest of them.
+    pub oldest_dead: Option<Duration>,
+}
+
+impl Space {
+    /// As the store counts.
+    pub(crate) const fn of(stats: &Stats) -> Self {
+        Self {
+            segments: stats.segments,
+            free_segments: stats.free_segments,
+            max_segments: stats.max_segments,
+            live_bytes: stats.live_bytes,
+            dead_bytes: stats.dead_bytes,
+            oldest_dead: stats.oldest_dead,
+        }
+    }
+
+    /// Percent of the segments that the file may have which hold something.
+    #[must_use]
+    pub fn percent_in_use(&self) -> u32 {
+        let used = self.segments.saturating_sub(self.free_segments);
+        // A file has at most 65,536 segments.
+        used.saturating_mul(100).div_ceil(self.max_segments.max(1)).min(100)
+    }
+
+    /// Whether blobs are refused until dead bytes are zeroed. The last quarter of `limit` is left to what owners change, which the store
+    /// itself refuses only beyond it.
+    pub(crate) fn is_overdue(&self, limit: Duration) -> bool {
+        self.oldest_dead.is_some_and(|oldest| oldest >= limit.saturating_mul(3) / 4)
+    }
+
+    /// Whether expiry waits. The store begins to zero in good time at a quarter of the limit: at half of it, the disk is behind.
+    pub(crate) fn has_debt(&self, limit: Duration) -> bool {
+        self.dead_bytes > MUCH || self.oldest_dead.is_some_and(|oldest| oldest >= limit / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aged(seconds: u64) -> Space {
+        Space { dead_bytes: 1, oldest_dead: Some(Duration::from_secs(seconds)), ..Space::default() }
+    }
+
+    #[test]
+    fn expiry_waits_before_puts_do() {
+        let limit = Duration::from_secs(100);
+        let refuses = |space: Space| (space.has_debt(limit), space.is_overdue(limit));
+        assert_eq!(refuses(Space::default()), (false, false));
+        assert_eq!(
+            [49, 50, 74, 75].map(|age| refuses(aged(age))),
+            [(false, false), (true, false), (true, false), (true, true)]
+        );
+        assert_eq!(refuses(Space { dead_bytes: MUCH + 1, ..aged(1) }), (true, false));
+    }
+
+    #[test]
+    fn fullness_counts_segments_that_hold_something() {
+        let space = Space { segments: 5, free_segments: 2, max_segments: 8, ..Space::default() };
+        assert_eq!(space.percent_in_use(), 38);
+        assert_eq!(Space::default().percent_in_use(), 0);
+    }
+}
