@@ -35,7 +35,7 @@ async fn flood(address: RelayAddress, mailbox: Arc<Mailbox>, taken: Arc<AtomicU6
             .take(AT_ONCE)
             .map(|req| Put { req, send: send(), blob: blob(SizeClass::Small) }.into())
             .collect();
-        client.req += AT_ONCE as u32;
+        client.req += u32::try_from(AT_ONCE).unwrap();
         client.send(&puts).await;
         for req in first..=client.req {
             if client.answer(req).await == AnswerCode::Done {
