@@ -128,6 +128,12 @@ impl Index {
         self.records.iter().map(|(key, located)| located.entry(*key)).filter(is_wanted).collect()
     }
 
+    /// The records that lie in a segment.
+    pub(crate) fn names_in(&self, segment: u32) -> Vec<RecordKey> {
+        let here = self.records.iter().filter(|(_, located)| located.at().segment == segment);
+        here.map(|(key, _)| *key).collect()
+    }
+
     pub(crate) fn records(&self) -> u64 {
         self.records.len() as u64
     }

@@ -8,7 +8,7 @@ use crate::index::{Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
-use crate::segment::Stamp;
+use crate::segment::{Stamp, read_header};
 use crate::slot::{Head, SLOT, Word};
 use std::fmt;
 use std::io;
@@ -155,10 +155,19 @@ impl<D: Disk> Core<D> {
             }
             let now = self.locate(key)?;
             if now == seen {
-                return result;
+                return match result {
+                    Err(ReadError::Corrupt) if self.is_begun_anew(seen) => Err(ReadError::NotFound),
+                    result => result,
+                };
             }
             seen = now;
         }
+    }
+
+    /// Another process has used the segment again: what lay there was erased, or is elsewhere.
+    fn is_begun_anew(&self, (located, stamp): (Located, Stamp)) -> bool {
+        let header = read_header(&self.disk, &self.layout, &self.keyring(), located.at().segment);
+        header.is_ok_and(|(_, there)| there != stamp)
     }
 
     fn locate(&self, key: &RecordKey) -> Result<(Located, Stamp), ReadError> {

@@ -73,6 +73,13 @@ pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::
         .collect()
 }
 
+/// A segment that never had a header has no slots: one with slots has lost it.
+fn has_empty_tables(disk: &impl Disk, layout: &Layout, number: u32) -> io::Result<bool> {
+    let mut tables = vec![0; size(layout.tables() * layout.table_bytes())];
+    disk.read_at(layout.table_at(number, 0), &mut tables)?;
+    Ok(tables.iter().all(|byte| *byte == 0))
+}
+
 impl Scan {
     /// Reads every slot table from end to end: after a crash, slots may be missing in front of others.
     pub(crate) fn run(disk: &impl Disk, layout: &Layout, keys: &Keyring, segments: u32) -> io::Result<Self> {
@@ -121,6 +128,10 @@ impl Scan {
 
     fn segment(&mut self, disk: &impl Disk, layout: &Layout, keys: &Keyring, number: u32) -> io::Result<()> {
         let (condition, stamp) = read_header(disk, layout, keys, number)?;
+        let condition = match condition {
+            Condition::Raw if !has_empty_tables(disk, layout, number)? => Condition::Damaged,
+            condition => condition,
+        };
         let mut segment = Segment::found(condition, stamp, layout);
         if condition == Condition::Ready
             && let Some(keys) = keys.of(stamp.epoch)

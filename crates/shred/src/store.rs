@@ -23,9 +23,9 @@ use crate::recovery::Recovery;
 use crate::segment::{self, Segment};
 use crate::segments::Segments;
 use crate::superblock::{Fresh, Superblock};
-use crate::upkeep::Upkeep;
+use crate::upkeep::{Upkeep, dead_between};
 use change::Replacement;
-use compact::Compaction;
+use compact::{Compaction, Gate};
 use rand_core::CryptoRng;
 use space::{Cut, Growth};
 use std::io;
@@ -62,8 +62,7 @@ pub struct Shred<D> {
     pub(crate) upkeep: Upkeep,
     /// The segment that is being emptied.
     compaction: Option<Compaction>,
-    /// Bytes that must have died before a segment is emptied again: the last one gained next to nothing.
-    compact_after: u64,
+    gate: Option<Gate>,
     /// The data key is being replaced.
     replacement: Option<Replacement>,
 }
@@ -124,7 +123,7 @@ impl<D: Disk> Shred<D> {
             stopped: false,
             upkeep: Upkeep::new(gaps, is_clean),
             compaction: None,
-            compact_after: 0,
+            gate: None,
             replacement: None,
         }
     }
@@ -172,13 +171,17 @@ impl<D: Disk> Shred<D> {
         for _ in 0..READ_ONLY_TRIES {
             result = Recovery::judge(&disk, &layout, &keys);
             let after = newest(&disk);
-            // A file that was cut meanwhile ends before what was to be read.
-            if after == before && !matches!(result, Err(OpenError::Io)) {
+            // What is being written, or was cut meanwhile, can look damaged.
+            if after == before && result.is_ok() {
                 break;
             }
             before = after;
         }
-        let mut index = result?.index;
+        let Recovery { mut index, gaps, is_clean, .. } = result?;
+        if !is_clean {
+            // What may be zeroed already, and is not looked at here.
+            index.counts.dead_bytes = dead_between(&gaps);
+        }
         index.counts.max_segments = layout.max_segments;
         Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))
     }

@@ -42,6 +42,8 @@ pub(crate) struct Upkeep {
     pub(crate) fresh: u64,
     /// Bytes that were put since the last step of compaction.
     pub(crate) stored: u64,
+    /// Bytes that were ever put since the opening, slots included.
+    pub(crate) taken: u64,
     /// Bytes that ever died since the opening, slots included.
     pub(crate) buried: u64,
     /// Zeros were written since the last sync: the oldest death of what they cover, and its bytes.
@@ -86,6 +88,7 @@ impl Upkeep {
             owed: Vec::new(),
             fresh: 0,
             stored: 0,
+            taken: 0,
             buried: 0,
             zeroed: None,
             gaps: VecDeque::new(),
@@ -176,10 +179,15 @@ impl Upkeep {
     /// A record was put.
     pub(crate) fn store(&mut self, bytes: u32) {
         self.stored += u64::from(bytes);
+        self.taken += u64::from(bytes) + SLOT as u64;
     }
 
     pub(crate) fn take_stored(&mut self) -> u64 {
         std::mem::take(&mut self.stored)
+    }
+
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
     }
 
     pub(crate) fn buried(&self) -> u64 {
@@ -269,6 +277,11 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
         add(from.max(written), layout.segment_bytes, true);
     }
     gaps
+}
+
+/// Bytes between and behind live bodies, where something was written.
+pub(crate) fn dead_between(gaps: &[Gap]) -> u64 {
+    gaps.iter().filter(|gap| !gap.is_tail).map(|gap| u64::from(gap.extent.length)).sum()
 }
 
 /// Where a commit that left no other trace may have written bodies: behind what is filled now, and in the free segments that it would

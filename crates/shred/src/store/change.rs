@@ -28,7 +28,8 @@ pub(super) struct Replacement {
 impl<D: Disk> Shred<D> {
     /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
     /// opens nothing, and its superblock is overwritten; a crash before that leaves a store that one of the two opens. Records are
-    /// not written again. Whoever has a copy of the old superblock, the old key and the file as it was can open that.
+    /// not written again. Whoever has a copy of the old superblock and the old key can open the file
+    /// with them, as it was and as it is, until the data key is replaced ([`replace_data_key`](Self::replace_data_key)).
     ///
     /// # Errors
     /// [`ChangeError`]; except after `Stopped` nothing has changed.

@@ -36,6 +36,15 @@ pub(crate) struct Compaction {
     room: u64,
 }
 
+/// Emptying gained next to nothing: no segment is emptied again before more has died or was put.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    /// Bytes that must have died since the opening.
+    buried: u64,
+    /// Or have been put.
+    taken: u64,
+}
+
 impl<D: Disk> Shred<D> {
     /// Room is short.
     pub(crate) fn is_tight(&self) -> bool {
@@ -147,10 +156,19 @@ impl<D: Disk> Shred<D> {
         if !lost.is_empty() {
             self.erase(&lost)?;
         }
-        match next {
-            Some(slot) => self.compaction = Some(Compaction { slot, ..current }),
-            None => self.note_gain(&current),
+        if let Some(slot) = next {
+            self.compaction = Some(Compaction { slot, ..current });
+            return Ok(true);
         }
+        if self.is_left(current.segment) {
+            // A slot does not open any more, though it did when the store was opened.
+            self.note_damage(current.segment);
+            if is_replacing {
+                let lost = self.core().published().names_in(current.segment);
+                lost.chunks(MAX_REDO).try_for_each(|names| self.erase(names))?;
+            }
+        }
+        self.note_gain(&current);
         Ok(true)
     }
 
@@ -201,7 +219,8 @@ impl<D: Disk> Shred<D> {
         let least = layout.body_room() / 16;
         let after = self.room() + layout.body_room();
         if done.copied == 0 || after < done.room + least {
-            self.compact_after = self.upkeep.buried() + done.copied + least;
+            let (buried, taken) = (self.upkeep.buried() + done.copied + least, self.upkeep.taken() + least);
+            self.gate = Some(Gate { buried, taken });
         }
     }
 
@@ -247,7 +266,8 @@ impl<D: Disk> Shred<D> {
         if let Some((number, segment)) = of_old_key.next() {
             return Some(self.emptying(number, segment));
         }
-        if self.upkeep.buried() < self.compact_after {
+        let (buried, taken) = (self.upkeep.buried(), self.upkeep.taken());
+        if self.gate.is_some_and(|gate| buried < gate.buried && taken < gate.taken) {
             return None;
         }
         let layout = &self.core().layout;
@@ -261,6 +281,11 @@ impl<D: Disk> Shred<D> {
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
             .min_by_key(|(lives, _)| *lives)?;
         (least * 16 <= room * WORTH).then(|| self.emptying(number, segment))
+    }
+
+    /// Something lives in a segment that is not to be destroyed by the next commit.
+    fn is_left(&self, number: u32) -> bool {
+        self.segments().get(size(number)).is_some_and(|segment| segment.live > self.doomed_in(number))
     }
 
     /// Records of a segment that the next commit destroys.

@@ -58,8 +58,9 @@ impl<D: Disk> Shred<D> {
         let piece = Extent { segment: gap.extent.segment, offset: from, length };
         let core = Arc::clone(self.core());
         let mut bytes = vec![0u8; size(length)];
-        core.disk.read_at(core.layout.body_at(piece.segment, piece.offset), &mut bytes)?;
-        if bytes.iter().any(|byte| *byte != 0) {
+        // What cannot be read is written over: a bad sector that holds nothing stops no store.
+        let read = core.disk.read_at(core.layout.body_at(piece.segment, piece.offset), &mut bytes);
+        if read.is_err() || bytes.iter().any(|byte| *byte != 0) {
             self.zero(piece)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(length));
         }

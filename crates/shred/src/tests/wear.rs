@@ -238,3 +238,53 @@ fn a_full_store_takes_no_put_and_every_erase() {
         }
     }
 }
+
+/// The head of a record rots while the store is open.
+#[test]
+fn a_slot_that_rots_keeps_no_upkeep_busy() {
+    let (disk, mut store) = fresh(&Geometry { max_segments: 12, ..tiny() });
+    for n in 0..20 {
+        store.commit(puts(&[(n, &[n; 700])]), &mut rng(u64::from(n))).unwrap();
+    }
+    let at = store.core().layout.slot_at(store.core().published().find(&key(5)).unwrap().at(), 0);
+    disk.write_at(at + 50, &[0x55; 8]).unwrap();
+    // The file wants to be smaller.
+    store.erase(&(8..18).map(key).collect::<Vec<_>>()).unwrap();
+    store.set_max_segments(3);
+    maintain(&mut store, 100 * SECOND);
+    store.replace_data_key(&unlock(), &mut rng(1)).unwrap();
+    (2..10).for_each(|n| maintain(&mut store, SECOND * 100 * n));
+    assert!(!store.stats().is_replacing_key);
+    assert_eq!(store.stats().records, 9);
+    drop(store);
+    assert_eq!(reopened(&disk).stats().records, 9);
+}
+
+#[test]
+fn a_segment_that_has_lost_its_header_is_not_written_over() {
+    let (disk, mut store) = fresh(&Geometry { max_segments: 6, ..tiny() });
+    store.commit(puts(&[(1, &[1; 4_000])]), &mut rng(1)).unwrap();
+    store.commit(puts(&[(2, &[2; 4_000])]), &mut rng(2)).unwrap();
+    store.commit(puts(&[(3, &[3; 4_000])]), &mut rng(3)).unwrap();
+    let at = store.core().layout.segment_at(0);
+    drop(store);
+    disk.write_at(at, &[0; 4_096]).unwrap();
+    let before = disk.to_bytes();
+    let mut store = reopened(&disk);
+    assert_eq!((store.stats().records, store.segments()[0].condition), (1, Condition::Damaged));
+    while store.commit(puts(&[(9, &[9; 4_000])]), &mut rng(4)).is_ok() && store.next_number() < 40 {}
+    let (from, to) = (at as usize, at as usize + (16 << 10));
+    assert_eq!(disk.to_bytes()[from..to], before[from..to]);
+}
+
+#[test]
+fn s9_a_store_without_upkeep_is_emptied_again_when_room_was_taken() {
+    let (_, mut store) = fresh(&Geometry { max_segments: 5, ..tiny() });
+    let mut random = rng(1);
+    for n in 0..6_000_u32 {
+        let length = 100 + rand_chacha::rand_core::Rng::next_u32(&mut random) as usize % 1_900;
+        let name = (rand_chacha::rand_core::Rng::next_u32(&mut random) % 5) as u8;
+        let done = store.commit(puts(&[(name, &vec![7; length])]), &mut random);
+        assert!(done.is_ok(), "{n}: {:?}", store.stats());
+    }
+}
