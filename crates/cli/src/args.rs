@@ -86,6 +86,8 @@ pub enum Command {
     Relays,
     /// Receive through another relay from now on
     SetRelay(SetRelay),
+    /// Let the vault's file grow to another size
+    VaultLimit(VaultLimit),
     /// Give up a relay that does not come back
     LeaveRelay(LeaveRelay),
     /// Keep the token that a relay's operator gave you for new mailboxes
@@ -404,6 +406,21 @@ pub struct LeaveRelay {
     /// The relay's address, as `relays` shows it
     #[arg(value_name = "URL")]
     pub relay: String,
+}
+
+/// `vault-limit`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  deaddrop --home ada vault-limit 8192
+
+`status` shows the limit, and how full the vault is. End other programs that use the vault first.
+A file that is larger than a lower limit gets smaller as messages are erased.")]
+pub struct VaultLimit {
+    /// MiB to which the vault's file may grow
+    #[arg(value_name = "MIB",
+        value_parser = clap::value_parser!(u32).range(i64::from(MIN_VAULT_MIB)..=i64::from(MAX_VAULT_MIB)))]
+    pub mib: u32,
 }
 
 /// `relay-token`

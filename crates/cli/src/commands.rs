@@ -130,6 +130,15 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     output.say(text, &json!({ "home": home.folder(), "relay": shown, "key_file": key_file }))
 }
 
+/// `vault-limit`
+pub async fn vault_limit(output: Output, common: &Common, limit: &args::VaultLimit) -> Result<(), Failure> {
+    let home = Home::find(common.home.as_deref())?;
+    let changed = Client::change_vault_limit(home.folder(), home.unlock(common)?, limit.mib).await;
+    changed.map_err(|error| home.failure(error))?;
+    let text = format!("The vault's file may grow to {} MiB.", limit.mib);
+    output.say(text, &json!({ "vault_mib": limit.mib }))
+}
+
 /// `contacts`
 pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;

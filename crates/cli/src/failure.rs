@@ -154,8 +154,8 @@ impl From<ClientError> for Failure {
             }
             ClientError::VaultFull => Self::new(
                 "the vault is full, and nothing was changed. Erase the received messages that you have read: deaddrop receive --forget. \
-                 `deaddrop status` shows how full it is; a new vault can have a higher limit (init --vault-mib), or free space on the \
-                 disk if that is full",
+                 `deaddrop status` shows how full it is; raise the limit: deaddrop vault-limit MIB; or free space on the disk if \
+                 that is full",
             ),
             ClientError::UnknownContact => Self::new(format_args!("{error}; `deaddrop contacts` shows all")),
             error => Self::new(error),

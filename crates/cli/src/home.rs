@@ -59,6 +59,23 @@ impl Home {
 
     /// Opens the vault in it and connects in the background.
     pub async fn open(&self, common: &Common, config: Config) -> Result<Client, Failure> {
+        let unlock = self.unlock(common)?;
+        let client = Client::open(&self.folder, unlock, config).await.map_err(|error| self.failure(error))?;
+        let output = Output::new(common.json);
+        self.note_modes(output);
+        marks::take_over(self, &client).await?;
+        let damaged = client.status()?.damaged;
+        if damaged > 0 {
+            output.note(format_args!(
+                "the disk has damaged this vault: {damaged} of its records are lost, and the vault cannot tell which. \
+                 Look at your contacts; make a new vault and new invites if one is missing or not as it was"
+            ));
+        }
+        Ok(client)
+    }
+
+    /// What opens the vault in it.
+    pub fn unlock(&self, common: &Common) -> Result<Unlock, Failure> {
         if !self.has_vault()? {
             return Err(Failure::of(
                 OpenError::Absent,
@@ -69,7 +86,7 @@ impl Home {
             ));
         }
         let output = Output::new(common.json);
-        let unlock = if Client::has_passphrase(&self.folder).map_err(|error| self.failure(error))? {
+        Ok(if Client::has_passphrase(&self.folder).map_err(|error| self.failure(error))? {
             if self.key_file().exists() {
                 output.note(format_args!(
                     "{} does not belong to this vault, which has a passphrase. Move it away if it is another vault's, else \
@@ -85,18 +102,7 @@ impl Home {
             )));
         } else {
             Unlock::KeyFile
-        };
-        let client = Client::open(&self.folder, unlock, config).await.map_err(|error| self.failure(error))?;
-        self.note_modes(output);
-        marks::take_over(self, &client).await?;
-        let damaged = client.status()?.damaged;
-        if damaged > 0 {
-            output.note(format_args!(
-                "the disk has damaged this vault: {damaged} of its records are lost, and the vault cannot tell which. \
-                 Look at your contacts; make a new vault and new invites if one is missing or not as it was"
-            ));
-        }
-        Ok(client)
+        })
     }
 }
 

@@ -93,6 +93,7 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::Status => commands::status(output, &common).await?,
         Command::Relays => commands::relays(output, &common).await?,
         Command::SetRelay(set) => commands::set_relay(output, &common, &set).await?,
+        Command::VaultLimit(limit) => commands::vault_limit(output, &common, &limit).await?,
         Command::LeaveRelay(leave) => commands::leave_relay(output, &common, &leave).await?,
         Command::RelayToken(token) => commands::relay_token(output, &common, &token).await?,
         Command::AllowPrivate(allow) => commands::allow_private(output, &common, &allow).await?,

@@ -193,7 +193,7 @@ errors! {
         TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
         /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
         /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit
-        /// ([`Config::vault_mib`](crate::Config::vault_mib)).
+        /// ([`change_vault_limit`](crate::Client::change_vault_limit)).
         VaultFull = "the vault is full; erase received messages that you have read, or free space on its disk",
         /// The disk is too slow to overwrite what was erased; nothing new is stored until it has.
         VaultBusy = "the vault's disk is too slow for now; try again in a moment",

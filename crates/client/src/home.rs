@@ -86,9 +86,7 @@ pub(crate) fn begin(
     if !passphrase_cost.is_bounded() {
         return Err(OpenError::BadCost);
     }
-    if !(MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) {
-        return Err(OpenError::BadLimit);
-    }
+    check_limit(vault_mib)?;
     if vault_file(home).exists() {
         return Err(OpenError::Exists);
     }
@@ -106,9 +104,7 @@ pub(crate) fn begin(
             Err(error) => return Err(error),
         }),
     };
-    let vault = Geometry::vault();
-    let max_segments = vault_mib / (vault.segment_bytes >> 20);
-    let geometry = Geometry { passphrase_cost, max_segments, ..vault };
+    let geometry = Geometry { passphrase_cost, max_segments: segments(vault_mib), ..Geometry::vault() };
     let store = Shred::create(disk, &geometry, &unlock, &mut SystemRandom).map_err(create_error)?;
     made.files.push(vault_file(home));
     Ok((store, made))
@@ -137,16 +133,45 @@ pub(crate) fn has_passphrase(home: &Path) -> Result<bool, OpenError> {
 
 /// Opens the vault. Nothing is changed on any error.
 pub(crate) fn open(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, OpenError> {
+    open_with(home, &of_store(home, unlock)?)
+}
+
+/// Changes how large the file may grow. Nothing is changed on any error but one of the disk.
+pub(crate) fn change_limit(home: &Path, unlock: &Unlock, vault_mib: u32) -> Result<(), OpenError> {
+    check_limit(vault_mib)?;
+    let unlock = of_store(home, unlock)?;
+    let mut store = open_with(home, &unlock)?;
+    let changed = store.change_max_segments(segments(vault_mib), &unlock, &mut SystemRandom);
+    changed.map(|_| ()).map_err(|error| match error {
+        deaddrop_shred::ChangeError::OutOfMemory => OpenError::OutOfMemory,
+        _ => OpenError::Io,
+    })
+}
+
+fn open_with(home: &Path, unlock: &deaddrop_shred::Unlock) -> Result<Shred<FileDisk>, OpenError> {
+    random::check().map_err(|NoRandomness| OpenError::NoRandomness)?;
+    let disk = FileDisk::open(vault_file(home)).map_err(open_error)?;
+    Shred::open(disk, unlock, &mut SystemRandom).map_err(open_error)
+}
+
+/// What opens the store of a vault that is there.
+fn of_store(home: &Path, unlock: &Unlock) -> Result<deaddrop_shred::Unlock, OpenError> {
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);
     }
-    random::check().map_err(|NoRandomness| OpenError::NoRandomness)?;
-    let unlock = match unlock {
+    Ok(match unlock {
         Unlock::Passphrase(passphrase) => with_passphrase(passphrase),
         Unlock::KeyFile => deaddrop_shred::Unlock::Key(read_key(home)?),
-    };
-    let disk = FileDisk::open(vault_file(home)).map_err(open_error)?;
-    Shred::open(disk, &unlock, &mut SystemRandom).map_err(open_error)
+    })
+}
+
+fn check_limit(vault_mib: u32) -> Result<(), OpenError> {
+    if (MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) { Ok(()) } else { Err(OpenError::BadLimit) }
+}
+
+/// Of a file of so many MiB.
+fn segments(vault_mib: u32) -> u32 {
+    vault_mib / (Geometry::vault().segment_bytes >> 20)
 }
 
 fn with_passphrase(passphrase: &Zeroizing<String>) -> deaddrop_shred::Unlock {

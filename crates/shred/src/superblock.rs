@@ -102,6 +102,11 @@ impl Superblock {
         self.version < VERSION
     }
 
+    /// The same store with another limit, not sealed.
+    pub(crate) fn with_max_segments(&self, max_segments: u32) -> Self {
+        Self { layout: Layout { max_segments, ..self.layout }, ..self.clone() }
+    }
+
     pub(crate) fn cost(&self) -> PassphraseCost {
         self.cost
     }

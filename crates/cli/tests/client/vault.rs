@@ -149,11 +149,18 @@ async fn commands_say_that_the_vault_is_full_and_erasing_what_was_read_ends_it()
     client.close().await.unwrap();
     let error = |done: common::Done| -> serde_json::Value { serde_json::from_str(done.err.trim()).unwrap() };
     assert_eq!(error(ada(&["--json", "send", "Ben", "no"]))["error"], "vault_full");
-    ada(&["send", "Ben", "no"]).fails(&["the vault is full", "receive --forget", "--vault-mib"]);
+    ada(&["send", "Ben", "no"]).fails(&["the vault is full", "receive --forget", "vault-limit"]);
     let told = ada(&["--json", "status"]).ok().json();
     assert_eq!((&told["vault"]["room"], &told["vault"]["percent"]), (&"full".into(), &100.into()));
     assert_eq!(told["relays"][0]["state"], "vault_full");
     assert!(ada(&["status"]).ok().out.contains("THE VAULT IS FULL"));
+    // A higher limit is a way out at once, and stays.
+    ada(&["vault-limit", "63"]).fails(&["64..=262144"]);
+    ada(&["vault-limit", "128"]).ok();
+    assert!(ada(&["status"]).ok().out.contains("at most 128 MiB"));
+    ada(&["send", "Ben", "a larger vault"]).ok();
+    ada(&["vault-limit", "64"]).ok();
+    ada(&["send", "Ben", "no"]).fails(&["the vault is full"]);
     // What was received is printed and erased, though the relay is not read; then the rest is.
     let mut received = 0;
     for _ in 0..8 {

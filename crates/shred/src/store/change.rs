@@ -2,7 +2,7 @@
 
 use super::Shred;
 use super::compact::{SLOWEST_STEP, STEP_BYTES};
-use super::space::Grown;
+use super::space::{Grown, bounded};
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::{ChangeError, CommitError, OpenError};
@@ -45,12 +45,46 @@ impl<D: Disk> Shred<D> {
         if matches!(unlock, Unlock::Passphrase(_)) && !cost.is_bounded() {
             return Err(ChangeError::BadCost);
         }
+        self.seal_anew(&self.block.clone(), unlock, cost, rng)
+    }
+
+    /// Changes how many segments the file may have, as [`set_max_segments`](Self::set_max_segments) does, and for later openings, too.
+    /// `unlock` is what opens the store: its superblock is sealed again. Returns the number that is used, which is within the bounds.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    pub fn change_max_segments(
+        &mut self,
+        segments: u32,
+        unlock: &Unlock,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<u32, ChangeError> {
+        if self.stopped {
+            return Err(ChangeError::Stopped);
+        }
+        if !self.block.is_opened_by(unlock).ok_or(ChangeError::OutOfMemory)? {
+            return Err(ChangeError::WrongKey);
+        }
+        let segments = bounded(segments);
+        let block = self.block.with_max_segments(segments);
+        self.seal_anew(&block, unlock, block.cost(), rng)?;
+        Ok(self.set_max_segments(segments))
+    }
+
+    /// Seals a superblock again and makes it the store's.
+    fn seal_anew(
+        &mut self,
+        block: &Superblock,
+        unlock: &Unlock,
+        cost: PassphraseCost,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(), ChangeError> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keyring();
         let seal = |block: &Superblock, keys: &Keyring, salt| {
             block.sealed_anew(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
         };
-        let block = seal(&self.block, &keys, draw(rng))?;
+        let block = seal(block, &keys, draw(rng))?;
         let last = self.replacement.is_some().then(|| seal(&block, &keys.only_newest(), draw(rng)));
         let last = last.transpose()?;
         let written = block.write(&core.disk);

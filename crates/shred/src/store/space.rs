@@ -86,7 +86,7 @@ impl<D: Disk> Shred<D> {
     /// take effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is used,
     /// which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
-        self.max_segments = segments.clamp(RESERVED_SEGMENTS + 1, MAX_SEGMENTS);
+        self.max_segments = bounded(segments);
         self.full_at = None;
         self.reader.core().publishing().counts.max_segments = self.max_segments;
         self.max_segments
@@ -294,6 +294,11 @@ impl<D: Disk> Shred<D> {
         index.stamps = self.segments.iter().map(|segment| segment.stamp).collect();
         index.counts.free_segments = self.free_segments();
     }
+}
+
+/// A limit within its bounds.
+pub(super) fn bounded(segments: u32) -> u32 {
+    segments.clamp(RESERVED_SEGMENTS + 1, MAX_SEGMENTS)
 }
 
 fn count(n: usize) -> u32 {

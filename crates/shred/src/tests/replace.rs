@@ -186,6 +186,27 @@ fn s12_the_limit_of_a_store_is_raised_and_lowered() {
 }
 
 #[test]
+fn s12_a_limit_that_is_stored_is_there_at_the_next_opening() {
+    let (disk, mut store) = fresh(&tiny());
+    let other = Unlock::Key(MasterKey::from_bytes([9; 32]));
+    assert_eq!(store.change_max_segments(20, &other, &mut rng(1)), Err(ChangeError::WrongKey));
+    assert_eq!(store.stats().max_segments, 8);
+    assert_eq!(store.change_max_segments(20, &unlock(), &mut rng(1)), Ok(20));
+    store.commit(puts(&[(1, b"one")]), &mut rng(2)).unwrap();
+    drop(store);
+    let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(3)).unwrap();
+    assert_eq!((store.stats().max_segments, store.stats().records), (20, 1));
+    // While the data key is replaced, too.
+    store.replace_data_key(&unlock(), &mut rng(4)).unwrap();
+    assert_eq!(store.change_max_segments(1, &unlock(), &mut rng(5)), Ok(3));
+    maintain(&mut store, 10 * SECOND);
+    assert!(!store.stats().is_replacing_key);
+    drop(store);
+    let store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(6)).unwrap();
+    assert_eq!((store.stats().max_segments, store.stats().records), (3, 1));
+}
+
+#[test]
 fn s15_replacing_is_finished_or_undone_whatever_crashes() {
     let (start, store) = filled(&Geometry { max_segments: 12, ..tiny() });
     drop(store);
