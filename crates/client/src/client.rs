@@ -84,17 +84,12 @@ impl Client {
         home::has_passphrase(home.as_ref())
     }
 
-    /// Changes how many MiB the vault's file may grow to, 64 to 262,144, while no client has it open. A file that is larger gets smaller as
-    /// rows are erased.
+    /// Changes how many MiB the vault's file may grow to, 64 to 262,144, while no client has it open. A larger file gets smaller later.
     ///
     /// # Errors
     /// [`OpenError::BadLimit`] and those of [`open`](Self::open); nothing is changed unless the disk fails.
-    pub async fn change_vault_limit(
-        home: impl AsRef<Path>,
-        unlock: Unlock,
-        vault_mib: u32,
-    ) -> Result<(), OpenError> {
-        let home = home.as_ref().to_owned();
+    pub async fn change_vault_limit(home: &Path, unlock: Unlock, vault_mib: u32) -> Result<(), OpenError> {
+        let home = home.to_owned();
         blocking(move || home::change_limit(&home, &unlock, vault_mib)).await
     }
 
