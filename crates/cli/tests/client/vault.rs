@@ -75,6 +75,11 @@ async fn a_full_vault_says_so_leaves_the_rest_at_the_relay_and_goes_on_once_even
     let mut after = 0;
     let mut was_full = 0;
     let begin = std::time::Instant::now();
+    // Nothing is erased until the vault is full.
+    while vault().room != VaultRoom::Full {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", ada.status());
+        sleep(Duration::from_millis(20)).await;
+    }
     while shown < sent {
         assert!(begin.elapsed() < PATIENCE * 3, "{shown} {:?}", ada.status());
         let read = ada.wait_caught_up(Duration::from_secs(10)).await;
