@@ -13,7 +13,7 @@ use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
 use crate::segment::{self, Segment, Stamp};
 use crate::slot::{Head, SLOT, Word};
-use crate::upkeep::{Gap, gaps, tails};
+use crate::upkeep::{Gap, gaps};
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
@@ -34,7 +34,7 @@ pub(crate) struct Recovery {
     pub(crate) voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
     pub(crate) relied_on: Vec<Cell>,
-    /// The last commit says that no dead byte is left, and nothing came after it that left a trace.
+    /// The last commit says that no dead byte is left.
     pub(crate) is_clean: bool,
     /// What no live record covers of the body areas.
     pub(crate) gaps: Vec<Gap>,
@@ -163,11 +163,8 @@ impl Recovery {
         // Without a live record to tell, the last segment that was begun.
         let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
-        let gaps = if is_clean {
-            tails(layout, &segments, open_segment)
-        } else {
-            gaps(layout, &segments, found.iter().map(body).collect())
-        };
+        let gaps =
+            if is_clean { Vec::new() } else { gaps(layout, &segments, found.iter().map(body).collect()) };
         let settled = torn.is_none()
             && marks.is_empty()
             && complete.first().is_some_and(|cell| cell.ranges.is_empty() && cell.redo.is_empty());

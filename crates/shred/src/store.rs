@@ -57,6 +57,8 @@ pub struct Shred<D> {
     full_at: Option<Duration>,
     /// The end of the file that is being given back.
     cut: Option<Cut>,
+    /// The last commit says that no dead byte is left.
+    is_clean: bool,
     /// S13: the disk has failed; nothing is written any more.
     stopped: bool,
     pub(crate) upkeep: Upkeep,
@@ -98,8 +100,7 @@ impl<D: Disk> Shred<D> {
         let segments = vec![Segment::fresh(&layout, keys.newest().epoch); size(geometry.initial_segments)];
         index.stamps = segments.iter().map(|segment| segment.stamp).collect();
         index.counts.free_segments = geometry.initial_segments;
-        let fresh =
-            Recovery { index, segments, next: 2, settled: true, is_clean: true, ..Recovery::default() };
+        let fresh = Recovery { index, segments, next: 2, settled: true, ..Recovery::default() };
         Ok(Self::of(disk, keys, block, fresh))
     }
 
@@ -120,8 +121,9 @@ impl<D: Disk> Shred<D> {
             growth: None,
             full_at: None,
             cut: None,
+            is_clean,
             stopped: false,
-            upkeep: Upkeep::new(gaps, is_clean),
+            upkeep: Upkeep::new(gaps),
             compaction: None,
             gate: None,
             replacement: None,

@@ -2,7 +2,6 @@
 
 use crate::bytes::{page_up, size};
 use crate::geometry::{Extent, Grave, Layout};
-use crate::record::{MAX_BATCH_BYTES, MAX_BATCH_OPS};
 use crate::segment::Segment;
 use crate::slot::SLOT;
 use std::collections::VecDeque;
@@ -50,8 +49,6 @@ pub(crate) struct Upkeep {
     pub(crate) zeroed: Option<(Duration, u64)>,
     /// What no live record covered when the store was opened, and was not looked at yet.
     pub(crate) gaps: VecDeque<Gap>,
-    /// Something dead may well lie in the gaps.
-    pub(crate) gaps_are_dead: bool,
     /// The segment that is being made ready to be used again.
     pub(crate) renewal: Option<Renewal>,
     /// The time of the last commit that changed something.
@@ -78,8 +75,7 @@ pub(crate) struct Renewal {
 }
 
 impl Upkeep {
-    /// `is_clean`: no byte of a dead record is known; gaps are looked at all the same, but not told.
-    pub(crate) fn new(gaps: Vec<Gap>, is_clean: bool) -> Self {
+    pub(crate) fn new(gaps: Vec<Gap>) -> Self {
         let mut upkeep = Self {
             now: Duration::ZERO,
             limit: DEAD_BYTES_LIMIT,
@@ -92,7 +88,6 @@ impl Upkeep {
             buried: 0,
             zeroed: None,
             gaps: VecDeque::new(),
-            gaps_are_dead: !is_clean,
             renewal: None,
             busy_at: Duration::ZERO,
             looked_at: Duration::ZERO,
@@ -100,9 +95,6 @@ impl Upkeep {
         };
         for gap in &gaps {
             upkeep.owe(gap.extent.segment, gap.extent.length);
-        }
-        if is_clean {
-            upkeep.waiting = 0;
         }
         upkeep.gaps = gaps.into();
         upkeep
@@ -124,15 +116,6 @@ impl Upkeep {
             *owed = owed.saturating_sub(u64::from(bytes));
         }
         self.waiting = self.waiting.saturating_sub(u64::from(bytes));
-    }
-
-    /// A part of a gap was looked at.
-    pub(crate) fn looked(&mut self, segment: u32, bytes: u32) {
-        let waiting = self.waiting;
-        self.owe_less(segment, bytes);
-        if !self.gaps_are_dead {
-            self.waiting = waiting;
-        }
     }
 
     /// A record's key is destroyed on stable storage.
@@ -171,8 +154,7 @@ impl Upkeep {
         let zeroed = self.zeroed.map_or(0, |(_, bytes)| bytes);
         let oldest = self.runs.front().map(|(_, died)| *died);
         let oldest = oldest.into_iter().chain(self.zeroed.map(|(died, _)| died));
-        let gaps = self.gaps_are_dead && !self.gaps.is_empty();
-        let oldest = oldest.chain(gaps.then_some(Duration::ZERO)).min();
+        let oldest = oldest.chain((!self.gaps.is_empty()).then_some(Duration::ZERO)).min();
         (self.waiting + zeroed, oldest.map(|died| self.now.saturating_sub(died)))
     }
 
@@ -282,26 +264,4 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
 /// Bytes between and behind live bodies, where something was written.
 pub(crate) fn dead_between(gaps: &[Gap]) -> u64 {
     gaps.iter().filter(|gap| !gap.is_tail).map(|gap| u64::from(gap.extent.length)).sum()
-}
-
-/// Where a commit that left no other trace may have written bodies: behind what is filled now, and in the free segments that it would
-/// have begun.
-pub(crate) fn tails(layout: &Layout, segments: &[Segment], open: Option<u32>) -> Vec<Gap> {
-    // Two segments that follow each other hold more than the room of one, or all slots of the first are used.
-    let room = usize::try_from(layout.body_room()).unwrap_or(usize::MAX);
-    let begun = 2 + MAX_BATCH_OPS / size(layout.slots) + 2 * MAX_BATCH_BYTES / room;
-    let numbered = || (0..).zip(segments);
-    let open = numbered().filter(|(number, _)| Some(*number) == open);
-    let free = numbered().filter(|(_, segment)| segment.is_free()).take(begun);
-    let reach = u32::try_from(MAX_BATCH_BYTES).unwrap_or(u32::MAX);
-    let tail = |(number, segment): (u32, &Segment)| {
-        let offset = page_up(segment.body_end).min(layout.segment_bytes);
-        let length = page_up(reach).min(layout.segment_bytes - offset);
-        Gap { extent: Extent { segment: number, offset, length }, is_tail: true }
-    };
-    open.chain(free)
-        .filter(|(_, segment)| segment.is_ready())
-        .map(tail)
-        .filter(|gap| gap.extent.length > 0)
-        .collect()
 }

@@ -19,11 +19,17 @@ impl<D: Disk> Shred<D> {
         if self.stopped {
             return Err(CommitError::Stopped);
         }
-        let number = self.next;
         // Nothing is asked for that is not so already, and no one waits for an older version's end.
         if group.is_empty() && !(group.forced || group.names_erased && !self.doomed.is_empty()) {
-            return Ok(number);
+            return Ok(self.next);
         }
+        // A commit that a crash cuts short may leave bodies, or marks in the place of slots, and no cell: the last one must not say by
+        // then that nothing dead is left.
+        if self.is_clean && !group.is_empty() {
+            self.is_clean = false;
+            self.commit_empty()?;
+        }
+        let number = self.next;
         if self.write(&group, number).is_err() {
             // S13: what reached the disk is unknown, and asking again would not tell.
             self.stopped = true;
@@ -112,7 +118,7 @@ impl<D: Disk> Shred<D> {
             });
             self.upkeep.bury(grave);
         }
-        self.settled = group.is_empty();
+        (self.settled, self.is_clean) = (group.is_empty(), group.clean);
         self.next = number + 1;
         let mut index = core.publishing();
         for (n, put) in group.puts.iter().enumerate() {

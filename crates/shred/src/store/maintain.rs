@@ -77,7 +77,7 @@ impl<D: Disk> Shred<D> {
         self.sync_zeros()?;
         self.publish_debt();
         let (left, _) = self.upkeep.debt();
-        if left == 0 && self.upkeep.gaps.is_empty() {
+        if left == 0 && !self.is_clean {
             // The next opening need not look for dead bytes.
             self.commit_clean()?;
         }

@@ -52,7 +52,7 @@ impl<D: Disk> Shred<D> {
         let from = gap.extent.offset.max(written);
         let length = gap.extent.end().saturating_sub(from).min(PIECE);
         if length == 0 {
-            self.upkeep.looked(gap.extent.segment, gap.extent.length);
+            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
             return Ok(0);
         }
         let piece = Extent { segment: gap.extent.segment, offset: from, length };
@@ -64,7 +64,7 @@ impl<D: Disk> Shred<D> {
             self.zero(piece)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(length));
         }
-        self.upkeep.looked(piece.segment, piece.end() - gap.extent.offset);
+        self.upkeep.owe_less(piece.segment, piece.end() - gap.extent.offset);
         gap.extent = Extent { offset: piece.end(), length: gap.extent.end() - piece.end(), ..piece };
         if gap.extent.length > 0 {
             self.upkeep.gaps.push_front(gap);
@@ -87,7 +87,7 @@ impl<D: Disk> Shred<D> {
             gaps.into_iter().partition(|gap| gap.extent.segment == segment);
         self.upkeep.gaps = others.into();
         for gap in of_it {
-            self.upkeep.looked(gap.extent.segment, gap.extent.length);
+            self.upkeep.owe_less(gap.extent.segment, gap.extent.length);
             self.zero(gap.extent)?;
             self.upkeep.note_zeroed(Duration::ZERO, u64::from(gap.extent.length));
         }

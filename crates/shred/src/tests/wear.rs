@@ -90,6 +90,29 @@ fn s10_what_a_torn_commit_left_without_a_trace_is_zeroed() {
     assert!(!written.iter().any(|bytes| lies_on(&disk, bytes)));
 }
 
+/// The marks of an erase have reached the disk, and its cell has not.
+#[test]
+fn s10_what_a_torn_erase_left_is_zeroed() {
+    let (disk, mut store) = fresh(&tiny());
+    store.commit(puts(&[(1, &[1; 500]), (2, &[2; 500]), (3, &[3; 500])]), &mut rng(1)).unwrap();
+    store.scrub_all(|| false).unwrap();
+    let written = ciphertext(&store, &key(2));
+    drop(store);
+    let sim = Arc::new(SimDisk::from_bytes(disk.to_bytes()).recording());
+    let mut store = Shred::open(Arc::clone(&sim), &unlock(), &mut rng(2)).unwrap();
+    sim.take_syncs();
+    store.erase(&[key(2)]).unwrap();
+    let torn = sim.take_syncs().pop().unwrap();
+    let first_segment = store.core().layout.segment_at(0) as usize / 512;
+    let image = torn.image(|n, versions| if torn.sectors[n].0 >= first_segment { versions } else { 0 });
+    let disk = Arc::new(MemoryDisk::from_bytes(image));
+    let mut store = reopened(&disk);
+    assert_eq!(store.stats().records, 2);
+    assert!(lies_on(&disk, &written) && store.stats().dead_bytes > 0);
+    maintain(&mut store, 10 * SECOND);
+    assert!(!lies_on(&disk, &written));
+}
+
 #[test]
 fn s10_many_small_gaps_are_looked_at_in_time() {
     let wide = Geometry { segment_bytes: 1 << 20, slots_per_segment: 4_096, ..tiny() };
