@@ -18,7 +18,7 @@ use crate::{
 
 /// How long the last lines get to reach the relay.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// What leaves beside the lines gets so much more. With the moment that closing takes, no more than 5 s pass in all.
+/// Extra time for receipts and other items than the lines. With the time that closing takes, at most 5 s pass in all.
 const POLITENESS: Duration = Duration::from_secs(1);
 /// How long the relay gets to hand over what waits there, before anything typed is read.
 const CATCH_UP: Duration = Duration::from_secs(2);

@@ -46,7 +46,7 @@ const STATUS_PATIENCE: Duration = Duration::from_secs(6);
 const WAIT: Duration = Duration::from_secs(10);
 /// How long it goes on after that as long as something moves over a slow line, in all.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// What such a command needs to end by itself when nothing moves.
+/// Extra time in which such a command ends by itself when no bytes move.
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// How long a command waits: exactly as long as the user says, or for [`WAIT`] and as long as something moves.

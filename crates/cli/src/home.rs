@@ -74,7 +74,7 @@ impl Home {
         Ok(client)
     }
 
-    /// What opens the vault in it.
+    /// The passphrase or key file that opens the vault in this folder.
     pub fn unlock(&self, common: &Common) -> Result<Unlock, Failure> {
         if !self.has_vault()? {
             return Err(Failure::of(

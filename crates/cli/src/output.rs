@@ -122,7 +122,7 @@ fn visible(text: &str, layout: Layout) -> String {
     visible
 }
 
-/// The same for a line of JSON, where these characters stand in strings alone: as `\uXXXX`, so that it stays JSON.
+/// The same for a line of JSON, in which these characters stand in strings alone: each becomes a JSON escape of four hexadecimal digits.
 fn visible_json(line: &str) -> String {
     let mut visible = String::with_capacity(line.len());
     for c in line.chars() {

@@ -72,7 +72,7 @@ pub(crate) struct Engine<D: Disk + 'static> {
     stale_tried: Option<u64>,
     sentinel: Sentinel,
     calendar: CalendarRow,
-    /// When the calendar last had no room in the vault, in seconds since 1970-01-01.
+    /// Time at which the calendar last had no room in the vault, in seconds since 1970-01-01.
     clock_tried: Option<u64>,
     /// Days by which the believed day may be too far, as no own relay has confirmed it.
     unsure: u32,

@@ -154,7 +154,7 @@ fn open_with(home: &Path, unlock: &deaddrop_shred::Unlock) -> Result<Shred<FileD
     Shred::open(disk, unlock, &mut SystemRandom).map_err(open_error)
 }
 
-/// What opens the store of a vault that is there.
+/// The store's key or passphrase, for a vault that exists.
 fn of_store(home: &Path, unlock: &Unlock) -> Result<deaddrop_shred::Unlock, OpenError> {
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);

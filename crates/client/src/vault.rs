@@ -47,7 +47,7 @@ pub(crate) struct Vault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
     sizes: Sizes,
-    /// What all rows count together.
+    /// The weight of all rows together, in bytes.
     used: Cell<u64>,
 }
 
@@ -119,7 +119,7 @@ impl Changes {
         self.bytes
     }
 
-    /// What is stored and erased at once. The rows stay here: a store that refuses a batch wipes it.
+    /// The batch for the store. The rows stay here, because a store that refuses a batch wipes it.
     fn batch(&self) -> Batch {
         let mut batch = Batch::default();
         for (key, row) in &self.rows {
@@ -188,7 +188,7 @@ impl<D: Disk + 'static> Vault<D> {
         self.sizes.status(&self.reader.stats(), self.used.get())
     }
 
-    /// What it takes.
+    /// How much room the vault has left.
     pub(crate) fn room(&self) -> VaultRoom {
         self.status().room
     }

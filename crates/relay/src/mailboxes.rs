@@ -91,7 +91,7 @@ struct Mailbox {
     closed: Option<Closed>,
     /// Blobs on their way to the disk with which the mailbox is used for the first time.
     first_uses: u32,
-    /// What reading has changed is not on the disk.
+    /// Changes by reading are not on the disk yet.
     unsaved: bool,
 }
 
@@ -238,7 +238,7 @@ impl Mailboxes {
         self.hot_bytes = self.hot_bytes.saturating_sub(mailbox.queue.hot_bytes());
     }
 
-    /// What reading has changed of this mailbox was not written: the next sweep tries again.
+    /// Notes that changes by reading were not written for this mailbox: the next sweep tries again.
     pub(crate) fn note_unsaved(&mut self, handle: Handle) {
         if let Some(mailbox) = self.boxes.get_mut(&handle) {
             mailbox.unsaved = true;
@@ -250,7 +250,7 @@ impl Mailboxes {
         self.boxes.get(&handle).is_some_and(|mailbox| !mailbox.unsaved)
     }
 
-    /// What reading has changed. Nothing to write while an owner's change is under way: a record that was decided later than the
+    /// The job that writes the changes by reading. There is none while an owner's change is under way: a record that was decided later than the
     /// change, without it, would undo it on the disk. The next sweep writes it.
     fn save(handle: Handle, mailbox: &mut Mailbox, changing: Option<Handle>) -> Option<Job> {
         mailbox.unsaved = changing == Some(handle);

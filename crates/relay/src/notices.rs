@@ -129,7 +129,7 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// What has changed since it was last told, not more often than each `every_ms`: that puts are refused and why, or (`None`) that they are
+    /// The change since the last notice, not more often than each `every_ms`: that puts are refused and why, or (`None`) that they are
     /// taken again.
     pub(crate) fn due(
         &mut self,

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SECTOR: usize = 512;
-/// Where the bodies of the first segment begin: cells, a header, 256 slots.
+/// Offset in the file of the first segment's bodies: behind cells, a header and 256 slots.
 const BODIES: usize = 40_960 + 4_096 + 256 * 128;
 const FILES: [&str; 2] = ["identity.key", "store.key"];
 

@@ -183,7 +183,7 @@ async fn heard(relay: &Relay, request: &str) -> String {
     answer
 }
 
-/// A newcomer without a place hears the same, no matter who named its network: the proxy's header, the head, or nobody.
+/// A newcomer without a place hears the same, whether the proxy's header, the head or nothing named its network.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_without_a_place_is_told_so() {
     let full = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

@@ -1,4 +1,4 @@
-//! When a link is of use, and from when on it does nothing (spec/12-relay.md section 5).
+//! The time from which a link counts as idle (spec/12-relay.md section 5).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;

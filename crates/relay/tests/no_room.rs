@@ -52,7 +52,7 @@ async fn state(store: &impl Store) -> Vec<String> {
     let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     let mut state = vec![format!("{} mailboxes, {} blobs", store.census().mailboxes, store.census().blobs)];
     for door in [1, 2, 5, 6] {
-        // A blob that is there is stored already, for whoever may put.
+        // A blob that is there is stored already, for every sender.
         state.push(format!("door {door}: {:?}", put(store, door, 1_000_000).await));
     }
     for number in [1, 3, 8] {
@@ -100,7 +100,7 @@ async fn what_a_full_store_refuses_changes_nothing_there_or_after_a_restart() {
     assert_eq!(state(&store).await, before, "a create and a put, and a restart");
     // A mailbox into which a put was refused is as unused as before.
     store.sweep(on(2), 1_000).await;
-    assert_eq!(put(&store, 2, 7).await, Verdict::Refused, "nobody used it, so it is gone");
+    assert_eq!(put(&store, 2, 7).await, Verdict::Refused, "it was not used, so it is gone");
 }
 
 #[tokio::test]

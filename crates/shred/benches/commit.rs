@@ -7,52 +7,23 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 #![allow(clippy::cast_possible_truncation)]
 
-use deaddrop_shred::{Batch, Disk, FileDisk, Geometry, MasterKey, Record, RecordKey, Shred, Unlock, Writer};
+mod counted;
+
+use counted::Counted;
+use deaddrop_shred::{Batch, FileDisk, Geometry, MasterKey, Record, RecordKey, Shred, Unlock, Writer};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::fs::File;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 const SLICES: u64 = 6;
 const SLICE_BYTES: u64 = 24 << 20;
 const SEGMENT: u32 = 16 << 20;
-
-/// A file that counts what is written to it.
-struct Counted {
-    file: FileDisk,
-    bytes: AtomicU64,
-    syncs: AtomicU64,
-}
-
-impl Disk for Counted {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.file.write_at(offset, bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        self.file.sync()
-    }
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-    fn publish(&self) -> io::Result<()> {
-        self.file.publish()
-    }
-}
 
 fn name(n: u64) -> RecordKey {
     RecordKey((u128::from(n) << 1 | 1).to_le_bytes())
@@ -62,7 +33,9 @@ fn record(n: u64, size: u64) -> Record {
     Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![n as u8; size as usize] }
 }
 
-fn store(path: &Path, size: u64, bytes: u64) -> (Arc<Counted>, Shred<Arc<Counted>>) {
+type CountedFile = Counted<FileDisk>;
+
+fn store(path: &Path, size: u64, bytes: u64) -> (Arc<CountedFile>, Shred<Arc<CountedFile>>) {
     let slots = SEGMENT / (size as u32 + 128) / 32 * 32;
     let segments = (bytes / u64::from(SEGMENT) * 5 / 4) as u32 + 3;
     let geometry = Geometry {
@@ -72,12 +45,9 @@ fn store(path: &Path, size: u64, bytes: u64) -> (Arc<Counted>, Shred<Arc<Counted
         max_segments: segments + 64,
         ..Geometry::server()
     };
-    let file = FileDisk::create(path).unwrap();
-    let disk = Arc::new(Counted { file, bytes: AtomicU64::new(0), syncs: AtomicU64::new(0) });
+    let disk = Arc::new(Counted::new(FileDisk::create(path).unwrap()));
     let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
     let store = Shred::create(Arc::clone(&disk), &geometry, &unlock, &mut rng()).unwrap();
-    disk.bytes.store(0, Ordering::Relaxed);
-    disk.syncs.store(0, Ordering::Relaxed);
     (disk, store)
 }
 
@@ -168,7 +138,7 @@ fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool)
         let first = slice_number * count;
         floor_time += floor.run(size, pending, slice, &mut floor_each);
         let mut records: Vec<Record> = (0..count).rev().map(|n| record(first + n, size)).collect();
-        let before = (disk.bytes.load(Ordering::Relaxed), disk.syncs.load(Ordering::Relaxed));
+        let before = (disk.bytes(), disk.syncs());
         put_time += keep_in_flight(count, pending, &mut put_each, |_, done| {
             let batch = Batch { puts: records.pop().into_iter().collect(), erases: vec![] };
             writer.submit(batch, vec![], move |result| {
@@ -176,21 +146,21 @@ fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool)
                 done();
             });
         });
-        put_bytes += disk.bytes.load(Ordering::Relaxed) - before.0;
-        put_syncs += disk.syncs.load(Ordering::Relaxed) - before.1;
+        put_bytes += disk.bytes() - before.0;
+        put_syncs += disk.syncs() - before.1;
         let start = Instant::now();
         for n in 0..count {
             assert_eq!(reader.read(&name(first + n)).unwrap().len() as u64, size);
         }
         read_time += start.elapsed().as_secs_f64();
-        let before = disk.bytes.load(Ordering::Relaxed);
+        let before = disk.bytes();
         erase_time += keep_in_flight(count, pending, &mut erase_each, |n, done| {
             writer.submit(Batch::default(), vec![name(first + n)], move |result| {
                 result.unwrap();
                 done();
             });
         });
-        erase_bytes += disk.bytes.load(Ordering::Relaxed) - before;
+        erase_bytes += disk.bytes() - before;
     }
     writer.close().unwrap();
     let total = (count * SLICES) as f64;
@@ -226,6 +196,7 @@ fn lone(dir: &Path) {
     let rounds = 400;
     let mut floor = Floor::new(&dir.join("floor"), 16 << 20);
     let (disk, mut shred) = store(&dir.join("store"), 1024, 16 << 20);
+    let before = disk.syncs();
     let mut random = rng();
     let (mut floor_each, mut commit_each, mut erase_each) = (Vec::new(), Vec::new(), Vec::new());
     for n in 0..rounds {
@@ -238,7 +209,7 @@ fn lone(dir: &Path) {
         shred.erase(&[name(n * 3)]).unwrap();
         erase_each.push(start.elapsed().as_secs_f64());
     }
-    let syncs = disk.syncs.load(Ordering::Relaxed);
+    let syncs = disk.syncs() - before;
     println!(
         "lone: floor 4 KiB {:.0} us; commit of three records of 700 B {:.0} us; erase of one {:.0} us; {:.2} syncs per call",
         quantile(&mut floor_each, 0.5),

@@ -4,14 +4,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 
-use deaddrop_shred::{
-    Batch, CommitError, Disk, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock,
-};
+mod counted;
+
+use counted::Counted;
+use deaddrop_shred::{Batch, CommitError, Geometry, MasterKey, MemoryDisk, Record, RecordKey, Shred, Unlock};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const SEGMENT: u32 = 1 << 20;
@@ -20,33 +19,8 @@ const SLOTS: u32 = 1_024;
 const BODY: usize = 1_000;
 /// Records in one commit.
 const BATCH: u64 = 32;
-/// So often is the store's room written.
+/// How many times the store's room is written.
 const TIMES: u64 = 12;
-
-#[derive(Default)]
-struct Counted {
-    disk: MemoryDisk,
-    bytes: AtomicU64,
-}
-
-impl Disk for Counted {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.disk.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.disk.write_at(offset, bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.disk.sync()
-    }
-    fn length(&self) -> io::Result<u64> {
-        self.disk.length()
-    }
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.disk.set_length(length)
-    }
-}
 
 fn name(n: u64) -> RecordKey {
     RecordKey(u128::from(n).to_le_bytes())
@@ -59,8 +33,8 @@ fn room() -> u64 {
 }
 
 struct Life {
-    disk: Arc<Counted>,
-    store: Shred<Arc<Counted>>,
+    disk: Arc<Counted<MemoryDisk>>,
+    store: Shred<Arc<Counted<MemoryDisk>>>,
     random: ChaCha20Rng,
     now: Duration,
     next: u64,
@@ -76,7 +50,7 @@ impl Life {
             max_segments: SEGMENTS,
             ..Geometry::server()
         };
-        let (disk, mut random) = (Arc::new(Counted::default()), ChaCha20Rng::seed_from_u64(1));
+        let (disk, mut random) = (Arc::new(Counted::new(MemoryDisk::new())), ChaCha20Rng::seed_from_u64(1));
         let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
         let store = Shred::create(Arc::clone(&disk), &geometry, &unlock, &mut random).unwrap();
         Self { disk, store, random, now: Duration::ZERO, next: 0, refused: 0 }
@@ -114,7 +88,7 @@ impl Life {
     }
 
     fn report(&self, what: &str, from: (u64, u64)) {
-        let bytes = self.disk.bytes.load(Ordering::Relaxed) - from.0;
+        let bytes = self.disk.bytes() - from.0;
         let put = (self.next - from.1) * BODY as u64;
         let stats = self.store.stats();
         println!(
@@ -127,7 +101,7 @@ impl Life {
     }
 
     fn here(&self) -> (u64, u64) {
-        (self.disk.bytes.load(Ordering::Relaxed), self.next)
+        (self.disk.bytes(), self.next)
     }
 }
 

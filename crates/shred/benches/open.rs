@@ -41,7 +41,7 @@ fn memory(field: &str) -> u64 {
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-/// What one process does: opens the store, says milliseconds and memory.
+/// Opens the store in this process and prints milliseconds and memory.
 fn open(path: &Path) {
     let before = memory("VmRSS");
     let start = Instant::now();

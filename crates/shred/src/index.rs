@@ -7,7 +7,7 @@ use crate::slot::{Head, SLOT};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Where a record lies and what is told about it without reading. Packed, because there is one for each record.
+/// The place of a record, and the fields that are known without reading it. Packed, because there is one for each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     pub(crate) order: u64,

@@ -35,7 +35,7 @@ impl Keyring {
         Self { newest: Arc::clone(&self.newest), before: None }
     }
 
-    /// What is written with.
+    /// The data key under which new records are sealed.
     pub(crate) fn newest(&self) -> &Arc<StoreKeys> {
         &self.newest
     }

@@ -125,7 +125,7 @@ impl<D> Core<D> {
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
     }
 
-    /// What is written with.
+    /// The data key under which new records are sealed.
     pub(crate) fn keys(&self) -> Arc<StoreKeys> {
         Arc::clone(self.keyring.read().unwrap_or_else(PoisonError::into_inner).newest())
     }

@@ -53,7 +53,7 @@ pub(crate) struct Segment {
     pub(crate) is_given_up: bool,
 }
 
-/// What a header says of its segment: slots are sealed for it.
+/// Generation and data key of a segment, from its header. Slots are bound to both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
     /// Counts how often the segment was begun (S10).

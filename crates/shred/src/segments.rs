@@ -1,4 +1,4 @@
-//! All segments of a store, and how many are in which state: that is asked at each commit, and so not counted anew.
+//! All segments of a store, and how many are in which state: these are needed at each commit, and so are not counted each time.
 
 use crate::bytes::size;
 use crate::segment::{Condition, Segment};

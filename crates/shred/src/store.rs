@@ -53,7 +53,7 @@ pub struct Shred<D> {
     max_segments: u32,
     /// The segment that is being added.
     growth: Option<Growth>,
-    /// When the volume was found full.
+    /// Time at which the volume was last found full.
     full_at: Option<Duration>,
     /// The end of the file that is being given back.
     cut: Option<Cut>,
@@ -104,7 +104,7 @@ impl<D: Disk> Shred<D> {
         Ok(Self::of(disk, keys, block, fresh))
     }
 
-    /// What was found on a disk.
+    /// A store in the state that recovery found.
     fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
         let layout = block.layout;
         let Recovery { mut index, segments, next, open_segment, settled, gaps, is_clean, .. } = recovery;

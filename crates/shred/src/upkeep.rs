@@ -1,4 +1,4 @@
-//! What is to be done between commits: dead bytes that are still on the disk, and how old they are (S10).
+//! Dead bytes that are still on the disk, and how old they are (S10).
 
 use crate::bytes::{page_up, size};
 use crate::geometry::{Extent, Grave, Layout};

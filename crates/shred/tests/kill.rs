@@ -43,7 +43,7 @@ fn large(n: u64) -> Record {
     Record { meta: n.to_le_bytes(), body: n.to_le_bytes().repeat(250), ..record(n, n) }
 }
 
-/// So many records live in a small store, besides those that stay for long.
+/// Number of records that live in a small store, besides those that stay for long.
 const LIVE: u64 = 60;
 /// The record that every batch replaces, so that half a batch would be seen.
 const COUNTER: u64 = 0;
@@ -177,7 +177,7 @@ fn killed_writers_lose_nothing_and_keep_nothing() {
     assert!(live.len() > 10);
 }
 
-/// A store that is written over many times: what is zeroed, used again, copied and sealed anew.
+/// A store that is written over many times: bytes are zeroed, segments used again, records copied and sealed under a new data key.
 #[test]
 fn killed_writers_of_a_small_store_lose_nothing_and_keep_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ const FIXTURE: &[u8] = include_bytes!("fixtures/vault-of-store-1.bin");
 /// The time when it was made.
 const MADE: u64 = 1_795_881_028;
 const SECTOR: usize = 512;
-/// Where the records of the first segment begin.
+/// Offset in the file of the first segment's records.
 const BODIES: usize = 40_960 + 4_096 + 4_096 * 128;
 
 fn unpack(home: &std::path::Path) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the line to a relay begins: the relay's port, at another address.
+/// Address of the slow line to a relay; its port is the relay's.
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// Ada and Ben, who have talked over a line to their relay.

@@ -163,7 +163,7 @@ impl SendWait {
 pub(super) enum Scope {
     /// What lies at the relays is read.
     Read,
-    /// What lies at some of the relays is read.
+    /// Wait until the mailboxes at these relays are read.
     ReadAt(BTreeSet<String>),
     /// What waits for contacts is sent: for all, or for one.
     Send(Option<u32>),
@@ -190,7 +190,7 @@ pub(super) struct Pending {
     pub(super) error: Option<ClientError>,
     /// Waiting longer does not help.
     pub(super) is_settled: bool,
-    /// It gets on, over a slow line.
+    /// Bytes of it move, over a slow line.
     pub(super) is_moving: bool,
 }
 
@@ -363,7 +363,7 @@ impl Client {
         Ok(pending)
     }
 
-    /// What is not read, at these relays or at all.
+    /// The relays whose mailboxes are not read yet; `None` asks for all relays.
     fn pending_reading(
         &self,
         view: &View,

@@ -111,7 +111,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
     }
 
-    /// What the clock says had no room a moment ago.
+    /// Whether a calendar row had no room a moment ago, so that writing it waits.
     fn clock_rests(&self, now: u64) -> bool {
         self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
     }

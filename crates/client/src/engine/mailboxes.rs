@@ -75,7 +75,7 @@ impl<D: Disk + 'static> Engine<D> {
         list
     }
 
-    /// At opening: whoever has a session reads at a private mailbox. A vault of an earlier version may lack one.
+    /// At opening: makes sure that each contact with a session has a private mailbox. A vault of an earlier version may lack one.
     pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let lacks =

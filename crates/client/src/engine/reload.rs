@@ -56,7 +56,7 @@ impl<D: Disk + 'static> Engine<D> {
 }
 
 impl Contact {
-    /// What no row holds. What the lost step had done of it may be done once more.
+    /// Takes over the state that no row holds. The effects of the lost step on it may happen once more.
     fn remember(&mut self, before: &Self) {
         (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
         (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);

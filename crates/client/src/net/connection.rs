@@ -57,7 +57,7 @@ pub(crate) struct Connection {
     heard: Instant,
     /// Bytes that had come by then.
     heard_bytes: u64,
-    /// Where it is noted that long messages get on.
+    /// Records the progress of long messages.
     moved: Moved,
     /// Bytes written and read when that was last looked at.
     passed: (u64, u64),

@@ -106,7 +106,7 @@ async fn look(
     }
 }
 
-/// What a subscription has shown.
+/// The state of an invite mailbox, as a subscription shows it.
 enum Mailbox {
     /// This lies there.
     Holds(Deliver),

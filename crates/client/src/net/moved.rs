@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// Time for which something that has moved counts as moving. A link over which less gets on ends by itself.
 pub(super) const MOVING: Duration = Duration::from_millis(STALL_MS);
 
-/// When a part of a message, or of a handshake, last got on over the links for one purpose. Short messages on a link that stands do
+/// Time of the last progress of a message or handshake over the links for one purpose. Short messages on a link that stands do
 /// not count: a relay that says much must not look like one that takes much.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moved(Arc<Mutex<Option<Instant>>>);

@@ -12,7 +12,7 @@ pub(super) const SPACING: Duration = Duration::from_secs(1);
 /// A user's action lets a link begin sooner, once in this time.
 const HASTE_EVERY: Duration = Duration::from_secs(10);
 
-/// When links for contacts began. It outlives the tasks that open them: a relay that answers a put and closes ends the task, and the
+/// Start times of the links for contacts. They outlive the tasks that open them: a relay that answers a put and closes ends the task, and the
 /// next text would begin a new one at once.
 #[derive(Default)]
 pub(crate) struct Openings(Mutex<BTreeMap<u32, Opening>>);

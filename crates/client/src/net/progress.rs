@@ -23,7 +23,7 @@ pub enum Connectivity {
     Down,
     /// Another relay answers at its address; not tried again soon.
     WrongRelay,
-    /// It answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. Tried again by itself.
+    /// The relay answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. The client tries again by itself.
     NoCommonVersion,
     /// Its address needs TLS, which this build has not.
     NoTls,
@@ -111,7 +111,7 @@ struct States {
     moved_at: BTreeMap<String, Moved>,
 }
 
-/// What gets on now.
+/// The links and errands that make progress now.
 #[derive(Default)]
 pub(crate) struct Moving {
     /// The contacts whose putting links do.

@@ -40,9 +40,9 @@ pub(crate) struct Shared {
     /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
-    /// When putting links began.
+    /// Start times of the putting links.
     pub(super) openings: Openings,
-    /// Whose turn it is to open a link.
+    /// The queue for opening links.
     pub(super) turns: Turns,
     /// The days that own relays say now.
     pub(crate) days: Arc<RelayDays>,

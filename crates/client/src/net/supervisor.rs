@@ -26,7 +26,7 @@ const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::fro
 /// A vault that takes nothing is not asked again before this.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// What became of steps.
+/// Outcomes of the supervisor's steps.
 #[derive(Default)]
 struct Steps {
     /// One had no room.

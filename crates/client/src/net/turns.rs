@@ -1,4 +1,4 @@
-//! Whose turn it is to open a link to a relay. Handshakes that run at once share a slow line, and all of them would run into their
+//! A queue for opening links to a relay. Handshakes that run at once share a slow line, and all of them would run into their
 //! deadlines (spec/14-client.md section 6).
 
 use super::moved::Moved;
@@ -166,13 +166,13 @@ mod tests {
             assert!(is_given(&mut late).await.is_none());
             drop(cancelled);
             drop(held);
-            // Both turns were handed over, and nobody looked.
+            // Both turns were handed over, and no task took one.
             drop((given_and_cancelled, late));
         }
         let held = (is_given(take()).await.unwrap(), is_given(take()).await.unwrap());
         assert!(is_given(take()).await.is_none());
         drop(held);
-        assert!(turns.lock().is_empty(), "what nobody uses takes no room");
+        assert!(turns.lock().is_empty(), "an unused queue takes no room");
     }
 
     #[tokio::test(start_paused = true)]

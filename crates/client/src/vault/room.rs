@@ -14,13 +14,13 @@ pub(crate) const RECEIVE_PARTS: u64 = 6;
 /// Bytes before the first segment of a store.
 const HEAD: u64 = 10 * 4_096;
 
-/// What a vault takes.
+/// How much a vault has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum VaultRoom {
     /// Everything.
     Enough,
-    /// What is received; but no new text, contact or invite of the user: erase events, or raise the limit.
+    /// Received messages still have room; a new text, contact or invite of the user has none. Erase events, or raise the limit.
     ReceivesOnly,
     /// Receipts, and erasing; what lies at the relays is left there.
     Full,
@@ -38,9 +38,9 @@ pub struct VaultStatus {
     pub used_bytes: u64,
     /// Of these so many are for the user's own texts, contacts and invites.
     pub send_bytes: u64,
-    /// What is received is taken up to so many.
+    /// Received messages may fill the rows up to this many bytes.
     pub receive_bytes: u64,
-    /// What the vault takes now.
+    /// How much the vault has room for now.
     pub room: VaultRoom,
     /// Bytes of erased records that lie in the file still, encrypted under keys that are destroyed. They are overwritten within minutes
     /// while the vault is open.
@@ -78,7 +78,7 @@ impl Sizes {
         Self { segment, bodies, share: bodies.checked_div(slots).unwrap_or(0) }
     }
 
-    /// What a record of this length counts. A segment in which no more records have room holds at least as much as its bodies, so
+    /// The weight of a record of this length, in bytes. A segment in which no more records have room holds at least as much as its bodies, so
     /// that all records together need no more segments than this says.
     pub(super) fn weight(&self, length: usize) -> u64 {
         self.share.max(u64::try_from(length).unwrap_or(u64::MAX))

@@ -12,7 +12,7 @@ pub(super) fn cases(f: &mut Family) {
     told_apart(f);
 }
 
-/// Edges of what tells two messages of one number apart.
+/// Edges of the rule that distinguishes two messages of one number.
 fn told_apart(f: &mut Family) {
     let mut talk = Talk::met(170);
     let first = talk.send(B, &plain("first"));
@@ -72,7 +72,7 @@ fn told_apart(f: &mut Family) {
     talk.end(
         f,
         "refused-c-54-zeros",
-        "C-54: message 1 has an r that begins with four zeros. Another r is told apart; one that begins with 1 and three zeros is not (C-24).",
+        "C-54: message 1 has an r that begins with four zeros. Another r is distinguished; one that begins with 1 and three zeros is not (C-24).",
     );
 }
 

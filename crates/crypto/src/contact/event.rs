@@ -78,15 +78,15 @@ pub struct ContactChanges {
     pub dropped: Vec<SessionId>,
 }
 
-/// What a session is for the contact (spec/05-ratchet.md section 6.1).
+/// The role of a session in its contact (spec/05-ratchet.md section 6.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionUse {
-    /// It may decide something.
+    /// The session is in use: its addresses, receipts and bundles are followed.
     #[default]
     Used,
     /// Another one sends and is established. It decides nothing.
     Unused,
-    /// It was answered before the user last began anew. It decides nothing, and what comes by it is shown apart: it was under way when
+    /// The session was answered before the user last began again. It decides nothing, and its messages are marked: they were under way when
     /// the two began again, or somebody has an old state of the peer.
     Superseded,
 }
@@ -104,7 +104,7 @@ impl SessionUse {
 pub struct Received {
     /// The session that it came by, or that was begun.
     pub session: Option<SessionId>,
-    /// What that session is for the contact.
+    /// The role of that session in the contact.
     pub by: SessionUse,
     /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
     /// the mailbox in use.

@@ -215,16 +215,7 @@ fn a_first_message_that_is_accepted_twice_is_refused() {
 fn sessions_that_cross_are_settled_in_silence_up_to_turn_4() {
     let mut changed = 0;
     for (seed, turn) in (900..912).flat_map(|seed| [(seed, 4), (seed, 5)]) {
-        let (mut one, mut two) = strangers(seed);
-        let (by_two, for_one) = two.invite();
-        let (by_one, for_two) = one.invite();
-        one.take(&by_two, &for_one, Meeting::Beside);
-        two.take(&by_one, &for_two, Meeting::Beside);
-        one.say();
-        two.say();
-        let (first_of_one, first_of_two) = (one.sent.pop().unwrap(), two.sent.pop().unwrap());
-        two.accept(&by_two, &first_of_one, Meeting::Beside);
-        one.accept(&by_one, &first_of_two, Meeting::Beside);
+        let (mut one, mut two) = crossed(seed);
         two.say();
         let held_back = two.sent.pop().unwrap();
         // Turns 1 to 4 of the session that two has begun; one sends turn 5.

@@ -237,8 +237,8 @@ pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     (one, two)
 }
 
-/// Two who invited each other at once, and answered in both sessions.
-pub(crate) fn twins(seed: u64) -> (Person, Person) {
+/// Two who invited each other at once, and have accepted both invites.
+pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (by_two, for_one) = two.invite();
     let (by_one, for_two) = one.invite();
@@ -249,6 +249,12 @@ pub(crate) fn twins(seed: u64) -> (Person, Person) {
     let (first_of_one, first_of_two) = (one.sent.pop().unwrap(), two.sent.pop().unwrap());
     two.accept(&by_two, &first_of_one, Meeting::Beside);
     one.accept(&by_one, &first_of_two, Meeting::Beside);
+    (one, two)
+}
+
+/// Two who invited each other at once, and answered in both sessions.
+pub(crate) fn twins(seed: u64) -> (Person, Person) {
+    let (mut one, mut two) = crossed(seed);
     one.say();
     two.say();
     pass(&mut one, &mut two);

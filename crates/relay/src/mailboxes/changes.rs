@@ -16,7 +16,7 @@ use deaddrop_wire::{Day, OwnId};
 pub(crate) enum ChangeStep {
     /// An answer at once; nothing is written.
     Answer(Verdict),
-    /// It is so already: an answer once all that was written before is on stable storage.
+    /// The mailbox is so already: answered once all earlier writes are on stable storage.
     AsBefore(Handle),
     /// To be written; then [`Mailboxes::change_written`] is called.
     Write(Planned, Job),
@@ -34,11 +34,11 @@ pub(crate) enum ChangeStep {
 pub(crate) struct Planned {
     handle: Handle,
     edit: Edit,
-    /// What reading had changed goes along.
+    /// Changes by reading are written along.
     saves: bool,
 }
 
-/// What a change makes of a mailbox.
+/// The effect of a change on a mailbox.
 #[derive(Debug)]
 enum Edit {
     Make(Lasting),
@@ -46,7 +46,7 @@ enum Edit {
     Revoke(Name),
     Renew(Day),
     Rekey(Name),
-    /// What reading has changed is written at last.
+    /// None but that changes by reading are written at last.
     Nothing,
 }
 
@@ -171,7 +171,7 @@ impl Mailboxes {
         self.plan(handle, edit).ok_or(Verdict::Refused)
     }
 
-    /// It is so already. What reading has changed and what was not written goes along.
+    /// For a mailbox that is so already. Changes that were not written yet are written along.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
         if self.boxes.get(&handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)

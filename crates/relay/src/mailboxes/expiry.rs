@@ -11,7 +11,7 @@ use crate::names::Handle;
 pub(crate) struct SweepStep {
     /// The remembered day, which holds once it is written.
     pub(crate) day: Option<(Calendar, Job)>,
-    /// What reading has changed of mailboxes, and was not written before.
+    /// Changes of mailboxes by reading that were not written before.
     pub(crate) unsaved: Vec<(Handle, Job)>,
     /// Mailboxes that are over: with the mailboxes, in memory.
     pub(crate) mailboxes: Vec<(Job, Job)>,

@@ -16,7 +16,7 @@ pub(crate) enum PutStep {
     Answer(Verdict),
     /// It waits for a commit that is under way.
     Join(oneshot::Receiver<Verdict>),
-    /// It is to be decided when the change that is under way is written.
+    /// The put is decided once the change that is under way is written.
     AfterChange(Blob),
     /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
     /// the first record of its job.

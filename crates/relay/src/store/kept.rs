@@ -1,7 +1,7 @@
 //! A store: the rules in memory, their records in a backing.
 //!
 //! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
-//! the decisions. `state` is held for the decision alone, and by whoever reports that a job is durable. Beside them `changes` is the
+//! the decisions. `state` is held for the decision alone, and while a job is reported as durable. Beside them `changes` is the
 //! turn of owners: it is held from the decision on a change until that is durable or has found no room.
 
 use super::backing::Backing;
@@ -127,7 +127,7 @@ impl<B: Backing> KeptStore<B> {
         receiver
     }
 
-    /// Writes what reading has changed. Nobody waits for it: nothing depends on when.
+    /// Writes changes by reading. No caller waits, because no answer depends on it.
     fn save(&self, handle: Handle, job: Job) -> oneshot::Receiver<()> {
         self.submit(Medium::Lasting, job, move |state, result| {
             if result.is_err() {
@@ -368,7 +368,7 @@ impl<B: Backing> Store for KeptStore<B> {
         let mut waiting = Vec::new();
         let more = {
             let _order = self.in_order();
-            // What nobody waits for dies no faster than its bytes are zeroed.
+            // Expiry, for which no caller waits, goes no faster than its bytes are zeroed.
             let (limit, waits) = if self.has_debt() { (0, true) } else { (limit, false) };
             let SweepStep { day, unsaved, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
             waiting.extend(day.map(|(day, job)| {

@@ -30,7 +30,7 @@ impl Watched {
         *self.room.lock().unwrap() = room;
     }
 
-    /// What was written since the last look.
+    /// Offsets and lengths of the writes since the last call.
     pub fn take_written(&self) -> Vec<(u64, usize)> {
         std::mem::take(&mut self.written.lock().unwrap())
     }

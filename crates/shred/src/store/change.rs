@@ -28,7 +28,7 @@ pub(super) struct Replacement {
 impl<D: Disk> Shred<D> {
     /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
     /// opens nothing, and its superblock is overwritten; a crash before that leaves a store that one of the two opens. Records are
-    /// not written again. Whoever has a copy of the old superblock and the old key can open the file
+    /// not written again. A thief with a copy of the old superblock and the old key can open the file
     /// with them, as it was and as it is, until the data key is replaced ([`replace_data_key`](Self::replace_data_key)).
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl<D: Disk> Shred<D> {
         Ok(())
     }
 
-    /// What is free is begun anew under the newest data key, so that no commit puts anything under an old one.
+    /// Gives free segments a new generation under the newest data key, so that no commit uses an old one.
     pub(super) fn begin_free_anew(&mut self) -> Result<(), CommitError> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keys();

@@ -172,7 +172,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Apart from what comes new: copies may begin the segments that are kept for them. `false`: there is no room.
+    /// Commits copies, which may begin the segments that are kept for them. `false`: there is no room.
     fn commit_copies(
         &mut self,
         batch: Batch,

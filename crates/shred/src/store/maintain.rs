@@ -1,4 +1,4 @@
-//! What a store does for itself between commits, in small steps.
+//! Upkeep between commits, in small steps.
 
 use super::Shred;
 use crate::disk::Disk;
@@ -88,7 +88,7 @@ impl<D: Disk> Shred<D> {
         self.upkeep.now = self.upkeep.now.max(now);
     }
 
-    /// When there is something to do next.
+    /// The time of the next step of upkeep.
     pub(super) fn next_upkeep(&self, worked: bool) -> Option<Duration> {
         let Upkeep { now, busy_at, limit, .. } = self.upkeep;
         if worked {

@@ -24,7 +24,7 @@ pub(crate) struct Growth {
     written: u64,
 }
 
-/// What a step of growth did.
+/// The outcome of one step of growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grown {
     /// A segment was added.

@@ -18,7 +18,7 @@ fn name(random: &mut ChaCha20Rng) -> RecordKey {
     RecordKey(u128::from(random.next_u32() % 6_000).to_be_bytes())
 }
 
-/// A million operations; the store is never larger than its limit, and opened anew now and then.
+/// A million operations; the store is never larger than its limit, and is reopened now and then.
 #[test]
 fn a_million_operations_match_a_map() {
     let mut random = rng(11);
@@ -81,7 +81,7 @@ fn a_million_operations_match_a_map() {
     assert!(full < round / 100, "{full} of {round} were refused for want of room");
 }
 
-/// What a volume has no room for is refused, and taken as soon as there is room, without opening anew.
+/// A put for which the volume has no room is refused, and taken as soon as there is room, without reopening.
 #[test]
 fn s12_a_volume_without_room_harms_nothing() {
     for seed in 0..40 {

@@ -147,7 +147,7 @@ fn a_session_that_cannot_heal_is_told_beside_the_trouble_of_the_same_day() {
         world.people[1].engine().reset_lost(NOW + hour * 3_600, DAY).unwrap();
     }
     assert_eq!(lost(&mut world), 1);
-    // Each opening finds the session lost anew.
+    // Each opening finds the session lost again.
     for _ in 0..3 {
         world.people[1].crash(today);
         world.people[1].engine().reset_lost(NOW, DAY).unwrap();

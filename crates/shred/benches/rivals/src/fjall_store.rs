@@ -1,4 +1,4 @@
-//! fjall, an LSM tree with values apart from keys. What it deletes stays on the disk until a compaction.
+//! fjall, an LSM tree with values separate from keys. Deleted bytes stay on the disk until a compaction.
 
 use crate::rounds::{Plan, Store, name};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
@@ -13,7 +13,8 @@ struct Fjall {
 
 pub fn open(path: &Path, _plan: &Plan) -> Box<dyn Store> {
     let database = Database::builder(path).open().unwrap();
-    let options = || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
+    let options =
+        || KeyspaceCreateOptions::default().with_kv_separation(Some(KvSeparationOptions::default()));
     let records = database.keyspace("records", options).unwrap();
     Box::new(Fjall { database, records })
 }

@@ -1,4 +1,4 @@
-//! What no store can beat.
+//! The floor: the same bytes written and synced without a store.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

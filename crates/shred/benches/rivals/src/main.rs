@@ -5,8 +5,10 @@
 //! erase durable before it is answered. The floor writes the same bytes over a file of zeros, as many at a time, with one `fdatasync`.
 //! Rivals get the same number of calls in one transaction as are pending: group commit at its best.
 
-mod floor;
+#[path = "../../counted/mod.rs"]
+mod counted;
 mod fjall_store;
+mod floor;
 mod rounds;
 mod shred_store;
 mod sqlite_store;
@@ -22,12 +24,27 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let only = arguments.iter().position(|it| it == "--only").and_then(|at| arguments.get(at + 1));
     let is_quick = arguments.iter().any(|it| it == "--quick");
-    let dir = arguments.first().filter(|it| !it.starts_with('-')).map_or_else(std::env::temp_dir, PathBuf::from);
+    let dir =
+        arguments.first().filter(|it| !it.starts_with('-')).map_or_else(std::env::temp_dir, PathBuf::from);
     let dir = dir.join(format!("stores-{}", std::process::id()));
-    println!("per second, and as a share of the floor; latencies of commits in microseconds; bytes written for each byte put");
+    println!(
+        "per second, and as a share of the floor; latencies of commits in microseconds; bytes written for each byte put"
+    );
     println!(
         "{:>6} x {:>5} {:<8} | {:>9} | {:>9} {:>5} | {:>9} {:>5} | {:>7} {:>8} {:>9} | {:>5} | {:>7}",
-        "bytes", "at once", "store", "floor", "puts", "", "cycles", "", "p50", "p99", "max / p50", "bytes", "file MB"
+        "bytes",
+        "at once",
+        "store",
+        "floor",
+        "puts",
+        "",
+        "cycles",
+        "",
+        "p50",
+        "p99",
+        "max / p50",
+        "bytes",
+        "file MB"
     );
     type Open = fn(&std::path::Path, &Plan) -> Box<dyn Store>;
     let stores: [(&str, Open); 3] =

@@ -8,7 +8,7 @@ use std::time::Instant;
 /// Bytes of bodies in one slice.
 const SLICE: u64 = 6 << 20;
 
-/// What is done.
+/// Sizes and amounts of one run.
 pub struct Plan {
     pub size: usize,
     /// Calls under way at once.
@@ -95,7 +95,8 @@ pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Bo
     times.sort_by(f64::total_cmp);
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize] * 1e6;
     let rate = |seconds: f64| measured as f64 / seconds;
-    let bytes = store.written().map(|bytes| (bytes - written_before) as f64 / (measured as f64 * size as f64));
+    let bytes =
+        store.written().map(|bytes| (bytes - written_before) as f64 / (measured as f64 * size as f64));
     let length = walk(&dir.join("store"));
     println!(
         "{size:>6} x {pending:>7} {name:<8} | {:>9.0} | {:>9.0} {:>5.2} | {:>9.0} {:>5.2} | {:>7.0} {:>8.0} {:>9.1} | {:>5.2} | {:>7.1}",

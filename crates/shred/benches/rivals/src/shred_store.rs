@@ -1,50 +1,23 @@
 //! The store of this project, through its writer, as a relay uses it.
 
+use crate::counted::Counted;
 use crate::rounds::{Plan, Store, name};
-use deaddrop_shred::{Batch, CommitError, Disk, FileDisk, Geometry, MasterKey, Reader, Record, RecordKey, Shred, Unlock, Writer};
+use deaddrop_shred::{
+    Batch, CommitError, FileDisk, Geometry, MasterKey, Reader, Record, RecordKey, Shred, Unlock, Writer,
+};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
-use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 const SEGMENT: u32 = 4 << 20;
 
-/// A file that counts what is written to it.
-struct Counted {
-    file: FileDisk,
-    bytes: AtomicU64,
-}
-
-impl Disk for Counted {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, buffer)
-    }
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.file.write_at(offset, bytes)
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-    fn length(&self) -> io::Result<u64> {
-        self.file.length()
-    }
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.file.set_length(length)
-    }
-    fn publish(&self) -> io::Result<()> {
-        self.file.publish()
-    }
-}
-
 struct Ours {
-    disk: Arc<Counted>,
-    writer: Writer<Arc<Counted>>,
-    reader: Reader<Arc<Counted>>,
+    disk: Arc<Counted<FileDisk>>,
+    writer: Writer<Arc<Counted<FileDisk>>>,
+    reader: Reader<Arc<Counted<FileDisk>>>,
 }
 
 pub fn open(path: &Path, plan: &Plan) -> Box<dyn Store> {
@@ -56,7 +29,7 @@ pub fn open(path: &Path, plan: &Plan) -> Box<dyn Store> {
         max_segments: segments + 4,
         ..Geometry::server()
     };
-    let disk = Arc::new(Counted { file: FileDisk::create(path).unwrap(), bytes: AtomicU64::new(0) });
+    let disk = Arc::new(Counted::new(FileDisk::create(path).unwrap()));
     let unlock = Unlock::Key(MasterKey::from_bytes([7; 32]));
     let mut store = Shred::create(Arc::clone(&disk), &geometry, &unlock, &mut UnwrapErr(SysRng)).unwrap();
     store.set_dead_bytes_limit(Duration::from_secs(4));
@@ -78,7 +51,7 @@ impl Flight {
         Self { sender, answers, under_way: 0 }
     }
 
-    /// What is to be called when one more is answered, once there is room for it.
+    /// Waits until fewer than `most` calls are under way, and returns the callback of the next one.
     fn begin<T>(
         &mut self,
         most: usize,
@@ -131,6 +104,6 @@ impl Store for Ours {
     }
 
     fn written(&self) -> Option<u64> {
-        Some(self.disk.bytes.load(Ordering::Relaxed))
+        Some(self.disk.bytes())
     }
 }
