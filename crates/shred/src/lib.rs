@@ -23,6 +23,7 @@
 //!
 //! Not its concern: what the records mean, when they expire, who may have them.
 
+mod aead;
 mod bytes;
 mod cell;
 mod commit;
