@@ -12,6 +12,7 @@ mod lives;
 mod model;
 mod recycle;
 mod replace;
+mod reserve;
 mod rot;
 mod sim;
 mod wear;
