@@ -106,7 +106,8 @@ pub struct Stats {
     pub dead_slots: u64,
     /// Slots rolled back by a recovery.
     pub void_slots: u64,
-    /// Slots that are neither empty nor erased and do not open: bit rot. Each cost one record.
+    /// Slots that were damaged when the store was opened: bit rot. Each cost one record, if it held one. They stay counted as long as the
+    /// store is open; the next opening counts only those whose segments were not used again.
     pub damaged_slots: u64,
     /// Records replaced or erased by the last commit whose keys the next commit destroys.
     pub pending_erases: u32,

@@ -152,10 +152,7 @@ impl Scan {
                     Seen::Empty => continue,
                     Seen::Dead => self.dead.push(at),
                     Seen::Void => self.void.push(at),
-                    Seen::Damaged => {
-                        segment.damaged_slots += 1;
-                        self.damaged.push(at);
-                    }
+                    Seen::Damaged => self.damaged.push(at),
                     Seen::Live(head, _) => {
                         let end = head.offset.saturating_add(head.length).min(layout.segment_bytes);
                         segment.body_end = segment.body_end.max(end);

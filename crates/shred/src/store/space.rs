@@ -282,12 +282,10 @@ impl<D: Disk> Shred<D> {
         let stamp = Stamp { generation: gone.stamp.generation + 1, epoch: core.keys().epoch };
         self.segments
             .change(number, |segment| *segment = Segment::found(Condition::Ready, stamp, &core.layout));
-        let (void, damaged) = (gone.voided, gone.damaged_slots);
-        let dead = gone.used.saturating_sub(void).saturating_sub(damaged);
+        // What was damaged stays counted: the count is all that is left of these records.
         let mut index = core.publishing();
-        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
-        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
-        index.counts.damaged_slots = index.counts.damaged_slots.saturating_sub(u64::from(damaged));
+        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(gone.dead));
+        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(gone.voided));
         drop(index);
         self.publish_segments();
     }

@@ -4,6 +4,7 @@
 mod basics;
 mod compact;
 mod crash;
+mod damage;
 #[cfg(target_os = "linux")]
 mod device;
 mod files;
