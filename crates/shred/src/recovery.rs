@@ -7,6 +7,7 @@ use crate::cell::{Cell, Range};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::geometry::{CELLS, Extent, Layout, SEGMENTS_AT, SlotAt};
+use crate::holes::Proofs;
 use crate::index::{Counts, Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
@@ -64,8 +65,9 @@ impl Recovery {
         let mut complete: Vec<&Cell> =
             cells.iter().filter(|cell| !cell.void && Some(cell.number) != torn).collect();
         complete.sort_unstable_by_key(|cell| Reverse(cell.number));
+        let proofs = Proofs::of(layout, &scan, &complete);
         complete.truncate(2);
-        let Scan { mut segments, mut found, dead, void, damaged } = scan;
+        let Scan { mut segments, mut found, dead, void, mut damaged, holes, .. } = scan;
         let mut marks = Vec::new();
         // S5: a torn commit leaves nothing behind.
         let mut voided: Vec<u64> = cells.iter().filter(|cell| cell.void).map(|cell| cell.number).collect();
@@ -140,6 +142,11 @@ impl Recovery {
             let place = marks.binary_search_by_key(at, |mark| mark.0).ok()?;
             marks.get(place).map(|mark| mark.1)
         };
+        let is_void = |at: &SlotAt| match mark_of(at) {
+            Some(word) => word == Word::Void,
+            None => void.binary_search(at).is_ok(),
+        };
+        damaged.extend(proofs.lost(&holes, &segments, is_void));
         let with = |slots: Vec<SlotAt>, word| slots.into_iter().map(move |at| (at, word));
         let slots = with(dead, Word::Dead).chain(with(void, Word::Void)).chain(with(damaged, Word::Damaged));
         // What was to be destroyed in any case is no loss.
@@ -158,8 +165,10 @@ impl Recovery {
             offset: head.offset,
             length: head.length,
         };
-        // Without a live record to tell, the last segment that was begun.
-        let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
+        // Without a live record to tell, the last segment that was begun, but none with the marks of a generation before.
+        let is_old = |number| !proofs.has(number) && holes.iter().any(|hole| hole.segment == number);
+        let begun = |(number, segment): &(u32, &Segment)| segment.used > 0 && !is_old(*number);
+        let begun = || (0..).zip(&segments).filter(begun).last().map(|(number, _)| number);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
         let gaps =
             if is_clean { Vec::new() } else { gaps(layout, &segments, found.iter().map(body).collect()) };

@@ -82,6 +82,11 @@ impl Segment {
         Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
     }
 
+    /// It was never renewed.
+    pub(crate) fn is_first_generation(&self) -> bool {
+        self.stamp.generation == FIRST_GENERATION
+    }
+
     /// Has a header.
     pub(crate) fn is_ready(&self) -> bool {
         self.condition == Condition::Ready

@@ -5,7 +5,7 @@ use super::sim::SimDisk;
 use super::{fresh, key, puts, rng, tiny, unlock};
 use crate::geometry::SlotAt;
 use crate::slot::{SLOT, Word};
-use crate::{Disk, Geometry, MemoryDisk, Shred};
+use crate::{Batch, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,4 +145,112 @@ fn dead_slots_are_counted_in_segments_with_holes() {
         store.erase(&[key(51)]).unwrap();
     }
     assert_eq!(store.stats().dead_slots, number_of(&store, Word::Dead));
+}
+
+fn wide() -> Geometry {
+    Geometry { segment_bytes: 64 << 10, slots_per_segment: 128, ..tiny() }
+}
+
+/// Puts records with small bodies, `each` a commit.
+fn put_small<D: Disk>(store: &mut Shred<D>, names: std::ops::Range<u64>, each: usize) {
+    let names: Vec<u64> = names.collect();
+    for names in names.chunks(each) {
+        let record = |n: &u64| Record {
+            key: RecordKey(u128::from(*n).to_le_bytes()),
+            meta: [0; 8],
+            expiry_day: 0,
+            body: vec![1; 20],
+        };
+        let batch = Batch { puts: names.iter().map(record).collect(), erases: vec![] };
+        store.commit(batch, &mut rng(names[0])).unwrap();
+    }
+    store.settle().unwrap();
+}
+
+#[test]
+fn s11_a_lost_page_of_slots_before_others_is_damage() {
+    let (disk, mut store) = fresh(&wide());
+    put_small(&mut store, 0..100, 10);
+    let layout = store.core().layout;
+    drop(store);
+    disk.write_at(layout.slot_at(SlotAt { segment: 0, slot: 32 }, 0), &[0; 4_096]).unwrap();
+    let mut store = reopened(&disk);
+    assert_eq!((store.stats().records, store.stats().damaged_slots), (68, 32));
+    put_small(&mut store, 200..201, 1);
+    assert_eq!(store.segments()[0].used, 101);
+    drop(store);
+    assert_eq!(reopened(&disk).stats().damaged_slots, 32);
+}
+
+#[test]
+fn s11_a_lost_page_of_slots_that_a_cell_names_is_damage() {
+    // The last page of a segment; a segment of which no other page is left; one that was used before.
+    for (records, page, generation, damaged) in [(60, 1, 1, 28), (20, 0, 1, 20), (60, 1, 2, 28)] {
+        let (disk, mut store) = fresh(&wide());
+        let layout = store.core().layout;
+        if generation == 2 {
+            crate::segment::begin_generation(&disk, &layout, &store.core().keys(), 0, 2).unwrap();
+            drop(store);
+            store = reopened(&disk);
+        }
+        put_small(&mut store, 0..records, 30);
+        drop(store);
+        disk.write_at(layout.slot_at(SlotAt { segment: 0, slot: 32 * page }, 0), &[0; 4_096]).unwrap();
+        let mut store = reopened(&disk);
+        assert_eq!((store.stats().records, store.stats().damaged_slots), (records - damaged, damaged));
+        assert_eq!(store.segments()[0].used, records as u32, "no slot is used twice in a generation");
+        put_small(&mut store, 200..201, 1);
+        drop(store);
+        // Empty commits have taken the places of the cells that named the slots: what lies before others is known still.
+        let mut store = reopened(&disk);
+        (0..8).for_each(|_| store.commit_empty().unwrap());
+        drop(store);
+        assert_eq!(reopened(&disk).stats().damaged_slots, damaged);
+    }
+}
+
+/// A bit is flipped in a slot that was never used, also when all that was used is lost.
+#[test]
+fn s11_slots_that_were_never_used_are_no_loss() {
+    for is_lost in [false, true] {
+        let (disk, mut store) = fresh(&wide());
+        put_small(&mut store, 0..60, 30);
+        let layout = store.core().layout;
+        drop(store);
+        if is_lost {
+            disk.write_at(layout.slot_at(SlotAt { segment: 0, slot: 0 }, 0), &[0; 8_192]).unwrap();
+        }
+        flip(&disk, layout.slot_at(SlotAt { segment: 0, slot: 99 }, 0) + 7);
+        let store = reopened(&disk);
+        assert_eq!(store.stats().damaged_slots, if is_lost { 61 } else { 1 });
+        assert_eq!(store.segments()[0].used, 100);
+    }
+}
+
+#[test]
+fn s5_holes_of_a_torn_commit_are_no_damage() {
+    let (disk, mut store) = torn();
+    assert_eq!(store.stats().damaged_slots, 0);
+    store.commit(puts(&[(50, &[5; 40])]), &mut rng(3)).unwrap();
+    store.settle().unwrap();
+    drop(store);
+    assert_eq!(reopened(&disk).stats().damaged_slots, 0);
+}
+
+#[test]
+fn s10_holes_of_a_renewal_that_was_cut_short_are_no_damage() {
+    let (disk, mut store) = fresh(&wide());
+    put_small(&mut store, 0..100, 10);
+    store.erase(&(0..100_u64).map(|n| RecordKey(u128::from(n).to_le_bytes())).collect::<Vec<_>>()).unwrap();
+    (0..10).for_each(|_| store.commit_empty().unwrap());
+    let core = Arc::clone(store.core());
+    drop(store);
+    crate::segment::begin_generation(&disk, &core.layout, &core.keys(), 0, 2).unwrap();
+    disk.write_at(core.layout.slot_at(SlotAt { segment: 0, slot: 32 }, 0), &[0; 4_096]).unwrap();
+    let mut store = reopened(&disk);
+    assert_eq!(store.stats().damaged_slots, 0);
+    put_small(&mut store, 200..201, 1);
+    drop(store);
+    let store = reopened(&disk);
+    assert_eq!((store.stats().records, store.stats().damaged_slots), (1, 0));
 }
