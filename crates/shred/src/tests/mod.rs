@@ -10,6 +10,7 @@ mod device;
 mod files;
 mod hedge;
 mod lives;
+mod look;
 mod model;
 mod recycle;
 mod replace;
