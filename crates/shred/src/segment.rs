@@ -92,7 +92,7 @@ impl Segment {
         self.condition == Condition::Ready
     }
 
-    /// None of its records lives. A slot that is damaged opens never again, so it keeps nothing.
+    /// None of its records lives. A damaged slot never opens again, so it does not keep the segment.
     pub(crate) fn is_wholly_dead(&self) -> bool {
         self.condition == Condition::Ready && self.used > 0 && self.live == 0
     }
