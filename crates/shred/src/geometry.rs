@@ -5,8 +5,9 @@ use crate::keys::PassphraseCost;
 use crate::record::MAX_BODY;
 use crate::slot::SLOT;
 
-/// How a store is laid out. Fixed when the store is created; [`set_max_segments`](crate::Shred::set_max_segments) changes one limit for as
-/// long as it is open.
+/// The layout of a store. It is fixed when the store is created, except `max_segments`:
+/// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
+/// [`change_max_segments`](crate::Shred::change_max_segments) for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and [`MAX_SEGMENT_BYTES`].

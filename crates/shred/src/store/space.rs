@@ -82,9 +82,9 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
-    /// Segments that the file may have, in place of the number that the store was created with; it is not stored. Fewer than there are
-    /// take effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is used,
-    /// which is within the bounds.
+    /// Sets the number of segments that the file may have until the store is closed; `change_max_segments` stores it. A limit below the
+    /// present size takes effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is
+    /// used, which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;
