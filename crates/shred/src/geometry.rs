@@ -3,7 +3,6 @@
 use crate::bytes::{PAGE, page_up, size};
 use crate::keys::PassphraseCost;
 use crate::record::MAX_BODY;
-use crate::slot::SLOT;
 
 /// The layout of a store. It is fixed when the store is created, except `max_segments`:
 /// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
@@ -26,6 +25,8 @@ pub struct Geometry {
     pub passphrase_cost: PassphraseCost,
 }
 
+/// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
+pub(crate) const SLOT: usize = 128;
 /// Smallest segment.
 pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
 /// Largest segment.

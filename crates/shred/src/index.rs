@@ -1,9 +1,9 @@
 //! The index in memory: where each live record lies. Nothing in it opens anything.
 
-use crate::geometry::{Grave, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SlotAt};
+use crate::geometry::{Grave, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SLOT, SlotAt};
 use crate::record::{Entry, MAX_BODY, RecordKey};
 use crate::segment::Stamp;
-use crate::slot::{Head, SLOT};
+use crate::slot::Head;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
 use crate::aead;
-use crate::keyring::Keyring;
 use crate::labels;
 use crate::record::Record;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
@@ -141,23 +140,23 @@ impl UnlockKey {
     }
 
     /// Seals the data keys, oldest first, as one; the unlock key is used for nothing else, ever, so its nonce is constant.
-    pub(crate) fn seal(&self, ad: &[u8], keys: &Keyring) -> Vec<u8> {
+    pub(crate) fn seal<'a>(&self, ad: &[u8], oldest_first: impl Iterator<Item = &'a StoreKeys>) -> Vec<u8> {
         let mut data = Zeroizing::new(Vec::with_capacity(2 * 32));
-        for keys in keys.oldest_first() {
+        for keys in oldest_first {
             data.extend_from_slice(keys.data.0.as_slice());
         }
         let tag = seal(&self.0, ad, data.as_mut_slice());
         [data.as_slice(), &tag].concat()
     }
 
-    /// `epochs`: of the keys that are sealed, oldest first.
+    /// Returns the data keys, oldest first. `epochs`: their epochs, in the same order.
     pub(crate) fn open(
         &self,
         ad: &[u8],
         sealed: &[u8],
         file_id: [u8; 16],
         epochs: &[u32],
-    ) -> Option<Keyring> {
+    ) -> Option<Vec<StoreKeys>> {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
         let mut data = Zeroizing::new(ciphertext.to_vec());
         if !open(&self.0, ad, data.as_mut_slice(), tag) {
@@ -168,7 +167,7 @@ impl UnlockKey {
             key.0.copy_from_slice(bytes);
             StoreKeys::of(key, file_id, *epoch)
         });
-        Keyring::from_oldest(keys)
+        Some(keys.collect())
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::ReadError;
-use crate::geometry::{Layout, SlotAt};
+use crate::geometry::{Layout, SLOT, SlotAt};
 use crate::index::{Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
 use crate::segment::{Stamp, read_header};
-use crate::slot::{Head, SLOT, Word};
+use crate::slot::{Head, Word};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

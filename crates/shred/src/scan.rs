@@ -3,11 +3,11 @@
 use crate::bytes::size;
 use crate::cell::Range;
 use crate::disk::Disk;
-use crate::geometry::{Layout, SlotAt};
+use crate::geometry::{Layout, SLOT, SlotAt};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::segment::{Condition, Segment, read_header};
-use crate::slot::{Head, SLOT, Word};
+use crate::slot::{Head, Word};
 use std::io;
 use std::num::NonZero;
 

@@ -1,13 +1,11 @@
 //! One slot: salt and sealed head, or a mark in their place (S3, S8; spec/13-shred.md, "Slot").
 
 use crate::bytes::Take;
-use crate::geometry::SlotAt;
+use crate::geometry::{SLOT, SlotAt};
 use crate::keys::StoreKeys;
 use crate::record::RecordKey;
 use zeroize::Zeroizing;
 
-/// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
-pub(crate) const SLOT: usize = 128;
 const SALT: usize = 32;
 /// Plaintext of a head: the rest of the slot without the tag.
 const HEAD: usize = SLOT - SALT - 16;

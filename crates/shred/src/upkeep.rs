@@ -2,9 +2,8 @@
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::disk::Disk;
-use crate::geometry::{Extent, Grave, Layout};
+use crate::geometry::{Extent, Grave, Layout, SLOT};
 use crate::segment::Segment;
-use crate::slot::SLOT;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -2,7 +2,9 @@
 
 use super::Shred;
 use super::compact::{SLOWEST_STEP, STEP_BYTES};
-use super::space::{Grown, bounded};
+use super::length::Grown;
+use super::replacement::Replacement;
+use super::space::bounded;
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::{ChangeError, CommitError, OpenError};
@@ -15,15 +17,6 @@ use rand_core::CryptoRng;
 use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// The data key is being replaced: what was sealed under the old one is copied, and the old one is destroyed at last.
-#[derive(Debug)]
-pub(super) struct Replacement {
-    /// The superblock without the old key. It is sealed at the beginning, because nothing keeps what opens the store.
-    last: Superblock,
-    /// From this commit on all cells are under the new key.
-    cells_from: u64,
-}
 
 impl<D: Disk> Shred<D> {
     /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one

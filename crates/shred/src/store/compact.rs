@@ -2,15 +2,15 @@
 //! are zeroed where they lie.
 
 use super::Shred;
+use super::compaction::{Compaction, Gate};
 use crate::bytes::{page_up, size};
 use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
 use crate::error::{CommitError, ReadError};
-use crate::geometry::{RESERVED_SEGMENTS, SlotAt};
+use crate::geometry::{RESERVED_SEGMENTS, SLOT, SlotAt};
 use crate::record::{Batch, Entry, MAX_REDO, Record, RecordKey};
 use crate::scan::{Seen, slot_copies};
-use crate::segment::{Segment, Stamp};
-use crate::slot::SLOT;
+use crate::segment::Segment;
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
@@ -22,28 +22,6 @@ pub(super) const SLOWEST_STEP: u64 = 64 << 10;
 const STEP_SLOTS: u32 = 2_048;
 /// A segment is worth emptying if at most this many sixteenths of it live.
 const WORTH: u64 = 14;
-
-/// A segment that is being emptied.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Compaction {
-    segment: u32,
-    stamp: Stamp,
-    /// The first slot that was not looked at yet.
-    slot: u32,
-    /// Bytes copied so far, with their slots.
-    copied: u64,
-    /// The room that there was before.
-    room: u64,
-}
-
-/// Emptying gained next to nothing: no segment is emptied again before more has died or was put.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gate {
-    /// Bytes that must have died since the opening.
-    buried: u64,
-    /// Or have been put.
-    taken: u64,
-}
 
 impl<D: Disk> Shred<D> {
     /// Room is short.

@@ -3,8 +3,8 @@
 use super::reserve::{fill, maintain};
 use super::sim::SimDisk;
 use super::{fresh, key, puts, rng, tiny, unlock};
-use crate::geometry::SlotAt;
-use crate::slot::{SLOT, Word};
+use crate::geometry::{SLOT, SlotAt};
+use crate::slot::Word;
 use crate::{Batch, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use std::sync::Arc;
 use std::time::Duration;
