@@ -16,7 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub struct MasterKey(Box<[u8; 32]>);
 
 impl MasterKey {
-    /// From 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
+    /// Makes a key from 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
     #[must_use]
     pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
         let key = Self::copy_of(&bytes);
@@ -24,7 +24,7 @@ impl MasterKey {
         key
     }
 
-    /// The same from bytes that stay where they are: the caller wipes them.
+    /// Makes a key from bytes that stay where they are: the caller wipes them.
     #[must_use]
     pub fn copy_of(bytes: &[u8; 32]) -> Self {
         let mut key = Self(Box::new([0; 32]));
@@ -38,14 +38,14 @@ impl MasterKey {
 pub struct Passphrase(Vec<u8>);
 
 impl Passphrase {
-    /// From the bytes the user typed.
+    /// Makes a passphrase from the bytes that the user typed.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 }
 
-/// What opens a store.
+/// The secret that opens a store.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unlock {
@@ -55,7 +55,7 @@ pub enum Unlock {
     Passphrase(Passphrase),
 }
 
-/// What one guess of a passphrase costs (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
+/// The cost of one guess of a passphrase (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
 /// opens at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {

@@ -17,12 +17,12 @@ use zeroize::Zeroizing;
 
 /// A cheap, cloneable, concurrent view of a store: the published state, never a commit in the making.
 ///
-/// It keeps the disk (and with it the lock of a file) open for as long as it lives.
+/// A reader keeps the disk, and with it the lock of a file, open as long as it lives.
 pub struct Reader<D> {
     core: Arc<Core<D>>,
 }
 
-/// What the writer and all readers share.
+/// The state that the writer and all readers share.
 pub(crate) struct Core<D> {
     pub(crate) disk: D,
     keyring: RwLock<Keyring>,
@@ -59,7 +59,7 @@ impl<D: Disk> Reader<D> {
         self.core.read(key).map(Zeroizing::new)
     }
 
-    /// What is known about a record without reading it.
+    /// Returns the entry of a record without reading its body.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
         self.core.published().entry(key)

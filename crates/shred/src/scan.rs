@@ -31,7 +31,7 @@ pub(crate) struct Scan {
     pub(crate) damaged: Vec<SlotAt>,
     /// Slots that hold nothing, before others that do.
     pub(crate) holes: Vec<Range>,
-    /// For each segment the end of its last slot that is certainly used.
+    /// The end of the last slot that is certainly used, for each segment.
     pub(crate) ends: Vec<u32>,
 }
 

@@ -10,7 +10,7 @@ const SALT: usize = 32;
 /// Plaintext of a head: the rest of the slot without the tag.
 const HEAD: usize = SLOT - SALT - 16;
 
-/// What stands in the place of the sealed head of an erased record; its salt is zero.
+/// The mark in the place of the sealed head of an erased record; its salt is zero.
 const DEAD: &[u8; 16] = b"shred: erased.\n\0";
 /// The same for a record that a recovery rolled back. Another mark, because an erased record proves its
 /// commit complete and a rolled back one proves the opposite (S5).
@@ -58,7 +58,7 @@ fn mark(text: &[u8; 16]) -> [u8; SLOT] {
     slot
 }
 
-/// What the sealed head says about its record.
+/// The fields of a sealed head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) key: RecordKey,
@@ -67,7 +67,7 @@ pub(crate) struct Head {
     pub(crate) order: u64,
     /// The commit that wrote this slot.
     pub(crate) commit: u64,
-    /// Of the body, from the start of the segment.
+    /// The offset of the body from the start of the segment.
     pub(crate) offset: u32,
     pub(crate) length: u32,
     pub(crate) expiry_day: u32,

@@ -16,7 +16,7 @@ mod space;
 use crate::commit::{Admission, Job, Random, order};
 use crate::disk::Disk;
 use crate::error::{CommitError, ReadError};
-use crate::geometry::Grave;
+use crate::geometry::DeadRecord;
 use crate::reader::{Core, Reader};
 use crate::record::{Batch, Committed, Entry, MAX_BATCH_OPS, RecordKey, Stats};
 use crate::segments::Segments;
@@ -40,8 +40,8 @@ pub struct Shred<D> {
     open_segment: Option<u32>,
     /// Number of the next commit.
     next: u64,
-    /// S6: what the last commit doomed; the next one destroys it.
-    doomed: Vec<Grave>,
+    /// S6: the records that the last commit replaced or erased; the next one destroys them.
+    pending: Vec<DeadRecord>,
     /// Whether the last commit is an empty one, which certifies everything before it.
     settled: bool,
     /// Segments that the file may have.
@@ -144,7 +144,7 @@ impl<D: Disk> Shred<D> {
         self.reader.read_secret(key)
     }
 
-    /// What is known about a record without reading it.
+    /// Returns the entry of a record without reading its body.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
         self.reader.entry(key)
@@ -183,7 +183,7 @@ impl<D: Disk> Shred<D> {
                 self.flush(group).map(|number| Committed { first_order: order(number, first) })
             }
             Admission::Refused(error) => Err(error),
-            // An empty commit sends nobody away.
+            // An empty commit has room for any job.
             Admission::Later(_) | Admission::NoRoom(_) => Err(CommitError::Full),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Superblock {
     passphrase: bool,
     cost: PassphraseCost,
     salt: [u8; 32],
-    /// Of the data keys, oldest first: one or two.
+    /// The epochs of the data keys, oldest first: one or two.
     epochs: Vec<u32>,
     sealed_keys: Vec<u8>,
 }

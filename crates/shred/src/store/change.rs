@@ -180,7 +180,7 @@ impl<D: Disk> Shred<D> {
         let Some(replacement) = &self.replacement else { return Ok(false) };
         let cells_from = replacement.cells_from;
         let epoch = self.reader.core().keys().epoch;
-        let doomed: Vec<u32> = self.doomed.iter().map(|grave| grave.at.segment).collect();
+        let pending: Vec<u32> = self.pending.iter().map(|dead| dead.at.segment).collect();
         let (mut is_left, mut has_live) = (false, false);
         for number in 0..self.segments.number() {
             let Some(segment) = self.segments.get(size(number)) else { continue };
@@ -188,7 +188,7 @@ impl<D: Disk> Shred<D> {
                 continue;
             }
             is_left = true;
-            let dying = doomed.iter().filter(|at| **at == number).count();
+            let dying = pending.iter().filter(|at| **at == number).count();
             has_live |= size(segment.live) > dying;
         }
         if has_live {
@@ -249,7 +249,7 @@ fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 32] {
 }
 
 /// Finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present version.
-/// Where the data key is being replaced, the second superblock is the one without the old key.
+/// If the data key is being replaced, the second superblock is the one without the old key.
 pub(super) fn finish(
     disk: &impl Disk,
     block: Superblock,

@@ -19,7 +19,7 @@ pub(crate) struct Compaction {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gate {
     /// Bytes that must have died since the opening.
-    pub(super) buried: u64,
+    pub(super) died_bytes: u64,
     /// Or have been put.
     pub(super) taken: u64,
 }

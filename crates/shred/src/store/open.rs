@@ -131,7 +131,7 @@ impl<D: Disk> Shred<D> {
             segments: Segments::of(segments),
             open_segment,
             next,
-            doomed: Vec::new(),
+            pending: Vec::new(),
             settled,
             max_segments: layout.max_segments,
             growth: None,

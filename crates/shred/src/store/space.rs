@@ -52,7 +52,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// By what is dead, then by growing, then by copying what lives. `false`: the store is full.
+    /// Renews dead segments, or grows the file, or copies live records. Returns `false` if the store is full.
     fn make_room(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
