@@ -78,3 +78,8 @@ pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageI
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -23,3 +23,8 @@ pub use identity::{RelayIdentity, RelaySeed};
 pub use mailbox_address::{BadMailboxAddress, MailboxAddress};
 pub use record::{MAX_RECORD_LEN, PLAINTEXT_SIZES};
 pub use session::{LinkSession, OpenError, OpenHalf, SealError, SealHalf};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

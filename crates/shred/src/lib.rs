@@ -63,3 +63,8 @@ pub use record::{Batch, Committed, Entry, Record, RecordKey, Stats};
 pub use store::Shred;
 pub use upkeep::DEAD_BYTES_LIMIT;
 pub use writer::Writer;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -27,3 +27,8 @@ pub use item::Item;
 pub use presented::{PresentedOwn, PresentedRead, PresentedSend};
 pub use record::{HEADER_LEN, Received, Unsupported, decode_items, encode_item, encode_items};
 pub use version::{Features, Offer, Version};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
