@@ -3,53 +3,20 @@
 //!
 //! Behind the additive feature `hazmat`.
 
+pub use deaddrop_engine::hazmat::row;
+
 use crate::{
-    engine::{Engine, MailboxName, PutJob},
-    event::Event,
-    vault::{
-        AskedRow, BlockedRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow,
-        InviteRow, ItemRow, MailboxState, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow,
-        Table, decode, encode,
-    },
+    engine::{BlobLives, Engine, MailboxName, PutJob, create_in},
+    random::SystemRandom,
+    vault::{MailboxState, ShredVault},
 };
+use deaddrop_engine::{EngineError, Event};
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
-use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Decodes a row of the table with this number and encodes it again; `None` when it is refused, or when rows of the table
-/// have no shape of the client's own.
-#[must_use]
-pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
-    fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
-        encode(&decode::<T>(bytes).ok()?).ok().map(|bytes| bytes.to_vec())
-    }
-    match table {
-        _ if table == Table::Config.code() => again::<ConfigRow>(bytes),
-        _ if table == Table::Person.code() => again::<PersonRow>(bytes),
-        _ if table == Table::Peer.code() => again::<PeerRow>(bytes),
-        _ if table == Table::Conversation.code() => again::<ConversationRow>(bytes),
-        _ if table == Table::Outbox.code() => again::<ItemRow>(bytes).or_else(|| again::<DraftRow>(bytes)),
-        _ if table == Table::Held.code() => again::<HeldRow>(bytes),
-        _ if table == Table::Parked.code() => again::<ParkedRow>(bytes),
-        _ if table == Table::Seen.code() => again::<SeenRow>(bytes),
-        _ if table == Table::Sentinel.code() => again::<SentinelRow>(bytes),
-        _ if table == Table::Asked.code() => again::<AskedRow>(bytes),
-        _ if table == Table::Calendar.code() => again::<CalendarRow>(bytes),
-        _ if table == Table::Event.code() => again::<EventRow>(bytes),
-        _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
-        _ if table == Table::Cursor.code() => again::<u64>(bytes),
-        _ if table == Table::Shown.code() => again::<u64>(bytes),
-        _ if table == Table::Used.code() => again::<u32>(bytes),
-        _ if table == Table::Running.code() || table == Table::Moving.code() => again::<bool>(bytes),
-        _ if table == Table::Relays.code() => again::<RelaysRow>(bytes),
-        _ if table == Table::Blocked.code() => again::<BlockedRow>(bytes),
-        _ => None,
-    }
-}
-
 /// A client in memory that has invited one contact, and whose relay is the caller. `None` anywhere: its vault has stopped.
-pub struct Secluded {
+pub struct OfflineClient {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
     relay: String,
@@ -64,7 +31,7 @@ fn unlock() -> Unlock {
     Unlock::Key(MasterKey::from_bytes([7; 32]))
 }
 
-impl Secluded {
+impl OfflineClient {
     /// Makes a person who invites the contact; the second value is the bundle, the third the secret of its link.
     #[must_use]
     pub fn invite(relay: &RelayAddress, today: Day) -> Option<(Self, Vec<u8>, [u8; 32])> {
@@ -75,9 +42,8 @@ impl Secluded {
             ..Geometry::vault()
         };
         let disk = Arc::new(MemoryDisk::new());
-        let store =
-            Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut crate::random::SystemRandom).ok()?;
-        let mut engine = Engine::create(store, Some(relay), today.unix_seconds()).ok()?;
+        let store = Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut SystemRandom).ok()?;
+        let mut engine = create_in(store, Some(relay), today.unix_seconds()).ok()?;
         let id = engine.begin_invite(NAME, today, 7).ok().filter(|id| *id == CONTACT)?;
         let bundle = engine.publication(id)?.bundle;
         engine.published(id).ok()?;
@@ -95,8 +61,9 @@ impl Secluded {
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
-        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut crate::random::SystemRandom).ok()?;
-        Some(Self { disk, engine: Engine::open(store, today).ok()?, relay: relay.to_string(), stale_at: 0 })
+        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut SystemRandom).ok()?;
+        let engine = Engine::open_on_day(ShredVault::start(store).ok()?, SystemRandom, today).ok()?;
+        Some(Self { disk, engine, relay: relay.to_string(), stale_at: 0 })
     }
 
     /// All mailboxes that are wanted are made, all that are not are deleted; gives how many there are.
@@ -127,10 +94,9 @@ impl Secluded {
     /// Takes a text into the outbox; `false` when it is refused as such.
     #[must_use]
     pub fn send(&mut self, text: &str) -> Option<bool> {
-        use crate::error::ClientError;
         match self.engine.send_text(NAME, text, 0) {
             Ok(_) => Some(true),
-            Err(ClientError::TextTooLong) => Some(false),
+            Err(EngineError::TextTooLong) => Some(false),
             Err(_) => None,
         }
     }
@@ -144,7 +110,7 @@ impl Secluded {
         let jobs = self.engine.take_puts(CONTACT, &BTreeSet::new(), most);
         let puts: Vec<_> = jobs.iter().map(PutJob::sent).collect();
         if taken {
-            self.engine.accepted(CONTACT, &puts, crate::engine::BlobLives::DEFAULT, today).ok()?;
+            self.engine.mark_stored_at_relay(CONTACT, &puts, BlobLives::DEFAULT, today).ok()?;
         } else {
             for put in puts {
                 self.engine.refused(CONTACT, &put, today).ok()?;
@@ -168,8 +134,8 @@ impl Secluded {
     }
 }
 
-impl core::fmt::Debug for Secluded {
+impl core::fmt::Debug for OfflineClient {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secluded(..)")
+        f.write_str("OfflineClient(..)")
     }
 }
