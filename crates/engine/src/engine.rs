@@ -1,7 +1,7 @@
-//! The engine: every step of a client as one vault batch, without sockets and without a clock (spec/14-client.md section 3).
+//! The engine: each call is one step that is stored as one vault batch (spec/14-client.md section 3).
 //!
-//! A method works out what changes, stores it, and only then lets memory follow. If storing fails the engine is dead: what the disk
-//! holds is known only when the vault is opened again.
+//! A call changes memory and stores the change before it returns. If the vault has no room or is busy, memory goes back to what the vault
+//! holds. After any other error the engine is dead: what the disk holds is known only when the vault is opened again.
 
 mod asked;
 mod calendar;
@@ -56,7 +56,15 @@ use std::{
     net::IpAddr,
 };
 
-/// The state of one person's client.
+/// One person's client: contacts, sessions, outbox, inbox, mailboxes and events, over a vault.
+///
+/// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator: secret keys are made from it.
+///
+/// A call that changes something stores it in one atomic batch before it returns. If it fails with [`VaultError::Full`] or
+/// [`VaultError::Busy`], or refuses what the user wants, nothing has changed. After any other error of the vault the engine is
+/// [dead](Self::is_dead): every later call fails with [`VaultError::Stopped`] until the vault is opened again.
+///
+/// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that [`today`](Self::today) returned last.
 pub struct Engine<V, R> {
     vault: Rows<V>,
     config: ConfigRow,
@@ -76,7 +84,7 @@ pub struct Engine<V, R> {
     clock_tried: Option<u64>,
     /// Days by which the believed day may be too far, as no own relay has confirmed it.
     unsure: u32,
-    /// What was kept for the user's word is being read: nothing of it asks again.
+    /// Envelopes that waited for the user are being read: they do not ask again.
     asks_nothing: bool,
     rng: R,
     /// Blobs whose processing has begun in this process and not ended.
@@ -88,20 +96,20 @@ pub struct Engine<V, R> {
 
 /// The format of the vaults that this version makes.
 const FORMAT: u32 = 2;
-/// How many blobs are watched after a crash.
+/// Number of blobs that are watched after a crash.
 const WATCHED_STARTS: u32 = 64;
 
-/// One contact in memory: a person, the one device of it that is talked to, and the one conversation with it.
+/// The engine's entry of a contact: the person, its one device, and the one conversation with it.
 struct Peer {
     person: PersonRow,
     conversation: ConversationRow,
     row: PeerRow,
-    /// Its sessions; `None` until somebody has used the invite.
+    /// The sessions; `None` until somebody has used the invite.
     ratchet: Option<deaddrop_crypto::Contact>,
     invite: Option<(InviteRow, PendingInvite)>,
     /// Numbered items of the outgoing stream, and the control message.
     items: BTreeMap<u64, ItemRow>,
-    /// What has no number yet, in its order.
+    /// Items that have no number yet, in their order.
     drafts: BTreeMap<u64, DraftRow>,
     /// Items that a receipt showed to be missing.
     missing: BTreeMap<u64, MissingRow>,
@@ -123,9 +131,9 @@ struct Peer {
     holds_back: bool,
     /// Everything without a receipt may be lost, and is to be noted as missing.
     doubts_all: bool,
-    /// A receipt of which a step had no room for all.
+    /// A receipt that one step had no room to apply whole.
     confirmed: Option<Receipt>,
-    /// The address, not public and not allowed, that its mailbox address leads to.
+    /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed.
     blocked: Option<IpAddr>,
     /// Envelopes that wait for the user's word.
     asked: BTreeMap<u64, Asked>,
@@ -134,7 +142,7 @@ struct Peer {
     aside: VecDeque<RowKey>,
     /// The number of contents that are kept for a newer version.
     parked: usize,
-    /// Of what is held, slot and number of what will be kept so; `None`: not known yet.
+    /// Slot and number of each held item that will be kept for a newer version; `None`: not known yet.
     parks_later: Option<BTreeSet<(u8, u64)>>,
     /// The day on which unused sessions were last looked for after everything had been read.
     tidied_on: Option<Day>,
@@ -145,7 +153,10 @@ struct Peer {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Makes a new person in an empty store. `now` in seconds since 1970-01-01.
+    /// Makes a new person in an empty vault.
+    ///
+    /// # Errors
+    /// Those of the vault.
     pub fn create(vault: V, mut rng: R, relay: Option<&RelayAddress>, now: u64) -> Result<Self, VaultError> {
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
@@ -198,7 +209,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Loads a person, looks at the clock and begins the day that is believed. `now` in seconds since 1970-01-01.
+    /// Loads the person of a vault, looks at the clock and begins the day that is believed. Brings an older vault to the present format.
+    ///
+    /// # Errors
+    /// [`VaultError::NewerVersion`], [`VaultError::Corrupt`], or another error of the vault. A vault without room opens.
     pub fn open(vault: V, rng: R, now: u64) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;
         let today = engine.today(now, &[])?;
@@ -253,12 +267,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Stands as long as the vault is open: whoever finds it at opening comes after a crash.
+    /// Marks the vault as open. An opening that finds the mark comes after a crash.
     fn mark_running(&self, step: &mut step::Step) -> Result<(), VaultError> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Once a day, and at opening: what is too old goes, and what was never receipted is sent again.
+    /// Begins a day. Called once a day: erases what is too old, and sends messages again that have no receipt and have expired at the relay.
     pub fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase_later(self.vault.expired(today).into_iter());
@@ -271,17 +285,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             self.tidy(&mut step, id, false, today)?;
             self.resend_old(&mut step, id, today);
             self.finish(step)?;
-            self.go_on(id, today)?;
+            self.drain_backlog(id, today)?;
         }
         self.end_invites(today)
     }
 
-    /// Rows that a damaged disk has cost.
+    /// Returns the number of rows that a damaged disk has cost.
     pub fn damaged(&self) -> u64 {
         self.vault.damaged()
     }
 
-    /// Own relay, if one is set.
+    /// Returns the relay on which new mailboxes are made, if one is set.
     pub fn relay(&self) -> Option<RelayAddress> {
         self.config.relay.as_ref()?.parse().ok()
     }
@@ -295,7 +309,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Finishes what is under way and lets go of the store.
+    /// Marks the vault as closed in good order and closes it.
     pub fn close(mut self) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase(key(Table::Running, 0, 0));

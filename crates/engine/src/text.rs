@@ -1,4 +1,4 @@
-//! Characters that are not seen, or that mislead who reads what stands around them.
+//! Characters that cannot be seen, or that mislead readers of the text around them.
 
 /// Whether a character has no shape of its own, or changes the order or the shape of its neighbours: marks and overrides of writing
 /// direction, zero-width characters, soft hyphens, fillers, line and paragraph separators, variation selectors and tags. Names hold

@@ -1,4 +1,4 @@
-//! What needs the user's word: a reset without a proof, another identity (spec/14-client.md section 4.2).
+//! Requests of contacts that only the user can allow: a reset without a proof, another identity (spec/14-client.md section 4.2).
 
 use super::{ContactAsks, Engine, MailboxName, Peer, step::Step};
 use crate::{
@@ -76,11 +76,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             Question::Reset => EventKind::ResetRequested,
             Question::Identity => EventKind::OtherIdentity,
         };
-        self.event(step, id, today, kind)
+        self.add_event(step, id, today, kind)
     }
 
-    /// The user agrees to one thing that the contact wants. Its newest envelope is read as agreed to, then all others as any: most
-    /// belong to the session that the first has begun, and what asks for another is over.
+    /// Agrees to one thing that the contact asks for.
+    ///
+    /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited as usual: most belong to the
+    /// session that the first one has begun.
     pub fn agree(&mut self, name: &str, asks: &ContactAsks, today: Day) -> Result<(), EngineError> {
         let own = *self.identity.identity_key().hash();
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
@@ -113,7 +115,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         over.for_each(|(place, _)| step.changes.erase(key(Table::Asked, id, place)));
     }
 
-    /// The user wants nothing of what the contact asks for.
+    /// Declines everything that the contact asks for.
     pub fn decline(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let mut step = self.step();
@@ -153,7 +155,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let is_it = received.is_some();
         self.asks_nothing = true;
         let read = match received {
-            Some(received) => self.received(&mut step, name, &asked.envelope, received, today),
+            Some(received) => self.take_received(&mut step, name, &asked.envelope, received, today),
             None => self.read(&mut step, name, &asked.envelope, today),
         };
         self.asks_nothing = false;
@@ -164,7 +166,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             self.seal_drafts(&mut step, id)?;
         }
         self.finish(step)?;
-        self.go_on(id, today)?;
+        self.drain_backlog(id, today)?;
         Ok(is_it)
     }
 
@@ -195,7 +197,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         };
         contact.invite = None;
         contact.person.contested = false;
-        self.event(step, id, today, EventKind::InviteAccepted)?;
+        self.add_event(step, id, today, EventKind::InviteAccepted)?;
         self.draw_stream(step, id)?;
         self.want_private(step, id)?;
         Ok(Some(received))
@@ -213,7 +215,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
         let changed = ratchet.change_identity(peer);
-        step.ratchet(vault, id, &mut contact.row, changed.changes)?;
+        step.add_session_changes(vault, id, &mut contact.row, changed.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.row.addresses.clear();
         contact.row.established = false;
@@ -224,6 +226,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.persons.insert(id);
         step.contacts.insert(id);
         let name = MailboxName { contact: id, mailbox: 0 };
-        changed.events.into_iter().try_for_each(|event| self.heed(step, name, &[], event, today))
+        changed
+            .events
+            .into_iter()
+            .try_for_each(|event| self.handle_session_event(step, name, &[], event, today))
     }
 }

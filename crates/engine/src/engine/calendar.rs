@@ -23,7 +23,7 @@ const HOUR_S: u64 = 3_600;
 /// A wait begins again when nothing looked at the clock for longer than this.
 const LONGEST_PAUSE_S: u64 = MAX_STEP as u64 * 86_400;
 
-/// Whether two clocks show the same day, as far as clocks do.
+/// Returns whether two clocks show the same day, within the two days by which clocks may differ.
 pub const fn is_same_day(one: Day, other: Day) -> bool {
     one.since(other) <= MAX_STEP && other.since(one) <= MAX_STEP
 }
@@ -82,8 +82,7 @@ impl CalendarRow {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// The day that is believed, after a look at the machine's clock and at the days that own relays say now. `now` in seconds since
-    /// 1970-01-01.
+    /// Looks at the clock of the machine and at the days that own relays show now, stores what follows, and returns the day that is believed.
     pub fn look_at_clock(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         let before = self.calendar;
         self.calendar.look(now, relays);
@@ -97,7 +96,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.calendar.day())
     }
 
-    /// As [`look_at_clock`](Self::look_at_clock); a vault without room keeps to the day that it holds.
+    /// Looks at the clock of the machine and at the days that own relays show now, and returns the day that is believed. A vault without
+    /// room keeps the day that it holds.
     pub fn today(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         if self.clock_rests(now) {
             return Ok(self.believed_day());
@@ -116,7 +116,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
     }
 
-    /// Whether [`look_at_clock`](Self::look_at_clock) has something to change.
+    /// Returns whether [`today`](Self::today) would change the day that is believed, or the wait for it.
     pub fn is_clock_due(&self, now: u64, relays: &[Day]) -> bool {
         let mut calendar = self.calendar;
         calendar.look(now, relays);
@@ -128,7 +128,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Day::from_number(today.number().saturating_sub(self.unsure))
     }
 
-    /// The day that is believed.
+    /// Returns the day that is believed.
     pub const fn believed_day(&self) -> Day {
         self.calendar.day()
     }

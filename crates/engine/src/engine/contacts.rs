@@ -13,7 +13,7 @@ use std::{
     net::IpAddr,
 };
 
-/// What an app shows of a contact.
+/// The properties of a contact that an app shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactInfo {
     /// The name that the user gave.
@@ -41,7 +41,7 @@ pub struct ContactInfo {
     pub unreachable: Option<UnreachableReason>,
 }
 
-/// Why messages for a contact wait.
+/// The reason why messages for a contact wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreachableReason {
@@ -52,7 +52,7 @@ pub enum UnreachableReason {
     PrivateAddress(IpAddr),
 }
 
-/// What a contact wants and only the user can allow. Ask the contact by another way first.
+/// A request of a contact that only the user can allow. Ask the contact by another way first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactAsks {
@@ -63,7 +63,7 @@ pub enum ContactAsks {
     NewIdentity(SafetyNumber),
 }
 
-/// How far the connection to a contact has come.
+/// The progress of the connection to a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactState {
@@ -76,7 +76,7 @@ pub enum ContactState {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// All contacts by name.
+    /// Lists all contacts by name.
     pub fn contact_list(&self) -> Vec<ContactInfo> {
         let own = self.identity.identity_key().hash();
         let mut list: Vec<_> = self.contacts.values().map(|contact| contact.info(own)).collect();
@@ -84,14 +84,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// The safety number with a contact.
+    /// Returns the safety number with a contact.
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, EngineError> {
         let (_, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let peer = contact.person.root.ok_or(EngineError::NoSession)?;
         Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
     }
 
-    /// The user has compared the safety number, or takes that back.
+    /// Notes that the user has compared the safety number, or takes that back.
     pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         if contact.ratchet.is_none() {
@@ -100,12 +100,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let mut step = self.step();
         let vault = &self.vault;
         if let Some(Peer { ratchet: Some(ratchet), row, .. }) = self.contacts.get_mut(&id) {
-            step.ratchet(vault, id, row, ratchet.set_verified(verified))?;
+            step.add_session_changes(vault, id, row, ratchet.set_verified(verified))?;
         }
         Ok(self.finish(step)?)
     }
 
-    /// What an app shows of one contact.
+    /// Returns the properties of one contact.
     pub fn contact_info(&self, name: &str) -> Option<ContactInfo> {
         self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
     }

@@ -12,18 +12,18 @@ use rand_core::CryptoRng;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Adds an event about a contact to a step.
-    pub(super) fn event(
+    pub(super) fn add_event(
         &mut self,
         step: &mut Step,
         contact: u32,
         today: Day,
         kind: EventKind,
     ) -> Result<(), VaultError> {
-        self.message_event(step, contact, None, today, kind)
+        self.add_message_event(step, contact, None, today, kind)
     }
 
     /// Adds an event about a message to a step.
-    pub(super) fn message_event(
+    pub(super) fn add_message_event(
         &mut self,
         step: &mut Step,
         contact: u32,
@@ -53,7 +53,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Event, 0, number), &row)
     }
 
-    /// Events after a number, oldest first, at most `most`.
+    /// Reads the events after a number, oldest first, at most `most`.
     pub fn events_after(&self, after: u64, most: usize) -> Result<Vec<Event>, VaultError> {
         let mut events = Vec::new();
         for number in self.events.range(after.saturating_add(1)..).take(most) {
@@ -70,27 +70,27 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(events)
     }
 
-    /// The vault failed: no step is taken any more.
+    /// Returns whether the vault has failed, so that every call fails.
     pub const fn is_dead(&self) -> bool {
         self.dead
     }
 
-    /// Takes no step any more: memory may be ahead of the disk.
+    /// Lets every later call fail, because memory may be ahead of the disk.
     pub const fn stop(&mut self) {
         self.dead = true;
     }
 
-    /// The number of the newest event, 0 if there never was one.
+    /// Returns the number of the newest event; 0 if there never was one.
     pub const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)
     }
 
-    /// How far a simple app has shown events.
+    /// Returns the number up to which a simple app has shown events.
     pub const fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// Remembers how far a simple app has shown events.
+    /// Stores the number up to which a simple app has shown events.
     pub fn set_cursor(&mut self, cursor: u64) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.put(key(Table::Cursor, 0, 0), &cursor)?;
@@ -99,19 +99,19 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Whether an event was shown: the cursor has passed it, or the mark of its contact has.
+    /// Returns whether an event was shown: the cursor or the mark of its contact has passed it.
     pub fn is_shown(&self, event: &Event) -> bool {
         let owner = self.find(&event.contact).map_or(0, |(id, _)| id);
         event.number <= self.shown_to(owner)
     }
 
-    /// The number up to which all events of these contacts were shown. An empty name stands for events that concern no contact.
+    /// Returns the number up to which all events of these contacts were shown. An empty name stands for events that concern no contact.
     pub fn shown_of(&self, contacts: &[String]) -> Result<u64, EngineError> {
         let owners = self.owners(contacts)?;
         Ok(owners.into_iter().map(|owner| self.shown_to(owner)).min().unwrap_or(self.cursor))
     }
 
-    /// Remembers that all events of these contacts were shown, up to a number. A mark never goes back.
+    /// Stores the number up to which all events of these contacts were shown. A mark never goes back.
     pub fn set_shown_of(&mut self, contacts: &[String], number: u64) -> Result<(), EngineError> {
         let mut owners = self.owners(contacts)?;
         owners.retain(|owner| self.shown_to(*owner) < number);
@@ -139,7 +139,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contacts.iter().map(|name| owner(name).ok_or(EngineError::UnknownContact)).collect()
     }
 
-    /// Erases events below a number.
+    /// Erases the events below a number.
     pub fn forget_events_before(&mut self, number: u64) -> Result<(), VaultError> {
         const AT_ONCE: usize = 200;
         loop {

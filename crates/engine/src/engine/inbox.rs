@@ -1,4 +1,4 @@
-//! The inbox: what becomes of a delivered blob. Every end acks, and only after it is stored (spec/14-client.md section 4).
+//! The inbox: processing a delivered blob. Every blob is acknowledged, and only after its result is stored (spec/14-client.md section 4).
 
 use super::{
     Engine, MailboxName, Peer, asked::MAX_ASKED, mailboxes::address_of, receipts::Receipt, step::Step,
@@ -29,23 +29,26 @@ const MAX_UNREAD: u8 = 3;
 /// As many are taken to have come when the vault was put back.
 pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
 
-/// How a blob ended. All of them are acked.
+/// The result of processing a blob. The blob is acknowledged whatever the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobOutcome {
-    /// Read and stored.
+    /// The blob was read, and what it says is stored.
     Stored,
-    /// Was stored before.
+    /// The blob was stored before.
     Duplicate,
-    /// Opens under no key, or has nothing to be read now.
+    /// The blob opens under no key, or holds nothing that can be read now.
     Junk,
-    /// Kept for a newer version.
+    /// The content is kept for a newer version.
     Parked,
-    /// Began three times and never ended.
+    /// Processing has begun three times and never ended. The blob is kept as it is, and is not processed again.
     Quarantined,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a blob that came to an own mailbox. After an error it must not be acked.
+    /// Processes a blob that a relay delivered from an own mailbox. The relay may be told to destroy the blob when this returns `Ok`.
+    ///
+    /// # Errors
+    /// Those of the vault. The blob must not be acknowledged then: the relay delivers it again.
     pub fn delivered(
         &mut self,
         name: MailboxName,
@@ -83,7 +86,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             self.read(&mut step, name, blob, today).inspect_err(|error| self.dead |= !error.is_passing());
         let ack = match read {
             Ok(ack) => ack,
-            Err(error) => return Err(self.not_begun(&tag, error)),
+            Err(error) => return Err(self.forget_start(&tag, error)),
         };
         if matches!(ack, BlobOutcome::Junk | BlobOutcome::Duplicate) {
             self.forget_attempt(&mut step, &tag);
@@ -100,17 +103,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         self.forget_attempt(&mut step, &tag);
         if let Err(error) = self.finish(step) {
-            return Err(self.not_begun(&tag, error));
+            return Err(self.forget_start(&tag, error));
         }
-        match self.go_on(name.contact, today) {
+        match self.drain_backlog(name.contact, today) {
             // The blob itself is stored; the rest follows as after a crash.
             Err(error) if !error.is_passing() => Err(error),
             _ => Ok(ack),
         }
     }
 
-    /// A blob for which the vault had no room comes again, and its start does not count.
-    fn not_begun(&mut self, tag: &[u8; 16], error: VaultError) -> VaultError {
+    /// Forgets the start of a blob for which the vault had no room, because the blob comes again.
+    fn forget_start(&mut self, tag: &[u8; 16], error: VaultError) -> VaultError {
         let row = attempt_key(tag);
         self.seen.remove(tag);
         if error.is_passing() && self.vault.has(&row) && self.vault.erase(&[row]).is_err() {
@@ -119,12 +122,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         error
     }
 
-    /// What one step had no room for: more of a receipt, of what was held, of a stream that is replaced. After a crash between two
-    /// steps the next opening gives what is held, and the next receipt, being cumulative, ends the rest.
-    pub(super) fn go_on(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
+    /// Does the work for which one step had no room: the rest of a receipt, of held items, of a stream that is replaced. After a crash
+    /// between two steps the next opening gives the held items, and the next receipt, which is cumulative, ends the rest.
+    pub(super) fn drain_backlog(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
         while let Some(receipt) = self.contacts.get_mut(&id).and_then(Peer::take_receipt) {
             let mut step = self.step();
-            self.receipted(&mut step, id, receipt, today)?;
+            self.apply_receipt(&mut step, id, receipt, today)?;
             self.finish(step)?;
         }
         for at in 0..self.contacts.get(&id).map_or(0, |contact| contact.row.incoming.len()) {
@@ -139,14 +142,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         loop {
             let mut step = self.step();
-            if !self.goes_on_renumbering(&mut step, id)? {
+            if !self.continue_renumbering(&mut step, id)? {
                 return Ok(());
             }
             self.finish(step)?;
         }
     }
 
-    /// The relay has destroyed a blob.
+    /// Notes that the relay has destroyed a blob. `tag` is its first 16 bytes.
     pub fn acked(&mut self, name: MailboxName, tag: &[u8; 16]) {
         // Stored with the next change of the contact; until then a repeat is merely recognised twice.
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
@@ -165,14 +168,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(BlobOutcome::Junk) };
         if let Some(ratchet) = contact.ratchet.as_mut() {
             match ratchet.decrypt(&self.identity, blob, today) {
-                Ok(received) => return self.received(step, name, blob, received, today),
+                Ok(received) => return self.take_received(step, name, blob, received, today),
                 Err(DecryptError::Duplicate) => {
                     // The sender has perhaps not learnt that it arrived. Not stored: a relay can repeat it as often as it likes.
                     contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
                     return Ok(BlobOutcome::Duplicate);
                 }
                 Err(DecryptError::Junk) => {}
-                Err(_) => return Ok(self.junk(id)),
+                Err(_) => return Ok(self.count_junk(id)),
             }
         }
         let ack = self.read_first(step, name, blob, today)?;
@@ -197,12 +200,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let sure = self.sure_day(today);
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(BlobOutcome::Junk) };
         let Peer { invite: Some((_, invite)), ratchet, person, .. } = contact else {
-            return Ok(self.junk(id));
+            return Ok(self.count_junk(id));
         };
         let accepted = match invite.accept(&self.identity, blob, |_| false, sure) {
             Ok(accepted) => accepted,
             Err(AcceptError::Expired) => return Ok(BlobOutcome::Junk),
-            Err(_) => return Ok(self.junk(id)),
+            Err(_) => return Ok(self.count_junk(id)),
         };
         let peer = *accepted.peer.hash();
         if person.root.is_some_and(|root| root != *peer.as_bytes()) {
@@ -210,20 +213,22 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             return Ok(BlobOutcome::Stored);
         }
         let ratchet = ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
-        let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
+        let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else {
+            return Ok(self.count_junk(id));
+        };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.invite = None;
         // A second use of this invite is told again.
         contact.person.contested = false;
         step.persons.insert(id);
-        self.event(step, id, today, EventKind::InviteAccepted)?;
+        self.add_event(step, id, today, EventKind::InviteAccepted)?;
         self.draw_stream(step, id)?;
         self.want_private(step, id)?;
-        self.received(step, name, blob, received, today)
+        self.take_received(step, name, blob, received, today)
     }
 
     /// Stores what a message, or the lack of one, changes in the sessions, and takes its content.
-    pub(super) fn received(
+    pub(super) fn take_received(
         &mut self,
         step: &mut Step,
         name: MailboxName,
@@ -236,15 +241,15 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(BlobOutcome::Junk) };
         let repeats = [ContactEvent::PeerWantsReset { stale: false, again: true }];
         if received.events == repeats && contact.asked.len() >= MAX_ASKED {
-            return Ok(self.junk(id));
+            return Ok(self.count_junk(id));
         }
-        step.ratchet(vault, id, &mut contact.row, received.changes)?;
+        step.add_session_changes(vault, id, &mut contact.row, received.changes)?;
         let is_established = |event: &ContactEvent| matches!(event, ContactEvent::Established { .. });
         contact.note_session(received.events.iter().any(is_established));
         for event in received.events {
-            self.heed(step, name, blob, event, today)?;
+            self.handle_session_event(step, name, blob, event, today)?;
         }
-        let Some(plaintext) = received.content else { return Ok(self.junk(id)) };
+        let Some(plaintext) = received.content else { return Ok(self.count_junk(id)) };
         if let Some(contact) = self.contacts.get_mut(&id)
             && received.by.decides()
             && std::mem::take(&mut contact.row.unread) > 0
@@ -256,12 +261,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             Err(ContentError::NeedsNewerVersion) => {
                 // It has no number that could be left out of a receipt; what it carries has none either, and comes again.
                 if !self.can_park(step, id)? {
-                    return Ok(self.junk(id));
+                    return Ok(self.count_junk(id));
                 }
                 self.park_bytes(step, id, StreamId([0; 16]), 0, plaintext, today)?;
                 return Ok(BlobOutcome::Parked);
             }
-            Err(_) => return Ok(self.junk(id)),
+            Err(_) => return Ok(self.count_junk(id)),
         };
         for (at, (item, hash)) in items.iter().enumerate() {
             // The first is stored together with the session; only a strange peer sends many.
@@ -282,7 +287,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 if own && received.by.decides() {
                     let (low_water, sparse) = (*low_water, sparse.clone());
                     let receipt = Receipt { low_water, digest, sparse, is_counted: false };
-                    self.receipted(step, id, receipt, today)?;
+                    self.apply_receipt(step, id, receipt, today)?;
                 }
             } else {
                 self.take(step, id, item, hash, received.by, today)?;
@@ -292,7 +297,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(BlobOutcome::Stored)
     }
 
-    pub(super) fn junk(&mut self, id: u32) -> BlobOutcome {
+    pub(super) fn count_junk(&mut self, id: u32) -> BlobOutcome {
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.row.junk = contact.row.junk.saturating_add(1);
         }
@@ -442,7 +447,7 @@ pub(super) fn push_bounded(list: &mut VecDeque<RowKey>, row: RowKey, most: usize
     list.drain(..over).for_each(|old| step.changes.erase(old));
 }
 
-/// Tells blobs of one contact apart.
+/// The number by which a blob of a contact is named.
 fn first_number(blob: &[u8]) -> u64 {
     blob.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

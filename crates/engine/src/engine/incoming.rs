@@ -1,4 +1,5 @@
-//! What comes in a peer's streams: in order, or late when something before it was missing for too long (spec/14-client.md section 4.1).
+//! Receiving the streams of a peer: items are given in order, or as late ones if an earlier one was missing for too long
+//! (spec/14-client.md section 4.1).
 
 use super::{Engine, Peer, inbox::push_bounded, manner::Manner, parked::is_for_later, step::Step};
 use crate::{
@@ -49,7 +50,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     ) -> Result<(), VaultError> {
         // No sender comes so far, and nothing could follow it.
         if number == u64::MAX {
-            self.junk(id);
+            self.count_junk(id);
             return Ok(());
         }
         let Some(at) = self.in_stream(step, id, stream, by, today) else {
@@ -57,7 +58,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             if let Content::Message { message, .. } = item {
                 return self.give_message(step, id, message, Manner::of(by, true), today);
             }
-            self.junk(id);
+            self.count_junk(id);
             return Ok(());
         };
         let Some(stream) = self.stream_mut(id, at) else { return Ok(()) };
@@ -271,8 +272,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Gives what waits behind missing numbers for longer than `wait_s` while everything that lay at the contact's relays was read:
-    /// at those of `read`. What waits in a stream that another has replaced is given at once. `now` in seconds since 1970-01-01.
+    /// Gives messages to the app that have waited for a missing one for longer than `wait_s` seconds.
+    ///
+    /// The time counts while everything that lay at the relays of the contact has been read: `read` names the relays of which that is true.
+    /// Messages of a stream that another has replaced are given at once.
     pub fn show_gaps(
         &mut self,
         now: u64,
@@ -289,7 +292,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// The seconds until [`show_gaps`](Self::show_gaps) has something to do; `None`: nothing waits.
+    /// Returns the seconds until [`show_gaps`](Self::show_gaps) has something to do; `None`: no message waits for another one.
     pub fn gap_due(&self, now: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64> {
         let due = |contact: &Peer| {
             let last = contact.row.incoming.len().saturating_sub(1);
@@ -315,7 +318,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 return Ok(());
             }
             let gaps = stream.gaps();
-            self.event(&mut step, id, today, EventKind::MessagesMissing { gaps })?;
+            self.add_event(&mut step, id, today, EventKind::MessagesMissing { gaps })?;
         }
         while let Some(stream) = self.stream_mut(id, at) {
             stream.waits_since = None;
@@ -339,7 +342,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         today: Day,
     ) -> Result<(), VaultError> {
         match item {
-            Content::Text { text, .. } => self.event(step, id, today, manner.event(text.clone())),
+            Content::Text { text, .. } => self.add_event(step, id, today, manner.event(text.clone())),
             Content::Message { message, .. } => self.give_message(step, id, message, manner, today),
             Content::MailboxMove { address, .. } => {
                 self.learn_address(id, address);
@@ -390,10 +393,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         conversation.shown_time = conversation.shown_time.max(message.time);
         step.conversations.insert(id);
         let manner = if is_older && manner == Manner::InOrder { Manner::Late } else { manner };
-        self.message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
+        self.add_message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
     }
 
-    /// The newest address is tried first; old ones stay as long as there is room.
+    /// Takes over an address of a contact in memory. The newest one is used first; a bounded number of older ones is kept.
     pub fn learn_address(&mut self, id: u32, encoded: &[u8]) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;

@@ -63,7 +63,10 @@ pub struct InviteToEmpty {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// The relay on which an invite for this name will be published.
+    /// Returns the relay on which an invite for this name will be published.
+    ///
+    /// # Errors
+    /// Those of [`begin_invite`](Self::begin_invite).
     pub fn relay_of_invite(&self, name: &str) -> Result<RelayAddress, EngineError> {
         let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
         let relay = match found {
@@ -79,8 +82,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relay.ok_or(EngineError::NoRelay)
     }
 
-    /// Makes an invite durably, or finds the one of this name that was made and not published. A contact that has answered may be
-    /// invited once more: the two begin again then.
+    /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published, continues
+    /// with that one. A contact that has answered can be invited again: a new session begins when it accepts.
     pub fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, EngineError> {
         let unpublished = self.find(name).and_then(|(id, contact)| {
             let (row, pending) = contact.invite.as_ref()?;
@@ -124,13 +127,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Whether [`end_invites`](Self::end_invites) has something to do.
+    /// Returns whether [`end_invites`](Self::end_invites) has something to do.
     pub fn has_ended_invites(&self, today: Day) -> bool {
         let today = self.sure_day(today);
         self.contacts.values().any(|contact| contact.has_ended_invite(today))
     }
 
-    /// An invite whose last day has surely passed ends: its secrets go, its landing mailbox is deleted. What waits for the contact stays.
+    /// Ends the invites whose last day has passed beyond doubt. Their secrets are erased and their landing mailboxes are deleted. Messages for
+    /// the contact stay.
     pub fn end_invites(&mut self, today: Day) -> Result<(), VaultError> {
         let sure = self.sure_day(today);
         for id in self.contact_ids() {
@@ -141,13 +145,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             let mut step = self.step();
             step.changes.erase(key(Table::Invite, id, 0));
             step.contacts.insert(id);
-            self.event(&mut step, id, today, EventKind::InviteExpired)?;
+            self.add_event(&mut step, id, today, EventKind::InviteExpired)?;
             self.finish(step)?;
         }
         Ok(())
     }
 
-    /// Ends an open invite: its secrets go at once, its mailboxes as soon as their relay answers. What waits for the contact stays.
+    /// Ends an open invite. Its secrets are erased at once, and its mailboxes are deleted as soon as their relay answers. Messages for the
+    /// contact stay.
     pub fn withdraw_invite(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(EngineError::UnknownContact) };
@@ -160,7 +165,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// The link of an open invite that lies at its relay.
+    /// Returns the link of an open invite that has been published.
     pub fn open_link(&self, name: &str) -> Result<Zeroizing<String>, EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         // One that is not published yet is made by inviting once more.
@@ -168,7 +173,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.link_text(id).filter(|_| is_published).ok_or(EngineError::NoInvite)
     }
 
-    /// What is still to be published of an invite; `None` when all of it is.
+    /// Returns what has to be published of an invite; `None` if it has been published.
     pub fn publication(&self, id: u32) -> Option<Publication> {
         let contact = self.contacts.get(&id)?;
         let (row, pending) = contact.invite.as_ref()?;
@@ -187,7 +192,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         })
     }
 
-    /// The invite lies at the relay: the link may be given out.
+    /// Notes that an invite has been published. Its link may be given out from now on.
     pub fn published(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -202,13 +207,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// The text of an invite's link.
+    /// Returns the link of an invite as text.
     pub fn link_text(&self, id: u32) -> Option<Zeroizing<String>> {
         let (row, pending) = self.contacts.get(&id)?.invite.as_ref()?;
         Some(InviteLink::new(row.relay.parse().ok()?, pending.secret().duplicate()).to_text())
     }
 
-    /// What can be refused before anything is fetched.
+    /// Checks what can be refused before the bundle of the invite is fetched.
     pub fn check_accept(&self, name: &str, link: &InviteLink) -> Result<(), EngineError> {
         if self.find(name).is_none() {
             self.check_new_name(name)?;
@@ -220,13 +225,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.check_room()
     }
 
-    /// Whether accepting an invite by this name takes a new mailbox.
+    /// Returns whether accepting an invite under this name needs a new mailbox.
     pub fn accepting_takes_mailbox(&self, name: &str, new_identity: bool) -> bool {
         new_identity || self.find(name).is_none_or(|(_, contact)| contact.private().next().is_none())
     }
 
-    /// Begins a session with who made the invite, durably. The invite mailbox is emptied only after a relay has taken the first
-    /// message.
+    /// Accepts an invite: begins a session with the person who made it, durably, and returns the number of the contact. The invite mailbox
+    /// is emptied only after a relay has stored the first message.
     pub fn begin_accept(&mut self, acceptance: &Acceptance<'_>, today: Day) -> Result<u32, EngineError> {
         let Acceptance { name, link, blob, allowed, new_identity } = *acceptance;
         self.check_accept(name, link)?;
@@ -281,7 +286,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let added = ratchet
             .add_initiated(session, set, bundle.not_after(), Meeting::Beside)
             .map_err(|_| EngineError::AlreadyContact)?;
-        step.ratchet(vault, id, &mut contact.row, added.changes)?;
+        step.add_session_changes(vault, id, &mut contact.row, added.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         // A landing of an own open invite ends with that invite.
         if contact.private().next().is_none() {
@@ -292,13 +297,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.row.accepted_invite = Some(AcceptedInvite {
             relay: link.relay().to_string(),
             read: ReadCapability::copy_of(link.secret().read_capability().expose()),
-            answered: false,
+            stored_at_relay: false,
         });
         step.contacts.insert(id);
         step.persons.insert(id);
         let name = super::MailboxName { contact: id, mailbox: 0 };
         for event in added.events {
-            self.heed(&mut step, name, &[], event, today)?;
+            self.handle_session_event(&mut step, name, &[], event, today)?;
         }
         self.learn_address(id, bundle.address());
         if known.is_some() {
@@ -306,21 +311,21 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         self.seal_drafts(&mut step, id)?;
         self.finish(step)?;
-        self.go_on(id, today)?;
+        self.drain_backlog(id, today)?;
         Ok(id)
     }
 
-    /// Invite mailboxes whose bundle is not needed any more.
+    /// Lists the invite mailboxes whose bundle is not needed any more.
     pub fn invites_to_empty(&self) -> Vec<InviteToEmpty> {
         let taken = self.contacts.iter().filter_map(|(id, contact)| {
-            let invite = contact.row.accepted_invite.as_ref().filter(|invite| invite.answered)?;
+            let invite = contact.row.accepted_invite.as_ref().filter(|invite| invite.stored_at_relay)?;
             let relay = invite.relay.parse().ok()?;
             Some(InviteToEmpty { contact: *id, relay, read: invite.read.duplicate() })
         });
         taken.collect()
     }
 
-    /// An invite mailbox is empty.
+    /// Notes that the invite mailbox of an accepted invite is empty.
     pub fn invite_emptied(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         if let Some(contact) = self.contacts.get_mut(&id) {

@@ -1,4 +1,4 @@
-//! Contacts from their rows.
+//! Loads contacts from their rows.
 
 use super::{Peer, asked::Asked};
 use crate::{
@@ -170,7 +170,7 @@ pub(super) const fn skipped_number(id: SkippedId) -> u64 {
     ((id.turn as u64) << 32) | id.message_number as u64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "takes apart what skipped_number put together")]
+#[expect(clippy::cast_possible_truncation, reason = "splits what skipped_number has joined")]
 const fn skipped_id(number: u64) -> SkippedId {
     SkippedId { turn: (number >> 32) as u32, message_number: number as u32 }
 }

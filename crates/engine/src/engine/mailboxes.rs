@@ -1,4 +1,4 @@
-//! Own mailboxes: wanted, live, retiring. Make before break (spec/14-client.md section 5.3).
+//! Own mailboxes: wanted, live, retiring. A new one is made before an old one is deleted (spec/14-client.md section 5.3).
 
 use super::{Engine, Peer, sentinel::OWN};
 use crate::{
@@ -40,7 +40,7 @@ pub struct OwnMailbox {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// The relays on which own mailboxes lie.
+    /// Lists the relays on which own mailboxes lie.
     pub fn reading_relays(&self) -> Vec<String> {
         let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
         let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
@@ -50,14 +50,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relays
     }
 
-    /// The number of own mailboxes that wait to be deleted.
+    /// Returns the number of own mailboxes that wait to be deleted.
     pub fn deletions(&self) -> usize {
         let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
         let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
         mailboxes.filter(|mailbox| mailbox.state == MailboxState::Retiring).count()
     }
 
-    /// Whether a relay is one of the user's: own mailboxes lie there, or new ones are made there.
+    /// Returns whether own mailboxes lie on a relay, or new ones are made there.
     pub fn is_own_relay(&self, relay: &RelayAddress) -> bool {
         let is_it = |text: &String| {
             text.parse::<RelayAddress>().is_ok_and(|own| own.fingerprint() == relay.fingerprint())
@@ -65,7 +65,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.config.relay.iter().any(is_it) || self.reading_relays().iter().any(is_it)
     }
 
-    /// The own mailboxes at a relay.
+    /// Lists the own mailboxes at a relay.
     pub fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
         let mut list = Vec::new();
         for (id, contact) in &self.contacts {
@@ -95,10 +95,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// The relay has a mailbox that was wanted.
+    /// Notes that the relay has created a mailbox that was wanted.
     pub fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {
-            return self.sentinel_created(name);
+            return self.note_sentinel_created(name);
         }
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&name.contact) else { return Ok(()) };
@@ -120,10 +120,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// The relay has a mailbox no more.
+    /// Notes that the relay has deleted a mailbox.
     pub fn mailbox_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {
-            return self.sentinel_gone(name);
+            return self.forget_sentinel(name);
         }
         let mut step = self.step();
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
@@ -133,7 +133,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// The relay says that it does not have this mailbox: it is to be created again.
+    /// Notes that the relay does not have a mailbox that was live. It is created again with the same address.
     pub fn mailbox_lost(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mut step = self.step();
         if let Some(row) =

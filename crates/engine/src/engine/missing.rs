@@ -1,4 +1,4 @@
-//! Items that a relay took and the peer misses: its receipt names later ones (spec/14-client.md section 3).
+//! Items that a relay had stored and that the peer misses, as a receipt shows that names later ones (spec/14-client.md section 3).
 
 use super::{Engine, Peer, outbox::CONTROL, outgoing::LEFT_IN_TURN, step::Step};
 use crate::{
@@ -54,14 +54,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_room)
     }
 
-    /// How many contents wait for an earlier one that is missing here, and how many of ours are missing at contacts.
+    /// Returns the number of received contents that wait for a missing one, and the number of sent items that contacts miss.
     pub fn gaps(&self) -> (usize, usize) {
         let held = |contact: &Peer| contact.row.incoming.last().map_or(0, |stream| stream.sparse.len());
         let held = self.contacts.values().map(held).sum();
         (held, self.contacts.values().map(|contact| contact.missing.len()).sum())
     }
 
-    /// Whether [`resend_missing`](Self::resend_missing) has something to do.
+    /// Returns whether [`resend_missing`](Self::resend_missing) has something to do.
     pub fn is_missing_due(&self, now: u64) -> bool {
         self.contacts.values().any(|contact| {
             let is_due = !contact.rests(now) && contact.due_again(now).next().is_some();
@@ -69,8 +69,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         })
     }
 
-    /// Sends what is missing again, each item in its time, and what a new stream has to repeat; all of it within bounds, whatever
-    /// receipts say. `now` in seconds since 1970-01-01.
+    /// Sends the items again that contacts miss, and those that a new stream has to repeat, each when its wait is over. The bytes sent in an hour
+    /// are bounded, whatever receipts say.
     pub fn resend_missing(&mut self, now: u64) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let mut step = self.step();
@@ -103,7 +103,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         {
             spent = spent.saturating_add(bytes);
         }
-        let waits = contact.drafts.values().all(|draft| draft.was_taken);
+        let waits = contact.drafts.values().all(|draft| draft.stored_at_relay);
         contact.holds_back = waits && contact.next_again(spent).is_none();
         Ok(spent)
     }
@@ -137,7 +137,7 @@ impl Peer {
 
     /// The first draft, if a relay had taken it in an earlier stream and there is room to send it again; and its bytes.
     fn next_again(&self, spent: u64) -> Option<(u64, u64)> {
-        let (place, draft) = self.drafts.iter().find(|(_, draft)| draft.was_taken)?;
+        let (place, draft) = self.drafts.iter().find(|(_, draft)| draft.stored_at_relay)?;
         let bytes = self.envelope_bytes(&draft.content);
         let is_ready = !self.row.outgoing.renumbers
             && self.best_address().is_some()

@@ -13,7 +13,8 @@ use rand_core::CryptoRng;
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Sets a relay and moves all contacts to it. What a crash leaves undone is done when the vault is opened.
+    /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the next opening
+    /// continues.
     pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         // The newest is replaced if it was never made.
@@ -60,7 +61,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Gives up the mailboxes at a relay, without a word to it: what lies there is not read. For a relay that does not come back.
+    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not come
+    /// back.
     pub fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         let is_bound = |contact: &Peer| {
@@ -86,7 +88,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         let names: Vec<_> = self.sentinels_at(&text).map(|mailbox| mailbox.name).collect();
         for name in names {
-            self.sentinel_gone(name)?;
+            self.forget_sentinel(name)?;
         }
         Ok(())
     }

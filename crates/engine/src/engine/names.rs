@@ -1,4 +1,4 @@
-//! Names of contacts: one spelling each, nothing invisible, and no two that are taken for each other (spec/14-client.md section 5).
+//! Names of contacts: each has one spelling and only visible characters, and no two look alike (spec/14-client.md section 5).
 
 use crate::{error::EngineError, text::invisible_in};
 use unicode_normalization::UnicodeNormalization;

@@ -1,4 +1,4 @@
-//! What is left to be done, and what it waits for as far as the vault knows.
+//! The work that is left, and what it waits for as far as the vault knows.
 
 use super::{Engine, Peer};
 use crate::vault::{ItemKind, MailboxState, Vault};
@@ -7,12 +7,12 @@ use deaddrop_link::MailboxAddress;
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the next thing that is left to be sent to a contact waits for.
+/// The thing for which the next message to a contact waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The client's own next step.
+    /// The next step of this client.
     Step,
-    /// A relay's answer: envelopes are sealed.
+    /// The answer of a relay: envelopes are sealed.
     Put,
     /// The contact has not accepted the invite, or the session is lost.
     Session,
@@ -20,20 +20,20 @@ pub enum Need {
     Address,
     /// An own mailbox at this relay, whose address has to be told first.
     Mailbox(String),
-    /// A message of the peer: the turn is full.
+    /// A message of the contact: the turn is full.
     Peer,
 }
 
-/// What concerns own mailboxes and is not done.
+/// The work on own mailboxes that is not done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailboxNeeds {
     /// Relays on which a mailbox of a contact is to be made.
     pub make: BTreeSet<String>,
-    /// Relays on which one is to be deleted.
+    /// Relays on which a mailbox of a contact is to be deleted.
     pub delete: BTreeSet<String>,
     /// Contacts whose invite mailbox is to be emptied.
     pub empty: BTreeSet<u32>,
-    /// The relay on which a mailbox of the vault's own is to be made or deleted.
+    /// The relay on which a sentinel mailbox is to be made or deleted.
     pub own: Option<String>,
 }
 
@@ -42,19 +42,19 @@ pub struct MailboxNeeds {
 pub struct TextsTo {
     /// The name of the contact.
     pub name: String,
-    /// How many a relay has stored for the first time since the vault was opened.
+    /// The number of texts that a relay has stored for the first time since the vault was opened.
     pub stored: u64,
-    /// Those that no relay has stored yet, oldest first.
+    /// The texts that no relay has stored yet, oldest first.
     pub waiting: Vec<MessageId>,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// The contact of a name.
+    /// Returns the number of the contact with a name.
     pub fn contact_id(&self, name: &str) -> Option<u32> {
         self.find(name).map(|(id, _)| id)
     }
 
-    /// The contacts to whom something is left to be sent.
+    /// Lists the contacts to which something has to be sent, and what each waits for.
     pub fn needs(&self) -> BTreeMap<u32, Need> {
         let due = self.receipts_due();
         let need = |(id, contact): (&u32, &Peer)| {
@@ -64,7 +64,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter_map(need).collect()
     }
 
-    /// What concerns own mailboxes and is not done. `now` in seconds since 1970-01-01.
+    /// Lists the work on own mailboxes that is not done.
     pub fn mailbox_needs(&self, now: u64) -> MailboxNeeds {
         let mut needs = MailboxNeeds {
             empty: self.invites_to_empty().into_iter().map(|taken| taken.contact).collect(),
@@ -83,19 +83,19 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         needs
     }
 
-    /// The relays on which own mailboxes for a contact lie.
+    /// Lists the relays on which own mailboxes for a contact lie.
     pub fn relays_of(&self, id: u32) -> BTreeSet<String> {
         let mailboxes =
             self.contacts.get(&id).map(|contact| contact.row.mailboxes.as_slice()).unwrap_or_default();
         mailboxes.iter().map(|mailbox| mailbox.relay.clone()).collect()
     }
 
-    /// How many texts a relay has stored for the first time since the vault was opened, by contact.
+    /// Returns how many texts relays have stored for the first time since the vault was opened, by contact.
     pub fn texts_stored(&self) -> BTreeMap<u32, u64> {
         self.contacts.iter().map(|(id, contact)| (*id, contact.texts_stored)).collect()
     }
 
-    /// The texts to a contact.
+    /// Returns the texts to a contact that no relay has stored, and the number of those that relays have stored.
     pub fn texts_to(&self, id: u32) -> TextsTo {
         let Some(contact) = self.contacts.get(&id) else { return TextsTo::default() };
         let name = contact.person.name.clone();
@@ -111,7 +111,7 @@ impl Peer {
 
     fn need(&self) -> Option<Need> {
         let Some(standing) = self.standing() else { return self.is_unsent().then_some(Need::Session) };
-        let answers = self.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
+        let answers = self.row.accepted_invite.as_ref().is_some_and(|invite| !invite.stored_at_relay);
         if !(self.is_unsent() || answers) {
             return (self.row.reset_due && self.reset_tried.is_none()).then_some(Need::Step);
         }
@@ -132,9 +132,9 @@ impl Peer {
 
     /// Texts that no relay has stored yet: drafts are behind what has a number.
     fn texts_waiting(&self) -> Vec<MessageId> {
-        let items = self.items.values().filter(|item| !item.was_taken && item.again_on.is_none());
+        let items = self.items.values().filter(|item| !item.stored_at_relay && item.again_on.is_none());
         let items = items.map(|item| (item.kind, item.message));
-        let drafts = self.drafts.values().filter(|draft| !draft.was_taken);
+        let drafts = self.drafts.values().filter(|draft| !draft.stored_at_relay);
         let all = items.chain(drafts.map(|draft| (draft.kind, draft.message)));
         all.filter_map(|(kind, message)| message.filter(|_| kind == ItemKind::Message))
             .map(MessageId)

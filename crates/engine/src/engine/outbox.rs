@@ -1,4 +1,4 @@
-//! The outbox: Draft, Sealed, Accepted, Receipted (spec/14-client.md section 3).
+//! The outbox: an item is drafted, sealed, stored at a relay, receipted (spec/14-client.md section 3).
 
 use super::{Engine, Peer, step::Step};
 use crate::{
@@ -18,7 +18,7 @@ const RETRY_STALE_S: u64 = 300;
 /// The place of the one unnumbered message: Hello, or a receipt.
 pub(super) const CONTROL: u64 = 0;
 
-/// An envelope to be put.
+/// An envelope to be put into a mailbox of a contact.
 pub struct PutJob {
     /// The number of the item in its stream; 0: the message that has none.
     pub number: u64,
@@ -39,7 +39,7 @@ impl PutJob {
     }
 }
 
-/// An envelope that a relay was given.
+/// An envelope that was given to a relay, until the relay answers.
 #[derive(Clone)]
 pub struct SentPut {
     /// The number of the item in its stream; 0: the message that has none.
@@ -63,7 +63,7 @@ fn holds_bundle(content: &[u8]) -> bool {
     items.iter().any(|item| matches!(item, deaddrop_crypto::Content::ResetBundle { .. }))
 }
 
-/// How long a relay keeps an unread blob.
+/// The days for which a relay keeps a blob that is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobLives {
     /// Days for the two smaller classes.
@@ -76,7 +76,7 @@ impl BlobLives {
     /// The days of a relay with default limits.
     pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// Takes the days from a relay's Hello and bounds them. A relay that lies only makes an item leave again too early or too late.
+    /// Takes the days from the Hello of a relay, within bounds. A relay that lies only makes an item leave again too early or too late.
     pub fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
@@ -90,9 +90,9 @@ impl BlobLives {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Contacts for whom envelopes wait.
+    /// Lists the contacts for which envelopes wait.
     pub fn contacts_with_puts(&self) -> Vec<u32> {
-        // What has no address that can be read is no work: whoever looked for it would find nothing, again and again.
+        // What has no address that can be read is no work: a caller would look for it again and again and find nothing.
         let is_sealed = |item: &ItemRow| {
             item.sealed.as_ref().is_some_and(|sealed| MailboxAddress::decode(&sealed.address).is_ok())
         };
@@ -100,12 +100,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
     }
 
-    /// The next envelopes for a contact, oldest first, without those that are under way.
+    /// Returns the next envelopes for a contact, oldest first, except those whose numbers are under way.
     pub fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
         self.take_puts_within(id, under_way, most, usize::MAX)
     }
 
-    /// As [`take_puts`](Self::take_puts), but the envelopes together have at most so many bytes. The first one may be longer.
+    /// Returns as many of the envelopes of [`take_puts`](Self::take_puts) as have at most so many bytes together. The first one may be longer.
     pub fn take_puts_within(
         &self,
         id: u32,
@@ -134,8 +134,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         jobs.collect()
     }
 
-    /// A relay has stored these durably at these addresses: their sealed bytes go, their content stays until the receipt. What was
-    /// encrypted again for a newer address meanwhile goes there as well: the older mailbox may end before it is read.
+    /// Notes that a relay has stored these envelopes durably. The envelopes are erased, their contents stay until the receipt.
+    ///
+    /// An item that was encrypted again for a newer address in the meantime is put there as well: the older mailbox may end before it is read.
     pub fn mark_stored_at_relay(
         &mut self,
         id: u32,
@@ -155,17 +156,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 }
                 Some(item) => {
                     let length = item.sealed.take().map_or(0, |sealed| sealed.envelope.len());
-                    let is_first = item.kind == ItemKind::Message && !item.was_taken;
+                    let is_first = item.kind == ItemKind::Message && !item.stored_at_relay;
                     contact.texts_stored = contact.texts_stored.saturating_add(u64::from(is_first));
-                    item.was_taken = true;
+                    item.stored_at_relay = true;
                     item.again_on = Some(lives.gone_on(length, today).number());
                     step.changes.put(row, item)?;
                 }
                 None => {}
             }
         }
-        if let Some(invite) = contact.row.accepted_invite.as_mut().filter(|invite| !invite.answered) {
-            invite.answered = true;
+        if let Some(invite) = contact.row.accepted_invite.as_mut().filter(|invite| !invite.stored_at_relay) {
+            invite.stored_at_relay = true;
             step.contacts.insert(id);
         }
         if std::mem::take(&mut contact.row.unreachable) {
@@ -177,8 +178,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// A relay takes nothing more for this address. Perhaps it had taken it: only the receipt decides. Encrypted again for
-    /// another address, under the same number. Nothing changes if it waits for another address than the refused one already.
+    /// Notes that a relay takes nothing more for the address of an envelope. The item is encrypted again for another address, under the same
+    /// number: perhaps the relay had stored the envelope before, and only the receipt decides. Nothing changes if the item waits for another
+    /// address already.
     pub fn refused(&mut self, id: u32, put: &SentPut, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let number = put.number;
@@ -204,13 +206,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             }
         }
         if contact.best_address().is_none() && !std::mem::replace(&mut contact.row.unreachable, true) {
-            self.event(&mut step, id, today, EventKind::Unreachable)?;
+            self.add_event(&mut step, id, today, EventKind::Unreachable)?;
         }
         self.seal_drafts(&mut step, id)?;
         self.finish(step)
     }
 
-    /// Whether an envelope waits for an older address although a newer one is known.
+    /// Returns whether an envelope waits for an older address although a newer one is known.
     pub fn has_newer_address(&self, id: u32) -> bool {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
@@ -218,8 +220,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.items.values().any(old)
     }
 
-    /// Encrypts again, for the address that is used now, what waits for another one that does not take it. A receipt without a reset bundle is made
-    /// again instead; a Hello is not needed any more by a peer that has told a newer address.
+    /// Encrypts envelopes that wait for an older address again, for the newest one. A receipt without a reset bundle is made again instead. A Hello
+    /// is dropped: a peer that has told a newer address has answered.
     pub fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -234,7 +236,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
             }
             if let Some(invite) = contact.row.accepted_invite.as_mut() {
-                invite.answered = true;
+                invite.stored_at_relay = true;
             }
             step.contacts.insert(id);
         }
@@ -251,8 +253,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// Tries addresses that refused once more, where no other is left and five minutes have passed since the last such try:
-    /// a client that runs for moments only tries them in its turn. `now` in seconds since 1970-01-01.
+    /// Tries addresses again that have refused, for contacts without another one, if the last try was at least five minutes ago. The time of the
+    /// last try is stored, so that a client that runs only for moments does not try more often.
     pub fn retry_stale(&mut self, now: u64) -> Result<(), VaultError> {
         // A clock that went back must not stop it.
         let is_early = |last: u64| (last..last.saturating_add(RETRY_STALE_S)).contains(&now);
@@ -286,7 +288,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let _ = self.seal_drafts(step, id);
     }
 
-    /// How many envelopes wait for a relay, and how many messages for their receipt.
+    /// Returns the number of items that wait for a relay, and the number of messages that wait for their receipt.
     pub fn waiting(&self) -> (usize, usize) {
         let unsent = |contact: &Peer| {
             contact.items.values().filter(|item| item.again_on.is_none()).count() + contact.drafts.len()

@@ -1,4 +1,4 @@
-//! What leaves: drafts get their number when they are sealed, in a stream that can be replaced (spec/14-client.md section 3).
+//! Sending: drafts get their number when they are sealed, in a stream that can be replaced (spec/14-client.md section 3).
 
 use super::{Engine, Peer, outbox::CONTROL, step::Step};
 use crate::{
@@ -22,7 +22,7 @@ pub(super) const LEFT_IN_TURN: u32 = 500;
 const TO_MAIN: u16 = 1;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a text into the outbox; durable when this returns. `now` in seconds since 1970-01-01.
+    /// Takes a text into the outbox. The text is durable when this returns.
     pub fn send_text(&mut self, name: &str, text: &str, now: u64) -> Result<MessageId, EngineError> {
         if text.len() > MAX_TEXT {
             return Err(EngineError::TextTooLong);
@@ -70,7 +70,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let last = contact.drafts.last_key_value().map_or(0, |(place, _)| *place);
         let place = last.max(FIRST_DRAFT - 1).checked_add(1).ok_or(VaultError::Corrupt)?;
         let message = message.map(|message| message.0);
-        contact.drafts.insert(place, DraftRow { kind, content, was_taken: false, message });
+        contact.drafts.insert(place, DraftRow { kind, content, stored_at_relay: false, message });
         self.seal_drafts(step, id)?;
         if let Some(draft) = self.contacts.get(&id).and_then(|contact| contact.drafts.get(&place)) {
             step.changes.put(sub_key(Table::Outbox, id, place, DRAFT), draft)?;
@@ -92,7 +92,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             }
         }
         let Some(to) = contact.target(&own)? else { return Ok(()) };
-        let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.answered);
+        let waits = contact.row.accepted_invite.as_ref().is_some_and(|invite| !invite.stored_at_relay);
         if waits && !to.prefix.is_empty() && contact.items.is_empty() && contact.drafts.is_empty() {
             contact.items.insert(CONTROL, ItemRow::control(Zeroizing::default()));
         }
@@ -100,8 +100,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let items: Vec<u64> =
             contact.items.iter().filter(|(_, item)| is_draft(item)).map(|(number, _)| *number).collect();
         for number in items {
-            let was_taken = contact.items.get(&number).is_some_and(|item| item.was_taken);
-            if was_taken && contact.room_in_turn() <= LEFT_IN_TURN {
+            let stored_at_relay = contact.items.get(&number).is_some_and(|item| item.stored_at_relay);
+            if stored_at_relay && contact.room_in_turn() <= LEFT_IN_TURN {
                 continue;
             }
             // The rest follows with the next answer of a relay.
@@ -113,7 +113,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             }
         }
         // What is sent again has its own time and bounds; its receiver sees by the clocks that it is late.
-        let drafts = contact.drafts.iter().filter(|(_, draft)| !draft.was_taken);
+        let drafts = contact.drafts.iter().filter(|(_, draft)| !draft.stored_at_relay);
         for place in drafts.map(|(place, _)| *place).take(step.room()).collect::<Vec<_>>() {
             if step.room() == 0
                 || is_full && contact.has_sealed()
@@ -137,7 +137,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Whether items of an earlier stream wait to become drafts again.
-    pub(super) fn goes_on_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
+    pub(super) fn continue_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id).filter(|contact| contact.row.outgoing.renumbers)
         else {
             return Ok(false);
@@ -168,7 +168,7 @@ impl ItemRow {
             content,
             sealed: None,
             again_on: None,
-            was_taken: false,
+            stored_at_relay: false,
             message: None,
             digest: StreamDigest::empty(),
         }
@@ -221,7 +221,7 @@ impl Peer {
         match ratchet.encrypt(&content, rng) {
             Ok((envelope, changes)) => {
                 self.sends_in = ratchet.sending().map(Session::id);
-                step.ratchet(vault, id, &mut self.row, changes)?;
+                step.add_session_changes(vault, id, &mut self.row, changes)?;
                 Ok(Some(envelope.as_bytes().to_vec()))
             }
             Err(EncryptError::TurnFull | EncryptError::NoSession) => Ok(None),
@@ -279,7 +279,7 @@ impl Peer {
             content,
             sealed: Some(Sealed { address: to.address.clone(), envelope }),
             again_on: None,
-            was_taken: draft.was_taken,
+            stored_at_relay: draft.stored_at_relay,
             message: draft.message,
             digest,
         };
@@ -301,7 +301,7 @@ impl Peer {
             let Some(item) = self.items.remove(&number) else { break };
             let draft = DraftRow {
                 kind: item.kind,
-                was_taken: item.was_taken || item.again_on.is_some(),
+                stored_at_relay: item.stored_at_relay || item.again_on.is_some(),
                 message: item.message,
                 content: item.content,
             };

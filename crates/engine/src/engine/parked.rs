@@ -1,4 +1,4 @@
-//! What a newer version has to read: kept, within a bound, and never dropped (spec/14-client.md section 4).
+//! Contents that need a newer version: a bounded number is kept, and none is dropped (spec/14-client.md section 4).
 
 use super::{Engine, step::Step};
 use crate::{
@@ -78,7 +78,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.parked += 1;
         }
-        self.event(step, id, today, EventKind::NeedsNewerVersion)
+        self.add_event(step, id, today, EventKind::NeedsNewerVersion)
     }
 }
 

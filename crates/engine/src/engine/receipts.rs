@@ -1,4 +1,4 @@
-//! Receipts on both sides: a digest says that the peer holds the very items that were sent (spec/14-client.md section 3.1).
+//! Receipts on both sides: a digest shows that the peer holds the very items that were sent (spec/14-client.md section 3.1).
 
 use super::{Engine, Peer, outbox::CONTROL, step::Step};
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct Receipt {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Makes the receipts that are due, unless one is still on its way. Whether they were made.
+    /// Makes the receipts for a contact that are due, unless an earlier one is still under way. Returns whether they were made.
     pub fn seal_receipt(&mut self, id: u32, today: Day) -> Result<bool, VaultError> {
         let mut step = self.step();
         let own = *self.identity.identity_key().hash();
@@ -54,7 +54,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             && let Ok(Some((bundle, changes))) = ratchet.renew_bundle(identity, &[], today, rng)
         {
             items.push(bundle);
-            step.ratchet(vault, id, &mut contact.row, changes)?;
+            step.add_session_changes(vault, id, &mut contact.row, changes)?;
         }
         let content = content::encode(&items).map_err(|_| VaultError::Corrupt)?;
         contact.items.insert(CONTROL, ItemRow::control(content));
@@ -69,7 +69,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(true)
     }
 
-    /// Contacts to whom a receipt is due that can be made now.
+    /// Lists the contacts for which a receipt is due and can be made now.
     pub fn receipts_due(&self) -> Vec<u32> {
         let due = |contact: &Peer| {
             contact.is_receipt_due()
@@ -82,7 +82,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Takes a receipt for the outgoing stream. What its digest proves to be there ends; a digest that differs replaces the
     /// stream, at most once a day.
-    pub(super) fn receipted(
+    pub(super) fn apply_receipt(
         &mut self,
         step: &mut Step,
         id: u32,
@@ -125,7 +125,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             }
             if item.kind == ItemKind::Message {
                 let message = item.message.map(MessageId);
-                self.message_event(step, id, message, today, EventKind::Delivered)?;
+                self.add_message_event(step, id, message, today, EventKind::Delivered)?;
             }
         }
         if (!self.note_missing(step, id, low_water, sparse)? || !is_last)
@@ -160,7 +160,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         if !std::mem::replace(&mut stream.disagrees, true) {
             step.contacts.insert(id);
-            self.event(step, id, today, EventKind::PeerDisagrees)?;
+            self.add_event(step, id, today, EventKind::PeerDisagrees)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the user has allowed and set for relays: private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
+//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
 
 use super::{Engine, step::Step};
 use crate::{
@@ -16,7 +16,7 @@ const MAX_ALLOWED: usize = 64;
 /// Maximum number of relays with a token.
 const MAX_TOKENS: usize = 64;
 
-/// Where a client may connect to besides public addresses.
+/// The addresses that are not public and to which the client may connect.
 pub struct Reach {
     /// Relays that the user has named: the one that is set, and those on which own mailboxes still lie.
     pub named: Vec<RelayAddress>,
@@ -25,7 +25,7 @@ pub struct Reach {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Where the client may connect to besides public addresses.
+    /// Returns the addresses that are not public and to which the client may connect.
     pub fn reach(&self) -> Reach {
         let adopted = self.relays.adopted.as_deref();
         let mut named = self.reading_relays();
@@ -69,7 +69,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// The token for new mailboxes at a relay; empty if there is none.
+    /// Returns the token for new mailboxes at a relay; empty if there is none.
     pub fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>> {
         let found = self.relays.tokens.iter().find(|known| known.relay == *relay.as_bytes());
         Zeroizing::new(found.map_or_else(Vec::new, |known| known.token.clone()))
@@ -91,8 +91,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// The contact's newest address leads to one that the client does not connect to. What waits for the contact goes on waiting;
-    /// the app is told once, until a relay has taken something for this contact.
+    /// Notes that the newest address of a contact leads to an IP address to which the client does not connect. Messages for the contact wait. The
+    /// app is told once, until a relay has stored something for this contact.
     pub fn address_blocked(&mut self, id: u32, ip: IpAddr, today: Day) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let before = contact.blocked.replace(ip);
@@ -102,7 +102,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let mut step = self.step();
         step.changes.put(key(Table::Blocked, id, 0), &BlockedRow { address: ip })?;
         if before.is_none() {
-            self.event(&mut step, id, today, EventKind::PrivateAddress { address: ip })?;
+            self.add_event(&mut step, id, today, EventKind::PrivateAddress { address: ip })?;
         }
         self.finish(step)
     }

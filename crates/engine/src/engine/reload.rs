@@ -1,4 +1,4 @@
-//! A vault that takes nothing for now: its rows are what counts, and memory follows them (spec/14-client.md section 2.3).
+//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md section 2.3).
 
 use super::{Engine, Peer, load};
 use crate::{
@@ -9,13 +9,13 @@ use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// How full the vault is.
+    /// Returns how full the vault is.
     pub fn vault_status(&self) -> VaultStatus {
         self.vault.status()
     }
 
-    /// Refuses what the user may do later, while there is room for what cannot wait.
-    pub fn check_room(&self) -> Result<(), EngineError> {
+    /// Refuses what the user can do later, while there is room for what cannot wait.
+    pub(super) fn check_room(&self) -> Result<(), EngineError> {
         if self.vault.room() == VaultRoom::Enough {
             Ok(())
         } else {
@@ -23,7 +23,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Blobs are left at the relays.
+    /// Returns whether the vault has no room for received messages, so that blobs stay at the relays.
     pub fn is_full(&self) -> bool {
         self.vault.room() == VaultRoom::Full
     }

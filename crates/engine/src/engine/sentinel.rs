@@ -1,4 +1,4 @@
-//! Noticing that this vault was put back from a copy (spec/14-client.md section 5.4).
+//! Detects that this vault was put back from a copy (spec/14-client.md section 5.4).
 //!
 //! The vault has a mailbox at its own relay that no other knows and to which nothing is put. As sessions move on, a new one is
 //! made and the one before is deleted; the vault knows the new one first. A copy that is put back knows only a mailbox that is
@@ -48,7 +48,7 @@ impl Sentinel {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
+    /// Returns whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
     pub fn is_sentinel_due(&self, now: u64) -> bool {
         let Sentinel { row, moved, made, looked_at, losses } = &self.sentinel;
         let apart = APART_S.saturating_mul(1 << losses.min(&20)).min(LONGEST_APART_S);
@@ -61,12 +61,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (*moved && !is_early || is_left) && !*made && is_known && set.is_some()
     }
 
-    /// The relay has the newest mailbox.
+    /// Notes that the relay has the newest sentinel mailbox.
     pub fn sentinel_found(&mut self) {
         (self.sentinel.looked_at, self.sentinel.losses) = (true, 0);
     }
 
-    /// Wants a new mailbox because sessions have moved on. `now` in seconds since 1970-01-01.
+    /// Wants a new sentinel mailbox, because sessions have moved on.
     pub fn renew_sentinel(&mut self, now: u64) -> Result<(), VaultError> {
         let Some(relay) = self.relay() else { return Ok(()) };
         let Sentinel { row, made, .. } = &mut self.sentinel;
@@ -87,8 +87,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (self.sentinel.moved, self.sentinel.made) = (false, false);
     }
 
-    /// The relay on which a mailbox waits to be made or deleted.
-    pub fn sentinel_waits(&self, now: u64) -> Option<&str> {
+    /// Returns the relay on which a sentinel mailbox waits to be made or deleted.
+    pub(super) fn sentinel_waits(&self, now: u64) -> Option<&str> {
         if self.is_sentinel_due(now) {
             return self.config.relay.as_deref();
         }
@@ -102,7 +102,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// A mailbox that was wanted is there: earlier ones go.
-    pub(super) fn sentinel_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
+    pub(super) fn note_sentinel_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mailboxes = &mut self.sentinel.row.mailboxes;
         let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
         for (place, mailbox) in mailboxes.iter_mut().enumerate() {
@@ -115,13 +115,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.store_sentinel()
     }
 
-    pub(super) fn sentinel_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
+    pub(super) fn forget_sentinel(&mut self, name: MailboxName) -> Result<(), VaultError> {
         self.sentinel.row.mailboxes.retain(|mailbox| mailbox.id != name.mailbox);
         self.store_sentinel()
     }
 
-    /// The relay does not have one of these mailboxes; `others`: but it has others of this vault. Then this vault is not the newest.
-    /// `now` in seconds since 1970-01-01.
+    /// Notes that the relay does not have a sentinel mailbox. `others`: it has other mailboxes of this vault, which means that this vault was put
+    /// back from a copy.
     pub fn sentinel_lost(
         &mut self,
         name: MailboxName,
@@ -150,7 +150,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         if tells { self.note_restored(now, today) } else { Ok(()) }
     }
 
-    /// Another reader has taken a mailbox over. Told once a day: a relay can say so as often as it likes.
+    /// Notes that another reader has taken over a mailbox. The app is told at most once a day, however often a relay says so.
     pub fn note_displaced(&mut self, today: Day) -> Result<(), VaultError> {
         if self.sentinel.row.displaced_on == today.number() {
             return Ok(());
@@ -158,7 +158,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.sentinel.row.displaced_on = today.number();
         let mut step = self.step();
         step.changes.put(key(Table::Sentinel, 0, 0), &self.sentinel.row)?;
-        self.event(&mut step, OWN, today, EventKind::Displaced)?;
+        self.add_event(&mut step, OWN, today, EventKind::Displaced)?;
         self.finish(step)
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of sessions: they are reset, left, lost, and begun again (spec/14-client.md section 4.2).
+//! Resets, losses and replacements of sessions (spec/14-client.md section 4.2).
 
 use super::{
     Engine, MailboxName, Peer, inbox::UNREAD_AFTER_RESTORE, outbox::CONTROL, receipts::Receipt, step::Step,
@@ -21,7 +21,7 @@ const EVENTS_PER_S: u64 = 1 << 16;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Does what the crypto crate tells, and tells the app.
-    pub(super) fn heed(
+    pub(super) fn handle_session_event(
         &mut self,
         step: &mut Step,
         name: MailboxName,
@@ -38,10 +38,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 (contact.row.troubled_on, contact.row.unread) = (0, 0);
                 let is_first = !std::mem::replace(&mut contact.row.established, true);
                 let kind = if is_first { EventKind::Established } else { EventKind::SessionReset };
-                self.event(step, id, today, kind)
+                self.add_event(step, id, today, kind)
             }
             ContactEvent::PeerReset { .. } => {
-                self.event(step, id, today, EventKind::SessionReset)?;
+                self.add_event(step, id, today, EventKind::SessionReset)?;
                 self.draw_stream(step, id)
             }
             ContactEvent::PeerWantsReset { stale: false, .. } => self.ask(step, name, blob, None, today),
@@ -53,22 +53,26 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                     contact.row.established = false;
                 }
                 self.forget_resets(step, id);
-                self.event(step, id, today, EventKind::BegunAgain)?;
+                self.add_event(step, id, today, EventKind::BegunAgain)?;
                 self.draw_stream(step, id)
             }
-            ContactEvent::PeerFellBack { .. } => self.event(step, id, today, EventKind::PeerFellBack),
-            ContactEvent::VerificationCleared => self.event(step, id, today, EventKind::VerificationCleared),
-            ContactEvent::IdentityChanged { .. } => self.event(step, id, today, EventKind::IdentityChanged),
+            ContactEvent::PeerFellBack { .. } => self.add_event(step, id, today, EventKind::PeerFellBack),
+            ContactEvent::VerificationCleared => {
+                self.add_event(step, id, today, EventKind::VerificationCleared)
+            }
+            ContactEvent::IdentityChanged { .. } => {
+                self.add_event(step, id, today, EventKind::IdentityChanged)
+            }
             ContactEvent::InviteContested => {
                 let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
                 if std::mem::replace(&mut contact.person.contested, true) {
                     return Ok(());
                 }
                 step.persons.insert(id);
-                self.event(step, id, today, EventKind::InviteContested)?;
+                self.add_event(step, id, today, EventKind::InviteContested)?;
                 self.clear_verification(step, id, today)
             }
-            ContactEvent::InviteTaken { .. } => self.event(step, id, today, EventKind::InviteTaken),
+            ContactEvent::InviteTaken { .. } => self.add_event(step, id, today, EventKind::InviteTaken),
             ContactEvent::PeerRewound => {
                 let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
                 if !std::mem::replace(&mut contact.row.reset_due, true) {
@@ -108,7 +112,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.row.troubled_on = today.number();
         contact.healing_told = (kind != EventKind::SessionLost).then_some(today);
         step.contacts.insert(id);
-        self.event(step, id, today, kind)
+        self.add_event(step, id, today, kind)
     }
 
     fn clear_verification(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
@@ -120,18 +124,18 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             return Ok(());
         }
         let changes = ratchet.set_verified(false);
-        step.ratchet(vault, id, row, changes)?;
-        self.event(step, id, today, EventKind::VerificationCleared)
+        step.add_session_changes(vault, id, row, changes)?;
+        self.add_event(step, id, today, EventKind::VerificationCleared)
     }
 
-    /// Whether [`reset_lost`](Self::reset_lost) has something to do.
+    /// Returns whether [`reset_lost`](Self::reset_lost) has something to do.
     pub fn resets_due(&self, now: u64, today: Day) -> bool {
         let hour = hour_of(now, today);
         self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour))
     }
 
-    /// Begins new sessions where the present ones are lost or the peer's was put back, and where a secret of a recent turn proves
-    /// it. `now` in seconds since 1970-01-01.
+    /// Begins new sessions with contacts whose session is lost or whose vault was put back, if a secret of a recent turn proves that this
+    /// vault knew the session.
     pub fn reset_lost(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
@@ -143,7 +147,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Begins again without a proof, because the user wants it: the contact's user has to agree. `now` in seconds since 1970-01-01.
+    /// Begins a new session without a proof, because the user wants it. The contact has to agree.
     pub fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         self.check_room()?;
@@ -153,7 +157,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let reset = ratchet
             .reset(identity, ResetKind::Hard, hour_of(now, today), rng)
             .map_err(|_| EngineError::NoResetBundle)?;
-        Ok(self.begun(id, reset, today)?)
+        Ok(self.finish_reset(id, reset, today)?)
     }
 
     fn reset(&mut self, id: u32, hour: Hour, today: Day) -> Result<(), VaultError> {
@@ -171,29 +175,29 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 let mut step = self.step();
                 step.contacts.insert(id);
                 if is_worse {
-                    self.event(&mut step, id, today, EventKind::SessionLost)?;
+                    self.add_event(&mut step, id, today, EventKind::SessionLost)?;
                 } else {
                     self.tell_trouble(&mut step, id, EventKind::SessionLost, today)?;
                 }
                 return self.finish(step);
             }
         };
-        self.begun(id, reset, today)
+        self.finish_reset(id, reset, today)
     }
 
     /// A new session was begun on the peer's bundle.
-    fn begun(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
+    fn finish_reset(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         contact.row.reset_due = false;
         step.contacts.insert(id);
-        step.ratchet(vault, id, &mut contact.row, reset.changes)?;
+        step.add_session_changes(vault, id, &mut contact.row, reset.changes)?;
         // The peer learns of it by what comes first: a receipt under way belongs to the session before.
         self.queue_hello(&mut step, id)?;
         let name = MailboxName { contact: id, mailbox: 0 };
         for event in reset.events {
-            self.heed(&mut step, name, &[], event, today)?;
+            self.handle_session_event(&mut step, name, &[], event, today)?;
         }
         if let Some(address) = reset.reset_address.filter(|address| !address.is_empty()) {
             self.learn_address(id, &address);
@@ -201,7 +205,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.draw_stream(&mut step, id)?;
         self.seal_drafts(&mut step, id)?;
         self.finish(step)?;
-        self.go_on(id, today)
+        self.drain_backlog(id, today)
     }
 
     /// Queues a message that says nothing but where to write; it takes the place of a receipt that waits.
@@ -226,18 +230,21 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             return Ok(());
         };
         let tidied = ratchet.tidy(today, is_read);
-        step.ratchet(vault, id, row, tidied.changes)?;
+        step.add_session_changes(vault, id, row, tidied.changes)?;
         let name = MailboxName { contact: id, mailbox: 0 };
-        tidied.events.into_iter().try_for_each(|event| self.heed(step, name, &[], event, today))
+        tidied
+            .events
+            .into_iter()
+            .try_for_each(|event| self.handle_session_event(step, name, &[], event, today))
     }
 
-    /// Whether [`tidy_read`](Self::tidy_read) has something to do.
+    /// Returns whether [`tidy_read`](Self::tidy_read) has something to do.
     pub fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
         self.contacts.values().any(|contact| contact.is_tidy_due(read, today))
     }
 
-    /// Once a day for each contact whose mailboxes have all been read: sessions that are not used any more go, and so does a landing
-    /// that its peer has left. `read` names relays of which everything was read.
+    /// Drops sessions that are not used any more, and landing mailboxes that their peer has left, once a day for each contact whose mailboxes have
+    /// all been read. `read` names the relays of which everything was read.
     pub fn tidy_read(&mut self, read: &BTreeSet<String>, today: Day) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let contact = self.contacts.get_mut(&id).filter(|contact| contact.is_tidy_due(read, today));
@@ -257,14 +264,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// This vault was put back from a copy, or a copy of it is in use: every stream is replaced. Sessions go on until a peer shows
-    /// that its one went further.
-    pub fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
+    /// Notes that this vault was put back from a copy, or that a copy of it is in use. Replaces every outgoing stream. Sessions go on until a peer
+    /// shows that its session went further.
+    pub(super) fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         // An app may have seen events with the numbers that would come next. A clock without bounds must not use numbers up.
         let time = now.max(today.unix_seconds()).min(Day::LAST_PLAUSIBLE.unix_seconds());
         self.next_event = self.next_event.max(time.saturating_mul(EVENTS_PER_S));
         let mut step = self.step();
-        self.event(&mut step, 0, today, EventKind::Restored)?;
+        self.add_event(&mut step, 0, today, EventKind::Restored)?;
         self.finish(step)?;
         for id in self.contact_ids() {
             let mut step = self.step();
@@ -273,7 +280,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             self.draw_stream(&mut step, id)?;
             self.seal_drafts(&mut step, id)?;
             self.finish(step)?;
-            self.go_on(id, today)?;
+            self.drain_backlog(id, today)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A step: what one call changes, gathered, then stored as one batch.
+//! A step: the changes of one call, collected and then stored as one batch.
 
 use super::{Engine, Peer, load::skipped_number, names};
 use crate::{
@@ -34,7 +34,7 @@ pub(super) struct Step {
 
 impl Step {
     /// Stores what a call of the crypto crate changed.
-    pub(super) fn ratchet<V: Vault>(
+    pub(super) fn add_session_changes<V: Vault>(
         &mut self,
         vault: &Rows<V>,
         contact: u32,
@@ -49,7 +49,7 @@ impl Step {
                 Some(slot) => slot.slot,
                 None => self.add_slot(vault, contact, row, session)?,
             };
-            self.session(contact, slot, set);
+            self.add_change_set(contact, slot, set);
         }
         for session in changes.dropped {
             let Some(at) = row.slots.iter().position(|slot| slot.session == session.0) else { continue };
@@ -82,7 +82,7 @@ impl Step {
         Ok(slot)
     }
 
-    fn session(&mut self, contact: u32, slot: u8, set: ChangeSet) {
+    fn add_change_set(&mut self, contact: u32, slot: u8, set: ChangeSet) {
         self.moves = true;
         self.changes.put_bytes(sub_key(Table::Session, contact, 0, slot), set.session);
         if let Some(resets) = set.reset_secrets {
@@ -174,7 +174,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let mut full = std::mem::take(step);
         full.contacts.insert(id);
         self.finish(full)?;
-        self.go_on(id, today)
+        self.drain_backlog(id, today)
     }
 
     /// Stores a step, in two if need be, and encrypts what waits.

@@ -83,7 +83,7 @@ impl Changes {
         self.rows.iter().map(|(key, body)| (key, body.as_ref().map(|body| body.bytes.len())))
     }
 
-    /// Takes it apart: what is stored at once, and what is erased after it.
+    /// Splits it into the batch and the rows that are erased after it.
     pub(super) fn into_batch(self) -> (Batch, Vec<RowKey>) {
         let mut batch = Batch::default();
         for (key, body) in self.rows {

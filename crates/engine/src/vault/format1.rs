@@ -1,4 +1,4 @@
-//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the way from one to the other reads them.
+//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the migration reads them.
 
 use super::{
     rows::{AcceptedInvite, MailboxRow, PeerAddress, Sealed},

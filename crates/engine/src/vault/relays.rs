@@ -1,4 +1,4 @@
-//! Rows about relays: what the user has allowed, and tokens for new mailboxes.
+//! Rows about relays: allowed addresses, and tokens for new mailboxes.
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;

@@ -1,25 +1,25 @@
-//! How full a vault is, and what it still takes (spec/14-client.md section 2.3).
+//! How full a vault is, and what it has room for (spec/14-client.md section 2.3).
 
 use super::port::StorageReport;
 use core::time::Duration;
 
-/// Of so many parts of the room ...
+/// Number of parts into which the room is divided.
 const PARTS: u64 = 8;
-/// ... the user's own calls may fill these,
+/// Parts of the room that the user's own calls may fill.
 const SEND_PARTS: u64 = 5;
-/// ... and what is received these. The rest is for receipts, for what moves sessions on, and for the store's own work: it surely packs
-/// rows into about seven eighths of its segments.
+/// Parts of the room that received messages may fill. The rest is for receipts, for changes of sessions, and for the work of the storage:
+/// it is sure to take rows up to about seven eighths of its room.
 const RECEIVE_PARTS: u64 = 6;
 
-/// How much a vault has room for.
+/// The things for which a vault has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum VaultRoom {
-    /// Everything.
+    /// There is room for everything.
     Enough,
-    /// Received messages still have room; a new text, contact or invite of the user has none. Erase events, or raise the limit.
+    /// There is room for received messages, but not for a new text, contact or invite of the user. Erase events, or raise the limit.
     ReceivesOnly,
-    /// Receipts, and erasing; what lies at the relays is left there.
+    /// There is room for receipts and for erasing. Messages are left at the relays.
     Full,
 }
 
@@ -33,21 +33,21 @@ pub struct VaultStatus {
     pub limit_bytes: u64,
     /// Bytes that the vault's records take, each counted with its share of the file's tables at least.
     pub used_bytes: u64,
-    /// Of these so many are for the user's own texts, contacts and invites.
+    /// Bytes up to which the user's own texts, contacts and invites may fill the vault.
     pub send_bytes: u64,
-    /// Received messages may fill the rows up to this many bytes.
+    /// Bytes up to which received messages may fill the vault.
     pub receive_bytes: u64,
     /// How much the vault has room for now.
     pub room: VaultRoom,
     /// Bytes of erased records that lie in the file still, encrypted under keys that are destroyed. They are overwritten within minutes
     /// while the vault is open.
     pub dead_bytes: u64,
-    /// For how long the oldest of them has lain there, as far as this process knows: at least since the vault was opened.
+    /// The time for which the oldest of them has lain there, as far as this process knows.
     pub oldest_dead: Option<Duration>,
 }
 
 impl VaultStatus {
-    /// How full the vault is, in hundredths of what received messages may fill; not above 100.
+    /// Returns how full the vault is, in hundredths of what received messages may fill; not above 100.
     #[must_use]
     pub fn percent(&self) -> u8 {
         let percent = self.used_bytes.saturating_mul(100).checked_div(self.receive_bytes).unwrap_or(100);

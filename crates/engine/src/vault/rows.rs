@@ -1,4 +1,4 @@
-//! The rows' shapes. Fields are only ever appended, with a new row version.
+//! The fields of all rows. Fields are only ever appended, with a new row version.
 //!
 //! What opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
 //! [`Zeroizing`]. No row that has such a field is `Clone`.
@@ -242,7 +242,7 @@ pub(crate) struct ItemRow {
     /// Once a relay has taken it: the day on which it is sent again if there is no receipt, because its blob has expired.
     pub(crate) again_on: Option<u32>,
     /// A relay has taken it at least once.
-    pub(crate) was_taken: bool,
+    pub(crate) stored_at_relay: bool,
     /// The message that it carries.
     pub(crate) message: Option<[u8; 16]>,
     /// The digest of the stream with this item.
@@ -258,7 +258,7 @@ pub(crate) struct DraftRow {
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// A relay has taken it, in an earlier stream.
-    pub(crate) was_taken: bool,
+    pub(crate) stored_at_relay: bool,
     pub(crate) message: Option<[u8; 16]>,
 }
 
@@ -419,7 +419,7 @@ pub(crate) struct AcceptedInvite {
     #[serde(with = "secret::array")]
     pub(crate) read: ReadCapability,
     /// The first message is stored at a relay: the invite may be acked.
-    pub(crate) answered: bool,
+    pub(crate) stored_at_relay: bool,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Secrets in rows: written from where they lie, and read into a box or a buffer that is wiped.
+//! Encoding of secrets in rows: written without a copy, and read into memory that is wiped.
 //!
 //! The bytes on disk are those of a plain array or of plain bytes.
 

@@ -156,9 +156,9 @@ fn one_receipt_counts_once_however_much_it_shows_to_be_missing() {
         is_counted: false,
     };
     let mut step = ben.step();
-    ben.receipted(&mut step, 1, receipt, today).unwrap();
+    ben.apply_receipt(&mut step, 1, receipt, today).unwrap();
     ben.finish(step).unwrap();
-    ben.go_on(1, today).unwrap();
+    ben.drain_backlog(1, today).unwrap();
     let contact = &ben.contacts[&1];
     assert_eq!(contact.missing.len(), usize::try_from(highest - low_water - 1).unwrap());
     assert!(contact.row.outgoing.still <= 1 && contact.row.outgoing.drawn_on == 0);

@@ -208,7 +208,7 @@ fn mailboxes_of_the_vault_that_a_relay_never_deletes_fall_out() {
         ada.begin_sentinel_day();
         ada.renew_sentinel(now).unwrap();
         let newest = ada.sentinel.row.mailboxes.last().unwrap().id;
-        ada.sentinel_created(MailboxName { contact: OWN, mailbox: newest }).unwrap();
+        ada.note_sentinel_created(MailboxName { contact: OWN, mailbox: newest }).unwrap();
     }
     assert_eq!(ada.sentinel.row.mailboxes.len(), MAX_SENTINELS);
     assert_eq!(ada.sentinel.row.mailboxes.last().unwrap().state, MailboxState::Live);

@@ -47,7 +47,7 @@ fn receipts_that_were_overtaken_end_nothing() {
     let take = |ben: &mut TestEngine, low_water, digest| {
         let mut step = ben.step();
         let receipt = receipts::Receipt { low_water, digest, sparse: vec![], is_counted: false };
-        ben.receipted(&mut step, 1, receipt, today).unwrap();
+        ben.apply_receipt(&mut step, 1, receipt, today).unwrap();
         ben.finish(step).unwrap();
     };
     take(ben, confirmed - 1, Some([9; 16]));
@@ -76,7 +76,7 @@ fn a_peer_that_lies_draws_one_stream_a_day_and_is_told_of() {
                 sparse: vec![],
                 is_counted: false,
             };
-            ben.receipted(&mut step, 1, receipt, today.plus(day)).unwrap();
+            ben.apply_receipt(&mut step, 1, receipt, today.plus(day)).unwrap();
             ben.finish(step).unwrap();
             streams.insert(ben.contacts[&1].row.outgoing.id);
         }

@@ -1,4 +1,4 @@
-//! What a contact of format 1 becomes: a person, a peer, a conversation, and a contact of the crypto crate.
+//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of the crypto crate.
 
 use super::{Work, rows};
 use crate::{
@@ -98,7 +98,7 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
     }
 }
 
-/// Takes apart the number in a skipped key's name: turn, and number in the turn.
+/// Splits the number in a skipped key's name into the turn and the number in the turn.
 #[expect(clippy::cast_possible_truncation, reason = "two halves of 32 bits each")]
 const fn skipped_id(number: u64) -> SkippedId {
     SkippedId { turn: (number >> 32) as u32, message_number: number as u32 }

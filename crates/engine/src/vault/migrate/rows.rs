@@ -1,4 +1,4 @@
-//! What single rows of format 1 become.
+//! Migrates single rows of format 1.
 
 use super::{Known, migrated_id};
 use crate::{
@@ -84,7 +84,7 @@ const fn number(item: &Content) -> Option<u64> {
 pub(super) fn draft(old: format1::ItemRow, id: MessageId, clock: u64) -> Result<(DraftRow, u64), VaultError> {
     let mut items = content::decode(&old.content).map_err(|_| VaultError::Corrupt)?;
     let [item] = items.as_mut_slice() else { return Err(VaultError::Corrupt) };
-    let was_taken = old.again_on.is_some();
+    let stored_at_relay = old.again_on.is_some();
     match item {
         Content::Text { text, .. } => {
             let clock = clock.saturating_add(1);
@@ -92,12 +92,12 @@ pub(super) fn draft(old: format1::ItemRow, id: MessageId, clock: u64) -> Result<
             let message = Message { id, clock, time: 0, text: std::mem::take(text) };
             let item = Content::Message { stream: NO_STREAM, number: 0, to_version: 0, to_mask: 1, message };
             let content = encode(item)?;
-            Ok((DraftRow { kind: ItemKind::Message, content, was_taken, message: Some(id.0) }, clock))
+            Ok((DraftRow { kind: ItemKind::Message, content, stored_at_relay, message: Some(id.0) }, clock))
         }
         Content::MailboxMove { address, .. } => {
             let address = std::mem::take(address);
             let content = encode(Content::MailboxMove { stream: NO_STREAM, number: 0, address })?;
-            Ok((DraftRow { kind: ItemKind::Move, content, was_taken, message: None }, clock))
+            Ok((DraftRow { kind: ItemKind::Move, content, stored_at_relay, message: None }, clock))
         }
         _ => Err(VaultError::Corrupt),
     }

@@ -181,7 +181,7 @@ fn events(fixture: &mut Fixture) {
         let (name, id) = if number % 2 == 0 { ("Ada", 1) } else { ("Ben", 2) };
         let text = format!("text {number}");
         let new = EventKind::MessageReceived { text: text.clone(), late: false };
-        fixture.event(number, (name, Old::MessageReceived { number, text }), (id, id, None, new));
+        fixture.add_event(number, (name, Old::MessageReceived { number, text }), (id, id, None, new));
     }
     let address = "fe80::1".parse().unwrap();
     let message = Some(migrated_id(&out_stream(1), 600).0);
@@ -196,8 +196,8 @@ fn events(fixture: &mut Fixture) {
         (Old::PrivateAddress { address }, 0, None, EventKind::PrivateAddress { address }),
     ];
     for (number, (old, author, message, new)) in (3_000..).zip(kinds) {
-        fixture.event(number, ("Ada", old.clone()), (1, author, message, new.clone()));
-        fixture.event(number + 100, ("unknown", old), (0, 0, None, new));
+        fixture.add_event(number, ("Ada", old.clone()), (1, author, message, new.clone()));
+        fixture.add_event(number + 100, ("unknown", old), (0, 0, None, new));
     }
 }
 

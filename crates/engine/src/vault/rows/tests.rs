@@ -126,10 +126,10 @@ fn peer() -> impl Strategy<Value = Shown<PeerRow>> {
                 unread: u8::from(hello_due),
                 unacked,
                 junk,
-                accepted_invite: invite.map(|(relay, read, answered)| AcceptedInvite {
+                accepted_invite: invite.map(|(relay, read, stored_at_relay)| AcceptedInvite {
                     relay,
                     read: ReadCapability::copy_of(&read),
-                    answered,
+                    stored_at_relay,
                 }),
             })
         },
@@ -226,7 +226,7 @@ proptest! {
         content: Vec<u8>,
         sealed: Option<(Vec<u8>, Vec<u8>)>,
         again_on: Option<u32>,
-        was_taken: bool,
+        stored_at_relay: bool,
         message: Option<[u8; 16]>,
         hash: [u8; 32],
         place: (u32, [u8; 16], u64),
@@ -234,8 +234,8 @@ proptest! {
         for kind in [ItemKind::Control, ItemKind::Message, ItemKind::Move] {
             let sealed = sealed.clone().map(|(address, envelope)| Sealed { address: address.into(), envelope });
             let (content, digest) = (Zeroizing::new(content.clone()), StreamDigest::from_bytes(hash));
-            comes_back(&ItemRow { kind, content: content.clone(), sealed, again_on, was_taken, message, digest });
-            comes_back(&DraftRow { kind, content, was_taken, message });
+            comes_back(&ItemRow { kind, content: content.clone(), sealed, again_on, stored_at_relay, message, digest });
+            comes_back(&DraftRow { kind, content, stored_at_relay, message });
         }
         let (peer, stream, number) = place;
         let (identity, hash, mailbox) = (hash, ItemHash::from_bytes(hash), peer);

@@ -253,7 +253,7 @@ impl Fixture {
             let new = DraftRow {
                 kind: if is_move { ItemKind::Move } else { ItemKind::Message },
                 content: content::encode(&[item]).unwrap(),
-                was_taken: number.is_multiple_of(3),
+                stored_at_relay: number.is_multiple_of(3),
                 message: (!is_move).then_some(message.0),
             };
             self.becomes(key(Table::Outbox, id, number), &old, (sub_key(Table::Outbox, id, number, 1), &new));
@@ -268,7 +268,7 @@ impl Fixture {
         self.old.insert(key(Table::Outbox, id, 0), old_row(&old));
     }
 
-    pub(super) fn event(
+    pub(super) fn add_event(
         &mut self,
         number: u64,
         old: (&str, format1::EventKind),
@@ -355,7 +355,7 @@ fn hello() -> Vec<u8> {
 
 /// The invite that a contact still has to empty.
 pub(super) fn accepted_invite() -> AcceptedInvite {
-    AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), answered: true }
+    AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), stored_at_relay: true }
 }
 
 /// A contact of the crypto crate that has lost its session.
