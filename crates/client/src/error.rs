@@ -1,4 +1,4 @@
-//! Errors, one enum an operation, one variant for each thing that a caller does differently.
+//! Errors: one enum for each operation, one variant for each case that a caller handles differently.
 
 pub(crate) use deaddrop_engine::VaultError;
 
@@ -24,21 +24,13 @@ macro_rules! errors {
     };
 }
 
-macro_rules! plain_display {
-    ($($name:ident)*) => {
-        $(
-            impl core::fmt::Display for $name {
-                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                    f.write_str(self.text())
-                }
-            }
-
-            impl core::error::Error for $name {}
-        )*
-    };
+impl core::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.text())
+    }
 }
 
-plain_display!(OpenError);
+impl core::error::Error for OpenError {}
 
 impl core::fmt::Display for ClientError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -236,8 +228,6 @@ impl From<EngineError> for ClientError {
             EngineError::NoResetBundle => Self::NoResetBundle,
             EngineError::NoSession => Self::NoSession,
             EngineError::Vault(error) => error.into(),
-            // A refusal of a later engine.
-            _ => Self::VaultStopped,
         }
     }
 }

@@ -42,7 +42,8 @@
 //! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
 //!
-//! Not its concern: cryptography (`deaddrop-crypto`), how bytes are stored (`deaddrop-shred`), how anything is shown.
+//! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-crypto`), how bytes are stored
+//! (`deaddrop-shred`), how anything is shown.
 
 mod client;
 mod config;

@@ -53,7 +53,6 @@ impl From<LoadError> for VaultError {
 
 /// A call of the user was refused, and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum EngineError {
     /// There is no contact with this name.
     UnknownContact,

@@ -33,3 +33,7 @@ pub use text::{invisible_in, is_invisible};
 pub use vault::{
     Batch, MailboxKind, MailboxState, NewRow, RowEntry, RowKey, StorageReport, Vault, VaultRoom, VaultStatus,
 };
+
+pub use deaddrop_crypto::{BundleError, InviteLink, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_link::MailboxAddress;
+pub use deaddrop_wire::{Day, RelayAddress};

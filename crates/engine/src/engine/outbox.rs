@@ -22,8 +22,8 @@ pub(super) const CONTROL: u64 = 0;
 pub struct PutJob {
     /// The number of the item in its stream; 0: the message that has none.
     pub number: u64,
-    /// How often addresses had been learnt.
-    learnt: u64,
+    /// The number of addresses of the contact that were learnt until then, since the vault was opened.
+    pub learnt: u64,
     /// The mailbox into which it is put.
     pub address: MailboxAddress,
     /// The envelope.
