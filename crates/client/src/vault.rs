@@ -5,7 +5,7 @@ pub use deaddrop_engine::{VaultRoom, VaultStatus};
 pub(crate) use deaddrop_engine::{MailboxKind, MailboxState};
 
 use crate::{error::VaultError, random::SystemRandom};
-use deaddrop_engine::{Batch, NewRow, RowEntry, RowKey, StorageReport, Vault};
+use deaddrop_engine::{NewRow, RowBatch, RowEntry, RowKey, StorageReport, Vault};
 use deaddrop_shred::{
     CommitError, Disk, Entry, Geometry, ReadError, Reader, Record, RecordKey, Shred, Writer,
     geometry::RESERVED_SEGMENTS,
@@ -23,7 +23,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes before the first segment of a store.
 const HEAD: u64 = 10 * 4_096;
 
-/// A vault in a store.
+/// A vault in a store. Its segments are large against the largest row, as those of [`Geometry::vault`] are: the ends of segments that no
+/// row fits into are then small, and the room is what the engine is told.
 pub(crate) struct ShredVault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
@@ -62,7 +63,7 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
     }
 
     /// Waits for a store that is busy, within a bound.
-    fn commit(&mut self, batch: Batch) -> Result<(), VaultError> {
+    fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError> {
         let until = Instant::now() + BUSY_WAIT;
         while let Err(error) = self.writer.commit(records(&batch)) {
             if error != CommitError::Busy || Instant::now() >= until {
@@ -100,7 +101,7 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
 
 /// The batch for the store. The rows stay here until it is stored: a store that refuses a batch wipes it. The store encrypts its copies
 /// where they lie.
-fn records(batch: &Batch) -> deaddrop_shred::Batch {
+fn records(batch: &RowBatch) -> deaddrop_shred::Batch {
     let record = |row: &NewRow| Record {
         key: RecordKey(row.key.0),
         meta: [0; 8],

@@ -3,7 +3,7 @@
 //! | concern | types |
 //! |---|---|
 //! | one person's client | [`Engine`], [`EngineError`] |
-//! | storage | [`Vault`], [`Batch`], [`RowKey`], [`StorageReport`], [`VaultError`] |
+//! | storage | [`Vault`], [`RowBatch`], [`RowKey`], [`StorageReport`], [`VaultError`] |
 //! | what an app shows | [`Event`], [`EventKind`], [`ContactInfo`], [`VaultStatus`] |
 //! | what a relay is asked for | [`PutJob`], [`OwnMailbox`], [`Publication`], [`InviteToEmpty`], [`Reach`] |
 //! | what is left to be done | [`Need`], [`MailboxNeeds`], [`TextsTo`] |
@@ -31,7 +31,8 @@ pub use error::{EngineError, VaultError};
 pub use event::{Event, EventKind};
 pub use text::{invisible_in, is_invisible};
 pub use vault::{
-    Batch, MailboxKind, MailboxState, NewRow, RowEntry, RowKey, StorageReport, Vault, VaultRoom, VaultStatus,
+    MailboxKind, MailboxState, NewRow, RowBatch, RowEntry, RowKey, StorageReport, Vault, VaultRoom,
+    VaultStatus,
 };
 
 pub use deaddrop_crypto::{BundleError, InviteLink, MAX_TEXT, MessageId, SafetyNumber};

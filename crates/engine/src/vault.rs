@@ -25,6 +25,6 @@ pub(crate) use rows::{
     SentinelRow, SessionSlot,
 };
 
-pub use port::{Batch, NewRow, RowEntry, RowKey, StorageReport, Vault};
+pub use port::{NewRow, RowBatch, RowEntry, RowKey, StorageReport, Vault};
 pub use room::{VaultRoom, VaultStatus};
 pub use rows::{MailboxKind, MailboxState};

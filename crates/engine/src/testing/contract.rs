@@ -1,6 +1,6 @@
 //! The contract of a [`Vault`] as a test that every implementation runs.
 
-use crate::vault::{Batch, NewRow, RowEntry, RowKey, Vault};
+use crate::vault::{NewRow, RowBatch, RowEntry, RowKey, Vault};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
@@ -44,7 +44,7 @@ fn check_rows<F: VaultFixture>() {
     assert_eq!(vault.get(&one), Ok(None));
     assert_eq!(vault.entry(&one), None);
     let puts = vec![row(one, 0, b"one"), row(other, 20_000, b"")];
-    assert_eq!(vault.commit(Batch { puts, erases: vec![row_key(1, 3)] }), Ok(()));
+    assert_eq!(vault.commit(RowBatch { puts, erases: vec![row_key(1, 3)] }), Ok(()));
     let check = |vault: F::Vault| {
         assert_eq!(vault.get(&one), Ok(Some(Zeroizing::new(b"one".to_vec()))));
         assert_eq!(vault.get(&other), Ok(Some(Zeroizing::default())));
@@ -56,7 +56,7 @@ fn check_rows<F: VaultFixture>() {
     check(vault);
     check(fixture.open());
     let mut vault = fixture.open();
-    assert_eq!(vault.commit(Batch { puts: vec![row(one, 7, b"again")], erases: vec![other] }), Ok(()));
+    assert_eq!(vault.commit(RowBatch { puts: vec![row(one, 7, b"again")], erases: vec![other] }), Ok(()));
     assert_eq!(vault.erase(&[other, row_key(9, 9)]), Ok(()), "a row that is not there");
     drop(vault);
     let mut vault = fixture.open();
@@ -75,9 +75,9 @@ fn check_tables<F: VaultFixture>() {
     let stored = [300, 2, 70_000, 1];
     for number in stored {
         let puts = vec![row(row_key(5, number), 0, b"five"), row(row_key(6, number), 0, b"six")];
-        assert_eq!(vault.commit(Batch { puts, erases: Vec::new() }), Ok(()));
+        assert_eq!(vault.commit(RowBatch { puts, erases: Vec::new() }), Ok(()));
     }
-    assert_eq!(vault.commit(Batch { puts: Vec::new(), erases: vec![row_key(5, 2)] }), Ok(()));
+    assert_eq!(vault.commit(RowBatch { puts: Vec::new(), erases: vec![row_key(5, 2)] }), Ok(()));
     let listed = |vault: &F::Vault, table| -> Vec<RowKey> {
         vault.table(table).into_iter().map(|row| row.key).collect()
     };
@@ -99,7 +99,7 @@ fn check_histories<F: VaultFixture>() {
     let mut model: BTreeMap<RowKey, (u32, Vec<u8>)> = BTreeMap::new();
     let mut numbers = Numbers(1);
     for turn in 0..300_u64 {
-        let mut batch = Batch::default();
+        let mut batch = RowBatch::default();
         let mut named = BTreeMap::new();
         for _ in 0..numbers.below(12) {
             let (table, number) = (numbers.below(3), numbers.below(40));
@@ -164,7 +164,7 @@ fn check_room<F: VaultFixture>() {
             used -= weight(gone);
         }
         let puts = vec![row(row_key(3, number), 0, &vec![7; length])];
-        assert_eq!(vault.commit(Batch { puts, erases: Vec::new() }), Ok(()), "{used} of {report:?}");
+        assert_eq!(vault.commit(RowBatch { puts, erases: Vec::new() }), Ok(()), "{used} of {report:?}");
         held.insert(number, length);
         used += weight(length);
         added += weight(length);
@@ -177,7 +177,7 @@ fn check_room<F: VaultFixture>() {
     let mut refused = None;
     for number in 0..report.room_bytes / 20_000 {
         let puts = vec![row(row_key(4, number), 0, &large)];
-        if let Err(error) = vault.commit(Batch { puts, erases: Vec::new() }) {
+        if let Err(error) = vault.commit(RowBatch { puts, erases: Vec::new() }) {
             refused = Some((number, error));
             break;
         }
@@ -191,7 +191,10 @@ fn check_room<F: VaultFixture>() {
     assert_eq!(vault.table(4).len(), usize::try_from(number).unwrap_or(usize::MAX));
     let all: Vec<RowKey> = vault.table(4).into_iter().map(|row| row.key).collect();
     assert_eq!(vault.erase(&all), Ok(()));
-    assert_eq!(vault.commit(Batch { puts: vec![row(row_key(4, 0), 0, &large)], erases: Vec::new() }), Ok(()));
+    assert_eq!(
+        vault.commit(RowBatch { puts: vec![row(row_key(4, 0), 0, &large)], erases: Vec::new() }),
+        Ok(())
+    );
 }
 
 /// Numbers without a pattern, the same in every run.

@@ -2,7 +2,7 @@
 
 use crate::{
     error::VaultError,
-    vault::{Batch, RowEntry, RowKey, StorageReport, Vault},
+    vault::{RowBatch, RowEntry, RowKey, StorageReport, Vault},
 };
 use std::{
     collections::BTreeMap,
@@ -187,7 +187,7 @@ impl Vault for MemoryVault {
         rows.map(|(key, row)| row.entry(*key)).collect()
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), VaultError> {
+    fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError> {
         let mut state = self.state();
         let gone = |key| state.rows.get(key).map_or(0, |row| state.weight(row.length));
         let erased: u64 = batch.erases.iter().map(gone).sum();
@@ -278,7 +278,7 @@ pub(crate) mod tests {
         let mut vault = MemoryVault::new();
         let keys = [1, 2].map(|number| RowKey([number; 16]));
         let row = |key| crate::vault::NewRow { key, expiry_day: 0, body: vec![1; 9].into() };
-        vault.commit(Batch { puts: keys.map(row).into(), erases: Vec::new() }).unwrap();
+        vault.commit(RowBatch { puts: keys.map(row).into(), erases: Vec::new() }).unwrap();
         vault.damage(&keys[0]);
         vault.lose(&keys[1]);
         assert_eq!(vault.get(&keys[0]), Err(VaultError::Corrupt));
@@ -290,22 +290,22 @@ pub(crate) mod tests {
     fn a_vault_that_has_stopped_takes_nothing_until_it_is_opened_again() {
         let mut vault = MemoryVault::new();
         vault.refuse(Some(VaultError::Stopped));
-        assert_eq!(vault.commit(Batch::default()), Err(VaultError::Stopped));
+        assert_eq!(vault.commit(RowBatch::default()), Err(VaultError::Stopped));
         vault.refuse(None);
-        assert_eq!(vault.commit(Batch::default()), Err(VaultError::Stopped));
+        assert_eq!(vault.commit(RowBatch::default()), Err(VaultError::Stopped));
         assert_eq!(vault.erase(&[]), Err(VaultError::Stopped));
         let mut copy = vault.copy();
         assert_eq!(vault.close(), Err(VaultError::Stopped));
-        assert_eq!(copy.commit(Batch::default()), Ok(()));
+        assert_eq!(copy.commit(RowBatch::default()), Ok(()));
     }
 
     #[test]
     fn without_room_it_erases() {
         let mut vault = MemoryVault::new();
         vault.refuse(Some(VaultError::Full));
-        assert_eq!(vault.commit(Batch::default()), Err(VaultError::Full));
+        assert_eq!(vault.commit(RowBatch::default()), Err(VaultError::Full));
         assert_eq!(vault.erase(&[RowKey([1; 16])]), Ok(()));
-        assert_eq!(vault.commit(Batch::default()), Err(VaultError::Full));
+        assert_eq!(vault.commit(RowBatch::default()), Err(VaultError::Full));
         vault.refuse(Some(VaultError::Busy));
         assert_eq!(vault.erase(&[RowKey([1; 16])]), Err(VaultError::Busy));
     }

@@ -1,6 +1,6 @@
 //! The changes of one step, and how rows are encoded.
 
-use super::port::{Batch, NewRow, RowKey};
+use super::port::{NewRow, RowBatch, RowKey};
 use crate::error::VaultError;
 use deaddrop_wire::Day;
 use serde::{Serialize, de::DeserializeOwned};
@@ -84,8 +84,8 @@ impl Changes {
     }
 
     /// Splits it into the batch and the rows that are erased after it.
-    pub(super) fn into_batch(self) -> (Batch, Vec<RowKey>) {
-        let mut batch = Batch::default();
+    pub(super) fn into_batch(self) -> (RowBatch, Vec<RowKey>) {
+        let mut batch = RowBatch::default();
         for (key, body) in self.rows {
             match body {
                 Some(Body { expiry_day, bytes }) => batch.puts.push(NewRow { key, expiry_day, body: bytes }),

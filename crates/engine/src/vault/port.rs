@@ -50,7 +50,7 @@ pub struct NewRow {
 
 /// Changes that are stored together or not at all. A key is named at most once.
 #[derive(Default)]
-pub struct Batch {
+pub struct RowBatch {
     /// The rows to store.
     pub puts: Vec<NewRow>,
     /// The names of rows to erase. A name that no row has changes nothing.
@@ -107,7 +107,7 @@ pub trait Vault {
     ///
     /// # Errors
     /// [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
-    fn commit(&mut self, batch: Batch) -> Result<(), VaultError>;
+    fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError>;
 
     /// Erases rows durably. Needs no room.
     ///

@@ -77,7 +77,7 @@ fn the_status_tells_what_is_erased_and_still_there() {
 #[test]
 fn a_store_that_is_busy_is_waited_for() {
     let key = RowKey([9; 16]);
-    let batch = || Batch {
+    let batch = || RowBatch {
         puts: vec![NewRow { key, expiry_day: 0, body: vec![1; 2_000].into() }],
         erases: Vec::new(),
     };
