@@ -15,7 +15,9 @@ use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// A client in memory that has invited one contact, and whose relay is the caller. `None` anywhere: its vault has stopped.
+/// A client without a network, on a vault in memory. It has invited one contact, and the caller plays its relay.
+///
+/// A method returns `None` if the vault has stopped.
 pub struct OfflineClient {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
@@ -51,13 +53,13 @@ impl OfflineClient {
         Some((Self { disk, engine, relay: relay.to_string(), stale_at: 0 }, bundle, *link.secret().expose()))
     }
 
-    /// What its disk holds.
+    /// Returns the bytes of its disk.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         self.disk.to_bytes()
     }
 
-    /// A person from what a disk held.
+    /// Opens a person from the bytes of a disk.
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
@@ -66,7 +68,7 @@ impl OfflineClient {
         Some(Self { disk, engine, relay: relay.to_string(), stale_at: 0 })
     }
 
-    /// All mailboxes that are wanted are made, all that are not are deleted; gives how many there are.
+    /// Creates all mailboxes that are wanted and deletes those that are not wanted any more. Returns how many there are.
     #[must_use]
     pub fn make_mailboxes(&mut self) -> Option<usize> {
         for mailbox in self.engine.mailboxes_at(&self.relay) {
@@ -81,7 +83,7 @@ impl OfflineClient {
         Some(self.engine.mailboxes_at(&self.relay).len())
     }
 
-    /// A blob comes by one of its mailboxes.
+    /// Delivers a blob from one of its mailboxes.
     #[must_use]
     pub fn deliver(&mut self, mailbox: u32, blob: &[u8], today: Day) -> Option<()> {
         self.engine.delivered(MailboxName { contact: CONTACT, mailbox }, blob, today).ok()?;
@@ -91,7 +93,7 @@ impl OfflineClient {
         Some(())
     }
 
-    /// Takes a text into the outbox; `false` when it is refused as such.
+    /// Takes a text into the outbox. Returns `false` if the text is too long.
     #[must_use]
     pub fn send(&mut self, text: &str) -> Option<bool> {
         match self.engine.send_text(NAME, text, 0) {
@@ -101,7 +103,7 @@ impl OfflineClient {
         }
     }
 
-    /// Makes due receipts, and gives up to `most` envelopes to a relay, which takes or refuses them.
+    /// Makes the receipts that are due, and gives up to `most` envelopes to a relay, which stores or refuses them.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
@@ -121,13 +123,13 @@ impl OfflineClient {
         Some(jobs.into_iter().map(|job| job.envelope).collect())
     }
 
-    /// A day begins.
+    /// Begins a day.
     #[must_use]
     pub fn begin_day(&mut self, today: Day) -> Option<()> {
         self.engine.begin_day(today).ok()
     }
 
-    /// Every event.
+    /// Returns all events.
     #[must_use]
     pub fn events(&self) -> Option<Vec<Event>> {
         self.engine.events_after(0, usize::MAX).ok()
