@@ -20,7 +20,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// Whether nothing was stored and nothing is lost: the same may be stored later.
+    /// Returns whether nothing was stored and nothing is lost, so that the same may be stored later.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Full | Self::Busy)

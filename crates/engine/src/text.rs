@@ -1,6 +1,6 @@
 //! Characters that cannot be seen, or that mislead readers of the text around them.
 
-/// Whether a character has no shape of its own, or changes the order or the shape of its neighbours: marks and overrides of writing
+/// Returns whether a character has no shape of its own, or changes the order or the shape of its neighbours: marks and overrides of writing
 /// direction, zero-width characters, soft hyphens, fillers, line and paragraph separators, variation selectors and tags. Names hold
 /// none of them. A program that shows what others wrote makes them visible.
 #[must_use]

@@ -16,7 +16,7 @@ pub(super) const MAX_ASKED: usize = 8;
 /// An envelope that waits for the user's word.
 pub(super) struct Asked {
     question: Question,
-    /// Who asks; zeros for a reset.
+    /// The identity that asks; zeros for a reset.
     identity: [u8; 32],
     /// The envelope's first bytes.
     tag: [u8; 16],
@@ -28,7 +28,7 @@ impl Asked {
         Self { question: row.question, identity: row.identity, tag }
     }
 
-    /// What the user is asked.
+    /// The question for the user.
     pub(super) fn what(&self, own: &IdentityHash) -> ContactAsks {
         match self.question {
             Question::Reset => ContactAsks::Reset,

@@ -29,14 +29,14 @@ pub const fn is_same_day(one: Day, other: Day) -> bool {
 }
 
 impl CalendarRow {
-    /// Of a client that was just made: it has nothing that could end.
+    /// The calendar of a client that was just made: it has nothing that could end.
     pub(super) fn begin(now: u64) -> Self {
         let system = Day::of_unix_seconds(now);
         let day = if system.is_plausible() { system } else { Day::FIRST_PLAUSIBLE };
         Self { day: day.number(), waits: None }
     }
 
-    /// Of a vault that has no such row: no day before this software existed can end anything.
+    /// The calendar of a vault that has no such row: no day before this software existed can end anything.
     pub(super) const fn unknown() -> Self {
         Self { day: Day::FIRST_PLAUSIBLE.number(), waits: None }
     }
@@ -111,7 +111,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Whether a calendar row had no room a moment ago, so that writing it waits.
+    /// Returns whether a calendar row had no room a moment ago, so that writing it waits.
     fn clock_rests(&self, now: u64) -> bool {
         self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
     }
@@ -123,7 +123,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         calendar != self.calendar && !self.clock_rests(now)
     }
 
-    /// The day by which an invite has ended or not: of the small steps that are believed at once, only what an own relay has confirmed.
+    /// The day that decides whether an invite has ended. It follows small steps of the clock only as far as an own relay has confirmed them.
     pub(super) fn sure_day(&self, today: Day) -> Day {
         Day::from_number(today.number().saturating_sub(self.unsure))
     }

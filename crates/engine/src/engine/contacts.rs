@@ -26,7 +26,7 @@ pub struct ContactInfo {
     pub contested: bool,
     /// Texts that no receipt has come for.
     pub waiting: usize,
-    /// What waits for the user's word: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
+    /// The requests that only the user can allow: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
     pub asks: Vec<ContactAsks>,
     /// The day on which trouble with the session was last told ([`SessionLost`](crate::EventKind::SessionLost) and the like); `None` once a
     /// session is established again.
@@ -162,8 +162,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Whether a person is a contact already: one who has answered. An invite that somebody else was quicker to take leaves a
-    /// contact that never answers, and must not keep its holder from a new one.
+    /// Returns whether a person is a contact that has answered. If somebody else was quicker to use an invite, its contact never answers; this
+    /// must not prevent a new invite.
     pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
         self.contacts.values().any(|contact| {
             let answered = contact.standing().is_some_and(|standing| standing != Standing::Unanswered);
@@ -220,7 +220,7 @@ impl Peer {
         self.ratchet.as_ref()?.standing()
     }
 
-    /// What waits for the user's word, each thing once, the oldest first.
+    /// The requests that only the user can allow, each once, the oldest first.
     pub(super) fn asks(&self, own: &IdentityHash) -> Vec<ContactAsks> {
         let mut asks = Vec::new();
         for asked in self.asked.values() {

@@ -26,7 +26,7 @@ pub(super) const MAX_ASIDE: usize = 16;
 const FALL_OUT_AT_ONCE: usize = 2;
 /// Blobs in a row that open under no key, after which the session is taken for lost.
 const MAX_UNREAD: u8 = 3;
-/// As many are taken to have come when the vault was put back.
+/// Number of such blobs that are assumed to have come when the vault was put back.
 pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
 
 /// The result of processing a blob. The blob is acknowledged whatever the result.
@@ -352,7 +352,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// What a message that was read changes about the relationship.
+    /// Applies what a message that was read shows about the contact.
     fn after_message(
         &mut self,
         step: &mut Step,

@@ -28,7 +28,7 @@ const SEEN_DAYS: u32 = 90;
 /// Maximum number of messages of a conversation that are recognised; the oldest falls out. Far more than a turn can have without an
 /// answer, and so than a peer sends again.
 pub(super) const MAX_SEEN: usize = 4_096;
-/// As many are left when events are erased and the vault still has no room for the user's texts.
+/// Number of these that are kept when events are erased and the vault still has no room for the user's texts.
 pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
 /// A message's clock is believed up to this far above the conversation's.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
@@ -220,7 +220,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(given)
     }
 
-    /// Gives what is held and follows the last that was shown.
+    /// Gives the held items that follow the last one that was shown.
     fn show_following(&mut self, step: &mut Step, id: u32, at: usize, today: Day) -> Result<(), VaultError> {
         while step.room() > 1 {
             let Some(stream) = self.stream_mut(id, at) else { break };

@@ -202,7 +202,7 @@ pub(super) fn new_mailbox(
     MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
 }
 
-/// Whether a MailboxMove with this address still waits for its receipt.
+/// Returns whether a MailboxMove with this address still waits for its receipt.
 fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     let items = contact.items.values().map(|item| (item.kind, &item.content));
     let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));

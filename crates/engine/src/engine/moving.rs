@@ -120,7 +120,7 @@ impl Peer {
         relays
     }
 
-    /// Whether mailboxes are there that are not needed once the contact writes to this private one.
+    /// Returns whether there are mailboxes that are not needed once the contact writes to this private one.
     pub(super) fn has_older(&self, used: u32) -> bool {
         let mut rows = self.row.mailboxes.iter().filter(|row| row.state != MailboxState::Retiring);
         rows.any(|row| row.kind == MailboxKind::Landing || row.id < used)

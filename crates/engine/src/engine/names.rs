@@ -26,7 +26,7 @@ pub(super) fn checked(name: &str) -> Result<String, EngineError> {
     Ok(name)
 }
 
-/// Whether a person may take one name for the other: letters of another script or another case, digits for letters.
+/// Returns whether a person may mistake one name for the other: letters of another script or another case, digits for letters.
 pub(super) fn is_look_alike(one: &str, other: &str) -> bool {
     let seen = |name: &str| -> String { name.chars().filter(|c| !crate::text::is_invisible(*c)).collect() };
     let (one, other) = (seen(one), seen(other));

@@ -51,13 +51,13 @@ pub struct SentPut {
 }
 
 impl Sealed {
-    /// What was sealed again meanwhile is another envelope.
+    /// Returns whether this is the envelope that was given to a relay. An item that was encrypted again in the meantime has another one.
     fn is(&self, put: &SentPut) -> bool {
         self.address == put.address && self.envelope.starts_with(&put.tag)
     }
 }
 
-/// Whether an encoded content holds a reset bundle.
+/// Returns whether an encoded content holds a reset bundle.
 fn holds_bundle(content: &[u8]) -> bool {
     let items = deaddrop_crypto::content::decode(content).unwrap_or_default();
     items.iter().any(|item| matches!(item, deaddrop_crypto::Content::ResetBundle { .. }))

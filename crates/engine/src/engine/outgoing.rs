@@ -136,7 +136,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.renumber(step, id)
     }
 
-    /// Whether items of an earlier stream wait to become drafts again.
+    /// Continues to turn items of an earlier stream into drafts. Returns whether there were any.
     pub(super) fn continue_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id).filter(|contact| contact.row.outgoing.renumbers)
         else {
@@ -150,9 +150,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Where an envelope goes.
+/// The destination of an envelope.
 pub(super) struct Target {
-    /// What stands in front of its content: Hello and Device as long as the peer has not answered.
+    /// The items before its content: Hello and Device as long as the peer has not answered.
     pub(super) prefix: Zeroizing<Vec<u8>>,
     pub(super) address: Zeroizing<Vec<u8>>,
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub(super) const MAX_PARKED: usize = 256;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Whether one more content can be kept for a newer version, beside what is held and will be.
+    /// Returns whether one more content can be kept for a newer version, beside those that are held and will be kept.
     pub(super) fn can_park(&mut self, step: &Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get(&id) else { return Ok(false) };
         let waiting = contact.row.incoming.iter().flat_map(|stream| {
@@ -82,7 +82,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Whether it is kept for a newer version. This client keeps no attachments; a later one reads the manifest where it is parked.
+/// Returns whether an item is kept for a newer version. This client keeps no attachments; a later one reads the manifest where it is parked.
 pub(super) fn is_for_later(item: &Content) -> bool {
     match item {
         Content::Attachment { .. } => true,

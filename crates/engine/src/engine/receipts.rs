@@ -15,19 +15,19 @@ use rand_core::CryptoRng;
 
 /// Receipts in a row with the same low-water mark and something above it, after which the stream is replaced.
 const STILL_RECEIPTS: u8 = 8;
-/// As how many of them one counts that is below what was confirmed.
+/// Number of such receipts for which a receipt counts that is below what was confirmed.
 const OLDER_COUNTS: u8 = 3;
 /// How often the first missing item is sent again before receipts are counted.
 const TRIES_BEFORE_STILL: u8 = 2;
 
-/// What a peer says to have received of the outgoing stream.
+/// The part of the outgoing stream that a peer says it has received.
 #[derive(Clone)]
 pub(super) struct Receipt {
     pub(super) low_water: u64,
     /// The digest at the low-water mark.
     pub(super) digest: Option<[u8; SHORT_DIGEST_LEN]>,
     pub(super) sparse: Vec<u64>,
-    /// Whether it has been looked at if the low-water mark moves.
+    /// The receipt was counted, as far as its low-water mark does not move the peer's.
     pub(super) is_counted: bool,
 }
 
@@ -166,11 +166,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// What a receipt's digest says.
+/// The result of comparing the digest of a receipt.
 enum Verdict {
-    /// It is older than another, or the peer has forgotten what it held.
+    /// The receipt is older than another, or the peer has forgotten what it held.
     Older,
-    /// It says nothing of what the peer holds.
+    /// The receipt does not show what the peer holds.
     Nothing,
     Agrees,
     Differs,
@@ -205,8 +205,8 @@ impl Peer {
 }
 
 impl InStream {
-    /// What was received, and its digest. If all numbers that are held are named, then so is the one behind what was dropped: all
-    /// below it that is not named is missing.
+    /// The receipt for what was received. If it names all numbers that are held, it also names the one after the last number that was dropped,
+    /// so that every number below it that is not named is missing.
     fn receipt(&self) -> impl Iterator<Item = Content> {
         let stream = StreamId(self.id);
         let mut sparse: Vec<u64> = self.sparse.iter().take(MAX_SPARSE).copied().collect();

@@ -16,18 +16,18 @@ use crate::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Stands for a contact in the names of the vault's own mailboxes.
+/// The number in place of a contact's in the names of sentinel mailboxes, which belong to no contact.
 pub const OWN: u32 = 0;
-/// A new mailbox is made this many seconds after the last one at the earliest: a relay makes only so many.
+/// Minimum number of seconds between two sentinel mailboxes: a relay makes only so many.
 const APART_S: u64 = 10;
-/// How often a restore is told on one day: a relay can say what causes it.
+/// Maximum number of times that a restore is told on one day: a relay can cause it.
 const RESTORES_A_DAY: u8 = 3;
-/// Maximum number of own mailboxes, with those that wait to be deleted: a relay may never do it.
+/// Maximum number of sentinel mailboxes, with those that wait to be deleted: a relay may never delete them.
 pub(super) const MAX_SENTINELS: usize = 16;
-/// The longest such span: it doubles with each one that a relay loses.
+/// Maximum of these seconds: they double with each mailbox that a relay loses.
 const LONGEST_APART_S: u64 = 86_400;
 
-/// What is known of the vault's own mailboxes.
+/// The state of the sentinel mailboxes.
 #[derive(Default)]
 pub(super) struct Sentinel {
     pub(super) row: SentinelRow,

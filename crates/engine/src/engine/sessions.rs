@@ -20,7 +20,7 @@ const HOURS_OF_DAY: u64 = 24;
 const EVENTS_PER_S: u64 = 1 << 16;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Does what the crypto crate tells, and tells the app.
+    /// Does what an event of the crypto crate calls for, and tells the app.
     pub(super) fn handle_session_event(
         &mut self,
         step: &mut Step,
@@ -97,7 +97,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.tell_trouble(step, id, kind, today)
     }
 
-    /// Once a day for each contact: a relay can repeat what calls for it.
+    /// Tells the app of trouble with a session, once a day for each contact: a relay can repeat the cause.
     pub(super) fn tell_trouble(
         &mut self,
         step: &mut Step,
@@ -185,7 +185,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_reset(id, reset, today)
     }
 
-    /// A new session was begun on the peer's bundle.
+    /// Stores a new session that was begun on the peer's bundle, and sends what waits in it.
     fn finish_reset(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let vault = &self.vault;
@@ -217,7 +217,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// What is too old goes; `is_read`: everything that lay in the contact's mailboxes has been read.
+    /// Drops sessions that are too old. `is_read`: everything that lay in the contact's mailboxes has been read.
     pub(super) fn tidy(
         &mut self,
         step: &mut Step,
@@ -293,8 +293,8 @@ fn hour_of(now: u64, today: Day) -> Hour {
 }
 
 impl Peer {
-    /// Once the two have settled on another session, or the first is answered: what the peer could not read until it had agreed, or
-    /// what came to it by a session that it had left, may be lost.
+    /// Notes the session that sends. If it is another one than before, or the first one is answered, messages may be lost: the peer could not
+    /// read them until it had agreed, or they came by a session that it had left.
     pub(super) fn note_session(&mut self, answered: bool) {
         let sends_in = self.ratchet.as_ref().and_then(deaddrop_crypto::Contact::sending).map(Session::id);
         let before = std::mem::replace(&mut self.sends_in, sends_in);
@@ -306,7 +306,7 @@ impl Peer {
         }
     }
 
-    /// As if the peer had said that everything without a receipt is missing.
+    /// The receipt that says that everything without a receipt is missing.
     pub(super) fn misses_all(&self) -> Option<Receipt> {
         let stream = &self.row.outgoing;
         let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));

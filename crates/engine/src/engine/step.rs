@@ -15,7 +15,7 @@ pub(super) const MAX_ROWS: usize = 200;
 /// Most bytes of them.
 const MAX_BYTES: usize = 2 << 20;
 
-/// What one step changes besides memory.
+/// The changes of one step to the vault.
 #[derive(Default)]
 pub(super) struct Step {
     pub(super) changes: Changes,

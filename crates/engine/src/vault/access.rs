@@ -103,7 +103,7 @@ impl<V: Vault> Rows<V> {
         rows.into_iter().map(|row| row.key).collect()
     }
 
-    /// Whether there is a row.
+    /// Returns whether there is a row.
     pub(crate) fn has(&self, key: &RowKey) -> bool {
         self.vault.entry(key).is_some()
     }

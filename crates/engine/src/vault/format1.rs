@@ -60,7 +60,7 @@ pub(crate) struct ItemRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// Sealed for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
-    /// Once a relay has taken it: the day on which it is sent again if there is no receipt, because its blob has expired.
+    /// The day on which the item is sent again without a receipt, because its blob has expired; there once a relay has stored it.
     pub(crate) again_on: Option<u32>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::port::RowKey;
 
-/// What kind of row a key names.
+/// The table of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
     /// One row: identity, own relay, counters.

@@ -125,7 +125,7 @@ pub(crate) fn migrate<V: Vault>(vault: &mut Rows<V>, rng: &mut impl CryptoRng) -
     run(vault, rng, &mut |_| Ok(()))
 }
 
-/// What is told of each batch once it is stored: its rows and its bytes. An error ends the work there.
+/// Called after each batch is stored, with its number of rows and of bytes. An error ends the migration there.
 type AfterBatch<'a> = &'a mut dyn FnMut([usize; 2]) -> Result<(), VaultError>;
 
 /// [`migrate`], watched.
@@ -175,7 +175,7 @@ struct Work<'a, V: Vault, R: CryptoRng> {
     /// `None`: only checks, and stores nothing.
     rng: Option<&'a mut R>,
     after_batch: AfterBatch<'a>,
-    /// What the next batch stores.
+    /// The changes for the next batch.
     changes: Changes,
     /// The last row that `changes` deals with.
     done: FormatRow,

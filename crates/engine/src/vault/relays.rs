@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What a client knows about relays besides their addresses.
+/// The settings for relays.
 #[derive(Default, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct RelaysRow {
     /// The relay that became the own one by accepting an invite. The user has not named it.
@@ -17,7 +17,7 @@ pub(crate) struct RelaysRow {
     pub(crate) tokens: Vec<RelayToken>,
 }
 
-/// What one relay wants to be shown before it makes a mailbox.
+/// The token that a relay wants to be shown before it makes a mailbox.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct RelayToken {
     /// The relay's fingerprint.

@@ -36,7 +36,7 @@ pub(crate) struct PersonRow {
     pub(crate) contested: bool,
 }
 
-/// What is said to one person, or in one group.
+/// A conversation with one person, or in one group.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct ConversationRow {
     pub(crate) person: u32,
@@ -49,7 +49,7 @@ pub(crate) struct ConversationRow {
 }
 
 impl ConversationRow {
-    /// In which nothing was received.
+    /// A conversation in which nothing was received.
     pub(crate) const fn new(person: u32, clock: u64) -> Self {
         Self { person, clock, shown_clock: 0, shown_time: 0 }
     }
@@ -89,7 +89,7 @@ pub(crate) struct PeerRow {
     pub(crate) accepted_invite: Option<AcceptedInvite>,
 }
 
-/// Whose device a peer is.
+/// The owner of a peer's device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum PeerKind {
     /// A contact's.
@@ -106,7 +106,7 @@ pub(crate) struct SessionSlot {
 /// Most streams of a peer that are received at a time.
 pub(crate) const MAX_IN_STREAMS: usize = 4;
 
-/// What is sent to a peer: items get numbers in it when they are sealed.
+/// The stream of items to a peer. Items get numbers in it when they are sealed.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OutStream {
     pub(crate) id: [u8; 16],
@@ -131,7 +131,7 @@ pub(crate) struct OutStream {
 }
 
 impl OutStream {
-    /// In which nothing was sent.
+    /// A stream in which nothing was sent.
     pub(crate) fn new(id: [u8; 16]) -> Self {
         Self {
             id,
@@ -147,7 +147,7 @@ impl OutStream {
     }
 }
 
-/// What a peer sends.
+/// A stream of items from a peer.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InStream {
     /// Under which sub number its held rows lie.
@@ -162,7 +162,7 @@ pub(crate) struct InStream {
     pub(crate) has_digest: bool,
     /// Numbers above the low-water mark that have come.
     pub(crate) sparse: BTreeSet<u64>,
-    /// What has come up to here was given to the app, though earlier numbers may be missing.
+    /// Items up to this number were given to the app, as far as they have come.
     pub(crate) shown: u64,
     /// One more than the highest number that was dropped because too many were held; 0: none.
     pub(crate) beyond: u64,
@@ -193,9 +193,9 @@ pub(crate) struct MailboxRow {
 /// The purpose of an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxKind {
-    /// Where an invite's first message is awaited.
+    /// For the first message of an invite.
     Landing,
-    /// Known to one peer alone.
+    /// For the messages of one peer, which alone knows it.
     Private,
 }
 
@@ -213,14 +213,14 @@ pub enum MailboxState {
 }
 
 impl MailboxState {
-    /// Whether it is to be created, for the first time or again.
+    /// Returns whether the mailbox is to be created, for the first time or again.
     #[must_use]
     pub const fn is_wanted(self) -> bool {
         matches!(self, Self::Wanted | Self::Lost)
     }
 }
 
-/// Where a peer reads.
+/// A mailbox of a peer.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct PeerAddress {
     /// Holds the right to put there.
@@ -239,9 +239,9 @@ pub(crate) struct ItemRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// Sealed for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
-    /// Once a relay has taken it: the day on which it is sent again if there is no receipt, because its blob has expired.
+    /// The day on which the item is sent again without a receipt, because its blob has expired; there once a relay has stored it.
     pub(crate) again_on: Option<u32>,
-    /// A relay has taken it at least once.
+    /// A relay has stored it at least once.
     pub(crate) stored_at_relay: bool,
     /// The message that it carries.
     pub(crate) message: Option<[u8; 16]>,
@@ -250,14 +250,14 @@ pub(crate) struct ItemRow {
     pub(crate) digest: StreamDigest,
 }
 
-/// What is to be sent and has no number yet.
+/// An item to be sent that has no number yet.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct DraftRow {
     pub(crate) kind: ItemKind,
     /// The encoded content, its stream and number zero.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// A relay has taken it, in an earlier stream.
+    /// A relay has stored it, in an earlier stream.
     pub(crate) stored_at_relay: bool,
     pub(crate) message: Option<[u8; 16]>,
 }
@@ -281,7 +281,7 @@ pub(crate) struct HeldRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
 }
 
-/// What is kept for a newer version. The number of its key is that of the event that tells of it: its place among what was shown.
+/// A content that is kept for a newer version. The number of its key is that of the event that tells of it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ParkedRow {
     pub(crate) peer: u32,
@@ -302,7 +302,7 @@ pub(crate) struct SeenRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AskedRow {
     pub(crate) question: Question,
-    /// Who asks to be the contact; zeros for a reset, which is the contact's.
+    /// The identity that asks to be the contact; zeros for a reset, which the contact asks for.
     pub(crate) identity: [u8; 32],
     pub(crate) mailbox: u32,
     pub(crate) envelope: Vec<u8>,
@@ -314,7 +314,7 @@ pub(crate) struct SentinelRow {
     /// Oldest first.
     pub(crate) mailboxes: Vec<MailboxRow>,
     pub(crate) next_mailbox: u32,
-    /// When the newest was wanted, in seconds since 1970-01-01.
+    /// The time at which the newest was wanted, in seconds since 1970-01-01.
     pub(crate) wanted_at: u64,
     /// The days on which the user was last told of a restore and of another reader; 0: never.
     pub(crate) restored_on: u32,
@@ -341,7 +341,7 @@ pub(crate) struct ClockWait {
     pub(crate) hours: u8,
 }
 
-/// What the user is asked about a contact.
+/// The question that the user is asked about a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Question {
     /// The contact wants to begin again and cannot prove that it knew the session.

@@ -57,7 +57,7 @@ pub(super) fn held(content: Zeroizing<Vec<u8>>) -> Result<HeldRow, VaultError> {
     Ok(HeldRow { hash, content })
 }
 
-/// What waits for a newer version. The key of an item that was parked alone has the item's number.
+/// A content that waits for a newer version. The key of an item that was parked alone has the item's number.
 pub(super) fn parked(row: &RowKey, in_stream: Option<[u8; 16]>, content: Zeroizing<Vec<u8>>) -> ParkedRow {
     let (peer, of_key) = parts(row);
     let items = content::decode(&content).unwrap_or_default();
