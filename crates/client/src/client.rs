@@ -8,14 +8,14 @@ pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{Acceptance, ContactAsks, ContactInfo, Engine},
+    engine::{self, Acceptance, ContactAsks, ContactInfo, Engine},
     error::{ClientError, OpenError, VaultError},
-    event::Event,
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
 use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
+use deaddrop_engine::Event;
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
@@ -45,13 +45,15 @@ impl Client {
         let mib = config.vault_mib;
         let engine = blocking(move || match home::begin(&home, &unlock, cost, mib) {
             Ok((store, made)) => {
-                let engine = Engine::create(store, relay.as_ref(), now)?;
+                let engine = engine::create_in(store, relay.as_ref(), now)?;
                 made.keep();
                 Ok(engine)
             }
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
-                Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref(), now),
+                Ok(store) if store.entries().next().is_none() => {
+                    engine::create_in(store, relay.as_ref(), now)
+                }
                 _ => Err(OpenError::Exists),
             },
             Err(error) => Err(error),
@@ -71,7 +73,7 @@ impl Client {
             if store.entries().next().is_none() {
                 return Err(OpenError::Absent);
             }
-            Engine::open_now(store, now)
+            engine::open_in(store, now)
         });
         Ok(Self::start(engine.await?, config))
     }
@@ -170,7 +172,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`].
     pub fn invite_link(&self, name: &str) -> Result<String, ClientError> {
-        self.shared.look(|engine| engine.open_link(name))?.map(|link| link.as_str().to_owned())
+        Ok(self.shared.look(|engine| engine.open_link(name))??.as_str().to_owned())
     }
 
     /// Ends an open invite. Its secrets are gone when this returns, so its link connects no more; its mailboxes go as soon as
@@ -405,7 +407,7 @@ impl Client {
     /// [`ClientError::UnknownContact`], or the vault's.
     pub fn shown_of(&self, contacts: &[&str]) -> Result<u64, ClientError> {
         let contacts = owned(contacts);
-        self.shared.look(|engine| engine.shown_of(&contacts))?
+        Ok(self.shared.look(|engine| engine.shown_of(&contacts))??)
     }
 
     /// Remembers that the events of these contacts were shown up to a number, for an app without a store of its own that shows one
@@ -423,7 +425,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::NoSession`].
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
-        self.shared.look(|engine| engine.safety_number(name))?
+        Ok(self.shared.look(|engine| engine.safety_number(name))??)
     }
 
     /// Remembers that the safety number was compared, or that it is not to be trusted.

@@ -110,12 +110,12 @@ fn jitter(wait: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, engine::Engine, home};
+    use crate::{Config, home};
     use std::sync::Arc;
 
     fn shared(folder: &std::path::Path, backoff: std::ops::Range<Duration>) -> Arc<Shared> {
         let store = home::create(folder, &crate::Unlock::KeyFile, crate::PassphraseCost::default()).unwrap();
-        let engine = Engine::create(store, None, 0).unwrap();
+        let engine = crate::engine::create_in(store, None, 0).unwrap();
         Shared::new(engine, Config { backoff, ..Config::default() })
     }
 

@@ -373,8 +373,9 @@ impl Putter<'_> {
         if !accepted.is_empty() {
             let contact = self.contact;
             let lives = self.connection.lives;
-            let step =
-                self.shared.step(move |engine, today| engine.accepted(contact, &accepted, lives, today));
+            let step = self
+                .shared
+                .step(move |engine, today| engine.mark_stored_at_relay(contact, &accepted, lives, today));
             step.await.map_err(|_| Closed)?;
         }
         Ok(is_progress)

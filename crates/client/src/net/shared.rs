@@ -296,7 +296,7 @@ mod tests {
 
     fn shared(folder: &std::path::Path) -> Arc<Shared> {
         let store = home::create(folder, &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
-        Shared::new(Engine::create(store, None, 0).unwrap(), Config::default())
+        Shared::new(crate::engine::create_in(store, None, 0).unwrap(), Config::default())
     }
 
     #[tokio::test]

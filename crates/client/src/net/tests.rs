@@ -240,7 +240,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let cost = deaddrop_shred::PassphraseCost::default();
         let store = home::create(folder.path(), &crate::Unlock::KeyFile, cost).unwrap();
-        let engine = Engine::create(store, Some(own), 0).unwrap();
+        let engine = crate::engine::create_in(store, Some(own), 0).unwrap();
         let config = Config {
             now: Arc::new(|| u64::from(TODAY.number()) * 86_400),
             private_addresses: PrivateAddresses::Allow,

@@ -3,7 +3,6 @@
 use super::*;
 use crate::{
     config::{Config, PrivateAddresses},
-    engine::Engine,
     home,
 };
 use deaddrop_link::{ClientHello, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability};
@@ -90,7 +89,7 @@ async fn link(ping_s: u16) -> (Connection, RelayEnd) {
         home::create(folder.path(), &crate::Unlock::KeyFile, deaddrop_shred::PassphraseCost::default())
             .unwrap();
     let config = Config { private_addresses: PrivateAddresses::Allow, ..Config::default() };
-    let shared = Shared::new(Engine::create(store, None, 0).unwrap(), config);
+    let shared = Shared::new(crate::engine::create_in(store, None, 0).unwrap(), config);
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32]));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     socket2::SockRef::from(&listener).set_recv_buffer_size(4_096).unwrap();

@@ -97,7 +97,7 @@ impl World {
         let store =
             home::create(folder.path(), &crate::Unlock::KeyFile, deaddrop_shred::PassphraseCost::default())
                 .unwrap();
-        let engine = Engine::create(store, Some(&address), 0).unwrap();
+        let engine = crate::engine::create_in(store, Some(&address), 0).unwrap();
         let names = Arc::new(Names::default());
         let shared = Shared::new(engine, config(&names, private_addresses));
         let canary = TcpListener::bind((CANARY, 0)).await.unwrap();
