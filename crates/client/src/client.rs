@@ -129,7 +129,7 @@ impl Client {
             return Err(ClientError::NoTls);
         }
         self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl Client {
     pub async fn withdraw_invite(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.withdraw_invite(&name)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl Client {
     /// invite then.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
-        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::try_now).await
+        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::wake_all).await
     }
 
     /// Declines all that a contact wants. It may ask again.
@@ -236,7 +236,7 @@ impl Client {
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);
-        self.shared.step_then(begin, Shared::try_now).await
+        self.shared.step_then(begin, Shared::wake_all).await
     }
 
     /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
@@ -307,7 +307,7 @@ impl Client {
         };
         let retry = move |shared: &Shared| {
             shared.forget_token_wanted(&fingerprint);
-            shared.try_now();
+            shared.wake_all();
         };
         self.shared.step_then(set, retry).await
     }
@@ -335,7 +335,7 @@ impl Client {
     /// See [`ClientError`]; nothing was sent.
     pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
         let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
-        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::nudge).await
+        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::retry_now).await
     }
 
     /// Events with numbers above `after`, oldest first, at most 1,000.

@@ -46,6 +46,7 @@
 
 mod client;
 mod config;
+mod conversation;
 mod engine;
 mod error;
 mod event;
@@ -64,11 +65,11 @@ pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, S
 pub use config::{
     Config, DEFAULT_VAULT_MIB, MAX_GAP_WAIT, MAX_INVITE_DAYS, MAX_VAULT_MIB, MIN_VAULT_MIB, PrivateAddresses,
 };
+pub use conversation::Connectivity;
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};
 pub use event::{Event, EventKind};
 pub use home::Unlock;
-pub use net::Connectivity;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use text::{invisible_in, is_invisible};

@@ -4,10 +4,10 @@ mod backoff;
 mod connection;
 mod days;
 mod dial;
+mod drive;
 mod fetch;
 mod losses;
 mod moved;
-mod openings;
 mod progress;
 mod publish;
 mod putter;
@@ -18,12 +18,10 @@ mod special;
 mod supervisor;
 mod turns;
 
-pub(crate) use connection::ConnectError;
 pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use moved::Moved;
-pub use progress::Connectivity;
-pub(crate) use progress::{Dated, Moving, PutState};
+pub(crate) use progress::{Dated, Moving};
 pub(crate) use publish::{open_link, publish};
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;

@@ -22,7 +22,7 @@ pub(super) const CONTROL: u64 = 0;
 pub(crate) struct PutJob {
     pub(crate) number: u64,
     /// How often addresses had been learnt.
-    learnt: u64,
+    pub(crate) learnt: u64,
     pub(crate) address: MailboxAddress,
     pub(crate) envelope: Vec<u8>,
 }

@@ -34,7 +34,7 @@ pub(super) enum Waited {
 /// The waits of one task.
 pub(super) struct Backoff {
     /// Actions of the user since [`listen`](Self::listen).
-    nudge: watch::Receiver<u64>,
+    retries: watch::Receiver<u64>,
     /// The next wait.
     next: Duration,
     /// Failures since the last reset.
@@ -46,13 +46,13 @@ pub(super) struct Backoff {
 impl Backoff {
     pub(super) fn new(shared: &Shared) -> Self {
         let next = shared.config.backoff.start;
-        Self { nudge: shared.nudge.subscribe(), next, failures: 0, short_link_at: None }
+        Self { retries: shared.retries.subscribe(), next, failures: 0, short_link_at: None }
     }
 
     /// An attempt begins, or a link has ended: what the user wants from now on shortens the next wait, also if it comes before the
     /// wait begins.
     pub(super) fn listen(&mut self) {
-        self.nudge.mark_unchanged();
+        self.retries.mark_unchanged();
     }
 
     /// The next wait is twice as long, up to `longest`.
@@ -84,9 +84,9 @@ impl Backoff {
         let floor = floor_after(self.failures).min(self.next);
         self.failures = self.failures.saturating_add(1);
         let mut closing = shared.closing.subscribe();
-        let nudge = &mut self.nudge;
+        let retries = &mut self.retries;
         let nudged = async {
-            let _ = nudge.changed().await;
+            let _ = retries.changed().await;
             sleep_until(begun + floor).await;
         };
         tokio::select! {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn with(next: Duration) -> Backoff {
-        Backoff { nudge: watch::Sender::new(0).subscribe(), next, failures: 0, short_link_at: None }
+        Backoff { retries: watch::Sender::new(0).subscribe(), next, failures: 0, short_link_at: None }
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let nudges = async {
             loop {
                 tokio::task::yield_now().await;
-                shared.try_now();
+                shared.wake_all();
                 sleep(Duration::from_millis(50)).await;
             }
         };
@@ -187,14 +187,14 @@ mod tests {
         backoff.listen();
         let late = async {
             sleep(LONGEST_FLOOR * 2).await;
-            shared.try_now();
+            shared.wake_all();
         };
         let begin = Instant::now();
         assert_eq!(tokio::join!(backoff.wait(Duration::ZERO, &shared), late).0, Waited::Nudged);
         assert!(begin.elapsed() < LONGEST_FLOOR * 2 + Duration::from_millis(10), "{:?}", begin.elapsed());
         // An action before the wait began.
         backoff.listen();
-        shared.try_now();
+        shared.wake_all();
         let begin = Instant::now();
         assert_eq!(backoff.wait(Duration::ZERO, &shared).await, Waited::Nudged);
         assert!(begin.elapsed() <= LONGEST_FLOOR);

@@ -7,7 +7,12 @@ use super::{
     shared::Shared,
     turns::{Haste, Turn},
 };
-use crate::{engine::BlobLives, error::ClientError, named};
+use crate::{
+    conversation::{Closed, ConnectError, Line},
+    engine::BlobLives,
+    error::ClientError,
+    named,
+};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, MAX_RECORD_LEN, OpenHalf, SealHalf};
 use deaddrop_websocket::{Ahead, Pace, Progress, STALL_MS, Socket, WRITE_STALLS};
 use deaddrop_wire::{
@@ -35,10 +40,6 @@ pub(super) const LONGEST_ERRAND: Duration = Duration::from_secs(120);
 const MAX_UNSENT_REPLIES: usize = 262_144;
 /// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
 const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
-/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
-/// reader takes a mailbox over.
-const MAX_STRAYS: u32 = 128;
-
 /// A connected link.
 pub(crate) struct Connection {
     socket: Socket<TcpStream>,
@@ -61,8 +62,6 @@ pub(crate) struct Connection {
     moved: Moved,
     /// Bytes written and read when that was last looked at.
     passed: (u64, u64),
-    /// Deliveries for subscriptions that the client does not have.
-    strays: u32,
     /// The address that it goes to.
     pub(crate) address: IpAddr,
     /// The relay makes mailboxes only for those who show its token.
@@ -74,37 +73,6 @@ pub(crate) struct Connection {
     /// What an own relay says counts while the link stands.
     _heard_day: Option<HeardDay>,
 }
-
-/// No link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectError {
-    /// Nobody answers, or not as a relay does.
-    Down,
-    /// Another relay answers.
-    WrongRelay,
-    /// The relay and this client speak no version in common.
-    NoCommonVersion,
-    /// The address needs TLS.
-    NoTls,
-    /// The relay's name leads to this address, which is not public and not allowed.
-    Private(IpAddr),
-}
-
-impl From<ConnectError> for ClientError {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Down => Self::RelayDown,
-            ConnectError::WrongRelay => Self::WrongRelay,
-            ConnectError::NoCommonVersion => Self::NoCommonVersion,
-            ConnectError::NoTls => Self::NoTls,
-            ConnectError::Private(_) => Self::PrivateAddress,
-        }
-    }
-}
-
-/// The link has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
 
 impl Connection {
     /// Waits for a turn, connects, sends Hello, awaits the relay's. `token` names this client's own earlier connection, zeros name
@@ -169,19 +137,19 @@ impl Connection {
         self.socket.is_sending()
     }
 
-    /// Bytes that the line takes in a few seconds: no more should be queued at once, unless one item is longer.
-    pub(crate) const fn ahead_bytes(&self) -> usize {
-        self.ahead.bytes()
-    }
-
-    /// Names the end of what is queued, for [`has_taken`](Self::has_taken).
+    /// The end of what is queued, as a number of bytes of the line.
     pub(crate) const fn end_of_queue(&self) -> u64 {
         self.socket.bytes_written().saturating_add(self.socket.unsent_bytes() as u64)
     }
 
-    /// Whether the line has taken everything up to this end of the queue.
-    pub(crate) const fn has_taken(&self, end: u64) -> bool {
-        self.socket.bytes_written() >= end
+    /// The state of the line.
+    pub(crate) fn line(&self) -> Line {
+        Line {
+            is_sending: self.is_sending(),
+            taken: self.socket.bytes_written(),
+            read: self.socket.bytes_read(),
+            ahead: self.ahead.bytes(),
+        }
     }
 
     /// The items of the next record. What is queued is sent meanwhile. Safe to cancel.
@@ -309,12 +277,6 @@ impl Connection {
         Ok(rest)
     }
 
-    /// Counts a delivery for a subscription that the client does not have. Fails if there were too many: the link is to end.
-    pub(super) fn note_stray(&mut self) -> Result<(), Closed> {
-        self.strays = self.strays.saturating_add(1);
-        if self.strays > MAX_STRAYS { Err(Closed) } else { Ok(()) }
-    }
-
     /// Sends what is queued and closes. A relay that does not take it in time is left.
     pub(crate) async fn close(self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close()).await;
@@ -396,7 +358,6 @@ async fn connect(
                     period,
                     next_ping: now + period,
                     heard: now,
-                    strays: 0,
                     address,
                     needs_token: hello.token_needed,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),

@@ -4,13 +4,13 @@
 //! address that the connection then goes to, and the name is not resolved a second time.
 
 use super::{
-    connection::ConnectError,
     race::{first_done, interleave, race},
     shared::Shared,
     special::is_public,
 };
 use crate::{
     config::PrivateAddresses,
+    conversation::ConnectError,
     engine::{Engine, Reach},
 };
 use deaddrop_wire::RelayAddress;

@@ -1,14 +1,16 @@
 //! Invite mailboxes: read without acking, and emptied later. On a link of its own.
 
 use super::{
-    ConnectError,
-    connection::{Closed, Connection, within},
+    connection::{Connection, within},
     dial::Consent,
     moved::Moved,
     shared::Shared,
     turns::{Haste, Turn},
 };
-use crate::error::ClientError;
+use crate::{
+    conversation::{Closed, ConnectError, Strays},
+    error::ClientError,
+};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
     ClientToken, Day, Item, RelayAddress,
@@ -93,7 +95,7 @@ async fn look(
 ) -> Result<(Visit, Option<Deliver>), ClientError> {
     let token = ClientToken::from_bytes([0; 16]);
     let connection = Connection::open_in(turn, shared, relay, token, consent, moved).await?;
-    let mut visit = Visit { connection, received: VecDeque::new(), last: 0 };
+    let mut visit = Visit { connection, received: VecDeque::new(), strays: Strays::new(), last: 0 };
     loop {
         let (sub, req) = (visit.number(), visit.number());
         let mailboxes = vec![Subscription { sub, read: read.present(relay.fingerprint()) }];
@@ -121,6 +123,7 @@ struct Visit {
     connection: Connection,
     /// Items that were received and not looked at yet.
     received: VecDeque<Item>,
+    strays: Strays,
     /// The last number of a request or subscription.
     last: u32,
 }
@@ -147,7 +150,7 @@ impl Visit {
         loop {
             match self.next_item().await? {
                 Item::Deliver(deliver) if deliver.sub == sub => return Ok(Mailbox::Holds(deliver)),
-                Item::Deliver(_) => self.connection.note_stray().map_err(down)?,
+                Item::Deliver(_) => self.strays.note().map_err(down)?,
                 Item::Displaced(lost) if lost.sub == sub => return Ok(Mailbox::Taken),
                 Item::Gone(gone) if gone.sub == sub => return Ok(Mailbox::Empty),
                 Item::Answer(answer) if answer.req == req && !is_answered => {
@@ -183,7 +186,7 @@ impl Visit {
                 Item::Gone(gone) if gone.sub == sub => return Ok(true),
                 Item::Displaced(lost) if lost.sub == sub => return Ok(false),
                 Item::Deliver(deliver) if deliver.sub != sub => {
-                    self.connection.note_stray().map_err(down)?;
+                    self.strays.note().map_err(down)?;
                 }
                 _ => {}
             }

@@ -1,7 +1,6 @@
 //! Publishing an invite: both mailboxes are made over one link, the bundle is put over another.
 
 use super::{
-    ConnectError,
     connection::{Connection, within},
     dial::Consent,
     moved::Moved,
@@ -9,6 +8,7 @@ use super::{
     turns::{Haste, Turn},
 };
 use crate::{
+    conversation::{ConnectError, Strays},
     engine::{MailboxName, OWN, Publication},
     error::ClientError,
     vault::MailboxKind,
@@ -116,6 +116,7 @@ async fn request(mut connection: Connection, items: &[Item]) -> Result<(), Clien
 }
 
 async fn answers(connection: &mut Connection, items: &[Item]) -> Result<(), ClientError> {
+    let mut strays = Strays::new();
     let down = |_| ClientError::from(ConnectError::Down);
     connection.send(items).map_err(down)?;
     // The numbers of the requests that have no answer yet, and whether each makes a mailbox.
@@ -126,7 +127,7 @@ async fn answers(connection: &mut Connection, items: &[Item]) -> Result<(), Clie
             let answer = match item {
                 Item::Answer(answer) => answer,
                 Item::Deliver(_) => {
-                    connection.note_stray().map_err(down)?;
+                    strays.note().map_err(down)?;
                     continue;
                 }
                 _ => continue,

@@ -4,13 +4,13 @@ mod pauses;
 mod probe;
 
 use super::{
-    Connectivity,
     backoff::{Backoff, Waited},
-    connection::{Closed, ConnectError, Connection},
+    connection::Connection,
     publish::{classes, create},
     shared::{Shared, closed},
 };
 use crate::{
+    conversation::{Closed, ConnectError, Connectivity, Strays},
     engine::{Engine, MailboxName, OWN, OwnMailbox},
     vault::MailboxState,
 };
@@ -89,12 +89,12 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
 
 /// Waits as long as the vault is full, and no caller begins a newer round.
 async fn wait_for_room(shared: &Shared, round: u64) {
-    let mut work = shared.work.subscribe();
+    let mut changed = shared.changed.subscribe();
     let mut closing = shared.closing.subscribe();
     let is_full = || shared.look(Engine::is_full).unwrap_or(false);
     while is_full() && shared.newest_round() == round {
         tokio::select! {
-            _ = work.changed() => {}
+            _ = changed.changed() => {}
             () = closed(&mut closing) => return,
         }
     }
@@ -136,6 +136,7 @@ struct Reader<'a> {
     reading: BTreeMap<u32, Reading>,
     pauses: &'a mut Pauses,
     probes: Probes,
+    strays: Strays,
     /// The relay has made a mailbox, or handed over all that lay there.
     was_useful: bool,
     /// The vault has taken nothing of what came.
@@ -161,6 +162,7 @@ impl<'a> Reader<'a> {
             reading: BTreeMap::new(),
             pauses,
             probes: Probes::new(round),
+            strays: Strays::new(),
             was_useful: false,
             has_no_room: false,
         }
@@ -168,9 +170,9 @@ impl<'a> Reader<'a> {
 
     /// `Ok`: the client closes, or nothing is to be read at this relay any more.
     async fn run(&mut self) -> Result<(), Closed> {
-        let mut work = self.shared.work.subscribe();
+        let mut changed = self.shared.changed.subscribe();
         let mut closing = self.shared.closing.subscribe();
-        let mut nudge = self.shared.nudge.subscribe();
+        let mut retries = self.shared.retries.subscribe();
         let mut rounds = self.shared.round.subscribe();
         // A round that began while the connection was opened.
         rounds.mark_changed();
@@ -182,7 +184,7 @@ impl<'a> Reader<'a> {
             let recheck = self.next_recheck();
             let can_hurry = self.pauses.can_hurry();
             if !can_hurry {
-                nudge.mark_unchanged();
+                retries.mark_unchanged();
             }
             tokio::select! {
                 items = self.connection.receive() => {
@@ -190,8 +192,8 @@ impl<'a> Reader<'a> {
                     let items = self.connection.answer(items)?;
                     self.handle(items).await?;
                 }
-                _ = work.changed() => {}
-                _ = nudge.changed(), if can_hurry => self.pauses.hurry(),
+                _ = changed.changed() => {}
+                _ = retries.changed(), if can_hurry => self.pauses.hurry(),
                 _ = rounds.changed() => self.probe()?,
                 () = tokio::time::sleep_until(recheck) => {
                     if self.probes.is_silent(self.connection.bytes_read(), self.shared.config.patience) {
@@ -330,7 +332,7 @@ impl<'a> Reader<'a> {
         let mut last = BTreeMap::new();
         for deliver in delivered {
             let Some(reading) = self.reading.get_mut(&deliver.sub) else {
-                self.connection.note_stray()?;
+                self.strays.note()?;
                 continue;
             };
             if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {

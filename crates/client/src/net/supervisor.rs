@@ -62,14 +62,14 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut emptiers: BTreeMap<u32, (Instant, u32)> = BTreeMap::new();
     // When a receipt is made, and whether it was tried and could not be made.
     let mut receipts: BTreeMap<u32, (Instant, bool)> = BTreeMap::new();
-    let mut work = shared.work.subscribe();
+    let mut changed = shared.changed.subscribe();
     let mut closing = shared.closing.subscribe();
-    let mut hurry = shared.hurries();
+    let mut flushes = shared.receipt_flushes();
     let Ok(mut day) = shared.look(Engine::believed_day) else { return };
     let mut stale = Instant::now();
     let mut steps = Steps::default();
     while !shared.is_closing() {
-        work.mark_unchanged();
+        changed.mark_unchanged();
         let Ok(today) = shared.look_at_clock().await else { return };
         // An own relay has confirmed the day, perhaps.
         if shared.look(|engine| engine.has_ended_invites(today)).unwrap_or(false)
@@ -121,11 +121,11 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         }
         receipts.retain(|contact, _| due.contains(contact));
         let now = Instant::now();
-        let hurried = *hurry.borrow_and_update() > 0;
+        let is_flushing = *flushes.borrow_and_update() > 0;
         for contact in due {
             let (at, stuck) =
                 receipts.entry(contact).or_insert_with(|| (now + receipt_delay(&shared), false));
-            if *at > now && (*stuck || !hurried) {
+            if *at > now && (*stuck || !is_flushing) {
                 continue;
             }
             match steps.note(shared.step(move |engine, today| engine.seal_receipt(contact, today)).await) {
@@ -171,8 +171,8 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
         let due = receipts.values().map(|(at, _)| *at).chain(emptiers.values().map(|(at, _)| *at));
         let wake = due.filter(|at| *at > now).chain([stale, gap_at, now + LOOK]).min();
         tokio::select! {
-            _ = work.changed() => {}
-            _ = hurry.changed() => {}
+            _ = changed.changed() => {}
+            _ = flushes.changed() => {}
             () = closed(&mut closing) => break,
             () = sleep_until(wake.unwrap_or(now + LOOK)) => {}
             Some(Ok(ended)) = tasks.join_next() => match ended {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     Config, PrivateAddresses,
+    conversation::{ConnectError, Connectivity, PutState},
     engine::{Engine, MailboxName},
     error::{ClientError, VaultError},
     home,
@@ -275,7 +276,7 @@ impl World {
     async fn send(&self, text: &str) {
         let text = text.to_owned();
         let send = move |engine: &mut Engine<_>, _| engine.send_text("Eve", &text, 0);
-        self.shared.step_then(send, Shared::nudge).await.unwrap();
+        self.shared.step_then(send, Shared::retry_now).await.unwrap();
     }
 
     fn link(&self, relay: &RelayAddress) -> Option<Connectivity> {

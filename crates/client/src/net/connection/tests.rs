@@ -203,7 +203,7 @@ async fn what_is_queued_ahead_follows_the_line() {
         client.send(&[large_put()]).unwrap();
         assert_eq!(client.proceed().await, Ok(None));
     }
-    assert!((4_000..20_000).contains(&client.ahead_bytes()), "{}", client.ahead_bytes());
+    assert!((4_000..20_000).contains(&client.line().ahead), "{}", client.line().ahead);
     crawling.abort();
 }
 

@@ -1,0 +1,14 @@
+//! Why something did not go on.
+
+/// The link is to end, or has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+/// Why a step of the engine was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepError {
+    /// The vault takes nothing for now. Nothing was changed.
+    NoRoom,
+    /// The vault has failed.
+    Stopped,
+}

@@ -1,0 +1,35 @@
+//! What the caller tells a conversation about its link.
+
+use super::moment::Moment;
+use crate::engine::BlobLives;
+
+/// The state of a link's line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Whether something waits for the relay.
+    pub(crate) is_sending: bool,
+    /// Number of bytes that the line has taken.
+    pub(crate) taken: u64,
+    /// Number of bytes that came.
+    pub(crate) read: u64,
+    /// Number of bytes that the line takes in a few seconds: no more is queued at once, unless one item is longer.
+    pub(crate) ahead: usize,
+}
+
+/// The time, and the state of the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Situation {
+    /// The present moment.
+    pub(crate) now: Moment,
+    /// The newest round that a caller of the client has begun.
+    pub(crate) round: u64,
+    /// The line, if a link stands.
+    pub(crate) line: Line,
+}
+
+/// A link that was opened, as far as a conversation needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// How long the relay keeps what is put.
+    pub(crate) lives: BlobLives,
+}
