@@ -14,6 +14,8 @@ mod moment;
 mod on_engine;
 mod openings;
 mod putting;
+mod reading;
+mod requests;
 mod states;
 mod strays;
 
@@ -22,6 +24,8 @@ pub(crate) use line::{Line, Opened, Situation};
 pub(crate) use moment::Moment;
 pub(crate) use openings::Openings;
 pub(crate) use putting::{PutTimes, Putting};
+pub(crate) use reading::{ReadTimes, Reading};
+pub(crate) use requests::{INVITE, LANDING, create};
 pub use states::Connectivity;
 pub(crate) use states::{ConnectError, PutState};
 pub(crate) use strays::Strays;
@@ -73,6 +77,9 @@ pub(crate) trait Conversation<E> {
     /// Looks at the engine and the line for something to do. Called when there is no action left.
     fn look(&mut self, engine: &E, at: &Situation, rng: &mut dyn Rng);
 
+    /// The state that the app is told after each look, and the round before which what led to it began. `None`: the actions tell it.
+    fn state(&self) -> Option<(Self::State, u64)>;
+
     /// The link was opened, or could not be.
     fn on_opened(&mut self, opened: Result<Opened, ConnectError>, now: Moment);
 
@@ -92,7 +99,7 @@ pub(crate) trait Conversation<E> {
     fn retry_now(&mut self, now: Moment);
 
     /// Whether [`retry_now`](Self::retry_now) would end a wait sooner.
-    fn can_retry(&self) -> bool;
+    fn can_retry(&self, now: Moment) -> bool;
 
     /// Whether to look when the line has taken everything that was queued.
     fn looks_when_sent(&self) -> bool;

@@ -1,12 +1,10 @@
 //! Connections: one reading link a relay, short putting links a contact, never both in one (spec/14-client.md section 6).
 
-mod backoff;
 mod connection;
 mod days;
 mod dial;
 mod drive;
 mod fetch;
-mod losses;
 mod moved;
 mod progress;
 mod publish;

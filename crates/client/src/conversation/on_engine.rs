@@ -3,14 +3,16 @@
 use super::{
     EngineStep,
     putting::{Outbox, PutChange, PutStep},
+    reading::{OwnMailboxes, ReadStep},
 };
 use crate::{
-    engine::{Engine, PutJob},
+    engine::{Engine, OwnMailbox, PutJob},
     error::VaultError,
 };
 use deaddrop_shred::Disk;
-use deaddrop_wire::Day;
+use deaddrop_wire::{Day, Fingerprint};
 use std::collections::BTreeSet;
+use zeroize::Zeroizing;
 
 impl<D: Disk + 'static> Outbox for Engine<D> {
     fn next_put(&self, contact: u32) -> Option<PutJob> {
@@ -34,6 +36,47 @@ impl<D: Disk + 'static> EngineStep<Engine<D>> for PutStep {
             PutChange::BlockAddress(address) => engine.address_blocked(contact, address, today),
             PutChange::Accept(puts, lives) => engine.accepted(contact, &puts, lives, today),
             PutChange::Refuse(put) => engine.refused(contact, &put, today),
+        }
+    }
+}
+
+impl<D: Disk + 'static> OwnMailboxes for Engine<D> {
+    fn is_read_at(&self, relay: &str) -> bool {
+        self.reading_relays().iter().any(|needed| needed == relay)
+    }
+
+    fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
+        self.mailboxes_at(relay)
+    }
+
+    fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>> {
+        self.create_token(relay)
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_full()
+    }
+}
+
+impl<D: Disk + 'static> EngineStep<Engine<D>> for ReadStep {
+    fn run(self, engine: &mut Engine<D>, time: u64, today: Day) -> Result<(), VaultError> {
+        match self {
+            Self::Deliver(blobs) => blobs
+                .iter()
+                .try_for_each(|(name, blob)| engine.delivered(*name, blob.as_bytes(), today).map(|_| ())),
+            Self::Confirm(gone) => {
+                gone.iter().for_each(|(name, tag)| engine.acked(*name, tag));
+                Ok(())
+            }
+            Self::Created(name) => engine.mailbox_created(name),
+            Self::Deleted(name) => engine.mailbox_gone(name),
+            Self::Lost(name) => engine.mailbox_lost(name),
+            Self::SentinelLost { name, others } => engine.sentinel_lost(name, others, time, today),
+            Self::SentinelFound => {
+                engine.sentinel_found();
+                Ok(())
+            }
+            Self::Displaced => engine.note_displaced(today),
         }
     }
 }

@@ -341,6 +341,10 @@ where
         self.on_answers(answers, end == Err(Closed), at);
     }
 
+    fn state(&self) -> Option<(PutState, u64)> {
+        None
+    }
+
     fn on_queued(&mut self, end: u64) {
         if let State::Linked(link) = &mut self.state {
             link.note_queued(end);
@@ -384,7 +388,7 @@ where
         }
     }
 
-    fn can_retry(&self) -> bool {
+    fn can_retry(&self, _now: Moment) -> bool {
         match self.state {
             State::Waiting(_) => true,
             State::Linked(_) => self.asked.has_pause(),

@@ -127,11 +127,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Bytes that came from the relay so far.
-    pub(crate) const fn bytes_read(&self) -> u64 {
-        self.socket.bytes_read()
-    }
-
     /// Whether something waits for the relay.
     pub(crate) fn is_sending(&self) -> bool {
         self.socket.is_sending()

@@ -48,6 +48,9 @@ pub(super) async fn drive<C: Conversation<Engine<FileDisk>>>(
             if !driver.look() {
                 return;
             }
+            if let Some((state, round)) = driver.conversation.state() {
+                show(Some(state), round);
+            }
             if !driver.conversation.has_actions() {
                 driver.wait().await;
             }
@@ -155,10 +158,11 @@ impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
 
     /// Waits until something happens or the deadline of the conversation has come.
     async fn wait(&mut self) {
-        let deadline = self.conversation.deadline(self.shared.moment());
+        let now = self.shared.moment();
+        let deadline = self.conversation.deadline(now);
         let deadline = deadline.and_then(|at| self.shared.instant(at));
         let (looks_when_sent, can_retry) =
-            (self.conversation.looks_when_sent(), self.conversation.can_retry());
+            (self.conversation.looks_when_sent(), self.conversation.can_retry(now));
         if !can_retry {
             self.retries.mark_unchanged();
         }

@@ -261,7 +261,7 @@ fn a_relay_that_asks_to_wait_gets_no_put_meanwhile_and_keeps_the_link() {
     assert_eq!(world.times(&Event::Show(PutState::Asked { is_full: true, until })), [0]);
     // A user's action ends the wait, but not at once.
     let now = world.at.now;
-    assert!(world.talk().can_retry());
+    assert!(world.talk().can_retry(now));
     world.talk().retry_now(now);
     world.answer = Some((AnswerCode::Done, 0));
     world.go_on(seconds(10));
