@@ -155,7 +155,7 @@ impl Client {
         let moved = net::Moved::default();
         let link = net::open_link(&self.shared, &relay, &moved).await?;
         // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
-        let today = self.shared.check_clock(link.day)?;
+        let today = self.shared.check_clock(link.opened().day)?;
         let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
             net::publish(&self.shared, link, &publication, &moved).await?;
@@ -263,11 +263,12 @@ impl Client {
         let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
         let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
         let takes_mailbox = self.shared.look(|engine| engine.accepting_takes_mailbox(name, new_identity))?;
-        if found.needs_token && is_own && takes_mailbox && !has_token {
+        if found.link.needs_token && is_own && takes_mailbox && !has_token {
             return Err(ClientError::NeedsToken);
         }
-        let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
-        let clock = self.shared.check_clock(found.day);
+        let allowed =
+            (consent != Consent::Rule && !net::is_public(found.link.address)).then_some(found.link.address);
+        let clock = self.shared.check_clock(found.link.day);
         // A wrong clock takes a good invite for an old one.
         let dated = |error| match error {
             ClientError::Bundle(BundleError::Expired) => clock.err().unwrap_or(error),

@@ -30,7 +30,7 @@ mod step;
 pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 
 pub(crate) use calendar::is_same_day;
-pub(crate) use invites::{Acceptance, Publication};
+pub(crate) use invites::{Acceptance, Publication, Taken};
 pub(crate) use mailboxes::{MailboxName, OwnMailbox};
 pub(crate) use needs::{MailboxNeeds, Need};
 pub(crate) use outbox::{BlobLives, PutJob, SentPut};

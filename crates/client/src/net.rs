@@ -1,9 +1,11 @@
 //! Connections: one reading link a relay, short putting links a contact, never both in one (spec/14-client.md section 6).
 
+mod clock;
 mod connection;
 mod days;
 mod dial;
 mod drive;
+mod errand;
 mod fetch;
 mod moved;
 mod progress;
@@ -14,9 +16,10 @@ mod reader;
 mod shared;
 mod special;
 mod supervisor;
+mod tcp;
+mod transport;
 mod turns;
 
-pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use moved::Moved;
 pub(crate) use progress::{Dated, Moving};
@@ -26,6 +29,7 @@ use putter::put;
 pub(crate) use shared::{STEP_STACK, Shared};
 pub(crate) use special::is_public;
 pub(crate) use supervisor::supervise;
+pub(crate) use transport::Consent;
 
 #[cfg(test)]
 mod tests;

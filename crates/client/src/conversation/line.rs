@@ -2,6 +2,8 @@
 
 use super::moment::Moment;
 use crate::engine::BlobLives;
+use deaddrop_wire::Day;
+use std::net::IpAddr;
 
 /// The state of a link's line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,12 @@ pub(crate) struct Situation {
 /// A link that was opened, as far as a conversation needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opened {
+    /// The address that the relay was reached at.
+    pub(crate) address: IpAddr,
     /// How long the relay keeps what is put.
     pub(crate) lives: BlobLives,
+    /// The relay makes mailboxes only for those who show its token.
+    pub(crate) needs_token: bool,
+    /// The day that the relay says.
+    pub(crate) day: Day,
 }

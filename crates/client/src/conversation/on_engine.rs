@@ -1,12 +1,13 @@
 //! The engine as the conversations see it, and their steps on it.
 
 use super::{
-    EngineStep,
+    action::EngineStep,
     putting::{Outbox, PutChange, PutStep},
     reading::{OwnMailboxes, ReadStep},
+    schedule::{Agenda, DutyStep},
 };
 use crate::{
-    engine::{Engine, OwnMailbox, PutJob},
+    engine::{Engine, OwnMailbox, PutJob, Taken},
     error::VaultError,
 };
 use deaddrop_shred::Disk;
@@ -78,5 +79,71 @@ impl<D: Disk + 'static> EngineStep<Engine<D>> for ReadStep {
             }
             Self::Displaced => engine.note_displaced(today),
         }
+    }
+}
+
+impl<D: Disk + 'static> Agenda for Engine<D> {
+    fn reading_relays(&self) -> Vec<String> {
+        self.reading_relays()
+    }
+
+    fn contacts_with_puts(&self) -> Vec<u32> {
+        self.contacts_with_puts()
+    }
+
+    fn receipts_due(&self) -> Vec<u32> {
+        self.receipts_due()
+    }
+
+    fn invites_to_empty(&self) -> Vec<Taken> {
+        self.invites_to_empty()
+    }
+
+    fn has_ended_invites(&self, today: Day) -> bool {
+        self.has_ended_invites(today)
+    }
+
+    fn is_missing_due(&self, time: u64) -> bool {
+        self.is_missing_due(time)
+    }
+
+    fn resets_due(&self, time: u64, today: Day) -> bool {
+        self.resets_due(time, today)
+    }
+
+    fn is_sentinel_due(&self, time: u64) -> bool {
+        self.is_sentinel_due(time)
+    }
+
+    fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
+        self.is_tidy_due(read, today)
+    }
+
+    fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64> {
+        self.gap_due(time, wait_s, read)
+    }
+}
+
+impl DutyStep {
+    /// Does the step. Returns whether a receipt was sealed. `time` in seconds since 1970-01-01.
+    pub(crate) fn run<D: Disk + 'static>(
+        self,
+        engine: &mut Engine<D>,
+        time: u64,
+        today: Day,
+    ) -> Result<bool, VaultError> {
+        match self {
+            Self::SealReceipt(contact) => return engine.seal_receipt(contact, today),
+            Self::EndInvites => engine.end_invites(today),
+            Self::NoteEmptied(contact) => engine.invite_emptied(contact),
+            Self::ResendMissing => engine.resend_missing(time),
+            Self::ResetLost => engine.reset_lost(time, today),
+            Self::RenewSentinel => engine.renew_sentinel(time),
+            Self::TidyRead(read) => engine.tidy_read(&read, today),
+            Self::ShowGaps(wait_s, read) => engine.show_gaps(time, wait_s, &read, today),
+            Self::BeginDay => engine.begin_day(today),
+            Self::RetryStale => engine.retry_stale(time),
+        }
+        .map(|()| false)
     }
 }

@@ -6,7 +6,7 @@ use super::{
     shared::{Shared, closed},
 };
 use crate::{
-    conversation::{Action, Closed, Conversation, EngineStep, Opened, Situation, StepError},
+    conversation::{Action, Closed, Conversation, EngineStep, Situation, StepError},
     engine::Engine,
     error::ClientError,
 };
@@ -115,7 +115,7 @@ impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
                 let now = self.shared.moment();
                 match opened {
                     Ok(link) => {
-                        self.conversation.on_opened(Ok(Opened { lives: link.lives }), now);
+                        self.conversation.on_opened(Ok(link.opened()), now);
                         self.link = Some(link);
                     }
                     Err(error) => self.conversation.on_opened(Err(error), now),
@@ -188,19 +188,19 @@ impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
 }
 
 /// The items of the next record. If `until_sent`, there are none when everything that waited for the relay has been taken before.
-async fn receive(link: &mut Option<Connection>, until_sent: bool) -> Result<Vec<Item>, Closed> {
+pub(super) async fn receive(link: &mut Option<Connection>, until_sent: bool) -> Result<Vec<Item>, Closed> {
     let Some(link) = link else { return pending().await };
-    let items = if until_sent { link.proceed().await? } else { Some(link.receive().await?) };
-    link.answer(items.unwrap_or_default())
+    if until_sent { Ok(link.proceed().await?.unwrap_or_default()) } else { link.receive().await }
 }
 
-async fn sleep_to(deadline: Option<Instant>) {
+/// Waits until a moment; without one it never ends.
+pub(super) async fn sleep_to(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => pending().await,
     }
 }
 
-const fn step_error(error: ClientError) -> StepError {
+pub(super) const fn step_error(error: ClientError) -> StepError {
     if error.is_passing() { StepError::NoRoom } else { StepError::Stopped }
 }

@@ -1,8 +1,11 @@
 //! What the tasks of a client share.
 
 use super::{
+    clock::Clock,
     days::{HeardDay, RelayDays},
     progress::Progress,
+    tcp::TcpTransport,
+    transport::Transport,
     turns::Turns,
 };
 use crate::{
@@ -25,8 +28,10 @@ pub(crate) const STEP_STACK: usize = 64 << 10;
 pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
-    /// The fixed moment of the client's own clock.
-    started: Instant,
+    /// The clock on which the moments of the conversations are.
+    pub(super) clock: Clock,
+    /// What carries the links.
+    pub(super) transport: Box<dyn Transport>,
     /// From which the tokens derive that name this client's reading links, another one for each relay. In memory only.
     pub(crate) tokens: ClientTokenSecret,
     /// Changes whenever the engine may have something new to do.
@@ -61,12 +66,23 @@ impl Drop for ReceiptFlush<'_> {
 
 impl Shared {
     pub(crate) fn new(engine: Engine<FileDisk>, config: Config) -> Arc<Self> {
+        let transport = Box::new(TcpTransport::new(config.clone()));
+        Self::with_transport(engine, config, transport)
+    }
+
+    /// With links that this transport carries.
+    pub(super) fn with_transport(
+        engine: Engine<FileDisk>,
+        config: Config,
+        transport: Box<dyn Transport>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
-            config,
             tokens: ClientTokenSecret::generate(&mut crate::random::SystemRandom),
-            started: Instant::now(),
+            clock: Clock::start(),
+            transport,
+            config,
             changed: watch::Sender::new(0),
             retries: watch::Sender::new(0),
             closing: watch::Sender::new(false),
@@ -169,12 +185,12 @@ impl Shared {
 
     /// The present moment of the client's own clock.
     pub(crate) fn moment(&self) -> Moment {
-        Moment::after_start(self.started.elapsed())
+        self.clock.moment()
     }
 
     /// A moment of the client's own clock, for tokio; none: it lies too far ahead.
     pub(super) fn instant(&self, moment: Moment) -> Option<Instant> {
-        self.started.checked_add(moment.since_start())
+        self.clock.instant(moment)
     }
 
     /// Seconds for which a message waits behind a missing one.

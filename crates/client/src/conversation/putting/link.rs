@@ -1,6 +1,6 @@
 //! One link over which envelopes of one contact are put.
 
-use super::{Outbox, asked::AskedToWait};
+use super::{asked::AskedToWait, outbox::Outbox};
 use crate::{
     conversation::{end::Closed, line::Line, moment::Moment, states::PutState, strays::Strays},
     engine::{BlobLives, PutJob, SentPut},

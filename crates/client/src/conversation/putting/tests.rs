@@ -1,13 +1,18 @@
 //! Putting beside relays that follow a script, in virtual time and without a socket.
 
 use super::*;
-use crate::{conversation::line::Line, error::VaultError};
+use crate::{
+    conversation::line::Line,
+    engine::{BlobLives, PutJob},
+    error::VaultError,
+};
 use deaddrop_link::{MailboxAddress, capability::SendCapability};
 use deaddrop_wire::{
     Blob, Day,
     item::{Answer, AnswerCode, Deliver, GoAway},
 };
 use rand::{SeedableRng, rngs::StdRng};
+use std::collections::BTreeSet;
 
 /// Envelopes that wait, by their numbers, and the relay to which each goes.
 #[derive(Default)]
@@ -52,7 +57,12 @@ impl EngineStep<FakeOutbox> for PutStep {
 }
 
 const ENVELOPE: usize = 4_096;
-const LIVES: BlobLives = BlobLives::DEFAULT;
+const LINK: Opened = Opened {
+    lives: BlobLives::DEFAULT,
+    address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    needs_token: false,
+    day: Day::from_number(20_000),
+};
 
 fn relay(port: u16) -> RelayAddress {
     let fingerprint = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -144,7 +154,7 @@ impl World {
         match action {
             Action::Open(relay) => {
                 self.note(Event::Open(relay.port()));
-                let opened = self.opens.map(|()| Opened { lives: LIVES });
+                let opened = self.opens.map(|()| LINK);
                 self.talk().on_opened(opened, at.now);
             }
             Action::Send(items) => {

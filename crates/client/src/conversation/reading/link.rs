@@ -1,13 +1,13 @@
 //! One reading link: what was asked for over it, and what it brought.
 
 use super::{
-    OwnMailboxes, ReadAction, ReadStep,
+    mailboxes::{OwnMailboxes, ReadAction, ReadStep},
     pauses::{Cause, Pauses},
     probe::Probes,
 };
 use crate::{
     conversation::{
-        Action,
+        action::Action,
         end::Closed,
         line::Situation,
         moment::Moment,

@@ -3,16 +3,17 @@
 use super::*;
 use crate::{
     conversation::line::Line,
-    engine::BlobLives,
+    engine::{BlobLives, MailboxName, OwnMailbox},
     error::VaultError,
     vault::{MailboxKind, MailboxState},
 };
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_wire::{
-    Day,
+    Blob, Day, Fingerprint,
     item::{AckEntry, Acked, Answer, AnswerCode, CaughtUp, Deliver, Displaced, GoAway, Pong, Subscribed},
 };
 use rand::{SeedableRng, rngs::StdRng};
+use zeroize::Zeroizing;
 
 /// Own mailboxes and what was done with them.
 #[derive(Default)]
@@ -75,6 +76,13 @@ impl EngineStep<FakeMailboxes> for ReadStep {
         Ok(())
     }
 }
+
+const LINK: Opened = Opened {
+    lives: BlobLives::DEFAULT,
+    address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    needs_token: false,
+    day: Day::from_number(20_000),
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
@@ -205,7 +213,7 @@ impl World {
         match action {
             Action::Open(_) => {
                 self.note(Event::Open);
-                let opened = self.opens.map(|()| Opened { lives: BlobLives::DEFAULT });
+                let opened = self.opens.map(|()| LINK);
                 self.talk().on_opened(opened, at.now);
             }
             Action::Send(items) => {

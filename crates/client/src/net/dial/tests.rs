@@ -4,7 +4,10 @@
 
 use super::*;
 use crate::{
-    Config, ContactInfo, Event, EventKind, Resolve, UnreachableReason, engine::MailboxName, home, net,
+    ContactInfo, Event, EventKind, Resolve, UnreachableReason,
+    engine::{Engine, MailboxName},
+    home,
+    net::{self, Shared},
     resolve::Resolving,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
@@ -110,7 +113,9 @@ impl World {
     }
 
     async fn dial(&self, relay: &RelayAddress, consent: Consent) -> Result<IpAddr, ConnectError> {
-        dial(&self.shared, relay, consent).await.map(|(stream, ip)| {
+        let reach = || self.shared.look(Engine::reach).ok();
+        let target = Target { relay, consent, reach: &reach };
+        dial(&self.shared.config, &target).await.map(|(stream, ip)| {
             assert_eq!(stream.peer_addr().unwrap().ip(), ip);
             ip
         })
