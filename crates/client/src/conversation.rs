@@ -4,8 +4,19 @@
 //! user's actions, the time. It gives [`Action`]s, and the moment of its next deadline. It opens no connection, reads no clock, waits
 //! for nothing, and draws randomness only from a generator that the caller passes.
 //!
-//! The caller performs the actions in their order, reports their outcomes, and then calls [`Conversation::look`] with the engine, until
+//! The caller performs the actions in their order, reports their outcomes, and then calls [`LinkConversation::look`] with the engine, until
 //! there is no action left. Then it waits for the next event or the deadline.
+//!
+//! | value | what it is |
+//! |---|---|
+//! | [`ReadConversation`] | the conversation with one relay on which own mailboxes lie |
+//! | [`PutConversation`] | the conversation with the relays of one contact |
+//! | [`Visit`], [`Publishing`] | errands: conversations that are over after an answer or two, within a time |
+//! | [`LinkOpening`], [`Link`] | below them: the handshake of a link, its records, its pings |
+//! | [`Schedule`] | above them: which of them are wanted now, and what else a client does by itself |
+//!
+//! `on_engine` alone names the engine: the others read it through the traits `OwnMailboxes`, `Outbox` and `Agenda`, and change it by
+//! steps.
 
 mod action;
 mod backoff;
@@ -24,22 +35,26 @@ mod requests;
 mod schedule;
 mod states;
 mod strays;
+mod turns;
 mod visit;
 
-pub(crate) use action::{Action, Conversation, EngineStep};
-pub(crate) use end::{Closed, StepError};
+pub(crate) use action::{Action, EngineStep, LinkConversation};
+pub(crate) use end::{LinkClosed, StepError};
 #[cfg(test)]
 pub(crate) use errand::LONGEST_ERRAND;
 pub(crate) use errand::{Errand, ErrandAction};
-pub(crate) use line::{Line, Opened, Situation};
+pub(crate) use line::{LineState, LinkInfo, Situation};
 pub(crate) use link::Link;
 pub(crate) use moment::Moment;
-pub(crate) use opening::{MAX_HANDSHAKE_MESSAGE, Opening, OpeningStep};
+pub(crate) use opening::{LinkOpening, MAX_HANDSHAKE_MESSAGE, OpeningStep};
 pub(crate) use openings::Openings;
 pub(crate) use publishing::Publishing;
-pub(crate) use putting::{PutTimes, Putting};
-pub(crate) use reading::{ReadTimes, Reading};
+pub(crate) use putting::{PutConversation, PutTimes};
+pub(crate) use reading::{ReadConversation, ReadTimes};
 pub(crate) use schedule::{Duty, LOOK, PassSituation, Schedule};
 pub use states::Connectivity;
 pub(crate) use states::{ConnectError, PutState};
-pub(crate) use visit::{Found, Purpose, Visit};
+#[cfg(test)]
+pub(crate) use turns::MAX_OPENING;
+pub(crate) use turns::{Haste, Ticket, TurnQueues};
+pub(crate) use visit::{FoundBundle, Purpose, Visit};

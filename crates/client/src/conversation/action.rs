@@ -2,7 +2,7 @@
 
 use super::{
     end::StepError,
-    line::{Opened, Situation},
+    line::{LinkInfo, Situation},
     moment::Moment,
     states::ConnectError,
 };
@@ -13,11 +13,11 @@ use rand::Rng;
 /// What the caller of a conversation does. An action counts on all before it: once one has failed, the conversation gives others.
 #[derive(Debug)]
 pub(crate) enum Action<Step, State> {
-    /// Open a link to this relay and report to [`Conversation::on_opened`].
+    /// Open a link to this relay and report to [`LinkConversation::on_opened`].
     Open(RelayAddress),
-    /// Queue these items on the link and report to [`Conversation::on_queued`].
+    /// Queue these items on the link and report to [`LinkConversation::on_queued`].
     Send(Vec<Item>),
-    /// Do a step of the engine and report to [`Conversation::on_step`].
+    /// Do a step of the engine and report to [`LinkConversation::on_step`].
     Step(Step),
     /// Send what is queued, and close the link.
     Close,
@@ -38,7 +38,7 @@ pub(crate) trait EngineStep<E>: Send + 'static {
 }
 
 /// A conversation that opens links again and again, over an engine of type `E`.
-pub(crate) trait Conversation<E> {
+pub(crate) trait LinkConversation<E> {
     /// A step of the engine.
     type Step: EngineStep<E>;
     /// A state that the app is told.
@@ -57,7 +57,7 @@ pub(crate) trait Conversation<E> {
     fn state(&self) -> Option<(Self::State, u64)>;
 
     /// The link was opened, or could not be.
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>, now: Moment);
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>, now: Moment);
 
     /// Items came over the link. Pings are answered below.
     fn on_items(&mut self, items: Vec<Item>, at: &Situation);

@@ -2,7 +2,7 @@
 
 /// The link is to end, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Closed;
+pub(crate) struct LinkClosed;
 
 /// Why a step of the engine was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

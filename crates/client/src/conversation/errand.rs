@@ -1,6 +1,6 @@
 //! Errands: conversations that are over after an answer or two, within a time.
 
-use super::{line::Opened, moment::Moment, states::ConnectError};
+use super::{line::LinkInfo, moment::Moment, states::ConnectError};
 use crate::error::ClientError;
 use deaddrop_wire::Item;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) trait Errand {
     fn on_turn(&mut self, now: Moment);
 
     /// The link was opened, or could not be.
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>);
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>);
 
     /// Items came over the link. Pings are answered below.
     fn on_items(&mut self, items: Vec<Item>, now: Moment);

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 /// The state of a link's line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct LineState {
     /// Whether something waits for the relay.
     pub(crate) is_sending: bool,
     /// Number of bytes that the line has taken.
@@ -26,12 +26,12 @@ pub(crate) struct Situation {
     /// The newest round that a caller of the client has begun.
     pub(crate) round: u64,
     /// The line, if a link stands.
-    pub(crate) line: Line,
+    pub(crate) line: LineState,
 }
 
 /// A link that was opened, as far as a conversation needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Opened {
+pub(crate) struct LinkInfo {
     /// The address that the relay was reached at.
     pub(crate) address: IpAddr,
     /// How long the relay keeps what is put.

@@ -1,8 +1,8 @@
 //! A link after its handshake: records and items, pings, and the silence after which its relay is taken for lost.
 
 use super::{
-    end::Closed,
-    line::{Line, Opened},
+    end::LinkClosed,
+    line::{LineState, LinkInfo},
     moment::Moment,
 };
 use deaddrop_link::{OpenHalf, SealHalf};
@@ -16,7 +16,7 @@ use std::time::Duration;
 pub(super) const PING_S: u16 = 45;
 
 /// A record that is to be sent.
-pub(crate) struct Record {
+pub(crate) struct SealedRecord {
     pub(crate) bytes: Vec<u8>,
     /// Number of its bytes that answer what the relay has sent.
     pub(crate) reply_bytes: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Record {
 
 /// What a record brought.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Incoming {
+pub(crate) struct OpenedRecord {
     /// The items, without those that concern the link alone.
     pub(crate) items: Vec<Item>,
     /// The answers to the others.
@@ -35,7 +35,7 @@ pub(crate) struct Incoming {
 pub(crate) struct Link {
     seal: SealHalf,
     open: OpenHalf,
-    opened: Opened,
+    opened: LinkInfo,
     pulse: Pulse,
 }
 
@@ -44,7 +44,7 @@ impl Link {
     pub(super) fn new(
         seal: SealHalf,
         open: OpenHalf,
-        opened: Opened,
+        opened: LinkInfo,
         period: Duration,
         bytes_read: u64,
         now: Moment,
@@ -53,31 +53,31 @@ impl Link {
     }
 
     /// What the relay has said, and where it was reached.
-    pub(crate) const fn opened(&self) -> Opened {
+    pub(crate) const fn opened(&self) -> LinkInfo {
         self.opened
     }
 
     /// Seals items in their order.
-    pub(crate) fn seal(&mut self, items: &[Item]) -> Result<Vec<Record>, Closed> {
-        let records = self.seal.seal(items).map_err(|_| Closed)?;
+    pub(crate) fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
+        let records = self.seal.seal(items).map_err(|_| LinkClosed)?;
         // What is not a blob that we put answers what the relay sent.
         let put: usize = items.iter().map(put_bytes).sum();
         let mut replies = records.iter().map(Vec::len).sum::<usize>().saturating_sub(put);
         let record = |bytes: Vec<u8>| {
             let reply_bytes = replies.min(bytes.len());
             replies -= reply_bytes;
-            Record { bytes, reply_bytes }
+            SealedRecord { bytes, reply_bytes }
         };
         Ok(records.into_iter().map(record).collect())
     }
 
     /// Opens the next record.
-    pub(crate) fn open(&mut self, record: &mut [u8]) -> Result<Incoming, Closed> {
-        self.open.open_in_place(record).map(sort).map_err(|_| Closed)
+    pub(crate) fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, LinkClosed> {
+        self.open.open_in_place(record).map(sort).map_err(|_| LinkClosed)
     }
 
     /// Looks at the line: returns a ping that is due. Fails if the relay has been silent for too long.
-    pub(crate) fn look(&mut self, line: &Line, now: Moment) -> Result<Option<Ping>, Closed> {
+    pub(crate) fn look(&mut self, line: &LineState, now: Moment) -> Result<Option<Ping>, LinkClosed> {
         self.pulse.look(line, now)
     }
 
@@ -88,12 +88,12 @@ impl Link {
 }
 
 /// Answers what concerns the link alone.
-pub(super) fn sort(received: Received) -> Incoming {
+pub(super) fn sort(received: Received) -> OpenedRecord {
     // Only a relay answers a Put, so one that came here gets no answer.
     let is_unknown = |unsupported: &&Unsupported| matches!(unsupported, Unsupported::Kind(_));
     let unknown = received.unsupported.iter().filter(is_unknown).map(|unsupported| unsupported.answer());
     let mut incoming =
-        Incoming { items: Vec::with_capacity(received.items.len()), replies: unknown.collect() };
+        OpenedRecord { items: Vec::with_capacity(received.items.len()), replies: unknown.collect() };
     for item in received.items {
         match item {
             Item::Ping(ping) => incoming.replies.push(Pong { nonce: ping.nonce }.into()),
@@ -128,13 +128,13 @@ impl Pulse {
         Self { period, next_ping: now.plus(period), heard: now, heard_bytes: bytes_read }
     }
 
-    fn look(&mut self, line: &Line, now: Moment) -> Result<Option<Ping>, Closed> {
+    fn look(&mut self, line: &LineState, now: Moment) -> Result<Option<Ping>, LinkClosed> {
         // While something waits the pace decides; a relay that is still taking it cannot answer what stands behind.
         if line.is_sending || line.read != self.heard_bytes {
             (self.heard, self.heard_bytes) = (now, line.read);
         }
         if now >= self.heard.plus(self.silence()) {
-            return Err(Closed);
+            return Err(LinkClosed);
         }
         if now < self.next_ping {
             return Ok(None);
@@ -166,7 +166,7 @@ mod tests {
     /// Looks at each deadline. Returns the seconds of the pings, and the second at which the relay is taken for lost.
     fn pings(period: u64, is_answered: bool, until: u64) -> (Vec<u64>, Option<u64>) {
         let mut pulse = Pulse::new(Duration::from_secs(period), 0, after(0));
-        let (mut pings, mut line) = (Vec::new(), Line::default());
+        let (mut pings, mut line) = (Vec::new(), LineState::default());
         loop {
             let now = pulse.deadline();
             if now > after(until) {
@@ -178,7 +178,7 @@ mod tests {
                     line.read += u64::from(is_answered);
                 }
                 Ok(None) => {}
-                Err(Closed) => return (pings, Some(now.since_start().as_secs())),
+                Err(LinkClosed) => return (pings, Some(now.since_start().as_secs())),
             }
         }
     }
@@ -195,12 +195,12 @@ mod tests {
     #[test]
     fn a_line_that_takes_what_is_queued_is_neither_silent_nor_pinged() {
         let mut pulse = Pulse::new(Duration::from_secs(45), 0, after(0));
-        let line = Line { is_sending: true, ..Line::default() };
+        let line = LineState { is_sending: true, ..LineState::default() };
         for second in (10..1_000).step_by(10) {
             assert_eq!(pulse.look(&line, after(second)), Ok(None));
         }
-        assert_eq!(pulse.look(&Line::default(), after(1_102)), Ok(Some(Ping { nonce: 0 })));
-        assert_eq!(pulse.look(&Line::default(), after(1_103)), Err(Closed));
+        assert_eq!(pulse.look(&LineState::default(), after(1_102)), Ok(Some(Ping { nonce: 0 })));
+        assert_eq!(pulse.look(&LineState::default(), after(1_103)), Err(LinkClosed));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::{
     action::EngineStep,
-    putting::{Outbox, PutChange, PutStep},
-    reading::{OwnMailboxes, ReadStep},
+    putting::{Outbox, OutboxChange, OutboxStep},
+    reading::{MailboxStep, OwnMailboxes},
     schedule::{Agenda, DutyStep},
 };
 use crate::{
@@ -29,14 +29,14 @@ impl<D: Disk + 'static> Outbox for Engine<D> {
     }
 }
 
-impl<D: Disk + 'static> EngineStep<Engine<D>> for PutStep {
+impl<D: Disk + 'static> EngineStep<Engine<D>> for OutboxStep {
     fn run(self, engine: &mut Engine<D>, _time: u64, today: Day) -> Result<(), VaultError> {
         let contact = self.contact;
         match self.change {
-            PutChange::SealForNewest => engine.seal_for_newest(contact),
-            PutChange::BlockAddress(address) => engine.address_blocked(contact, address, today),
-            PutChange::Accept(puts, lives) => engine.accepted(contact, &puts, lives, today),
-            PutChange::Refuse(put) => engine.refused(contact, &put, today),
+            OutboxChange::SealForNewest => engine.seal_for_newest(contact),
+            OutboxChange::BlockAddress(address) => engine.address_blocked(contact, address, today),
+            OutboxChange::Accept(puts, lives) => engine.accepted(contact, &puts, lives, today),
+            OutboxChange::Refuse(put) => engine.refused(contact, &put, today),
         }
     }
 }
@@ -59,7 +59,7 @@ impl<D: Disk + 'static> OwnMailboxes for Engine<D> {
     }
 }
 
-impl<D: Disk + 'static> EngineStep<Engine<D>> for ReadStep {
+impl<D: Disk + 'static> EngineStep<Engine<D>> for MailboxStep {
     fn run(self, engine: &mut Engine<D>, time: u64, today: Day) -> Result<(), VaultError> {
         match self {
             Self::Deliver(blobs) => blobs

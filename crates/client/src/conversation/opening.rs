@@ -1,7 +1,7 @@
-//! Opening a link: the handshake, and the Hellos of both sides.
+//! LinkOpening a link: the handshake, and the Hellos of both sides.
 
 use super::{
-    line::Opened,
+    line::LinkInfo,
     link::{Link, PING_S, sort},
     moment::Moment,
     states::ConnectError,
@@ -23,7 +23,7 @@ const WINDOW_BYTES: u32 = 1 << 20;
 pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
 /// A link that is being opened.
-pub(crate) struct Opening {
+pub(crate) struct LinkOpening {
     hello: Hello,
     state: State,
     /// The relay has asked for a cookie.
@@ -47,7 +47,7 @@ pub(crate) enum OpeningStep {
     Opened { link: Box<Link>, items: Vec<Item>, replies: Vec<Item> },
 }
 
-impl Opening {
+impl LinkOpening {
     /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link, zeros name none.
     pub(crate) fn begin(
         relay: &Fingerprint,
@@ -86,7 +86,7 @@ impl Opening {
                 let (link, mut first) = unproven.on_first_record(message).map_err(|_| ConnectError::Down)?;
                 let (ping_s, hello) = take_relay_hello(&mut first.items).ok_or(ConnectError::Down)?;
                 let incoming = sort(first);
-                let opened = Opened {
+                let opened = LinkInfo {
                     address,
                     lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
                     needs_token: hello.token_needed,

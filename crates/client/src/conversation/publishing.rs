@@ -2,7 +2,7 @@
 
 use super::{
     errand::{Errand, ErrandAction, ErrandTime},
-    line::Opened,
+    line::LinkInfo,
     moment::Moment,
     requests::{INVITE, LANDING, create},
     states::ConnectError,
@@ -135,7 +135,7 @@ impl Errand for Publishing {
         self.time = Some(ErrandTime::begin(self.patience, WAITS, now));
     }
 
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>) {
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>) {
         if let Err(error) = opened {
             return self.fail(error.into());
         }

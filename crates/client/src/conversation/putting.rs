@@ -1,16 +1,16 @@
-//! Putting to one contact: a link is opened when something waits, and closed when nothing does. Nothing is read over it.
+//! PutConversation to one contact: a link is opened when something waits, and closed when nothing does. Nothing is read over it.
 
 mod asked;
 mod link;
 mod outbox;
 
-pub(crate) use outbox::{Outbox, PutChange, PutStep};
+pub(crate) use outbox::{Outbox, OutboxChange, OutboxStep};
 
 use super::{
-    action::{Action, Conversation, EngineStep},
+    action::{Action, EngineStep, LinkConversation},
     backoff::{Backoff, Wait, WaitEnd},
-    end::{Closed, StepError},
-    line::{Opened, Situation},
+    end::{LinkClosed, StepError},
+    line::{LinkInfo, Situation},
     moment::Moment,
     openings::{Openings, SPACING},
     states::{ConnectError, PutState},
@@ -35,7 +35,7 @@ pub(crate) struct PutTimes {
 }
 
 /// The conversation with the relays of one contact.
-pub(crate) struct Putting {
+pub(crate) struct PutConversation {
     contact: u32,
     times: PutTimes,
     openings: Arc<Openings>,
@@ -84,7 +84,7 @@ enum StepKind {
     Answer,
 }
 
-impl Putting {
+impl PutConversation {
     /// With a contact for which something waits.
     pub(crate) fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
         Self {
@@ -123,7 +123,7 @@ impl Putting {
     fn seals_for_newest(&mut self, outbox: &impl Outbox, now: Moment) -> bool {
         let seals = now >= self.seals_after && outbox.has_newer_address(self.contact);
         if seals {
-            self.change(PutChange::SealForNewest);
+            self.change(OutboxChange::SealForNewest);
         }
         seals
     }
@@ -175,8 +175,8 @@ impl Putting {
         self.state = State::Failed(attempt);
     }
 
-    fn change(&mut self, change: PutChange) {
-        self.actions.push_back(Action::Step(PutStep { contact: self.contact, change }));
+    fn change(&mut self, change: OutboxChange) {
+        self.actions.push_back(Action::Step(OutboxStep { contact: self.contact, change }));
     }
 
     fn end(&mut self) {
@@ -190,7 +190,7 @@ impl Putting {
             self.actions.push_back(Action::Show(item, at.round));
         }
         for put in answers.refused {
-            self.change(PutChange::Refuse(put));
+            self.change(OutboxChange::Refuse(put));
         }
         if is_closed {
             self.lose_link();
@@ -208,25 +208,25 @@ impl Putting {
         }
         if !answers.accepted.is_empty() {
             let lives = link.lives;
-            self.change(PutChange::Accept(answers.accepted, lives));
+            self.change(OutboxChange::Accept(answers.accepted, lives));
         }
     }
 }
 
-impl<E: Outbox> Conversation<E> for Putting
+impl<E: Outbox> LinkConversation<E> for PutConversation
 where
-    PutStep: EngineStep<E>,
+    OutboxStep: EngineStep<E>,
 {
-    type Step = PutStep;
+    type Step = OutboxStep;
     type State = PutState;
 
     fn next_action(&mut self) -> Option<PutAction> {
         let action = self.actions.pop_front()?;
         self.step = match &action {
             Action::Step(step) => Some(match &step.change {
-                PutChange::SealForNewest => StepKind::Seal,
-                PutChange::BlockAddress(_) => StepKind::Block,
-                PutChange::Accept(..) | PutChange::Refuse(_) => StepKind::Answer,
+                OutboxChange::SealForNewest => StepKind::Seal,
+                OutboxChange::BlockAddress(_) => StepKind::Block,
+                OutboxChange::Accept(..) | OutboxChange::Refuse(_) => StepKind::Answer,
             }),
             _ => None,
         };
@@ -246,7 +246,7 @@ where
             State::Blocked(attempt, address) => {
                 if !self.seals_for_newest(outbox, at.now) {
                     self.actions.push_back(Action::Show(PutState::Private(address), attempt.round));
-                    self.change(PutChange::BlockAddress(address));
+                    self.change(OutboxChange::BlockAddress(address));
                     self.state = State::Failed(attempt);
                 }
             }
@@ -274,7 +274,7 @@ where
         }
     }
 
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>, now: Moment) {
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>, now: Moment) {
         let State::Opening(attempt, relay) = &self.state else { return };
         let attempt = *attempt;
         let state = match opened {
@@ -301,7 +301,7 @@ where
         let State::Linked(link) = &mut self.state else { return };
         let mut answers = Answers::default();
         let end = link.take_items(items, &mut self.asked, at.now, &mut answers);
-        self.on_answers(answers, end == Err(Closed), at);
+        self.on_answers(answers, end == Err(LinkClosed), at);
     }
 
     fn state(&self) -> Option<(PutState, u64)> {

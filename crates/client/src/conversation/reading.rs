@@ -1,4 +1,4 @@
-//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
+//! ReadConversation at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
 
 mod link;
 mod losses;
@@ -6,13 +6,13 @@ mod mailboxes;
 mod pauses;
 mod probe;
 
-pub(crate) use mailboxes::{OwnMailboxes, ReadStep};
+pub(crate) use mailboxes::{MailboxStep, OwnMailboxes};
 
 use super::{
-    action::{Action, Conversation, EngineStep},
+    action::{Action, EngineStep, LinkConversation},
     backoff::{Backoff, Wait, WaitEnd},
-    end::{Closed, StepError},
-    line::{Opened, Situation},
+    end::{LinkClosed, StepError},
+    line::{LinkInfo, Situation},
     moment::Moment,
     states::{ConnectError, Connectivity},
 };
@@ -36,7 +36,7 @@ pub(crate) struct ReadTimes {
 }
 
 /// The conversation with one relay on which own mailboxes lie.
-pub(crate) struct Reading {
+pub(crate) struct ReadConversation {
     relay: RelayAddress,
     /// The address as the engine names it.
     name: String,
@@ -72,7 +72,7 @@ struct Attempt {
     retries: bool,
 }
 
-impl Reading {
+impl ReadConversation {
     /// At a relay, with the name that the engine has for its address.
     pub(crate) fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl Reading {
                 self.end();
             }
             Ok(_) => {}
-            Err(Closed) => self.lose_link(at.now),
+            Err(LinkClosed) => self.lose_link(at.now),
         }
     }
 
@@ -134,16 +134,16 @@ impl Reading {
     }
 }
 
-impl<E: OwnMailboxes> Conversation<E> for Reading
+impl<E: OwnMailboxes> LinkConversation<E> for ReadConversation
 where
-    ReadStep: EngineStep<E>,
+    MailboxStep: EngineStep<E>,
 {
-    type Step = ReadStep;
+    type Step = MailboxStep;
     type State = Connectivity;
 
     fn next_action(&mut self) -> Option<ReadAction> {
         let action = self.actions.pop_front()?;
-        self.is_storing = matches!(action, Action::Step(ReadStep::Deliver(_)));
+        self.is_storing = matches!(action, Action::Step(MailboxStep::Deliver(_)));
         Some(action)
     }
 
@@ -174,7 +174,7 @@ where
         }
     }
 
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>, now: Moment) {
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>, now: Moment) {
         let State::Opening(attempt) = self.state else { return };
         let (state, shortest) = match opened {
             Ok(_) => {
@@ -193,7 +193,7 @@ where
 
     fn on_items(&mut self, items: Vec<Item>, at: &Situation) {
         let State::Linked(link) = &mut self.state else { return };
-        if link.take_items(items, &mut self.pauses, at.now, &mut self.actions) == Err(Closed) {
+        if link.take_items(items, &mut self.pauses, at.now, &mut self.actions) == Err(LinkClosed) {
             self.lose_link(at.now);
         }
     }

@@ -1,6 +1,6 @@
 //! A bound on deliveries that the client did not ask for.
 
-use super::end::Closed;
+use super::end::LinkClosed;
 
 /// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
 /// reader takes a mailbox over.
@@ -17,8 +17,8 @@ impl Strays {
     }
 
     /// Counts one. Fails if there were too many: the link is to end.
-    pub(crate) const fn note(&mut self) -> Result<(), Closed> {
+    pub(crate) const fn note(&mut self) -> Result<(), LinkClosed> {
         self.0 = self.0.saturating_add(1);
-        if self.0 > MAX_STRAYS { Err(Closed) } else { Ok(()) }
+        if self.0 > MAX_STRAYS { Err(LinkClosed) } else { Ok(()) }
     }
 }

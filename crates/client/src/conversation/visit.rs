@@ -1,9 +1,9 @@
 //! Visits to an invite mailbox: it is read without acking, or emptied.
 
 use super::{
-    end::Closed,
+    end::LinkClosed,
     errand::{Errand, ErrandAction, ErrandTime},
-    line::Opened,
+    line::LinkInfo,
     moment::Moment,
     states::ConnectError,
     strays::Strays,
@@ -29,11 +29,11 @@ pub(crate) enum Purpose {
 }
 
 /// What was found at the relay of an invite.
-pub(crate) struct Found {
+pub(crate) struct FoundBundle {
     /// What lies in the mailbox; `None`: nothing, or there is no such mailbox.
     pub(crate) bundle: Option<Vec<u8>>,
     /// The link over which it was found.
-    pub(crate) link: Opened,
+    pub(crate) link: LinkInfo,
 }
 
 /// A visit to an invite mailbox.
@@ -45,11 +45,11 @@ pub(crate) struct Visit {
     /// Begins with the first turn.
     time: Option<ErrandTime>,
     state: State,
-    link: Option<Opened>,
+    link: Option<LinkInfo>,
     strays: Strays,
     /// The last number of a request or subscription.
     last: u32,
-    actions: VecDeque<ErrandAction<Found>>,
+    actions: VecDeque<ErrandAction<FoundBundle>>,
 }
 
 enum State {
@@ -112,7 +112,7 @@ impl Visit {
         let Some(link) = self.link else { return };
         self.state = State::Over;
         self.actions.push_back(ErrandAction::Close);
-        self.actions.push_back(ErrandAction::Finish(Ok(Found { bundle, link })));
+        self.actions.push_back(ErrandAction::Finish(Ok(FoundBundle { bundle, link })));
     }
 
     fn fail(&mut self, error: ClientError) {
@@ -135,7 +135,7 @@ impl Visit {
         }
     }
 
-    fn take_item(&mut self, item: Item, now: Moment) -> Result<(), Closed> {
+    fn take_item(&mut self, item: Item, now: Moment) -> Result<(), LinkClosed> {
         match &mut self.state {
             State::Asked { req, sub, is_answered } => match item {
                 Item::Deliver(deliver) if deliver.sub == *sub => self.take(deliver),
@@ -178,9 +178,9 @@ impl Visit {
 }
 
 impl Errand for Visit {
-    type Found = Found;
+    type Found = FoundBundle;
 
-    fn next_action(&mut self) -> Option<ErrandAction<Found>> {
+    fn next_action(&mut self) -> Option<ErrandAction<FoundBundle>> {
         self.actions.pop_front()
     }
 
@@ -194,7 +194,7 @@ impl Errand for Visit {
         self.time.get_or_insert_with(|| ErrandTime::begin(self.patience, waits, now));
     }
 
-    fn on_opened(&mut self, opened: Result<Opened, ConnectError>) {
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>) {
         match opened {
             Ok(link) => {
                 (self.link, self.last, self.strays) = (Some(link), 0, Strays::new());
@@ -206,7 +206,7 @@ impl Errand for Visit {
 
     fn on_items(&mut self, items: Vec<Item>, now: Moment) {
         for item in items {
-            if self.take_item(item, now) == Err(Closed) {
+            if self.take_item(item, now) == Err(LinkClosed) {
                 self.fail(ClientError::RelayDown);
             }
         }

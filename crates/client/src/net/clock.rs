@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 /// A clock that begins at zero and only goes forward.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
+pub(super) struct ClientClock(Instant);
 
-impl Clock {
+impl ClientClock {
     /// A clock that begins now.
     pub(super) fn start() -> Self {
         Self(Instant::now())

@@ -1,16 +1,19 @@
 //! A link over a connection: its messages are moved here, and the progress of its line is watched.
 
 use super::{
-    clock::Clock,
+    clock::ClientClock,
     days::HeardDay,
     moved::Moved,
     shared::Shared,
-    transport::{Connected, Consent, MessageStream, StreamEvent, Target, next_event, next_message},
-    turns::{Haste, Turn},
+    transport::{
+        ConnectedStream, Consent, Destination, MessageStream, StreamEvent, next_event, next_message,
+    },
+    turns::Turn,
 };
 use crate::{
     conversation::{
-        Closed, ConnectError, Line, Link, MAX_HANDSHAKE_MESSAGE, Moment, Opened, Opening, OpeningStep,
+        ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE,
+        Moment, OpeningStep,
     },
     engine::Engine,
     random::SystemRandom,
@@ -30,7 +33,7 @@ const MAX_UNSENT_REPLIES: usize = 262_144;
 pub(crate) struct Connection {
     stream: Box<dyn MessageStream>,
     link: Box<Link>,
-    clock: Clock,
+    clock: ClientClock,
     /// Items that came with the Hello of the relay.
     received: Vec<Item>,
     write_pace: Pace,
@@ -80,7 +83,7 @@ impl Connection {
 
     /// Queues items in their order. They leave while [`receive`](Self::receive), [`proceed`](Self::proceed) or
     /// [`close`](Self::close) is awaited.
-    pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), Closed> {
+    pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), LinkClosed> {
         let now_ms = self.now_ms();
         for record in self.link.seal(items)? {
             self.ahead.note_queued(record.bytes.len(), now_ms);
@@ -95,13 +98,13 @@ impl Connection {
     }
 
     /// What its relay has said, and where it was reached.
-    pub(crate) fn opened(&self) -> Opened {
+    pub(crate) fn opened(&self) -> LinkInfo {
         self.link.opened()
     }
 
     /// The state of the line.
-    pub(crate) fn line(&self) -> Line {
-        Line {
+    pub(crate) fn line(&self) -> LineState {
+        LineState {
             is_sending: self.stream.is_sending(),
             taken: self.stream.bytes_written(),
             read: self.stream.bytes_read(),
@@ -110,7 +113,7 @@ impl Connection {
     }
 
     /// The items of the next record, without those that concern the link alone. What is queued is sent meanwhile. Safe to cancel.
-    pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, Closed> {
+    pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, LinkClosed> {
         loop {
             if let Some(items) = self.proceed().await? {
                 return Ok(items);
@@ -119,7 +122,7 @@ impl Connection {
     }
 
     /// As [`receive`](Self::receive), but returns `None` when everything that waited for the relay has been taken.
-    pub(crate) async fn proceed(&mut self) -> Result<Option<Vec<Item>>, Closed> {
+    pub(crate) async fn proceed(&mut self) -> Result<Option<Vec<Item>>, LinkClosed> {
         if !self.received.is_empty() {
             return Ok(Some(std::mem::take(&mut self.received)));
         }
@@ -134,7 +137,7 @@ impl Connection {
             }
             let deadline = self.link.deadline();
             let deadline = if is_busy { deadline.min(self.next_look) } else { deadline };
-            let deadline = self.clock.instant(deadline).ok_or(Closed)?;
+            let deadline = self.clock.instant(deadline).ok_or(LinkClosed)?;
             // First what the system has: after a pause of this task the line is judged by what it did meanwhile.
             let event = tokio::select! {
                 biased;
@@ -153,7 +156,7 @@ impl Connection {
                     self.send(&incoming.replies)?;
                     return Ok(Some(incoming.items));
                 }
-                Some(StreamEvent::Over) => return Err(Closed),
+                Some(StreamEvent::Over) => return Err(LinkClosed),
                 Some(StreamEvent::Moved) | None => self.look(read)?,
             }
             if is_taken {
@@ -172,7 +175,7 @@ impl Connection {
     }
 
     /// Judges whether the line still moves and the relay is heard, and sends a ping that is due.
-    fn look(&mut self, read: bool) -> Result<(), Closed> {
+    fn look(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now = self.clock.moment();
         if now >= self.next_look {
             self.next_look = now.plus(LOOK);
@@ -185,14 +188,14 @@ impl Connection {
     }
 
     /// Fails if something has waited too long without progress in either direction.
-    fn check_pace(&mut self, read: bool) -> Result<(), Closed> {
+    fn check_pace(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now_ms = self.now_ms();
         let (stream, waits) = (&self.stream, read && self.stream.is_in_message());
         let limit_ms = STALL_MS * WRITE_STALLS;
         let writes_stall =
             self.write_pace.is_stalled(stream.is_sending(), stream.bytes_written(), now_ms, limit_ms);
         let reads_stall = self.read_pace.is_stalled(waits, stream.bytes_read(), now_ms, STALL_MS);
-        if writes_stall || reads_stall { Err(Closed) } else { Ok(()) }
+        if writes_stall || reads_stall { Err(LinkClosed) } else { Ok(()) }
     }
 
     fn now_ms(&self) -> u64 {
@@ -213,13 +216,13 @@ async fn connect(
     moved: &Moved,
 ) -> Result<Connection, ConnectError> {
     let clock = shared.clock;
-    let (mut opening, mut first) = Opening::begin(relay.fingerprint(), token, &mut SystemRandom);
+    let (mut opening, mut first) = LinkOpening::begin(relay.fingerprint(), token, &mut SystemRandom);
     let reach = || shared.look(Engine::reach).ok();
     // Once more when the relay asks for a cookie.
     loop {
-        let target = Target { relay, consent, reach: &reach };
+        let target = Destination { relay, consent, reach: &reach };
         let connected = shared.transport.open_stream(target, MAX_HANDSHAKE_MESSAGE).await?;
-        let Connected { mut stream, address } = connected;
+        let ConnectedStream { mut stream, address } = connected;
         moved.note();
         stream.send(std::mem::take(&mut first), 0);
         loop {
@@ -251,7 +254,7 @@ async fn connect(
                         ahead: Ahead::new(),
                         _heard_day: heard_day,
                     };
-                    connection.send(&replies).map_err(|Closed| ConnectError::Down)?;
+                    connection.send(&replies).map_err(|LinkClosed| ConnectError::Down)?;
                     return Ok(connection);
                 }
             }

@@ -6,7 +6,7 @@
 use super::{
     race::{first_done, interleave, race},
     special::is_public,
-    transport::{Consent, Target},
+    transport::{Consent, Destination},
 };
 use crate::{
     config::{Config, PrivateAddresses},
@@ -23,7 +23,10 @@ const MAX_TRIED: usize = 8;
 const MAX_RESOLVED: usize = 64;
 
 /// Connects to a relay, and gives the address that was connected to, in its canonical form.
-pub(super) async fn dial(config: &Config, target: &Target<'_>) -> Result<(TcpStream, IpAddr), ConnectError> {
+pub(super) async fn dial(
+    config: &Config,
+    target: &Destination<'_>,
+) -> Result<(TcpStream, IpAddr), ConnectError> {
     let relay = target.relay;
     let addresses = resolve(config, relay.host()).await;
     let private: Vec<IpAddr> = addresses.iter().copied().filter(|ip| !is_public(*ip)).collect();
@@ -64,7 +67,7 @@ struct Own {
 impl Own {
     /// Asks for the addresses of all own relays at once, until these private addresses are all known to be allowed. A name that is
     /// not resolved within half of the patience allows nothing this time.
-    async fn of(config: &Config, target: &Target<'_>, private: &[IpAddr]) -> Self {
+    async fn of(config: &Config, target: &Destination<'_>, private: &[IpAddr]) -> Self {
         let Some(Reach { named, allowed }) = (target.reach)() else { return Self::default() };
         if named.iter().any(|own| own.host() == target.relay.host()) {
             return Self { is_named: true, addresses: Vec::new() };

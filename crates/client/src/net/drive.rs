@@ -6,7 +6,7 @@ use super::{
     shared::{Shared, closed},
 };
 use crate::{
-    conversation::{Action, Closed, Conversation, EngineStep, Situation, StepError},
+    conversation::{Action, EngineStep, LinkClosed, LinkConversation, Situation, StepError},
     engine::Engine,
     error::ClientError,
 };
@@ -28,7 +28,7 @@ pub(super) struct Links {
 
 /// Holds a conversation until it is over, or the client closes. `show` is called with the states that the app is told, and the round
 /// before which what led to them began; without a state, a link is being opened.
-pub(super) async fn drive<C: Conversation<Engine<FileDisk>>>(
+pub(super) async fn drive<C: LinkConversation<Engine<FileDisk>>>(
     shared: &Arc<Shared>,
     conversation: C,
     links: &Links,
@@ -75,7 +75,7 @@ struct Driver<'a, C> {
     closing: watch::Receiver<bool>,
 }
 
-impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
+impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
     /// Looks for something to do. Returns whether the vault is still there.
     fn look(&mut self) -> bool {
         self.changed.mark_unchanged();
@@ -122,13 +122,13 @@ impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
                 }
             }
             Action::Send(items) => {
-                let sent = self.link.as_mut().ok_or(Closed).and_then(|link| {
+                let sent = self.link.as_mut().ok_or(LinkClosed).and_then(|link| {
                     link.send(&items)?;
                     Ok(link.end_of_queue())
                 });
                 match sent {
                     Ok(end) => self.conversation.on_queued(end),
-                    Err(Closed) => self.lose_link(),
+                    Err(LinkClosed) => self.lose_link(),
                 }
             }
             Action::Step(step) => {
@@ -182,13 +182,16 @@ impl<C: Conversation<Engine<FileDisk>>> Driver<'_, C> {
                 let at = self.situation();
                 self.conversation.on_items(items, &at);
             }
-            Err(Closed) => self.lose_link(),
+            Err(LinkClosed) => self.lose_link(),
         }
     }
 }
 
 /// The items of the next record. If `until_sent`, there are none when everything that waited for the relay has been taken before.
-pub(super) async fn receive(link: &mut Option<Connection>, until_sent: bool) -> Result<Vec<Item>, Closed> {
+pub(super) async fn receive(
+    link: &mut Option<Connection>,
+    until_sent: bool,
+) -> Result<Vec<Item>, LinkClosed> {
     let Some(link) = link else { return pending().await };
     if until_sent { Ok(link.proceed().await?.unwrap_or_default()) } else { link.receive().await }
 }

@@ -6,10 +6,9 @@ use super::{
     moved::Moved,
     shared::Shared,
     transport::Consent,
-    turns::Haste,
 };
 use crate::{
-    conversation::{Closed, Errand, ErrandAction},
+    conversation::{Errand, ErrandAction, Haste, LinkClosed},
     error::ClientError,
 };
 use deaddrop_wire::{ClientToken, RelayAddress};
@@ -36,7 +35,7 @@ pub(super) async fn run<E: Errand>(
             let received = within(shared, links.moved, &mut errand, receive(&mut link, false)).await;
             match received {
                 Some(Ok(items)) => errand.on_items(items, shared.moment()),
-                Some(Err(Closed)) => errand.on_lost(),
+                Some(Err(LinkClosed)) => errand.on_lost(),
                 None => {}
             }
             continue;
@@ -60,7 +59,7 @@ pub(super) async fn run<E: Errand>(
                 }
             }
             ErrandAction::Send(items) => {
-                if link.as_mut().ok_or(Closed).and_then(|link| link.send(&items)).is_err() {
+                if link.as_mut().ok_or(LinkClosed).and_then(|link| link.send(&items)).is_err() {
                     errand.on_lost();
                 }
             }

@@ -5,10 +5,9 @@ use super::{
     moved::Moved,
     shared::Shared,
     transport::Consent,
-    turns::Haste,
 };
 use crate::{
-    conversation::{Found, Purpose, Visit},
+    conversation::{FoundBundle, Haste, Purpose, Visit},
     error::ClientError,
 };
 use deaddrop_link::capability::ReadCapability;
@@ -20,7 +19,7 @@ pub(crate) async fn fetch_bundle(
     relay: &RelayAddress,
     read: &ReadCapability,
     consent: Consent,
-) -> Result<Found, ClientError> {
+) -> Result<FoundBundle, ClientError> {
     let visit = Visit::new(Purpose::Read, *relay.fingerprint(), read.duplicate(), shared.config.patience);
     let links = ErrandLinks { relay, consent, haste: Haste::Errand, moved: &Moved::default() };
     run(shared, &links, visit, None).await

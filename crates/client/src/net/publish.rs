@@ -6,10 +6,9 @@ use super::{
     moved::Moved,
     shared::Shared,
     transport::Consent,
-    turns::Haste,
 };
 use crate::{
-    conversation::{ConnectError, Publishing},
+    conversation::{ConnectError, Haste, Publishing},
     engine::Publication,
     error::ClientError,
 };

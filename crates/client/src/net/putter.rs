@@ -1,17 +1,17 @@
-//! Putting links: one contact, one relay, short-lived. Nothing is read over them.
+//! PutConversation links: one contact, one relay, short-lived. Nothing is read over them.
 
 use super::{
     drive::{Links, drive},
     shared::Shared,
 };
-use crate::conversation::{PutTimes, Putting};
+use crate::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
 
 /// Puts everything that waits for a contact; ends when nothing does.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let times = PutTimes { backoff: shared.config.backoff.clone(), idle: shared.config.putter_idle };
-    let putting = Putting::new(contact, times, Arc::clone(&shared.openings));
+    let putting = PutConversation::new(contact, times, Arc::clone(&shared.openings));
     let links = Links { token: ClientToken::from_bytes([0; 16]), moved: shared.progress.moved_for(contact) };
     let show = |state, round| match state {
         Some(state) => shared.set_putting(contact, state, round),

@@ -4,7 +4,7 @@ use super::{
     drive::{Links, drive},
     shared::Shared,
 };
-use crate::conversation::{Connectivity, ReadTimes, Reading};
+use crate::conversation::{Connectivity, ReadConversation, ReadTimes};
 use deaddrop_wire::RelayAddress;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let times = ReadTimes { backoff: shared.config.backoff.clone(), patience: shared.config.patience };
     let token = shared.tokens.token(address.fingerprint());
     let links = Links { token, moved: shared.progress.moved_at(&relay) };
-    let reading = Reading::new(address, relay.clone(), times);
+    let reading = ReadConversation::new(address, relay.clone(), times);
     let show = |state, round| match state {
         Some(state) => shared.set_link(&relay, state, round),
         None if shared.progress.is_new(&relay) => shared.set_link(&relay, Connectivity::Connecting, round),

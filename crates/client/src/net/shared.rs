@@ -1,7 +1,7 @@
 //! What the tasks of a client share.
 
 use super::{
-    clock::Clock,
+    clock::ClientClock,
     days::{HeardDay, RelayDays},
     progress::Progress,
     tcp::TcpTransport,
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
     /// The clock on which the moments of the conversations are.
-    pub(super) clock: Clock,
+    pub(super) clock: ClientClock,
     /// What carries the links.
     pub(super) transport: Box<dyn Transport>,
     /// From which the tokens derive that name this client's reading links, another one for each relay. In memory only.
@@ -80,7 +80,7 @@ impl Shared {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
             tokens: ClientTokenSecret::generate(&mut crate::random::SystemRandom),
-            clock: Clock::start(),
+            clock: ClientClock::start(),
             transport,
             config,
             changed: watch::Sender::new(0),

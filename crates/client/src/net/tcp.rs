@@ -2,7 +2,7 @@
 
 use super::{
     dial::dial,
-    transport::{Connected, Connecting, MessageStream, StreamEvent, Target, Transport},
+    transport::{ConnectedStream, Connecting, Destination, MessageStream, StreamEvent, Transport},
 };
 use crate::{config::Config, conversation::ConnectError};
 use deaddrop_websocket::{Progress, Socket};
@@ -30,7 +30,7 @@ impl Transport for TcpTransport {
         if relay.is_tls() { Err(ConnectError::NoTls) } else { Ok(()) }
     }
 
-    fn open_stream<'a>(&'a self, target: Target<'a>, max_message: usize) -> Connecting<'a> {
+    fn open_stream<'a>(&'a self, target: Destination<'a>, max_message: usize) -> Connecting<'a> {
         Box::pin(async move {
             let (stream, address) = dial(&self.config, &target).await?;
             // Bytes wait here, where they are counted, and not in the system: what a slow line takes is seen soon.
@@ -40,7 +40,7 @@ impl Transport for TcpTransport {
             let host = host_header(target.relay);
             let upgraded = deaddrop_websocket::upgrade(stream, &host, target.relay.path(), max_message).await;
             let stream = Box::new(upgraded.map_err(|_| ConnectError::Down)?);
-            Ok(Connected { stream, address })
+            Ok(ConnectedStream { stream, address })
         })
     }
 }

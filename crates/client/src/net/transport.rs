@@ -24,7 +24,7 @@ pub(crate) enum Consent {
 }
 
 /// Where a connection is to go.
-pub(crate) struct Target<'a> {
+pub(crate) struct Destination<'a> {
     /// The relay.
     pub(crate) relay: &'a RelayAddress,
     /// What the caller allows.
@@ -34,13 +34,14 @@ pub(crate) struct Target<'a> {
 }
 
 /// A connection, and the address that it goes to, in its canonical form.
-pub(crate) struct Connected {
+pub(crate) struct ConnectedStream {
     pub(crate) stream: Box<dyn MessageStream>,
     pub(crate) address: IpAddr,
 }
 
 /// A connection that is being made. Dropping it gives it up.
-pub(crate) type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + Send + 'a>>;
+pub(crate) type Connecting<'a> =
+    Pin<Box<dyn Future<Output = Result<ConnectedStream, ConnectError>> + Send + 'a>>;
 
 /// Makes connections to relays.
 pub(crate) trait Transport: Send + Sync {
@@ -48,7 +49,7 @@ pub(crate) trait Transport: Send + Sync {
     fn check(&self, relay: &RelayAddress) -> Result<(), ConnectError>;
 
     /// Connects. The caller bounds the time. Messages are no longer than `max_message`.
-    fn open_stream<'a>(&'a self, target: Target<'a>, max_message: usize) -> Connecting<'a>;
+    fn open_stream<'a>(&'a self, target: Destination<'a>, max_message: usize) -> Connecting<'a>;
 }
 
 /// What happened on a connection.

@@ -1,4 +1,4 @@
-//! Opening links to a relay that is made up, without a socket.
+//! LinkOpening links to a relay that is made up, without a socket.
 
 use super::*;
 use crate::random::SystemRandom;
@@ -22,16 +22,16 @@ fn identity() -> RelayIdentity {
     RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32]))
 }
 
-fn begin() -> (Opening, Vec<u8>) {
-    Opening::begin(identity().fingerprint(), ClientToken::from_bytes([0; 16]), &mut SystemRandom)
+fn begin() -> (LinkOpening, Vec<u8>) {
+    LinkOpening::begin(identity().fingerprint(), ClientToken::from_bytes([0; 16]), &mut SystemRandom)
 }
 
-fn take(opening: &mut Opening, message: &[u8]) -> Result<OpeningStep, ConnectError> {
+fn take(opening: &mut LinkOpening, message: &[u8]) -> Result<OpeningStep, ConnectError> {
     opening.on_message(message, ADDRESS, 77, Moment::default(), &mut SystemRandom)
 }
 
 /// Answers C1 and C2 as a relay. Returns its end of the link, and the client's Hello.
-fn answer(opening: &mut Opening, c1: &[u8]) -> (LinkSession, Hello) {
+fn answer(opening: &mut LinkOpening, c1: &[u8]) -> (LinkSession, Hello) {
     let c1 = ClientHello::parse(c1).unwrap();
     let answer = RelayHandshake::answer(&identity(), &Offer::v1(), &c1, &mut SystemRandom);
     let (handshake, s1) = answer.unwrap();

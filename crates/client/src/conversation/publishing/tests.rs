@@ -5,7 +5,7 @@ use crate::engine::BlobLives;
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_wire::{Day, item::Deliver};
 
-const LINK: Opened = Opened {
+const LINK: LinkInfo = LinkInfo {
     lives: BlobLives::DEFAULT,
     address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     needs_token: false,

@@ -2,7 +2,7 @@
 
 use super::{asked::AskedToWait, outbox::Outbox};
 use crate::{
-    conversation::{end::Closed, line::Line, moment::Moment, states::PutState, strays::Strays},
+    conversation::{end::LinkClosed, line::LineState, moment::Moment, states::PutState, strays::Strays},
     engine::{BlobLives, PutJob, SentPut},
 };
 use deaddrop_wire::{
@@ -81,7 +81,7 @@ impl PutLink {
     }
 
     /// Notes the puts that the line has taken meanwhile.
-    pub(super) fn note_taken(&mut self, line: &Line, now: Moment) {
+    pub(super) fn note_taken(&mut self, line: &LineState, now: Moment) {
         for put in self.under_way.values_mut().filter(|put| put.taken_at.is_none()) {
             put.taken_at = put.end.is_some_and(|end| line.taken >= end).then_some(now);
         }
@@ -132,7 +132,7 @@ impl PutLink {
         asked: &mut AskedToWait,
         now: Moment,
         answers: &mut Answers,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), LinkClosed> {
         for item in items {
             match item {
                 Item::Answer(Answer { req, code, retry_s }) => {
@@ -149,7 +149,7 @@ impl PutLink {
                     answers.is_progress = true;
                 }
                 Item::Deliver(_) => self.strays.note()?,
-                Item::GoAway(_) => return Err(Closed),
+                Item::GoAway(_) => return Err(LinkClosed),
                 _ => {}
             }
         }

@@ -20,13 +20,13 @@ pub(crate) trait Outbox {
 }
 
 /// A step of the engine for one contact.
-pub(crate) struct PutStep {
+pub(crate) struct OutboxStep {
     pub(crate) contact: u32,
-    pub(crate) change: PutChange,
+    pub(crate) change: OutboxChange,
 }
 
 /// What a step changes.
-pub(crate) enum PutChange {
+pub(crate) enum OutboxChange {
     /// Seal for the newest address what is sealed for an older one.
     SealForNewest,
     /// Note that the contact's address leads to an IP address that is not allowed.
@@ -38,4 +38,4 @@ pub(crate) enum PutChange {
 }
 
 /// An action of putting.
-pub(crate) type PutAction = Action<PutStep, PutState>;
+pub(crate) type PutAction = Action<OutboxStep, PutState>;

@@ -1,8 +1,8 @@
-//! Putting beside relays that follow a script, in virtual time and without a socket.
+//! PutConversation beside relays that follow a script, in virtual time and without a socket.
 
 use super::*;
 use crate::{
-    conversation::line::Line,
+    conversation::line::LineState,
     engine::{BlobLives, PutJob},
     error::VaultError,
 };
@@ -43,21 +43,21 @@ impl Outbox for FakeOutbox {
     }
 }
 
-impl EngineStep<FakeOutbox> for PutStep {
+impl EngineStep<FakeOutbox> for OutboxStep {
     fn run(self, engine: &mut FakeOutbox, _: u64, _: Day) -> Result<(), VaultError> {
         match self.change {
-            PutChange::Accept(puts, _) => {
+            OutboxChange::Accept(puts, _) => {
                 engine.waiting.retain(|(number, _)| puts.iter().all(|put| put.number != *number));
             }
-            PutChange::SealForNewest => engine.has_newer = false,
-            PutChange::Refuse(_) | PutChange::BlockAddress(_) => {}
+            OutboxChange::SealForNewest => engine.has_newer = false,
+            OutboxChange::Refuse(_) | OutboxChange::BlockAddress(_) => {}
         }
         Ok(())
     }
 }
 
 const ENVELOPE: usize = 4_096;
-const LINK: Opened = Opened {
+const LINK: LinkInfo = LinkInfo {
     lives: BlobLives::DEFAULT,
     address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     needs_token: false,
@@ -88,7 +88,7 @@ enum Event {
 
 /// A conversation with relays that answer each put at once.
 struct World {
-    putting: Putting,
+    putting: PutConversation,
     outbox: FakeOutbox,
     at: Situation,
     rng: StdRng,
@@ -106,9 +106,9 @@ impl World {
     fn new(numbers: impl IntoIterator<Item = u64>) -> Self {
         let times = PutTimes { backoff: seconds(1)..seconds(300), idle: seconds(60) };
         let waiting = numbers.into_iter().map(|number| (number, relay(1))).collect();
-        let line = Line { ahead: 1 << 20, ..Line::default() };
+        let line = LineState { ahead: 1 << 20, ..LineState::default() };
         Self {
-            putting: Putting::new(1, times, Arc::default()),
+            putting: PutConversation::new(1, times, Arc::default()),
             outbox: FakeOutbox { waiting, has_newer: false },
             at: Situation { line, ..Situation::default() },
             rng: StdRng::seed_from_u64(1),
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    fn talk(&mut self) -> &mut dyn Conversation<FakeOutbox, Step = PutStep, State = PutState> {
+    fn talk(&mut self) -> &mut dyn LinkConversation<FakeOutbox, Step = OutboxStep, State = PutState> {
         &mut self.putting
     }
 
@@ -136,7 +136,7 @@ impl World {
                 self.perform(action);
                 continue;
             }
-            Conversation::look(&mut self.putting, &self.outbox, &self.at, &mut self.rng);
+            LinkConversation::look(&mut self.putting, &self.outbox, &self.at, &mut self.rng);
             if !self.talk().has_actions() {
                 let now = self.at.now;
                 let deadline = self.talk().deadline(now).unwrap_or(end);
@@ -173,8 +173,8 @@ impl World {
             }
             Action::Step(step) => {
                 match step.change {
-                    PutChange::SealForNewest => self.note(Event::Seal),
-                    PutChange::BlockAddress(_) => self.note(Event::Block),
+                    OutboxChange::SealForNewest => self.note(Event::Seal),
+                    OutboxChange::BlockAddress(_) => self.note(Event::Block),
                     _ => {}
                 }
                 if self.step.is_ok() {

@@ -1,14 +1,14 @@
 //! One reading link: what was asked for over it, and what it brought.
 
 use super::{
-    mailboxes::{OwnMailboxes, ReadAction, ReadStep},
+    mailboxes::{MailboxStep, OwnMailboxes, ReadAction},
     pauses::{Cause, Pauses},
     probe::Probes,
 };
 use crate::{
     conversation::{
         action::Action,
-        end::Closed,
+        end::LinkClosed,
         line::Situation,
         moment::Moment,
         requests::{classes, create},
@@ -111,7 +111,7 @@ impl ReadLink {
         pauses: &mut Pauses,
         at: &Situation,
         actions: &mut VecDeque<ReadAction>,
-    ) -> Result<Looked, Closed> {
+    ) -> Result<Looked, LinkClosed> {
         let mailboxes = engine.mailboxes_at(name);
         pauses.use_token(engine.create_token(&self.relay), |name| {
             mailboxes.iter().any(|row| row.name == *name && row.state.is_wanted())
@@ -126,7 +126,7 @@ impl ReadLink {
             actions.push_back(Action::Send(vec![ping.into()]));
         }
         if self.probes.is_silent(at.line.read, patience, at.now) {
-            return Err(Closed);
+            return Err(LinkClosed);
         }
         let is_unused = self.requests.is_empty() && self.reading.is_empty();
         Ok(if is_unused { Looked::NothingToRead } else { Looked::InUse })
@@ -216,7 +216,7 @@ impl ReadLink {
         pauses: &mut Pauses,
         now: Moment,
         actions: &mut VecDeque<ReadAction>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), LinkClosed> {
         let (mut delivered, mut acks) = (Vec::new(), Vec::new());
         for item in items {
             match item {
@@ -236,7 +236,7 @@ impl ReadLink {
                 Item::Displaced(displaced) => {
                     if let Some(reading) = self.reading.remove(&displaced.sub) {
                         pauses.note_displaced(reading.name, now);
-                        actions.push_back(Action::Step(ReadStep::Displaced));
+                        actions.push_back(Action::Step(MailboxStep::Displaced));
                     }
                 }
                 Item::Gone(gone) => {
@@ -244,7 +244,7 @@ impl ReadLink {
                         self.lose_mailbox(reading.name, pauses, now, actions);
                     }
                 }
-                Item::GoAway(_) => return Err(Closed),
+                Item::GoAway(_) => return Err(LinkClosed),
                 _ => {}
             }
         }
@@ -257,7 +257,7 @@ impl ReadLink {
         &mut self,
         delivered: Vec<Deliver>,
         actions: &mut VecDeque<ReadAction>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), LinkClosed> {
         let mut blobs = Vec::with_capacity(delivered.len());
         let mut last = BTreeMap::new();
         for deliver in delivered {
@@ -273,11 +273,11 @@ impl ReadLink {
         }
         let unconfirmed = self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>();
         if unconfirmed > MAX_UNCONFIRMED {
-            return Err(Closed);
+            return Err(LinkClosed);
         }
         if !blobs.is_empty() {
             let acks = last.into_iter().map(|(sub, upto)| AckEntry { sub, upto, also: Vec::new() }).collect();
-            actions.push_back(Action::Step(ReadStep::Deliver(blobs)));
+            actions.push_back(Action::Step(MailboxStep::Deliver(blobs)));
             actions.push_back(Action::Send(vec![Ack { acks }.into()]));
         }
         Ok(())
@@ -293,7 +293,7 @@ impl ReadLink {
         }
         // A relay that confirms nothing must not cost a step.
         if !gone.is_empty() {
-            actions.push_back(Action::Step(ReadStep::Confirm(gone)));
+            actions.push_back(Action::Step(MailboxStep::Confirm(gone)));
         }
     }
 
@@ -310,12 +310,12 @@ impl ReadLink {
             (Some(Request::Create(name, _)), AnswerCode::Done | AnswerCode::Refused) => {
                 self.was_useful |= answer.code == AnswerCode::Done;
                 pauses.note_done(name);
-                actions.push_back(Action::Step(ReadStep::Created(name)));
+                actions.push_back(Action::Step(MailboxStep::Created(name)));
             }
             (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
                 pauses.note_done(name);
                 self.reading.retain(|_, reading| reading.name != name);
-                actions.push_back(Action::Step(ReadStep::Deleted(name)));
+                actions.push_back(Action::Step(MailboxStep::Deleted(name)));
             }
             // Another token was set meanwhile: it is asked for with that one at once.
             (Some(Request::Create(_, before)), AnswerCode::NeedToken) if before != pauses.tokens_before() => {
@@ -363,7 +363,7 @@ impl ReadLink {
             self.lose_mailbox(name, pauses, now, actions);
         }
         if with_own && self.reading.values().any(|reading| reading.name.contact == OWN) {
-            actions.push_back(Action::Step(ReadStep::SentinelFound));
+            actions.push_back(Action::Step(MailboxStep::SentinelFound));
         }
     }
 
@@ -377,10 +377,10 @@ impl ReadLink {
     ) {
         let step = if name.contact == OWN {
             let others = self.reading.values().any(|reading| reading.name.contact != OWN);
-            ReadStep::SentinelLost { name, others }
+            MailboxStep::SentinelLost { name, others }
         } else {
             pauses.note_lost(name, now);
-            ReadStep::Lost(name)
+            MailboxStep::Lost(name)
         };
         actions.push_back(Action::Step(step));
     }

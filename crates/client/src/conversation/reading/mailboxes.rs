@@ -23,7 +23,7 @@ pub(crate) trait OwnMailboxes {
 }
 
 /// A step of the engine about own mailboxes.
-pub(crate) enum ReadStep {
+pub(crate) enum MailboxStep {
     /// Store what came.
     Deliver(Vec<(MailboxName, Blob)>),
     /// Note that the relay has destroyed the blobs that begin with these bytes.
@@ -47,4 +47,4 @@ pub(crate) enum ReadStep {
 }
 
 /// An action of reading.
-pub(crate) type ReadAction = Action<ReadStep, Connectivity>;
+pub(crate) type ReadAction = Action<MailboxStep, Connectivity>;

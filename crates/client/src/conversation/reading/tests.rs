@@ -1,8 +1,8 @@
-//! Reading beside a relay that follows a script, in virtual time and without a socket.
+//! ReadConversation beside a relay that follows a script, in virtual time and without a socket.
 
 use super::*;
 use crate::{
-    conversation::line::Line,
+    conversation::line::LineState,
     engine::{BlobLives, MailboxName, OwnMailbox},
     error::VaultError,
     vault::{MailboxKind, MailboxState},
@@ -62,7 +62,7 @@ impl OwnMailboxes for FakeMailboxes {
     }
 }
 
-impl EngineStep<FakeMailboxes> for ReadStep {
+impl EngineStep<FakeMailboxes> for MailboxStep {
     fn run(self, engine: &mut FakeMailboxes, _: u64, _: Day) -> Result<(), VaultError> {
         match self {
             Self::Deliver(blobs) => engine.stored.extend(blobs.iter().map(|(name, _)| name.mailbox)),
@@ -77,7 +77,7 @@ impl EngineStep<FakeMailboxes> for ReadStep {
     }
 }
 
-const LINK: Opened = Opened {
+const LINK: LinkInfo = LinkInfo {
     lives: BlobLives::DEFAULT,
     address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     needs_token: false,
@@ -128,7 +128,7 @@ fn deliver(sub: u32, tag: u32) -> Item {
 
 /// A conversation with a relay that answers at once.
 struct World {
-    reading: Reading,
+    reading: ReadConversation,
     mailboxes: FakeMailboxes,
     at: Situation,
     rng: StdRng,
@@ -145,9 +145,9 @@ impl World {
         let address = "ws://relay.example:1/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
         let times = ReadTimes { backoff: seconds(1)..seconds(300), patience: seconds(15) };
         Self {
-            reading: Reading::new(address.parse().unwrap(), address.into(), times),
+            reading: ReadConversation::new(address.parse().unwrap(), address.into(), times),
             mailboxes: FakeMailboxes { states: (1..).zip(states).collect(), ..FakeMailboxes::default() },
-            at: Situation { line: Line::default(), ..Situation::default() },
+            at: Situation { line: LineState::default(), ..Situation::default() },
             rng: StdRng::seed_from_u64(1),
             events: Vec::new(),
             states: Vec::new(),
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    fn talk(&mut self) -> &mut dyn Conversation<FakeMailboxes, Step = ReadStep, State = Connectivity> {
+    fn talk(&mut self) -> &mut dyn LinkConversation<FakeMailboxes, Step = MailboxStep, State = Connectivity> {
         &mut self.reading
     }
 
@@ -169,7 +169,7 @@ impl World {
                 self.perform(action);
                 continue;
             }
-            Conversation::look(&mut self.reading, &self.mailboxes, &self.at, &mut self.rng);
+            LinkConversation::look(&mut self.reading, &self.mailboxes, &self.at, &mut self.rng);
             if let Some((state, round)) = self.talk().state() {
                 self.show(state, round);
             }

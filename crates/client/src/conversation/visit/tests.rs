@@ -7,7 +7,7 @@ use deaddrop_wire::{
     item::{Acked, Answer, AnswerCode, CaughtUp, Displaced, Gone, Subscribed},
 };
 
-const LINK: Opened = Opened {
+const LINK: LinkInfo = LinkInfo {
     lives: BlobLives::DEFAULT,
     address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     needs_token: false,
@@ -127,7 +127,8 @@ fn emptying_waits_for_the_ack_and_begins_again_when_another_reader_comes_first()
 #[test]
 fn a_missing_mailbox_is_empty_and_other_answers_say_nothing() {
     type Script = fn(u32, u32) -> Vec<Item>;
-    let scripts: [(Script, Result<Option<Vec<u8>>, ClientError>); 6] = [
+    type Found = Result<Option<Vec<u8>>, ClientError>;
+    let scripts: [(Script, Found); 6] = [
         (|req, sub| vec![Subscribed { req, refused: vec![sub], contended: Vec::new() }.into()], Ok(None)),
         (|req, sub| vec![subscribed(req, Vec::new()), Gone { sub }.into()], Ok(None)),
         (

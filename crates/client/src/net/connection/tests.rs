@@ -143,7 +143,7 @@ async fn a_relay_that_is_silent_is_left_after_two_and_a_half_periods() {
         // It reads the pings and answers none.
         let reading = tokio::spawn(crawl(relay, 10_000));
         let begun = Instant::now();
-        assert_eq!(client.receive().await, Err(Closed));
+        assert_eq!(client.receive().await, Err(LinkClosed));
         let lasted = begun.elapsed().as_secs();
         reading.abort();
         assert!((seconds..seconds + 3).contains(&lasted), "{named}: {lasted} s");
@@ -156,7 +156,7 @@ async fn a_relay_that_takes_nothing_is_left_at_the_end_of_the_stall_time() {
     let (mut client, _relay) = link(45).await;
     (0..16).for_each(|_| client.send(&[large_put()]).unwrap());
     let begun = Instant::now();
-    assert_eq!(client.receive().await, Err(Closed));
+    assert_eq!(client.receive().await, Err(LinkClosed));
     assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
@@ -203,6 +203,6 @@ async fn a_message_that_begins_and_stops_ends_the_link() {
     // For the network of this machine, which knows no virtual time.
     std::thread::sleep(Duration::from_millis(100));
     let begun = Instant::now();
-    assert_eq!(client.receive().await, Err(Closed));
+    assert_eq!(client.receive().await, Err(LinkClosed));
     assert!((10..14).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }

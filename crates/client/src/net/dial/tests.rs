@@ -114,7 +114,7 @@ impl World {
 
     async fn dial(&self, relay: &RelayAddress, consent: Consent) -> Result<IpAddr, ConnectError> {
         let reach = || self.shared.look(Engine::reach).ok();
-        let target = Target { relay, consent, reach: &reach };
+        let target = Destination { relay, consent, reach: &reach };
         dial(&self.shared.config, &target).await.map(|(stream, ip)| {
             assert_eq!(stream.peer_addr().unwrap().ip(), ip);
             ip

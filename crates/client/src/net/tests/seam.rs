@@ -1,7 +1,7 @@
 //! Links over another transport than TCP: queues in memory, without a socket.
 
 use super::{
-    transport::{Connected, Connecting, MessageStream, StreamEvent, Target, Transport},
+    transport::{ConnectedStream, Connecting, Destination, MessageStream, StreamEvent, Transport},
     *,
 };
 use std::{
@@ -39,12 +39,12 @@ impl Transport for QueueTransport {
         if *relay == self.known { Ok(()) } else { Err(ConnectError::NoTls) }
     }
 
-    fn open_stream<'a>(&'a self, _: Target<'a>, _: usize) -> Connecting<'a> {
+    fn open_stream<'a>(&'a self, _: Destination<'a>, _: usize) -> Connecting<'a> {
         self.connections.fetch_add(1, Ordering::SeqCst);
         let (near, far) = pair();
         tokio::spawn(serve_queue(far, Arc::clone(&self.puts)));
         let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Box::pin(async move { Ok(Connected { stream: Box::new(near), address }) })
+        Box::pin(async move { Ok(ConnectedStream { stream: Box::new(near), address }) })
     }
 }
 

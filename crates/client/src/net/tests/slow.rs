@@ -1,6 +1,7 @@
 //! Slow lines: links are opened one after the other, and what gets on is waited for.
 
-use super::{connection::Connection, turns::MAX_OPENING, *};
+use super::{connection::Connection, *};
+use crate::conversation::MAX_OPENING;
 use deaddrop_wire::ClientToken;
 use std::{
     net::SocketAddr,
