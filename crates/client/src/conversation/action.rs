@@ -10,7 +10,7 @@ use crate::error::VaultError;
 use deaddrop_wire::{Day, Item, RelayAddress};
 use rand::Rng;
 
-/// What the caller of a conversation does. An action counts on all before it: once one has failed, the conversation gives others.
+/// A task for the caller of a conversation. An action depends on all before it: once one has failed, the conversation gives others.
 #[derive(Debug)]
 pub(crate) enum Action<Step, State> {
     /// Open a link to this relay and report to [`LinkConversation::on_opened`].

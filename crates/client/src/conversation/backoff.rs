@@ -38,7 +38,7 @@ pub(crate) struct Wait {
     is_shortened: bool,
 }
 
-/// Why a wait has ended.
+/// The reason for which a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitEnd {
     /// Its time is over.
@@ -61,7 +61,7 @@ impl Wait {
         }
     }
 
-    /// Why it has ended; `None`: it has not.
+    /// The reason for which it has ended; `None`: it has not.
     pub(crate) fn end(&self, now: Moment) -> Option<WaitEnd> {
         let end = if self.is_shortened { WaitEnd::Retried } else { WaitEnd::Elapsed };
         (now >= self.until).then_some(end)

@@ -1,10 +1,10 @@
-//! Why something did not go on.
+//! Reasons for which something did not go on.
 
 /// The link is to end, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkClosed;
 
-/// Why a step of the engine was not done.
+/// The reason for which a step of the engine was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepError {
     /// The vault takes nothing for now. Nothing was changed.

@@ -10,7 +10,7 @@ pub(crate) const LONGEST_ERRAND: Duration = Duration::from_secs(120);
 /// Time between two looks at whether a late errand moves.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the caller of an errand does.
+/// A task for the caller of an errand.
 pub(crate) enum ErrandAction<T> {
     /// Wait for a turn to open a link and report to [`Errand::on_turn`]; then open it and report to [`Errand::on_opened`].
     Open,
@@ -24,7 +24,7 @@ pub(crate) enum ErrandAction<T> {
 
 /// A conversation that ends with a result.
 pub(crate) trait Errand {
-    /// What it brings.
+    /// The result of a successful errand.
     type Found;
 
     /// Takes the next action out.

@@ -1,4 +1,4 @@
-//! What the caller tells a conversation about its link.
+//! The caller's reports about a link.
 
 use super::moment::Moment;
 use crate::engine::BlobLives;
@@ -34,7 +34,7 @@ pub(crate) struct Situation {
 pub(crate) struct LinkInfo {
     /// The address that the relay was reached at.
     pub(crate) address: IpAddr,
-    /// How long the relay keeps what is put.
+    /// Time for which the relay keeps blobs.
     pub(crate) lives: BlobLives,
     /// The relay makes mailboxes only for those who show its token.
     pub(crate) needs_token: bool,

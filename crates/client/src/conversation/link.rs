@@ -22,7 +22,7 @@ pub(crate) struct SealedRecord {
     pub(crate) reply_bytes: usize,
 }
 
-/// What a record brought.
+/// The content of a record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct OpenedRecord {
     /// The items, without those that concern the link alone.
@@ -52,7 +52,7 @@ impl Link {
         Self { seal, open, opened, pulse: Pulse::new(period, bytes_read, now) }
     }
 
-    /// What the relay has said, and where it was reached.
+    /// The relay's Hello, and the address at which it was reached.
     pub(crate) const fn opened(&self) -> LinkInfo {
         self.opened
     }
@@ -60,7 +60,7 @@ impl Link {
     /// Seals items in their order.
     pub(crate) fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
         let records = self.seal.seal(items).map_err(|_| LinkClosed)?;
-        // What is not a blob that we put answers what the relay sent.
+        // All but the blobs that we put are replies to the relay.
         let put: usize = items.iter().map(put_bytes).sum();
         let mut replies = records.iter().map(Vec::len).sum::<usize>().saturating_sub(put);
         let record = |bytes: Vec<u8>| {
@@ -140,7 +140,7 @@ impl Pulse {
             return Ok(None);
         }
         self.next_ping = now.plus(self.period);
-        // What waits is heard as well.
+        // A ping is needless then: the relay hears what waits.
         Ok((!line.is_sending).then_some(Ping { nonce: 0 }))
     }
 

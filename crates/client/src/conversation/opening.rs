@@ -1,4 +1,4 @@
-//! LinkOpening a link: the handshake, and the Hellos of both sides.
+//! Opening a link: the handshake, and the Hellos of both sides.
 
 use super::{
     line::LinkInfo,
@@ -37,7 +37,7 @@ enum State {
     Over,
 }
 
-/// What a message of the relay leads to.
+/// The result of taking a message of the relay.
 pub(crate) enum OpeningStep {
     /// Connect again, and send this message first.
     Reconnect(Vec<u8>),

@@ -1,4 +1,4 @@
-//! PutConversation to one contact: a link is opened when something waits, and closed when nothing does. Nothing is read over it.
+//! Putting to one contact: a link is opened when something waits, and closed when nothing does. Nothing is read over it.
 
 mod asked;
 mod link;
@@ -119,8 +119,8 @@ impl PutConversation {
         self.actions.push_back(Action::Open(job.address.relay));
     }
 
-    /// Asks the engine to seal again for a newer address, if there is one.
-    fn seals_for_newest(&mut self, outbox: &impl Outbox, now: Moment) -> bool {
+    /// Asks the engine to seal again for a newer address. Returns whether there is one.
+    fn seal_for_newest(&mut self, outbox: &impl Outbox, now: Moment) -> bool {
         let seals = now >= self.seals_after && outbox.has_newer_address(self.contact);
         if seals {
             self.change(OutboxChange::SealForNewest);
@@ -132,7 +132,7 @@ impl PutConversation {
         let State::Linked(link) = &mut self.state else { return };
         link.note_taken(&at.line, at.now);
         if self.asked.is_blocked(at.now) {
-            self.seals_for_newest(outbox, at.now);
+            self.seal_for_newest(outbox, at.now);
             return;
         }
         let State::Linked(link) = &mut self.state else { return };
@@ -154,7 +154,7 @@ impl PutConversation {
         }
     }
 
-    /// The link ends: was it of use?
+    /// The link ends. It was a success if a put was answered over it.
     fn note_link(&mut self) {
         if matches!(&self.state, State::Linked(link) if link.is_answered) {
             self.backoff.reset();
@@ -244,14 +244,14 @@ where
             State::Spaced(_) | State::Opening(..) | State::Ended => {}
             State::Linked(_) => self.look_at_link(outbox, at),
             State::Blocked(attempt, address) => {
-                if !self.seals_for_newest(outbox, at.now) {
+                if !self.seal_for_newest(outbox, at.now) {
                     self.actions.push_back(Action::Show(PutState::Private(address), attempt.round));
                     self.change(OutboxChange::BlockAddress(address));
                     self.state = State::Failed(attempt);
                 }
             }
             State::Failed(attempt) => {
-                if !self.seals_for_newest(outbox, at.now) {
+                if !self.seal_for_newest(outbox, at.now) {
                     let mut wait = self.backoff.begin(self.asked.left(at.now), at.now, rng);
                     if attempt.retries {
                         wait.retry_now(at.now);
@@ -261,7 +261,7 @@ where
             }
             State::Waiting(wait) => {
                 let Some(end) = wait.end(at.now) else {
-                    self.seals_for_newest(outbox, at.now);
+                    self.seal_for_newest(outbox, at.now);
                     return;
                 };
                 self.is_urgent = end == WaitEnd::Retried;
@@ -327,7 +327,7 @@ where
             },
             (Some(StepKind::Seal), Err(StepError::NoRoom)) => self.seals_after = now.plus(VAULT_PAUSE),
             (Some(StepKind::Answer), Err(_)) => {
-                // What follows counts on it.
+                // The actions that follow depend on it.
                 self.actions.retain(|action| !matches!(action, Action::Step(_) | Action::Send(_)));
                 self.lose_link();
             }

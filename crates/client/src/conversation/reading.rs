@@ -1,4 +1,4 @@
-//! ReadConversation at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
+//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
 
 mod link;
 mod losses;
@@ -206,7 +206,7 @@ where
 
     fn on_step(&mut self, done: Result<(), StepError>, now: Moment) {
         let Err(error) = done else { return };
-        // What follows counts on it: what was not stored is not acked.
+        // The actions that follow depend on the step: a delivery that was not stored is not acked.
         self.actions.retain(|action| !matches!(action, Action::Step(_) | Action::Send(_)));
         if let State::Linked(link) = &mut self.state {
             link.has_no_room = self.is_storing && error == StepError::NoRoom;

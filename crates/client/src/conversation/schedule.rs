@@ -1,4 +1,4 @@
-//! What a client does by itself, and when: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
+//! The work that a client does by itself, and its times: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
 //!
 //! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
 //! [`Schedule::next_duty`] gives until there is nothing left.
@@ -20,7 +20,7 @@ const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::fro
 /// A vault that takes nothing is not asked again before this.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the schedule reads of the engine. `time` in seconds since 1970-01-01.
+/// The engine, as the schedule sees it. `time` in seconds since 1970-01-01.
 pub(crate) trait Agenda {
     /// The relays on which own mailboxes lie, or are to be made.
     fn reading_relays(&self) -> Vec<String>;

@@ -1,10 +1,10 @@
-//! How links are doing, as the app is told.
+//! The states of links, as the app is told.
 
 use super::moment::Moment;
 use crate::error::ClientError;
 use std::net::IpAddr;
 
-/// How a relay that mailboxes lie on is doing.
+/// The state of a relay on which own mailboxes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connectivity {
@@ -56,7 +56,7 @@ impl Connectivity {
     }
 }
 
-/// How the putting link of a contact is doing.
+/// The state of the putting link of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PutState {
     /// A link is being opened, and the attempt before it, if there was one, did not fail.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Maximum number of links that are being opened to one address at once.
 pub(crate) const MAX_OPENING: usize = 2;
 
-/// How urgent it is to open a link.
+/// The urgency of opening a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Haste {
     /// A user waits for it: it goes before all that are not errands.

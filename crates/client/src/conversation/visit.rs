@@ -16,10 +16,10 @@ use deaddrop_wire::{
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// How long a mailbox is left alone that another reader has; it has it for a moment only.
+/// Time for which a mailbox is left alone that another reader has. The other reader needs it only for a moment.
 const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
-/// What a visit is for.
+/// The purpose of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Read what lies in the mailbox, and leave it there.
@@ -28,9 +28,9 @@ pub(crate) enum Purpose {
     Empty,
 }
 
-/// What was found at the relay of an invite.
+/// The result of a visit to the relay of an invite.
 pub(crate) struct FoundBundle {
-    /// What lies in the mailbox; `None`: nothing, or there is no such mailbox.
+    /// The content of the mailbox. `None`: it is empty, or there is no such mailbox.
     pub(crate) bundle: Option<Vec<u8>>,
     /// The link over which it was found.
     pub(crate) link: LinkInfo,
@@ -63,7 +63,7 @@ enum State {
     },
     /// Another reader has the mailbox: it is asked for again then.
     Contended(Moment),
-    /// What lay in the mailbox was acked, up to this tag.
+    /// The content of the mailbox was acked, up to this tag.
     Acked {
         sub: u32,
         tag: u32,
@@ -122,7 +122,7 @@ impl Visit {
         }
     }
 
-    /// What lies in the mailbox came.
+    /// Takes the content of the mailbox.
     fn take(&mut self, deliver: Deliver) {
         let Deliver { sub, tag, blob, .. } = deliver;
         match self.purpose {

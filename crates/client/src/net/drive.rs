@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// What the links of a conversation have in common.
+/// Properties that all links of a conversation have in common.
 pub(super) struct Links {
     /// Names this client's own earlier connection; zeros name none.
     pub(super) token: ClientToken,

@@ -1,4 +1,4 @@
-//! Performs what an errand asks for, within its time.
+//! Performs the actions of an errand, within its time.
 
 use super::{
     connection::Connection,
@@ -14,7 +14,7 @@ use crate::{
 use deaddrop_wire::{ClientToken, RelayAddress};
 use std::pin::pin;
 
-/// How the links of an errand are opened.
+/// The way in which the links of an errand are opened.
 pub(super) struct ErrandLinks<'a> {
     pub(super) relay: &'a RelayAddress,
     pub(super) consent: Consent,

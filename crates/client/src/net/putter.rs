@@ -1,4 +1,4 @@
-//! PutConversation links: one contact, one relay, short-lived. Nothing is read over them.
+//! Putting links: one contact, one relay, short-lived. Nothing is read over them.
 
 use super::{
     drive::{Links, drive},

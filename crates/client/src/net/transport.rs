@@ -1,4 +1,4 @@
-//! The seam below the links: what carries their messages to a relay.
+//! The seam below the links: transports carry their messages to a relay.
 //!
 //! A link needs a connection that carries messages whole and in order. How one comes about, and through what, is the affair of a
 //! [`Transport`]: this build has WebSockets over TCP ([`TcpTransport`](super::tcp::TcpTransport)).
@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What the caller adds to the rule about addresses for one connection.
+/// An exception from the rule about addresses, for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consent {
     /// Nothing: only the rule decides.
@@ -23,13 +23,13 @@ pub(crate) enum Consent {
     Given,
 }
 
-/// Where a connection is to go.
+/// The destination of a connection.
 pub(crate) struct Destination<'a> {
     /// The relay.
     pub(crate) relay: &'a RelayAddress,
-    /// What the caller allows.
+    /// The exception that the caller makes.
     pub(crate) consent: Consent,
-    /// What the user has allowed, as the vault knows it; `None`: it cannot be read now.
+    /// Reads the addresses that the user has allowed. `None`: the vault cannot be read now.
     pub(crate) reach: &'a (dyn Fn() -> Option<Reach> + Send + Sync),
 }
 
@@ -52,7 +52,7 @@ pub(crate) trait Transport: Send + Sync {
     fn open_stream<'a>(&'a self, target: Destination<'a>, max_message: usize) -> Connecting<'a>;
 }
 
-/// What happened on a connection.
+/// An event on a connection.
 #[derive(Debug)]
 pub(crate) enum StreamEvent {
     /// A message came.

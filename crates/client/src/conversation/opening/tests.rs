@@ -1,4 +1,4 @@
-//! LinkOpening links to a relay that is made up, without a socket.
+//! Opening links to a relay that is made up, without a socket.
 
 use super::*;
 use crate::random::SystemRandom;

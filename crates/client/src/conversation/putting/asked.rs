@@ -1,4 +1,4 @@
-//! What a contact's relay has asked to wait for. It outlives the link: a relay that closes is not asked earlier.
+//! Waits that a contact's relay has asked for. They outlive the link: a relay that closes is not asked earlier.
 
 use crate::{
     conversation::{backoff::floor_after, moment::Moment},
@@ -48,7 +48,7 @@ impl AskedToWait {
         until
     }
 
-    /// What is left of the time without puts.
+    /// The rest of the time without puts.
     pub(super) fn left(&self, now: Moment) -> Duration {
         self.pause.map_or(Duration::ZERO, |pause| pause.until.since(now))
     }

@@ -43,7 +43,7 @@ struct OpenPut {
     taken_at: Option<Moment>,
 }
 
-/// What the items of one record say about puts.
+/// The answers to puts in one record.
 #[derive(Default)]
 pub(super) struct Answers {
     pub(super) accepted: Vec<SentPut>,

@@ -1,4 +1,4 @@
-//! What putting reads of the engine, and what it changes there.
+//! The outbox: the view that putting has of the engine, and the changes it makes there.
 
 use crate::{
     conversation::{action::Action, states::PutState},
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// What putting reads of the engine.
+/// The outbox, as a conversation that puts sees the engine.
 pub(crate) trait Outbox {
     /// The next envelope for a contact.
     fn next_put(&self, contact: u32) -> Option<PutJob>;
@@ -25,7 +25,7 @@ pub(crate) struct OutboxStep {
     pub(crate) change: OutboxChange,
 }
 
-/// What a step changes.
+/// The change that a step makes.
 pub(crate) enum OutboxChange {
     /// Seal for the newest address what is sealed for an older one.
     SealForNewest,

@@ -1,4 +1,4 @@
-//! PutConversation beside relays that follow a script, in virtual time and without a socket.
+//! Putting beside relays that follow a script, in virtual time and without a socket.
 
 use super::*;
 use crate::{

@@ -53,7 +53,7 @@ pub(super) struct ReadLink {
     pub(super) has_no_room: bool,
 }
 
-/// What a look at the link has found.
+/// The result of a look at a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looked {
     /// Nothing is read over it, and nothing was asked for.
@@ -62,7 +62,7 @@ pub(super) enum Looked {
     InUse,
 }
 
-/// What a request was about.
+/// A request that has no final answer yet.
 enum Request {
     /// The mailbox, and how many tokens had been replaced when this one was shown.
     Create(MailboxName, u64),
@@ -174,7 +174,7 @@ impl ReadLink {
         items
     }
 
-    /// What the relay's mailboxes wait for, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is put,
+    /// The state of the relay, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is put,
     /// do not count.
     fn wait_of(&self, mailboxes: &[OwnMailbox], pauses: &Pauses, now: Moment) -> Connectivity {
         if !self.requests.is_empty() {

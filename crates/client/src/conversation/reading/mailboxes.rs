@@ -1,4 +1,4 @@
-//! What reading reads of the engine, and what it changes there.
+//! The own mailboxes: the view that reading has of the engine, and the changes it makes there.
 
 use crate::{
     conversation::{action::Action, states::Connectivity},
@@ -7,7 +7,7 @@ use crate::{
 use deaddrop_wire::{Blob, Fingerprint};
 use zeroize::Zeroizing;
 
-/// What reading reads of the engine.
+/// The own mailboxes, as a conversation that reads them sees the engine.
 pub(crate) trait OwnMailboxes {
     /// Whether own mailboxes lie at a relay, or are to be made there.
     fn is_read_at(&self, relay: &str) -> bool;

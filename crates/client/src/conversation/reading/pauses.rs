@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 /// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
-/// How long a mailbox that was taken over a moment ago is not asked for again.
+/// Time for which a mailbox that was taken over a moment ago is not asked for again.
 const CONTENDED_WAIT: Duration = Duration::from_secs(6);
 /// A relay that wants another token is asked again after this, or once another token is set.
 const TOKEN_WAIT: Duration = Duration::from_secs(300);
@@ -42,7 +42,7 @@ struct Pause {
     until: Moment,
     /// A user's action ends the pause, but not before this.
     not_before: Option<Moment>,
-    /// How often another reader has taken the mailbox over.
+    /// Number of times that another reader has taken the mailbox over.
     displaced: u32,
     asked: AskedWaits,
 }
@@ -53,7 +53,7 @@ struct TokenWait {
     mailboxes: BTreeSet<MailboxName>,
     /// The token that is shown.
     shown: Zeroizing<Vec<u8>>,
-    /// How many tokens it has replaced.
+    /// Number of tokens that it has replaced.
     before: u64,
 }
 
@@ -160,7 +160,7 @@ impl Pauses {
         &self.token.shown
     }
 
-    /// How many tokens the one that is shown has replaced.
+    /// Number of tokens that the one that is shown has replaced.
     pub(super) const fn tokens_before(&self) -> u64 {
         self.token.before
     }

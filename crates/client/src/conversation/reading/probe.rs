@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The nonce of pings that ask for a round. Other pings have 0.
 const PROBE_NONCE: u32 = 1;
 
-/// What one link knows of its relay being there.
+/// Knowledge of one link about its relay still being there.
 pub(super) struct Probes {
     /// The newest round since which the relay has shown that it is there.
     round: u64,

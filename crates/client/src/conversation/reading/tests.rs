@@ -1,4 +1,4 @@
-//! ReadConversation beside a relay that follows a script, in virtual time and without a socket.
+//! Reading beside a relay that follows a script, in virtual time and without a socket.
 
 use super::*;
 use crate::{
