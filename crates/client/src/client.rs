@@ -131,7 +131,7 @@ impl Client {
             return Err(ClientError::NoTls);
         }
         self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Client {
         let moved = net::Moved::default();
         let link = net::open_link(&self.shared, &relay, &moved).await?;
         // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
-        let today = self.shared.check_clock(link.day)?;
+        let today = self.shared.check_clock(link.opened().day)?;
         let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
             net::publish(&self.shared, link, &publication, &moved).await?;
@@ -183,7 +183,7 @@ impl Client {
     pub async fn withdraw_invite(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.withdraw_invite(&name)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl Client {
     /// invite then.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
-        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::try_now).await
+        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::wake_all).await
     }
 
     /// Declines all that a contact wants. It may ask again.
@@ -238,7 +238,7 @@ impl Client {
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);
-        self.shared.step_then(begin, Shared::try_now).await
+        self.shared.step_then(begin, Shared::wake_all).await
     }
 
     /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
@@ -265,11 +265,12 @@ impl Client {
         let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
         let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
         let takes_mailbox = self.shared.look(|engine| engine.accepting_takes_mailbox(name, new_identity))?;
-        if found.needs_token && is_own && takes_mailbox && !has_token {
+        if found.link.needs_token && is_own && takes_mailbox && !has_token {
             return Err(ClientError::NeedsToken);
         }
-        let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
-        let clock = self.shared.check_clock(found.day);
+        let allowed =
+            (consent != Consent::Rule && !net::is_public(found.link.address)).then_some(found.link.address);
+        let clock = self.shared.check_clock(found.link.day);
         // A wrong clock takes a good invite for an old one.
         let dated = |error| match error {
             ClientError::Bundle(BundleError::Expired) => clock.err().unwrap_or(error),
@@ -309,7 +310,7 @@ impl Client {
         };
         let retry = move |shared: &Shared| {
             shared.forget_token_wanted(&fingerprint);
-            shared.try_now();
+            shared.wake_all();
         };
         self.shared.step_then(set, retry).await
     }
@@ -337,7 +338,7 @@ impl Client {
     /// See [`ClientError`]; nothing was sent.
     pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
         let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
-        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::nudge).await
+        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::retry_now).await
     }
 
     /// Events with numbers above `after`, oldest first, at most 1,000.

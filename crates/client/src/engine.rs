@@ -3,7 +3,7 @@
 pub use deaddrop_engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 
 pub(crate) use deaddrop_engine::{
-    Acceptance, BlobLives, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach,
+    Acceptance, BlobLives, InviteToEmpty, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach,
     SentPut, is_same_day,
 };
 

@@ -47,6 +47,7 @@
 
 mod client;
 mod config;
+mod conversation;
 mod engine;
 mod error;
 #[cfg(feature = "hazmat")]
@@ -62,11 +63,11 @@ pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, S
 pub use config::{
     Config, DEFAULT_VAULT_MIB, MAX_GAP_WAIT, MAX_INVITE_DAYS, MAX_VAULT_MIB, MIN_VAULT_MIB, PrivateAddresses,
 };
+pub use conversation::Connectivity;
 pub use deaddrop_engine::{Event, EventKind, invisible_in, is_invisible};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};
 pub use home::Unlock;
-pub use net::Connectivity;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use vault::{VaultRoom, VaultStatus};

@@ -1,16 +1,20 @@
 //! Mailboxes that a reading link leaves alone for a while, and why. They outlive the link.
 
-use crate::{engine::MailboxName, named::AskedWaits, net::backoff::floor_after, net::losses::Losses};
+use super::losses::Losses;
+use crate::{
+    conversation::{backoff::floor_after, moment::Moment},
+    engine::MailboxName,
+    named::AskedWaits,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
-/// How long a mailbox that was taken over a moment ago is not asked for again.
+/// Time for which a mailbox that was taken over a moment ago is not asked for again.
 const CONTENDED_WAIT: Duration = Duration::from_secs(6);
 /// A relay that wants another token is asked again after this, or once another token is set.
 const TOKEN_WAIT: Duration = Duration::from_secs(300);
@@ -35,10 +39,10 @@ pub(super) enum Cause {
 /// A mailbox that is left alone.
 struct Pause {
     cause: Cause,
-    until: Instant,
+    until: Moment,
     /// A user's action ends the pause, but not before this.
-    not_before: Option<Instant>,
-    /// How often another reader has taken the mailbox over.
+    not_before: Option<Moment>,
+    /// Number of times that another reader has taken the mailbox over.
     displaced: u32,
     asked: AskedWaits,
 }
@@ -49,7 +53,7 @@ struct TokenWait {
     mailboxes: BTreeSet<MailboxName>,
     /// The token that is shown.
     shown: Zeroizing<Vec<u8>>,
-    /// How many tokens it has replaced.
+    /// Number of tokens that it has replaced.
     before: u64,
 }
 
@@ -63,63 +67,61 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// Why a mailbox is left alone now.
-    pub(super) fn cause(&self, name: MailboxName) -> Option<Cause> {
-        self.mailboxes.get(&name).filter(|pause| pause.until > Instant::now()).map(|pause| pause.cause)
+    pub(super) fn cause(&self, name: MailboxName, now: Moment) -> Option<Cause> {
+        self.mailboxes.get(&name).filter(|pause| pause.until > now).map(|pause| pause.cause)
     }
 
     /// Whether a mailbox is left alone now.
-    pub(super) fn has(&self, name: MailboxName) -> bool {
-        self.cause(name).is_some()
+    pub(super) fn has(&self, name: MailboxName, now: Moment) -> bool {
+        self.cause(name, now).is_some()
     }
 
     /// When the next mailbox is not left alone any more.
-    pub(super) fn next_end(&self) -> Option<Instant> {
-        let now = Instant::now();
+    pub(super) fn next_end(&self, now: Moment) -> Option<Moment> {
         self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
     }
 
     /// Another reader has taken the mailbox over.
-    pub(super) fn displaced(&mut self, name: MailboxName) {
-        let pause = self.set(name, Cause::Displaced, Duration::ZERO);
-        pause.until += DISPLACED_WAIT.saturating_mul(1 << pause.displaced.min(6));
+    pub(super) fn note_displaced(&mut self, name: MailboxName, now: Moment) {
+        let pause = self.set(name, Cause::Displaced, now);
+        pause.until = now.plus(DISPLACED_WAIT.saturating_mul(1 << pause.displaced.min(6)));
         pause.displaced = pause.displaced.saturating_add(1);
     }
 
     /// Another reader took the mailbox over a moment ago.
-    pub(super) fn contended(&mut self, name: MailboxName) {
-        self.set(name, Cause::Contended, CONTENDED_WAIT);
+    pub(super) fn note_contended(&mut self, name: MailboxName, now: Moment) {
+        self.set(name, Cause::Contended, now.plus(CONTENDED_WAIT));
     }
 
     /// The relay has answered Create, Delete or Subscribe in a way that asks to wait.
-    pub(super) fn asked(&mut self, name: MailboxName, retry_s: u16) {
-        let pause = self.set(name, Cause::Asked, Duration::ZERO);
+    pub(super) fn note_asked(&mut self, name: MailboxName, retry_s: u16, now: Moment) {
+        let pause = self.set(name, Cause::Asked, now);
         let floor = floor_after(pause.asked.count()).max(RETRY_FLOOR);
         let wait = pause.asked.next_owner(retry_s);
-        pause.not_before = Some(pause.until + floor.min(wait));
-        pause.until += wait;
+        pause.not_before = Some(now.plus(floor.min(wait)));
+        pause.until = now.plus(wait);
     }
 
     /// The relay has made or deleted the mailbox.
-    pub(super) fn done(&mut self, name: MailboxName) {
+    pub(super) fn note_done(&mut self, name: MailboxName) {
         if let Some(pause) = self.mailboxes.get_mut(&name) {
             pause.asked.reset();
         }
     }
 
     /// The relay does not make the mailbox without another token.
-    pub(super) fn wants_token(&mut self, name: MailboxName) {
-        self.set(name, Cause::Token, TOKEN_WAIT);
+    pub(super) fn note_token_wanted(&mut self, name: MailboxName, now: Moment) {
+        self.set(name, Cause::Token, now.plus(TOKEN_WAIT));
         self.token.mailboxes.insert(name);
     }
 
     /// The relay does not have the mailbox, which is to be made again. A relay that always says so is asked less and less often.
-    pub(super) fn lost(&mut self, name: MailboxName) {
-        let wait = self.losses.note(name, Instant::now());
-        self.set(name, Cause::Lost, wait);
+    pub(super) fn note_lost(&mut self, name: MailboxName, now: Moment) {
+        let wait = self.losses.note(name, now);
+        self.set(name, Cause::Lost, now.plus(wait));
     }
 
-    fn set(&mut self, name: MailboxName, cause: Cause, wait: Duration) -> &mut Pause {
-        let until = Instant::now() + wait;
+    fn set(&mut self, name: MailboxName, cause: Cause, until: Moment) -> &mut Pause {
         let new = || Pause { cause, until, not_before: None, displaced: 0, asked: AskedWaits::default() };
         let pause = self.mailboxes.entry(name).or_insert_with(new);
         (pause.cause, pause.until, pause.not_before) = (cause, until, None);
@@ -127,13 +129,12 @@ impl Pauses {
     }
 
     /// Whether a user's action can end a pause.
-    pub(super) fn can_hurry(&self) -> bool {
-        let now = Instant::now();
+    pub(super) fn can_retry(&self, now: Moment) -> bool {
         self.mailboxes.values().any(|pause| pause.until > now && pause.not_before.is_some())
     }
 
     /// The user wants something now: what the relay has asked to wait for is tried again, but not at once.
-    pub(super) fn hurry(&mut self) {
+    pub(super) fn retry_now(&mut self) {
         for pause in self.mailboxes.values_mut() {
             if let Some(not_before) = pause.not_before.take() {
                 pause.until = pause.until.min(not_before);
@@ -159,7 +160,7 @@ impl Pauses {
         &self.token.shown
     }
 
-    /// How many tokens the one that is shown has replaced.
+    /// Number of tokens that the one that is shown has replaced.
     pub(super) const fn tokens_before(&self) -> u64 {
         self.token.before
     }
@@ -176,36 +177,36 @@ mod tests {
 
     const NAME: MailboxName = MailboxName { contact: 1, mailbox: 2 };
 
-    #[tokio::test(start_paused = true)]
-    async fn a_user_ends_only_the_waits_that_the_relay_has_named() {
-        let begin = Instant::now();
-        let seconds = |pauses: &Pauses| (pauses.next_end().unwrap() - begin).as_secs();
+    #[test]
+    fn a_user_ends_only_the_waits_that_the_relay_has_named() {
+        let now = Moment::after_start(Duration::from_secs(9));
+        let seconds = |pauses: &Pauses| pauses.next_end(now).unwrap().since(now).as_secs();
         let mut pauses = Pauses::default();
-        pauses.asked(NAME, u16::MAX);
-        assert_eq!((seconds(&pauses), pauses.can_hurry()), (900, true));
-        pauses.hurry();
-        assert_eq!((seconds(&pauses), pauses.can_hurry()), (1, false));
+        pauses.note_asked(NAME, u16::MAX, now);
+        assert_eq!((seconds(&pauses), pauses.can_retry(now)), (900, true));
+        pauses.retry_now();
+        assert_eq!((seconds(&pauses), pauses.can_retry(now)), (1, false));
         for _ in 0..10 {
-            pauses.asked(NAME, 0);
+            pauses.note_asked(NAME, 0, now);
         }
         assert_eq!(seconds(&pauses), 300, "its own wait grows");
-        pauses.hurry();
+        pauses.retry_now();
         assert_eq!(seconds(&pauses), 30);
-        pauses.done(NAME);
-        pauses.asked(NAME, 0);
+        pauses.note_done(NAME);
+        pauses.note_asked(NAME, 0, now);
         assert_eq!(seconds(&pauses), 5);
-        type Leave = fn(&mut Pauses, MailboxName);
+        type Leave = fn(&mut Pauses, MailboxName, Moment);
         let others: [(Leave, u64, Cause); 4] = [
-            (Pauses::displaced, 60, Cause::Displaced),
-            (Pauses::contended, 6, Cause::Contended),
-            (Pauses::displaced, 120, Cause::Displaced),
-            (Pauses::wants_token, 300, Cause::Token),
+            (Pauses::note_displaced, 60, Cause::Displaced),
+            (Pauses::note_contended, 6, Cause::Contended),
+            (Pauses::note_displaced, 120, Cause::Displaced),
+            (Pauses::note_token_wanted, 300, Cause::Token),
         ];
         for (leave, wait, cause) in others {
-            leave(&mut pauses, NAME);
-            assert!(!pauses.can_hurry());
-            pauses.hurry();
-            assert_eq!((seconds(&pauses), pauses.cause(NAME)), (wait, Some(cause)));
+            leave(&mut pauses, NAME, now);
+            assert!(!pauses.can_retry(now));
+            pauses.retry_now();
+            assert_eq!((seconds(&pauses), pauses.cause(NAME, now)), (wait, Some(cause)));
         }
     }
 }

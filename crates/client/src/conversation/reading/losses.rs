@@ -1,8 +1,7 @@
 //! How long a mailbox that its relay lost is left alone: longer with each loss.
 
-use crate::engine::MailboxName;
+use crate::{conversation::moment::Moment, engine::MailboxName};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::time::Instant;
 
 /// The wait after the second loss; after the first there is none, so that a command which ends soon sees the mailbox made again.
 const FIRST_WAIT: Duration = Duration::from_secs(6);
@@ -13,13 +12,13 @@ const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The losses of the mailboxes at one relay: when the last one was seen, and how many came in a row.
 #[derive(Default)]
-pub(super) struct Losses(BTreeMap<MailboxName, (Instant, u32)>);
+pub(super) struct Losses(BTreeMap<MailboxName, (Moment, u32)>);
 
 impl Losses {
     /// Counts a loss. Returns how long to wait before the mailbox is created again.
-    pub(super) fn note(&mut self, name: MailboxName, now: Instant) -> Duration {
+    pub(super) fn note(&mut self, name: MailboxName, now: Moment) -> Duration {
         // Only losses of the last day count, so the map holds no mailbox for longer.
-        self.0.retain(|_, (last, _)| now.duration_since(*last) < FORGET_AFTER);
+        self.0.retain(|_, (last, _)| now.since(*last) < FORGET_AFTER);
         let (last, times) = self.0.entry(name).or_insert((now, 0));
         let wait = match times.checked_sub(1) {
             None => Duration::ZERO,
@@ -37,12 +36,12 @@ mod tests {
     #[test]
     fn each_loss_waits_longer_until_a_day_has_passed() {
         let (mut losses, name) = (Losses::default(), MailboxName { contact: 1, mailbox: 2 });
-        let mut now = Instant::now();
+        let mut now = Moment::default();
         let mut waits = Vec::new();
         for _ in 0..20 {
             let wait = losses.note(name, now);
             waits.push(wait.as_secs());
-            now += wait;
+            now = now.plus(wait);
         }
         assert_eq!(waits[..5], [0, 6, 12, 24, 48]);
         assert_eq!(waits[19], 3_600);
@@ -51,7 +50,7 @@ mod tests {
             Duration::ZERO,
             "another mailbox"
         );
-        assert_eq!(losses.note(name, now + FORGET_AFTER), Duration::ZERO);
+        assert_eq!(losses.note(name, now.plus(FORGET_AFTER)), Duration::ZERO);
         assert_eq!(losses.0.len(), 1, "a mailbox without losses takes no room");
     }
 }
