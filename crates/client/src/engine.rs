@@ -3,8 +3,8 @@
 pub use deaddrop_engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 
 pub(crate) use deaddrop_engine::{
-    Acceptance, BlobLives, InviteToEmpty, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach,
-    SentPut, is_same_day,
+    Acceptance, BlobLives, InviteToEmpty, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication,
+    PutJob, Reach, SentPut, is_same_day,
 };
 
 use crate::{error::OpenError, random::SystemRandom, vault::ShredVault};

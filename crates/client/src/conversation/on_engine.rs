@@ -7,7 +7,7 @@ use super::{
     schedule::{Agenda, DutyStep},
 };
 use crate::{
-    engine::{Engine, OwnMailbox, PutJob, InviteToEmpty},
+    engine::{Engine, InviteToEmpty, OwnMailbox, PutJob},
     error::VaultError,
 };
 use deaddrop_shred::Disk;
