@@ -1,0 +1,56 @@
+//! The conversations of a client's links, as values (spec/14-client.md section 6).
+//!
+//! A conversation takes what has happened: items that came, links that were opened or lost, steps of the engine that were done, the
+//! user's actions, the time. It gives [`Action`]s, and the moment of its next deadline. It opens no connection, reads no clock, waits
+//! for nothing, and draws randomness only from a generator that the caller passes.
+//!
+//! The caller performs the actions in their order, reports their outcomes, and then calls [`LinkConversation::look`] with the engine, until
+//! there is no action left. Then it waits for the next event or the deadline.
+//!
+//! | value | what it is |
+//! |---|---|
+//! | [`ReadConversation`] | the conversation with one relay on which own mailboxes lie |
+//! | [`PutConversation`] | the conversation with the relays of one contact |
+//! | [`Visit`], [`Publishing`] | errands: conversations that are over after an answer or two, within a time |
+//! | [`LinkOpening`], [`Link`] | below them: the handshake of a link, its records, its pings |
+//! | [`Schedule`] | above them: which of them are wanted now, and what else a client does by itself |
+//!
+//! `on_engine` alone names the engine: the others read it through the traits `OwnMailboxes`, `Outbox` and `Agenda`, and change it by
+//! steps.
+
+mod action;
+mod backoff;
+mod end;
+mod errand;
+mod line;
+mod link;
+mod moment;
+mod on_engine;
+mod opening;
+mod openings;
+mod publishing;
+mod putting;
+mod reading;
+mod requests;
+mod schedule;
+mod states;
+mod strays;
+mod turns;
+mod uniform;
+mod visit;
+
+pub use action::{Action, EngineStep, LinkConversation};
+pub use end::{LinkClosed, StepError};
+pub use errand::{Errand, ErrandAction, ErrandError, LONGEST_ERRAND};
+pub use line::{LineState, LinkInfo, Situation};
+pub use link::{Link, OpenedRecord, SealedRecord};
+pub use moment::Moment;
+pub use opening::{LinkOpening, MAX_HANDSHAKE_MESSAGE, OpeningStep};
+pub use openings::Openings;
+pub use publishing::Publishing;
+pub use putting::{Outbox, OutboxChange, OutboxStep, PutConversation, PutTimes};
+pub use reading::{MailboxStep, OwnMailboxes, ReadConversation, ReadTimes};
+pub use schedule::{Agenda, Duty, DutyStep, LOOK_INTERVAL, PassSituation, Schedule};
+pub use states::{ConnectError, Connectivity, PutState};
+pub use turns::{Haste, MAX_OPENING, Ticket, TurnQueues};
+pub use visit::{FoundBundle, Purpose, Visit};
