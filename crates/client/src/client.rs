@@ -15,7 +15,7 @@ use crate::{
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
-use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
+use deaddrop_e2ee::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;

@@ -42,7 +42,7 @@
 //! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
 //!
-//! Not its concern: cryptography (`deaddrop-crypto`), how bytes are stored (`deaddrop-shred`), how anything is shown.
+//! Not its concern: cryptography (`deaddrop-e2ee`), how bytes are stored (`deaddrop-shred`), how anything is shown.
 
 mod client;
 mod config;
@@ -74,7 +74,7 @@ pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use text::{invisible_in, is_invisible};
 pub use vault::{VaultRoom, VaultStatus};
 
-pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_e2ee::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;

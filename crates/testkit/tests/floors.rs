@@ -11,20 +11,20 @@ const FLOORS: [(&str, u8, &[&str]); 10] = [
     ("wire", 0, &[]),
     ("shred", 0, &[]),
     ("websocket", 0, &[]),
-    ("crypto", 1, &["primitives", "wire"]),
+    ("e2ee", 1, &["primitives", "wire"]),
     ("link", 1, &["primitives", "wire"]),
     ("relay", 2, &["link", "primitives", "shred", "websocket", "wire"]),
-    ("client", 2, &["crypto", "link", "shred", "websocket", "wire"]),
+    ("client", 2, &["e2ee", "link", "shred", "websocket", "wire"]),
     ("cli", 3, &["client", "relay"]),
-    ("conformance", 3, &["crypto", "link", "primitives", "wire"]),
+    ("conformance", 3, &["e2ee", "link", "primitives", "wire"]),
 ];
 
 /// What a crate must never reach, by whatever way. (Every source of randomness stands on `getrandom`; `rand`, which ML-KEM's
 /// provider names, has none without it.)
 const NEVER: [(&str, &[&str]); 4] = [
-    ("relay", &["deaddrop-crypto", "deaddrop-client"]),
+    ("relay", &["deaddrop-e2ee", "deaddrop-client"]),
     ("shred", &["deaddrop-wire", "deaddrop-primitives", "tokio"]),
-    ("crypto", &["tokio", "getrandom", "deaddrop-shred", "deaddrop-link"]),
+    ("e2ee", &["tokio", "getrandom", "deaddrop-shred", "deaddrop-link"]),
     ("wire", &["deaddrop-primitives", "sha2", "hkdf", "chacha20poly1305", "tokio"]),
 ];
 
@@ -100,6 +100,6 @@ fn the_test_kit_is_linked_by_tests_only() {
 #[test]
 fn a_relay_that_could_open_envelopes_would_be_seen() {
     let mut edges = tree("relay", &["--depth", "1"]);
-    assert!(edges.insert("deaddrop-crypto".to_owned()));
-    assert!(breach("relay", &edges).unwrap().starts_with("relay -> crypto"));
+    assert!(edges.insert("deaddrop-e2ee".to_owned()));
+    assert!(breach("relay", &edges).unwrap().starts_with("relay -> e2ee"));
 }

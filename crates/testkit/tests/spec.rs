@@ -4,7 +4,7 @@
 mod common;
 
 use common::{files, text};
-use deaddrop_crypto::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
 use deaddrop_wire::{Day, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 

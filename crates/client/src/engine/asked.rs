@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{AskedRow, MailboxKind, MailboxState, Question, Table, key},
 };
-use deaddrop_crypto::{IdentityHash, Received, SafetyNumber};
+use deaddrop_e2ee::{IdentityHash, Received, SafetyNumber};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 
@@ -190,7 +190,7 @@ impl<D: Disk + 'static> Engine<D> {
         self.change_identity(step, id, peer, today)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
         let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(None) };
-        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_crypto::Meeting::Beside) else {
+        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::Meeting::Beside) else {
             return Ok(None);
         };
         contact.invite = None;
@@ -211,7 +211,7 @@ impl<D: Disk + 'static> Engine<D> {
     ) -> Result<(), VaultError> {
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
         let changed = ratchet.change_identity(peer);
         step.ratchet(vault, id, &mut contact.row, changed.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));

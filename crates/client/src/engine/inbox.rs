@@ -8,7 +8,7 @@ use crate::{
     event::EventKind,
     vault::{MailboxKind, MailboxState, Table, VaultRoom, key},
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
     Standing, StreamId, content,
 };
@@ -209,7 +209,7 @@ impl<D: Disk + 'static> Engine<D> {
             self.ask(step, name, blob, Some(&peer), today)?;
             return Ok(Ack::Stored);
         }
-        let ratchet = ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let ratchet = ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
         let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.invite = None;
@@ -341,7 +341,7 @@ impl<D: Disk + 'static> Engine<D> {
             | Content::Unknown { stream, number, .. } => {
                 self.take_numbered(step, id, *stream, *number, item, hash, by, today)?;
             }
-            // Resets and eras are the crypto crate's; one device has no list.
+            // Resets and eras are the e2ee crate's; one device has no list.
             _ => {}
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{HeldRow, InStream, MAX_IN_STREAMS, PeerAddress, SeenRow, Table, key, migrated_number, sub_key},
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
 };
 use deaddrop_link::MailboxAddress;

@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{InStream, ItemKind, ItemRow, Table, key},
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     Content, MessageId, StreamId,
     content::{self, MAX_SPARSE, SHORT_DIGEST_LEN},
 };

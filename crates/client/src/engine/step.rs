@@ -5,7 +5,7 @@ use crate::{
     error::VaultError,
     vault::{Changes, PeerRow, SessionSlot, Table, Vault, key, parts, sub, sub_key},
 };
-use deaddrop_crypto::{ChangeSet, ContactChanges, SessionId};
+use deaddrop_e2ee::{ChangeSet, ContactChanges, SessionId};
 use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Stores what a call of the crypto crate changed.
+    /// Stores what a call of the e2ee crate changed.
     pub(super) fn ratchet<D: Disk + 'static>(
         &mut self,
         vault: &Vault<D>,

@@ -11,7 +11,7 @@ use crate::{
     engine::{Engine, is_same_day},
     error::{ClientError, VaultError, WrongClock},
 };
-use deaddrop_crypto::wipe_stack;
+use deaddrop_e2ee::wipe_stack;
 use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};

@@ -7,7 +7,7 @@ use crate::{
     error::{ClientError, VaultError},
     home,
 };
-use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
 };

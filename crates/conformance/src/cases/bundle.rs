@@ -10,7 +10,7 @@ use crate::{
     second::{boxed, pad},
     vector::Case,
 };
-use deaddrop_crypto::{IdentityKeyPair, InviteLink, InviteSecret, hazmat};
+use deaddrop_e2ee::{IdentityKeyPair, InviteLink, InviteSecret, hazmat};
 use deaddrop_wire::{Fingerprint, RelayAddress};
 
 /// Where the fields of a body begin.

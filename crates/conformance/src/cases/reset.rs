@@ -9,7 +9,7 @@ use crate::{
     random::Recorder,
     vector::Case,
 };
-use deaddrop_crypto::hazmat::{self, ResetBundleTrace};
+use deaddrop_e2ee::hazmat::{self, ResetBundleTrace};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::Day;
 

@@ -9,7 +9,7 @@ use crate::{
     random::Script,
     second::{MessageKeys, boxed, message, message_of_padded, pad},
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     Session,
     hazmat::{self, SendingTrace},
 };

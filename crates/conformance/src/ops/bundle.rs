@@ -6,7 +6,7 @@ use crate::{
     random::Script,
     vector::Outcome,
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     IdentityHash, IdentityKeyPair, IdentitySeed, InviteLink, InviteSecret, PendingInvite, VerifiedBundle,
     hazmat,
 };

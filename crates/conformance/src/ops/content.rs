@@ -4,7 +4,7 @@ use crate::{
     json::{BadField, Json, Object, hex},
     vector::Outcome,
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, Message, MessageId, SafetyNumber,
     StreamDigest, StreamId, UnconfirmedIdentity,
     content::{decode as decode_content, decode_with_hashes, encode as encode_content},

@@ -5,7 +5,7 @@ use crate::{
     second,
     vector::Outcome,
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, hazmat};
+use deaddrop_e2ee::{IdentityKeyPair, IdentitySeed, hazmat};
 use deaddrop_link::{RelayIdentity, RelaySeed};
 
 /// Texts to labels.

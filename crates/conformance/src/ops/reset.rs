@@ -5,7 +5,7 @@ use crate::{
     random::Script,
     vector::Outcome,
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     IdentityHash, IdentityKeyPair, IdentitySeed,
     hazmat::{self, ResetBundleTrace, ResetOutcome, ResetRules},
 };

@@ -2,7 +2,7 @@
 
 use super::{input::Input, scenes::person};
 use deaddrop_client::{Event, EventKind, hazmat::Secluded};
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     Content, IdentityKeyPair, InviteSecret, Message, MessageId, Session, Standing, StreamId, VerifiedBundle,
     content,
 };

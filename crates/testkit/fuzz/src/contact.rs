@@ -2,7 +2,7 @@
 //! read twice or changed, a refusal leaves no trace, and in the end both use one session again.
 
 use super::{input::Input, scenes::person};
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     ChangeSet, Contact, ContactChanges, ContactEvent, Content, Hour, IdentityKeyPair, MAX_OWN_BUNDLES,
     MAX_SESSIONS, Meeting, PendingInvite, Received, ResetKind, Session, SessionId, SkippedId, Standing,
     StoredSession, StreamId, VerifiedBundle, content,

@@ -1,7 +1,7 @@
 //! Everything that parses bytes on its own: an answer for any of them, and one encoding for what has one.
 
 use super::{input::Input, scenes};
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     BundleError, Content, IDENTITY_KEY_LEN, IdentityKey, InviteLink, InviteSecret, PendingInvite,
     VerifiedBundle, content as codec, hazmat,
 };

@@ -1,4 +1,4 @@
-//! What a contact of format 1 becomes: a person, a peer, a conversation, and a contact of the crypto crate.
+//! What a contact of format 1 becomes: a person, a peer, a conversation, and a contact of the e2ee crate.
 
 use super::{Work, rows};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
         parts,
     },
 };
-use deaddrop_crypto::{Contact, IdentityHash, LoadError, Session, SkippedId, StreamDigest};
+use deaddrop_e2ee::{Contact, IdentityHash, LoadError, Session, SkippedId, StreamDigest};
 use deaddrop_shred::{Disk, RecordKey};
 use rand::CryptoRng;
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use crate::{
         Table, encode, format1, key, sub_key,
     },
 };
-use deaddrop_crypto::{
+use deaddrop_e2ee::{
     Contact, Content, Day, IdentityHash, IdentityKeyPair, IdentitySeed, Message, PendingInvite, Session,
     StreamDigest, StreamId, VerifiedBundle, content,
 };
@@ -75,7 +75,7 @@ pub(super) struct OldContact {
     pub(super) row: format1::ContactRow,
     /// The id of the session that is adopted.
     pub(super) slot: Option<[u8; 16]>,
-    /// The row of the crypto crate's contact.
+    /// The row of the e2ee crate's contact.
     pub(super) ratchet: Option<Zeroizing<Vec<u8>>>,
     /// Messages in the outbox.
     pub(super) clock: u64,
@@ -364,7 +364,7 @@ pub(super) fn accepted_invite() -> AcceptedInvite {
     AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), answered: true }
 }
 
-/// A contact of the crypto crate that has lost its session.
+/// A contact of the e2ee crate that has lost its session.
 pub(super) fn lost(identity: [u8; 32], verified: bool) -> Zeroizing<Vec<u8>> {
     let mut contact = Contact::new(IdentityHash::from_bytes(identity));
     let _ = contact.set_verified(verified);
