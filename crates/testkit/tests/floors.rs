@@ -83,10 +83,22 @@ fn every_crate_stands_on_a_floor() {
 #[test]
 fn what_must_never_be_reached_is_not() {
     for (package, never) in NEVER {
-        let all = tree(package, &[]);
+        let all = tree(package, &["--all-features"]);
         for name in never {
             assert!(!all.contains(*name), "{package} reaches {name}");
         }
+    }
+}
+
+#[test]
+fn the_published_crates_have_one_ml_kem_unless_asked() {
+    for package in ["primitives", "e2ee", "link", "client"] {
+        assert!(tree(package, &[]).contains("ml-kem"), "{package}");
+        assert!(!tree(package, &[]).contains("libcrux-ml-kem"), "{package}");
+        assert!(tree(package, &["--features", "libcrux"]).contains("libcrux-ml-kem"), "{package}");
+    }
+    for package in ["relay", "cli", "conformance"] {
+        assert!(tree(package, &[]).contains("libcrux-ml-kem"), "{package}");
     }
 }
 
