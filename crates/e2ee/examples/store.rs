@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
-    Contact, ContactChanges, Content, Hour, IdentityKeyPair, Meeting, PendingInvite, ResetKind, Session,
+    Contact, ContactChanges, Content, Hour, IdentityKeyPair, InvitePolicy, PendingInvite, ResetKind, Session,
     SessionId, SkippedId, StoredSession, VerifiedBundle, content,
 };
 use deaddrop_wire::Day;
@@ -89,7 +89,7 @@ pub(crate) fn main() {
 
     let mut bobs = Contact::new(*bundle.identity().hash());
     let (session, first) = Session::initiate(&alice, &bundle, rng).unwrap();
-    let begun = bobs.add_initiated(session, first, bundle.not_after(), Meeting::Beside).unwrap();
+    let begun = bobs.add_initiated(session, first, bundle.not_after(), InvitePolicy::KeepSessions).unwrap();
     store(&database, &begun.changes).unwrap();
     let hello = content::encode(&[Content::Hello { address: b"alice's mailbox".to_vec() }]).unwrap();
     let (envelope, changes) = bobs.encrypt(&hello, rng).unwrap();
@@ -99,7 +99,7 @@ pub(crate) fn main() {
     // Bob takes it, and answers twice; the first answer is late. He gives a reset bundle with it.
     let mut alices = Contact::new(*own);
     let accepted = pending.accept(&bob, envelope.as_bytes(), |_| false, today).unwrap();
-    let _ = alices.add_accepted(accepted, Meeting::Beside).unwrap();
+    let _ = alices.add_accepted(accepted, InvitePolicy::KeepSessions).unwrap();
     let (late, _) = alices.encrypt(&[], rng).unwrap();
     let (bundle, _) = alices.renew_bundle(&bob, b"", today, rng).unwrap().unwrap();
     let (answer, _) = alices.encrypt(&content::encode(&[bundle]).unwrap(), rng).unwrap();

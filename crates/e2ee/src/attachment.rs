@@ -8,7 +8,9 @@ mod layout;
 
 pub(crate) use hash::HASH_LEN;
 pub use hash::{AttachmentHash, Incomplete, SegmentHash, SegmentHashes};
-pub use layout::{AttachmentTooLong, MAX_ATTACHMENT, MAX_SEGMENTS, SEGMENT_LEN, SegmentLayout};
+pub use layout::{
+    AttachmentTooLong, MAX_ATTACHMENT, MAX_SEGMENTS, SEGMENT_LEN, SEGMENT_OVERHEAD, SegmentLayout,
+};
 
 use crate::{labels, padding::is_zero};
 use alloc::vec::Vec;
@@ -19,9 +21,6 @@ use deaddrop_primitives::{
 use deaddrop_wire::Blob;
 use rand_core::CryptoRng;
 use zeroize::ZeroizeOnDrop;
-
-/// Bytes that sealing adds to a segment: nonce 12, tag 16.
-pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
 secret_bytes! {
     /// Opens one attachment; drawn for it alone.

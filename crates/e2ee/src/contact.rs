@@ -5,53 +5,46 @@
 //! when it is sent again.
 
 mod event;
-mod held;
+mod hour;
 mod reset;
+pub(crate) mod reset_bundle;
 mod rows;
+mod sessions;
 
 pub use event::{ContactChanges, ContactEvent, Received, SessionUse};
-pub use reset::{AgreeError, Hour, ResetError, ResetKind};
+pub use hour::Hour;
+pub use reset::{AgreeError, ResetError, ResetKind};
+pub use reset_bundle::{
+    MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, MAX_SESSIONS_OF_BUNDLE, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS,
+};
 pub use rows::StoredSession;
+pub use sessions::{MAX_SESSIONS, UNUSED_DAYS};
 
 use crate::{
     content::{self, ERA_ITEM_LEN},
     handshake::Accepted,
-    identity::{IdentityHash, IdentityKeyPair},
-    reset::{PeerBundle, PendingReset},
-    safety_number::SafetyNumber,
+    identity::{IdentityHash, IdentityKeyPair, SafetyNumber},
     session::{ChangeSet, DecryptError, EncryptError, Opened, Session, SessionId, Standing},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::{Blob, Day, SizeClass};
-use held::{Held, HeldSessions, Origin};
 use rand_core::CryptoRng;
+use reset_bundle::{PeerBundle, PendingReset};
+use sessions::{Generation, Origin, SessionEntry, Sessions};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Most sessions with one person that are held at a time.
-pub const MAX_SESSIONS: usize = 8;
-/// Most own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
-pub const MAX_OWN_BUNDLES: usize = 4;
-/// Most reset bundles of the peer that are held: the newest and the one before.
-pub const MAX_PEER_BUNDLES: usize = 2;
-/// The highest number that the newest turn of the session in use may have when two sides settle on another one without a word to the
-/// users. A fifth turn has number 4: turns count from 0.
+/// Highest number of the newest turn of the session in use at which two sides can still switch to another session without telling the users.
+/// The fifth turn has number 4: turns count from 0.
 const LAST_YOUNG_TURN: u32 = 4;
-/// Days that a session which is not used any more still receives.
-pub const UNUSED_DAYS: u32 = 7;
-/// Days after which a reset bundle is renewed.
-pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
-/// Days for which a reset bundle can be used.
-pub const RESET_BUNDLE_DAYS: u32 = 90;
-
-/// How a new session from an invite stands to those that a contact already has.
+/// How a new session from an invite relates to the sessions that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meeting {
-    /// A first meeting: two people may invite each other at once, and both sessions live. Once the peer has answered in a
-    /// session, a further invite is never a first meeting, and counts as [`Again`](Self::Again).
-    Beside,
-    /// The two begin anew, on a new device or after a loss: earlier sessions are superseded, and the person is to be verified
-    /// again.
-    Again,
+pub enum InvitePolicy {
+    /// The existing sessions stay in use: two people may invite each other at the same time. If the peer has ever replied in a session,
+    /// this has the same effect as [`StartOver`](Self::StartOver).
+    KeepSessions,
+    /// The two people start over, on a new device or after a loss: existing sessions are superseded, and the contact is no longer
+    /// verified.
+    StartOver,
 }
 
 /// A session was not added to a contact; nothing changed.
@@ -89,29 +82,30 @@ impl core::fmt::Display for SafetyNumberDiffers {
 
 impl core::error::Error for SafetyNumberDiffers {}
 
-/// What was so before a message was read.
+/// The state before a message was read.
 struct Prior {
     turn: u32,
     standing: Standing,
-    /// A session was answered.
-    settled: bool,
+    /// The peer had replied in a session.
+    peer_ever_answered: bool,
 }
 
 /// One person, and the sessions with that person. Holds secrets; store what the changes say.
 pub struct Contact {
     peer: IdentityHash,
     verified: bool,
-    held: HeldSessions,
+    sessions: Sessions,
     /// Own reset bundles, oldest first.
     own_bundles: Vec<PendingReset>,
     /// The peer's, oldest first.
     peer_bundles: Vec<PeerBundle>,
     last_reset: Option<Hour>,
-    /// When the newest own bundle was made, and whether the peer has answered since.
+    /// Day on which the newest own bundle was made.
     bundle_made: Option<Day>,
+    /// The peer has begun a turn since then.
     bundle_answered: bool,
-    /// The peer has answered in a session, whatever has become of it.
-    met: bool,
+    /// The peer has replied in a session, which may be gone by now.
+    peer_ever_answered: bool,
 }
 
 // Its sessions, reset secrets and bundles wipe themselves.
@@ -125,13 +119,13 @@ impl Contact {
         Self {
             peer,
             verified: false,
-            held: HeldSessions::new(),
+            sessions: Sessions::new(),
             own_bundles: Vec::new(),
             peer_bundles: Vec::new(),
             last_reset: None,
             bundle_made: None,
             bundle_answered: false,
-            met: false,
+            peer_ever_answered: false,
         }
     }
 
@@ -140,9 +134,9 @@ impl Contact {
     #[must_use]
     pub fn adopt(session: Session, verified: bool) -> Self {
         let mut contact = Self { verified, ..Self::new(*session.peer()) };
-        let held = Held::live(Box::new(session), 0, Origin::Invite, None);
-        contact.met = held.is_answered();
-        contact.held.push(held);
+        let entry = SessionEntry::live(Box::new(session), 0, Origin::Invite, None);
+        contact.peer_ever_answered = entry.peer_replied;
+        contact.sessions.push(entry);
         contact
     }
 
@@ -160,13 +154,13 @@ impl Contact {
 
     /// The sessions, those that were lost among them.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.held.iter().map(|held| held.id)
+        self.sessions.iter().map(|entry| entry.id)
     }
 
     /// The session that is used for sending; `None` when there is none, or when it was lost.
     #[must_use]
     pub fn sending(&self) -> Option<&Session> {
-        self.held.best().and_then(|index| self.held.get(index)?.session())
+        self.sessions.best().and_then(SessionEntry::session)
     }
 
     /// How far the session that is used has come. Until it is answered, content begins with
@@ -180,10 +174,10 @@ impl Contact {
     /// [`reset`](Self::reset), or send a new invite.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.held.is_lost()
+        self.sessions.is_lost()
     }
 
-    /// Takes a session that [`Session::initiate`] began. `answer_by` is the bundle's last day: a day later an unanswered
+    /// Takes a session that [`Session::initiate`] began. `reply_deadline` is the bundle's last day: a day later an unanswered
     /// session is told as [`ContactEvent::InviteTaken`] by [`tidy`](Self::tidy).
     ///
     /// # Errors
@@ -192,22 +186,22 @@ impl Contact {
         &mut self,
         session: Session,
         changes: ChangeSet,
-        answer_by: Day,
-        meeting: Meeting,
+        reply_deadline: Day,
+        policy: InvitePolicy,
     ) -> Result<Received, AddError> {
-        self.add(session, changes, Some(answer_by), meeting, None)
+        self.add(session, changes, Some(reply_deadline), policy, None)
     }
 
     /// Takes a session that [`PendingInvite::accept`](crate::PendingInvite::accept) made; gives its first content back.
     ///
     /// Whoever has stolen the peer's identity and finds an open invite comes this way, too: ask the user first if the invite
-    /// was not meant for this person. The contact tells [`ContactEvent::BegunAnew`] whenever a session was answered before.
+    /// was not meant for this person. The contact tells [`ContactEvent::StartedOver`] whenever a session was answered before.
     ///
     /// # Errors
     /// [`AddError`]; nothing changed.
-    pub fn add_accepted(&mut self, accepted: Accepted, meeting: Meeting) -> Result<Received, AddError> {
-        let said = content::for_contact(&accepted.content).era;
-        let mut received = self.add(accepted.session, accepted.changes, None, meeting, said)?;
+    pub fn add_accepted(&mut self, accepted: Accepted, policy: InvitePolicy) -> Result<Received, AddError> {
+        let claimed = content::for_contact(&accepted.content).era;
+        let mut received = self.add(accepted.session, accepted.changes, None, policy, claimed)?;
         received.content = Some(accepted.content);
         Ok(received)
     }
@@ -216,38 +210,40 @@ impl Contact {
         &mut self,
         session: Session,
         changes: ChangeSet,
-        answer_by: Option<Day>,
-        meeting: Meeting,
-        said: Option<u32>,
+        reply_deadline: Option<Day>,
+        policy: InvitePolicy,
+        claimed: Option<u32>,
     ) -> Result<Received, AddError> {
         let id = session.id();
-        if !session.peer().is(&self.peer) {
+        if *session.peer() != self.peer {
             return Err(AddError::OtherPerson);
         }
-        if self.held.holds(id) {
+        if self.sessions.contains(id) {
             return Err(AddError::Known); // C-58: a session begins once.
         }
-        let known = self.met || self.verified;
-        let anew = known || meeting == Meeting::Again;
-        let era = if anew { self.held.next_era() } else { self.held.newest_era() };
-        let era = self.held.believe(said, self.met).unwrap_or_default().max(era);
+        let is_known = self.peer_ever_answered || self.verified;
+        let starts_over = is_known || policy == InvitePolicy::StartOver;
+        let era = if starts_over { self.sessions.next_era() } else { self.sessions.newest_era() };
+        let claimed = self.sessions.accept_claimed_era(claimed, self.peer_ever_answered);
+        let era = claimed.unwrap_or_default().max(era);
         let mut events = Vec::new();
-        if anew {
-            self.begin_anew(id, era, known, &mut events);
+        if starts_over {
+            self.start_over(id, era, is_known, &mut events);
         }
-        let dropped = self.held.add(Held::live(Box::new(session), era, Origin::Invite, answer_by));
+        let entry = SessionEntry::live(Box::new(session), era, Origin::Invite, reply_deadline);
+        let dropped = self.sessions.add(entry);
         let changes = self.changes(Some((id, changes)), dropped, true);
         Ok(Received { session: Some(id), events, changes, ..Received::default() })
     }
 
-    /// What was before decides nothing any more: neither its sessions, nor the bundles that came in them.
-    fn begin_anew(&mut self, session: SessionId, era: u32, known: bool, events: &mut Vec<ContactEvent>) {
-        self.held.begin_anew(era, known);
+    /// Takes the right to decide from all sessions so far, and forgets the bundles that came in them.
+    fn start_over(&mut self, session: SessionId, era: u32, is_known: bool, events: &mut Vec<ContactEvent>) {
+        self.sessions.start_over(era, is_known);
         self.own_bundles.iter_mut().for_each(PendingReset::forget_asked);
         self.peer_bundles.clear();
         (self.bundle_made, self.bundle_answered) = (None, false);
-        if known {
-            events.push(ContactEvent::BegunAnew { session });
+        if is_known {
+            events.push(ContactEvent::StartedOver { session });
         }
         self.clear_verification(events);
     }
@@ -264,10 +260,10 @@ impl Contact {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Blob, ContactChanges), EncryptError> {
         let tells = self.tells_era();
-        let held = self.held.best().and_then(|index| self.held.get_mut(index));
-        let held = held.ok_or(EncryptError::NoSession)?;
-        let (id, era) = (held.id, held.era);
-        let session = held.session_mut().ok_or(EncryptError::NoSession)?;
+        let best = self.sessions.best_id().and_then(|id| self.sessions.get_mut(id));
+        let entry = best.ok_or(EncryptError::NoSession)?;
+        let (id, era) = (entry.id, entry.era);
+        let session = entry.session_mut().ok_or(EncryptError::NoSession)?;
         let mut with_era = Zeroizing::new(Vec::new());
         let content = if tells {
             with_era.reserve_exact(content.len() + ERA_ITEM_LEN);
@@ -289,8 +285,8 @@ impl Contact {
 
     /// The peer learns the era with the session, and as long as there are several to choose from.
     fn tells_era(&self) -> bool {
-        let best = self.held.best().and_then(|index| self.held.get(index));
-        best.is_some_and(|held| held.era > 0 && (!held.is_answered() || self.held.len() > 1))
+        let several = self.sessions.len() > 1;
+        self.sessions.best().is_some_and(|entry| entry.era > 0 && (!entry.peer_replied || several))
     }
 
     /// Opens an envelope with whichever session it belongs to, or as a soft reset. Ack it only after the changes are stored.
@@ -304,21 +300,19 @@ impl Contact {
         today: Day,
     ) -> Result<Received, DecryptError> {
         let mut contested = false;
-        let settled = self.met;
-        for index in self.held.newest_first() {
-            let Some(held) = self.held.get_mut(index) else { continue };
-            let of_invite = held.origin == Origin::Invite;
-            let Some(session) = held.session_mut() else { continue };
-            let before = Prior { turn: session.turn(), standing: session.standing(), settled };
+        let peer_ever_answered = self.peer_ever_answered;
+        for id in self.sessions.newest_first() {
+            let Some(entry) = self.sessions.get_mut(id) else { continue };
+            let (is_of_invite, is_in_use) = (entry.origin == Origin::Invite, entry.is_in_use());
+            let Some(session) = entry.session_mut() else { continue };
+            let before = Prior { turn: session.turn(), standing: session.standing(), peer_ever_answered };
             match session.decrypt(identity, envelope, today) {
-                Ok(opened) => return Ok(self.read(index, &before, opened, identity, today)),
+                Ok(opened) => return Ok(self.read(id, &before, opened, identity, today)),
                 Err(DecryptError::Junk) => {}
-                // Whoever resets again uses the same bundle: that is no contest.
-                Err(DecryptError::InviteContested) => contested |= of_invite,
-                // Nothing is to be healed in a session that was left, and whoever repeats its envelopes would call for resets.
-                Err(DecryptError::PeerRewound) if !self.held.is_current(index) => {
-                    return Err(DecryptError::Duplicate);
-                }
+                // A peer that resets again uses the same bundle: that is no contest.
+                Err(DecryptError::InviteContested) => contested |= is_of_invite,
+                // A session that is not in use needs no repair, and anyone who repeats its envelopes could cause resets.
+                Err(DecryptError::PeerRewound) if !is_in_use => return Err(DecryptError::Duplicate),
                 Err(DecryptError::PeerRewound) => {
                     return Ok(Received::event(ContactEvent::PeerRewound));
                 }
@@ -331,10 +325,10 @@ impl Contact {
         }
     }
 
-    /// What follows from a message that was read.
+    /// Draws the consequences of a message that was read in session `id`.
     fn read(
         &mut self,
-        index: usize,
+        id: SessionId,
         before: &Prior,
         opened: Opened,
         identity: &IdentityKeyPair,
@@ -342,80 +336,80 @@ impl Contact {
     ) -> Received {
         let Opened { content, changes } = opened;
         let mut events = Vec::new();
-        let (mut row, mut answered) = (false, false);
-        let held = self.held.get(index);
-        let id = held.map(|held| held.id);
-        let session = held.and_then(Held::session);
-        let (now, turn) = session.map_or((before.standing, before.turn), |s| (s.standing(), s.turn()));
-        if let Some(session) = id
-            && now == Standing::Established
-            && before.standing != now
-        {
-            events.push(ContactEvent::Established { session });
-            (row, answered) = (true, true);
-            // A reset that came through begins the count of its bundles' tries anew.
+        let mut row = false;
+        let entry = self.sessions.get(id);
+        let session = entry.and_then(SessionEntry::session);
+        let (standing, turn) = session.map_or((before.standing, before.turn), |s| (s.standing(), s.turn()));
+        let is_in_use = entry.is_some_and(SessionEntry::is_in_use);
+        let generation = entry.map_or(Generation::Current, |entry| entry.generation);
+        let is_superseded = generation == Generation::Superseded;
+        let best_before = self.sessions.best_id();
+        let was_left = !is_in_use || generation == Generation::LeftBehind;
+        // Of two first sessions, or of two resets that cross, one is chosen within the first turns.
+        let is_young = self.sending().is_none_or(|session| session.turn() <= LAST_YOUNG_TURN);
+
+        let is_now_established = standing == Standing::Established && before.standing != standing;
+        if is_now_established {
+            events.push(ContactEvent::Established { session: id });
+            row = true;
+            // A reset that came through begins the count of its bundles' tries again.
             self.peer_bundles.iter_mut().for_each(|bundle| bundle.tries = 0);
+            self.sessions.mark_answered(id);
+            self.peer_ever_answered = true;
         }
         if turn != before.turn && !self.bundle_answered && self.bundle_made.is_some() {
             self.bundle_answered = true;
             row = true;
         }
-        let said = content::for_contact(&content);
-        let (current, is_superseded) = (self.held.is_current(index), self.held.is_superseded(index));
-        let (best, left) = (self.held.best_id(), !current || self.held.is_left(index));
-        // Of two first sessions, or of two resets that cross, one is settled on within the first turns.
-        let young = self.sending().is_none_or(|session| session.turn() <= LAST_YOUNG_TURN);
-        if answered {
-            row |= self.held.answered(index);
-            row |= !core::mem::replace(&mut self.met, true);
-        }
-        let settled = young && self.held.best_id() != best;
-        if !self.held.is_superseded(index)
-            && let Some(era) = self.held.believe(said.era, before.settled)
+        let race_resolved = is_young && self.sessions.best_id() != best_before;
+        let claims = content::for_contact(&content);
+        if !is_superseded
+            && let Some(era) = self.sessions.accept_claimed_era(claims.era, before.peer_ever_answered)
         {
-            row |= self.held.raise(index, era);
+            row |= self.sessions.raise_era(id, era);
         }
-        if current && let Some(bundle) = said.bundle {
+        if is_in_use && let Some(bundle) = claims.bundle {
             row |= self.take_bundle(bundle, identity, today);
         }
-        row |= self.held.used(index);
-        // The peer comes back to what the contact had left: it has lost the newer session, or somebody has a state of the older.
-        if let Some(session) = self.held.best_id()
-            && best != Some(session)
-            && (self.held.came_back() || left && !settled)
+        row |= self.sessions.note_use(id);
+        // The peer returns to a session that the contact had left: the peer has lost the newer one, or somebody has a state of the older.
+        if let Some(session) = self.sessions.best_id()
+            && best_before != Some(session)
+            && (self.sessions.take_returned() || was_left && !race_resolved)
         {
             row = true;
             events.push(ContactEvent::PeerFellBack { session });
             self.clear_verification(&mut events);
         }
-        row |= self.held.settle(today);
-        let changes = self.changes(id.map(|id| (id, changes)), Vec::new(), row);
-        let by = match current {
+        row |= self.sessions.retire_unused(today);
+        let changes = self.changes(Some((id, changes)), Vec::new(), row);
+        let by = match is_in_use {
             true => SessionUse::Used,
             false if is_superseded => SessionUse::Superseded,
             false => SessionUse::Unused,
         };
-        Received { session: id, by, content: Some(content), events, changes, ..Received::default() }
+        Received { session: Some(id), by, content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// To be called once a day: skipped keys and sessions whose time is over go. `caught_up`: everything that waited in this
-    /// contact's mailboxes has been read.
+    /// Removes skipped keys, bundles and sessions whose time is over. Call it once a day.
+    ///
+    /// `caught_up`: everything that waited in this contact's mailboxes has been read.
     #[must_use = "a change that is not stored is lost"]
     pub fn tidy(&mut self, today: Day, caught_up: bool) -> Received {
         let mut sessions = Vec::new();
-        for held in self.held.iter_mut() {
-            let id = held.id;
-            sessions.extend(held.session_mut().and_then(|session| Some((id, session.expire(today)?))));
+        for entry in self.sessions.iter_mut() {
+            let id = entry.id;
+            sessions.extend(entry.session_mut().and_then(|session| Some((id, session.expire(today)?))));
         }
-        let mut row = self.held.settle(today);
-        let taken = self.held.overdue(today);
-        row |= !taken.is_empty();
-        let events = taken.into_iter().map(|session| ContactEvent::InviteTaken { session }).collect();
+        let mut row = self.sessions.retire_unused(today);
+        let overdue = self.sessions.take_overdue(today);
+        row |= !overdue.is_empty();
+        let events = overdue.into_iter().map(|session| ContactEvent::InviteTaken { session }).collect();
         let (own, peer) = (self.own_bundles.len(), self.peer_bundles.len());
         self.own_bundles.retain(|bundle| bundle.not_after() >= today);
         self.peer_bundles.retain(|bundle| bundle.not_after().is_some_and(|day| day >= today));
         row |= (own, peer) != (self.own_bundles.len(), self.peer_bundles.len());
-        let dropped = if caught_up { self.held.drop_unused(today) } else { Vec::new() };
+        let dropped = if caught_up { self.sessions.drop_unused(today) } else { Vec::new() };
         row |= !dropped.is_empty();
         let mut changes = self.changes(None, dropped, row);
         changes.sessions = sessions;
@@ -448,7 +442,7 @@ impl Contact {
     /// person is to be verified again. The peer's new identity comes from a new invite. With the identity that the person has
     /// nothing changes.
     pub fn change_identity(&mut self, now: IdentityHash) -> Received {
-        if self.peer.is(&now) {
+        if self.peer == now {
             return Received::default();
         }
         let mut events = Vec::from([ContactEvent::IdentityChanged { before: self.peer, now }]);

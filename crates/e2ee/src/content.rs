@@ -3,11 +3,16 @@
 //! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless they are critical or numbered.
 
 mod digest;
+mod form;
 mod message;
 mod read;
 mod write;
 
 pub use digest::{ItemHash, StreamDigest};
+pub use form::{
+    MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PARTS, MAX_PLACE, MAX_SPARSE, MAX_TEXT,
+    SHORT_DIGEST_LEN, TooLong,
+};
 pub use message::{Message, MessageId};
 pub use read::{decode, decode_with_hashes};
 pub use write::{encode, item_hash, set_place};
@@ -15,49 +20,13 @@ pub use write::{encode, item_hash, set_place};
 pub(crate) use read::{for_contact, is_first_content};
 pub(crate) use write::{ERA_ITEM_LEN, add_era};
 
+pub use crate::bundle::MAX_ADDRESS;
 use crate::{
     attachment::{AttachmentHash, AttachmentKey},
     identity::IdentityHash,
 };
 use alloc::{string::String, vec::Vec};
 use zeroize::{Zeroize, ZeroizeOnDrop};
-
-/// Longest text in bytes of UTF-8; fits the largest class in every kind of message.
-pub const MAX_TEXT: usize = 60_000;
-/// Longest mailbox address in bytes.
-pub const MAX_ADDRESS: usize = 512;
-/// Most numbers above the low-water mark in one receipt.
-pub const MAX_SPARSE: usize = 200;
-/// Longest place of an attachment's segments in bytes.
-pub const MAX_PLACE: usize = 512;
-/// Longest media type in bytes.
-pub const MAX_MEDIA_TYPE: usize = 127;
-/// Longest file name in bytes.
-pub const MAX_NAME: usize = 255;
-/// Most items in one content.
-pub const MAX_ITEMS: usize = 64;
-/// Most items that [`encode`] takes: one place is the contact's own, which appends its session's era.
-pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
-
-/// Most parts of one message.
-pub const MAX_PARTS: usize = 16;
-/// Bytes of a [`StreamDigest`] that a [`Content::StreamDigest`] carries.
-pub const SHORT_DIGEST_LEN: usize = 16;
-
-const HEAD: usize = 6;
-const CRITICAL: u8 = 1;
-const NUMBERED: u8 = 2;
-const HELLO: u16 = 1;
-const TEXT: u16 = 2;
-const DELIVERY_RECEIPT: u16 = 3;
-const MAILBOX_MOVE: u16 = 4;
-const RESET_BUNDLE: u16 = 5;
-const SESSION_ERA: u16 = 6;
-const ATTACHMENT: u16 = 7;
-const MESSAGE: u16 = 8;
-const DEVICE: u16 = 9;
-const STREAM_DIGEST: u16 = 24;
-const VOID: u16 = 26;
 
 /// Names one direction of one relationship; drawn at random by the sender.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -198,7 +167,7 @@ impl Content {
             | Self::MailboxMove { .. }
             | Self::Attachment { .. }
             | Self::Message { .. } => true,
-            Self::Unknown { flags, .. } => *flags & CRITICAL != 0,
+            Self::Unknown { flags, .. } => *flags & form::CRITICAL != 0,
             Self::DeliveryReceipt { .. }
             | Self::ResetBundle { .. }
             | Self::SessionEra { .. }
@@ -254,22 +223,6 @@ impl Drop for Content {
 
 impl ZeroizeOnDrop for Content {}
 deaddrop_primitives::assert_secret!(Content);
-
-/// Content cannot be encoded: a part is over its limit or does not have its form, or the items are too many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
-
-impl core::fmt::Display for TooLong {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("text or list over its limit, or a list out of order; send it in parts")
-    }
-}
-
-impl core::error::Error for TooLong {}
-
-fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
-    if list.len() <= most { Ok(list) } else { Err(TooLong) }
-}
 
 /// Content was not understood; see the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

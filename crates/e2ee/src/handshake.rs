@@ -1,38 +1,37 @@
-//! The handshake: one InitialMessage from who accepts an invite to who made it (spec/04-handshake.md).
+//! The handshake: one InitialMessage from the person who accepts an invite to the one who made it (spec/04-handshake.md).
 //!
 //! Noise IK's order (es, s, ss) with an encapsulation to identity and prekey; the bundle's hash stands for the whole of the
 //! responder's side, and the transcript is in every key.
 
+pub(crate) mod keys;
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
+
 use crate::{
-    bundle::{PendingInvite, VerifiedBundle},
+    bundle::{
+        PendingInvite, VerifiedBundle,
+        body::{Bundle, Prekeys},
+    },
     content,
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
-    invite::{InitialKey, Psk},
-    labels,
-    prekeys::{Bundle, Prekeys},
-    session::{ChangeSet, Session, keys::SessionSecret, message::open_header},
+    session::{
+        ChangeSet, DecryptError, Session,
+        initial::{FLIGHT_LEN, InitialKey, OpenedInitial},
+        keys::SessionSecret,
+        message::open_header,
+    },
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::{
-    aead::{self, NONCE_LEN, TAG_LEN},
-    hash::sha256,
-    hkdf, kem, secret_bytes, x25519,
+    aead::{self, NONCE_LEN},
+    kem, x25519,
 };
 use deaddrop_wire::{Day, SizeClass};
+use keys::{FirstSecrets, HandshakeChainKey, IdentityBoxKey, Psk, second_step, transcript_1, transcript_2};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// E, ct_id, ct_pre, id_box: the same in every InitialMessage of a session.
-pub(crate) const FLIGHT_LEN: usize = x25519::KEY_LEN + 2 * kem::CIPHERTEXT_LEN + IDENTITY_KEY_LEN + TAG_LEN;
-
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
-
-secret_bytes! {
-    struct IdentityBoxKey[32];
-}
-secret_bytes! {
-    struct HandshakeChainKey[32];
-}
 
 /// No session can be begun with this bundle: a key of it has low order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +134,7 @@ impl PendingInvite {
         let keys = self.secret.keys();
         let awaiting = self.awaiting(identity);
         let initial = awaiting.open_outer(keys.initial, envelope, today)?;
-        let flight = awaiting.open_flight(&initial.flight)?;
+        let flight = awaiting.open_flight(&initial.opened.flight)?;
         let first = flight.with_psk(&keys.psk).ok_or(AcceptError::Junk)?;
         let (session, peer, content) = awaiting.finish(first, initial, envelope, is_blocked, today)?;
         let changes = session.first_changes(true);
@@ -203,11 +202,10 @@ pub(crate) struct Awaiting<'a> {
     pub(crate) prekeys: &'a Prekeys,
 }
 
-/// An InitialMessage whose outer box opened.
+/// An InitialMessage whose outer box opened, with the key that opened it.
 pub(crate) struct InitialMessage {
     key: InitialKey,
-    pub(crate) flight: Vec<u8>,
-    message: Vec<u8>,
+    pub(crate) opened: OpenedInitial,
 }
 
 impl Awaiting<'_> {
@@ -223,11 +221,11 @@ impl Awaiting<'_> {
             return Err(Junk); // C-40: an InitialMessage has 16 or 64 KiB.
         }
         // C-41: made by someone who knows the bundle.
-        let (flight, message) = open_initial(&key, envelope).ok_or(Junk)?;
+        let opened = OpenedInitial::open(&key, envelope).ok_or(Junk)?;
         if self.prekeys.not_after < today {
             return Err(Expired); // C-42: not past the bundle's last day.
         }
-        Ok(InitialMessage { key, flight, message })
+        Ok(InitialMessage { key, opened })
     }
 
     /// The secrets of the first step, whatever was shared beforehand.
@@ -259,7 +257,7 @@ impl Awaiting<'_> {
         use AcceptError::{Blocked, Junk, Own, PeerMisbehaved};
         // C-45: the identity's keys are valid.
         let peer = IdentityKey::from_bytes(&first.initiator).map_err(|_| PeerMisbehaved)?;
-        if peer.hash().is(self.identity.identity_key().hash()) {
+        if peer.hash() == self.identity.identity_key().hash() {
             return Err(Own); // C-46: not oneself.
         }
         if is_blocked(peer.hash()) {
@@ -268,7 +266,7 @@ impl Awaiting<'_> {
         let keys = self.session_secret(&first, &peer)?.keys();
         // C-49: the header is authentic.
         let [header_key, ..] = &keys.headers;
-        let header = open_header(header_key, 0, &initial.message).ok_or(Junk)?;
+        let header = open_header(header_key, 0, &initial.opened.message).ok_or(Junk)?;
         if header.previous_chain_length() != 0 {
             return Err(PeerMisbehaved); // C-50: turn 0 follows nothing.
         }
@@ -277,11 +275,11 @@ impl Awaiting<'_> {
         let ratchet = x25519::PublicKey::from_bytes(ratchet).map_err(|_| PeerMisbehaved)?;
         let ratchet_kem = ratchet_kem.as_array().ok_or(PeerMisbehaved)?;
         let ratchet_kem = kem::EncapsulationKey::from_bytes(ratchet_kem).map_err(|_| PeerMisbehaved)?;
-        let hash = sha256(&[&initial.flight]);
+        let hash = initial.opened.flight_hash();
         let mut session = Session::begin_responder(&peer, keys, ratchet, ratchet_kem, initial.key, hash);
         // The session is new: if the body does not open it is dropped with all it holds.
         let opened = session.decrypt(self.identity, envelope, today).map_err(|error| match error {
-            crate::session::DecryptError::PeerMisbehaved => PeerMisbehaved,
+            DecryptError::PeerMisbehaved => PeerMisbehaved,
             _ => Junk,
         })?;
         if !content::is_first_content(&opened.content) {
@@ -319,77 +317,13 @@ impl OpenFlight<'_> {
     }
 }
 
-/// The four secrets of the first step.
-struct FirstSecrets {
-    dh_identity: x25519::SharedSecret,
-    dh_prekey: x25519::SharedSecret,
-    kem_identity: kem::SharedSecret,
-    kem_prekey: kem::SharedSecret,
-}
-
-impl FirstSecrets {
-    fn step(&self, psk: &Psk, t1: &[u8; 32]) -> (IdentityBoxKey, HandshakeChainKey) {
-        let ikm: [&[u8]; 4] = [
-            self.dh_identity.expose(),
-            self.dh_prekey.expose(),
-            self.kem_identity.expose(),
-            self.kem_prekey.expose(),
-        ];
-        let prk = hkdf::extract(psk.expose(), &ikm);
-        let exp = prk.ready();
-        (
-            IdentityBoxKey::derive(&exp, &[labels::HANDSHAKE_IDENTITY, t1]),
-            HandshakeChainKey::derive(&exp, &[labels::HANDSHAKE_CHAIN, t1]),
-        )
-    }
-}
-
 /// What the first step yields.
 pub(crate) struct FirstStep {
     t1: [u8; 32],
-    #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "shown in traces only"))]
+    #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "traces show it"))]
     box_key: IdentityBoxKey,
     chain: HandshakeChainKey,
     initiator: Box<[u8; IDENTITY_KEY_LEN]>,
-}
-
-/// Opens the outer box of an InitialMessage: the hash of its flight, and the message behind it.
-pub(crate) fn split_initial(key: &InitialKey, envelope: &[u8]) -> Option<([u8; 32], Vec<u8>)> {
-    open_initial(key, envelope).map(|(flight, message)| (sha256(&[&flight]), message))
-}
-
-/// Flight and message.
-fn open_initial(key: &InitialKey, envelope: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (nonce, sealed) = envelope.split_first_chunk()?;
-    let mut flight = aead::open(key.expose(), nonce, labels::INITIAL, sealed).ok()?;
-    let message = flight.get(FLIGHT_LEN..)?.to_vec();
-    flight.truncate(FLIGHT_LEN);
-    Some((flight, message))
-}
-
-/// All intermediate values, for vectors.
-#[cfg(feature = "hazmat")]
-pub(crate) fn trace(
-    invite: &PendingInvite,
-    identity: &IdentityKeyPair,
-    envelope: &[u8],
-) -> Option<crate::hazmat::HandshakeTrace> {
-    let keys = invite.secret.keys();
-    let (flight, message) = open_initial(&keys.initial, envelope)?;
-    let awaiting = invite.awaiting(identity);
-    let first = awaiting.open_flight(&flight).ok()?.with_psk(&keys.psk)?;
-    let peer = IdentityKey::from_bytes(&first.initiator).ok()?;
-    let secret = awaiting.session_secret(&first, &peer).ok()?;
-    Some(crate::hazmat::HandshakeTrace {
-        flight,
-        message,
-        t1: first.t1,
-        k_id: *first.box_key.expose(),
-        c1: *first.chain.expose(),
-        id_a: first.initiator.to_vec(),
-        t2: transcript_2(&first.t1, &first.initiator),
-        s: *secret.expose(),
-    })
 }
 
 /// The parts of a flight.
@@ -409,23 +343,4 @@ impl<'a> Flight<'a> {
         let public = bytes.get(..bytes.len().checked_sub(identity_box.len())?)?;
         Some(Self { public, ephemeral, ct_id, ct_pre, identity_box })
     }
-}
-
-/// `public` is E, ct_id and ct_pre.
-fn transcript_1(hash: &[u8; 32], public: &[u8]) -> [u8; 32] {
-    sha256(&[labels::HANDSHAKE_1, hash, public])
-}
-
-fn transcript_2(t1: &[u8; 32], initiator: &[u8; IDENTITY_KEY_LEN]) -> [u8; 32] {
-    sha256(&[labels::HANDSHAKE_2, t1, initiator])
-}
-
-fn second_step(
-    chain: &HandshakeChainKey,
-    prekey_dh: &x25519::SharedSecret,
-    identity_dh: &x25519::SharedSecret,
-    t2: &[u8; 32],
-) -> SessionSecret {
-    let prk = hkdf::extract(chain.expose(), &[prekey_dh.expose(), identity_dh.expose()]);
-    SessionSecret::derive(&prk.ready(), &[labels::HANDSHAKE_SESSION, t2])
 }

@@ -1,10 +1,21 @@
 //! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
 
-use crate::{labels, safety_number::IdentityNumber, words};
+mod hash;
+mod recovery;
+mod safety_number;
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
+mod words;
+
+pub use hash::IdentityHash;
+pub use recovery::UnconfirmedIdentity;
+pub use safety_number::{DIGITS, IdentityNumber, SafetyNumber, WORDS};
+pub use words::WordsError;
+
+use crate::labels;
 use alloc::{boxed::Box, string::String};
 use deaddrop_primitives::{assert_secret, ed25519, hash::sha256, hkdf, kem, secret_bytes, x25519};
 use rand_core::CryptoRng;
-use subtle::ConstantTimeEq;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a public identity: Ed25519 32, X25519 32, ML-KEM-768 1,184.
@@ -27,41 +38,11 @@ secret_bytes! {
 impl IdentitySeed {
     /// The seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
     ///
-    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`](crate::UnconfirmedIdentity), which reads the
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`](UnconfirmedIdentity), which reads the
     /// words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
-    }
-}
-
-/// The only name of a person: SHA-256 over all three public keys. Safety numbers are made from it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IdentityHash([u8; 32]);
-
-impl core::fmt::Debug for IdentityHash {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("IdentityHash(..)")
-    }
-}
-
-impl IdentityHash {
-    /// The hash with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Compares in constant time.
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -96,7 +77,7 @@ impl IdentityKey {
         let (x25519, kem) = rest.split_first_chunk().ok_or(BadIdentity)?;
         let x25519 = x25519::PublicKey::from_bytes(x25519).map_err(|_| BadIdentity)?;
         let kem = kem::EncapsulationKey::from_bytes(kem.as_array().ok_or(BadIdentity)?);
-        let hash = IdentityHash(sha256(&[labels::IDENTITY, bytes]));
+        let hash = IdentityHash::from_bytes(sha256(&[labels::IDENTITY, bytes]));
         Ok(Self { bytes: Box::new(*bytes), x25519, kem: kem.map_err(|_| BadIdentity)?, hash })
     }
 
@@ -169,7 +150,7 @@ impl IdentityKeyPair {
             *place = *byte;
         }
         let public = IdentityKey {
-            hash: IdentityHash(sha256(&[labels::IDENTITY, &bytes])),
+            hash: IdentityHash::from_bytes(sha256(&[labels::IDENTITY, &bytes])),
             bytes: Box::new(bytes),
             x25519: *x25519.public_key(),
             kem: kem.encapsulation_key().clone(),
@@ -193,12 +174,6 @@ impl IdentityKeyPair {
 // Seed and secret keys wipe themselves.
 impl ZeroizeOnDrop for IdentityKeyPair {}
 assert_secret!(IdentityKeyPair);
-
-/// The Ed25519 secret of a seed.
-#[cfg(feature = "hazmat")]
-pub(crate) fn signing_secret(seed: &IdentitySeed) -> [u8; 32] {
-    hkdf::extract(labels::IDENTITY, &[seed.expose()]).expand(&[labels::IDENTITY_ED25519])
-}
 
 impl core::fmt::Debug for IdentityKeyPair {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

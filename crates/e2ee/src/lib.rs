@@ -16,7 +16,7 @@
 //! - An envelope goes to [`Contact::decrypt`] of the contact in whose mailbox it lies. What lies in the mailbox of an open invite
 //!   goes to [`PendingInvite::accept`] until one is accepted, then to the new contact: further first messages of the same
 //!   guest belong to its session. If the guest is a known person, the session goes to that [`Contact`]
-//!   ([`Contact::add_accepted`]), with [`Meeting::Again`] if the two mean to begin anew and [`Meeting::Beside`] if not.
+//!   ([`Contact::add_accepted`]), with [`InvitePolicy::StartOver`] if the two people mean to start over and [`InvitePolicy::KeepSessions`] if not.
 //! - Store the changes of a call in one batch before its envelope leaves, or before the one it read is acknowledged. Content
 //!   that [`content::decode`] refuses is stored and acknowledged all the same.
 //! - An error changes nothing: acknowledge what is junk or a duplicate. A message that comes again long after is junk, not a
@@ -36,40 +36,36 @@ mod handshake;
 #[cfg(feature = "hazmat")]
 pub mod hazmat;
 mod identity;
-mod invite;
 mod labels;
+mod load_error;
 mod padding;
-mod prekeys;
 mod reader;
-mod recovery;
-mod reset;
-mod safety_number;
 mod session;
-mod words;
 
 pub use attachment::{
     AttachmentHash, AttachmentKey, AttachmentSealer, AttachmentTooLong, BadSegment, Incomplete,
     MAX_ATTACHMENT, MAX_SEGMENTS, Manifest, OpenedSegment, SEGMENT_LEN, SEGMENT_OVERHEAD, SealedSegment,
     SegmentError, SegmentHash, SegmentHashes, SegmentLayout, VerifyError,
 };
-pub use bundle::{AddressTooLong, BundleError, MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle};
+pub use bundle::{
+    AddressTooLong, BundleError, FRAGMENT_LEN, InviteLink, InviteRead, InviteSecret, LINK_VERSION, LinkError,
+    MAX_ADDRESS, PendingInvite, SUITE, VerifiedBundle,
+};
 pub use contact::{
-    AddError, AgreeError, Contact, ContactChanges, ContactEvent, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES,
-    MAX_SESSIONS, Meeting, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received, ResetError, ResetKind,
-    SafetyNumberDiffers, SessionUse, StoredSession, UNUSED_DAYS,
+    AddError, AgreeError, Contact, ContactChanges, ContactEvent, Hour, InvitePolicy, MAX_OWN_BUNDLES,
+    MAX_PEER_BUNDLES, MAX_SESSIONS, MAX_SESSIONS_OF_BUNDLE, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS,
+    Received, ResetError, ResetKind, SafetyNumberDiffers, SessionUse, StoredSession, UNUSED_DAYS,
 };
 pub use content::{Content, ContentError, ItemHash, MAX_TEXT, Message, MessageId, StreamDigest, StreamId};
 pub use deaddrop_primitives::secret::wipe_stack;
 pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use handshake::{AcceptError, Accepted, BadBundleKey};
-pub use identity::{BadIdentity, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentitySeed};
-pub use invite::{FRAGMENT_LEN, InviteLink, InviteRead, InviteSecret, LINK_VERSION, LinkError};
-pub use recovery::UnconfirmedIdentity;
-pub use reset::MAX_SESSIONS_OF_BUNDLE;
-pub use safety_number::{DIGITS, IdentityNumber, SafetyNumber, WORDS};
+pub use identity::{
+    BadIdentity, DIGITS, IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair, IdentityNumber,
+    IdentitySeed, SafetyNumber, UnconfirmedIdentity, WORDS, WordsError,
+};
 pub use session::{
     ChangeSet, DecryptError, EncryptError, LoadError, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
     MAX_SKIPPED_KEYS, MAX_TURN_LEN, Opened, REWIND_WINDOW, Role, Session, SessionId, SkippedId, SkippedRow,
     Standing,
 };
-pub use words::WordsError;

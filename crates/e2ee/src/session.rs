@@ -6,32 +6,31 @@
 mod change;
 mod decrypt;
 mod encrypt;
+pub(crate) mod initial;
 pub(crate) mod keys;
 pub(crate) mod message;
-pub(crate) mod resets;
+pub(crate) mod reset_proofs;
 mod seen;
 mod skipped;
 mod snapshot;
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
 
+pub use crate::load_error::LoadError;
 pub use change::{ChangeSet, Opened};
 pub use decrypt::DecryptError;
 pub use encrypt::EncryptError;
-#[cfg(feature = "hazmat")]
-pub(crate) use encrypt::NonceRule;
 pub use keys::SessionId;
 pub use seen::REWIND_WINDOW;
-pub use skipped::{SkippedId, SkippedRow};
-pub use snapshot::LoadError;
+pub use skipped::{MAX_SKIP_AGE, MAX_SKIPPED_KEYS, SkippedId, SkippedRow};
 
-use crate::{
-    identity::{IdentityHash, IdentityKey},
-    invite::InitialKey,
-};
+use crate::identity::{IdentityHash, IdentityKey};
 use alloc::{collections::VecDeque, vec::Vec};
 use deaddrop_primitives::{assert_secret, kem, x25519};
 use deaddrop_wire::Day;
+use initial::{Initial, InitialKey};
 use keys::{ChainKey, HeaderKey, RootKey, SessionKeys};
-use resets::ResetSecrets;
+use reset_proofs::ResetSecrets;
 use seen::Seen;
 use skipped::SkippedKeys;
 use zeroize::ZeroizeOnDrop;
@@ -40,11 +39,6 @@ use zeroize::ZeroizeOnDrop;
 pub const MAX_TURN_LEN: u32 = 2_000;
 /// Most message keys that one message may make a receiver skip in one chain: those of a whole turn.
 pub const MAX_SKIP: u32 = MAX_TURN_LEN;
-/// Most skipped message keys of one session; the oldest go first.
-pub const MAX_SKIPPED_KEYS: usize = 4_000;
-/// Days after which a skipped message key is dropped. One that was kept on a day further ahead than that is dropped, too: an error of
-/// the clock makes no key last for years.
-pub const MAX_SKIP_AGE: u32 = 35;
 /// Most closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
 /// Most receiving chains that are held between two calls: an open one and the closed ones.
@@ -130,16 +124,6 @@ struct ReceivingChain {
     /// The next message number.
     message_number: u32,
     seen: Seen,
-}
-
-/// What ties the session to its InitialMessage.
-enum Initial {
-    /// Neither side needs it any more.
-    Done,
-    /// Initiator, unanswered: goes in front of every message.
-    Flight { key: InitialKey, flight: Vec<u8> },
-    /// Responder: recognises repeats until the initiator is confirmed and turn 0 has no gap.
-    Replay { key: InitialKey, hash: [u8; 32] },
 }
 
 impl Session {
@@ -268,24 +252,6 @@ impl Session {
             resets: ResetSecrets { received: Some((0, keys.reset)), sent: None, sent_before: None },
             skipped: SkippedKeys::default(),
         }
-    }
-
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn sending_trace(&self) -> Option<crate::hazmat::SendingTrace> {
-        let Side::Sent(chain) = &self.side else { return None };
-        Some(crate::hazmat::SendingTrace {
-            ratchet: *chain.ratchet.expose(),
-            kem_seed: *chain.kem.expose_seed(),
-            chain: *chain.chain.expose(),
-            header: *chain.header.expose(),
-            message_number: chain.message_number,
-            head: chain.head.clone(),
-        })
-    }
-
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn root_trace(&self) -> [u8; 32] {
-        *self.root.expose()
     }
 
     /// The InitialMessage is forgotten once it can no longer be needed.

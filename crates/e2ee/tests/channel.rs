@@ -3,8 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    ChangeSet, Content, DecryptError, EncryptError, IdentityKeyPair, LoadError, MAX_CLOSED_CHAINS,
-    PendingInvite, Session, SkippedId, VerifiedBundle, content,
+    ChangeSet, Content, DecryptError, IdentityKeyPair, LoadError, MAX_CLOSED_CHAINS, PendingInvite, Session,
+    SkippedId, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, SizeClass};
@@ -333,15 +333,20 @@ fn a_damaged_invite_row_is_refused_and_a_newer_one_told_apart() {
 }
 
 #[test]
-fn a_row_without_the_key_that_its_next_turn_needs_sends_nothing() {
+fn a_row_without_the_key_that_its_next_turn_needs_is_not_loaded() {
     let (_, two) = connect(3);
     // An unanswered responder's row ends with: 1, the initiator's ML-KEM key, 2, k_init, hs_hash.
-    let mut row = two.session.snapshot().to_vec();
+    let good = two.session.snapshot().to_vec();
+    let load = |row: &[u8]| Session::load(row, &two.rows.resets, []).map(|_| ());
+    assert_eq!(load(&good), Ok(()));
+    let mut row = good.clone();
     let at = row.len() - 65 - 1_184 - 1;
     assert_eq!(row[at], 1);
     row[at] = 0;
     row.drain(at + 1..at + 1 + 1_184);
-    let mut session = Session::load(&row, &two.rows.resets, []).unwrap();
-    assert_eq!(session.encrypt(b"text", &mut rng(4)).map(|_| ()), Err(EncryptError::Corrupt));
-    assert_eq!(*session.snapshot(), row);
+    assert_eq!(load(&row), Err(LoadError::Corrupt));
+    // Nor is one that keeps the key beyond that turn: version 1, role 1, id 16, peer 32, then the turn.
+    let mut row = good;
+    row[50] = 1;
+    assert_eq!(load(&row), Err(LoadError::Corrupt));
 }

@@ -3,8 +3,8 @@
 
 use deaddrop_e2ee::{
     AcceptError, AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair,
-    MAX_ATTACHMENT, MAX_TEXT, Meeting, Message, MessageId, PendingInvite, Session, StreamDigest, StreamId,
-    VerifiedBundle,
+    InvitePolicy, MAX_ATTACHMENT, MAX_TEXT, Message, MessageId, PendingInvite, Session, StreamDigest,
+    StreamId, VerifiedBundle,
     content::{
         MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
         TooLong, decode, decode_with_hashes, encode, item_hash, set_place,
@@ -282,7 +282,7 @@ fn a_full_content_can_still_be_told_the_era() {
     let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, today).unwrap();
     let (session, begun) = Session::initiate(&a, &bundle, rng).unwrap();
     let mut contact = Contact::new(*b.identity_key().hash());
-    let _ = contact.add_initiated(session, begun, today.plus(7), Meeting::Again).unwrap();
+    let _ = contact.add_initiated(session, begun, today.plus(7), InvitePolicy::StartOver).unwrap();
     let mut items = many(MAX_ITEMS_TO_ENCODE);
     items[0] = Content::Hello { address: b"here".to_vec() };
     let (envelope, _) = contact.encrypt(&encode(&items).unwrap(), rng).unwrap();

@@ -2,8 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    AttachmentSealer, Contact, Content, IdentityKeyPair, InviteLink, Meeting, PendingInvite, SafetyNumber,
-    SegmentHashes, Session, StoredSession, StreamId, UnconfirmedIdentity, VerifiedBundle, content,
+    AttachmentSealer, Contact, Content, IdentityKeyPair, InviteLink, InvitePolicy, PendingInvite,
+    SafetyNumber, SegmentHashes, Session, StoredSession, StreamId, UnconfirmedIdentity, VerifiedBundle,
+    content,
 };
 use deaddrop_primitives::x25519;
 use deaddrop_testkit::rng;
@@ -48,7 +49,7 @@ fn debug_and_errors_say_nothing() {
     let mut one = Contact::new(*b.identity_key().hash());
     let snapshot = begun.session.to_vec();
     let resets = begun.reset_secrets.as_ref().unwrap().to_vec();
-    let added = one.add_initiated(session, begun, TODAY, Meeting::Beside).unwrap();
+    let added = one.add_initiated(session, begun, TODAY, InvitePolicy::KeepSessions).unwrap();
     printed.push(format!("{one:?} {added:?} {added:#?}"));
     let id = one.sessions().next().unwrap();
     printed.push(format!(
@@ -67,7 +68,7 @@ fn debug_and_errors_say_nothing() {
     let skipped = accepted.changes.skipped_added[0].bytes.to_vec();
     printed.push(format!("{accepted:?} {accepted:#?} {:?}", accepted.changes.skipped_added));
     let mut two = Contact::new(*a.identity_key().hash());
-    let received = two.add_accepted(accepted, Meeting::Beside).unwrap();
+    let received = two.add_accepted(accepted, InvitePolicy::KeepSessions).unwrap();
     printed.push(format!("{received:?} {received:#?}"));
     let (bundle_item, _) = two.renew_bundle(&b, WORD.as_bytes(), TODAY, rng).unwrap().unwrap();
     printed.push(format!("{bundle_item:?}"));

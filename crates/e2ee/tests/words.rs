@@ -5,7 +5,7 @@ use deaddrop_e2ee::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity, WordsErr
 use deaddrop_testkit::rng;
 use std::collections::BTreeSet;
 
-const LIST: &str = include_str!("../src/words.txt");
+const LIST: &str = include_str!("../src/identity/words.txt");
 
 #[test]
 fn one_slip_in_256_passes_the_checksum_and_shows_another_number() {

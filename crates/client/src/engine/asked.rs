@@ -190,7 +190,7 @@ impl<D: Disk + 'static> Engine<D> {
         self.change_identity(step, id, peer, today)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
         let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(None) };
-        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::Meeting::Beside) else {
+        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::InvitePolicy::KeepSessions) else {
             return Ok(None);
         };
         contact.invite = None;

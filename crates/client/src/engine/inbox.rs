@@ -9,8 +9,8 @@ use crate::{
     vault::{MailboxKind, MailboxState, Table, VaultRoom, key},
 };
 use deaddrop_e2ee::{
-    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
-    Standing, StreamId, content,
+    AcceptError, ContactEvent, Content, ContentError, DecryptError, InvitePolicy, ItemHash, Received,
+    SessionUse, Standing, StreamId, content,
 };
 use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
@@ -210,7 +210,9 @@ impl<D: Disk + 'static> Engine<D> {
             return Ok(Ack::Stored);
         }
         let ratchet = ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
-        let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else { return Ok(self.junk(id)) };
+        let Ok(received) = ratchet.add_accepted(accepted, InvitePolicy::KeepSessions) else {
+            return Ok(self.junk(id));
+        };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.invite = None;
         // A second use of this invite is told again.
@@ -234,7 +236,7 @@ impl<D: Disk + 'static> Engine<D> {
         let id = name.contact;
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(Ack::Junk) };
-        let repeats = [ContactEvent::PeerWantsReset { stale: false, again: true }];
+        let repeats = [ContactEvent::ResetRequested { repeated: true }];
         if received.events == repeats && contact.asked.len() >= MAX_ASKED {
             return Ok(self.junk(id));
         }

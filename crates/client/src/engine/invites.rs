@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxRow, MailboxState, Table, key},
 };
-use deaddrop_e2ee::{InviteLink, Meeting, PendingInvite, Session, VerifiedBundle};
+use deaddrop_e2ee::{InviteLink, InvitePolicy, PendingInvite, Session, VerifiedBundle};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
@@ -276,7 +276,7 @@ impl<D: Disk + 'static> Engine<D> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
         let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
         let added = ratchet
-            .add_initiated(session, set, bundle.not_after(), Meeting::Beside)
+            .add_initiated(session, set, bundle.not_after(), InvitePolicy::KeepSessions)
             .map_err(|_| ClientError::AlreadyContact)?;
         step.ratchet(vault, id, &mut contact.row, added.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));

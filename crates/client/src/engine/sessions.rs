@@ -44,11 +44,9 @@ impl<D: Disk + 'static> Engine<D> {
                 self.event(step, id, today, EventKind::SessionReset)?;
                 self.draw_stream(step, id)
             }
-            ContactEvent::PeerWantsReset { stale: false, .. } => self.ask(step, name, blob, None, today),
-            ContactEvent::PeerWantsReset { stale: true, .. } => {
-                self.reset_by_own_proof(step, id, EventKind::StaleReset, today)
-            }
-            ContactEvent::BegunAnew { .. } => {
+            ContactEvent::ResetRequested { .. } => self.ask(step, name, blob, None, today),
+            ContactEvent::StaleReset => self.reset_by_own_proof(step, id, EventKind::StaleReset, today),
+            ContactEvent::StartedOver { .. } => {
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.row.established = false;
                 }

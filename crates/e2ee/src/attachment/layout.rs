@@ -1,10 +1,13 @@
 //! How an attachment is cut into segments (spec/06-envelope-and-content.md section 3).
 
-use super::SEGMENT_OVERHEAD;
 use crate::labels;
 use alloc::vec::Vec;
 use core::ops::Range;
+use deaddrop_primitives::aead::{NONCE_LEN, TAG_LEN};
 use deaddrop_wire::SizeClass;
+
+/// Bytes that sealing adds to a segment: nonce 12, tag 16.
+pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
 /// Bytes of the attachment in every segment but the last.
 pub const SEGMENT_LEN: usize = SizeClass::Large.bytes() - SEGMENT_OVERHEAD;

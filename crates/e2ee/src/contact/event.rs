@@ -21,19 +21,23 @@ pub enum ContactEvent {
         /// The new one.
         session: SessionId,
     },
-    /// The peer wants to begin anew and cannot prove a recent turn: a device that was restored, or somebody who has stolen its
-    /// identity. Ask the user; keep every envelope that tells so for [`agree_to_reset`](crate::Contact::agree_to_reset).
-    PeerWantsReset {
-        /// It was meant to be proved, by a turn that is too old: an old backup, a thief of one, or a reset that came late when
-        /// another had done its work. Nothing of it is authenticated, and there is nothing to agree to; if the peer stays
-        /// silent, begin a [hard reset](crate::ResetKind::Hard), or send a new invite.
-        stale: bool,
-        /// This one has asked before: another of its messages, or somebody repeats it. What is stale is not recognised.
-        again: bool,
+    /// The peer asks for a reset but did not prove that it holds a recent session state.
+    ///
+    /// Causes: the peer restored a device without its sessions, or somebody else uses the peer's identity key.
+    /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::Contact::agree_to_reset); keep every envelope that
+    /// led to this event until the user has answered.
+    ResetRequested {
+        /// The same request arrived before: in another of its messages, or because somebody repeats it.
+        repeated: bool,
     },
-    /// The two begin anew, by an invite or a hard reset, though the peer had answered in a session: what comes by an older
-    /// session from now on is told as superseded. Show it; the person is to be verified again.
-    BegunAnew {
+    /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated, and there is nothing to accept.
+    ///
+    /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If the peer stays silent, begin a
+    /// [hard reset](crate::ResetKind::Hard) or send a new invite.
+    StaleReset,
+    /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by an older
+    /// session from now on are marked as superseded. Show it; the contact is no longer verified.
+    StartedOver {
         /// The new session.
         session: SessionId,
     },

@@ -1,47 +1,26 @@
 //! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
 
 use super::{
-    Contact, ContactChanges, ContactEvent, Held, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, Origin,
-    RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, Received,
+    Contact,
+    event::{ContactChanges, ContactEvent, Received},
+    hour::Hour,
+    reset_bundle::{
+        Attempt, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, PeerBundle, PendingReset, RESET_BUNDLE_DAYS,
+        RESET_BUNDLE_RENEWAL_DAYS, Rules,
+    },
+    sessions::{Origin, SessionEntry},
 };
 use crate::{
     bundle::AddressTooLong,
     content::{Content, for_contact},
     handshake::AcceptError,
     identity::IdentityKeyPair,
-    reset::{Attempt, PeerBundle, PendingReset, Rules},
-    session::{DecryptError, SessionId},
+    session::{DecryptError, Session, SessionId},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
-
-const HOURS_OF_DAY: u32 = 24;
-
-/// An hour, counted from the beginning of 1970 in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hour(u32);
-
-impl Hour {
-    /// The hour with this number.
-    #[must_use]
-    pub const fn from_number(hours: u32) -> Self {
-        Self(hours)
-    }
-
-    /// Hours since the beginning of 1970.
-    #[must_use]
-    pub const fn number(self) -> u32 {
-        self.0
-    }
-
-    /// The day it belongs to.
-    #[must_use]
-    pub const fn day(self) -> Day {
-        Day::from_number(self.0 / HOURS_OF_DAY)
-    }
-}
 
 /// How a reset is proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +124,7 @@ impl Contact {
         let proof = match kind {
             // Within the hour; one that is still to come was a clock's error.
             ResetKind::Soft if self.last_reset == Some(now) => return Err(ResetError::TooSoon),
-            ResetKind::Soft => Some(self.held.own_proof().ok_or(ResetError::NoProof)?),
+            ResetKind::Soft => Some(self.sessions.own_proof().ok_or(ResetError::NoProof)?),
             ResetKind::Hard => None,
         };
         // The newest of those that were tried least: a peer that was put back knows the one before alone.
@@ -159,7 +138,7 @@ impl Contact {
         let (id, changes) = (session.id(), session.first_changes(false));
 
         // Nothing fails from here on.
-        let era = self.held.next_era();
+        let era = self.sessions.next_era();
         (self.last_reset, self.bundle_made) = (Some(now), None);
         if let Some(kept) = self.peer_bundles.get_mut(place) {
             kept.tries = kept.tries.saturating_add(1);
@@ -168,10 +147,10 @@ impl Contact {
         if kind == ResetKind::Hard {
             // The peer's bundle is what this reset is begun with, and stays.
             let kept = core::mem::take(&mut self.peer_bundles);
-            self.begin_anew(id, era, true, &mut events);
+            self.start_over(id, era, true, &mut events);
             self.peer_bundles = kept;
         }
-        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
+        let dropped = self.sessions.add(SessionEntry::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
         Ok(Received {
             session: Some(id),
@@ -182,7 +161,7 @@ impl Contact {
         })
     }
 
-    /// Accepts the envelope of which [`ContactEvent::PeerWantsReset`] told, because the user wants it. If several envelopes told so,
+    /// Accepts the envelope of which [`ContactEvent::ResetRequested`] told, because the user wants it. If several envelopes told so,
     /// agree to one of them and give the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
@@ -205,10 +184,10 @@ impl Contact {
         agreed: bool,
         today: Day,
     ) -> Result<Received, DecryptError> {
-        let proofs = self.held.peer_proofs();
+        let proofs = self.sessions.peer_proofs();
         let (secrets, eras): (Vec<_>, Vec<_>) = proofs.into_iter().unzip();
         let rules = Rules { proofs: &secrets, agreed, peer: &self.peer };
-        let is_held = |id: &SessionId| self.held.holds(*id);
+        let is_held = |id: &SessionId| self.sessions.contains(*id);
         for bundle in self.own_bundles.iter_mut().rev() {
             let attempt = match bundle.attempt(identity, envelope, &rules, is_held, today) {
                 Err(AcceptError::Junk) => continue,
@@ -221,8 +200,8 @@ impl Contact {
                     let proved = proof.and_then(|place| eras.get(place).copied());
                     self.accept(session, content, proved)
                 }
-                Attempt::Hard { again } => self.wants_reset(again),
-                Attempt::Stale => Received::event(ContactEvent::PeerWantsReset { stale: true, again: false }),
+                Attempt::Hard { repeated } => self.request_reset(repeated),
+                Attempt::Stale => Received::event(ContactEvent::StaleReset),
                 Attempt::Known => return Err(DecryptError::Duplicate),
             });
         }
@@ -231,31 +210,31 @@ impl Contact {
 
     fn accept(
         &mut self,
-        session: Box<crate::Session>,
-        content: zeroize::Zeroizing<Vec<u8>>,
+        session: Box<Session>,
+        content: Zeroizing<Vec<u8>>,
         proved: Option<u32>,
     ) -> Received {
         let (id, changes) = (session.id(), session.first_changes(false));
         let mut events = Vec::new();
-        let said = self.held.believe(for_contact(&content).era, self.met);
-        let least = proved.map_or_else(|| self.held.next_era(), |era| era.saturating_add(1));
-        let era = said.unwrap_or_default().max(least);
+        let claimed = self.sessions.accept_claimed_era(for_contact(&content).era, self.peer_ever_answered);
+        let least = proved.map_or_else(|| self.sessions.next_era(), |era| era.saturating_add(1));
+        let era = claimed.unwrap_or_default().max(least);
         if proved.is_some() {
             // The newest bundle may have been lost with the session.
             self.bundle_made = None;
             events.push(ContactEvent::PeerReset { session: id });
         } else {
-            self.begin_anew(id, era, true, &mut events);
+            self.start_over(id, era, true, &mut events);
         }
-        let dropped = self.held.add(Held::live(session, era, Origin::Reset, None));
+        let dropped = self.sessions.add(SessionEntry::live(session, era, Origin::Reset, None));
         let changes = self.changes(Some((id, changes)), dropped, true);
         Received { session: Some(id), content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// What has asked before clears no verification: whoever repeats it could.
-    fn wants_reset(&mut self, again: bool) -> Received {
-        let mut events = Vec::from([ContactEvent::PeerWantsReset { stale: false, again }]);
-        if !again {
+    /// Tells the user. A repeated request clears no verification, because anyone can repeat it.
+    fn request_reset(&mut self, repeated: bool) -> Received {
+        let mut events = Vec::from([ContactEvent::ResetRequested { repeated }]);
+        if !repeated {
             self.clear_verification(&mut events);
         }
         Received { events, changes: self.changes(None, Vec::new(), true), ..Received::default() }

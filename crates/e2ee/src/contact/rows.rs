@@ -1,14 +1,15 @@
 //! The contact's stored row (spec/08-snapshots.md section 3).
 
 use super::{
-    Contact, Hour, MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, MAX_SESSIONS,
-    held::{Before, Held, HeldSessions, Origin, State},
+    Contact, Hour,
+    reset_bundle::{MAX_OWN_BUNDLES, MAX_PEER_BUNDLES, PeerBundle, PendingReset},
+    sessions::{Generation, MAX_SESSIONS, Origin, SessionEntry, SessionState, Sessions},
 };
 use crate::{
     identity::IdentityHash,
+    load_error::LoadError,
     reader::Reader,
-    reset::{PeerBundle, PendingReset},
-    session::{LoadError, Session, SessionId, SkippedId, resets::ResetSecrets},
+    session::{Session, SessionId, SkippedId, reset_proofs::ResetSecrets},
 };
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_wire::Day;
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 /// A day or hour that is not there.
 const NONE: u32 = u32::MAX;
-const HELD_LEN: usize = 16 + 4 + 1 + 4 + 4;
+const ENTRY_LEN: usize = 16 + 4 + 1 + 4 + 4;
 
 /// What is stored of one session: all that its change sets said.
 pub struct StoredSession<'a> {
@@ -55,8 +56,10 @@ impl Contact {
         }
         let mut contact = parse(Reader(row)).ok_or(LoadError::Corrupt)?;
         for stored in sessions {
-            let Some(held) = contact.held.iter_mut().find(|held| held.id == stored.id) else { continue };
-            held.state = load(&stored, &contact.peer)?;
+            let Some(entry) = contact.sessions.iter_mut().find(|entry| entry.id == stored.id) else {
+                continue;
+            };
+            entry.state = load(&stored, &contact.peer)?;
         }
         Ok(contact)
     }
@@ -66,25 +69,31 @@ impl Contact {
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
         let bundles: usize = self.peer_bundles.iter().map(|bundle| 3 + bundle.as_bytes().len()).sum();
         let own: usize = self.own_bundles.iter().map(PendingReset::len).sum();
-        let len = 1 + 32 + 1 + 4 + 4 + 3 + self.held.len() * HELD_LEN + own + bundles;
+        let len = 1 + 32 + 1 + 4 + 4 + 3 + self.sessions.len() * ENTRY_LEN + own + bundles;
         let mut bytes = Zeroizing::new(Vec::with_capacity(len));
         bytes.push(VERSION);
         bytes.extend_from_slice(self.peer.as_bytes());
-        bytes.push(u8::from(self.verified) | u8::from(self.bundle_answered) << 1 | u8::from(self.met) << 2);
+        bytes.push(
+            u8::from(self.verified)
+                | u8::from(self.bundle_answered) << 1
+                | u8::from(self.peer_ever_answered) << 2,
+        );
         bytes.extend_from_slice(&self.last_reset.map_or(NONE, Hour::number).to_le_bytes());
         day(&mut bytes, self.bundle_made);
-        count(&mut bytes, self.held.len());
-        for held in self.held.iter() {
-            bytes.extend_from_slice(&held.id.0);
-            bytes.extend_from_slice(&held.era.to_le_bytes());
-            let before = match held.before {
-                Before::No => 0,
-                Before::Open => 1,
-                Before::Answered => 2,
+        count(&mut bytes, self.sessions.len());
+        for entry in self.sessions.iter() {
+            bytes.extend_from_slice(&entry.id.0);
+            bytes.extend_from_slice(&entry.era.to_le_bytes());
+            let generation = match entry.generation {
+                Generation::Current => 0,
+                Generation::LeftBehind => 1,
+                Generation::Superseded => 2,
             };
-            bytes.push(u8::from(held.origin == Origin::Reset) | u8::from(held.answered) << 1 | before << 2);
-            day(&mut bytes, held.answer_by);
-            day(&mut bytes, held.unused_since);
+            bytes.push(
+                u8::from(entry.origin == Origin::Reset) | u8::from(entry.peer_replied) << 1 | generation << 2,
+            );
+            day(&mut bytes, entry.reply_deadline);
+            day(&mut bytes, entry.unused_since);
         }
         count(&mut bytes, self.own_bundles.len());
         self.own_bundles.iter().for_each(|bundle| bundle.write(&mut bytes));
@@ -100,7 +109,7 @@ impl Contact {
 }
 
 /// Only what is damaged is lost; what a newer version has made is not touched.
-fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadError> {
+fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<SessionState, LoadError> {
     let skipped = || stored.skipped.iter().copied();
     let loaded = match Session::load(stored.snapshot, stored.reset_secrets, skipped()) {
         // The session is more than the secrets of its resets: they come anew with the next turns.
@@ -111,10 +120,10 @@ fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<State, LoadEr
     };
     match loaded {
         Ok(session) if session.id() == stored.id && session.peer() == peer => {
-            Ok(State::Live(Box::new(session)))
+            Ok(SessionState::Live(Box::new(session)))
         }
         Err(LoadError::NewerVersion) => Err(LoadError::NewerVersion),
-        _ => Ok(State::Lost(ResetSecrets::from_bytes(stored.reset_secrets).unwrap_or_default())),
+        _ => Ok(SessionState::Lost(ResetSecrets::from_bytes(stored.reset_secrets).unwrap_or_default())),
     }
 }
 
@@ -124,22 +133,31 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     let flags = reader.u8().filter(|flags| *flags < 8)?;
     let last_reset = reader.u32()?;
     let bundle_made = read_day(&mut reader)?;
-    let mut held = HeldSessions::new();
+    let mut sessions = Sessions::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_SESSIONS)? {
         let id = SessionId(reader.array()?);
         let era = reader.u32()?;
         let flags = reader.u8()?;
-        let before = match flags >> 2 {
-            0 => Before::No,
-            1 => Before::Open,
-            2 => Before::Answered,
+        let generation = match flags >> 2 {
+            0 => Generation::Current,
+            1 => Generation::LeftBehind,
+            2 => Generation::Superseded,
             _ => return None,
         };
         let origin = if flags & 1 == 0 { Origin::Invite } else { Origin::Reset };
-        let answered = flags & 2 != 0;
-        let (answer_by, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
-        let state = State::Lost(ResetSecrets::default());
-        held.push(Held { id, era, origin, answered, before, answer_by, unused_since, state });
+        let peer_replied = flags & 2 != 0;
+        let (reply_deadline, unused_since) = (read_day(&mut reader)?, read_day(&mut reader)?);
+        let state = SessionState::Lost(ResetSecrets::default());
+        sessions.push(SessionEntry {
+            id,
+            era,
+            origin,
+            peer_replied,
+            generation,
+            reply_deadline,
+            unused_since,
+            state,
+        });
     }
     let mut own_bundles = Vec::new();
     for _ in 0..reader.u8().filter(|count| usize::from(*count) <= MAX_OWN_BUNDLES)? {
@@ -153,13 +171,13 @@ fn parse(mut reader: Reader<'_>) -> Option<Contact> {
     reader.0.is_empty().then_some(Contact {
         peer,
         verified: flags & 1 != 0,
-        held,
+        sessions,
         own_bundles,
         peer_bundles,
         last_reset: (last_reset != NONE).then(|| Hour::from_number(last_reset)),
         bundle_made,
         bundle_answered: flags & 2 != 0,
-        met: flags & 4 != 0,
+        peer_ever_answered: flags & 4 != 0,
     })
 }
 

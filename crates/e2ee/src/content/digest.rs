@@ -1,6 +1,6 @@
 //! Digests of streams (spec/06-envelope-and-content.md section 2.2).
 
-use super::SHORT_DIGEST_LEN;
+use super::form::SHORT_DIGEST_LEN;
 use crate::labels;
 use alloc::boxed::Box;
 use deaddrop_primitives::hash::sha256_of_secret;

@@ -1,6 +1,6 @@
 //! What a person says (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
 
-use super::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, read::split};
+use super::form::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, split};
 use crate::identity::IdentityHash;
 use alloc::{borrow::ToOwned, string::String};
 use core::str;

@@ -1,15 +1,18 @@
 //! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule stands in [`parse`], which copies nothing.
 
 use super::{
-    ATTACHMENT, CRITICAL, Content, ContentError, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, ItemHash,
-    MAILBOX_MOVE, MAX_ADDRESS, MAX_ITEMS, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE,
-    NUMBERED, RESET_BUNDLE, SESSION_ERA, SHORT_DIGEST_LEN, STREAM_DIGEST, StreamId, TEXT, VOID,
+    Content, ContentError, ItemHash, MAX_ADDRESS, StreamId,
+    form::{
+        ATTACHMENT, CRITICAL, DELIVERY_RECEIPT, DEVICE, HELLO, MAILBOX_MOVE, MAX_ITEMS, MAX_MEDIA_TYPE,
+        MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE, NUMBERED, RESET_BUNDLE, SESSION_ERA,
+        SHORT_DIGEST_LEN, STREAM_DIGEST, TEXT, VOID, split,
+    },
     message::{Core, KnownMessage},
 };
 use crate::{
     attachment::{AttachmentHash, AttachmentKey, HASH_LEN, MAX_ATTACHMENT},
+    bundle::body::MAX_BODY,
     identity::IdentityHash,
-    prekeys::MAX_BODY,
 };
 use alloc::{borrow::ToOwned, vec::Vec};
 
@@ -229,15 +232,6 @@ impl Item<'_> {
             },
         }
     }
-}
-
-/// Type, flags, body, and what follows.
-pub(super) fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
-    let [k0, k1, flags, a, b, c] = *head;
-    let len = usize::try_from(u32::from_le_bytes([a, b, c, 0])).ok()?;
-    let (body, rest) = rest.split_at_checked(len)?;
-    Some((u16::from_le_bytes([k0, k1]), flags, body, rest))
 }
 
 fn parse(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {

@@ -1,12 +1,15 @@
 //! Items to bytes (spec/06-envelope-and-content.md section 2).
 
 use super::{
-    ATTACHMENT, CRITICAL, Content, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, ItemHash, MAILBOX_MOVE,
-    MAX_ADDRESS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE,
-    NUMBERED, RESET_BUNDLE, SESSION_ERA, STREAM_DIGEST, StreamId, TEXT, TooLong, VOID, bounded,
-    read::{ascends, is_kept_whole, split},
+    Content, ItemHash, MAX_ADDRESS, StreamId,
+    form::{
+        ATTACHMENT, CRITICAL, DELIVERY_RECEIPT, DEVICE, HEAD, HELLO, MAILBOX_MOVE, MAX_ITEMS_TO_ENCODE,
+        MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE, MAX_TEXT, MESSAGE, NUMBERED, RESET_BUNDLE,
+        SESSION_ERA, STREAM_DIGEST, TEXT, TooLong, VOID, bounded, split,
+    },
+    read::{ascends, is_kept_whole},
 };
-use crate::{attachment::MAX_ATTACHMENT, prekeys::MAX_BODY};
+use crate::{attachment::MAX_ATTACHMENT, bundle::body::MAX_BODY};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 

@@ -4,13 +4,14 @@
 //! unless its header was authentic.
 
 use super::{
-    ChangeSet, Initial, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
+    ChangeSet, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
+    initial::{Initial, OpenedInitial},
     keys::{ChainKey, MessageKey, TurnTranscript},
     message::{Header, constants_len, open_body, open_header},
     seen::Seen,
     skipped::SkippedKey,
 };
-use crate::{handshake::split_initial, identity::IdentityKeyPair};
+use crate::identity::IdentityKeyPair;
 use alloc::vec::Vec;
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
@@ -106,11 +107,11 @@ impl Session {
         if SizeClass::of_len(envelope.len()) == Some(SizeClass::Small) {
             return Err(DecryptError::Junk);
         }
-        let (found, message) = split_initial(key, envelope).ok_or(DecryptError::Junk)?;
-        if found != *hash {
+        let opened = OpenedInitial::open(key, envelope).ok_or(DecryptError::Junk)?;
+        if opened.flight_hash() != *hash {
             return Err(DecryptError::InviteContested); // C-22: an invite is used once.
         }
-        Ok(message)
+        Ok(opened.message)
     }
 
     fn open_known(

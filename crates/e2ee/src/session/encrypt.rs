@@ -1,16 +1,14 @@
 //! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 1 and 2).
 
 use super::{
-    ChangeSet, Initial, MAX_TURN_LEN, RemoteTurn, Role, SendingChain, Session, Side,
+    ChangeSet, MAX_TURN_LEN, RemoteTurn, SendingChain, Session, Side,
     keys::{Nonced, Nonces, RANDOM_LEN, ReadyMessageKey, TurnTranscript},
     message::{constants_len, header_box_len, seal},
 };
-use crate::{handshake, labels};
 use alloc::vec::Vec;
-use deaddrop_primitives::{
-    aead::{self, NONCE_LEN, TAG_LEN},
-    kem, x25519,
-};
+#[cfg(feature = "hazmat")]
+use deaddrop_primitives::aead::NONCE_LEN;
+use deaddrop_primitives::{aead::TAG_LEN, kem, x25519};
 use deaddrop_wire::{Blob, SizeClass};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -68,49 +66,35 @@ impl Session {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Blob, ChangeSet), EncryptError> {
         let class = self.class_for(content.len()).ok_or(EncryptError::TooLong)?;
-        let new = match &self.side {
-            Side::Sent(_) => None,
-            Side::Received(remote) => Some(self.next_turn(remote, rng)?),
+        let turn = match &self.side {
+            Side::Sent(chain) => OwnTurn::Current(chain),
+            Side::Received(remote) => OwnTurn::New(self.next_turn(remote, rng)?),
         };
-        let chain = match (&new, &self.side) {
-            (Some(new), _) => &new.chain,
-            (None, Side::Sent(chain)) => chain,
-            (None, Side::Received(_)) => return Err(EncryptError::Corrupt),
+        let (chain, number) = match &turn {
+            OwnTurn::Current(chain) => (*chain, self.turn),
+            OwnTurn::New(new) => (&new.chain, new.turn),
         };
         if chain.message_number >= MAX_TURN_LEN {
             return Err(EncryptError::TurnFull);
         }
         let (message_key, next) = chain.chain.step();
-        let overhead = match &self.initial {
-            Initial::Flight { flight, .. } => NONCE_LEN + flight.len() + TAG_LEN,
-            _ => 0,
-        };
+        let overhead = self.initial.overhead();
         let len = class.bytes().checked_sub(overhead).ok_or(EncryptError::TooLong)?;
         let n = chain.message_number;
-        let turn = new.as_ref().map_or(self.turn, |new| new.turn);
-        let (message_key, is_initial) = (message_key.ready(), overhead > 0);
-        let nonced = Nonced { turn, head: &chain.head, message_number: n, content };
-        let nonces = rule.nonces(&message_key, &nonced, is_initial, rng);
+        let message_key = message_key.ready();
+        let nonced = Nonced { turn: number, head: &chain.head, message_number: n, content };
+        let nonces = rule.nonces(&message_key, &nonced, overhead > 0, rng);
         let message = seal(&chain.header, &message_key, &chain.head, n, content, len, &nonces.header);
         let message = message.ok_or(EncryptError::TooLong)?;
-        let envelope = match &self.initial {
-            Initial::Flight { key, flight } => {
-                let nonce = &nonces.outer;
-                let mut bytes = Vec::with_capacity(class.bytes());
-                bytes.extend_from_slice(nonce);
-                bytes.extend_from_slice(flight);
-                bytes.extend_from_slice(&message);
-                let inner = bytes.get_mut(NONCE_LEN..).ok_or(EncryptError::Corrupt)?;
-                let tag = aead::seal_in_place(key.expose(), nonce, labels::INITIAL, inner);
-                bytes.extend_from_slice(&tag);
-                bytes
-            }
-            _ => message,
-        };
-        let envelope = Blob::new(envelope).map_err(|_| EncryptError::Corrupt)?;
+        let envelope = self.initial.seal(message, &nonces.outer);
+        let envelope = Blob::new(envelope).map_err(|_| EncryptError::TooLong)?;
 
         // Nothing fails from here on.
-        let turned = new.is_some();
+        let new = match turn {
+            OwnTurn::Current(_) => None,
+            OwnTurn::New(new) => Some(new),
+        };
+        let is_new = new.is_some();
         if let Some(new) = new {
             self.enter(new);
         }
@@ -118,7 +102,7 @@ impl Session {
             chain.chain = next;
             chain.message_number += 1;
         }
-        let changes = self.changes(Vec::new(), Vec::new(), turned);
+        let changes = self.changes(Vec::new(), Vec::new(), is_new);
         Ok((envelope, changes))
     }
 
@@ -129,11 +113,7 @@ impl Session {
             Side::Sent(_) => self.turn,
             Side::Received(_) => self.turn.saturating_add(1),
         };
-        let initial = match self.initial {
-            Initial::Flight { .. } => NONCE_LEN + handshake::FLIGHT_LEN + TAG_LEN,
-            _ => 0,
-        };
-        class.bytes().checked_sub(initial + header_box_len(turn) + TAG_LEN + 1)
+        class.bytes().checked_sub(self.initial.overhead() + header_box_len(turn) + TAG_LEN + 1)
     }
 
     fn class_for(&self, len: usize) -> Option<SizeClass> {
@@ -150,11 +130,8 @@ impl Session {
         let ratchet = x25519::SecretKey::generate(rng);
         let kem = kem::DecapsulationKey::generate(rng);
         let (ciphertext, shared) = remote.kem.encapsulate(rng);
-        let identity = match (&remote.identity, turn, self.role) {
-            (Some(identity), 1, Role::Responder) => Some(identity.encapsulate(rng)),
-            (None, 1, _) => return Err(EncryptError::Corrupt),
-            _ => None,
-        };
+        // Turn 1 alone: a snapshot with this key for another turn, or without it for turn 1, is not loaded.
+        let identity = remote.identity.as_ref().map(|identity| identity.encapsulate(rng));
         let mut head = Vec::with_capacity(constants_len(turn) + 4);
         head.extend_from_slice(ratchet.public_key().as_bytes());
         head.extend_from_slice(kem.encapsulation_key().as_bytes());
@@ -183,6 +160,14 @@ impl Session {
         self.side = Side::Sent(new.chain);
         self.resets.sent_before = self.resets.sent.replace((new.turn, new.reset));
     }
+}
+
+/// The turn in which a message is sent.
+enum OwnTurn<'a> {
+    /// The newest turn is an own one.
+    Current(&'a SendingChain),
+    /// The newest turn is the peer's: this message begins the next.
+    New(NewTurn),
 }
 
 /// A turn that is not entered yet.

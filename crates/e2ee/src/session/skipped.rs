@@ -1,10 +1,17 @@
 //! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 3).
 
-use super::{LoadError, MAX_SKIP_AGE, MAX_SKIPPED_KEYS, keys::MessageKey};
+use super::keys::MessageKey;
+use crate::load_error::LoadError;
 use alloc::{collections::BTreeMap, vec::Vec};
 use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+/// Most skipped message keys of one session; the oldest go first.
+pub const MAX_SKIPPED_KEYS: usize = 4_000;
+/// Days after which a skipped message key is dropped. One that was kept on a day further ahead than that is dropped, too: an error of
+/// the clock makes no key last for years.
+pub const MAX_SKIP_AGE: u32 = 35;
 
 const VERSION: u8 = 1;
 const ROW_LEN: usize = 1 + 4 + MessageKey::LEN;

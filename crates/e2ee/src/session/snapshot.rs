@@ -1,14 +1,15 @@
 //! Saved sessions: versioned bytes of our own, never a dependency's state (spec/08-snapshots.md).
 
 use super::{
-    Initial, MAX_CHAINS, ReceivingChain, RemoteTurn, Role, SendingChain, Session, SessionId, Side,
+    MAX_CHAINS, ReceivingChain, RemoteTurn, Role, SendingChain, Session, SessionId, Side,
+    initial::Initial,
     keys::{ChainKey, HeaderKey, RootKey},
     message::constants_len,
-    resets::ResetSecrets,
+    reset_proofs::ResetSecrets,
     seen::Seen,
     skipped::{SkippedId, SkippedKeys},
 };
-use crate::{handshake::FLIGHT_LEN, identity::IdentityHash, invite::InitialKey, reader::Reader};
+use crate::{identity::IdentityHash, load_error::LoadError, reader::Reader};
 use alloc::{collections::VecDeque, vec::Vec};
 use deaddrop_primitives::{kem, x25519};
 use zeroize::Zeroizing;
@@ -20,27 +21,6 @@ const VERSION_1: u8 = 1;
 const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;
 /// One chain without what was seen of it.
 const CHAIN_LEN: usize = 4 + 32 + 4 + 1 + 32;
-
-/// A saved session, contact or invite was not loaded. Overwrite nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// Saved by a newer version: update.
-    NewerVersion,
-    /// Not what was saved.
-    Corrupt,
-}
-
-impl core::fmt::Display for LoadError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NewerVersion => "saved by a newer version; update",
-            Self::Corrupt => "what was saved is damaged; begin a new one",
-        })
-    }
-}
-
-impl core::error::Error for LoadError {}
 
 impl Session {
     /// The session without its skipped keys and reset secrets, which are rows of their own.
@@ -83,19 +63,7 @@ impl Session {
                 bytes.extend_from_slice(remote.identity.as_ref().map_or(&[][..], |key| key.as_bytes()));
             }
         }
-        match &self.initial {
-            Initial::Done => bytes.push(0),
-            Initial::Flight { key, flight } => {
-                bytes.push(1);
-                bytes.extend_from_slice(key.expose());
-                bytes.extend_from_slice(flight);
-            }
-            Initial::Replay { key, hash } => {
-                bytes.push(2);
-                bytes.extend_from_slice(key.expose());
-                bytes.extend_from_slice(hash);
-            }
-        }
+        self.initial.write(&mut bytes);
         bytes
     }
 
@@ -108,12 +76,7 @@ impl Session {
                 32 + 1 + kem::ENCAPSULATION_KEY_LEN * (1 + identity)
             }
         };
-        let initial = match &self.initial {
-            Initial::Done => 0,
-            Initial::Flight { flight, .. } => 32 + flight.len(),
-            Initial::Replay { .. } => 64,
-        };
-        FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + 1 + initial
+        FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + self.initial.len()
     }
 
     /// Loads what change sets have stored: the newest snapshot, the newest reset secrets, and every skipped row that was added
@@ -171,7 +134,8 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
         1 => {
             let ratchet = x25519::PublicKey::from_bytes(reader.array_ref()?).ok()?;
             let kem = kem::EncapsulationKey::from_bytes(reader.array_ref()?).ok()?;
-            let identity = match reader.flag()? {
+            // The initiator's identity key waits for turn 1, which the responder sends.
+            let identity = match reader.flag().filter(|is_there| *is_there == (turn == 0))? {
                 true => Some(kem::EncapsulationKey::from_bytes(reader.array_ref()?).ok()?),
                 false => None,
             };
@@ -179,15 +143,7 @@ fn parse(mut reader: Reader<'_>, resets: ResetSecrets, skipped: SkippedKeys) -> 
         }
         _ => return None,
     };
-    let initial = match reader.u8()? {
-        0 => Initial::Done,
-        1 => Initial::Flight {
-            key: InitialKey::copy_of(reader.array_ref()?),
-            flight: reader.bytes(FLIGHT_LEN)?.to_vec(),
-        },
-        2 => Initial::Replay { key: InitialKey::copy_of(reader.array_ref()?), hash: reader.array()? },
-        _ => return None,
-    };
+    let initial = Initial::read(&mut reader)?;
     reader.0.is_empty().then_some(Session {
         role,
         id,

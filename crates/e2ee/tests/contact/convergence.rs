@@ -1,7 +1,7 @@
 //! Random histories: whatever is lost, late or put back, both come to one session.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, Hour, Meeting, ResetKind, Standing};
+use deaddrop_e2ee::{ContactEvent, Hour, InvitePolicy, ResetKind, Standing};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
@@ -57,7 +57,7 @@ fn resets_converge_under_loss_and_reordering() {
             talk(&mut one, &mut two, 2);
         }
         for (name, person) in [("one", &one), ("two", &two)] {
-            let hard = person.saw(|event| matches!(event, ContactEvent::PeerWantsReset { stale: false, .. }));
+            let hard = person.saw(|event| matches!(event, ContactEvent::ResetRequested { .. }));
             assert!(!hard && person.contact.is_verified(), "seed {seed}: {name} was asked for a hard reset");
         }
         assert_converged(&mut one, &mut two);
@@ -68,9 +68,7 @@ fn resets_converge_under_loss_and_reordering() {
 fn hear(to: &mut Person, envelope: &[u8]) {
     let told = to.events.len();
     if to.hear(envelope).is_ok()
-        && to.events[told..]
-            .iter()
-            .any(|event| matches!(event, ContactEvent::PeerWantsReset { stale: false, .. }))
+        && to.events[told..].iter().any(|event| matches!(event, ContactEvent::ResetRequested { .. }))
         && let Ok(received) = to.contact.agree_to_reset(&to.identity, envelope, TODAY)
     {
         to.keep(received);
@@ -83,13 +81,13 @@ fn recover(person: &mut Person, other: &mut Person, hour: u32) {
         let now = Hour::from_number(hour);
         let reset = person.reset(ResetKind::Soft, now).or_else(|_| person.reset(ResetKind::Hard, now));
         if reset.is_err() {
-            meet(person, other, [Meeting::Again; 2]);
+            meet(person, other, [InvitePolicy::StartOver; 2]);
         }
     }
 }
 
 /// States are lost, devices are new, whatever was said comes in any order or never; then the network works again.
-fn history(seed: u64, meeting: Meeting) {
+fn history(seed: u64, meeting: InvitePolicy) {
     let random = &mut rng(90_000 + seed);
     let (mut one, mut two) = friends(2_000 + seed, 2);
     let mut hour = NOW.number();
@@ -114,9 +112,9 @@ fn history(seed: u64, meeting: Meeting) {
             17 if random.next_u32().is_multiple_of(4) => {
                 new_device(from);
                 if random.next_u32().is_multiple_of(2) {
-                    meet(to, from, [Meeting::Again, meeting]);
+                    meet(to, from, [InvitePolicy::StartOver, meeting]);
                 } else {
-                    meet(from, to, [Meeting::Again, meeting]);
+                    meet(from, to, [InvitePolicy::StartOver, meeting]);
                 }
             }
             18 => {
@@ -139,7 +137,7 @@ fn history(seed: u64, meeting: Meeting) {
                 for envelope in std::mem::take(&mut from.sent) {
                     hear(to, &envelope);
                 }
-                if to.events[told..].contains(&ContactEvent::PeerWantsReset { stale: true, again: false }) {
+                if to.events[told..].contains(&ContactEvent::StaleReset) {
                     hour += 1;
                     let _ = to.reset(ResetKind::Hard, Hour::from_number(hour));
                 }
@@ -152,8 +150,8 @@ fn history(seed: u64, meeting: Meeting) {
 #[test]
 fn losses_resets_and_new_devices_end_in_one_session() {
     for seed in 0..60 {
-        history(seed, Meeting::Again);
-        history(seed, Meeting::Beside);
+        history(seed, InvitePolicy::StartOver);
+        history(seed, InvitePolicy::KeepSessions);
     }
 }
 

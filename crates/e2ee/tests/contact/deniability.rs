@@ -4,8 +4,8 @@
 
 use super::people::{NOW, Person, TODAY, pass, strangers};
 use deaddrop_e2ee::{
-    Content, IDENTITY_KEY_LEN, Meeting, PendingInvite, ResetError, ResetKind, Session, Standing, StreamId,
-    content,
+    Content, IDENTITY_KEY_LEN, InvitePolicy, PendingInvite, ResetError, ResetKind, Session, Standing,
+    StreamId, content,
 };
 use deaddrop_primitives::{
     aead,
@@ -129,7 +129,7 @@ fn the_initiator_alone_makes_the_whole_transcript() {
     let (pending, blob) = other.invite();
     let public = *other.identity.identity_key().as_bytes();
     drop(other);
-    forger.take(&pending, &blob, Meeting::Beside);
+    forger.take(&pending, &blob, InvitePolicy::KeepSessions);
     forger.say();
     talk_alone(&mut forger, &public);
 }
@@ -198,7 +198,7 @@ fn the_responder_alone_makes_the_whole_transcript() {
     let text = Content::Text { stream: StreamId([9; 16]), number: 100, text: "never said".into() };
     let items = [Content::Hello { address: b"nowhere".to_vec() }, text];
     let first = forged_first_message(&forger, &pending, &public, &items);
-    forger.accept(&pending, &first, Meeting::Beside);
+    forger.accept(&pending, &first, InvitePolicy::KeepSessions);
     assert!(forger.read.contains(&100));
     forger.say();
     talk_alone(&mut forger, &public);
@@ -209,10 +209,10 @@ fn the_same_conversation_can_be_had_with_the_other_person() {
     // What the forgers above do alone is what two people do.
     let (mut one, mut two) = strangers(63);
     let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
+    one.take(&pending, &blob, InvitePolicy::KeepSessions);
     one.say();
     let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    two.accept(&pending, &first, InvitePolicy::KeepSessions);
     for _ in 0..2 {
         two.say();
         pass(&mut two, &mut one);

@@ -2,7 +2,7 @@
 //! end in sight, or in one session.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, Content, Hour, Meeting, ResetKind, SessionId};
+use deaddrop_e2ee::{ContactEvent, Content, Hour, InvitePolicy, ResetKind, SessionId};
 
 fn hours(n: u32) -> Hour {
     Hour::from_number(NOW.number() + n)
@@ -13,9 +13,10 @@ fn in_sight(two: &Person, before: Option<SessionId>) {
     let told = two.saw(|e| {
         matches!(
             e,
-            ContactEvent::BegunAnew { .. }
+            ContactEvent::StartedOver { .. }
                 | ContactEvent::PeerFellBack { .. }
-                | ContactEvent::PeerWantsReset { .. }
+                | ContactEvent::ResetRequested { .. }
+                | ContactEvent::StaleReset
                 | ContactEvent::VerificationCleared
         )
     });
@@ -100,7 +101,7 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
         let answer = old.sent.pop().unwrap();
         // One has a new device; the two meet, begin anew, talk, compare.
         new_device(&mut one);
-        meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
+        meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::StartOver]);
         assert_converged(&mut one, &mut two);
         two.verify();
         let before = two.sending();
@@ -115,17 +116,17 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
 #[test]
 fn the_identity_and_an_invite_are_seen_before_the_first_answer() {
     let (mut one, mut two) = strangers(40);
-    meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
+    meet(&mut two, &mut one, [InvitePolicy::KeepSessions, InvitePolicy::KeepSessions]);
     two.say();
     two.verify();
     let before = two.sending();
     two.events.clear();
     let mut old = namesake(&one);
     let (pending, blob) = two.invite();
-    old.take(&pending, &blob, Meeting::Again);
+    old.take(&pending, &blob, InvitePolicy::StartOver);
     let envelope =
         message(&mut old, vec![Content::Hello { address: vec![] }, Content::SessionEra { era: 1 << 31 }]);
-    two.accept(&pending, &envelope, Meeting::Beside);
+    two.accept(&pending, &envelope, InvitePolicy::KeepSessions);
     pass(&mut two, &mut one);
     talk(&mut two, &mut old, 3);
     talk(&mut one, &mut two, 3);
@@ -146,7 +147,7 @@ fn lost_reset_rows_make_no_first_meeting() {
     two.events.clear();
     let before = two.sending();
     let mut old = namesake(&one);
-    meet(&mut two, &mut old, [Meeting::Again, Meeting::Beside]);
+    meet(&mut two, &mut old, [InvitePolicy::StartOver, InvitePolicy::KeepSessions]);
     talk(&mut two, &mut old, 3);
     in_sight(&two, before);
 }
@@ -196,7 +197,7 @@ fn an_invite_is_no_first_meeting_though_answered_sessions_were_pushed_out() {
     two.verify();
     two.events.clear();
     let before = two.sending();
-    meet(&mut two, &mut namesake(&one), [Meeting::Again, Meeting::Beside]);
+    meet(&mut two, &mut namesake(&one), [InvitePolicy::StartOver, InvitePolicy::KeepSessions]);
     in_sight(&two, before);
 }
 
@@ -238,7 +239,10 @@ fn a_lost_bundle_is_given_again() {
         }
         pass(&mut two, &mut one);
         talk(&mut one, &mut two, 4);
-        assert!(!two.saw(|e| matches!(e, ContactEvent::PeerWantsReset { .. })), "round {round}");
+        assert!(
+            !two.saw(|e| matches!(e, ContactEvent::ResetRequested { .. } | ContactEvent::StaleReset)),
+            "round {round}"
+        );
     }
 }
 
@@ -289,7 +293,7 @@ fn a_superseded_session_calls_for_no_reset() {
     let (mut one, mut two) = friends(8, 2);
     let mut old = thief(&one, 99);
     new_device(&mut one);
-    meet(&mut one, &mut two, [Meeting::Again, Meeting::Beside]);
+    meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::KeepSessions]);
     assert_converged(&mut one, &mut two);
     two.verify();
     two.events.clear();
@@ -316,7 +320,7 @@ fn a_waiting_hard_reset_is_answered_in_sight() {
     old.keep(received);
     new_device(&mut one);
     let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
+    two.take(&pending, &blob, InvitePolicy::StartOver);
     // The two sit together and compare numbers at once.
     two.verify();
     let before = two.sending();
@@ -381,7 +385,7 @@ fn a_lost_twin_that_was_not_answered_is_told() {
 #[test]
 fn a_first_bundle_that_was_lost_is_given_again() {
     let (mut one, mut two) = strangers(60);
-    meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
+    meet(&mut two, &mut one, [InvitePolicy::KeepSessions, InvitePolicy::KeepSessions]);
     two.say();
     two.sent.clear(); // lost
     two.say();

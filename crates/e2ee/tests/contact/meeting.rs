@@ -2,7 +2,7 @@
 
 use crate::people::*;
 use deaddrop_e2ee::{
-    AddError, Contact, ContactEvent, Hour, Meeting, ResetError, ResetKind, SafetyNumber, Session,
+    AddError, Contact, ContactEvent, Hour, InvitePolicy, ResetError, ResetKind, SafetyNumber, Session,
     VerifiedBundle,
 };
 use deaddrop_testkit::rng;
@@ -15,8 +15,8 @@ fn two_who_invite_each_other_end_with_one_session() {
         let mut random = rng(seed);
         let (by_two, for_one) = two.invite();
         let (by_one, for_two) = one.invite();
-        one.take(&by_two, &for_one, Meeting::Beside);
-        two.take(&by_one, &for_two, Meeting::Beside);
+        one.take(&by_two, &for_one, InvitePolicy::KeepSessions);
+        two.take(&by_one, &for_two, InvitePolicy::KeepSessions);
         for person in [&mut one, &mut two] {
             (0..1 + random.next_u32() % 3).for_each(|_| assert!(person.say()));
         }
@@ -25,17 +25,17 @@ fn two_who_invite_each_other_end_with_one_session() {
         let first_of_two: Vec<_> = two.sent.drain(..).collect();
         let late = random.next_u32() % 3;
         if late != 1 {
-            two.accept(&by_two, &first_of_one[0], Meeting::Beside);
+            two.accept(&by_two, &first_of_one[0], InvitePolicy::KeepSessions);
         }
         if late != 2 {
-            one.accept(&by_one, &first_of_two[0], Meeting::Beside);
+            one.accept(&by_one, &first_of_two[0], InvitePolicy::KeepSessions);
         }
         talk(&mut one, &mut two, (random.next_u32() % 4) as usize);
         if late == 1 {
-            two.accept(&by_two, &first_of_one[0], Meeting::Beside);
+            two.accept(&by_two, &first_of_one[0], InvitePolicy::KeepSessions);
         }
         if late == 2 {
-            one.accept(&by_one, &first_of_two[0], Meeting::Beside);
+            one.accept(&by_one, &first_of_two[0], InvitePolicy::KeepSessions);
         }
         for envelope in &first_of_one[1..] {
             two.hear(envelope).unwrap();
@@ -65,11 +65,11 @@ fn a_new_invite_begins_anew() {
     // One has nothing left but the identity; the two meet and use a new invite.
     new_device(&mut one);
     let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
+    two.take(&pending, &blob, InvitePolicy::StartOver);
     assert!(!two.contact.is_verified());
     two.say();
     let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Beside);
+    one.accept(&pending, &first, InvitePolicy::KeepSessions);
     assert_converged(&mut one, &mut two);
 }
 
@@ -82,7 +82,7 @@ fn a_new_invite_supersedes_a_session_that_the_peer_began_and_lost() {
     pass(&mut one, &mut two);
     // What two holds unanswered is of a later era than what was answered.
     new_device(&mut one);
-    meet(&mut one, &mut two, [Meeting::Again, Meeting::Beside]);
+    meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::KeepSessions]);
     assert_converged(&mut one, &mut two);
 }
 
@@ -91,13 +91,13 @@ fn a_used_invite_is_contested_or_taken() {
     let (mut one, mut two) = strangers(9);
     let (mut thief, _) = strangers(10);
     let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
+    one.take(&pending, &blob, InvitePolicy::KeepSessions);
     thief.contact = Contact::new(*two.identity.identity_key().hash());
-    thief.take(&pending, &blob, Meeting::Beside);
+    thief.take(&pending, &blob, InvitePolicy::KeepSessions);
     one.say();
     thief.say();
     let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    two.accept(&pending, &first, InvitePolicy::KeepSessions);
     pass(&mut thief, &mut two);
     assert_eq!(two.events, [ContactEvent::InviteContested]);
     // Who came second learns it when the invite's time is over.
@@ -118,7 +118,7 @@ fn another_identity_is_another_person() {
     let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).unwrap();
     let begin = |one: &mut Person| Session::initiate(&one.identity, &bundle, &mut one.rng).unwrap();
     let (session, set) = begin(&mut one);
-    assert!(one.contact.add_initiated(session, set, TODAY, Meeting::Beside).is_err());
+    assert!(one.contact.add_initiated(session, set, TODAY, InvitePolicy::KeepSessions).is_err());
     assert!(one.contact.is_verified());
     let now = *third.identity.identity_key().hash();
     let received = one.contact.change_identity(now);
@@ -130,7 +130,7 @@ fn another_identity_is_another_person() {
     assert_eq!(received.changes.dropped.len(), 1);
     one.keep(received);
     let (session, set) = begin(&mut one);
-    one.contact.add_initiated(session, set, TODAY, Meeting::Beside).unwrap();
+    one.contact.add_initiated(session, set, TODAY, InvitePolicy::KeepSessions).unwrap();
     let other = SafetyNumber::new(&before, one.identity.identity_key().hash()).to_qr_payload();
     let own = *one.identity.identity_key().hash();
     assert!(one.contact.verify_scanned(&own, &other).is_err());
@@ -144,9 +144,9 @@ fn a_device_that_is_new_again_and_again_is_met() {
         new_device(&mut one);
         // Either side may make the invite, and say what it will of the meeting.
         if round % 2 == 0 {
-            meet(&mut two, &mut one, [Meeting::Beside, Meeting::Beside]);
+            meet(&mut two, &mut one, [InvitePolicy::KeepSessions, InvitePolicy::KeepSessions]);
         } else {
-            meet(&mut one, &mut two, [Meeting::Beside, Meeting::Beside]);
+            meet(&mut one, &mut two, [InvitePolicy::KeepSessions, InvitePolicy::KeepSessions]);
         }
         assert_converged(&mut one, &mut two);
     }
@@ -156,11 +156,11 @@ fn a_device_that_is_new_again_and_again_is_met() {
 fn bundles_of_a_device_that_is_lost_are_not_used() {
     let (mut one, mut two) = friends(8, 2);
     new_device(&mut one);
-    meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
+    meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::StartOver]);
     two.lose_sessions();
     assert_eq!(two.reset(ResetKind::Soft, NOW), Err(ResetError::NoProof));
     assert_eq!(two.reset(ResetKind::Hard, Hour::from_number(NOW.number())), Err(ResetError::NoBundle));
-    meet(&mut one, &mut two, [Meeting::Again, Meeting::Again]);
+    meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::StartOver]);
     assert_converged(&mut one, &mut two);
 }
 
@@ -175,17 +175,17 @@ fn the_own_identity_again_is_no_change() {
 
 #[test]
 fn two_who_begin_anew_at_once_end_with_one_session_though_an_answer_is_late() {
-    for meeting in [Meeting::Beside, Meeting::Again] {
+    for meeting in [InvitePolicy::KeepSessions, InvitePolicy::StartOver] {
         let (mut one, mut two) = friends(32, 2);
         let (by_two, for_one) = two.invite();
-        one.take(&by_two, &for_one, Meeting::Again);
+        one.take(&by_two, &for_one, InvitePolicy::StartOver);
         one.say();
         let first = one.sent.pop().unwrap();
         two.accept(&by_two, &first, meeting);
         two.say();
         let late = two.sent.pop().unwrap();
         let (by_one, for_two) = one.invite();
-        two.take(&by_one, &for_two, Meeting::Again);
+        two.take(&by_one, &for_two, InvitePolicy::StartOver);
         two.say();
         let first = two.sent.pop().unwrap();
         one.accept(&by_one, &first, meeting);
@@ -198,14 +198,14 @@ fn two_who_begin_anew_at_once_end_with_one_session_though_an_answer_is_late() {
 fn a_first_message_that_is_accepted_twice_is_refused() {
     let (mut one, mut two) = strangers(33);
     let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
+    one.take(&pending, &blob, InvitePolicy::KeepSessions);
     one.say();
     let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    two.accept(&pending, &first, InvitePolicy::KeepSessions);
     talk(&mut two, &mut one, 2);
     let again = pending.accept(&two.identity, &first, |_| false, TODAY).unwrap();
     let before = two.contact.row().to_vec();
-    assert_eq!(two.contact.add_accepted(again, Meeting::Again).err(), Some(AddError::Known));
+    assert_eq!(two.contact.add_accepted(again, InvitePolicy::StartOver).err(), Some(AddError::Known));
     assert_eq!(two.contact.row().to_vec(), before);
     assert_converged(&mut one, &mut two);
 }

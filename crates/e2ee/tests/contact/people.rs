@@ -2,8 +2,8 @@
 
 use deaddrop_e2ee::{
     ChangeSet, Contact, ContactChanges, ContactEvent, Content, DecryptError, Hour, IdentityKeyPair,
-    IdentitySeed, Meeting, PendingInvite, Received, ResetError, ResetKind, SafetyNumber, Session, SessionId,
-    SkippedId, Standing, StoredSession, StreamId, VerifiedBundle, content,
+    IdentitySeed, InvitePolicy, PendingInvite, Received, ResetError, ResetKind, SafetyNumber, Session,
+    SessionId, SkippedId, Standing, StoredSession, StreamId, VerifiedBundle, content,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
@@ -96,7 +96,7 @@ impl Person {
         PendingInvite::create(&self.identity, TODAY.plus(7), b"landing", &mut self.rng).unwrap()
     }
 
-    pub(crate) fn take(&mut self, pending: &PendingInvite, blob: &[u8], meeting: Meeting) {
+    pub(crate) fn take(&mut self, pending: &PendingInvite, blob: &[u8], meeting: InvitePolicy) {
         let own = self.identity.identity_key().hash();
         let bundle = VerifiedBundle::open(pending.secret(), blob, own, None, TODAY).unwrap();
         let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng).unwrap();
@@ -104,7 +104,7 @@ impl Person {
         self.keep(received);
     }
 
-    pub(crate) fn accept(&mut self, pending: &PendingInvite, envelope: &[u8], meeting: Meeting) {
+    pub(crate) fn accept(&mut self, pending: &PendingInvite, envelope: &[u8], meeting: InvitePolicy) {
         let accepted = pending.accept(&self.identity, envelope, |_| false, TODAY).unwrap();
         let received = self.contact.add_accepted(accepted, meeting).unwrap();
         self.keep(received);
@@ -226,10 +226,10 @@ pub(crate) fn strangers(seed: u64) -> (Person, Person) {
 pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (pending, blob) = two.invite();
-    one.take(&pending, &blob, Meeting::Beside);
+    one.take(&pending, &blob, InvitePolicy::KeepSessions);
     one.say();
     let first = one.sent.pop().unwrap();
-    two.accept(&pending, &first, Meeting::Beside);
+    two.accept(&pending, &first, InvitePolicy::KeepSessions);
     two.say();
     pass(&mut two, &mut one);
     talk(&mut one, &mut two, rounds);
@@ -242,13 +242,13 @@ pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (by_two, for_one) = two.invite();
     let (by_one, for_two) = one.invite();
-    one.take(&by_two, &for_one, Meeting::Beside);
-    two.take(&by_one, &for_two, Meeting::Beside);
+    one.take(&by_two, &for_one, InvitePolicy::KeepSessions);
+    two.take(&by_one, &for_two, InvitePolicy::KeepSessions);
     one.say();
     two.say();
     let (first_of_one, first_of_two) = (one.sent.pop().unwrap(), two.sent.pop().unwrap());
-    two.accept(&by_two, &first_of_one, Meeting::Beside);
-    one.accept(&by_one, &first_of_two, Meeting::Beside);
+    two.accept(&by_two, &first_of_one, InvitePolicy::KeepSessions);
+    one.accept(&by_one, &first_of_two, InvitePolicy::KeepSessions);
     (one, two)
 }
 
@@ -266,7 +266,7 @@ pub(crate) fn twins(seed: u64) -> (Person, Person) {
 }
 
 /// Two meet by an invite that one of them makes.
-pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [Meeting; 2]) {
+pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [InvitePolicy; 2]) {
     let (pending, blob) = inviter.invite();
     guest.take(&pending, &blob, meetings[0]);
     guest.say();

@@ -10,12 +10,12 @@ fn heal(two: &mut Person, one: &mut Person) -> bool {
     pass(two, one);
     let silent = one.saw(|event| matches!(event, ContactEvent::PeerReset { .. }));
     if !silent {
-        assert!(one.saw(|event| *event == ContactEvent::PeerWantsReset { stale: true, again: false }));
+        assert!(one.saw(|event| *event == ContactEvent::StaleReset));
         one.reset(ResetKind::Hard, NOW).unwrap();
         one.say();
         let envelope = one.sent.pop().unwrap();
         two.hear(&envelope).unwrap();
-        assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: false, again: false }));
+        assert!(two.saw(|event| *event == ContactEvent::ResetRequested { repeated: false }));
         let received = two.contact.agree_to_reset(&two.identity, &envelope, TODAY).unwrap();
         two.keep(received);
     }

@@ -27,7 +27,10 @@ fn a_lost_session_is_reset_in_silence() {
         assert!(other.saw(|event| matches!(event, ContactEvent::PeerReset { .. })));
         assert_converged(loser, other);
         assert!(loser.contact.is_verified() && other.contact.is_verified());
-        assert!(!other.saw(|event| matches!(event, ContactEvent::PeerWantsReset { .. })));
+        assert!(
+            !other
+                .saw(|event| matches!(event, ContactEvent::ResetRequested { .. } | ContactEvent::StaleReset))
+        );
         loser.reload();
         other.reload();
         assert_converged(other, loser);
@@ -61,13 +64,18 @@ fn both_reset_at_once_and_again() {
         pass(&mut one, &mut two);
         pass(&mut two, &mut one);
         for person in [&one, &two] {
-            let hard = person.saw(|event| matches!(event, ContactEvent::PeerWantsReset { .. }));
+            let hard = person
+                .saw(|event| matches!(event, ContactEvent::ResetRequested { .. } | ContactEvent::StaleReset));
             assert!(!hard, "hour {hour}: {:?}", person.events);
         }
         assert_converged(&mut one, &mut two);
     }
-    assert!(!one.saw(|event| matches!(event, ContactEvent::PeerWantsReset { .. })));
-    assert!(!two.saw(|event| matches!(event, ContactEvent::PeerWantsReset { .. })));
+    assert!(
+        !one.saw(|event| matches!(event, ContactEvent::ResetRequested { .. } | ContactEvent::StaleReset))
+    );
+    assert!(
+        !two.saw(|event| matches!(event, ContactEvent::ResetRequested { .. } | ContactEvent::StaleReset))
+    );
 }
 
 #[test]
@@ -84,7 +92,7 @@ fn the_identity_alone_asks_and_waits() {
     let before = two.sending();
     two.hear(&envelope).unwrap();
     assert_eq!(two.events.last(), Some(&ContactEvent::VerificationCleared));
-    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: false, again: false }));
+    assert!(two.saw(|event| *event == ContactEvent::ResetRequested { repeated: false }));
     assert_eq!((two.sending(), two.contact.sessions().count()), (before, 1), "nothing was begun");
     // The user agrees: the owner has restored a backup after all.
     let received = two.contact.agree_to_reset(&two.identity, &envelope, TODAY).unwrap();
@@ -124,7 +132,7 @@ fn a_bundle_begins_few_sessions() {
     one.reset(ResetKind::Soft, Hour::from_number(NOW.number() + 20)).unwrap();
     one.say();
     pass(&mut one, &mut two);
-    assert!(two.saw(|event| *event == ContactEvent::PeerWantsReset { stale: true, again: false }));
+    assert!(two.saw(|event| *event == ContactEvent::StaleReset));
     assert!(two.contact.sessions().count() <= deaddrop_e2ee::MAX_SESSIONS);
 }
 

@@ -1,7 +1,9 @@
 //! What a thief of an old state, or of the identity, can do: nothing in silence.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, Content, DecryptError, Hour, Meeting, ResetError, ResetKind, SessionUse};
+use deaddrop_e2ee::{
+    ContactEvent, Content, DecryptError, Hour, InvitePolicy, ResetError, ResetKind, SessionUse,
+};
 
 #[test]
 fn an_old_state_cannot_take_over_in_silence() {
@@ -15,7 +17,7 @@ fn an_old_state_cannot_take_over_in_silence() {
     let before = two.sending();
     let envelope = old.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::StaleReset));
     assert_eq!((two.sending(), two.contact.sessions().count()), (before, 1), "nothing was begun");
     assert!(!two.read.contains(&1_001));
     assert!(two.contact.agree_to_reset(&two.identity, &envelope, TODAY).is_err());
@@ -32,7 +34,7 @@ fn agreed() -> (Person, Person, Vec<u8>) {
     two.hear(&envelope).unwrap();
     let received = two.contact.agree_to_reset(&two.identity, &envelope, TODAY).unwrap();
     two.keep(received);
-    assert!(two.saw(|event| matches!(event, ContactEvent::BegunAnew { .. })));
+    assert!(two.saw(|event| matches!(event, ContactEvent::StartedOver { .. })));
     assert_converged(&mut one, &mut two);
     (one, two, envelope)
 }
@@ -76,7 +78,7 @@ fn a_hard_reset_that_was_declined_clears_verification_once() {
     two.reload();
     two.hear(&envelope).unwrap();
     assert!(two.contact.is_verified(), "a relay that repeats it clears nothing");
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: false, again: true }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::ResetRequested { repeated: true }));
 }
 
 #[test]
@@ -108,11 +110,11 @@ fn stolen() -> (Person, Person, Person) {
     let old = thief(&one, 99);
     new_device(&mut one);
     let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
-    assert!(two.saw(|event| matches!(event, ContactEvent::BegunAnew { .. })));
+    two.take(&pending, &blob, InvitePolicy::StartOver);
+    assert!(two.saw(|event| matches!(event, ContactEvent::StartedOver { .. })));
     two.say();
     let first = two.sent.pop().unwrap();
-    one.accept(&pending, &first, Meeting::Beside);
+    one.accept(&pending, &first, InvitePolicy::KeepSessions);
     assert_converged(&mut one, &mut two);
     two.verify();
     (one, two, old)
@@ -163,7 +165,7 @@ fn a_superseded_session_is_marked_before_the_new_one_is_answered() {
     let (mut one, mut two) = friends(8, 2);
     let mut old = thief(&one, 99);
     let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
+    two.take(&pending, &blob, InvitePolicy::StartOver);
     let used = two.sending();
     let envelope = message(&mut old, vec![Content::SessionEra { era: 9 }]);
     two.hear(&envelope).unwrap();
@@ -174,7 +176,7 @@ fn a_superseded_session_is_marked_before_the_new_one_is_answered() {
     old.say();
     let envelope = old.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::StaleReset));
     assert_eq!(two.reset(ResetKind::Soft, NOW), Err(ResetError::NoProof));
 }
 
@@ -201,7 +203,7 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
     prover.say();
     let envelope = prover.sent.pop().unwrap();
     two.hear(&envelope).unwrap();
-    assert_eq!(two.events.last(), Some(&ContactEvent::PeerWantsReset { stale: true, again: false }));
+    assert_eq!(two.events.last(), Some(&ContactEvent::StaleReset));
     assert_eq!(two.sending(), Some(used));
     // To speak in it and raise it is seen.
     speaker.rows.sessions.remove(&used);
@@ -219,8 +221,8 @@ fn an_unused_twin_proves_no_reset_and_comes_back_in_sight() {
 fn the_identity_and_an_open_invite_take_over_in_sight_only() {
     let (one, mut two) = friends(8, 4);
     two.verify();
-    meet(&mut two, &mut namesake(&one), [Meeting::Again, Meeting::Beside]);
-    assert!(two.saw(|event| matches!(event, ContactEvent::BegunAnew { .. })));
+    meet(&mut two, &mut namesake(&one), [InvitePolicy::StartOver, InvitePolicy::KeepSessions]);
+    assert!(two.saw(|event| matches!(event, ContactEvent::StartedOver { .. })));
     assert!(!two.contact.is_verified());
 }
 
@@ -241,6 +243,6 @@ fn an_era_out_of_reach_is_not_believed() {
     two.reset(ResetKind::Soft, NOW).unwrap();
     assert!(two.say());
     let (pending, blob) = one.invite();
-    two.take(&pending, &blob, Meeting::Again);
+    two.take(&pending, &blob, InvitePolicy::StartOver);
     assert!(two.say());
 }

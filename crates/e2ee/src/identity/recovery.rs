@@ -1,8 +1,8 @@
 //! An identity that comes back from paper: used only after the user has confirmed that it is theirs
 //! (spec/02-identity.md section 2).
 
-use crate::{
-    identity::{IdentityKeyPair, IdentitySeed},
+use super::{
+    IdentityKeyPair, IdentitySeed,
     safety_number::IdentityNumber,
     words::{self, WordsError},
 };

@@ -3,7 +3,8 @@
 //! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
 //! shown in ascending order, so both people see the same.
 
-use crate::{identity::IdentityHash, labels, words};
+use super::{hash::IdentityHash, words};
+use crate::labels;
 use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 use subtle::ConstantTimeEq;

@@ -1,7 +1,6 @@
 //! What invites and reset bundles share: a body with an identity and one prekey pair (spec/03-invite.md section 1).
 
 use crate::{
-    bundle::{AddressTooLong, BundleError},
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
     labels,
 };
@@ -26,6 +25,51 @@ const FIXED_LEN: usize =
     1 + 1 + 4 + SALT_LEN + IDENTITY_KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + 2;
 /// Longest body, in bytes.
 pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
+
+/// The address is longer than [`MAX_ADDRESS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressTooLong;
+
+impl core::fmt::Display for AddressTooLong {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("mailbox address over 512 bytes; use a shorter relay URL")
+    }
+}
+
+impl core::error::Error for AddressTooLong {}
+
+/// A bundle was refused. Nothing was written, nothing may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// Not what this link points to: the mailbox holds something else, or the link was changed.
+    NotThisBundle,
+    /// Made by a newer version, or of a kind that cannot be accepted.
+    Unsupported,
+    /// Its last day has passed: ask for a new link.
+    Expired,
+    /// It is one's own.
+    Own,
+    /// A key or the signature is not valid: do not use it.
+    BadKey,
+    /// Another person than the one expected.
+    OtherPerson,
+}
+
+impl core::fmt::Display for BundleError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotThisBundle => "the link does not fit what lies in its mailbox; ask for a new link",
+            Self::Unsupported => "the invite needs a newer version; update, or ask for another link",
+            Self::Expired => "the invite has expired; ask for a new link",
+            Self::Own => "this is your own invite; give it to somebody else",
+            Self::BadKey => "the invite holds an invalid key or signature; do not use it",
+            Self::OtherPerson => "the invite comes from another person than the one expected; do not use it",
+        })
+    }
+}
+
+impl core::error::Error for BundleError {}
 
 /// What a bundle is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -168,13 +212,13 @@ impl Bundle {
         }
         // C-09: the identity's keys are valid.
         let identity = IdentityKey::from_bytes(fields.identity).map_err(|_| BadKey)?;
-        if identity.hash().is(own) {
+        if identity.hash() == own {
             return Err(Own); // C-10: not one's own.
         }
         // C-11: the prekeys are valid.
         let prekey_x25519 = x25519::PublicKey::from_bytes(fields.prekey_x25519).map_err(|_| BadKey)?;
         let prekey_kem = kem::EncapsulationKey::from_bytes(fields.prekey_kem).map_err(|_| BadKey)?;
-        if expected.is_some_and(|expected| !identity.hash().is(expected)) {
+        if expected.is_some_and(|expected| identity.hash() != expected) {
             return Err(OtherPerson); // C-12: a known contact is still the same person.
         }
         let (address, not_after) = (Zeroizing::new(fields.address.to_vec()), fields.not_after);

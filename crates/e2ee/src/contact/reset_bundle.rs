@@ -3,22 +3,34 @@
 //! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and never accepted without the
 //! user's word. Not its concern: which secrets count as recent, and when ([`contact`](crate::contact)).
 
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
+
 use crate::{
-    bundle::{AddressTooLong, BundleError},
-    handshake::{AcceptError, Awaiting, BadBundleKey, Target},
+    bundle::{
+        AddressTooLong, BundleError,
+        body::{self, Bundle, Kind, Origin, PREKEYS_LEN, Prekeys},
+    },
+    handshake::{AcceptError, Awaiting, BadBundleKey, Target, keys::Psk},
     identity::{IdentityHash, IdentityKeyPair},
-    invite::{InitialKey, Psk},
     labels,
-    prekeys::{self, Bundle, Kind, Origin, PREKEYS_LEN, Prekeys},
     reader::Reader,
-    session::{Session, SessionId, keys::ResetSecret},
+    session::{Session, SessionId, initial::InitialKey, keys::ResetSecret},
 };
 use alloc::{boxed::Box, vec::Vec};
-use deaddrop_primitives::{hash::sha256, hkdf, secret_bytes};
+use deaddrop_primitives::{hkdf, secret_bytes};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
+pub const MAX_OWN_BUNDLES: usize = 4;
+/// Maximum number of reset bundles of the peer that are held: the newest and the one before.
+pub const MAX_PEER_BUNDLES: usize = 2;
+/// Days after which a reset bundle is renewed.
+pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
+/// Days for which a reset bundle can be used.
+pub const RESET_BUNDLE_DAYS: u32 = 90;
 /// Most sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
 pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
 /// Most flights that one own bundle remembers: those that began a session, and the newest that were asked about.
@@ -80,8 +92,8 @@ pub(crate) struct Rules<'a> {
 pub(crate) enum Attempt {
     /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// Proved by the identity alone; `again`: this flight has asked before.
-    Hard { again: bool },
+    /// Proved by the identity alone; `repeated`: this flight has asked before.
+    Hard { repeated: bool },
     /// Meant as soft, but by no secret that counts as recent.
     Stale,
     /// The handshake of a session that was begun before, whatever has become of it.
@@ -97,7 +109,7 @@ impl PendingReset {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
-        let hash = ResetHash::from_bytes(prekeys::hash(&body));
+        let hash = ResetHash::from_bytes(body::hash(&body));
         Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))
     }
 
@@ -133,11 +145,11 @@ impl PendingReset {
     ) -> Result<Attempt, AcceptError> {
         let awaiting = Awaiting { identity, hash: self.hash.expose(), prekeys: &self.prekeys };
         let initial = awaiting.open_outer(self.initial.duplicate(), envelope, today)?;
-        let name = sha256(&[&initial.flight]);
+        let name = initial.opened.flight_hash();
         if self.begun.contains(&name) {
             return Ok(Attempt::Known); // C-58: no session begins a second time.
         }
-        let flight = awaiting.open_flight(&initial.flight)?;
+        let flight = awaiting.open_flight(&initial.opened.flight)?;
         let keys = ResetKeys::of(&self.hash);
         let fits = |proof: &ResetSecret| flight.with_psk(&keys.psk(Some(proof)));
         let soft =
@@ -150,7 +162,7 @@ impl PendingReset {
         }
         // C-55: a reset comes from the contact itself; everybody else is blocked.
         let (session, _, content) =
-            awaiting.finish(first, initial, envelope, |hash| !hash.is(rules.peer), today)?;
+            awaiting.finish(first, initial, envelope, |hash| hash != rules.peer, today)?;
         if is_held(&session.id()) {
             return Ok(Attempt::Known); // C-58: not even if the bundle's row was put back.
         }
@@ -158,35 +170,19 @@ impl PendingReset {
             // C-56: no hard reset without the user's word.
             let known = self.asked.contains(&name);
             // Of many, none is news: whoever repeats them in a circle could clear a verification for ever.
-            let again = known || self.asked.len() >= MAX_ASKED;
+            let repeated = known || self.asked.len() >= MAX_ASKED;
             if !known {
                 let over = (self.asked.len() + 1).saturating_sub(MAX_ASKED);
                 self.asked.drain(..over);
                 self.asked.push(name);
             }
-            return Ok(Attempt::Hard { again });
+            return Ok(Attempt::Hard { repeated });
         }
         if proof.is_none() && !self.asked.contains(&name) {
             return Err(AcceptError::Junk); // C-56: the user was asked, and nothing has begun anew since.
         }
         self.begun.push(name);
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })
-    }
-
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn trace(&self) -> ([u8; 32], [u8; 32], [u8; 64]) {
-        (*self.hash.expose(), *self.prekeys.x25519.expose(), *self.prekeys.kem.expose_seed())
-    }
-
-    /// The same bundle after it has begun sessions by these flights.
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn begun(&self, flights: &[[u8; 32]]) -> Self {
-        let mut bytes = Vec::new();
-        self.prekeys.write(&mut bytes);
-        let prekeys = bytes.as_array().and_then(Prekeys::read);
-        #[expect(clippy::expect_used, reason = "reads what it has just written")]
-        let prekeys = prekeys.expect("just written");
-        Self::new(self.hash.duplicate(), prekeys, flights.to_vec(), Vec::new())
     }
 
     /// Hash 32, prekeys 100, then twice a count and as many flights.
@@ -252,12 +248,12 @@ impl PeerBundle {
         today: Day,
     ) -> Result<UsableBundle, BundleError> {
         let bundle = Bundle::check(Origin::Session, &self.body, own, Some(peer), today)?;
-        Ok(UsableBundle { hash: ResetHash::from_bytes(prekeys::hash(&self.body)), bundle })
+        Ok(UsableBundle { hash: ResetHash::from_bytes(body::hash(&self.body)), bundle })
     }
 
     /// The last day on which it can be used.
     pub(crate) fn not_after(&self) -> Option<Day> {
-        prekeys::last_day(&self.body)
+        body::last_day(&self.body)
     }
 }
 
@@ -273,11 +269,6 @@ impl UsableBundle {
         &self.bundle.address
     }
 
-    #[cfg(feature = "hazmat")]
-    pub(crate) fn trace(&self) -> ([u8; 32], Vec<u8>, Day) {
-        (*self.hash.expose(), self.bundle.address.to_vec(), self.bundle.not_after)
-    }
-
     /// Draws as [`Session::initiate`].
     pub(crate) fn initiate(
         &self,
@@ -289,12 +280,4 @@ impl UsableBundle {
         let (psk, initial) = (keys.psk(proof), keys.initial());
         Target { bundle: &self.bundle, hash: self.hash.expose(), psk: &psk, initial }.initiate(identity, rng)
     }
-}
-
-/// All that derives from the hash of a reset bundle: `k_init`, the soft `psk`, the hard one.
-#[cfg(feature = "hazmat")]
-pub(crate) fn trace(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32]) {
-    let keys = ResetKeys::of(&ResetHash::from_bytes(*hash));
-    let soft = keys.psk(Some(&ResetSecret::from_bytes(*secret)));
-    (*keys.initial().expose(), *soft.expose(), *keys.psk(None).expose())
 }

@@ -1,6 +1,6 @@
 //! The secret in an invite link, the keys that derive from it, and the link's text (spec/03-invite.md).
 
-use crate::labels;
+use crate::{handshake::keys::Psk, labels, session::initial::InitialKey};
 use alloc::{
     string::{String, ToString},
     vec,
@@ -28,12 +28,6 @@ secret_bytes! {
 }
 secret_bytes! {
     pub(crate) struct BundleKey[32];
-}
-secret_bytes! {
-    pub(crate) struct InitialKey[32];
-}
-secret_bytes! {
-    pub(crate) struct Psk[32];
 }
 
 /// All that derives from an [`InviteSecret`].
