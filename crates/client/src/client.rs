@@ -15,7 +15,12 @@ use crate::{
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
-use deaddrop_e2ee::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
+use deaddrop_e2ee::{
+    content::MessageId,
+    identity::SafetyNumber,
+    invite::{BundleError, InviteLink},
+    wipe_stack,
+};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;

@@ -46,7 +46,9 @@ use crate::{
     },
 };
 use asked::Asked;
-use deaddrop_e2ee::{Hour, IdentityKeyPair, LoadError, PendingInvite, SessionId};
+use deaddrop_e2ee::{
+    LoadError, contact::Hour, identity::IdentityKeyPair, invite::PendingInvite, session::SessionId,
+};
 use deaddrop_shred::{Disk, RecordKey, Shred};
 use deaddrop_wire::{Day, RelayAddress};
 use receipts::Receipt;
@@ -97,7 +99,7 @@ struct Contact {
     conversation: ConversationRow,
     row: PeerRow,
     /// Its sessions; `None` until somebody has used the invite.
-    ratchet: Option<deaddrop_e2ee::Contact>,
+    ratchet: Option<deaddrop_e2ee::contact::Contact>,
     invite: Option<(InviteRow, PendingInvite)>,
     /// Numbered items of the outgoing stream, and the control message.
     items: BTreeMap<u64, ItemRow>,

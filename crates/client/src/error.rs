@@ -1,7 +1,7 @@
 //! Errors, one enum an operation, one variant for each thing that a caller does differently.
 
 use crate::pasted::PasteError;
-use deaddrop_e2ee::BundleError;
+use deaddrop_e2ee::invite::BundleError;
 use deaddrop_wire::Day;
 
 impl VaultError {

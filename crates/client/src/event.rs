@@ -1,6 +1,6 @@
 //! What the app learns, numbered and durable: exactly once ends here, or in the app's own store (spec/14-client.md section 4).
 
-use deaddrop_e2ee::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_wire::Day;
 use serde::{Deserialize, Serialize};
 

@@ -74,7 +74,11 @@ pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use text::{invisible_in, is_invisible};
 pub use vault::{VaultRoom, VaultStatus};
 
-pub use deaddrop_e2ee::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_e2ee::{
+    content::{MAX_TEXT, MessageId},
+    identity::SafetyNumber,
+    invite::{BundleError, InviteLink, LinkError},
+};
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;

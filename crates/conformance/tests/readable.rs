@@ -8,7 +8,12 @@ use deaddrop_conformance::{
     runner,
     second::{MessageKeys, NONCE_0, exp, ext, hash, label},
 };
-use deaddrop_e2ee::{IdentityKeyPair, IdentitySeed, PendingInvite, Session, VerifiedBundle, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_primitives::{
     aead,
     kem::{CIPHERTEXT_LEN, DecapsulationKey},

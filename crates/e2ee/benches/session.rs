@@ -4,8 +4,11 @@
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use deaddrop_e2ee::{
-    AttachmentHash, AttachmentSealer, Content, IdentityKeyPair, Manifest, PendingInvite, SEGMENT_LEN,
-    SafetyNumber, Session, VerifiedBundle, content,
+    attachment::{AttachmentHash, AttachmentSealer, Manifest, SEGMENT_LEN},
+    content::{self, Content},
+    identity::{IdentityKeyPair, SafetyNumber},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_primitives::{aead, ed25519, hash::sha256, kem, x25519};
 use deaddrop_testkit::rng;

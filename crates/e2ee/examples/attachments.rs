@@ -2,8 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
-    AttachmentHash, AttachmentKey, AttachmentSealer, Content, Manifest, SEGMENT_LEN, SegmentHashes, StreamId,
-    content,
+    attachment::{AttachmentHash, AttachmentKey, AttachmentSealer, Manifest, SEGMENT_LEN, SegmentHashes},
+    content::{self, Content, StreamId},
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::{

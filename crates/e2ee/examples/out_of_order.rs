@@ -2,7 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
-    Content, DecryptError, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content,
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{DecryptError, Session},
 };
 use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};

@@ -2,8 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
-    Contact, ContactChanges, Content, Hour, IdentityKeyPair, InvitePolicy, PendingInvite, ResetKind, Session,
-    SessionId, SkippedId, StoredSession, VerifiedBundle, content,
+    contact::{Contact, ContactChanges, Hour, InvitePolicy, ResetKind, StoredSession},
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{Session, SessionId, SkippedId},
 };
 use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -115,7 +118,7 @@ pub(crate) fn main() {
     let twice = load(&database).unwrap().decrypt(&alice, late.as_bytes(), today).unwrap_err();
     println!("again: {twice}");
 
-    // The disk has lost the session's row: a soft reset begins anew, and Bob notices nothing but an event.
+    // The disk has lost the session's row: a soft reset begins a new session, and Bob sees nothing but an event.
     let write = database.begin_write().unwrap();
     write.open_table(SESSIONS).unwrap().retain(|_, _| false).unwrap();
     write.commit().unwrap();

@@ -5,7 +5,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
-    Content, IdentityKeyPair, InviteLink, PendingInvite, SafetyNumber, Session, VerifiedBundle, content,
+    content::{self, Content},
+    identity::{IdentityKeyPair, SafetyNumber},
+    invite::{InviteLink, PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -45,7 +48,7 @@ pub(crate) fn main() {
     let opened = alices.decrypt(&alice, answer.as_bytes(), today).unwrap();
     println!("Alice reads: {}", String::from_utf8_lossy(&opened.content));
 
-    // The same number on both sides: nobody sits in between.
+    // The same number on both sides: there is no attacker in between.
     let alices_number = SafetyNumber::new(own, bundle.identity().hash());
     let bobs_number = SafetyNumber::new(bob.identity_key().hash(), accepted.peer.hash());
     assert_eq!(alices_number, bobs_number);

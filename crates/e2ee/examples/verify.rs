@@ -1,7 +1,10 @@
 //! Safety numbers, the identity on paper, and what ends a verification.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-use deaddrop_e2ee::{Contact, ContactEvent, IdentityKeyPair, SafetyNumber, UnconfirmedIdentity};
+use deaddrop_e2ee::{
+    contact::{Contact, ContactEvent},
+    identity::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity},
+};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 pub(crate) fn main() {

@@ -33,7 +33,7 @@ pub struct AttachmentSealer {
     layout: SegmentLayout,
 }
 
-/// What a recipient needs: it opens the segments, and says whether together they are the attachment that was sent.
+/// The recipient's part of an attachment: opens its segments, and checks that together they are the attachment that was sent.
 pub struct Manifest {
     key: AttachmentKey,
     layout: SegmentLayout,
@@ -49,7 +49,7 @@ assert_secret!(Manifest);
 /// A sealed segment, and the hash of its bytes.
 #[derive(Debug)]
 pub struct SealedSegment {
-    /// What the recipient fetches.
+    /// The bytes that the recipient fetches.
     pub blob: Blob,
     /// For [`AttachmentSealer::finish`].
     pub hash: SegmentHash,
@@ -210,7 +210,7 @@ impl AttachmentSealer {
 }
 
 impl Manifest {
-    /// The manifest that came as content ([`Content::Attachment`](crate::Content::Attachment)).
+    /// The manifest that came as content ([`Content::Attachment`](crate::content::Content::Attachment)).
     ///
     /// # Errors
     /// [`AttachmentTooLong`].

@@ -1,7 +1,7 @@
-//! A contact: every session with one person, and which of them is used (spec/05-ratchet.md section 6).
+//! A contact: all sessions with one person, and the choice of the one that is used for sending (spec/05-ratchet.md section 6).
 //!
-//! Two people may come to have several sessions: both invited the other, or one of them lost a session and began a new one.
-//! All of them receive; one sends, and both sides come to the same one. Not its concern: whom a text is shown to, and
+//! Two people can have several sessions: each has invited the other, or one of them lost a session and began a new one.
+//! All of them receive; one sends, and both sides choose the same one. Not its concern: to whom a text is shown, and
 //! when it is sent again.
 
 mod event;
@@ -47,13 +47,13 @@ pub enum InvitePolicy {
     StartOver,
 }
 
-/// A session was not added to a contact; nothing changed.
+/// The error of adding a session to a contact; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddError {
-    /// It is with somebody else.
+    /// The session is with another person.
     OtherPerson,
-    /// The contact holds it already: the same first message was accepted twice.
+    /// The contact already has the session: the same first message was accepted twice.
     Known,
 }
 
@@ -70,7 +70,7 @@ impl core::fmt::Display for AddError {
 
 impl core::error::Error for AddError {}
 
-/// The scanned or typed safety number is not that of these two people.
+/// The error of a scanned safety number that is not that of these two people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SafetyNumberDiffers;
 
@@ -90,7 +90,7 @@ struct Prior {
     peer_ever_answered: bool,
 }
 
-/// One person, and the sessions with that person. Holds secrets; store what the changes say.
+/// One person, and the sessions with that person. It holds secrets. Store the changes that its calls return.
 pub struct Contact {
     peer: IdentityHash,
     verified: bool,
@@ -140,7 +140,7 @@ impl Contact {
         contact
     }
 
-    /// Who it is.
+    /// The person's identity.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
@@ -164,7 +164,7 @@ impl Contact {
     }
 
     /// How far the session that is used has come. Until it is answered, content begins with
-    /// [`Content::Hello`](crate::Content::Hello).
+    /// [`Content::Hello`](crate::content::Content::Hello).
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         self.sending().map(Session::standing)
@@ -192,10 +192,10 @@ impl Contact {
         self.add(session, changes, Some(reply_deadline), policy, None)
     }
 
-    /// Takes a session that [`PendingInvite::accept`](crate::PendingInvite::accept) made; gives its first content back.
+    /// Takes a session that [`PendingInvite::accept`](crate::invite::PendingInvite::accept) made; gives its first content back.
     ///
-    /// Whoever has stolen the peer's identity and finds an open invite comes this way, too: ask the user first if the invite
-    /// was not meant for this person. The contact tells [`ContactEvent::StartedOver`] whenever a session was answered before.
+    /// Somebody who has stolen the peer's identity and finds an open invite can come this way, too. If the invite was not meant for this person,
+    /// ask the user first. If the peer has ever replied in a session, the result has the event [`ContactEvent::StartedOver`].
     ///
     /// # Errors
     /// [`AddError`]; nothing changed.

@@ -42,7 +42,7 @@ impl core::fmt::Debug for StreamId {
 #[derive(PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// Where the sender reads: the first item of every InitialMessage.
+    /// The mailbox in which the sender reads: the first item of every InitialMessage.
     Hello {
         /// The encoded mailbox address.
         address: Vec<u8>,
@@ -56,7 +56,7 @@ pub enum Content {
         /// The text.
         text: String,
     },
-    /// What the sender of this receipt has durably received.
+    /// The numbers that the sender of this receipt has stored.
     DeliveryReceipt {
         /// The stream that is receipted.
         stream: StreamId,
@@ -74,7 +74,7 @@ pub enum Content {
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
-    /// A file or picture, numbered; its segments lie elsewhere ([`Manifest`](crate::Manifest)).
+    /// A file or picture, numbered; its segments lie elsewhere ([`Manifest`](crate::attachment::Manifest)).
     Attachment {
         /// Direction of the relationship.
         stream: StreamId,
@@ -84,16 +84,16 @@ pub enum Content {
         key: AttachmentKey,
         /// Bytes of the attachment.
         length: u64,
-        /// The hash of the attachment ([`Manifest::hash`](crate::Manifest::hash)).
+        /// The hash of the attachment ([`Manifest::hash`](crate::attachment::Manifest::hash)).
         hash: AttachmentHash,
-        /// Where the segments lie: up to the app, at most [`MAX_PLACE`] bytes.
+        /// The place of the segments, in a form of the app's choice, at most [`MAX_PLACE`] bytes.
         place: Vec<u8>,
         /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.
         media_type: String,
         /// The file's name; at most [`MAX_NAME`] bytes. Peer data: never use it as a path.
         name: String,
     },
-    /// What a person says, numbered: a text with a name of its own, so that it is shown once whatever way it comes.
+    /// A numbered message of a person. It has an id of its own, so that it is shown once even if it arrives by several ways.
     Message {
         /// Direction of the relationship.
         stream: StreamId,
@@ -144,13 +144,13 @@ pub enum Content {
         /// The whole body, stream and number included.
         body: Vec<u8>,
     },
-    /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::Contact) makes and
+    /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::contact::Contact) makes and
     /// takes it.
     ResetBundle {
         /// The body of a reset bundle. It has no signature, so that it proves nothing to others.
         bundle: Vec<u8>,
     },
-    /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::Contact) makes and takes it.
+    /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::contact::Contact) makes and takes it.
     SessionEra {
         /// The session's era.
         era: u32,
@@ -224,13 +224,13 @@ impl Drop for Content {
 impl ZeroizeOnDrop for Content {}
 deaddrop_primitives::assert_secret!(Content);
 
-/// Content was not understood; see the variants.
+/// The error of decoding content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContentError {
-    /// Breaks the form: the peer's fault.
+    /// The bytes do not have the form of content: the peer's software is at fault.
     Malformed,
-    /// Holds a critical item of a type that this version does not know: keep it for a newer version.
+    /// The content has a critical item of a type that this version does not know. Keep it for a newer version.
     NeedsNewerVersion,
 }
 

@@ -33,7 +33,7 @@ use zeroize::Zeroizing;
 
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
-/// No session can be begun with this bundle: a key of it has low order.
+/// The error of beginning a session with a bundle that holds a key of low order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadBundleKey;
 
@@ -45,19 +45,19 @@ impl core::fmt::Display for BadBundleKey {
 
 impl core::error::Error for BadBundleKey {}
 
-/// An InitialMessage was not accepted. Nothing was written; the invite stands.
+/// The error of an InitialMessage that was not accepted. Nothing changed, and the invite can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// Not made with this invite's link, or changed on its way: count it and ack it.
+    /// The envelope was not made with this invite's link, or was changed on its way. Count and acknowledge it.
     Junk,
     /// The invite's last day has passed.
     Expired,
-    /// Sent by oneself.
+    /// The user sent it.
     Own,
     /// The sender is blocked.
     Blocked,
-    /// The sender broke the protocol or sent an invalid key: its software is at fault.
+    /// The sender broke the protocol or sent an invalid key. Its software is at fault.
     PeerMisbehaved,
 }
 
@@ -75,15 +75,15 @@ impl core::fmt::Display for AcceptError {
 
 impl core::error::Error for AcceptError {}
 
-/// A session that an invite led to.
+/// A session that began with an own invite.
 pub struct Accepted {
     /// The session.
     pub session: Session,
-    /// Who accepted the invite.
+    /// The person who accepted the invite.
     pub peer: IdentityKey,
-    /// The first content; [`Content::Hello`](crate::Content::Hello) is its first item of a known type.
+    /// The first content; [`Content::Hello`](crate::content::Content::Hello) is its first item of a known type.
     pub content: Zeroizing<Vec<u8>>,
-    /// What to store; the invite's secrets go in the same batch.
+    /// The changes to store. Remove the invite's secrets in the same batch.
     pub changes: ChangeSet,
 }
 
@@ -94,9 +94,9 @@ impl core::fmt::Debug for Accepted {
 }
 
 impl Session {
-    /// Begins a session as the one who accepts an invite. The first envelope comes from
+    /// Begins a session as the person who accepts an invite. The first envelope comes from
     /// [`encrypt`](Session::encrypt); its content, and that of every message until an answer comes, begins with
-    /// [`Content::Hello`](crate::Content::Hello).
+    /// [`Content::Hello`](crate::content::Content::Hello).
     ///
     /// Draws from `rng`: ephemeral key 32, encapsulation to the identity 32, to the prekey 32, ratchet key 32, ML-KEM seed 64.
     ///
@@ -146,7 +146,7 @@ impl PendingInvite {
     }
 }
 
-/// Whom a first message goes to, and the keys that are shared beforehand.
+/// The recipient of a first message, and the keys that are shared beforehand.
 pub(crate) struct Target<'a> {
     pub(crate) bundle: &'a Bundle,
     pub(crate) hash: &'a [u8; 32],
@@ -195,7 +195,7 @@ impl Target<'_> {
     }
 }
 
-/// Who awaits a first message: the secrets of one own bundle.
+/// The recipient's side of a first message: the secrets of one own bundle.
 pub(crate) struct Awaiting<'a> {
     pub(crate) identity: &'a IdentityKeyPair,
     pub(crate) hash: &'a [u8; 32],
@@ -209,7 +209,7 @@ pub(crate) struct InitialMessage {
 }
 
 impl Awaiting<'_> {
-    /// The only work for whoever does not know the bundle.
+    /// Opens the outer box: the only work that a sender without the bundle can cause.
     pub(crate) fn open_outer(
         &self,
         key: InitialKey,
@@ -228,7 +228,7 @@ impl Awaiting<'_> {
         Ok(InitialMessage { key, opened })
     }
 
-    /// The secrets of the first step, whatever was shared beforehand.
+    /// Computes the secrets of the first step, which do not depend on the key that was shared beforehand.
     pub(crate) fn open_flight<'b>(&self, flight: &'b [u8]) -> Result<OpenFlight<'b>, AcceptError> {
         use AcceptError::{Junk, PeerMisbehaved};
         let fields = Flight::parse(flight).ok_or(Junk)?;
@@ -245,7 +245,7 @@ impl Awaiting<'_> {
         Ok(OpenFlight { t1, secrets, identity_box: fields.identity_box })
     }
 
-    /// From the initiator's identity to the first content.
+    /// Checks the initiator's identity, begins the session and opens the first content.
     pub(crate) fn finish(
         &self,
         first: FirstStep,
@@ -317,7 +317,7 @@ impl OpenFlight<'_> {
     }
 }
 
-/// What the first step yields.
+/// The result of the first step.
 pub(crate) struct FirstStep {
     t1: [u8; 32],
     #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "traces show it"))]

@@ -22,23 +22,23 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// All that a person must keep: the three secret keys derive from it.
+    /// The seed of an identity: the three secret keys derive from it, so it is all that a person must keep.
     pub struct IdentitySeed[32];
 }
 
 secret_bytes! {
-    /// What one classical secret key of an identity is made from.
+    /// The seed of one classical secret key of an identity.
     struct KeySeed[32];
 }
 secret_bytes! {
-    /// What the ML-KEM key of an identity is made from.
+    /// The seed of the ML-KEM key of an identity.
     struct KemSeed[kem::SEED_LEN];
 }
 
 impl IdentitySeed {
     /// The seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
     ///
-    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`](UnconfirmedIdentity), which reads the
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads the
     /// words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
@@ -55,7 +55,7 @@ pub struct IdentityKey {
     hash: IdentityHash,
 }
 
-/// One of the keys of an identity is not valid; do not talk to its owner.
+/// A key of an identity is not valid. Do not use the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadIdentity;
 

@@ -1,4 +1,4 @@
-//! Every label of the cryptography between two people, beside nothing else (spec/labels.md).
+//! All labels of the crate (spec/labels.md).
 
 macro_rules! labels {
     ($($(#[$meta:meta])* $name:ident = $bytes:literal;)*) => {
@@ -12,7 +12,7 @@ labels! {
     IDENTITY_ED25519 = b"deaddrop/1 identity ed25519\0";
     IDENTITY_X25519 = b"deaddrop/1 identity x25519\0";
     IDENTITY_ML_KEM_768 = b"deaddrop/1 identity ml-kem-768\0";
-    /// What the signature of a bundle covers.
+    /// The message that the signature of a bundle covers.
     BUNDLE = b"deaddrop/1 bundle\0";
     /// The hash of a bundle, the secret in the link.
     BUNDLE_HASH = b"deaddrop/1 bundle hash\0";

@@ -1,4 +1,4 @@
-//! Padding: a content's true length hides in a fixed size (ISO/IEC 7816-4: 0x80, then zeros).
+//! Padding, which hides the length of a content in a fixed size (ISO/IEC 7816-4: 0x80, then zeros).
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ pub(crate) fn pad(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     Some(())
 }
 
-/// What stood in front of the padding; `None` unless it is a mark and zeros to the end.
+/// The bytes in front of the padding; `None` unless the padding is a mark and zeros to the end.
 pub(crate) fn unpad(bytes: &[u8]) -> Option<&[u8]> {
     // Whole blocks first: padding is most of a short message's envelope.
     let zeros: usize = bytes.rchunks(64).take_while(|block| is_zero(block)).map(<[u8]>::len).sum();

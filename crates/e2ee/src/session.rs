@@ -16,7 +16,6 @@ mod snapshot;
 #[cfg(feature = "hazmat")]
 pub(crate) mod trace;
 
-pub use crate::load_error::LoadError;
 pub use change::{ChangeSet, Opened};
 pub use decrypt::DecryptError;
 pub use encrypt::EncryptError;
@@ -35,16 +34,16 @@ use seen::Seen;
 use skipped::SkippedKeys;
 use zeroize::ZeroizeOnDrop;
 
-/// Most messages of one turn. A receiver can skip all of them, so that no loss ends a direction for good.
+/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks a direction.
 pub const MAX_TURN_LEN: u32 = 2_000;
-/// Most message keys that one message may make a receiver skip in one chain: those of a whole turn.
+/// Maximum number of message keys that one message can make a receiver skip in one chain: those of a whole turn.
 pub const MAX_SKIP: u32 = MAX_TURN_LEN;
-/// Most closed receiving chains that are kept for their skipped keys.
+/// Maximum number of closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
-/// Most receiving chains that are held between two calls: an open one and the closed ones.
+/// Maximum number of receiving chains that are held between two calls: an open one and the closed ones.
 const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
 
-/// Who began the session.
+/// The part of this side in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Sent the InitialMessage; sends even turns.
@@ -53,18 +52,18 @@ pub enum Role {
     Responder,
 }
 
-/// How far the two have come.
+/// The progress of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The initiator has no answer yet: every message is an InitialMessage.
+    /// The initiator has no reply yet: every message is an InitialMessage.
     Unanswered,
-    /// The responder has answered nothing that came back: the initiator is proven classically only.
+    /// The responder has no reply to its first turn yet: the initiator is authenticated against classical attackers only.
     Unconfirmed,
     /// Both are authenticated, against a quantum attacker too.
     Established,
 }
 
-/// The state with one peer. Holds secrets; store what the change sets say.
+/// The state with one peer. It holds secrets. Store the change sets that its calls return.
 pub struct Session {
     role: Role,
     id: SessionId,
@@ -72,7 +71,7 @@ pub struct Session {
     /// The newest turn, sent or received.
     turn: u32,
     root: RootKey,
-    /// Of turn + 1 and turn + 2.
+    /// The header key of turn + 1; the next field is that of turn + 2.
     next_header: HeaderKey,
     after_next_header: HeaderKey,
     side: Side,
@@ -90,7 +89,7 @@ pub struct Session {
 impl ZeroizeOnDrop for Session {}
 assert_secret!(Session);
 
-/// Whose turn the newest one is.
+/// The side that made the newest turn.
 enum Side {
     Sent(SendingChain),
     Received(RemoteTurn),
@@ -133,19 +132,19 @@ impl Session {
         self.id
     }
 
-    /// Who began.
+    /// The part of this side in the handshake.
     #[must_use]
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// The other person.
+    /// The identity of the other person.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
     }
 
-    /// How far the two have come.
+    /// The progress of a session.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         match (self.role, self.turn) {
@@ -161,7 +160,7 @@ impl Session {
         self.turn
     }
 
-    /// How many more messages the turn takes that is being sent. A new turn takes [`MAX_TURN_LEN`].
+    /// The number of messages that can still be sent in this turn. A new turn has room for [`MAX_TURN_LEN`].
     #[must_use]
     pub fn room_in_turn(&self) -> u32 {
         match &self.side {
@@ -170,13 +169,13 @@ impl Session {
         }
     }
 
-    /// How many skipped message keys are held.
+    /// The number of skipped message keys that are held.
     #[must_use]
     pub fn skipped_keys(&self) -> usize {
         self.skipped.len()
     }
 
-    /// What a later reset can be proved with.
+    /// The secrets that can prove a later reset.
     pub(crate) const fn resets(&self) -> &ResetSecrets {
         &self.resets
     }
@@ -254,8 +253,8 @@ impl Session {
         }
     }
 
-    /// The InitialMessage is forgotten once it can no longer be needed.
-    fn settle_initial(&mut self) {
+    /// Forgets the InitialMessage once it can no longer be needed.
+    fn forget_initial(&mut self) {
         let needed = match self.initial {
             Initial::Done => return,
             Initial::Flight { .. } => self.turn == 0,
@@ -285,11 +284,11 @@ impl Session {
             return None;
         }
         removed.append(&mut self.close_chains());
-        self.settle_initial();
+        self.forget_initial();
         Some(self.changes(Vec::new(), removed, false))
     }
 
-    /// Closed chains without skipped keys go; so does whatever is beyond the bound, with its keys.
+    /// Removes closed chains without skipped keys, and those beyond the bound with their keys.
     fn close_chains(&mut self) -> Vec<SkippedId> {
         let mut removed = Vec::new();
         let mut closed = 0;

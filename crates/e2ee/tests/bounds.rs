@@ -2,8 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    Content, DecryptError, EncryptError, IdentityKeyPair, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE,
-    MAX_SKIPPED_KEYS, MAX_TURN_LEN, PendingInvite, REWIND_WINDOW, Session, Standing, VerifiedBundle, content,
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{
+        DecryptError, EncryptError, MAX_CLOSED_CHAINS, MAX_SKIP, MAX_SKIP_AGE, MAX_SKIPPED_KEYS,
+        MAX_TURN_LEN, REWIND_WINDOW, Session, Standing,
+    },
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, SizeClass};
@@ -187,7 +192,7 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
         let (envelope, _) = again.encrypt(format!("text {seed}").as_bytes(), &mut rng(seed)).unwrap();
         assert_eq!(again.turn(), first);
         assert!(nonces.insert(envelope.as_bytes()[..12].to_vec()));
-        // The first of them is read; every other is told apart.
+        // The first of them is read; every other is recognised as another one.
         let answer = two.hear(envelope.as_bytes());
         assert_eq!(answer, if seed == 0 { Ok(0) } else { Err(DecryptError::PeerRewound) });
     }
@@ -195,8 +200,9 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
 
 /// The same side as it was, with what its peer knows of it gone on.
 fn put_back(side: &Side, snapshot: &[u8]) -> Side {
-    let identity =
-        IdentityKeyPair::from_seed(deaddrop_e2ee::IdentitySeed::from_bytes(*side.identity.seed().expose()));
+    let identity = IdentityKeyPair::from_seed(deaddrop_e2ee::identity::IdentitySeed::from_bytes(
+        *side.identity.seed().expose(),
+    ));
     Side { identity, session: Session::load(snapshot, &NO_RESETS, []).unwrap(), rng: rng(61) }
 }
 

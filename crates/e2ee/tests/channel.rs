@@ -3,8 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    ChangeSet, Content, DecryptError, IdentityKeyPair, LoadError, MAX_CLOSED_CHAINS, PendingInvite, Session,
-    SkippedId, VerifiedBundle, content,
+    LoadError,
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, DecryptError, MAX_CLOSED_CHAINS, Session, SkippedId},
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Day, SizeClass};
@@ -72,7 +75,7 @@ impl Side {
     fn say(&mut self, random: &mut impl rand_core::CryptoRng) {
         let text = match self.session.standing() {
             // Until an answer comes, content says where to write.
-            deaddrop_e2ee::Standing::Unanswered => {
+            deaddrop_e2ee::session::Standing::Unanswered => {
                 content::encode(&[Content::Hello { address: self.sent.len().to_le_bytes().to_vec() }])
                     .unwrap()
                     .to_vec()

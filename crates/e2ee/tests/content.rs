@@ -2,13 +2,16 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_e2ee::{
-    AcceptError, AttachmentHash, AttachmentKey, Contact, Content, ContentError, IdentityKeyPair,
-    InvitePolicy, MAX_ATTACHMENT, MAX_TEXT, Message, MessageId, PendingInvite, Session, StreamDigest,
-    StreamId, VerifiedBundle,
+    attachment::{AttachmentHash, AttachmentKey, MAX_ATTACHMENT},
+    contact::{Contact, InvitePolicy},
     content::{
-        MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PLACE, MAX_SPARSE,
-        TooLong, decode, decode_with_hashes, encode, item_hash, set_place,
+        Content, ContentError, MAX_ADDRESS, MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME,
+        MAX_PLACE, MAX_SPARSE, MAX_TEXT, Message, MessageId, StreamDigest, StreamId, TooLong, decode,
+        decode_with_hashes, encode, item_hash, set_place,
     },
+    identity::IdentityKeyPair,
+    invite::{AcceptError, PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;

@@ -2,8 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    Content, DecryptError, IdentityKeyPair, InviteLink, PendingInvite, Session, Standing, VerifiedBundle,
-    content,
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{InviteLink, PendingInvite, VerifiedBundle},
+    session::{DecryptError, Session, Standing},
 };
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};

@@ -3,7 +3,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    Content, DecryptError, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content,
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{DecryptError, Session},
 };
 use deaddrop_primitives::count::{self, Counts};
 use deaddrop_testkit::rng;

@@ -2,9 +2,13 @@
 #![allow(missing_docs)]
 
 use deaddrop_e2ee::{
-    AcceptError, AddError, AddressTooLong, AgreeError, AttachmentTooLong, BadBundleKey, BadIdentity,
-    BadSegment, BundleError, ContentError, DecryptError, EncryptError, LinkError, LoadError, ResetError,
-    SafetyNumberDiffers, SegmentError, VerifyError, WordsError, content::TooLong,
+    LoadError,
+    attachment::{AttachmentTooLong, BadSegment, SegmentError, VerifyError},
+    contact::{AddError, AgreeError, ResetError, SafetyNumberDiffers},
+    content::{ContentError, TooLong},
+    identity::{BadIdentity, WordsError},
+    invite::{AcceptError, AddressTooLong, BadBundleKey, BundleError, LinkError},
+    session::{DecryptError, EncryptError},
 };
 use std::collections::BTreeSet;
 

@@ -2,7 +2,12 @@
 //! seal two different texts. Each pair of clones draws the same random bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use deaddrop_e2ee::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Blob, Day};
 use rand_core::CryptoRng;

@@ -2,9 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
-    AttachmentSealer, Contact, Content, IdentityKeyPair, InviteLink, InvitePolicy, PendingInvite,
-    SafetyNumber, SegmentHashes, Session, StoredSession, StreamId, UnconfirmedIdentity, VerifiedBundle,
-    content,
+    attachment::{AttachmentSealer, SegmentHashes},
+    contact::{Contact, InvitePolicy, StoredSession},
+    content::{self, Content, StreamId},
+    identity::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity},
+    invite::{InviteLink, PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_primitives::x25519;
 use deaddrop_testkit::rng;

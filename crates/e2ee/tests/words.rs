@@ -1,7 +1,7 @@
 //! An identity on paper: what a slip of the pen does.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use deaddrop_e2ee::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity, WordsError};
+use deaddrop_e2ee::identity::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity, WordsError};
 use deaddrop_testkit::rng;
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use crate::{
     error::ClientError,
     net::{Connectivity, Dated, Moving, PutState},
 };
-use deaddrop_e2ee::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,

@@ -6,7 +6,10 @@ use crate::{
     event::EventKind,
     vault::{AskedRow, MailboxKind, MailboxState, Question, Table, key},
 };
-use deaddrop_e2ee::{IdentityHash, Received, SafetyNumber};
+use deaddrop_e2ee::{
+    contact::Received,
+    identity::{IdentityHash, SafetyNumber},
+};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 
@@ -190,7 +193,8 @@ impl<D: Disk + 'static> Engine<D> {
         self.change_identity(step, id, peer, today)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
         let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(None) };
-        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::InvitePolicy::KeepSessions) else {
+        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::contact::InvitePolicy::KeepSessions)
+        else {
             return Ok(None);
         };
         contact.invite = None;
@@ -211,7 +215,7 @@ impl<D: Disk + 'static> Engine<D> {
     ) -> Result<(), VaultError> {
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
         let changed = ratchet.change_identity(peer);
         step.ratchet(vault, id, &mut contact.row, changed.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));

@@ -5,7 +5,10 @@ use crate::{
     error::{ClientError, VaultError},
     vault::{ConversationRow, ItemKind, OutStream, PeerKind, PeerRow, PersonRow},
 };
-use deaddrop_e2ee::{IdentityHash, SafetyNumber, Standing};
+use deaddrop_e2ee::{
+    identity::{IdentityHash, SafetyNumber},
+    session::Standing,
+};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use rand::Rng;
@@ -242,7 +245,7 @@ impl Contact {
         ContactInfo {
             name: self.person.name.clone(),
             state,
-            verified: self.ratchet.as_ref().is_some_and(deaddrop_e2ee::Contact::is_verified),
+            verified: self.ratchet.as_ref().is_some_and(deaddrop_e2ee::contact::Contact::is_verified),
             contested: self.person.contested,
             asks: self.asks(own),
             unreachable: match self.blocked {

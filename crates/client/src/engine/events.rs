@@ -6,7 +6,7 @@ use crate::{
     event::{Event, EventKind},
     vault::{EventRow, Table, VaultRoom, key},
 };
-use deaddrop_e2ee::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 

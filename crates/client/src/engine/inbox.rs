@@ -9,8 +9,10 @@ use crate::{
     vault::{MailboxKind, MailboxState, Table, VaultRoom, key},
 };
 use deaddrop_e2ee::{
-    AcceptError, ContactEvent, Content, ContentError, DecryptError, InvitePolicy, ItemHash, Received,
-    SessionUse, Standing, StreamId, content,
+    contact::{ContactEvent, InvitePolicy, Received, SessionUse},
+    content::{self, Content, ContentError, ItemHash, StreamId},
+    invite::AcceptError,
+    session::{DecryptError, Standing},
 };
 use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
@@ -209,7 +211,7 @@ impl<D: Disk + 'static> Engine<D> {
             self.ask(step, name, blob, Some(&peer), today)?;
             return Ok(Ack::Stored);
         }
-        let ratchet = ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
+        let ratchet = ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
         let Ok(received) = ratchet.add_accepted(accepted, InvitePolicy::KeepSessions) else {
             return Ok(self.junk(id));
         };

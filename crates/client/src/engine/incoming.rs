@@ -7,7 +7,9 @@ use crate::{
     vault::{HeldRow, InStream, MAX_IN_STREAMS, PeerAddress, SeenRow, Table, key, migrated_number, sub_key},
 };
 use deaddrop_e2ee::{
-    Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
+    contact::SessionUse,
+    content::{self, Content, ItemHash, Message, MessageId, StreamDigest, StreamId},
+    identity::IdentityHash,
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;

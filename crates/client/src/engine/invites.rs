@@ -6,7 +6,11 @@ use crate::{
     event::EventKind,
     vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxRow, MailboxState, Table, key},
 };
-use deaddrop_e2ee::{InviteLink, InvitePolicy, PendingInvite, Session, VerifiedBundle};
+use deaddrop_e2ee::{
+    contact::InvitePolicy,
+    invite::{InviteLink, PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
@@ -208,7 +212,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let own = self.contacts.values().filter_map(|contact| contact.invite.as_ref());
         if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
-            return Err(ClientError::Bundle(deaddrop_e2ee::BundleError::Own));
+            return Err(ClientError::Bundle(deaddrop_e2ee::invite::BundleError::Own));
         }
         self.check_room()
     }
@@ -250,11 +254,11 @@ impl<D: Disk + 'static> Engine<D> {
             return Err(if new_identity { ClientError::AlreadyContact } else { ClientError::OtherIdentity });
         }
         if MailboxAddress::decode(bundle.address()).is_err() {
-            return Err(ClientError::Bundle(deaddrop_e2ee::BundleError::BadKey));
+            return Err(ClientError::Bundle(deaddrop_e2ee::invite::BundleError::BadKey));
         }
         let relay = self.relay().unwrap_or_else(|| link.relay().clone());
         let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng)
-            .map_err(|_| ClientError::Bundle(deaddrop_e2ee::BundleError::BadKey))?;
+            .map_err(|_| ClientError::Bundle(deaddrop_e2ee::invite::BundleError::BadKey))?;
         let new_name = if known.is_none() { self.check_new_name(name)? } else { String::new() };
         let mut step = self.step();
         if self.config.relay.is_none() {
@@ -274,7 +278,7 @@ impl<D: Disk + 'static> Engine<D> {
         }
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(ClientError::UnknownContact) };
-        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::Contact::new(peer));
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
         let added = ratchet
             .add_initiated(session, set, bundle.not_after(), InvitePolicy::KeepSessions)
             .map_err(|_| ClientError::AlreadyContact)?;

@@ -8,7 +8,12 @@ use crate::{
         sub_key,
     },
 };
-use deaddrop_e2ee::{IdentityHash, PendingInvite, Session, SessionId, SkippedId, StoredSession};
+use deaddrop_e2ee::{
+    contact::StoredSession,
+    identity::IdentityHash,
+    invite::PendingInvite,
+    session::{Session, SessionId, SkippedId},
+};
 use deaddrop_shred::{Disk, RecordKey};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -149,10 +154,10 @@ fn ratchet<D: Disk + 'static>(
     id: u32,
     row: &PeerRow,
     skipped: &BTreeMap<(u32, u8), Skipped>,
-) -> Result<Option<deaddrop_e2ee::Contact>, OpenError> {
+) -> Result<Option<deaddrop_e2ee::contact::Contact>, OpenError> {
     let Some(leaf) = row.leaf else { return Ok(None) };
     let Some(stored) = read_if_whole(vault, &key(Table::Ratchet, id, 0))? else {
-        return Ok(Some(deaddrop_e2ee::Contact::new(IdentityHash::from_bytes(leaf))));
+        return Ok(Some(deaddrop_e2ee::contact::Contact::new(IdentityHash::from_bytes(leaf))));
     };
     let mut sessions = Vec::with_capacity(row.slots.len());
     for slot in &row.slots {
@@ -170,7 +175,7 @@ fn ratchet<D: Disk + 'static>(
             skipped: skipped.iter().map(|(id, bytes)| (*id, bytes.as_slice())).collect(),
         }
     });
-    deaddrop_e2ee::Contact::load(&stored, sessions).map(Some).map_err(load_error)
+    deaddrop_e2ee::contact::Contact::load(&stored, sessions).map(Some).map_err(load_error)
 }
 
 pub(super) const fn skipped_number(id: SkippedId) -> u64 {

@@ -1,7 +1,7 @@
 //! In which manner a message comes to the app (spec/14-client.md section 4.1).
 
 use crate::event::EventKind;
-use deaddrop_e2ee::SessionUse;
+use deaddrop_e2ee::contact::SessionUse;
 
 /// How a message comes to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use crate::{
     error::VaultError,
     vault::{AgainRow, MissingRow, Table, key},
 };
-use deaddrop_e2ee::Standing;
+use deaddrop_e2ee::session::Standing;
 use deaddrop_shred::Disk;
 use deaddrop_wire::SizeClass;
 

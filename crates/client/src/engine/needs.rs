@@ -2,7 +2,7 @@
 
 use super::{Contact, Engine};
 use crate::vault::{ItemKind, MailboxState};
-use deaddrop_e2ee::{MessageId, Standing};
+use deaddrop_e2ee::{content::MessageId, session::Standing};
 use deaddrop_link::MailboxAddress;
 use deaddrop_shred::Disk;
 use std::collections::{BTreeMap, BTreeSet};

@@ -55,7 +55,7 @@ impl Sealed {
 /// Whether an encoded content holds a reset bundle.
 fn holds_bundle(content: &[u8]) -> bool {
     let items = deaddrop_e2ee::content::decode(content).unwrap_or_default();
-    items.iter().any(|item| matches!(item, deaddrop_e2ee::Content::ResetBundle { .. }))
+    items.iter().any(|item| matches!(item, deaddrop_e2ee::content::Content::ResetBundle { .. }))
 }
 
 /// How long a relay keeps an unread blob.

@@ -7,8 +7,9 @@ use crate::{
     vault::{DraftRow, ItemKind, ItemRow, OutStream, Sealed, Table, Vault, VaultRoom, key, sub_key},
 };
 use deaddrop_e2ee::{
-    Content, EncryptError, IdentityHash, MAX_TEXT, Message, MessageId, Session, Standing, StreamDigest,
-    StreamId, content,
+    content::{self, Content, MAX_TEXT, Message, MessageId, StreamDigest, StreamId},
+    identity::IdentityHash,
+    session::{EncryptError, Session, Standing},
 };
 use deaddrop_shred::Disk;
 use zeroize::Zeroizing;
@@ -188,7 +189,10 @@ impl Contact {
 
     /// How many messages the turn that is being sent still takes.
     pub(super) fn room_in_turn(&self) -> u32 {
-        self.ratchet.as_ref().and_then(deaddrop_e2ee::Contact::sending).map_or(0, Session::room_in_turn)
+        self.ratchet
+            .as_ref()
+            .and_then(deaddrop_e2ee::contact::Contact::sending)
+            .map_or(0, Session::room_in_turn)
     }
 
     /// For what is sealed now; `None`: nothing can be.

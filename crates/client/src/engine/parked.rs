@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{ParkedRow, Table, key, sub_key},
 };
-use deaddrop_e2ee::{Content, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, StreamId};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use std::{collections::BTreeSet, ops::Bound};

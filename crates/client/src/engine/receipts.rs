@@ -6,10 +6,7 @@ use crate::{
     event::EventKind,
     vault::{InStream, ItemKind, ItemRow, Table, key},
 };
-use deaddrop_e2ee::{
-    Content, MessageId, StreamId,
-    content::{self, MAX_SPARSE, SHORT_DIGEST_LEN},
-};
+use deaddrop_e2ee::content::{self, Content, MAX_SPARSE, MessageId, SHORT_DIGEST_LEN, StreamId};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 

@@ -8,7 +8,10 @@ use crate::{
     event::EventKind,
     vault::{ItemRow, Table, key},
 };
-use deaddrop_e2ee::{ContactEvent, Hour, Received, ResetError, ResetKind, Session};
+use deaddrop_e2ee::{
+    contact::{ContactEvent, Hour, Received, ResetError, ResetKind},
+    session::Session,
+};
 use deaddrop_shred::Disk;
 use deaddrop_wire::Day;
 use std::collections::BTreeSet;
@@ -287,7 +290,8 @@ impl Contact {
     /// Once the two have settled on another session, or the first is answered: what the peer could not read until it had agreed, or
     /// what came to it by a session that it had left, may be lost.
     pub(super) fn note_session(&mut self, answered: bool) {
-        let sends_in = self.ratchet.as_ref().and_then(deaddrop_e2ee::Contact::sending).map(Session::id);
+        let sends_in =
+            self.ratchet.as_ref().and_then(deaddrop_e2ee::contact::Contact::sending).map(Session::id);
         let before = std::mem::replace(&mut self.sends_in, sends_in);
         let is_another = before.is_some() && before != sends_in;
         self.doubts_all |= answered || is_another;

@@ -5,7 +5,10 @@ use crate::{
     error::VaultError,
     vault::{Changes, PeerRow, SessionSlot, Table, Vault, key, parts, sub, sub_key},
 };
-use deaddrop_e2ee::{ChangeSet, ContactChanges, SessionId};
+use deaddrop_e2ee::{
+    contact::ContactChanges,
+    session::{ChangeSet, SessionId},
+};
 use deaddrop_shred::{Disk, RecordKey};
 use deaddrop_wire::Day;
 use std::collections::BTreeSet;

@@ -17,7 +17,7 @@ mod years;
 
 use super::*;
 use crate::{event::EventKind, vault::MailboxState};
-use deaddrop_e2ee::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Unlock};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::sync::Arc;

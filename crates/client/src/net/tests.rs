@@ -7,7 +7,12 @@ use crate::{
     error::{ClientError, VaultError},
     home,
 };
-use deaddrop_e2ee::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{InviteLink, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
 };

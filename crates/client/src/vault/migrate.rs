@@ -11,7 +11,7 @@ use super::{
     RelaysRow, Table, Vault, format1, key, parts, sub,
 };
 use crate::error::VaultError;
-use deaddrop_e2ee::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_shred::{Disk, RecordKey};
 use rand::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};

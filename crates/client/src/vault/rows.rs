@@ -5,7 +5,10 @@
 
 use super::secret;
 use crate::event::EventKind;
-use deaddrop_e2ee::{IdentitySeed, ItemHash, StreamDigest};
+use deaddrop_e2ee::{
+    content::{ItemHash, StreamDigest},
+    identity::IdentitySeed,
+};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -3,7 +3,10 @@
 //! The bytes on disk are those of a plain array or of plain bytes.
 
 use core::fmt;
-use deaddrop_e2ee::{IdentitySeed, ItemHash, StreamDigest};
+use deaddrop_e2ee::{
+    content::{ItemHash, StreamDigest},
+    identity::IdentitySeed,
+};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use serde::{
     Deserializer, Serializer,

@@ -10,8 +10,8 @@ use crate::{
     second::{MessageKeys, boxed, message, message_of_padded, pad},
 };
 use deaddrop_e2ee::{
-    Session,
     hazmat::{self, SendingTrace},
+    session::Session,
 };
 use deaddrop_primitives::aead;
 use deaddrop_wire::Day;

@@ -7,8 +7,9 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_e2ee::{
-    IdentityHash, IdentityKeyPair, IdentitySeed, InviteLink, InviteSecret, PendingInvite, VerifiedBundle,
     hazmat,
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{InviteLink, InviteSecret, PendingInvite, VerifiedBundle},
 };
 use deaddrop_primitives::aead;
 use deaddrop_wire::{Day, RelayAddress};

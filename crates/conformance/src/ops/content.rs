@@ -5,9 +5,12 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_e2ee::{
-    AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, Message, MessageId, SafetyNumber,
-    StreamDigest, StreamId, UnconfirmedIdentity,
-    content::{decode as decode_content, decode_with_hashes, encode as encode_content},
+    attachment::{AttachmentHash, AttachmentKey},
+    content::{
+        Content, Message, MessageId, StreamDigest, StreamId, decode as decode_content, decode_with_hashes,
+        encode as encode_content,
+    },
+    identity::{IdentityHash, IdentitySeed, SafetyNumber, UnconfirmedIdentity},
 };
 
 /// Items to bytes.

@@ -7,7 +7,10 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_e2ee::{
-    IdentityHash, IdentityKeyPair, IdentitySeed, PendingInvite, Session, VerifiedBundle, hazmat,
+    hazmat,
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_wire::Day;
 

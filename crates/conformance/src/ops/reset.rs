@@ -6,8 +6,8 @@ use crate::{
     vector::Outcome,
 };
 use deaddrop_e2ee::{
-    IdentityHash, IdentityKeyPair, IdentitySeed,
     hazmat::{self, ResetBundleTrace, ResetOutcome, ResetRules},
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
 };
 use deaddrop_wire::Day;
 

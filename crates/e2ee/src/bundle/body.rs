@@ -1,4 +1,4 @@
-//! What invites and reset bundles share: a body with an identity and one prekey pair (spec/03-invite.md section 1).
+//! The body of invites and reset bundles, with an identity and one prekey pair (spec/03-invite.md section 1).
 
 use crate::{
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
@@ -10,7 +10,7 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Longest mailbox address in a bundle, in bytes.
+/// Maximum length of a mailbox address, in bytes.
 pub const MAX_ADDRESS: usize = 512;
 /// The suite of this version: X25519, Ed25519, ML-KEM-768, HKDF-SHA-256, ChaCha20-Poly1305.
 pub const SUITE: u8 = 1;
@@ -23,7 +23,7 @@ pub(crate) const PREKEYS_LEN: usize = 4 + 32 + kem::SEED_LEN;
 const SALT_LEN: usize = 32;
 const FIXED_LEN: usize =
     1 + 1 + 4 + SALT_LEN + IDENTITY_KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + 2;
-/// Longest body, in bytes.
+/// Maximum length of a body, in bytes.
 pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 
 /// The address is longer than [`MAX_ADDRESS`].
@@ -38,21 +38,21 @@ impl core::fmt::Display for AddressTooLong {
 
 impl core::error::Error for AddressTooLong {}
 
-/// A bundle was refused. Nothing was written, nothing may be sent.
+/// The error of a bundle that was refused. Nothing was written, and nothing may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// Not what this link points to: the mailbox holds something else, or the link was changed.
+    /// The blob is not the one that the link commits to: the mailbox holds something else, or the link was changed.
     NotThisBundle,
-    /// Made by a newer version, or of a kind that cannot be accepted.
+    /// The bundle was made by a newer version, or has a kind that cannot be accepted.
     Unsupported,
-    /// Its last day has passed: ask for a new link.
+    /// The last day of the bundle has passed. Ask for a new link.
     Expired,
-    /// It is one's own.
+    /// The bundle is the user's own.
     Own,
-    /// A key or the signature is not valid: do not use it.
+    /// A key or the signature is not valid. Do not use the bundle.
     BadKey,
-    /// Another person than the one expected.
+    /// The bundle is from another person than the expected one.
     OtherPerson,
 }
 
@@ -71,17 +71,17 @@ impl core::fmt::Display for BundleError {
 
 impl core::error::Error for BundleError {}
 
-/// What a bundle is for.
+/// The purpose of a bundle.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A first session, with whoever has the link.
+    /// A first session, with the person who has the link.
     Invite = 1,
     /// A new session with a contact.
     Reset = 2,
 }
 
-/// How a body came, and what shows that it is its owner's. The kind follows from it: an invite is never taken for a reset
-/// bundle, nor the other way round.
+/// The way by which a body came, which also shows that it is its owner's. The kind follows from it, so an invite is never mistaken for a reset
+/// bundle.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
     /// In the mailbox of an invite, with the signature of its owner.
@@ -146,7 +146,7 @@ impl Prekeys {
         bytes.extend_from_slice(self.kem.expose_seed());
     }
 
-    /// What [`write`](Self::write) made.
+    /// Reads the bytes of [`write`](Self::write).
     pub(crate) fn read(bytes: &[u8; PREKEYS_LEN]) -> Option<Self> {
         let (day, rest) = bytes.split_first_chunk()?;
         let (x25519, rest) = rest.split_first_chunk()?;
@@ -168,7 +168,7 @@ fn signed_message(body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([labels::BUNDLE, body].concat())
 }
 
-/// `h`, which stands for the whole of the bundle's side.
+/// The hash `h`, which represents the whole bundle in the handshake.
 pub(crate) fn hash(body: &[u8]) -> [u8; 32] {
     sha256_of_secret(&[labels::BUNDLE_HASH, body])
 }

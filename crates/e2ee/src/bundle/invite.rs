@@ -24,13 +24,13 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 const BLOB_LEN: usize = SizeClass::Small.bytes();
 const VERSION: u8 = 1;
 
-/// The inviter's secrets of one bundle: destroyed when a session stands, when the invite is withdrawn, or at its end.
+/// The inviter's secrets of one invite. Destroy them when the invite is used, withdrawn or expired.
 pub struct PendingInvite {
     pub(crate) secret: InviteSecret,
     pub(crate) prekeys: Prekeys,
 }
 
-/// A bundle that came by its link and passed every check.
+/// The bundle of an invite that passed every check.
 pub struct VerifiedBundle {
     pub(crate) keys: InviteKeys,
     pub(crate) secret: InviteSecret,
@@ -70,7 +70,7 @@ impl PendingInvite {
         self.prekeys.not_after
     }
 
-    /// To be stored until the invite ends: version 1, hash 32, day 4, X25519 32, ML-KEM seed 64.
+    /// The row to store until the invite ends: version 1, hash 32, day 4, X25519 32, ML-KEM seed 64.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + 32 + PREKEYS_LEN));
@@ -80,7 +80,7 @@ impl PendingInvite {
         bytes
     }
 
-    /// What [`to_bytes`](Self::to_bytes) made.
+    /// Reads the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     /// See [`LoadError`]; overwrite nothing.
@@ -109,7 +109,7 @@ impl core::fmt::Debug for PendingInvite {
 }
 
 impl VerifiedBundle {
-    /// Opens and checks what the invite mailbox held.
+    /// Opens and checks the blob that lay in the invite mailbox.
     ///
     /// `expected` is the hash of a contact that the bundle must come from, if there is one.
     ///
@@ -140,7 +140,7 @@ impl VerifiedBundle {
         Ok(Self { keys, secret: secret.duplicate(), bundle })
     }
 
-    /// Who invites.
+    /// The identity of the inviter.
     #[must_use]
     pub const fn identity(&self) -> &IdentityKey {
         &self.bundle.identity

@@ -19,7 +19,7 @@ pub const FRAGMENT_LEN: usize = 87;
 const BYTES_LEN: usize = 1 + 32 + 32;
 
 secret_bytes! {
-    /// The 32 bytes in a link: the hash of the bundle, so that nobody can replace what the link points to.
+    /// The secret of an invite: the hash of its bundle. A link with it commits to the bundle, so the bundle cannot be replaced.
     pub struct InviteSecret[32];
 }
 secret_bytes! {
@@ -30,13 +30,13 @@ secret_bytes! {
     pub(crate) struct BundleKey[32];
 }
 
-/// All that derives from an [`InviteSecret`].
+/// The keys that derive from an [`InviteSecret`].
 pub(crate) struct InviteKeys {
     pub(crate) read: InviteRead,
     pub(crate) bundle: BundleKey,
     pub(crate) initial: InitialKey,
     pub(crate) psk: Psk,
-    /// Of the sealed bundle. The key seals nothing else: both derive from the hash of what it seals.
+    /// The nonce of the sealed bundle. The key seals nothing else: both derive from the hash of what it seals.
     pub(crate) nonce: [u8; NONCE_LEN],
 }
 
@@ -60,17 +60,17 @@ impl InviteSecret {
     }
 }
 
-/// An invite as it travels between two people: where its mailbox is, and the secret.
+/// The link of an invite: the address of its mailbox, and its secret.
 pub struct InviteLink {
     relay: RelayAddress,
     secret: InviteSecret,
 }
 
-/// A text is no usable invite link; see the variants.
+/// The error of reading an invite link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// Not an invite link at all.
+    /// The text is not an invite link.
     NotALink,
     /// A part of the link is missing.
     Truncated,
@@ -83,7 +83,7 @@ pub enum LinkError {
 impl core::fmt::Display for LinkError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
-            Self::NotALink => "this is no invite link; it begins with deaddrop: and holds /i#",
+            Self::NotALink => "this is not an invite link; one begins with deaddrop: and holds /i#",
             Self::Truncated => "the invite link is cut off; copy all of it",
             Self::Damaged => "the invite link is damaged; copy it again, or ask for a new one",
             Self::NewerVersion => "the invite link needs a newer version of this program; update",
@@ -100,7 +100,7 @@ impl InviteLink {
         Self { relay, secret }
     }
 
-    /// Where the invite mailbox is.
+    /// The relay of the invite mailbox.
     #[must_use]
     pub const fn relay(&self) -> &RelayAddress {
         &self.relay
@@ -112,7 +112,7 @@ impl InviteLink {
         &self.secret
     }
 
-    /// The link's text: whoever reads it can use the invite, so it is wiped and has no `Display`.
+    /// The text of the link. Anyone who reads it can use the invite, so the text is wiped, and there is no `Display`.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; BYTES_LEN]);

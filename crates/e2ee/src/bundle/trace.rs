@@ -11,7 +11,7 @@ use deaddrop_primitives::aead;
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// What derives from an [`InviteSecret`].
+/// The keys that derive from an [`InviteSecret`].
 pub struct InviteTrace {
     /// `read`.
     pub read: [u8; 32],

@@ -1,4 +1,4 @@
-//! What a call on a contact tells the app, and what is to be stored.
+//! Results of the calls on a contact: events for the app, and changes to store.
 
 use crate::{
     identity::IdentityHash,
@@ -7,16 +7,16 @@ use crate::{
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Something that the app shows, or acts upon.
+/// An event that the app shows, or acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactEvent {
     /// Both sides are authenticated in this session, against a quantum attacker too.
     Established {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// The peer had lost its session, has proved knowledge of a recent turn and began a new one. Nothing needs to be shown.
+    /// The peer lost its session, proved knowledge of a recent turn and began a new session. Nothing needs to be shown.
     PeerReset {
         /// The new one.
         session: SessionId,
@@ -24,7 +24,7 @@ pub enum ContactEvent {
     /// The peer asks for a reset but did not prove that it holds a recent session state.
     ///
     /// Causes: the peer restored a device without its sessions, or somebody else uses the peer's identity key.
-    /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::Contact::agree_to_reset); keep every envelope that
+    /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::contact::Contact::agree_to_reset); keep every envelope that
     /// led to this event until the user has answered.
     ResetRequested {
         /// The same request arrived before: in another of its messages, or because somebody repeats it.
@@ -33,7 +33,7 @@ pub enum ContactEvent {
     /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated, and there is nothing to accept.
     ///
     /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If the peer stays silent, begin a
-    /// [hard reset](crate::ResetKind::Hard) or send a new invite.
+    /// [hard reset](crate::contact::ResetKind::Hard) or send a new invite.
     StaleReset,
     /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by an older
     /// session from now on are marked as superseded. Show it; the contact is no longer verified.
@@ -41,13 +41,13 @@ pub enum ContactEvent {
         /// The new session.
         session: SessionId,
     },
-    /// The peer uses a session again that another had replaced: it has lost the newer one, or somebody has an old state of it.
-    /// Show it; the person is to be verified again.
+    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or somebody has an old state of the peer.
+    /// Show it; the contact is no longer verified.
     PeerFellBack {
         /// The session that is used from now on.
         session: SessionId,
     },
-    /// The contact was verified and is not any more: compare safety numbers again.
+    /// The contact was verified and no longer is. Compare safety numbers again.
     VerificationCleared,
     /// The person has another identity from now on.
     IdentityChanged {
@@ -58,14 +58,14 @@ pub enum ContactEvent {
     },
     /// Somebody else tried to use the invite that led to this contact: the link was seen by others. Compare safety numbers.
     InviteContested,
-    /// Nobody has answered the session that this invite began, and its last day has passed: perhaps somebody else used the link
+    /// The session that this invite began has no reply, and its last day has passed. Perhaps somebody else used the link
     /// first. Ask for a new one.
     InviteTaken {
         /// The session that stays unanswered.
         session: SessionId,
     },
     /// The peer's state was put back to an older one (a restored backup, a copied folder). What it said since cannot be
-    /// read: tell the user, and begin a [reset](crate::Contact::reset).
+    /// read: tell the user, and begin a [reset](crate::contact::Contact::reset).
     PeerRewound,
 }
 
@@ -88,10 +88,10 @@ pub enum SessionUse {
     /// The session is in use: its addresses, receipts and bundles are followed.
     #[default]
     Used,
-    /// Another one sends and is established. It decides nothing.
+    /// Another session sends and is established. This one decides nothing.
     Unused,
-    /// The session was answered before the user last began again. It decides nothing, and its messages are marked: they were under way when
-    /// the two began again, or somebody has an old state of the peer.
+    /// The peer had replied in the session before the two people last started over. It decides nothing, and its messages are marked: they were
+    /// under way at that time, or somebody has an old state of the peer.
     Superseded,
 }
 
@@ -103,21 +103,21 @@ impl SessionUse {
     }
 }
 
-/// What came of a call.
+/// The result of a call on a contact.
 #[derive(Default)]
 pub struct Received {
-    /// The session that it came by, or that was begun.
+    /// The session in which the envelope came, or that was begun.
     pub session: Option<SessionId>,
     /// The role of that session in the contact.
     pub by: SessionUse,
-    /// After an own [reset](crate::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
+    /// After an own [reset](crate::contact::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
     /// the mailbox in use.
     pub reset_address: Option<Zeroizing<Vec<u8>>>,
     /// The content, if there is any to read.
     pub content: Option<Zeroizing<Vec<u8>>>,
-    /// What the app shows or acts upon.
+    /// Events that the app shows or acts on.
     pub events: Vec<ContactEvent>,
-    /// What to store, together with the content.
+    /// The changes to store together with the content.
     pub changes: ContactChanges,
 }
 

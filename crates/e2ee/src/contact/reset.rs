@@ -1,4 +1,4 @@
-//! Resets of a contact: keeping bundles, beginning anew, accepting (spec/05-ratchet.md section 6).
+//! Resets of a contact: keeping bundles, beginning a reset, accepting one (spec/05-ratchet.md section 6).
 
 use super::{
     Contact,
@@ -22,25 +22,25 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// How a reset is proved.
+/// The proof of a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetKind {
-    /// By a secret of the newest received turn: the peer accepts it silently, and the contact stays verified. At most one in each
+    /// A secret of the newest received turn. The peer accepts it silently, and the contact stays verified. At most one in each
     /// hour of the clock. Resets that cross others may be told as [`ContactEvent::PeerFellBack`].
     Soft,
-    /// By the identity alone: the peer's user must agree, and the contact is to be verified again. Only on the user's word.
+    /// The identity alone. The peer's user must agree, and the contact is no longer verified. Begin one only if the user asks for it.
     Hard,
 }
 
-/// No reset was begun; nothing changed.
+/// The error of beginning a reset; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResetError {
-    /// The peer's reset bundle is not there, or its time is over: send a new invite.
+    /// The peer's reset bundle is missing or expired. Send a new invite.
     NoBundle,
-    /// No secret of a recent turn is left: only a hard reset is possible.
+    /// No secret of a recent turn is left. Only a hard reset is possible.
     NoProof,
-    /// There was one within the hour.
+    /// The last reset was in the same hour.
     TooSoon,
 }
 
@@ -56,7 +56,7 @@ impl core::fmt::Display for ResetError {
 
 impl core::error::Error for ResetError {}
 
-/// The envelope does not hold a reset to agree to; nothing changed.
+/// The error of agreeing to an envelope without a reset to agree to; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgreeError;
 
@@ -72,7 +72,7 @@ impl Contact {
     /// A new reset bundle for the peer, if one is due: send it as content with the next message. One is due when there is none
     /// that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last if the peer has answered since.
     ///
-    /// It counts as given once it is made: if the message with it cannot be sealed, do not store the changes and load the contact
+    /// The bundle counts as given once it is made. If the message with it cannot be sealed, do not store the changes and load the contact
     /// again, or the next bundle comes with the next renewal.
     ///
     /// `address` is the encoded mailbox address at which a reset is awaited; it may be empty for the one in use. Draws from
@@ -101,15 +101,16 @@ impl Contact {
         let unused = self.own_bundles.last().is_some_and(PendingReset::is_unused);
         // A day that is still to come was a clock's error.
         let old = |made: Day| made > today || today.since(made) >= RESET_BUNDLE_RENEWAL_DAYS;
-        // Without a session there is nobody to send it to; with an unanswered one nobody can be sure to get it.
-        self.sending().is_some_and(|session| session.turn() > 0 || session.role() == crate::Role::Responder)
+        // Without a session the bundle cannot be sent; in an unanswered one it is not sure to arrive.
+        self.sending()
+            .is_some_and(|session| session.turn() > 0 || session.role() == crate::session::Role::Responder)
             && self.bundle_made.is_none_or(|made| !unused || old(made) && self.bundle_answered)
     }
 
     /// Begins a new session on the peer's reset bundle. Its first messages come from [`encrypt`](Self::encrypt), and begin
     /// with [`Content::Hello`] until one is answered.
     ///
-    /// Draws as [`Session::initiate`](crate::Session::initiate).
+    /// Draws as [`Session::initiate`](crate::session::Session::initiate).
     ///
     /// # Errors
     /// See [`ResetError`].
@@ -161,8 +162,8 @@ impl Contact {
         })
     }
 
-    /// Accepts the envelope of which [`ContactEvent::ResetRequested`] told, because the user wants it. If several envelopes told so,
-    /// agree to one of them and give the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
+    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed. If there are several, agree to one of them
+    /// and give the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
     /// [`AgreeError`].

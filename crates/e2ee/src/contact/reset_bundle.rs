@@ -1,4 +1,4 @@
-//! Reset bundles: what a contact keeps of the other so that a lost session can be begun anew (spec/05-ratchet.md section 6).
+//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced (spec/05-ratchet.md section 6).
 //!
 //! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and never accepted without the
 //! user's word. Not its concern: which secrets count as recent, and when ([`contact`](crate::contact)).
@@ -31,9 +31,9 @@ pub const MAX_PEER_BUNDLES: usize = 2;
 pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
 /// Days for which a reset bundle can be used.
 pub const RESET_BUNDLE_DAYS: u32 = 90;
-/// Most sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
+/// Maximum number of sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
 pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
-/// Most flights that one own bundle remembers: those that began a session, and the newest that were asked about.
+/// Maximum number of flights that one own bundle remembers: those that began a session, and the newest that were asked about.
 const MAX_BEGUN: usize = 2 * MAX_SESSIONS_OF_BUNDLE as usize;
 const MAX_ASKED: usize = 4;
 
@@ -42,7 +42,7 @@ secret_bytes! {
     pub(crate) struct ResetHash[32];
 }
 
-/// What derives from the hash of a reset bundle.
+/// The keys that derive from the hash of a reset bundle.
 struct ResetKeys(hkdf::Prk);
 
 impl ResetKeys {
@@ -69,7 +69,7 @@ impl ResetKeys {
 /// Boxed secrets: a list of bundles that grows leaves no copy of them.
 pub(crate) struct PendingReset {
     hash: Box<ResetHash>,
-    /// Derived once: an envelope that nobody sent costs no derivation.
+    /// The key of outer boxes. Derived once, so that a forged envelope costs no derivation.
     initial: Box<InitialKey>,
     prekeys: Prekeys,
     /// SHA-256 of the flight of each session that it has begun: none begins a second time with its old keys.
@@ -78,30 +78,30 @@ pub(crate) struct PendingReset {
     asked: Vec<[u8; 32]>,
 }
 
-/// What a reset is accepted by.
+/// The conditions on which a reset is accepted.
 pub(crate) struct Rules<'a> {
     /// The secrets that count as recent.
     pub(crate) proofs: &'a [&'a ResetSecret],
     /// The user wants a hard reset.
     pub(crate) agreed: bool,
-    /// Who the contact is.
+    /// The identity of the contact.
     pub(crate) peer: &'a IdentityHash,
 }
 
-/// What came of an envelope.
+/// The result of trying an envelope.
 pub(crate) enum Attempt {
     /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// Proved by the identity alone; `repeated`: this flight has asked before.
+    /// A reset that is proved by the identity alone; `repeated`: this flight has asked before.
     Hard { repeated: bool },
-    /// Meant as soft, but by no secret that counts as recent.
+    /// A soft reset whose secret does not count as recent.
     Stale,
     /// The handshake of a session that was begun before, whatever has become of it.
     Known,
 }
 
 impl PendingReset {
-    /// A new bundle; the second value is its body, which the contact gets.
+    /// Makes a new bundle. The second value is its body, which is sent to the contact.
     pub(crate) fn create(
         identity: &IdentityKeyPair,
         not_after: Day,
@@ -126,7 +126,7 @@ impl PendingReset {
         self.prekeys.not_after
     }
 
-    /// What the user was asked about before a new beginning is asked about once more.
+    /// Forgets the resets that the user was asked about, so that they are asked about again.
     pub(crate) fn forget_asked(&mut self) {
         self.asked.clear();
     }
@@ -169,7 +169,7 @@ impl PendingReset {
         if proof.is_none() && !rules.agreed {
             // C-56: no hard reset without the user's word.
             let known = self.asked.contains(&name);
-            // Of many, none is news: whoever repeats them in a circle could clear a verification for ever.
+            // If there are many, each counts as repeated: otherwise anyone who repeats them in a circle could clear every verification.
             let repeated = known || self.asked.len() >= MAX_ASKED;
             if !known {
                 let over = (self.asked.len() + 1).saturating_sub(MAX_ASKED);
@@ -179,7 +179,7 @@ impl PendingReset {
             return Ok(Attempt::Hard { repeated });
         }
         if proof.is_none() && !self.asked.contains(&name) {
-            return Err(AcceptError::Junk); // C-56: the user was asked, and nothing has begun anew since.
+            return Err(AcceptError::Junk); // C-56: the user was asked, and the two have not started over since.
         }
         self.begun.push(name);
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })

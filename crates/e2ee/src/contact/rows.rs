@@ -20,7 +20,7 @@ const VERSION: u8 = 1;
 const NONE: u32 = u32::MAX;
 const ENTRY_LEN: usize = 16 + 4 + 1 + 4 + 4;
 
-/// What is stored of one session: all that its change sets said.
+/// The stored rows of one session: the newest of all that its change sets contained.
 pub struct StoredSession<'a> {
     /// Its id.
     pub id: SessionId,
@@ -41,7 +41,7 @@ impl core::fmt::Debug for StoredSession<'_> {
 impl Contact {
     /// Loads a contact from its row and the rows of its sessions.
     ///
-    /// A session whose snapshot is missing or not of its form is kept as lost: with its reset secrets it can be begun anew
+    /// A session whose snapshot is missing or damaged in its form is kept as lost: with its reset secrets it can be reset
     /// ([`is_lost`](Self::is_lost), [`reset`](Self::reset)). Only damage to the form is seen: keep rows where a changed byte is
     /// noticed, under an AEAD or a checksum.
     ///
@@ -108,11 +108,11 @@ impl Contact {
     }
 }
 
-/// Only what is damaged is lost; what a newer version has made is not touched.
+/// Loads one session. Damaged rows make it lost; rows of a newer version are an error, so that they are not overwritten.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<SessionState, LoadError> {
     let skipped = || stored.skipped.iter().copied();
     let loaded = match Session::load(stored.snapshot, stored.reset_secrets, skipped()) {
-        // The session is more than the secrets of its resets: they come anew with the next turns.
+        // A session without its reset secrets is still usable: the next turns make new ones.
         Err(LoadError::Corrupt) => {
             Session::load(stored.snapshot, &ResetSecrets::default().to_bytes(), skipped())
         }

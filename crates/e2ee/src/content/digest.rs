@@ -35,7 +35,7 @@ impl ItemHash {
 pub struct StreamDigest(Box<[u8; 32]>);
 
 impl StreamDigest {
-    /// Of a stream without items.
+    /// The digest of a stream without items.
     #[must_use]
     pub fn empty() -> Self {
         Self(Box::new([0; 32]))
@@ -47,7 +47,7 @@ impl StreamDigest {
         Self(Box::new(sha256_of_secret(&[labels::STREAM, self.0.as_slice(), item.0.as_slice()])))
     }
 
-    /// What a [`Content::StreamDigest`](crate::Content::StreamDigest) carries.
+    /// The bytes that a [`Content::StreamDigest`](crate::content::Content::StreamDigest) carries.
     #[must_use]
     pub fn short(&self) -> [u8; SHORT_DIGEST_LEN] {
         self.0.first_chunk().copied().unwrap_or_default()

@@ -35,7 +35,7 @@ pub(super) const DEVICE: u16 = 9;
 pub(super) const STREAM_DIGEST: u16 = 24;
 pub(super) const VOID: u16 = 26;
 
-/// Content cannot be encoded: a part is over its limit or does not have its form, or the items are too many.
+/// The error of encoding content: a part exceeds its limit or does not have its form, or there are too many items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -51,7 +51,7 @@ pub(super) fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
     if list.len() <= most { Ok(list) } else { Err(TooLong) }
 }
 
-/// Type, flags, body, and what follows.
+/// Splits the first item off: its type, flags and body, and the bytes after it.
 pub(super) fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let [k0, k1, flags, a, b, c] = *head;

@@ -1,4 +1,4 @@
-//! What a person says (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
+//! The message of a person (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
 
 use super::form::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, split};
 use crate::identity::IdentityHash;
@@ -57,7 +57,7 @@ pub struct Message {
     pub id: MessageId,
     /// Its place in the conversation: one more than the highest that its author knew.
     pub clock: u64,
-    /// When it was written, in whole seconds since 1970-01-01 UTC; 0: not said.
+    /// The time of writing in whole seconds since 1970-01-01 UTC; 0 if it is not given.
     pub time: u64,
     /// The text, at most [`MAX_TEXT`] bytes.
     pub text: String,
@@ -93,10 +93,10 @@ impl Message {
     }
 }
 
-/// What stands in a message's core.
+/// The core of a message.
 pub(super) enum Core<'a> {
     Known(KnownMessage<'a>),
-    /// Of another scope, without a text, or with a critical part of an unknown type.
+    /// A core of another scope, without a text, or with a critical part of an unknown type.
     Unknown,
 }
 

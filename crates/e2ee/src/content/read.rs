@@ -48,7 +48,7 @@ fn places(bytes: &[u8]) -> usize {
     heads.take(MAX_ITEMS).count()
 }
 
-/// What a content says to the contact itself.
+/// The items of a content that the contact itself reads.
 #[derive(Default)]
 pub(crate) struct ForContact<'a> {
     pub(crate) bundle: Option<&'a [u8]>,
@@ -132,7 +132,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// What an item's hash covers.
+/// The bytes that an item's hash covers.
 struct Raw<'a> {
     kind: u16,
     body: &'a [u8],
@@ -164,7 +164,7 @@ enum Item<'a> {
     Device(&'a [u8; 32], u64),
 }
 
-/// What stands behind stream and number.
+/// The rest of a numbered item, after stream and number.
 enum Numbered<'a> {
     Message {
         to_version: u64,

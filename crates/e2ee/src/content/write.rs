@@ -43,7 +43,7 @@ pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     Some(ItemHash::of(kind, body))
 }
 
-/// Gives the first item of an encoded content its stream and number. `false`: the item has no place, and nothing changed.
+/// Sets the stream and number of the first item of an encoded content. Returns `false` if the item has no place for them; nothing changed then.
 pub fn set_place(content: &mut [u8], stream: StreamId, number: u64) -> bool {
     let Some((kind, flags, body, _)) = split(content) else { return false };
     let has_place =
@@ -91,7 +91,7 @@ fn head(bytes: &mut Vec<u8>, kind: u16, flags: u8, len: usize) -> Result<(), Too
     Ok(())
 }
 
-/// Gives the parts of an item's body one after the other; type and flags come back.
+/// Passes the parts of an item's body to `part` one after the other; returns its type and flags.
 fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLong> {
     match item {
         Content::Hello { address } => {

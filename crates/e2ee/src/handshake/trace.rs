@@ -8,7 +8,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// What the handshake computes, seen from the responder.
+/// Values of the handshake, on the responder's side.
 pub struct HandshakeTrace {
     /// E, ct_id, ct_pre, id_box.
     pub flight: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct HandshakeTrace {
     pub s: [u8; 32],
 }
 
-/// What the handshake computes for an InitialMessage; `None` when it does not get as far as `S`.
+/// Values of the handshake for an InitialMessage; `None` if it fails before `S`.
 #[must_use]
 pub fn handshake(
     invite: &PendingInvite,

@@ -17,7 +17,7 @@ use zeroize::ZeroizeOnDrop;
 ///
 /// ```
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-/// use deaddrop_e2ee::{IdentityKeyPair, UnconfirmedIdentity};
+/// use deaddrop_e2ee::identity::{IdentityKeyPair, UnconfirmedIdentity};
 /// # let mut rng = ChaCha20Rng::seed_from_u64(1);
 /// let alice = IdentityKeyPair::generate(&mut rng);
 /// // On paper: the words, and the number beside them.
@@ -29,13 +29,13 @@ use zeroize::ZeroizeOnDrop;
 /// # assert_eq!(found.number().to_digits(), number);
 /// let again: IdentityKeyPair = found.confirm();
 /// # assert_eq!(again.identity_key(), alice.identity_key());
-/// # Ok::<(), deaddrop_e2ee::WordsError>(())
+/// # Ok::<(), deaddrop_e2ee::identity::WordsError>(())
 /// ```
 #[must_use = "an identity that is not confirmed is dropped"]
 pub struct UnconfirmedIdentity(IdentityKeyPair);
 
 impl UnconfirmedIdentity {
-    /// Reads what [`IdentitySeed::to_words`] made; upper case, any white space, and words cut to four letters or more are fine.
+    /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to four letters or more are accepted.
     ///
     /// # Errors
     /// See [`WordsError`].

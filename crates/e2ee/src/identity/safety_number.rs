@@ -14,7 +14,7 @@ pub const DIGITS: usize = 60;
 /// Words of a safety number.
 pub const WORDS: usize = 18;
 
-/// What two people compare, the same on both sides. Spec chapter 07 says what it costs to forge.
+/// The number that two people compare; it is the same on both sides. Spec chapter 07 says what it costs to forge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     halves: [[u8; 32]; 2],
@@ -66,7 +66,7 @@ impl core::fmt::Debug for SafetyNumber {
     }
 }
 
-/// What one identity shows of itself: a half of each of its safety numbers, thirty digits or nine words.
+/// One half of each safety number of an identity: thirty digits or nine words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityNumber([u8; 32]);
 

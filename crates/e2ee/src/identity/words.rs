@@ -9,18 +9,18 @@ use zeroize::{Zeroize, Zeroizing};
 const LIST_LEN: usize = 2_048;
 const BITS: usize = 11;
 
-/// The list of BIP 39, sorted; the first four letters tell any two words apart.
+/// The list of BIP 39, sorted; the first four letters are different for any two words.
 static LIST: [&str; LIST_LEN] = list(include_str!("words.txt"));
 
-/// Words were not understood; see the variants.
+/// The error of reading an identity's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WordsError {
-    /// Not the right number of words.
+    /// The text does not have 24 words.
     Count,
-    /// A word that is not in the list; its place, from 1.
+    /// The word at this place, counted from 1, is not in the list.
     Unknown(usize),
-    /// The checksum does not fit: a word is wrong, or two have changed places.
+    /// The checksum does not match: a word is wrong, or two have changed places.
     Checksum,
 }
 
@@ -38,7 +38,7 @@ impl core::fmt::Display for WordsError {
 
 impl core::error::Error for WordsError {}
 
-/// The words of `bits` from the front of `bytes`, with blanks between them.
+/// The first `words` words of `bytes`, 11 bits each, with blanks between them.
 pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(words * 9));
     for place in 0..words {
@@ -59,7 +59,7 @@ pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     encode(all.as_slice(), 24)
 }
 
-/// What [`encode_32`] made; upper case, blanks, and words cut to four letters or more are fine.
+/// Decodes the words of [`encode_32`]. Upper case, several blanks, and words cut to four letters or more are accepted.
 pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     let mut bits = Zeroizing::new([0_u8; 33]);
     let mut count = 0;

@@ -1,11 +1,11 @@
-//! What a call changed: to be stored as one atomic batch before anything leaves or is acknowledged.
+//! The changes of a call. Store them as one atomic batch before anything is sent or acknowledged.
 
 use super::skipped::{SkippedId, SkippedRow};
 use alloc::vec::Vec;
 use deaddrop_primitives::assert_secret;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Everything that one call changed. Store all of it, in one batch, or none.
+/// The changes of one call. Store all of them in one batch, or none.
 #[must_use = "a change that is not stored is lost"]
 pub struct ChangeSet {
     /// The session's new snapshot; replaces the old one. About 3 KiB, at most 4.2 KiB, and 3.4 KiB more while
@@ -25,7 +25,7 @@ pub struct ChangeSet {
 pub struct Opened {
     /// The content, encoded; see [`crate::content::decode`].
     pub content: Zeroizing<Vec<u8>>,
-    /// What to store together with it.
+    /// The changes to store together with it.
     pub changes: ChangeSet,
 }
 

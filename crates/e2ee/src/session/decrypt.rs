@@ -16,21 +16,21 @@ use alloc::vec::Vec;
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
 
-/// A message was not read, and nothing changed.
+/// The error of a message that was not read; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecryptError {
-    /// Not for this session, changed on its way, or of a turn of which nothing is kept any more: ack it.
+    /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are gone. Acknowledge it.
     Junk,
-    /// Was read before, or came after its key was dropped: ack it.
+    /// The message was read before, or came after its key was dropped. Acknowledge it.
     Duplicate,
-    /// Another handshake on an invite that is used up: somebody else has the link. Tell the user.
+    /// A second handshake on a used invite: somebody else has the link. Tell the user.
     InviteContested,
     /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, went on with one
     /// that it had ended, or says that it sent less than was read. What it says by used numbers cannot be read. Tell the user,
     /// and begin a reset.
     PeerRewound,
-    /// The peer itself broke a bound or sent an invalid key: its software is at fault. Count it and ack it.
+    /// The peer broke a bound or sent an invalid key. Its software is at fault. Count and acknowledge the envelope.
     PeerMisbehaved,
 }
 
@@ -40,7 +40,7 @@ impl core::fmt::Display for DecryptError {
             Self::Junk => "not a message of this session; drop it",
             Self::Duplicate => "message was read before; drop it",
             Self::InviteContested => "somebody else tried to use the same invite; compare safety numbers",
-            Self::PeerRewound => "the peer went back to an older state; reset the session",
+            Self::PeerRewound => "the contact's device was restored from an older backup; reset the session",
             Self::PeerMisbehaved => "the peer broke the protocol; drop the message",
         })
     }
@@ -48,7 +48,7 @@ impl core::fmt::Display for DecryptError {
 
 impl core::error::Error for DecryptError {}
 
-/// Where a message belongs.
+/// The chain of a message.
 enum Place {
     Known(usize),
     NextTurn,
@@ -156,7 +156,7 @@ impl Session {
                     chain.seen.late(number, chain.message_number, header.nonce());
                 }
                 self.close_chains();
-                self.settle_initial();
+                self.forget_initial();
                 Ok(Opened { content, changes: self.changes(Vec::new(), Vec::from([id]), false) })
             }
         }
@@ -222,7 +222,7 @@ impl Session {
         self.resets.received = Some((turn, keys.reset));
         let (rows, mut removed) = self.skipped.add(skipped, today);
         removed.append(&mut self.close_chains());
-        self.settle_initial();
+        self.forget_initial();
         let changes: ChangeSet = self.changes(rows, removed, true);
         Ok(Opened { content, changes })
     }

@@ -13,17 +13,17 @@ use deaddrop_wire::{Blob, SizeClass};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Nothing was encrypted, nothing changed.
+/// The error of encrypting content; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncryptError {
-    /// The content is longer than the largest class holds: send it in parts.
+    /// The content is longer than the largest class holds. Send it in parts.
     TooLong,
-    /// The turn holds all the messages it can: wait for an answer.
+    /// The turn has its maximum number of messages. Wait for an answer.
     TurnFull,
-    /// The stored session is damaged: begin a new one.
+    /// The stored session is damaged. Begin a new one.
     Corrupt,
-    /// The contact has no session that could send: begin a reset, or send a new invite.
+    /// The contact has no session for sending. Begin a reset, or send a new invite.
     NoSession,
 }
 

@@ -39,7 +39,7 @@ impl core::fmt::Debug for SessionId {
     }
 }
 
-/// What the handshake's secret yields.
+/// The first keys of a session, from the handshake's secret.
 pub(crate) struct SessionKeys {
     pub(crate) root: RootKey,
     pub(crate) chain: ChainKey,
@@ -110,7 +110,7 @@ impl ReadyMessageKey {
 /// Random bytes that enter the nonces of one message.
 pub(crate) const RANDOM_LEN: usize = 32;
 
-/// What the nonces of a message depend on, beside its key and random bytes.
+/// The input of a message's nonces, beside its key and random bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Nonced<'a> {
     pub(crate) turn: u32,
@@ -128,11 +128,11 @@ pub(crate) struct Nonces {
     pub(crate) outer: [u8; NONCE_LEN],
 }
 
-/// What a turn yields.
+/// The keys of a turn.
 pub(crate) struct TurnKeys {
     pub(crate) root: RootKey,
     pub(crate) chain: ChainKey,
-    /// Of the turn after the next.
+    /// The header key of the turn after the next.
     pub(crate) header: HeaderKey,
     pub(crate) reset: ResetSecret,
 }

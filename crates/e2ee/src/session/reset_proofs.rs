@@ -17,12 +17,12 @@ pub(crate) struct ResetSecrets {
 }
 
 impl ResetSecrets {
-    /// Of the newest turn that the peer made: the peer knows it.
+    /// The secret of the newest turn that the peer made: the peer knows it.
     pub(crate) fn received(&self) -> Option<&ResetSecret> {
         self.received.as_ref().map(|(_, secret)| secret)
     }
 
-    /// Of the two newest own turns: the peer's newest received turn is one of them.
+    /// The secrets of the two newest own turns: the peer's newest received turn is one of them.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &ResetSecret> {
         [&self.sent, &self.sent_before].into_iter().flatten().map(|(_, secret)| secret)
     }
@@ -44,7 +44,7 @@ impl ResetSecrets {
         bytes.first().is_some_and(|version| *version > VERSION)
     }
 
-    /// `None` for what is no row of this version.
+    /// Reads a row. Returns `None` if it does not have the form of this version.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         if reader.u8()? != VERSION {

@@ -1,11 +1,11 @@
-//! What tells a message that was read before from another one of the same number: a peer whose state was put back sends
-//! such (spec/05-ratchet.md section 5).
+//! Traces of messages that were read. They distinguish a repeated message from another one of the same number, which a peer sends whose state was
+//! put back (spec/05-ratchet.md section 5).
 
 use crate::reader::Reader;
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::x25519;
 
-/// Numbers below the next one whose messages can be told apart.
+/// Number of message numbers below the next one for which a repeated message can be distinguished from another one.
 pub const REWIND_WINDOW: u32 = 64;
 
 const SLOTS: usize = REWIND_WINDOW as usize;

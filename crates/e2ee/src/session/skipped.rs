@@ -7,10 +7,10 @@ use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Most skipped message keys of one session; the oldest go first.
+/// Maximum number of skipped message keys of one session. The oldest are dropped first.
 pub const MAX_SKIPPED_KEYS: usize = 4_000;
-/// Days after which a skipped message key is dropped. One that was kept on a day further ahead than that is dropped, too: an error of
-/// the clock makes no key last for years.
+/// Days after which a skipped message key is dropped. A key that was kept on a day further ahead than that is dropped, too, so that an error of
+/// the clock does not keep a key for years.
 pub const MAX_SKIP_AGE: u32 = 35;
 
 const VERSION: u8 = 1;
@@ -27,7 +27,7 @@ pub struct SkippedId {
 
 /// A skipped key, to be stored under its id.
 pub struct SkippedRow {
-    /// Where it belongs.
+    /// The place of the key.
     pub id: SkippedId,
     /// Version 1, day 4, key 32.
     pub bytes: Zeroizing<Vec<u8>>,

@@ -67,7 +67,7 @@ impl Session {
         bytes
     }
 
-    /// Exact, so that no more than what was written is wiped, and no copy of it is left by growing.
+    /// The exact length of the snapshot, so that growing leaves no copy of it.
     fn snapshot_len(&self) -> usize {
         let side = match &self.side {
             Side::Sent(chain) => 32 + kem::SEED_LEN + 32 + 32 + 4 + chain.head.len(),

@@ -12,7 +12,7 @@ use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::Blob;
 use rand_core::CryptoRng;
 
-/// What the session secret yields.
+/// The keys that derive from the session secret.
 pub struct SessionTrace {
     /// `RK_0`.
     pub root: [u8; 32],
@@ -26,7 +26,7 @@ pub struct SessionTrace {
     pub id: [u8; 16],
 }
 
-/// What one turn yields.
+/// The keys of one turn.
 pub struct TurnTrace {
     /// `X_t`.
     pub transcript: [u8; 32],

@@ -1,7 +1,10 @@
 //! Random histories: whatever is lost, late or put back, both come to one session.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, Hour, InvitePolicy, ResetKind, Standing};
+use deaddrop_e2ee::{
+    contact::{ContactEvent, Hour, InvitePolicy, ResetKind},
+    session::Standing,
+};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
@@ -45,7 +48,7 @@ fn resets_converge_under_loss_and_reordering() {
                 _ => {}
             }
         }
-        // The network works again, and nobody loses anything any more.
+        // The network works again, and no more rows are lost.
         for _ in 0..4 {
             for person in [&mut one, &mut two] {
                 hour += 1;

@@ -1,7 +1,10 @@
 //! What an envelope costs a contact when nothing comes of it, in operations: bounded by what is held, whatever it claims.
 
 use crate::people::*;
-use deaddrop_e2ee::{DecryptError, Hour, MAX_OWN_BUNDLES, MAX_SESSIONS, ResetKind};
+use deaddrop_e2ee::{
+    contact::{Hour, MAX_OWN_BUNDLES, MAX_SESSIONS, ResetKind},
+    session::DecryptError,
+};
 use deaddrop_primitives::count::{self, Counts};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;

@@ -4,8 +4,11 @@
 
 use super::people::{NOW, Person, TODAY, pass, strangers};
 use deaddrop_e2ee::{
-    Content, IDENTITY_KEY_LEN, InvitePolicy, PendingInvite, ResetError, ResetKind, Session, Standing,
-    StreamId, content,
+    contact::{InvitePolicy, ResetError, ResetKind},
+    content::{self, Content, StreamId},
+    identity::IDENTITY_KEY_LEN,
+    invite::PendingInvite,
+    session::{Session, Standing},
 };
 use deaddrop_primitives::{
     aead,

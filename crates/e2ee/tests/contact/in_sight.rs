@@ -2,7 +2,11 @@
 //! end in sight, or in one session.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, Content, Hour, InvitePolicy, ResetKind, SessionId};
+use deaddrop_e2ee::{
+    contact::{ContactEvent, Hour, InvitePolicy, ResetKind},
+    content::Content,
+    session::SessionId,
+};
 
 fn hours(n: u32) -> Hour {
     Hour::from_number(NOW.number() + n)
@@ -84,7 +88,7 @@ fn a_replaced_session_is_not_used_during_a_reset() {
     in_sight(&two, new);
 }
 
-/// A waiting hard reset to a stolen bundle is raised by beginning anew, and answered by the thief afterwards.
+/// A waiting hard reset to a stolen bundle is raised by starting over, and answered by the thief afterwards.
 #[test]
 fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
     let mut bad = 0;
@@ -99,7 +103,7 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
         old.keep(received);
         old.say();
         let answer = old.sent.pop().unwrap();
-        // One has a new device; the two meet, begin anew, talk, compare.
+        // One has a new device; the two meet, start over, talk, compare.
         new_device(&mut one);
         meet(&mut one, &mut two, [InvitePolicy::StartOver, InvitePolicy::StartOver]);
         assert_converged(&mut one, &mut two);
@@ -187,7 +191,7 @@ fn a_lost_twin_is_told() {
     assert!(bad.is_empty(), "not told as lost: (seed, converged, lost, one read, two read) {bad:?}");
 }
 
-/// Eight sessions that were begun anew push the answered ones out.
+/// Eight new sessions after the two started over push the answered ones out.
 #[test]
 fn an_invite_is_no_first_meeting_though_answered_sessions_were_pushed_out() {
     let (one, mut two) = friends(8, 4);

@@ -1,9 +1,11 @@
-//! Invites: both at once, anew, used by two, and another identity.
+//! Invites: both at once, a second time, used by two, and another identity.
 
 use crate::people::*;
 use deaddrop_e2ee::{
-    AddError, Contact, ContactEvent, Hour, InvitePolicy, ResetError, ResetKind, SafetyNumber, Session,
-    VerifiedBundle,
+    contact::{AddError, Contact, ContactEvent, Hour, InvitePolicy, ResetError, ResetKind},
+    identity::SafetyNumber,
+    invite::VerifiedBundle,
+    session::Session,
 };
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;

@@ -1,9 +1,14 @@
 //! Two people whose apps store what the changes say, and a thief.
 
 use deaddrop_e2ee::{
-    ChangeSet, Contact, ContactChanges, ContactEvent, Content, DecryptError, Hour, IdentityKeyPair,
-    IdentitySeed, InvitePolicy, PendingInvite, Received, ResetError, ResetKind, SafetyNumber, Session,
-    SessionId, SkippedId, Standing, StoredSession, StreamId, VerifiedBundle, content,
+    contact::{
+        Contact, ContactChanges, ContactEvent, Hour, InvitePolicy, Received, ResetError, ResetKind,
+        StoredSession,
+    },
+    content::{self, Content, StreamId},
+    identity::{IdentityKeyPair, IdentitySeed, SafetyNumber},
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, DecryptError, Session, SessionId, SkippedId, Standing},
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;

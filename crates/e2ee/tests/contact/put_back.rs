@@ -1,7 +1,7 @@
 //! States that were put back to an older one.
 
 use crate::people::*;
-use deaddrop_e2ee::{ContactEvent, ResetKind};
+use deaddrop_e2ee::contact::{ContactEvent, ResetKind};
 
 /// What became of a soft reset with somebody whose state was put back.
 fn heal(two: &mut Person, one: &mut Person) -> bool {
@@ -58,7 +58,7 @@ fn a_state_put_back_to_an_earlier_turn_is_seen_and_healed_by_the_user() {
         one.say();
         pass(&mut one, &mut two);
         assert_eq!(two.read, read);
-        // Its next turn begins anew what the peer has read; a turn of long ago is junk, and no receipt comes for it.
+        // Its next turn begins a second time what the peer has read; a turn of long ago is junk, and no receipt comes for it.
         assert_eq!(two.saw(|event| *event == ContactEvent::PeerRewound), rounds == 0);
         assert!(!heal(&mut two, &mut one));
     }

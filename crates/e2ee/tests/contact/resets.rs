@@ -2,8 +2,8 @@
 
 use crate::people::*;
 use deaddrop_e2ee::{
-    ContactEvent, DecryptError, Hour, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, ResetError, ResetKind,
-    Session,
+    contact::{ContactEvent, Hour, RESET_BUNDLE_DAYS, RESET_BUNDLE_RENEWAL_DAYS, ResetError, ResetKind},
+    session::{DecryptError, Session},
 };
 use std::collections::BTreeSet;
 
@@ -120,7 +120,7 @@ fn nobody_else_can_reset() {
 #[test]
 fn a_bundle_begins_few_sessions() {
     let (mut one, mut two) = friends(6, 2);
-    for hour in 0..u32::from(deaddrop_e2ee::MAX_SESSIONS_OF_BUNDLE) {
+    for hour in 0..u32::from(deaddrop_e2ee::contact::MAX_SESSIONS_OF_BUNDLE) {
         one.lose_sessions();
         one.reset(ResetKind::Soft, Hour::from_number(NOW.number() + 2 * hour)).unwrap();
         one.say();
@@ -133,7 +133,7 @@ fn a_bundle_begins_few_sessions() {
     one.say();
     pass(&mut one, &mut two);
     assert!(two.saw(|event| *event == ContactEvent::StaleReset));
-    assert!(two.contact.sessions().count() <= deaddrop_e2ee::MAX_SESSIONS);
+    assert!(two.contact.sessions().count() <= deaddrop_e2ee::contact::MAX_SESSIONS);
 }
 
 #[test]

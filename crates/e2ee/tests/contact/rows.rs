@@ -1,7 +1,7 @@
 //! Stored rows that are damaged, or of a newer version.
 
 use crate::people::*;
-use deaddrop_e2ee::{Contact, ContactEvent, Hour, ResetKind, StoredSession};
+use deaddrop_e2ee::contact::{Contact, ContactEvent, Hour, ResetKind, StoredSession};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
@@ -66,8 +66,8 @@ fn a_session_without_a_contact_is_adopted() {
     let session = one.rows.session(sending);
     let adopted = Contact::adopt(session, verified);
     assert!(adopted.is_verified());
-    assert_eq!(adopted.sending().map(deaddrop_e2ee::Session::id), Some(sending));
-    assert_eq!(adopted.standing(), Some(deaddrop_e2ee::Standing::Established));
+    assert_eq!(adopted.sending().map(deaddrop_e2ee::session::Session::id), Some(sending));
+    assert_eq!(adopted.standing(), Some(deaddrop_e2ee::session::Standing::Established));
     one.rows.contact = adopted.row().to_vec();
     one.reload();
     talk(&mut one, &mut two, 2);

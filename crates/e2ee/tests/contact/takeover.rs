@@ -2,7 +2,9 @@
 
 use crate::people::*;
 use deaddrop_e2ee::{
-    ContactEvent, Content, DecryptError, Hour, InvitePolicy, ResetError, ResetKind, SessionUse,
+    contact::{ContactEvent, Hour, InvitePolicy, ResetError, ResetKind, SessionUse},
+    content::Content,
+    session::DecryptError,
 };
 
 #[test]
@@ -104,7 +106,7 @@ fn a_session_that_was_dropped_does_not_begin_again() {
     assert_eq!(two.hear(&envelope), Err(DecryptError::Duplicate));
 }
 
-/// One's device is stolen; the two begin anew, and two compares numbers.
+/// One's device is stolen; the two start over, and two compares numbers.
 fn stolen() -> (Person, Person, Person) {
     let (mut one, mut two) = friends(8, 2);
     let old = thief(&one, 99);

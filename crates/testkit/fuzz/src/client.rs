@@ -3,8 +3,10 @@
 use super::{input::Input, scenes::person};
 use deaddrop_client::{Event, EventKind, hazmat::Secluded};
 use deaddrop_e2ee::{
-    Content, IdentityKeyPair, InviteSecret, Message, MessageId, Session, Standing, StreamId, VerifiedBundle,
-    content,
+    content::{self, Content, Message, MessageId, StreamId},
+    identity::IdentityKeyPair,
+    invite::{InviteSecret, VerifiedBundle},
+    session::{Session, Standing},
 };
 use deaddrop_link::{MailboxAddress, capability::SendCapability};
 use deaddrop_testkit::rng;

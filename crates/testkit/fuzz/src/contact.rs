@@ -3,9 +3,14 @@
 
 use super::{input::Input, scenes::person};
 use deaddrop_e2ee::{
-    ChangeSet, Contact, ContactChanges, ContactEvent, Content, Hour, IdentityKeyPair, InvitePolicy,
-    MAX_OWN_BUNDLES, MAX_SESSIONS, PendingInvite, Received, ResetKind, Session, SessionId, SkippedId,
-    Standing, StoredSession, StreamId, VerifiedBundle, content,
+    contact::{
+        Contact, ContactChanges, ContactEvent, Hour, InvitePolicy, MAX_OWN_BUNDLES, MAX_SESSIONS, Received,
+        ResetKind, StoredSession,
+    },
+    content::{self, Content, StreamId},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, Session, SessionId, SkippedId, Standing},
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;

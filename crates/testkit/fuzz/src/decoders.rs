@@ -2,8 +2,10 @@
 
 use super::{input::Input, scenes};
 use deaddrop_e2ee::{
-    BundleError, Content, IDENTITY_KEY_LEN, IdentityKey, InviteLink, InviteSecret, PendingInvite,
-    VerifiedBundle, content as codec, hazmat,
+    content::{self as codec, Content},
+    hazmat,
+    identity::{IDENTITY_KEY_LEN, IdentityKey},
+    invite::{BundleError, InviteLink, InviteSecret, PendingInvite, VerifiedBundle},
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_wire::{RelayAddress, decode_items, encode_items};

@@ -2,8 +2,10 @@
 
 use deaddrop_conformance::second::label;
 use deaddrop_e2ee::{
-    ChangeSet, Content, IdentityKeyPair, IdentitySeed, PendingInvite, Session, SkippedId, Standing,
-    VerifiedBundle, content,
+    content::{self, Content},
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, Session, SkippedId, Standing},
 };
 use deaddrop_primitives::aead;
 use deaddrop_testkit::rng;

@@ -4,7 +4,7 @@ use crate::{
     engine::{Acceptance, Engine},
     vault::{ItemKind, MailboxState},
 };
-use deaddrop_e2ee::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::Day;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{Acceptance, UnreachableReason};
-use deaddrop_e2ee::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -7,7 +7,12 @@ use crate::{
     Config, ContactInfo, Event, EventKind, Resolve, UnreachableReason, engine::MailboxName, home, net,
     resolve::Resolving,
 };
-use deaddrop_e2ee::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content, StreamId},
+    identity::IdentityKeyPair,
+    invite::{InviteLink, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
 };

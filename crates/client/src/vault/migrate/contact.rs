@@ -8,7 +8,13 @@ use crate::{
         parts,
     },
 };
-use deaddrop_e2ee::{Contact, IdentityHash, LoadError, Session, SkippedId, StreamDigest};
+use deaddrop_e2ee::{
+    LoadError,
+    contact::Contact,
+    content::StreamDigest,
+    identity::IdentityHash,
+    session::{Session, SkippedId},
+};
 use deaddrop_shred::{Disk, RecordKey};
 use rand::CryptoRng;
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{ConfigRow, DraftRow, EventRow, HeldRow, ItemKind, ParkedRow, Table, format1, parts, sub_key},
 };
-use deaddrop_e2ee::{Content, Message, MessageId, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 use deaddrop_shred::RecordKey;
 use zeroize::Zeroizing;
 

@@ -28,7 +28,7 @@ pub struct ResetBundleTrace {
     pub px: [u8; 32],
     /// The ML-KEM prekey's seed.
     pub pk: [u8; kem::SEED_LEN],
-    /// What the contact gets.
+    /// The body that is sent to the contact.
     pub body: Vec<u8>,
     pending: PendingReset,
 }
@@ -39,13 +39,13 @@ impl core::fmt::Debug for ResetBundleTrace {
     }
 }
 
-/// What came of an InitialMessage on a reset bundle.
+/// The result of an InitialMessage on a reset bundle.
 pub enum ResetOutcome {
     /// A session, its first content, and the place of the proof that fitted (`None`: hard).
     Accepted(Box<Session>, Vec<u8>, Option<usize>),
     /// Proved by the identity alone, and the user has not agreed.
     Hard,
-    /// By no proof that counts.
+    /// A soft reset without a proof that counts.
     Stale,
     /// A known session's handshake.
     Known,
@@ -53,14 +53,14 @@ pub enum ResetOutcome {
     Refused(AcceptError),
 }
 
-/// What a reset is accepted by.
+/// The conditions on which a reset is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct ResetRules<'a> {
     /// Reset secrets that count.
     pub proofs: &'a [[u8; 32]],
     /// The user has agreed to a hard reset.
     pub agreed: bool,
-    /// Who the contact is.
+    /// The identity of the contact.
     pub peer: &'a IdentityHash,
     /// Sessions that are or were held.
     pub held: &'a [[u8; 16]],
@@ -83,7 +83,7 @@ pub fn create_reset_bundle(
 }
 
 impl ResetBundleTrace {
-    /// What the bundle's owner does with an envelope.
+    /// Tries an envelope as the bundle's owner does.
     #[must_use]
     pub fn attempt(
         &self,

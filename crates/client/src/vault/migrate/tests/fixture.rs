@@ -11,8 +11,12 @@ use crate::{
     },
 };
 use deaddrop_e2ee::{
-    Contact, Content, Day, IdentityHash, IdentityKeyPair, IdentitySeed, Message, PendingInvite, Session,
-    StreamDigest, StreamId, VerifiedBundle, content,
+    Day,
+    contact::Contact,
+    content::{self, Content, Message, StreamDigest, StreamId},
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_shred::RecordKey;
