@@ -8,9 +8,8 @@ pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{Acceptance, ContactAsks, ContactInfo, Engine},
+    engine::{self, Acceptance, ContactAsks, ContactInfo, Engine},
     error::{ClientError, OpenError, VaultError},
-    event::Event,
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
@@ -21,6 +20,7 @@ use deaddrop_e2ee::{
     invite::{BundleError, InviteLink},
     wipe_stack,
 };
+use deaddrop_engine::Event;
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
@@ -50,13 +50,15 @@ impl Client {
         let mib = config.vault_mib;
         let engine = blocking(move || match home::begin(&home, &unlock, cost, mib) {
             Ok((store, made)) => {
-                let engine = Engine::create(store, relay.as_ref(), now)?;
+                let engine = engine::create_in(store, relay.as_ref(), now)?;
                 made.keep();
                 Ok(engine)
             }
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
-                Ok(store) if store.entries().next().is_none() => Engine::create(store, relay.as_ref(), now),
+                Ok(store) if store.entries().next().is_none() => {
+                    engine::create_in(store, relay.as_ref(), now)
+                }
                 _ => Err(OpenError::Exists),
             },
             Err(error) => Err(error),
@@ -76,7 +78,7 @@ impl Client {
             if store.entries().next().is_none() {
                 return Err(OpenError::Absent);
             }
-            Engine::open_now(store, now)
+            engine::open_in(store, now)
         });
         Ok(Self::start(engine.await?, config))
     }
@@ -134,7 +136,7 @@ impl Client {
             return Err(ClientError::NoTls);
         }
         self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -160,7 +162,7 @@ impl Client {
         let moved = net::Moved::default();
         let link = net::open_link(&self.shared, &relay, &moved).await?;
         // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
-        let today = self.shared.check_clock(link.day)?;
+        let today = self.shared.check_clock(link.opened().day)?;
         let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
         if let Some(publication) = self.shared.look(|engine| engine.publication(contact))? {
             net::publish(&self.shared, link, &publication, &moved).await?;
@@ -175,7 +177,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`].
     pub fn invite_link(&self, name: &str) -> Result<String, ClientError> {
-        self.shared.look(|engine| engine.open_link(name))?.map(|link| link.as_str().to_owned())
+        Ok(self.shared.look(|engine| engine.open_link(name))??.as_str().to_owned())
     }
 
     /// Ends an open invite. Its secrets are gone when this returns, so its link connects no more; its mailboxes go as soon as
@@ -186,7 +188,7 @@ impl Client {
     pub async fn withdraw_invite(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.withdraw_invite(&name)).await?;
-        self.shared.try_now();
+        self.shared.wake_all();
         Ok(())
     }
 
@@ -221,7 +223,7 @@ impl Client {
     /// invite then.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
-        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::try_now).await
+        self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::wake_all).await
     }
 
     /// Declines all that a contact wants. It may ask again.
@@ -241,7 +243,7 @@ impl Client {
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);
-        self.shared.step_then(begin, Shared::try_now).await
+        self.shared.step_then(begin, Shared::wake_all).await
     }
 
     /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
@@ -268,11 +270,12 @@ impl Client {
         let is_own = self.relay()?.is_none_or(|own| own.fingerprint() == relay.fingerprint());
         let has_token = !self.shared.look(|engine| engine.create_token(relay.fingerprint()))?.is_empty();
         let takes_mailbox = self.shared.look(|engine| engine.accepting_takes_mailbox(name, new_identity))?;
-        if found.needs_token && is_own && takes_mailbox && !has_token {
+        if found.link.needs_token && is_own && takes_mailbox && !has_token {
             return Err(ClientError::NeedsToken);
         }
-        let allowed = (consent != Consent::Rule && !net::is_public(found.address)).then_some(found.address);
-        let clock = self.shared.check_clock(found.day);
+        let allowed =
+            (consent != Consent::Rule && !net::is_public(found.link.address)).then_some(found.link.address);
+        let clock = self.shared.check_clock(found.link.day);
         // A wrong clock takes a good invite for an old one.
         let dated = |error| match error {
             ClientError::Bundle(BundleError::Expired) => clock.err().unwrap_or(error),
@@ -312,7 +315,7 @@ impl Client {
         };
         let retry = move |shared: &Shared| {
             shared.forget_token_wanted(&fingerprint);
-            shared.try_now();
+            shared.wake_all();
         };
         self.shared.step_then(set, retry).await
     }
@@ -340,7 +343,7 @@ impl Client {
     /// See [`ClientError`]; nothing was sent.
     pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
         let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
-        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::nudge).await
+        self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::retry_now).await
     }
 
     /// Events with numbers above `after`, oldest first, at most 1,000.
@@ -410,7 +413,7 @@ impl Client {
     /// [`ClientError::UnknownContact`], or the vault's.
     pub fn shown_of(&self, contacts: &[&str]) -> Result<u64, ClientError> {
         let contacts = owned(contacts);
-        self.shared.look(|engine| engine.shown_of(&contacts))?
+        Ok(self.shared.look(|engine| engine.shown_of(&contacts))??)
     }
 
     /// Remembers that the events of these contacts were shown up to a number, for an app without a store of its own that shows one
@@ -428,7 +431,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::UnknownContact`], [`ClientError::NoSession`].
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
-        self.shared.look(|engine| engine.safety_number(name))?
+        Ok(self.shared.look(|engine| engine.safety_number(name))??)
     }
 
     /// Remembers that the safety number was compared, or that it is not to be trusted.

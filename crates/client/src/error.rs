@@ -1,15 +1,11 @@
-//! Errors, one enum an operation, one variant for each thing that a caller does differently.
+//! Errors: one enum for each operation, one variant for each case that a caller handles differently.
+
+pub(crate) use deaddrop_engine::VaultError;
 
 use crate::pasted::PasteError;
 use deaddrop_e2ee::invite::BundleError;
+use deaddrop_engine::EngineError;
 use deaddrop_wire::Day;
-
-impl VaultError {
-    /// Nothing was stored, and nothing is lost: it may be stored later.
-    pub(crate) const fn is_passing(self) -> bool {
-        matches!(self, Self::Full | Self::Busy)
-    }
-}
 
 macro_rules! errors {
     ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident $(($inner:ty))? = $text:expr,)* }) => {
@@ -28,21 +24,13 @@ macro_rules! errors {
     };
 }
 
-macro_rules! plain_display {
-    ($($name:ident)*) => {
-        $(
-            impl core::fmt::Display for $name {
-                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                    f.write_str(self.text())
-                }
-            }
-
-            impl core::error::Error for $name {}
-        )*
-    };
+impl core::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.text())
+    }
 }
 
-plain_display!(VaultError OpenError);
+impl core::error::Error for OpenError {}
 
 impl core::fmt::Display for ClientError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -75,24 +63,6 @@ impl core::fmt::Display for WrongClock {
             "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
              set the clock, then try again; if the clock is right, tell the relay's operator, or take another relay"
         )
-    }
-}
-
-errors! {
-    /// The vault failed.
-    pub(crate) enum VaultError {
-        /// No room.
-        Full = "the vault is full",
-        /// The disk does not zero dead bytes in time, and nothing is stored before it has.
-        Busy = "the vault's disk is too slow",
-        /// The disk failed: open the vault again.
-        Stopped = "the vault has stopped",
-        /// A row is damaged.
-        Corrupt = "a row of the vault is damaged",
-        /// A row was written by a newer version.
-        NewerVersion = "the vault was written by a newer version",
-        /// The disk cannot be read.
-        Io = "the vault cannot be read",
     }
 }
 
@@ -223,6 +193,41 @@ impl From<VaultError> for ClientError {
             VaultError::Busy => Self::VaultBusy,
             VaultError::Corrupt | VaultError::NewerVersion => Self::VaultCorrupt,
             VaultError::Stopped | VaultError::Io => Self::VaultStopped,
+        }
+    }
+}
+
+impl From<VaultError> for OpenError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Corrupt => Self::Corrupt,
+            VaultError::NewerVersion => Self::NewerVersion,
+            VaultError::Full => Self::DiskFull,
+            _ => Self::Io,
+        }
+    }
+}
+
+impl From<EngineError> for ClientError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::UnknownContact => Self::UnknownContact,
+            EngineError::InviteOpen => Self::InviteOpen,
+            EngineError::NoInvite => Self::NoInvite,
+            EngineError::BadName => Self::BadName,
+            EngineError::NameLooksAlike => Self::NameLooksAlike,
+            EngineError::TextTooLong => Self::TextTooLong,
+            EngineError::NoRelay => Self::NoRelay,
+            EngineError::StillMoving => Self::StillMoving,
+            EngineError::RelayInUse => Self::RelayInUse,
+            EngineError::BadToken => Self::BadToken,
+            EngineError::Bundle(error) => Self::Bundle(error),
+            EngineError::AlreadyContact => Self::AlreadyContact,
+            EngineError::OtherIdentity => Self::OtherIdentity,
+            EngineError::NothingAsked => Self::NothingAsked,
+            EngineError::NoResetBundle => Self::NoResetBundle,
+            EngineError::NoSession => Self::NoSession,
+            EngineError::Vault(error) => error.into(),
         }
     }
 }

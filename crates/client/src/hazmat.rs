@@ -3,53 +3,22 @@
 //!
 //! Behind the additive feature `hazmat`.
 
+pub use deaddrop_engine::hazmat::row;
+
 use crate::{
-    engine::{Engine, MailboxName, PutJob},
-    event::Event,
-    vault::{
-        AskedRow, BlockedRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow,
-        InviteRow, ItemRow, MailboxState, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow,
-        Table, decode, encode,
-    },
+    engine::{BlobLives, Engine, MailboxName, PutJob, create_in},
+    random::SystemRandom,
+    vault::{MailboxState, ShredVault},
 };
+use deaddrop_engine::{EngineError, Event};
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
-use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Decodes a row of the table with this number and encodes it again; `None` when it is refused, or when rows of the table
-/// have no shape of the client's own.
-#[must_use]
-pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
-    fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {
-        encode(&decode::<T>(bytes).ok()?).ok().map(|bytes| bytes.to_vec())
-    }
-    match table {
-        _ if table == Table::Config.code() => again::<ConfigRow>(bytes),
-        _ if table == Table::Person.code() => again::<PersonRow>(bytes),
-        _ if table == Table::Peer.code() => again::<PeerRow>(bytes),
-        _ if table == Table::Conversation.code() => again::<ConversationRow>(bytes),
-        _ if table == Table::Outbox.code() => again::<ItemRow>(bytes).or_else(|| again::<DraftRow>(bytes)),
-        _ if table == Table::Held.code() => again::<HeldRow>(bytes),
-        _ if table == Table::Parked.code() => again::<ParkedRow>(bytes),
-        _ if table == Table::Seen.code() => again::<SeenRow>(bytes),
-        _ if table == Table::Sentinel.code() => again::<SentinelRow>(bytes),
-        _ if table == Table::Asked.code() => again::<AskedRow>(bytes),
-        _ if table == Table::Calendar.code() => again::<CalendarRow>(bytes),
-        _ if table == Table::Event.code() => again::<EventRow>(bytes),
-        _ if table == Table::Invite.code() => again::<InviteRow>(bytes),
-        _ if table == Table::Cursor.code() => again::<u64>(bytes),
-        _ if table == Table::Shown.code() => again::<u64>(bytes),
-        _ if table == Table::Used.code() => again::<u32>(bytes),
-        _ if table == Table::Running.code() || table == Table::Moving.code() => again::<bool>(bytes),
-        _ if table == Table::Relays.code() => again::<RelaysRow>(bytes),
-        _ if table == Table::Blocked.code() => again::<BlockedRow>(bytes),
-        _ => None,
-    }
-}
-
-/// A client in memory that has invited one contact, and whose relay is the caller. `None` anywhere: its vault has stopped.
-pub struct Secluded {
+/// A client without a network, on a vault in memory. It has invited one contact, and the caller plays its relay.
+///
+/// A method returns `None` if the vault has stopped.
+pub struct OfflineClient {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
     relay: String,
@@ -64,7 +33,7 @@ fn unlock() -> Unlock {
     Unlock::Key(MasterKey::from_bytes([7; 32]))
 }
 
-impl Secluded {
+impl OfflineClient {
     /// Makes a person who invites the contact; the second value is the bundle, the third the secret of its link.
     #[must_use]
     pub fn invite(relay: &RelayAddress, today: Day) -> Option<(Self, Vec<u8>, [u8; 32])> {
@@ -75,9 +44,8 @@ impl Secluded {
             ..Geometry::vault()
         };
         let disk = Arc::new(MemoryDisk::new());
-        let store =
-            Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut crate::random::SystemRandom).ok()?;
-        let mut engine = Engine::create(store, Some(relay), today.unix_seconds()).ok()?;
+        let store = Shred::create(Arc::clone(&disk), &geometry, &unlock(), &mut SystemRandom).ok()?;
+        let mut engine = create_in(store, Some(relay), today.unix_seconds()).ok()?;
         let id = engine.begin_invite(NAME, today, 7).ok().filter(|id| *id == CONTACT)?;
         let bundle = engine.publication(id)?.bundle;
         engine.published(id).ok()?;
@@ -85,21 +53,22 @@ impl Secluded {
         Some((Self { disk, engine, relay: relay.to_string(), stale_at: 0 }, bundle, *link.secret().expose()))
     }
 
-    /// What its disk holds.
+    /// Returns the bytes of its disk.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         self.disk.to_bytes()
     }
 
-    /// A person from what a disk held.
+    /// Opens a person from the bytes of a disk.
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
-        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut crate::random::SystemRandom).ok()?;
-        Some(Self { disk, engine: Engine::open(store, today).ok()?, relay: relay.to_string(), stale_at: 0 })
+        let store = Shred::open(Arc::clone(&disk), &unlock(), &mut SystemRandom).ok()?;
+        let engine = Engine::open_on_day(ShredVault::start(store).ok()?, SystemRandom, today).ok()?;
+        Some(Self { disk, engine, relay: relay.to_string(), stale_at: 0 })
     }
 
-    /// All mailboxes that are wanted are made, all that are not are deleted; gives how many there are.
+    /// Creates all mailboxes that are wanted and deletes those that are not wanted any more. Returns how many there are.
     #[must_use]
     pub fn make_mailboxes(&mut self) -> Option<usize> {
         for mailbox in self.engine.mailboxes_at(&self.relay) {
@@ -114,7 +83,7 @@ impl Secluded {
         Some(self.engine.mailboxes_at(&self.relay).len())
     }
 
-    /// A blob comes by one of its mailboxes.
+    /// Delivers a blob from one of its mailboxes.
     #[must_use]
     pub fn deliver(&mut self, mailbox: u32, blob: &[u8], today: Day) -> Option<()> {
         self.engine.delivered(MailboxName { contact: CONTACT, mailbox }, blob, today).ok()?;
@@ -124,18 +93,17 @@ impl Secluded {
         Some(())
     }
 
-    /// Takes a text into the outbox; `false` when it is refused as such.
+    /// Takes a text into the outbox. Returns `false` if the text is too long.
     #[must_use]
     pub fn send(&mut self, text: &str) -> Option<bool> {
-        use crate::error::ClientError;
         match self.engine.send_text(NAME, text, 0) {
             Ok(_) => Some(true),
-            Err(ClientError::TextTooLong) => Some(false),
+            Err(EngineError::TextTooLong) => Some(false),
             Err(_) => None,
         }
     }
 
-    /// Makes due receipts, and gives up to `most` envelopes to a relay, which takes or refuses them.
+    /// Makes the receipts that are due, and gives up to `most` envelopes to a relay, which stores or refuses them.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
@@ -144,7 +112,7 @@ impl Secluded {
         let jobs = self.engine.take_puts(CONTACT, &BTreeSet::new(), most);
         let puts: Vec<_> = jobs.iter().map(PutJob::sent).collect();
         if taken {
-            self.engine.accepted(CONTACT, &puts, crate::engine::BlobLives::DEFAULT, today).ok()?;
+            self.engine.mark_stored_at_relay(CONTACT, &puts, BlobLives::DEFAULT, today).ok()?;
         } else {
             for put in puts {
                 self.engine.refused(CONTACT, &put, today).ok()?;
@@ -155,21 +123,21 @@ impl Secluded {
         Some(jobs.into_iter().map(|job| job.envelope).collect())
     }
 
-    /// A day begins.
+    /// Begins a day.
     #[must_use]
     pub fn begin_day(&mut self, today: Day) -> Option<()> {
         self.engine.begin_day(today).ok()
     }
 
-    /// Every event.
+    /// Returns all events.
     #[must_use]
     pub fn events(&self) -> Option<Vec<Event>> {
         self.engine.events_after(0, usize::MAX).ok()
     }
 }
 
-impl core::fmt::Debug for Secluded {
+impl core::fmt::Debug for OfflineClient {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secluded(..)")
+        f.write_str("OfflineClient(..)")
     }
 }

@@ -42,36 +42,34 @@
 //! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
 //!
-//! Not its concern: cryptography (`deaddrop-e2ee`), how bytes are stored (`deaddrop-shred`), how anything is shown.
+//! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-e2ee`), how bytes are stored
+//! (`deaddrop-shred`), how anything is shown.
 
 mod client;
 mod config;
+mod conversation;
 mod engine;
 mod error;
-mod event;
 #[cfg(feature = "hazmat")]
 pub mod hazmat;
 mod home;
-mod named;
 mod net;
 mod pasted;
 mod random;
 mod resolve;
-mod text;
 mod vault;
 
 pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, SyncReport};
 pub use config::{
     Config, DEFAULT_VAULT_MIB, MAX_GAP_WAIT, MAX_INVITE_DAYS, MAX_VAULT_MIB, MIN_VAULT_MIB, PrivateAddresses,
 };
+pub use conversation::Connectivity;
+pub use deaddrop_engine::{Event, EventKind, invisible_in, is_invisible};
 pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};
-pub use event::{Event, EventKind};
 pub use home::Unlock;
-pub use net::Connectivity;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
-pub use text::{invisible_in, is_invisible};
 pub use vault::{VaultRoom, VaultStatus};
 
 pub use deaddrop_e2ee::{
@@ -82,3 +80,5 @@ pub use deaddrop_e2ee::{
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;
+
+use deaddrop_engine::named;

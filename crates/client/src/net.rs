@@ -1,13 +1,13 @@
 //! Connections: one reading link a relay, short putting links a contact, never both in one (spec/14-client.md section 6).
 
-mod backoff;
+mod clock;
 mod connection;
 mod days;
 mod dial;
+mod drive;
+mod errand;
 mod fetch;
-mod losses;
 mod moved;
-mod openings;
 mod progress;
 mod publish;
 mod putter;
@@ -16,20 +16,20 @@ mod reader;
 mod shared;
 mod special;
 mod supervisor;
+mod tcp;
+mod transport;
 mod turns;
 
-pub(crate) use connection::ConnectError;
-pub(crate) use dial::Consent;
 pub(crate) use fetch::fetch_bundle;
 pub(crate) use moved::Moved;
-pub use progress::Connectivity;
-pub(crate) use progress::{Dated, Moving, PutState};
+pub(crate) use progress::{Dated, Moving};
 pub(crate) use publish::{open_link, publish};
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;
 pub(crate) use shared::{STEP_STACK, Shared};
 pub(crate) use special::is_public;
 pub(crate) use supervisor::supervise;
+pub(crate) use transport::Consent;
 
 #[cfg(test)]
 mod tests;

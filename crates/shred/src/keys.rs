@@ -1,5 +1,6 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
+use crate::aead;
 use crate::keyring::Keyring;
 use crate::labels;
 use crate::record::Record;
@@ -266,11 +267,15 @@ impl StoreKeys {
 
 impl OnceKey {
     pub(crate) fn seal(&self, buffer: &mut [u8]) -> [u8; 16] {
-        seal(&self.0, &[], buffer)
+        let tag = aead::seal(&self.0, buffer);
+        wipe_stack::<STACK>();
+        tag
     }
 
     pub(crate) fn open(&self, buffer: &mut [u8], tag: &[u8; 16]) -> bool {
-        open(&self.0, &[], buffer, tag)
+        let is_open = aead::open(&self.0, buffer, tag);
+        wipe_stack::<STACK>();
+        is_open
     }
 }
 

@@ -23,6 +23,7 @@
 //!
 //! Not its concern: what the records mean, when they expire, who may have them.
 
+mod aead;
 mod bytes;
 mod cell;
 mod commit;
@@ -30,6 +31,7 @@ pub mod disk;
 pub mod error;
 pub mod file;
 pub mod geometry;
+mod holes;
 mod index;
 mod keyring;
 pub mod keys;

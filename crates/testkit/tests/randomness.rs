@@ -7,7 +7,7 @@ use common::{files, text};
 
 /// Where a generator in memory is used, and what for: nothing secret depends on it.
 const ALLOWED: [(&str, &str); 5] = [
-    ("crates/client/src/net/backoff.rs", "pauses before a relay is tried again"),
+    ("crates/client/src/net/drive.rs", "pauses before a relay is tried again"),
     ("crates/client/src/net/supervisor.rs", "pauses before receipts leave"),
     ("crates/relay/src/mailboxes.rs", "handles and pauses"),
     ("crates/relay/src/store/kept.rs", "seeds the generator of handles and pauses"),

@@ -2,9 +2,10 @@
 
 use super::Client;
 use crate::{
+    conversation::{Connectivity, Moment, PutState},
     engine::{Engine, MailboxNeeds, Need},
     error::ClientError,
-    net::{Connectivity, Dated, Moving, PutState},
+    net::{Dated, Moving},
 };
 use deaddrop_e2ee::content::MessageId;
 use std::{
@@ -12,7 +13,6 @@ use std::{
     net::IpAddr,
     time::Duration,
 };
-use tokio::time::Instant;
 
 /// What [`Client::sync`] has done, and what waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +208,7 @@ struct View {
     moving: Moving,
     /// A state that is older than this round may have changed.
     round: u64,
+    now: Moment,
     persistence: Persistence,
 }
 
@@ -218,6 +219,7 @@ impl View {
             links: progress.links(),
             putting: progress.putting(),
             moving: progress.moving(),
+            now: client.shared.moment(),
             round,
             persistence,
         }
@@ -272,7 +274,7 @@ impl View {
                     PutState::NoTls => (SendWait::NoTls, is_known),
                     PutState::Private(address) => (SendWait::PrivateAddress(address), is_known),
                     PutState::Asked { is_full, until } => {
-                        let retry_after = until.saturating_duration_since(Instant::now());
+                        let retry_after = until.since(self.now);
                         let reason = match is_full {
                             _ if retry_after.is_zero() => return (SendWait::UnderWay, false),
                             true => SendWait::MailboxFull { retry_after },

@@ -5,9 +5,9 @@ use super::{
     sync::{ContactSync, Pending, Persistence, SILENCE, Scope, SyncReport},
 };
 use crate::{
+    conversation::Connectivity,
     engine::{Engine, is_same_day},
     error::ClientError,
-    net::Connectivity,
     vault::VaultStatus,
 };
 use deaddrop_wire::Day;
@@ -223,19 +223,19 @@ impl Client {
     ) -> Result<Vec<Pending>, ClientError> {
         let begun = Instant::now();
         let silence = begun + SILENCE;
-        let _hurry = matches!(scope, Scope::Send(_) | Scope::All).then(|| self.shared.hurry());
-        let mut work = self.shared.work.subscribe();
+        let _flush = matches!(scope, Scope::Send(_) | Scope::All).then(|| self.shared.flush_receipts());
+        let mut changed = self.shared.changed.subscribe();
         let last = persistence;
         let mut waiting = pin!(async {
             loop {
-                work.mark_unchanged();
+                changed.mark_unchanged();
                 let pending = self.pending(&scope, round, persistence)?;
                 if pending.iter().all(|pending| pending.is_settled) {
                     return Ok(pending);
                 }
                 let is_heard = persistence == (Persistence::FirstFailure { is_silent: false });
                 tokio::select! {
-                    changed = work.changed() => changed.map_err(|_| ClientError::VaultStopped)?,
+                    news = changed.changed() => news.map_err(|_| ClientError::VaultStopped)?,
                     () = sleep_until(silence), if is_heard => {
                         persistence = Persistence::FirstFailure { is_silent: true };
                     }

@@ -4,14 +4,14 @@
 //! address that the connection then goes to, and the name is not resolved a second time.
 
 use super::{
-    connection::ConnectError,
     race::{first_done, interleave, race},
-    shared::Shared,
     special::is_public,
+    transport::{Consent, Destination},
 };
 use crate::{
-    config::PrivateAddresses,
-    engine::{Engine, Reach},
+    config::{Config, PrivateAddresses},
+    conversation::ConnectError,
+    engine::Reach,
 };
 use deaddrop_wire::RelayAddress;
 use std::net::{IpAddr, SocketAddr};
@@ -22,28 +22,17 @@ const MAX_TRIED: usize = 8;
 /// Maximum number of addresses of one name that are looked at.
 const MAX_RESOLVED: usize = 64;
 
-/// What the caller adds to the rule for one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Consent {
-    /// Nothing: only the rule decides.
-    Rule,
-    /// The user has pasted this relay's address and has no other relay: an IP address that stands in it is allowed.
-    Shown,
-    /// The user allows a private address for this connection.
-    Given,
-}
-
 /// Connects to a relay, and gives the address that was connected to, in its canonical form.
 pub(super) async fn dial(
-    shared: &Shared,
-    relay: &RelayAddress,
-    consent: Consent,
+    config: &Config,
+    target: &Destination<'_>,
 ) -> Result<(TcpStream, IpAddr), ConnectError> {
-    let addresses = resolve(shared, relay.host()).await;
+    let relay = target.relay;
+    let addresses = resolve(config, relay.host()).await;
     let private: Vec<IpAddr> = addresses.iter().copied().filter(|ip| !is_public(*ip)).collect();
-    let own = if private.is_empty() { Own::default() } else { Own::of(shared, relay, &private).await };
+    let own = if private.is_empty() { Own::default() } else { Own::of(config, target, &private).await };
     let is_allowed =
-        |ip: &IpAddr| is_public(*ip) || own.allows(*ip) || is_consented(shared, relay, *ip, consent);
+        |ip: &IpAddr| is_public(*ip) || own.allows(*ip) || is_consented(config, relay, *ip, target.consent);
     let (mut tried, refused): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(is_allowed);
     if let Some(first) = refused.first().filter(|_| tried.is_empty()) {
         return Err(ConnectError::Private(*first));
@@ -57,10 +46,10 @@ pub(super) async fn dial(
 }
 
 /// The addresses of a host; none if it has none or cannot be resolved now.
-async fn resolve(shared: &Shared, host: &str) -> Vec<IpAddr> {
+async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],
-        Err(_) => shared.config.resolver.resolve(host).await.unwrap_or_default(),
+        Err(_) => config.resolver.resolve(host).await.unwrap_or_default(),
     };
     // The same address has one form in all comparisons below, and in what is connected to.
     found.iter().take(MAX_RESOLVED).map(IpAddr::to_canonical).collect()
@@ -78,21 +67,21 @@ struct Own {
 impl Own {
     /// Asks for the addresses of all own relays at once, until these private addresses are all known to be allowed. A name that is
     /// not resolved within half of the patience allows nothing this time.
-    async fn of(shared: &Shared, relay: &RelayAddress, private: &[IpAddr]) -> Self {
-        let Ok(Reach { named, allowed }) = shared.look(Engine::reach) else { return Self::default() };
-        if named.iter().any(|own| own.host() == relay.host()) {
+    async fn of(config: &Config, target: &Destination<'_>, private: &[IpAddr]) -> Self {
+        let Some(Reach { named, allowed }) = (target.reach)() else { return Self::default() };
+        if named.iter().any(|own| own.host() == target.relay.host()) {
             return Self { is_named: true, addresses: Vec::new() };
         }
         let mut own = Self { is_named: false, addresses: allowed };
         let mut lookups: Vec<_> =
-            named.iter().map(|named| ((), Box::pin(resolve(shared, named.host())))).collect();
+            named.iter().map(|named| ((), Box::pin(resolve(config, named.host())))).collect();
         let asking = async {
             while !lookups.is_empty() && !private.iter().all(|ip| own.allows(*ip)) {
                 let ((), found) = first_done(&mut lookups).await;
                 own.addresses.extend(found);
             }
         };
-        let _ = timeout(shared.config.patience / 2, asking).await;
+        let _ = timeout(config.patience / 2, asking).await;
         own
     }
 
@@ -102,14 +91,14 @@ impl Own {
 }
 
 /// Whether the app, or the user in this call, allows a connection to an address that is not public.
-fn is_consented(shared: &Shared, relay: &RelayAddress, ip: IpAddr, consent: Consent) -> bool {
+fn is_consented(config: &Config, relay: &RelayAddress, ip: IpAddr, consent: Consent) -> bool {
     let in_call = match consent {
         Consent::Given => true,
         Consent::Shown => relay.host() == "localhost" || relay.host().parse::<IpAddr>().is_ok(),
         Consent::Rule => false,
     };
     in_call
-        || match &shared.config.private_addresses {
+        || match &config.private_addresses {
             PrivateAddresses::Refuse => false,
             PrivateAddresses::Allow => true,
             PrivateAddresses::AllowRelays(allowed) => allowed.iter().any(|entry| {

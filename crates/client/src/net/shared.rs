@@ -1,13 +1,16 @@
 //! What the tasks of a client share.
 
 use super::{
+    clock::ClientClock,
     days::{HeardDay, RelayDays},
-    openings::Openings,
-    progress::{Connectivity, Progress, PutState},
+    progress::Progress,
+    tcp::TcpTransport,
+    transport::Transport,
     turns::Turns,
 };
 use crate::{
     config::{Config, MAX_GAP_WAIT},
+    conversation::{Connectivity, Moment, Openings, PutState},
     engine::{Engine, is_same_day},
     error::{ClientError, VaultError, WrongClock},
 };
@@ -16,7 +19,7 @@ use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 /// Bytes of stack that are wiped after a step of the engine: below it rows and capabilities were passed by value.
 pub(crate) const STEP_STACK: usize = 64 << 10;
@@ -25,23 +28,27 @@ pub(crate) const STEP_STACK: usize = 64 << 10;
 pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
+    /// The clock on which the moments of the conversations are.
+    pub(super) clock: ClientClock,
+    /// What carries the links.
+    pub(super) transport: Box<dyn Transport>,
     /// From which the tokens derive that name this client's reading links, another one for each relay. In memory only.
     pub(crate) tokens: ClientTokenSecret,
     /// Changes whenever the engine may have something new to do.
-    pub(crate) work: watch::Sender<u64>,
+    pub(crate) changed: watch::Sender<u64>,
     /// The number of the newest event.
     pub(crate) events: watch::Sender<u64>,
-    /// Changes when waiting for a relay should end: somebody wants something now.
-    pub(crate) nudge: watch::Sender<u64>,
+    /// Changes when waits for a relay are to end: the user wants something now.
+    pub(crate) retries: watch::Sender<u64>,
     /// True once the client closes.
     pub(crate) closing: watch::Sender<bool>,
     /// The number of callers that wait until everything is sent: as long as there is one, receipts that are due leave at once.
-    hurry: watch::Sender<usize>,
+    receipt_flushes: watch::Sender<usize>,
     /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
     /// Start times of the putting links.
-    pub(super) openings: Openings,
+    pub(super) openings: Arc<Openings>,
     /// The queue for opening links.
     pub(super) turns: Turns,
     /// The days that own relays say now.
@@ -49,9 +56,9 @@ pub(crate) struct Shared {
 }
 
 /// Receipts that are due leave at once as long as this is there.
-pub(crate) struct Hurry<'a>(&'a watch::Sender<usize>);
+pub(crate) struct ReceiptFlush<'a>(&'a watch::Sender<usize>);
 
-impl Drop for Hurry<'_> {
+impl Drop for ReceiptFlush<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|callers| *callers = callers.saturating_sub(1));
     }
@@ -59,18 +66,30 @@ impl Drop for Hurry<'_> {
 
 impl Shared {
     pub(crate) fn new(engine: Engine<FileDisk>, config: Config) -> Arc<Self> {
+        let transport = Box::new(TcpTransport::new(config.clone()));
+        Self::with_transport(engine, config, transport)
+    }
+
+    /// With links that this transport carries.
+    pub(super) fn with_transport(
+        engine: Engine<FileDisk>,
+        config: Config,
+        transport: Box<dyn Transport>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             events: watch::Sender::new(engine.last_event()),
             engine: Mutex::new(Some(engine)),
-            config,
             tokens: ClientTokenSecret::generate(&mut crate::random::SystemRandom),
-            work: watch::Sender::new(0),
-            nudge: watch::Sender::new(0),
+            clock: ClientClock::start(),
+            transport,
+            config,
+            changed: watch::Sender::new(0),
+            retries: watch::Sender::new(0),
             closing: watch::Sender::new(false),
-            hurry: watch::Sender::new(0),
+            receipt_flushes: watch::Sender::new(0),
             round: watch::Sender::new(0),
             progress: Progress::default(),
-            openings: Openings::default(),
+            openings: Arc::default(),
             turns: Turns::default(),
             days: Arc::default(),
         })
@@ -142,26 +161,36 @@ impl Shared {
             }
             // A vault that has failed wakes the callers that wait for events, too: none will come.
             shared.events.send_if_modified(|last| std::mem::replace(last, newest) != newest || is_dead);
-            shared.work.send_modify(|count| *count = count.wrapping_add(1));
+            shared.changed.send_modify(|count| *count = count.wrapping_add(1));
             result
         });
         done.await.unwrap_or(Err(ClientError::VaultStopped))
     }
 
     /// Tasks that wait before they try a relay again try it now, or as soon as a wait may end.
-    pub(crate) fn nudge(&self) {
-        self.nudge.send_modify(|count| *count = count.wrapping_add(1));
+    pub(crate) fn retry_now(&self) {
+        self.retries.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// A [`nudge`](Self::nudge), and all tasks look for work.
-    pub(crate) fn try_now(&self) {
-        self.nudge();
-        self.work.send_modify(|count| *count = count.wrapping_add(1));
+    /// A [`retry_now`](Self::retry_now), and all tasks look for something to do.
+    pub(crate) fn wake_all(&self) {
+        self.retry_now();
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Whole seconds since 1970-01-01 UTC.
     pub(crate) fn now(&self) -> u64 {
         (self.config.now)()
+    }
+
+    /// The present moment of the client's own clock.
+    pub(crate) fn moment(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    /// A moment of the client's own clock, for tokio; none: it lies too far ahead.
+    pub(super) fn instant(&self, moment: Moment) -> Option<Instant> {
+        self.clock.instant(moment)
     }
 
     /// Seconds for which a message waits behind a missing one.
@@ -172,7 +201,7 @@ impl Shared {
     /// Notes what an own relay says about the day, for as long as its link stands.
     pub(super) fn hear_day(&self, relay: &RelayAddress, day: Day) -> HeardDay {
         let heard = self.days.hear(relay.to_string(), day);
-        self.work.send_modify(|count| *count = count.wrapping_add(1));
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
         heard
     }
 
@@ -200,14 +229,14 @@ impl Shared {
     }
 
     /// Lets receipts that are due leave at once until the result is dropped.
-    pub(crate) fn hurry(&self) -> Hurry<'_> {
-        self.hurry.send_modify(|callers| *callers = callers.saturating_add(1));
-        Hurry(&self.hurry)
+    pub(crate) fn flush_receipts(&self) -> ReceiptFlush<'_> {
+        self.receipt_flushes.send_modify(|callers| *callers = callers.saturating_add(1));
+        ReceiptFlush(&self.receipt_flushes)
     }
 
     /// The number of callers that wait until everything is sent.
-    pub(super) fn hurries(&self) -> watch::Receiver<usize> {
-        self.hurry.subscribe()
+    pub(super) fn receipt_flushes(&self) -> watch::Receiver<usize> {
+        self.receipt_flushes.subscribe()
     }
 
     /// Begins a round. Tasks that wait try again, and links that stand are asked whether they do.
@@ -217,7 +246,7 @@ impl Shared {
             *round = round.wrapping_add(1);
             number = *round;
         });
-        self.try_now();
+        self.wake_all();
         number
     }
 
@@ -229,28 +258,28 @@ impl Shared {
     /// Notes the state of a relay with own mailboxes; what led to it began after the given round.
     pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) {
         if self.progress.set_link(relay, state, round) {
-            self.work.send_modify(|count| *count = count.wrapping_add(1));
+            self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
     /// Notes the state of a contact's putting link; what led to it began after the given round.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) {
         if self.progress.set_putting(contact, state, round) {
-            self.work.send_modify(|count| *count = count.wrapping_add(1));
+            self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
     /// Notes that a link for a contact is being opened.
     pub(super) fn note_connecting(&self, contact: u32, round: u64) {
         if self.progress.note_connecting(contact, round) {
-            self.work.send_modify(|count| *count = count.wrapping_add(1));
+            self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
     /// Notes whether the invite mailbox of a contact could be emptied.
     pub(super) fn set_emptied(&self, contact: u32, is_emptied: bool) {
         if self.progress.set_emptied(contact, is_emptied) {
-            self.work.send_modify(|count| *count = count.wrapping_add(1));
+            self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
@@ -267,7 +296,7 @@ impl Shared {
     /// The user has allowed another address, and what waited for it is tried again.
     pub(crate) fn retry_private(&self) {
         self.progress.forget_private();
-        self.try_now();
+        self.wake_all();
     }
 
     /// Takes the engine out: every later step fails.
@@ -296,15 +325,15 @@ mod tests {
 
     fn shared(folder: &std::path::Path) -> Arc<Shared> {
         let store = home::create(folder, &crate::Unlock::KeyFile, PassphraseCost::default()).unwrap();
-        Shared::new(Engine::create(store, None, 0).unwrap(), Config::default())
+        Shared::new(crate::engine::create_in(store, None, 0).unwrap(), Config::default())
     }
 
     #[tokio::test]
     async fn what_follows_from_a_step_is_done_though_the_call_is_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let shared = shared(folder.path());
-        let mut nudge = shared.nudge.subscribe();
-        nudge.mark_unchanged();
+        let mut retries = shared.retries.subscribe();
+        retries.mark_unchanged();
         let call = shared.step_then(|_, _| Ok::<_, VaultError>(()), Shared::retry_private);
         // Polled once, then dropped.
         tokio::select! {
@@ -312,10 +341,10 @@ mod tests {
             _ = call => {}
             () = std::future::ready(()) => {}
         }
-        tokio::time::timeout(std::time::Duration::from_secs(20), nudge.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(20), retries.changed()).await.unwrap().unwrap();
         let failing = shared.step_then(|_, _| Err::<(), _>(VaultError::Full), Shared::retry_private);
         assert_eq!(failing.await, Err(ClientError::VaultFull));
-        assert!(!nudge.has_changed().unwrap(), "a step that failed is followed by nothing");
+        assert!(!retries.has_changed().unwrap(), "a step that failed is followed by nothing");
     }
 
     /// What a step has changed in memory and not stored must not reach a relay: a link that stands asks for it at once.
@@ -347,15 +376,15 @@ mod tests {
     }
 
     #[test]
-    fn receipts_hurry_as_long_as_a_call_wants_it() {
+    fn receipts_are_flushed_as_long_as_a_call_wants_it() {
         let folder = tempfile::tempdir().unwrap();
         let shared = shared(folder.path());
-        let hurries = shared.hurries();
-        let (one, other) = (shared.hurry(), shared.hurry());
+        let flushes = shared.receipt_flushes();
+        let (one, other) = (shared.flush_receipts(), shared.flush_receipts());
         drop(one);
-        assert_eq!(*hurries.borrow(), 1);
+        assert_eq!(*flushes.borrow(), 1);
         drop(other);
-        assert_eq!(*hurries.borrow(), 0);
+        assert_eq!(*flushes.borrow(), 0);
     }
 
     #[tokio::test]

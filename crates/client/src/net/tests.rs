@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     Config, PrivateAddresses,
+    conversation::{ConnectError, Connectivity, PutState},
     engine::{Engine, MailboxName},
     error::{ClientError, VaultError},
     home,
@@ -36,6 +37,7 @@ mod closing;
 mod errands;
 mod numbers;
 mod reading;
+mod seam;
 mod slow;
 mod spans;
 mod versions;
@@ -242,16 +244,28 @@ impl World {
 
     /// With own mailboxes at one relay and a contact at another.
     async fn new(own: &RelayAddress, peer: &RelayAddress) -> Self {
+        Self::with_transport(own, peer, None).await
+    }
+
+    /// The same over another transport than TCP.
+    async fn with_transport(
+        own: &RelayAddress,
+        peer: &RelayAddress,
+        transport: Option<Box<dyn transport::Transport>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cost = deaddrop_shred::PassphraseCost::default();
         let store = home::create(folder.path(), &crate::Unlock::KeyFile, cost).unwrap();
-        let engine = Engine::create(store, Some(own), 0).unwrap();
+        let engine = crate::engine::create_in(store, Some(own), 0).unwrap();
         let config = Config {
             now: Arc::new(|| u64::from(TODAY.number()) * 86_400),
             private_addresses: PrivateAddresses::Allow,
             ..Config::default()
         };
-        let shared = Shared::new(engine, config);
+        let shared = match transport {
+            Some(transport) => Shared::with_transport(engine, config, transport),
+            None => Shared::new(engine, config),
+        };
         let address = MailboxAddress { relay: peer.clone(), send: SendCapability::from_bytes([9; 32]) };
         let accepted = shared.step(move |engine, today| {
             let id = engine.begin_invite("Eve", today, 7).unwrap();
@@ -280,7 +294,7 @@ impl World {
     async fn send(&self, text: &str) {
         let text = text.to_owned();
         let send = move |engine: &mut Engine<_>, _| engine.send_text("Eve", &text, 0);
-        self.shared.step_then(send, Shared::nudge).await.unwrap();
+        self.shared.step_then(send, Shared::retry_now).await.unwrap();
     }
 
     fn link(&self, relay: &RelayAddress) -> Option<Connectivity> {

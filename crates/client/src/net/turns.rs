@@ -1,116 +1,82 @@
-//! A queue for opening links to a relay. Handshakes that run at once share a slow line, and all of them would run into their
-//! deadlines (spec/14-client.md section 6).
+//! Waiting for a turn to open a link.
 
 use super::moved::Moved;
+use crate::conversation::{Haste, Ticket, TurnQueues};
 use deaddrop_wire::RelayAddress;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::oneshot;
 
-/// Maximum number of links that are being opened to one address at once.
-pub(super) const MAX_OPENING: usize = 2;
-
-/// Who wants to open a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Haste {
-    /// A user waits for it: it goes before all that are not errands.
-    Errand,
-    /// A task that goes on by itself.
-    Background,
-}
-
 /// The queues for all relays.
 #[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<BTreeMap<String, Queue>>>);
+pub(crate) struct Turns(Arc<Mutex<Waiting>>);
 
-/// Those who open links to one address. The address counts and not the fingerprint alone: a contact could name another relay's
-/// fingerprint at an address that never answers, and hold its turns.
+/// The queues, and the tasks that wait in them.
 #[derive(Default)]
-struct Queue {
-    /// Turns that are taken, or handed over and not looked at yet.
-    taken: usize,
-    errands: VecDeque<Waiter>,
-    others: VecDeque<Waiter>,
+struct Waiting {
+    queues: TurnQueues,
+    tasks: BTreeMap<Ticket, Waiter>,
 }
 
 struct Waiter {
-    given: oneshot::Sender<Turn>,
+    given: oneshot::Sender<()>,
     moved: Moved,
 }
 
-/// The right to open one link. Dropping it gives it to the next one.
+/// The right to open one link, or the wait for it. Dropping it lets the next one.
 pub(crate) struct Turn {
     turns: Turns,
-    relay: String,
+    relay: RelayAddress,
+    ticket: Ticket,
 }
 
 impl Turns {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a turn. Safe to cancel. As long as others open their links, this counts as moving.
     pub(crate) async fn take(&self, relay: &RelayAddress, haste: Haste, moved: &Moved) -> Turn {
-        let relay = relay.to_string();
-        let awaited = {
-            let mut queues = self.lock();
-            let queue = queues.entry(relay.clone()).or_default();
-            if queue.taken < MAX_OPENING {
-                queue.taken += 1;
-                None
-            } else {
+        let (turn, awaited) = {
+            let mut waiting = self.lock();
+            let (ticket, is_turn) = waiting.queues.enter(relay, haste);
+            let awaited = (!is_turn).then(|| {
                 let (given, awaited) = oneshot::channel();
-                let waiter = Waiter { given, moved: moved.clone() };
-                match haste {
-                    Haste::Errand => queue.errands.push_back(waiter),
-                    Haste::Background => queue.others.push_back(waiter),
-                }
-                Some(awaited)
-            }
+                waiting.tasks.insert(ticket, Waiter { given, moved: moved.clone() });
+                awaited
+            });
+            (Turn { turns: self.clone(), relay: relay.clone(), ticket }, awaited)
         };
-        let own = || Turn { turns: self.clone(), relay: relay.clone() };
-        match awaited {
-            None => own(),
-            // The sender is dropped only with its queue, which stays as long as somebody waits in it.
-            Some(awaited) => awaited.await.unwrap_or_else(|_| own()),
+        if let Some(awaited) = awaited {
+            // The sender is dropped only when it has sent: the place in the queue stays as long as the turn.
+            let _ = awaited.await;
         }
+        turn
     }
 }
 
 impl Turn {
     /// The link stands: the queue behind it gets on.
     pub(super) fn note_opened(&self) {
-        let queues = self.turns.lock();
-        let Some(queue) = queues.get(&self.relay) else { return };
-        queue.errands.iter().chain(&queue.others).for_each(|waiter| waiter.moved.note());
+        let waiting = self.turns.lock();
+        for ticket in waiting.queues.waiting(&self.relay) {
+            if let Some(waiter) = waiting.tasks.get(&ticket) {
+                waiter.moved.note();
+            }
+        }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let next = {
-            let mut queues = self.turns.lock();
-            let Some(queue) = queues.get_mut(&self.relay) else { return };
-            let mut next = None;
-            while next.is_none()
-                && let Some(waiter) = queue.errands.pop_front().or_else(|| queue.others.pop_front())
-            {
-                // One that has gone meanwhile is passed over.
-                next = Some(waiter.given).filter(|given| !given.is_closed());
-            }
-            if next.is_none() {
-                queue.taken = queue.taken.saturating_sub(1);
-                if queue.taken == 0 {
-                    queues.remove(&self.relay);
-                }
-            }
-            next
-        };
-        if let Some(next) = next {
-            // If it goes at this very moment, the turn comes back and is dropped again.
-            drop(next.send(Self { turns: self.turns.clone(), relay: self.relay.clone() }));
+        let mut waiting = self.turns.lock();
+        waiting.tasks.remove(&self.ticket);
+        let next = waiting.queues.leave(&self.relay, self.ticket);
+        if let Some(waiter) = next.and_then(|next| waiting.tasks.remove(&next)) {
+            // If it has gone at this very moment, its own turn is dropped, too.
+            let _ = waiter.given.send(());
         }
     }
 }
@@ -172,7 +138,10 @@ mod tests {
         let held = (is_given(take()).await.unwrap(), is_given(take()).await.unwrap());
         assert!(is_given(take()).await.is_none());
         drop(held);
-        assert!(turns.lock().is_empty(), "an unused queue takes no room");
+        assert!(
+            turns.lock().queues.is_empty() && turns.lock().tasks.is_empty(),
+            "an unused queue takes no room"
+        );
     }
 
     #[tokio::test(start_paused = true)]

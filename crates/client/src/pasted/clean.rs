@@ -1,7 +1,7 @@
 //! Takes away what mail programs and messengers add to a text, and decodes what they encode.
 
-use crate::text::is_invisible;
 use core::ops::Deref;
+use deaddrop_engine::is_invisible;
 use zeroize::Zeroizing;
 
 /// Entities of HTML that stand for a character that links hold or that stands around them.

@@ -196,11 +196,7 @@ impl<D: Disk> Shred<D> {
             }
             is_left = true;
             let dying = doomed.iter().filter(|at| **at == number).count();
-            if size(segment.live) > dying {
-                has_live = true;
-            } else {
-                self.segments.change(number, |segment| segment.is_given_up = true);
-            }
+            has_live |= size(segment.live) > dying;
         }
         if has_live {
             // Copies need room, too.

@@ -1,7 +1,7 @@
 //! A client whose peer keeps to the letter of the protocol and says whatever it likes.
 
 use super::{input::Input, scenes::person};
-use deaddrop_client::{Event, EventKind, hazmat::Secluded};
+use deaddrop_client::{Event, EventKind, hazmat::OfflineClient};
 use deaddrop_e2ee::{
     content::{self, Content, Message, MessageId, StreamId},
     identity::IdentityKeyPair,
@@ -34,13 +34,13 @@ fn relay() -> RelayAddress {
 fn start() -> &'static Start {
     static START: OnceLock<Start> = OnceLock::new();
     START.get_or_init(|| {
-        let (client, bundle, secret) = Secluded::invite(&relay(), TODAY).expect("a fresh vault");
+        let (client, bundle, secret) = OfflineClient::invite(&relay(), TODAY).expect("a fresh vault");
         Start { image: client.image(), bundle, secret }
     })
 }
 
 struct World {
-    client: Secluded,
+    client: OfflineClient,
     peer: IdentityKeyPair,
     session: Session,
     random: ChaCha20Rng,
@@ -64,7 +64,7 @@ pub fn client(data: &[u8]) {
     let own = peer.identity_key().hash();
     let bundle = VerifiedBundle::open(&secret, &start.bundle, own, None, TODAY).expect("genuine");
     let (session, _) = Session::initiate(&peer, &bundle, &mut random).expect("honest");
-    let client = Secluded::open(start.image.clone(), &relay(), TODAY).expect("just made");
+    let client = OfflineClient::open(start.image.clone(), &relay(), TODAY).expect("just made");
     let mut world = World {
         client,
         peer,
@@ -84,7 +84,7 @@ pub fn client(data: &[u8]) {
     }
     world.check();
     let before = world.events();
-    world.client = Secluded::open(world.client.image(), &relay(), world.today).expect("opens again");
+    world.client = OfflineClient::open(world.client.image(), &relay(), world.today).expect("opens again");
     let after = world.events();
     assert!(after.starts_with(&before), "events stay");
     world.check();
@@ -152,7 +152,7 @@ impl World {
                 self.today = self.today.plus(u32::from(input.u8() % 40));
                 self.client.begin_day(self.today)?;
                 if input.one_in(4) {
-                    self.client = Secluded::open(self.client.image(), &relay(), self.today)?;
+                    self.client = OfflineClient::open(self.client.image(), &relay(), self.today)?;
                 }
             }
         }

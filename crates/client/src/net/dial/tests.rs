@@ -4,7 +4,10 @@
 
 use super::*;
 use crate::{
-    Config, ContactInfo, Event, EventKind, Resolve, UnreachableReason, engine::MailboxName, home, net,
+    ContactInfo, Event, EventKind, Resolve, UnreachableReason,
+    engine::{Engine, MailboxName},
+    home,
+    net::{self, Shared},
     resolve::Resolving,
 };
 use deaddrop_e2ee::{
@@ -102,7 +105,7 @@ impl World {
         let store =
             home::create(folder.path(), &crate::Unlock::KeyFile, deaddrop_shred::PassphraseCost::default())
                 .unwrap();
-        let engine = Engine::create(store, Some(&address), 0).unwrap();
+        let engine = crate::engine::create_in(store, Some(&address), 0).unwrap();
         let names = Arc::new(Names::default());
         let shared = Shared::new(engine, config(&names, private_addresses));
         let canary = TcpListener::bind((CANARY, 0)).await.unwrap();
@@ -115,7 +118,9 @@ impl World {
     }
 
     async fn dial(&self, relay: &RelayAddress, consent: Consent) -> Result<IpAddr, ConnectError> {
-        dial(&self.shared, relay, consent).await.map(|(stream, ip)| {
+        let reach = || self.shared.look(Engine::reach).ok();
+        let target = Destination { relay, consent, reach: &reach };
+        dial(&self.shared.config, &target).await.map(|(stream, ip)| {
             assert_eq!(stream.peer_addr().unwrap().ip(), ip);
             ip
         })
@@ -200,10 +205,10 @@ async fn a_contact_does_not_point_a_client_into_its_own_network() {
     assert_eq!(world.info().unreachable, Some(UnreachableReason::PrivateAddress(canary_ip)));
     assert_eq!(world.info().waiting, 1);
     let state = world.shared.progress.putting()[&id].state;
-    assert_eq!(state, net::PutState::Private(canary_ip));
+    assert_eq!(state, crate::conversation::PutState::Private(canary_ip));
     // With the user's consent what waited goes to where it was meant to go.
     world.shared.step(move |engine, _| engine.allow_private(canary_ip)).await.unwrap();
-    world.shared.try_now();
+    world.shared.wake_all();
     assert!(is_heard(&world.canary).await);
     world.shared.closing.send_replace(true);
     supervisor.await.unwrap();
@@ -235,7 +240,7 @@ async fn what_waits_for_a_blocked_address_goes_to_a_newer_one() {
         Ok::<_, crate::error::VaultError>(())
     };
     world.shared.step(step).await.unwrap();
-    world.shared.try_now();
+    world.shared.wake_all();
     assert!(is_heard(&world.own).await);
     assert!(!is_heard(&world.canary).await);
     world.shared.closing.send_replace(true);

@@ -7,7 +7,7 @@ use deaddrop_wire::{Blob, item::Deliver};
 async fn act(world: &World) {
     let begin = Instant::now();
     while begin.elapsed() < seconds(600) {
-        world.shared.try_now();
+        world.shared.wake_all();
         sleep(Duration::from_millis(250)).await;
     }
 }
@@ -73,7 +73,7 @@ async fn deliveries_that_were_not_asked_for_end_the_link_and_cost_no_step() {
     })
     .await;
     let (_peer, world) = World::at(&relay.address).await;
-    let steps = world.shared.work.subscribe();
+    let steps = world.shared.changed.subscribe();
     let before = *steps.borrow();
     world.supervise();
     sleep(seconds(600)).await;

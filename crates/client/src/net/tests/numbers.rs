@@ -79,7 +79,7 @@ async fn a_user_who_sends_is_tried_at_once_but_not_more_often_than_a_floor_allow
     // Four actions a second, for ten minutes.
     let begin = Instant::now();
     while begin.elapsed() < seconds(600) {
-        world.shared.nudge();
+        world.shared.retry_now();
         sleep(Duration::from_millis(250)).await;
     }
     let tries = gaps(&relay.heard("put")).len();

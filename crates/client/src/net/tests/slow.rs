@@ -1,10 +1,7 @@
 //! Slow lines: links are opened one after the other, and what gets on is waited for.
 
-use super::{
-    connection::{Connection, within},
-    turns::MAX_OPENING,
-    *,
-};
+use super::{connection::Connection, *};
+use crate::conversation::MAX_OPENING;
 use deaddrop_wire::ClientToken;
 use std::{
     net::SocketAddr,
@@ -157,35 +154,11 @@ async fn a_link_that_does_not_stand_yet_is_being_connected() {
     assert_eq!(state(), [PutState::Down], "a second attempt is not news");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_errand_goes_on_as_long_as_it_moves_and_no_longer_than_two_minutes() {
-    let own = Scripted::start(|_, item| obey(item)).await;
-    let (_peer, world) = World::at(&own.address).await;
-    for (moves_for, wanted) in [(0, 30..31), (60, 69..71), (900, 120..121)] {
-        let moved = Moved::default();
-        let moving = async {
-            for _ in 0..moves_for {
-                moved.note();
-                sleep(seconds(1)).await;
-            }
-            std::future::pending::<()>().await;
-        };
-        let begin = Instant::now();
-        let errand = within(&world.shared, 2, &moved, std::future::pending::<Result<(), ClientError>>());
-        let done = tokio::select! {
-            done = errand => done,
-            () = moving => unreachable!(),
-        };
-        assert_eq!(done, Err(ClientError::RelayDown));
-        assert!(wanted.contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
-    }
-}
-
 #[test]
 fn the_specification_has_these_numbers() {
     let spec = include_str!("../../../../../spec/14-client.md");
     let (opening, moving) = (MAX_OPENING, moved::MOVING.as_secs());
-    let errand = connection::LONGEST_ERRAND.as_secs();
+    let errand = crate::conversation::LONGEST_ERRAND.as_secs();
     for text in [
         format!("At most {opening} links are opened to one address of a relay at once"),
         format!("| links that are opened to one address of a relay at once | {opening} |"),

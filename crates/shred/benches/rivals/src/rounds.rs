@@ -52,6 +52,10 @@ pub trait Store {
     fn written(&self) -> Option<u64> {
         None
     }
+    /// Syncs that it has waited for so far, if it is known.
+    fn syncs(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Puts and cycles in steady state, in slices, each beside a slice of the floor.
@@ -65,13 +69,16 @@ pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Bo
     let (mut floor_time, mut put_time, mut cycle_time, mut measured) = (0.0, 0.0, 0.0, 0);
     let mut times = Vec::new();
     let mut written_before = 0;
+    let mut syncs_of_puts = 0;
     while next * (size as u64) < plan.passes {
         // The first quarter warms up: until then no segment is used again.
         let counts = next * (size as u64) >= plan.passes / 4;
+        let syncs = store.syncs().unwrap_or(0);
         let start = Instant::now();
         let numbers = next..next + commits * pending;
         store.put(numbers.clone(), plan, &mut times);
         let put = start.elapsed().as_secs_f64();
+        let syncs = store.syncs().unwrap_or(0) - syncs;
         for n in numbers.clone() {
             assert_eq!(store.read(n)[..8], n.to_le_bytes());
         }
@@ -89,6 +96,7 @@ pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Bo
         put_time += put;
         cycle_time += cycle;
         measured += commits * pending;
+        syncs_of_puts += syncs;
         // The floor takes turns: the disk is not the same from second to second.
         floor_time += floor.run(size, plan.pending, commits as usize);
     }
@@ -99,7 +107,7 @@ pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Bo
         store.written().map(|bytes| (bytes - written_before) as f64 / (measured as f64 * size as f64));
     let length = walk(&dir.join("store"));
     println!(
-        "{size:>6} x {pending:>7} {name:<8} | {:>9.0} | {:>9.0} {:>5.2} | {:>9.0} {:>5.2} | {:>7.0} {:>8.0} {:>9.1} | {:>5.2} | {:>7.1}",
+        "{size:>6} x {pending:>7} {name:<8} | {:>9.0} | {:>9.0} {:>5.2} | {:>9.0} {:>5.2} | {:>7.0} {:>8.0} {:>9.1} | {:>5.2} | {:>5.0} | {:>7.1}",
         rate(floor_time),
         rate(put_time),
         floor_time / put_time,
@@ -109,6 +117,7 @@ pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Bo
         at(0.99),
         at(1.0) / at(0.5),
         bytes.unwrap_or(f64::NAN),
+        measured as f64 / syncs_of_puts as f64,
         length as f64 / 1e6,
     );
 }

@@ -106,4 +106,8 @@ impl Store for Ours {
     fn written(&self) -> Option<u64> {
         Some(self.disk.bytes())
     }
+
+    fn syncs(&self) -> Option<u64> {
+        Some(self.disk.syncs())
+    }
 }

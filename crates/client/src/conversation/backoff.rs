@@ -1,0 +1,223 @@
+//! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not at once.
+
+use super::moment::Moment;
+use rand::{Rng, RngExt};
+use std::{ops::Range, time::Duration};
+
+/// The part of a first wait that no user's action shortens. It doubles with each failure.
+const FIRST_FLOOR: Duration = Duration::from_millis(200);
+/// Maximum of that part.
+pub(crate) const LONGEST_FLOOR: Duration = Duration::from_secs(30);
+/// A link that stood for this long was of use, whatever it carried.
+pub(crate) const LONG_LINK: Duration = Duration::from_secs(60);
+
+/// The part of a wait that no user's action shortens, after so many failures in a row before this one.
+pub(crate) fn floor_after(failures: u32) -> Duration {
+    FIRST_FLOOR.saturating_mul(1 << failures.min(16)).min(LONGEST_FLOOR)
+}
+
+/// The waits of one conversation.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    /// The first and the longest span.
+    spans: Range<Duration>,
+    /// The next span.
+    next: Duration,
+    /// Failures since the last reset.
+    failures: u32,
+    /// When a short link last was a reason to reset.
+    short_link_at: Option<Moment>,
+}
+
+/// A wait that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    until: Moment,
+    /// A user's action does not end the wait before this.
+    floor: Moment,
+    is_shortened: bool,
+}
+
+/// The reason for which a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitEnd {
+    /// Its time is over.
+    Elapsed,
+    /// The user wants something now.
+    Retried,
+}
+
+impl Wait {
+    /// When it ends.
+    pub(crate) const fn until(&self) -> Moment {
+        self.until
+    }
+
+    /// The user wants something now: the wait ends as soon as it may.
+    pub(crate) fn retry_now(&mut self, now: Moment) {
+        let earliest = self.floor.max(now);
+        if earliest < self.until {
+            (self.until, self.is_shortened) = (earliest, true);
+        }
+    }
+
+    /// The reason for which it has ended; `None`: it has not.
+    pub(crate) fn end(&self, now: Moment) -> Option<WaitEnd> {
+        let end = if self.is_shortened { WaitEnd::Retried } else { WaitEnd::Elapsed };
+        (now >= self.until).then_some(end)
+    }
+}
+
+impl Backoff {
+    /// With a first and a longest span.
+    pub(crate) const fn new(spans: Range<Duration>) -> Self {
+        Self { next: spans.start, spans, failures: 0, short_link_at: None }
+    }
+
+    /// Begins the wait after a failure: not less than `shortest`, if no user's action ends it.
+    pub(crate) fn begin(&mut self, shortest: Duration, now: Moment, rng: &mut dyn Rng) -> Wait {
+        let until = now.plus(jitter(self.next.max(shortest), rng));
+        let floor = now.plus(floor_after(self.failures).min(self.next));
+        self.failures = self.failures.saturating_add(1);
+        Wait { until, floor, is_shortened: false }
+    }
+
+    /// A wait has ended by itself: the next span is twice as long. Sending much while a relay is down for a moment must not lead to a
+    /// long wait after it, so waits that a user ends do not grow.
+    pub(crate) fn grow(&mut self) {
+        self.next = self.next.saturating_mul(2).min(self.spans.end);
+    }
+
+    /// After a success the next span is the shortest again.
+    pub(crate) const fn reset(&mut self) {
+        (self.next, self.failures) = (self.spans.start, 0);
+    }
+
+    /// A link has ended that was opened at `opened`. It is a success if it stood for a minute; or if it was of use, but that only
+    /// once a minute: a relay that does a little and closes must not be connected to again and again.
+    pub(crate) fn note_link(&mut self, opened: Moment, was_useful: bool, now: Moment) {
+        if now.since(opened) >= LONG_LINK {
+            self.reset();
+        } else if was_useful && self.short_link_at.is_none_or(|at| now.since(at) >= LONG_LINK) {
+            self.short_link_at = Some(now);
+            self.reset();
+        }
+    }
+}
+
+/// A random time between half of a span and the whole of it.
+fn jitter(span: Duration, rng: &mut dyn Rng) -> Duration {
+    span.mul_f64(rng.random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn rng() -> StdRng {
+        StdRng::seed_from_u64(1)
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_are_never_the_same() {
+        let mut backoff = Backoff::new(SECOND..SECOND * 300);
+        let (mut rng, now) = (rng(), Moment::default());
+        let waits: Vec<Duration> = (0..40)
+            .map(|_| {
+                let wait = backoff.begin(Duration::ZERO, now, &mut rng).until().since(now);
+                backoff.grow();
+                wait
+            })
+            .collect();
+        for (n, wait) in waits.iter().enumerate() {
+            let whole = (SECOND * (1 << n.min(20))).min(SECOND * 300);
+            assert!((whole / 2..=whole).contains(wait), "{n}: {wait:?}");
+        }
+        let distinct: std::collections::BTreeSet<_> = waits[9..].iter().collect();
+        assert!(distinct.len() > 20, "without jitter all clients of a relay come back at once");
+    }
+
+    #[test]
+    fn extreme_settings_do_not_break_it() {
+        for (next, longest) in [(0, 0), (0, 9), (9, 0), (u64::MAX / 4, u64::MAX)] {
+            let mut backoff = Backoff::new(Duration::from_secs(next)..Duration::from_secs(longest));
+            for _ in 0..70 {
+                let next = backoff.next;
+                let wait = backoff.begin(Duration::ZERO, Moment::default(), &mut rng());
+                assert!(wait.until().since_start() <= next);
+                backoff.grow();
+            }
+        }
+    }
+
+    /// Waits with a user who acts at once and again and again. Returns how long it took.
+    fn retried(backoff: &mut Backoff, now: Moment, rng: &mut StdRng) -> Duration {
+        let mut wait = backoff.begin(Duration::ZERO, now, rng);
+        let mut at = now;
+        loop {
+            wait.retry_now(at);
+            match wait.end(at) {
+                Some(WaitEnd::Elapsed) => backoff.grow(),
+                Some(WaitEnd::Retried) => {}
+                None => {
+                    at = at.plus(Duration::from_millis(50)).min(wait.until());
+                    continue;
+                }
+            }
+            return at.since(now);
+        }
+    }
+
+    #[test]
+    fn a_user_ends_a_wait_later_with_each_failure() {
+        let hour = SECOND * 3_600;
+        let (mut backoff, mut rng) = (Backoff::new(hour..hour * 24), rng());
+        let (now, mut floor) = (Moment::default(), FIRST_FLOOR);
+        for _ in 0..12 {
+            assert_eq!(retried(&mut backoff, now, &mut rng), floor);
+            floor = (floor * 2).min(LONGEST_FLOOR);
+        }
+        // An action after the floor ends the wait at once.
+        let mut wait = backoff.begin(Duration::ZERO, now, &mut rng);
+        let late = now.plus(LONGEST_FLOOR * 2);
+        assert_eq!(wait.end(late), None);
+        wait.retry_now(late);
+        assert_eq!(wait.end(late), Some(WaitEnd::Retried));
+        assert_eq!(backoff.next, hour, "only waits that end by themselves grow");
+    }
+
+    #[test]
+    fn success_makes_the_next_wait_the_shortest() {
+        let (mut backoff, mut rng) = (Backoff::new(SECOND..SECOND * 8), rng());
+        for longest in [2, 4, 8, 8] {
+            let wait = backoff.begin(Duration::ZERO, Moment::default(), &mut rng);
+            assert_eq!(wait.end(wait.until()), Some(WaitEnd::Elapsed));
+            backoff.grow();
+            assert_eq!(backoff.next, SECOND * longest);
+        }
+        backoff.reset();
+        assert_eq!((backoff.next, backoff.failures), (SECOND, 0));
+    }
+
+    #[test]
+    fn short_links_make_it_the_shortest_only_once_a_minute() {
+        let (mut backoff, mut rng) = (Backoff::new(SECOND..SECOND * 300), rng());
+        let (mut now, mut links) = (Moment::default(), 0);
+        // A relay that always does something and closes at once.
+        while now.since_start() < SECOND * 600 {
+            links += 1;
+            backoff.note_link(now, true, now);
+            let took = retried(&mut backoff, now, &mut rng);
+            assert!(took > Duration::ZERO);
+            now = now.plus(took);
+        }
+        assert!((10..120).contains(&links), "{links} links in ten minutes");
+        backoff.note_link(now, false, now);
+        assert!(backoff.failures > 0, "a link of no use is a failure");
+        backoff.note_link(now, false, now.plus(LONG_LINK));
+        assert_eq!(backoff.failures, 0);
+    }
+}

@@ -1,0 +1,14 @@
+//! Reasons for which something did not go on.
+
+/// The link is to end, or has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkClosed;
+
+/// The reason for which a step of the engine was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepError {
+    /// The vault takes nothing for now. Nothing was changed.
+    NoRoom,
+    /// The vault has failed.
+    Stopped,
+}

@@ -1,0 +1,106 @@
+//! Errands: conversations that are over after an answer or two, within a time.
+
+use super::{line::LinkInfo, moment::Moment, states::ConnectError};
+use crate::error::ClientError;
+use deaddrop_wire::Item;
+use std::time::Duration;
+
+/// Maximum time of an errand whose link is slow and moves.
+pub(crate) const LONGEST_ERRAND: Duration = Duration::from_secs(120);
+/// Time between two looks at whether a late errand moves.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A task for the caller of an errand.
+pub(crate) enum ErrandAction<T> {
+    /// Wait for a turn to open a link and report to [`Errand::on_turn`]; then open it and report to [`Errand::on_opened`].
+    Open,
+    /// Queue these items on the link.
+    Send(Vec<Item>),
+    /// Send what is queued, and close the link.
+    Close,
+    /// The errand is over.
+    Finish(Result<T, ClientError>),
+}
+
+/// A conversation that ends with a result.
+pub(crate) trait Errand {
+    /// The result of a successful errand.
+    type Found;
+
+    /// Takes the next action out.
+    fn next_action(&mut self) -> Option<ErrandAction<Self::Found>>;
+
+    /// Whether there is an action to be taken out.
+    fn has_actions(&self) -> bool;
+
+    /// The turn to open a link has come.
+    fn on_turn(&mut self, now: Moment);
+
+    /// The link was opened, or could not be.
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>);
+
+    /// Items came over the link. Pings are answered below.
+    fn on_items(&mut self, items: Vec<Item>, now: Moment);
+
+    /// The link has ended.
+    fn on_lost(&mut self);
+
+    /// The deadline has come. `is_moving`: something has got on a moment ago.
+    fn on_time(&mut self, now: Moment, is_moving: bool);
+
+    /// When to call [`on_time`](Self::on_time).
+    fn deadline(&self) -> Option<Moment>;
+}
+
+/// The time of an errand that waits for so many connections and answers, each of which may take the client's patience. As long as it
+/// moves it goes on afterwards, to [`LONGEST_ERRAND`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrandTime {
+    until: Moment,
+    longest: Moment,
+}
+
+impl ErrandTime {
+    /// Begins now.
+    pub(crate) fn begin(patience: Duration, waits: u32, now: Moment) -> Self {
+        let until = now.plus(patience.saturating_mul(waits));
+        Self { until, longest: until.max(now.plus(LONGEST_ERRAND)) }
+    }
+
+    /// When [`is_over`](Self::is_over) is to be asked.
+    pub(crate) const fn until(&self) -> Moment {
+        self.until
+    }
+
+    /// Whether the time is over. `is_moving`: something has got on a moment ago.
+    pub(crate) fn is_over(&mut self, now: Moment, is_moving: bool) -> bool {
+        if now < self.until {
+            return false;
+        }
+        if self.until >= self.longest || !is_moving {
+            return true;
+        }
+        self.until = now.plus(LOOK).min(self.longest);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_errand_goes_on_as_long_as_it_moves_and_no_longer_than_two_minutes() {
+        let seconds = Duration::from_secs;
+        for (moves_until, over) in [(0, 30), (70, 70), (900, 120)] {
+            let mut time = ErrandTime::begin(seconds(15), 2, Moment::default());
+            let mut now = Moment::default();
+            while !time.is_over(now, now.since_start() < seconds(moves_until)) {
+                now = time.until();
+            }
+            assert_eq!(now.since_start(), seconds(over));
+        }
+        let mut unbounded = ErrandTime::begin(Duration::MAX, 2, Moment::default());
+        assert!(!unbounded.is_over(Moment::after_start(seconds(1 << 40)), false));
+    }
+}

@@ -1,0 +1,145 @@
+//! Opening a link: the handshake, and the Hellos of both sides.
+
+use super::{
+    line::LinkInfo,
+    link::{Link, PING_S, sort},
+    moment::Moment,
+    states::ConnectError,
+};
+use crate::{engine::BlobLives, named};
+use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, UnprovenLink};
+use deaddrop_wire::{
+    ClientToken, Fingerprint, Item, Offer,
+    item::{Hello, RelayHello},
+};
+use rand::CryptoRng;
+use std::{net::IpAddr, time::Duration};
+
+/// Blobs that may be in flight to this client.
+const WINDOW_BLOBS: u16 = 64;
+/// Bytes of blobs that may be in flight to this client.
+const WINDOW_BYTES: u32 = 1 << 20;
+/// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
+pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
+
+/// A link that is being opened.
+pub(crate) struct LinkOpening {
+    hello: Hello,
+    state: State,
+    /// The relay has asked for a cookie.
+    has_cookie: bool,
+}
+
+enum State {
+    Handshake(ClientHandshake),
+    /// Awaits the record that proves that the relay is the pinned one.
+    Unproven(UnprovenLink),
+    Over,
+}
+
+/// The result of taking a message of the relay.
+pub(crate) enum OpeningStep {
+    /// Connect again, and send this message first.
+    Reconnect(Vec<u8>),
+    /// Send this message. From now on messages are records.
+    Send(Vec<u8>),
+    /// The link stands. The items have come behind the relay's Hello; the replies are to be sent.
+    Opened { link: Box<Link>, items: Vec<Item>, replies: Vec<Item> },
+}
+
+impl LinkOpening {
+    /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link, zeros name none.
+    pub(crate) fn begin(
+        relay: &Fingerprint,
+        token: ClientToken,
+        rng: &mut impl CryptoRng,
+    ) -> (Self, Vec<u8>) {
+        let (handshake, first) = ClientHandshake::start(relay, Offer::v1(), rng);
+        (Self { hello: hello(token), state: State::Handshake(handshake), has_cookie: false }, first)
+    }
+
+    /// Takes a message of the relay, which was reached at this address; so many bytes have come over its connection.
+    pub(crate) fn on_message(
+        &mut self,
+        message: &[u8],
+        address: IpAddr,
+        bytes_read: u64,
+        now: Moment,
+        rng: &mut impl CryptoRng,
+    ) -> Result<OpeningStep, ConnectError> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Handshake(handshake) => {
+                match handshake.on_message(message, &self.hello, rng).map_err(handshake_error)? {
+                    // A relay under load asks once for a cookie.
+                    ClientStep::Again(..) if self.has_cookie => Err(ConnectError::Down),
+                    ClientStep::Again(again, first) => {
+                        (self.state, self.has_cookie) = (State::Handshake(again), true);
+                        Ok(OpeningStep::Reconnect(first))
+                    }
+                    ClientStep::Finished(finished) => {
+                        self.state = State::Unproven(finished.link);
+                        Ok(OpeningStep::Send(finished.c2))
+                    }
+                }
+            }
+            State::Unproven(unproven) => {
+                let (link, mut first) = unproven.on_first_record(message).map_err(|_| ConnectError::Down)?;
+                let (ping_s, hello) = take_relay_hello(&mut first.items).ok_or(ConnectError::Down)?;
+                let incoming = sort(first);
+                let opened = LinkInfo {
+                    address,
+                    lives: BlobLives::from_hello(hello.blob_days, hello.large_blob_days),
+                    needs_token: hello.token_needed,
+                    day: hello.day,
+                };
+                let (seal, open) = link.split();
+                let link = Link::new(seal, open, opened, ping_period(ping_s), bytes_read, now);
+                let (items, replies) = (incoming.items, incoming.replies);
+                Ok(OpeningStep::Opened { link: Box::new(link), items, replies })
+            }
+            State::Over => Err(ConnectError::Down),
+        }
+    }
+}
+
+fn hello(client: ClientToken) -> Hello {
+    Hello {
+        features: 0,
+        ping_s: PING_S,
+        window_blobs: WINDOW_BLOBS,
+        window_bytes: WINDOW_BYTES,
+        client,
+        relay: None,
+    }
+}
+
+/// Takes the first item of the relay's first record: its Hello. Returns its seconds between pings, and what only a relay says.
+fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
+    match items.first()? {
+        Item::Hello(hello) => {
+            let found = (hello.ping_s, hello.relay?);
+            items.remove(0);
+            Some(found)
+        }
+        _ => None,
+    }
+}
+
+/// The time between two pings to a relay whose Hello names this many seconds.
+fn ping_period(ping_s: u16) -> Duration {
+    let seconds = ping_s.clamp(*named::PING_S.start(), *named::PING_S.end());
+    Duration::from_secs(seconds.into())
+}
+
+fn handshake_error(error: ClientHandshakeError) -> ConnectError {
+    match error {
+        // An answer that was changed on its way says nothing about who answers.
+        ClientHandshakeError::WrongRelay => ConnectError::WrongRelay,
+        // It is not authenticated either, but only the user can do something about it.
+        ClientHandshakeError::NoCommonVersion => ConnectError::NoCommonVersion,
+        _ => ConnectError::Down,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! How often links for one contact begin, whatever their relay does with them.
+
+use super::moment::Moment;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// The least time between the beginnings of two links for one contact.
+pub(crate) const SPACING: Duration = Duration::from_secs(1);
+/// A user's action lets a link begin sooner, once in this time.
+const HASTE_EVERY: Duration = Duration::from_secs(10);
+
+/// Start times of the links for contacts, shared by all conversations of a client. They outlive a conversation: a relay that answers a
+/// put and closes ends it, and the next text would begin another one at once.
+#[derive(Debug, Default)]
+pub(crate) struct Openings(Mutex<BTreeMap<u32, Opening>>);
+
+#[derive(Debug)]
+struct Opening {
+    /// The newest link began.
+    began: Moment,
+    /// The newest of those that began sooner than the spacing allows.
+    hasty: Option<Moment>,
+}
+
+impl Openings {
+    /// Asks to begin a link for a contact; `is_urgent`: a user's action has ended the wait for it. `Ok`: the link may begin, and counts
+    /// as begun now. `Err`: it may not begin before this moment.
+    pub(crate) fn begin(
+        &self,
+        contact: u32,
+        is_urgent: bool,
+        spacing: Duration,
+        now: Moment,
+    ) -> Result<(), Moment> {
+        let mut openings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // No hasty one is newer than the newest, so what falls out here makes no difference.
+        openings.retain(|_, opening| now.since(opening.began) < HASTE_EVERY.max(spacing));
+        let Some(opening) = openings.get_mut(&contact) else {
+            openings.insert(contact, Opening { began: now, hasty: None });
+            return Ok(());
+        };
+        let earliest = opening.began.plus(spacing);
+        if now < earliest {
+            if !is_urgent || opening.hasty.is_some_and(|at| now.since(at) < HASTE_EVERY) {
+                return Err(earliest);
+            }
+            opening.hasty = Some(now);
+        }
+        opening.began = now;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_begin_a_second_apart_and_one_in_ten_seconds_sooner() {
+        let openings = Openings::default();
+        let mut now = Moment::default();
+        let end = now.plus(Duration::from_secs(100));
+        let mut count = 0;
+        while now < end {
+            match openings.begin(1, true, SPACING, now) {
+                Ok(()) => count += 1,
+                Err(at) => now = at,
+            }
+        }
+        assert!((100..=111).contains(&count), "{count} links in 100 s");
+        assert_eq!(openings.begin(2, false, SPACING, now), Ok(()), "another contact");
+        assert!(openings.begin(2, false, SPACING, now).is_err(), "no user wants it");
+        now = now.plus(Duration::from_secs(10));
+        assert_eq!(openings.begin(1, false, SPACING, now), Ok(()));
+        assert_eq!(openings.0.lock().unwrap().len(), 1, "what does not matter any more takes no room");
+    }
+}

@@ -1,0 +1,177 @@
+//! Publishing an invite: both mailboxes are made over one link, the bundle is put over another.
+
+use super::{
+    errand::{Errand, ErrandAction, ErrandTime},
+    line::LinkInfo,
+    moment::Moment,
+    requests::{INVITE, LANDING, create},
+    states::ConnectError,
+    strays::Strays,
+};
+use crate::{engine::Publication, error::ClientError};
+use deaddrop_wire::{
+    Blob, Item,
+    item::{Answer, AnswerCode, CreateFlags, Put},
+};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
+
+/// Number of connections and answers that each of the two links may take: the two answers to the Creates, which come over a link that
+/// stands; then the connection for the Put, and its answer.
+const WAITS: u32 = 2;
+
+/// The errand that publishes an invite. Repeating it changes nothing.
+pub(crate) struct Publishing {
+    patience: Duration,
+    time: Option<ErrandTime>,
+    state: State,
+    strays: Strays,
+    actions: VecDeque<ErrandAction<()>>,
+}
+
+enum State {
+    /// The numbers of the Creates without an answer, and the Put that follows.
+    Creating(BTreeSet<u32>, Item),
+    /// The link for the Put is being opened.
+    Opening(Item),
+    /// The number of the Put without an answer.
+    Putting(u32),
+    Over,
+}
+
+const LANDING_REQ: u32 = 1;
+const INVITE_REQ: u32 = 2;
+const PUT_REQ: u32 = 1;
+
+impl Publishing {
+    /// Over a link to the relay of the invite that stands. A connection, and each answer, may take `patience`.
+    ///
+    /// # Errors
+    /// [`ClientError::VaultCorrupt`]: no bundle has this length.
+    pub(crate) fn begin(
+        publication: &Publication,
+        token: &[u8],
+        patience: Duration,
+        now: Moment,
+    ) -> Result<Self, ClientError> {
+        let relay = publication.relay.fingerprint();
+        let (own, read, send) = &publication.landing;
+        let landing = create(LANDING_REQ, relay, (own, read, send), LANDING, CreateFlags::NONE, token);
+        let (own, read, send) = &publication.invite;
+        let invite = create(INVITE_REQ, relay, (own, read, send), INVITE, CreateFlags::FIXED, token);
+        let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
+        let put = Put { req: PUT_REQ, send: send.present(relay), blob };
+        Ok(Self {
+            patience,
+            time: Some(ErrandTime::begin(patience, WAITS, now)),
+            state: State::Creating(BTreeSet::from([LANDING_REQ, INVITE_REQ]), put.into()),
+            strays: Strays::new(),
+            actions: VecDeque::from([ErrandAction::Send(vec![landing, invite])]),
+        })
+    }
+
+    /// The relay has answered: the link is closed politely.
+    fn finish(&mut self, result: Result<(), ClientError>) {
+        self.state = State::Over;
+        self.actions.push_back(ErrandAction::Close);
+        self.actions.push_back(ErrandAction::Finish(result));
+    }
+
+    fn fail(&mut self, error: ClientError) {
+        if !matches!(self.state, State::Over) {
+            self.state = State::Over;
+            self.actions.push_back(ErrandAction::Finish(Err(error)));
+        }
+    }
+
+    fn take_answer(&mut self, answer: &Answer) {
+        let is_create = match &mut self.state {
+            State::Creating(open, _) => {
+                if !open.remove(&answer.req) {
+                    return;
+                }
+                true
+            }
+            State::Putting(req) if *req == answer.req => false,
+            _ => return,
+        };
+        match answer.code {
+            AnswerCode::Done => {}
+            AnswerCode::NeedToken => return self.finish(Err(ClientError::NeedsToken)),
+            // A Create that was done before is refused when it is repeated; the Put then tells.
+            AnswerCode::Refused if is_create => {}
+            _ => return self.finish(Err(ClientError::RelayBusy)),
+        }
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Creating(open, put) if open.is_empty() => {
+                self.state = State::Opening(put);
+                self.time = None;
+                self.actions.push_back(ErrandAction::Close);
+                self.actions.push_back(ErrandAction::Open);
+            }
+            creating @ State::Creating(..) => self.state = creating,
+            state => {
+                self.state = state;
+                self.finish(Ok(()));
+            }
+        }
+    }
+}
+
+impl Errand for Publishing {
+    type Found = ();
+
+    fn next_action(&mut self) -> Option<ErrandAction<()>> {
+        self.actions.pop_front()
+    }
+
+    fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    fn on_turn(&mut self, now: Moment) {
+        self.time = Some(ErrandTime::begin(self.patience, WAITS, now));
+    }
+
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>) {
+        if let Err(error) = opened {
+            return self.fail(error.into());
+        }
+        match std::mem::replace(&mut self.state, State::Putting(PUT_REQ)) {
+            State::Opening(put) => {
+                self.strays = Strays::new();
+                self.actions.push_back(ErrandAction::Send(vec![put]));
+            }
+            state => self.state = state,
+        }
+    }
+
+    fn on_items(&mut self, items: Vec<Item>, _now: Moment) {
+        for item in items {
+            match item {
+                Item::Answer(answer) => self.take_answer(&answer),
+                Item::Deliver(_) if self.strays.note().is_err() => self.fail(ClientError::RelayDown),
+                _ => {}
+            }
+        }
+    }
+
+    fn on_lost(&mut self) {
+        self.fail(ClientError::RelayDown);
+    }
+
+    fn on_time(&mut self, now: Moment, is_moving: bool) {
+        if self.time.as_mut().is_some_and(|time| time.is_over(now, is_moving)) {
+            self.fail(ClientError::RelayDown);
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        self.time.map(|time| time.until())
+    }
+}
+
+#[cfg(test)]
+mod tests;

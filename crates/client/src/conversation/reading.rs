@@ -1,0 +1,255 @@
+//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
+
+mod link;
+mod losses;
+mod mailboxes;
+mod pauses;
+mod probe;
+
+pub(crate) use mailboxes::{MailboxStep, OwnMailboxes};
+
+use super::{
+    action::{Action, EngineStep, LinkConversation},
+    backoff::{Backoff, Wait, WaitEnd},
+    end::{LinkClosed, StepError},
+    line::{LinkInfo, Situation},
+    moment::Moment,
+    states::{ConnectError, Connectivity},
+};
+use deaddrop_wire::{Item, RelayAddress};
+use link::{Looked, ReadLink};
+use mailboxes::ReadAction;
+use pauses::Pauses;
+use rand::Rng;
+use std::{collections::VecDeque, ops::Range, time::Duration};
+
+/// A relay that is not the pinned one is looked at again after about this.
+const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
+
+/// The times that an app may set.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadTimes {
+    /// The first and the longest span between two tries.
+    pub(crate) backoff: Range<Duration>,
+    /// The link ends if nothing at all came for so long though an answer to a round is awaited.
+    pub(crate) patience: Duration,
+}
+
+/// The conversation with one relay on which own mailboxes lie.
+pub(crate) struct ReadConversation {
+    relay: RelayAddress,
+    /// The address as the engine names it.
+    name: String,
+    patience: Duration,
+    backoff: Backoff,
+    pauses: Pauses,
+    state: State,
+    actions: VecDeque<ReadAction>,
+    /// The step that is being done stores what came.
+    is_storing: bool,
+}
+
+enum State {
+    /// Nothing was tried since the last wait.
+    Ready,
+    /// The vault has no room. Tried again when it has, or when a newer round than this one begins.
+    Full(u64),
+    /// A link is being opened.
+    Opening(Attempt),
+    /// The link could not be opened, or has ended: the wait begins, of at least this span.
+    Failed(Attempt, Duration),
+    Linked(ReadLink),
+    Waiting(Wait),
+    Ended,
+}
+
+/// An attempt to open a link.
+#[derive(Clone, Copy)]
+struct Attempt {
+    /// It began after this round did.
+    round: u64,
+    /// The user wants something since it began.
+    retries: bool,
+}
+
+impl ReadConversation {
+    /// At a relay, with the name that the engine has for its address.
+    pub(crate) fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
+        Self {
+            relay,
+            name,
+            patience: times.patience,
+            backoff: Backoff::new(times.backoff),
+            pauses: Pauses::default(),
+            state: State::Ready,
+            actions: VecDeque::new(),
+            is_storing: false,
+        }
+    }
+
+    /// Begins a link if there is something to read and room for it.
+    fn begin(&mut self, mailboxes: &impl OwnMailboxes, at: &Situation) {
+        if !mailboxes.is_read_at(&self.name) {
+            self.end();
+        } else if mailboxes.is_full() {
+            self.actions.push_back(Action::Show(Connectivity::VaultFull, at.round));
+            self.state = State::Full(at.round);
+        } else {
+            self.actions.push_back(Action::ShowConnecting(at.round));
+            self.actions.push_back(Action::Open(self.relay.clone()));
+            self.state = State::Opening(Attempt { round: at.round, retries: false });
+        }
+    }
+
+    fn look_at_link(&mut self, mailboxes: &impl OwnMailboxes, at: &Situation) {
+        let State::Linked(link) = &mut self.state else { return };
+        let looked = link.look(mailboxes, &self.name, self.patience, &mut self.pauses, at, &mut self.actions);
+        match looked {
+            Ok(Looked::NothingToRead) if !mailboxes.is_read_at(&self.name) => {
+                self.actions.push_back(Action::Close);
+                self.end();
+            }
+            Ok(_) => {}
+            Err(LinkClosed) => self.lose_link(at.now),
+        }
+    }
+
+    fn lose_link(&mut self, now: Moment) {
+        let State::Linked(link) = &self.state else { return };
+        self.backoff.note_link(link.opened, link.was_useful, now);
+        let state = if link.has_no_room { Connectivity::VaultFull } else { Connectivity::Down };
+        let attempt = Attempt { round: link.round, retries: false };
+        self.actions.push_back(Action::Drop);
+        self.fail(state, attempt, Duration::ZERO);
+    }
+
+    fn fail(&mut self, state: Connectivity, attempt: Attempt, shortest: Duration) {
+        self.actions.push_back(Action::Show(state, attempt.round));
+        self.state = State::Failed(attempt, shortest);
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.actions.push_back(Action::End);
+    }
+}
+
+impl<E: OwnMailboxes> LinkConversation<E> for ReadConversation
+where
+    MailboxStep: EngineStep<E>,
+{
+    type Step = MailboxStep;
+    type State = Connectivity;
+
+    fn next_action(&mut self) -> Option<ReadAction> {
+        let action = self.actions.pop_front()?;
+        self.is_storing = matches!(action, Action::Step(MailboxStep::Deliver(_)));
+        Some(action)
+    }
+
+    fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    fn look(&mut self, mailboxes: &E, at: &Situation, rng: &mut dyn Rng) {
+        match self.state {
+            State::Ready => self.begin(mailboxes, at),
+            State::Full(round) if at.round != round || !mailboxes.is_full() => self.begin(mailboxes, at),
+            State::Full(_) | State::Opening(_) | State::Ended => {}
+            State::Linked(_) => self.look_at_link(mailboxes, at),
+            State::Failed(attempt, shortest) => {
+                let mut wait = self.backoff.begin(shortest, at.now, rng);
+                if attempt.retries {
+                    wait.retry_now(at.now);
+                }
+                self.state = State::Waiting(wait);
+            }
+            State::Waiting(wait) => {
+                let Some(end) = wait.end(at.now) else { return };
+                if end == WaitEnd::Elapsed {
+                    self.backoff.grow();
+                }
+                self.begin(mailboxes, at);
+            }
+        }
+    }
+
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>, now: Moment) {
+        let State::Opening(attempt) = self.state else { return };
+        let (state, shortest) = match opened {
+            Ok(_) => {
+                self.actions.push_back(Action::Show(Connectivity::Fetching, attempt.round));
+                self.state = State::Linked(ReadLink::new(*self.relay.fingerprint(), attempt.round, now));
+                return;
+            }
+            Err(ConnectError::Down) => (Connectivity::Down, Duration::ZERO),
+            Err(ConnectError::WrongRelay) => (Connectivity::WrongRelay, WRONG_RELAY_WAIT),
+            Err(ConnectError::NoCommonVersion) => (Connectivity::NoCommonVersion, Duration::ZERO),
+            Err(ConnectError::NoTls) => (Connectivity::NoTls, WRONG_RELAY_WAIT),
+            Err(ConnectError::Private(_)) => (Connectivity::PrivateAddress, Duration::ZERO),
+        };
+        self.fail(state, attempt, shortest);
+    }
+
+    fn on_items(&mut self, items: Vec<Item>, at: &Situation) {
+        let State::Linked(link) = &mut self.state else { return };
+        if link.take_items(items, &mut self.pauses, at.now, &mut self.actions) == Err(LinkClosed) {
+            self.lose_link(at.now);
+        }
+    }
+
+    fn state(&self) -> Option<(Connectivity, u64)> {
+        if let State::Linked(link) = &self.state { Some(link.state()) } else { None }
+    }
+
+    fn on_queued(&mut self, _end: u64) {}
+
+    fn on_step(&mut self, done: Result<(), StepError>, now: Moment) {
+        let Err(error) = done else { return };
+        // The actions that follow depend on the step: a delivery that was not stored is not acked.
+        self.actions.retain(|action| !matches!(action, Action::Step(_) | Action::Send(_)));
+        if let State::Linked(link) = &mut self.state {
+            link.has_no_room = self.is_storing && error == StepError::NoRoom;
+        }
+        self.lose_link(now);
+    }
+
+    fn on_lost(&mut self, now: Moment) {
+        self.lose_link(now);
+    }
+
+    fn retry_now(&mut self, now: Moment) {
+        match &mut self.state {
+            State::Opening(attempt) | State::Failed(attempt, _) => attempt.retries = true,
+            State::Waiting(wait) => wait.retry_now(now),
+            State::Linked(_) => self.pauses.retry_now(),
+            State::Ready | State::Full(_) | State::Ended => {}
+        }
+    }
+
+    fn can_retry(&self, now: Moment) -> bool {
+        match self.state {
+            State::Waiting(_) => true,
+            State::Linked(_) => self.pauses.can_retry(now),
+            _ => false,
+        }
+    }
+
+    fn looks_when_sent(&self) -> bool {
+        false
+    }
+
+    fn deadline(&self, now: Moment) -> Option<Moment> {
+        match &self.state {
+            State::Ready | State::Failed(..) => Some(now),
+            State::Waiting(wait) => Some(wait.until()),
+            State::Linked(link) => {
+                self.pauses.next_end(now).into_iter().chain(link.deadline(self.patience)).min()
+            }
+            State::Full(_) | State::Opening(_) | State::Ended => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,414 @@
+//! One reading link: what was asked for over it, and what it brought.
+
+use super::{
+    mailboxes::{MailboxStep, OwnMailboxes, ReadAction},
+    pauses::{Cause, Pauses},
+    probe::Probes,
+};
+use crate::{
+    conversation::{
+        action::Action,
+        end::LinkClosed,
+        line::Situation,
+        moment::Moment,
+        requests::{classes, create},
+        states::Connectivity,
+        strays::Strays,
+    },
+    engine::{MailboxName, OWN, OwnMailbox},
+    vault::MailboxState,
+};
+use deaddrop_wire::{
+    Fingerprint, Item,
+    item::{
+        Ack, AckEntry, Answer, AnswerCode, CreateFlags, Delete, Deliver, Subscribe, Subscribed, Subscription,
+    },
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
+/// way; a relay that confirms nothing must not make the list grow.
+const MAX_UNCONFIRMED: usize = 1_024;
+
+/// A link that stands.
+pub(super) struct ReadLink {
+    relay: Fingerprint,
+    /// The attempt to open it began after this round did.
+    pub(super) round: u64,
+    pub(super) opened: Moment,
+    requests: BTreeMap<u32, Request>,
+    /// The number of the next request or subscription.
+    next: u32,
+    reading: BTreeMap<u32, OpenMailbox>,
+    probes: Probes,
+    strays: Strays,
+    /// The state at the last look.
+    state: Connectivity,
+    /// The relay has made a mailbox, or handed over all that lay there.
+    pub(super) was_useful: bool,
+    /// The vault has taken nothing of what came.
+    pub(super) has_no_room: bool,
+}
+
+/// The result of a look at a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// Nothing is read over it, and nothing was asked for.
+    NothingToRead,
+    /// It is of use.
+    InUse,
+}
+
+/// A request that has no final answer yet.
+enum Request {
+    /// The mailbox, and how many tokens had been replaced when this one was shown.
+    Create(MailboxName, u64),
+    Delete(MailboxName),
+    /// Ends with `CaughtUp`.
+    Subscribe {
+        /// The numbers of the subscriptions that are asked for.
+        subs: Vec<u32>,
+        /// `Subscribed` has come.
+        is_answered: bool,
+    },
+}
+
+/// A mailbox that is being read.
+struct OpenMailbox {
+    name: MailboxName,
+    /// Delivered and not yet destroyed: tag, first bytes.
+    unacked: VecDeque<(u32, [u8; 16])>,
+}
+
+impl ReadLink {
+    /// A link to this relay that was opened now.
+    pub(super) const fn new(relay: Fingerprint, round: u64, now: Moment) -> Self {
+        Self {
+            relay,
+            round,
+            opened: now,
+            requests: BTreeMap::new(),
+            next: 1,
+            reading: BTreeMap::new(),
+            probes: Probes::new(round),
+            strays: Strays::new(),
+            state: Connectivity::Fetching,
+            was_useful: false,
+            has_no_room: false,
+        }
+    }
+
+    /// Asks for everything that the engine wants and that was not asked for, and whether the relay is still there if a caller wants to
+    /// know. `Err`: the relay has been silent for too long.
+    pub(super) fn look(
+        &mut self,
+        engine: &impl OwnMailboxes,
+        name: &str,
+        patience: Duration,
+        pauses: &mut Pauses,
+        at: &Situation,
+        actions: &mut VecDeque<ReadAction>,
+    ) -> Result<Looked, LinkClosed> {
+        let mailboxes = engine.mailboxes_at(name);
+        pauses.use_token(engine.create_token(&self.relay), |name| {
+            mailboxes.iter().any(|row| row.name == *name && row.state.is_wanted())
+        });
+        let items = self.next_requests(&mailboxes, pauses, at.now);
+        self.state =
+            if items.is_empty() { self.wait_of(&mailboxes, pauses, at.now) } else { Connectivity::Fetching };
+        if !items.is_empty() {
+            actions.push_back(Action::Send(items));
+        }
+        if let Some(ping) = self.probes.ask(at.round, at.line.read, at.now) {
+            actions.push_back(Action::Send(vec![ping.into()]));
+        }
+        if self.probes.is_silent(at.line.read, patience, at.now) {
+            return Err(LinkClosed);
+        }
+        let is_unused = self.requests.is_empty() && self.reading.is_empty();
+        Ok(if is_unused { Looked::NothingToRead } else { Looked::InUse })
+    }
+
+    /// The state at the last look, and the round since which it holds.
+    pub(super) const fn state(&self) -> (Connectivity, u64) {
+        (self.state, self.probes.round())
+    }
+
+    /// When the relay has been silent for too long, if it is asked whether it is still there.
+    pub(super) fn deadline(&self, patience: Duration) -> Option<Moment> {
+        self.probes.next_look(patience)
+    }
+
+    fn next_requests(&mut self, mailboxes: &[OwnMailbox], pauses: &Pauses, now: Moment) -> Vec<Item> {
+        // Long enough from the start: a list that grew would leave copies of what is shown in them.
+        let mut items = Vec::with_capacity(2 * mailboxes.len());
+        let mut subscriptions = Vec::with_capacity(mailboxes.len());
+        for mailbox in mailboxes {
+            let is_left_alone = pauses.has(mailbox.name, now);
+            match mailbox.state {
+                MailboxState::Wanted | MailboxState::Lost
+                    if !is_left_alone && !self.is_asked(mailbox.name) =>
+                {
+                    items.push(self.create(mailbox, pauses));
+                }
+                MailboxState::Retiring if !is_left_alone && !self.is_asked(mailbox.name) => {
+                    let req = self.request(Request::Delete(mailbox.name));
+                    items.push(Delete { req, own: mailbox.own.present(&self.relay) }.into());
+                }
+                MailboxState::Live if !is_left_alone && !self.is_read(mailbox.name) => {
+                    let sub = self.number();
+                    self.reading.insert(sub, OpenMailbox { name: mailbox.name, unacked: VecDeque::new() });
+                    subscriptions.push(Subscription { sub, read: mailbox.read.present(&self.relay) });
+                }
+                _ => {}
+            }
+        }
+        for chunk in subscriptions.chunks(deaddrop_wire::limits::MAX_SUBSCRIBE) {
+            let subs = chunk.iter().map(|subscription| subscription.sub).collect();
+            let req = self.request(Request::Subscribe { subs, is_answered: false });
+            items.push(Subscribe { req, mailboxes: chunk.iter().map(copy).collect() }.into());
+        }
+        items
+    }
+
+    /// The state of the relay, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is put,
+    /// do not count.
+    fn wait_of(&self, mailboxes: &[OwnMailbox], pauses: &Pauses, now: Moment) -> Connectivity {
+        if !self.requests.is_empty() {
+            return Connectivity::Fetching;
+        }
+        let (mut is_displaced, mut waits) = (false, false);
+        for mailbox in mailboxes.iter().filter(|mailbox| mailbox.name.contact != OWN) {
+            let cause = pauses.cause(mailbox.name, now);
+            match (mailbox.state, cause) {
+                (MailboxState::Live, _) if self.is_read(mailbox.name) => {}
+                (MailboxState::Live, Some(Cause::Displaced)) => is_displaced = true,
+                (MailboxState::Live, _) => return Connectivity::Fetching,
+                (MailboxState::Wanted | MailboxState::Lost, cause) => waits |= cause != Some(Cause::Token),
+                (MailboxState::Retiring, _) => {}
+            }
+        }
+        if is_displaced {
+            Connectivity::Displaced
+        } else if waits {
+            Connectivity::Waiting
+        } else if pauses.is_token_wanted() {
+            Connectivity::NeedsToken
+        } else {
+            Connectivity::CaughtUp
+        }
+    }
+
+    fn create(&mut self, mailbox: &OwnMailbox, pauses: &Pauses) -> Item {
+        let classes = classes(mailbox.name, mailbox.kind);
+        let req = self.request(Request::Create(mailbox.name, pauses.tokens_before()));
+        let capabilities = (&mailbox.own, &mailbox.read, &mailbox.send);
+        create(req, &self.relay, capabilities, classes, CreateFlags::NONE, pauses.token())
+    }
+
+    /// Takes the items of a record. `Err`: the link is to end; the actions that were found before it count.
+    pub(super) fn take_items(
+        &mut self,
+        items: Vec<Item>,
+        pauses: &mut Pauses,
+        now: Moment,
+        actions: &mut VecDeque<ReadAction>,
+    ) -> Result<(), LinkClosed> {
+        let (mut delivered, mut acks) = (Vec::new(), Vec::new());
+        for item in items {
+            match item {
+                Item::Deliver(deliver) => delivered.push(deliver),
+                Item::Answer(answer) => self.take_answer(&answer, pauses, now, actions),
+                Item::Subscribed(answer) => self.take_subscribed(&answer, pauses, now, actions),
+                Item::CaughtUp(caught_up) => {
+                    let is_answered =
+                        |request: &Request| matches!(request, Request::Subscribe { is_answered: true, .. });
+                    if self.requests.get(&caught_up.req).is_some_and(is_answered) {
+                        self.requests.remove(&caught_up.req);
+                        self.was_useful = true;
+                    }
+                }
+                Item::Pong(pong) => self.probes.note_pong(pong),
+                Item::Acked(acked) => acks.extend(acked.acks),
+                Item::Displaced(displaced) => {
+                    if let Some(reading) = self.reading.remove(&displaced.sub) {
+                        pauses.note_displaced(reading.name, now);
+                        actions.push_back(Action::Step(MailboxStep::Displaced));
+                    }
+                }
+                Item::Gone(gone) => {
+                    if let Some(reading) = self.reading.remove(&gone.sub) {
+                        self.lose_mailbox(reading.name, pauses, now, actions);
+                    }
+                }
+                Item::GoAway(_) => return Err(LinkClosed),
+                _ => {}
+            }
+        }
+        self.take_acks(acks, actions);
+        self.take_deliveries(delivered, actions)
+    }
+
+    /// Stores what came, then acks it. If storing fails nothing is acked and the link ends.
+    fn take_deliveries(
+        &mut self,
+        delivered: Vec<Deliver>,
+        actions: &mut VecDeque<ReadAction>,
+    ) -> Result<(), LinkClosed> {
+        let mut blobs = Vec::with_capacity(delivered.len());
+        let mut last = BTreeMap::new();
+        for deliver in delivered {
+            let Some(reading) = self.reading.get_mut(&deliver.sub) else {
+                self.strays.note()?;
+                continue;
+            };
+            if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {
+                reading.unacked.push_back((deliver.tag, *tag));
+            }
+            last.insert(deliver.sub, deliver.tag);
+            blobs.push((reading.name, deliver.blob));
+        }
+        let unconfirmed = self.reading.values().map(|reading| reading.unacked.len()).sum::<usize>();
+        if unconfirmed > MAX_UNCONFIRMED {
+            return Err(LinkClosed);
+        }
+        if !blobs.is_empty() {
+            let acks = last.into_iter().map(|(sub, upto)| AckEntry { sub, upto, also: Vec::new() }).collect();
+            actions.push_back(Action::Step(MailboxStep::Deliver(blobs)));
+            actions.push_back(Action::Send(vec![Ack { acks }.into()]));
+        }
+        Ok(())
+    }
+
+    fn take_acks(&mut self, acks: Vec<AckEntry>, actions: &mut VecDeque<ReadAction>) {
+        let mut gone = Vec::new();
+        for ack in acks {
+            let Some(reading) = self.reading.get_mut(&ack.sub) else { continue };
+            while let Some((_, tag)) = reading.unacked.pop_front_if(|(tag, _)| *tag <= ack.upto) {
+                gone.push((reading.name, tag));
+            }
+        }
+        // A relay that confirms nothing must not cost a step.
+        if !gone.is_empty() {
+            actions.push_back(Action::Step(MailboxStep::Confirm(gone)));
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        answer: &Answer,
+        pauses: &mut Pauses,
+        now: Moment,
+        actions: &mut VecDeque<ReadAction>,
+    ) {
+        let request = self.requests.remove(&answer.req);
+        match (request, answer.code) {
+            // A create whose answer was lost is refused when it is repeated: subscribing tells whether the mailbox is there.
+            (Some(Request::Create(name, _)), AnswerCode::Done | AnswerCode::Refused) => {
+                self.was_useful |= answer.code == AnswerCode::Done;
+                pauses.note_done(name);
+                actions.push_back(Action::Step(MailboxStep::Created(name)));
+            }
+            (Some(Request::Delete(name)), AnswerCode::Done | AnswerCode::Refused) => {
+                pauses.note_done(name);
+                self.reading.retain(|_, reading| reading.name != name);
+                actions.push_back(Action::Step(MailboxStep::Deleted(name)));
+            }
+            // Another token was set meanwhile: it is asked for with that one at once.
+            (Some(Request::Create(_, before)), AnswerCode::NeedToken) if before != pauses.tokens_before() => {
+            }
+            (Some(Request::Create(name, _)), AnswerCode::NeedToken) => pauses.note_token_wanted(name, now),
+            (Some(Request::Create(name, _) | Request::Delete(name)), _) => {
+                pauses.note_asked(name, answer.retry_s, now);
+            }
+            // Nothing of it is read.
+            (Some(Request::Subscribe { subs, .. }), _) => {
+                for sub in subs {
+                    if let Some(reading) = self.reading.remove(&sub) {
+                        pauses.note_asked(reading.name, answer.retry_s, now);
+                    }
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn take_subscribed(
+        &mut self,
+        answer: &Subscribed,
+        pauses: &mut Pauses,
+        now: Moment,
+        actions: &mut VecDeque<ReadAction>,
+    ) {
+        // A second answer to the same request, or one to none, must not cost a step.
+        let Some(Request::Subscribe { subs, is_answered: is_answered @ false }) =
+            self.requests.get_mut(&answer.req)
+        else {
+            return;
+        };
+        *is_answered = true;
+        let reads_own = |sub: &u32| self.reading.get(sub).is_some_and(|reading| reading.name.contact == OWN);
+        let with_own = subs.iter().any(reads_own);
+        for sub in &answer.contended {
+            if let Some(reading) = self.reading.remove(sub) {
+                pauses.note_contended(reading.name, now);
+            }
+        }
+        let refused: Vec<MailboxName> =
+            answer.refused.iter().filter_map(|sub| Some(self.reading.remove(sub)?.name)).collect();
+        for name in refused {
+            self.lose_mailbox(name, pauses, now, actions);
+        }
+        if with_own && self.reading.values().any(|reading| reading.name.contact == OWN) {
+            actions.push_back(Action::Step(MailboxStep::SentinelFound));
+        }
+    }
+
+    /// The relay does not have a mailbox.
+    fn lose_mailbox(
+        &self,
+        name: MailboxName,
+        pauses: &mut Pauses,
+        now: Moment,
+        actions: &mut VecDeque<ReadAction>,
+    ) {
+        let step = if name.contact == OWN {
+            let others = self.reading.values().any(|reading| reading.name.contact != OWN);
+            MailboxStep::SentinelLost { name, others }
+        } else {
+            pauses.note_lost(name, now);
+            MailboxStep::Lost(name)
+        };
+        actions.push_back(Action::Step(step));
+    }
+
+    fn is_asked(&self, name: MailboxName) -> bool {
+        self.requests.values().any(
+            |request| matches!(request, Request::Create(asked, _) | Request::Delete(asked) if *asked == name),
+        )
+    }
+
+    fn is_read(&self, name: MailboxName) -> bool {
+        self.reading.values().any(|reading| reading.name == name)
+    }
+
+    fn request(&mut self, request: Request) -> u32 {
+        let req = self.number();
+        self.requests.insert(req, request);
+        req
+    }
+
+    const fn number(&mut self) -> u32 {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        number
+    }
+}
+
+fn copy(subscription: &Subscription) -> Subscription {
+    let read = deaddrop_wire::PresentedRead::copy_of(subscription.read.expose());
+    Subscription { sub: subscription.sub, read }
+}

@@ -1,0 +1,212 @@
+//! Mailboxes that a reading link leaves alone for a while, and why. They outlive the link.
+
+use super::losses::Losses;
+use crate::{
+    conversation::{backoff::floor_after, moment::Moment},
+    engine::MailboxName,
+    named::AskedWaits,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use zeroize::Zeroizing;
+
+/// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
+const DISPLACED_WAIT: Duration = Duration::from_secs(60);
+/// Time for which a mailbox that was taken over a moment ago is not asked for again.
+const CONTENDED_WAIT: Duration = Duration::from_secs(6);
+/// A relay that wants another token is asked again after this, or once another token is set.
+const TOKEN_WAIT: Duration = Duration::from_secs(300);
+/// A user's action does not make the client repeat a Create, Delete or Subscribe earlier than this after the relay asked to wait.
+const RETRY_FLOOR: Duration = Duration::from_secs(1);
+
+/// Why a mailbox is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Another reader has taken it over.
+    Displaced,
+    /// Another reader took it over a moment ago, and the relay refuses to change the reader again so soon.
+    Contended,
+    /// The relay has asked to wait before it makes, deletes or lets read the mailbox.
+    Asked,
+    /// The relay makes it only for those who show another token.
+    Token,
+    /// The relay loses it again and again.
+    Lost,
+}
+
+/// A mailbox that is left alone.
+struct Pause {
+    cause: Cause,
+    until: Moment,
+    /// A user's action ends the pause, but not before this.
+    not_before: Option<Moment>,
+    /// Number of times that another reader has taken the mailbox over.
+    displaced: u32,
+    asked: AskedWaits,
+}
+
+/// Mailboxes that the relay does not make without another token.
+#[derive(Default)]
+struct TokenWait {
+    mailboxes: BTreeSet<MailboxName>,
+    /// The token that is shown.
+    shown: Zeroizing<Vec<u8>>,
+    /// Number of tokens that it has replaced.
+    before: u64,
+}
+
+/// The mailboxes of one relay that are left alone.
+#[derive(Default)]
+pub(super) struct Pauses {
+    mailboxes: BTreeMap<MailboxName, Pause>,
+    losses: Losses,
+    token: TokenWait,
+}
+
+impl Pauses {
+    /// Why a mailbox is left alone now.
+    pub(super) fn cause(&self, name: MailboxName, now: Moment) -> Option<Cause> {
+        self.mailboxes.get(&name).filter(|pause| pause.until > now).map(|pause| pause.cause)
+    }
+
+    /// Whether a mailbox is left alone now.
+    pub(super) fn has(&self, name: MailboxName, now: Moment) -> bool {
+        self.cause(name, now).is_some()
+    }
+
+    /// When the next mailbox is not left alone any more.
+    pub(super) fn next_end(&self, now: Moment) -> Option<Moment> {
+        self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
+    }
+
+    /// Another reader has taken the mailbox over.
+    pub(super) fn note_displaced(&mut self, name: MailboxName, now: Moment) {
+        let pause = self.set(name, Cause::Displaced, now);
+        pause.until = now.plus(DISPLACED_WAIT.saturating_mul(1 << pause.displaced.min(6)));
+        pause.displaced = pause.displaced.saturating_add(1);
+    }
+
+    /// Another reader took the mailbox over a moment ago.
+    pub(super) fn note_contended(&mut self, name: MailboxName, now: Moment) {
+        self.set(name, Cause::Contended, now.plus(CONTENDED_WAIT));
+    }
+
+    /// The relay has answered Create, Delete or Subscribe in a way that asks to wait.
+    pub(super) fn note_asked(&mut self, name: MailboxName, retry_s: u16, now: Moment) {
+        let pause = self.set(name, Cause::Asked, now);
+        let floor = floor_after(pause.asked.count()).max(RETRY_FLOOR);
+        let wait = pause.asked.next_owner(retry_s);
+        pause.not_before = Some(now.plus(floor.min(wait)));
+        pause.until = now.plus(wait);
+    }
+
+    /// The relay has made or deleted the mailbox.
+    pub(super) fn note_done(&mut self, name: MailboxName) {
+        if let Some(pause) = self.mailboxes.get_mut(&name) {
+            pause.asked.reset();
+        }
+    }
+
+    /// The relay does not make the mailbox without another token.
+    pub(super) fn note_token_wanted(&mut self, name: MailboxName, now: Moment) {
+        self.set(name, Cause::Token, now.plus(TOKEN_WAIT));
+        self.token.mailboxes.insert(name);
+    }
+
+    /// The relay does not have the mailbox, which is to be made again. A relay that always says so is asked less and less often.
+    pub(super) fn note_lost(&mut self, name: MailboxName, now: Moment) {
+        let wait = self.losses.note(name, now);
+        self.set(name, Cause::Lost, now.plus(wait));
+    }
+
+    fn set(&mut self, name: MailboxName, cause: Cause, until: Moment) -> &mut Pause {
+        let new = || Pause { cause, until, not_before: None, displaced: 0, asked: AskedWaits::default() };
+        let pause = self.mailboxes.entry(name).or_insert_with(new);
+        (pause.cause, pause.until, pause.not_before) = (cause, until, None);
+        pause
+    }
+
+    /// Whether a user's action can end a pause.
+    pub(super) fn can_retry(&self, now: Moment) -> bool {
+        self.mailboxes.values().any(|pause| pause.until > now && pause.not_before.is_some())
+    }
+
+    /// The user wants something now: what the relay has asked to wait for is tried again, but not at once.
+    pub(super) fn retry_now(&mut self) {
+        for pause in self.mailboxes.values_mut() {
+            if let Some(not_before) = pause.not_before.take() {
+                pause.until = pause.until.min(not_before);
+            }
+        }
+    }
+
+    /// Takes the token that is set now. Mailboxes that were refused for want of a token are asked for again if it is another one.
+    /// `is_wanted`: whether a mailbox is still to be made.
+    pub(super) fn use_token(&mut self, token: Zeroizing<Vec<u8>>, is_wanted: impl Fn(&MailboxName) -> bool) {
+        self.token.mailboxes.retain(is_wanted);
+        if *token != *self.token.shown {
+            for name in std::mem::take(&mut self.token.mailboxes) {
+                self.mailboxes.remove(&name);
+            }
+            self.token.shown = token;
+            self.token.before = self.token.before.saturating_add(1);
+        }
+    }
+
+    /// The token that is shown.
+    pub(super) fn token(&self) -> &[u8] {
+        &self.token.shown
+    }
+
+    /// Number of tokens that the one that is shown has replaced.
+    pub(super) const fn tokens_before(&self) -> u64 {
+        self.token.before
+    }
+
+    /// Whether a mailbox waits for another token.
+    pub(super) fn is_token_wanted(&self) -> bool {
+        !self.token.mailboxes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: MailboxName = MailboxName { contact: 1, mailbox: 2 };
+
+    #[test]
+    fn a_user_ends_only_the_waits_that_the_relay_has_named() {
+        let now = Moment::after_start(Duration::from_secs(9));
+        let seconds = |pauses: &Pauses| pauses.next_end(now).unwrap().since(now).as_secs();
+        let mut pauses = Pauses::default();
+        pauses.note_asked(NAME, u16::MAX, now);
+        assert_eq!((seconds(&pauses), pauses.can_retry(now)), (900, true));
+        pauses.retry_now();
+        assert_eq!((seconds(&pauses), pauses.can_retry(now)), (1, false));
+        for _ in 0..10 {
+            pauses.note_asked(NAME, 0, now);
+        }
+        assert_eq!(seconds(&pauses), 300, "its own wait grows");
+        pauses.retry_now();
+        assert_eq!(seconds(&pauses), 30);
+        pauses.note_done(NAME);
+        pauses.note_asked(NAME, 0, now);
+        assert_eq!(seconds(&pauses), 5);
+        type Leave = fn(&mut Pauses, MailboxName, Moment);
+        let others: [(Leave, u64, Cause); 4] = [
+            (Pauses::note_displaced, 60, Cause::Displaced),
+            (Pauses::note_contended, 6, Cause::Contended),
+            (Pauses::note_displaced, 120, Cause::Displaced),
+            (Pauses::note_token_wanted, 300, Cause::Token),
+        ];
+        for (leave, wait, cause) in others {
+            leave(&mut pauses, NAME, now);
+            assert!(!pauses.can_retry(now));
+            pauses.retry_now();
+            assert_eq!((seconds(&pauses), pauses.cause(NAME, now)), (wait, Some(cause)));
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Asking a relay over a link that stands whether it is still there, when a caller waits until everything was read.
+
+use crate::conversation::moment::Moment;
+use deaddrop_wire::item::{Ping, Pong};
+use std::time::Duration;
+
+/// The nonce of pings that ask for a round. Other pings have 0.
+const PROBE_NONCE: u32 = 1;
+
+/// Knowledge of one link about its relay still being there.
+pub(super) struct Probes {
+    /// The newest round since which the relay has shown that it is there.
+    round: u64,
+    open: Option<Open>,
+}
+
+/// A question that is not answered. There is one at a time: callers that ask again and again must not keep each other waiting.
+struct Open {
+    /// The round that asks.
+    round: u64,
+    /// Nothing has come since.
+    silent_since: Moment,
+    /// Bytes that had come by then.
+    bytes_read: u64,
+}
+
+impl Probes {
+    /// For a link that was opened after this round began.
+    pub(super) const fn new(round: u64) -> Self {
+        Self { round, open: None }
+    }
+
+    /// The newest round since which the relay has shown that it is there.
+    pub(super) const fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// Returns the ping that asks for a round, unless the relay has shown that already, or a question is open: then it is asked for
+    /// when that one is answered.
+    pub(super) fn ask(&mut self, round: u64, bytes_read: u64, now: Moment) -> Option<Ping> {
+        if self.round >= round || self.open.is_some() {
+            return None;
+        }
+        self.open = Some(Open { round, silent_since: now, bytes_read });
+        Some(Ping { nonce: PROBE_NONCE })
+    }
+
+    /// A Pong has come. Those to other pings say nothing about a round.
+    pub(super) fn note_pong(&mut self, pong: Pong) {
+        if pong.nonce == PROBE_NONCE
+            && let Some(open) = self.open.take()
+        {
+            self.round = open.round;
+        }
+    }
+
+    /// Whether nothing at all has come for `patience` though an answer is awaited.
+    pub(super) fn is_silent(&mut self, bytes_read: u64, patience: Duration, now: Moment) -> bool {
+        self.open.as_mut().is_some_and(|open| {
+            // A record on a slow line takes its time.
+            if open.bytes_read != bytes_read {
+                (open.bytes_read, open.silent_since) = (bytes_read, now);
+            }
+            now.since(open.silent_since) >= patience
+        })
+    }
+
+    /// When [`is_silent`](Self::is_silent) is to be asked.
+    pub(super) fn next_look(&self, patience: Duration) -> Option<Moment> {
+        self.open.as_ref().map(|open| open.silent_since.plus(patience))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_that_ask_again_and_again_are_all_answered() {
+        let (mut probes, now) = (Probes::new(3), Moment::default());
+        let pong = |nonce| Pong { nonce };
+        assert!(probes.ask(3, 0, now).is_none(), "the link was opened after round 3 began");
+        assert!(probes.ask(4, 0, now).is_some());
+        for round in 5..100 {
+            assert!(probes.ask(round, 0, now).is_none(), "one question at a time");
+        }
+        probes.note_pong(pong(0));
+        assert_eq!(probes.round(), 3);
+        probes.note_pong(pong(PROBE_NONCE));
+        assert_eq!(probes.round(), 4, "it was sent before round 5 began");
+        assert!(probes.ask(99, 0, now).is_some());
+        probes.note_pong(pong(PROBE_NONCE));
+        assert_eq!(probes.round(), 99);
+        probes.note_pong(pong(PROBE_NONCE));
+        assert_eq!(probes.round(), 99, "an answer to nothing");
+    }
+
+    #[test]
+    fn a_relay_is_silent_when_no_byte_comes_however_often_it_is_asked() {
+        let patience = Duration::from_secs(15);
+        let after = |seconds| Moment::after_start(Duration::from_secs(seconds));
+        let mut probes = Probes::new(0);
+        assert!(!probes.is_silent(0, Duration::ZERO, after(0)), "nothing was asked");
+        assert!(probes.ask(1, 0, after(0)).is_some());
+        assert!(!probes.is_silent(7, patience, after(10)), "a byte has come");
+        assert!(probes.ask(2, 7, after(20)).is_none());
+        assert!(!probes.is_silent(7, patience, after(20)));
+        assert!(probes.is_silent(7, patience, after(25)));
+    }
+}

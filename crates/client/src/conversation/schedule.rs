@@ -1,0 +1,344 @@
+//! The work that a client does by itself, and its times: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
+//!
+//! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
+//! [`Schedule::next_duty`] gives until there is nothing left.
+
+use super::{end::StepError, moment::Moment};
+use crate::engine::InviteToEmpty;
+use deaddrop_wire::Day;
+use rand::{Rng, RngExt};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
+    time::Duration,
+};
+
+/// The engine is looked at at least so often.
+pub(crate) const LOOK: Duration = Duration::from_secs(60);
+/// The wait after the first failure to empty an invite mailbox, and the longest one.
+const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
+/// A vault that takes nothing is not asked again before this.
+const VAULT_PAUSE: Duration = Duration::from_secs(5);
+
+/// The engine, as the schedule sees it. `time` in seconds since 1970-01-01.
+pub(crate) trait Agenda {
+    /// The relays on which own mailboxes lie, or are to be made.
+    fn reading_relays(&self) -> Vec<String>;
+    /// The contacts for whom envelopes wait.
+    fn contacts_with_puts(&self) -> Vec<u32>;
+    /// The contacts to whom a receipt is due.
+    fn receipts_due(&self) -> Vec<u32>;
+    /// The invite mailboxes that are to be emptied.
+    fn invites_to_empty(&self) -> Vec<InviteToEmpty>;
+    /// Whether the last day of an invite has passed.
+    fn has_ended_invites(&self, today: Day) -> bool;
+    /// Whether a message that a contact misses may be sent again.
+    fn is_missing_due(&self, time: u64) -> bool;
+    /// Whether a lost session may be reset.
+    fn resets_due(&self, time: u64, today: Day) -> bool;
+    /// Whether the vault's own mailbox is to be made.
+    fn is_sentinel_due(&self, time: u64) -> bool;
+    /// Whether unused sessions of contacts may go whose relays are all read.
+    fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
+    /// Seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are all read.
+    fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
+}
+
+/// A step of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DutyStep {
+    /// End the invites whose last day has passed.
+    EndInvites,
+    /// Seal the receipt to a contact. It cannot be sealed while the contact has to answer first.
+    SealReceipt(u32),
+    /// Note that the invite mailbox of a contact is empty.
+    NoteEmptied(u32),
+    /// Send again what contacts miss.
+    ResendMissing,
+    /// Reset lost sessions.
+    ResetLost,
+    /// Want another mailbox of the vault's own.
+    RenewSentinel,
+    /// Let unused sessions go of contacts whose mailboxes at these relays are all read.
+    TidyRead(BTreeSet<String>),
+    /// Show what has waited for so many seconds behind missing messages.
+    ShowGaps(u64, BTreeSet<String>),
+    /// Begin the day.
+    BeginDay,
+    /// Try addresses again that have refused.
+    RetryStale,
+}
+
+/// Something to do.
+pub(crate) enum Duty {
+    /// Read at this relay, and report the end to [`Schedule::on_read_end`].
+    Read(String),
+    /// Put what waits for this contact, and report the end to [`Schedule::on_put_end`].
+    Put(u32),
+    /// Empty this invite mailbox, and report the end to [`Schedule::on_empty_end`].
+    Empty(InviteToEmpty),
+    /// Do this step, and report to [`Schedule::on_step`].
+    Step(DutyStep),
+    /// Tell the app whether the invite mailbox of a contact could be emptied.
+    ShowEmptied(u32, bool),
+}
+
+/// The situation of one pass.
+#[derive(Clone, Debug)]
+pub(crate) struct PassSituation {
+    /// The present moment.
+    pub(crate) now: Moment,
+    /// The present time in seconds since 1970-01-01.
+    pub(crate) time: u64,
+    /// The day that is believed.
+    pub(crate) today: Day,
+    /// Receipts that are due leave at once.
+    pub(crate) flushes_receipts: bool,
+    /// Seconds for which a message waits behind a missing one.
+    pub(crate) gap_wait_s: u64,
+    /// The relays of which everything that lay there has been read.
+    pub(crate) read: BTreeSet<String>,
+}
+
+/// The schedule of one client.
+pub(crate) struct Schedule {
+    receipt_delay: Range<Duration>,
+    readers: BTreeSet<String>,
+    putters: BTreeSet<u32>,
+    emptyings: BTreeMap<u32, Emptying>,
+    receipts: BTreeMap<u32, ReceiptWait>,
+    /// The day that has begun.
+    day: Day,
+    /// When addresses that have refused are tried next.
+    stale_at: Moment,
+    /// When messages behind missing ones are looked at next.
+    gap_at: Moment,
+    phase: Phase,
+    /// The contacts to whom a receipt is due in this pass and was not looked at.
+    receipts_left: VecDeque<u32>,
+    duties: VecDeque<Duty>,
+    /// The step that is being done.
+    step: Option<DutyStep>,
+    /// A step of this pass had no room.
+    is_short: bool,
+}
+
+/// The emptying of one invite mailbox.
+struct Emptying {
+    /// When it is tried next; `None`: it is being tried.
+    next: Option<Moment>,
+    failures: u32,
+}
+
+/// The wait of one receipt.
+struct ReceiptWait {
+    until: Moment,
+    /// It could not be sealed: a flush does not shorten the wait.
+    is_stuck: bool,
+}
+
+/// The next part of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    EndedInvites,
+    Links,
+    Receipts,
+    Missing,
+    Resets,
+    Sentinel,
+    Tidy,
+    Gaps,
+    Day,
+    Stale,
+    Over,
+}
+
+impl Schedule {
+    /// For a client whose vault has begun this day. A receipt waits for a random time of this range.
+    pub(crate) fn new(day: Day, receipt_delay: Range<Duration>, now: Moment) -> Self {
+        Self {
+            receipt_delay,
+            readers: BTreeSet::new(),
+            putters: BTreeSet::new(),
+            emptyings: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            day,
+            stale_at: now,
+            gap_at: now,
+            phase: Phase::Over,
+            receipts_left: VecDeque::new(),
+            duties: VecDeque::new(),
+            step: None,
+            is_short: false,
+        }
+    }
+
+    /// Begins a pass.
+    pub(crate) const fn begin_pass(&mut self) {
+        (self.phase, self.is_short) = (Phase::EndedInvites, false);
+    }
+
+    /// The next thing to do in this pass.
+    pub(crate) fn next_duty(
+        &mut self,
+        agenda: &impl Agenda,
+        at: &PassSituation,
+        rng: &mut dyn Rng,
+    ) -> Option<Duty> {
+        while self.duties.is_empty() && self.phase != Phase::Over {
+            self.look(agenda, at, rng);
+        }
+        let duty = self.duties.pop_front()?;
+        self.step = if let Duty::Step(step) = &duty { Some(step.clone()) } else { None };
+        Some(duty)
+    }
+
+    /// Looks at one part of a pass.
+    fn look(&mut self, agenda: &impl Agenda, at: &PassSituation, rng: &mut dyn Rng) {
+        let (step, next) = match self.phase {
+            // An own relay has confirmed the day, perhaps.
+            Phase::EndedInvites => {
+                (agenda.has_ended_invites(at.today).then_some(DutyStep::EndInvites), Phase::Links)
+            }
+            Phase::Links => {
+                self.want_links(agenda, at.now);
+                let due = agenda.receipts_due();
+                self.receipts.retain(|contact, _| due.contains(contact));
+                self.receipts_left = due.into();
+                (None, Phase::Receipts)
+            }
+            Phase::Receipts => (self.next_receipt(at, rng), {
+                if self.receipts_left.is_empty() { Phase::Missing } else { Phase::Receipts }
+            }),
+            Phase::Missing => {
+                (agenda.is_missing_due(at.time).then_some(DutyStep::ResendMissing), Phase::Resets)
+            }
+            Phase::Resets => {
+                (agenda.resets_due(at.time, at.today).then_some(DutyStep::ResetLost), Phase::Sentinel)
+            }
+            Phase::Sentinel => {
+                (agenda.is_sentinel_due(at.time).then_some(DutyStep::RenewSentinel), Phase::Tidy)
+            }
+            Phase::Tidy => {
+                let is_due = agenda.is_tidy_due(&at.read, at.today);
+                (is_due.then(|| DutyStep::TidyRead(at.read.clone())), Phase::Gaps)
+            }
+            Phase::Gaps => {
+                let left = agenda.gap_due(at.time, at.gap_wait_s, &at.read);
+                self.gap_at = at.now.plus(left.map_or(LOOK, |left| Duration::from_secs(left.max(1))));
+                let shows = left == Some(0);
+                (shows.then(|| DutyStep::ShowGaps(at.gap_wait_s, at.read.clone())), Phase::Day)
+            }
+            Phase::Day => ((at.today != self.day).then_some(DutyStep::BeginDay), Phase::Stale),
+            Phase::Stale if self.stale_at <= at.now => {
+                self.stale_at = at.now.plus(LOOK);
+                (Some(DutyStep::RetryStale), Phase::Over)
+            }
+            Phase::Stale | Phase::Over => (None, Phase::Over),
+        };
+        self.duties.extend(step.map(Duty::Step));
+        self.phase = next;
+    }
+
+    fn want_links(&mut self, agenda: &impl Agenda, now: Moment) {
+        for relay in agenda.reading_relays() {
+            if self.readers.insert(relay.clone()) {
+                self.duties.push_back(Duty::Read(relay));
+            }
+        }
+        for contact in agenda.contacts_with_puts() {
+            if self.putters.insert(contact) {
+                self.duties.push_back(Duty::Put(contact));
+            }
+        }
+        for invite in agenda.invites_to_empty() {
+            let emptying =
+                self.emptyings.entry(invite.contact).or_insert(Emptying { next: Some(now), failures: 0 });
+            if emptying.next.take_if(|next| *next <= now).is_some() {
+                self.duties.push_back(Duty::Empty(invite));
+            }
+        }
+    }
+
+    /// The next receipt whose wait is over.
+    fn next_receipt(&mut self, at: &PassSituation, rng: &mut dyn Rng) -> Option<DutyStep> {
+        while let Some(contact) = self.receipts_left.pop_front() {
+            let range = self.receipt_delay.clone();
+            let delay = || if range.is_empty() { range.start } else { rng.random_range(range) };
+            let wait = self
+                .receipts
+                .entry(contact)
+                .or_insert_with(|| ReceiptWait { until: at.now.plus(delay()), is_stuck: false });
+            if wait.until <= at.now || (at.flushes_receipts && !wait.is_stuck) {
+                return Some(DutyStep::SealReceipt(contact));
+            }
+        }
+        None
+    }
+
+    /// A step was done, or not. `Ok` says whether a receipt was sealed. `Err`: the vault has failed.
+    pub(crate) fn on_step(
+        &mut self,
+        done: Result<bool, StepError>,
+        at: &PassSituation,
+    ) -> Result<(), StepError> {
+        match (self.step.take(), done) {
+            // It waits for the peer's answer: not tried again at once.
+            (Some(DutyStep::SealReceipt(contact)), Ok(false)) => {
+                let wait = ReceiptWait { until: at.now.plus(LOOK), is_stuck: true };
+                self.receipts.insert(contact, wait);
+            }
+            (Some(DutyStep::SealReceipt(contact)), Ok(true)) => drop(self.receipts.remove(&contact)),
+            (Some(DutyStep::BeginDay), Ok(_)) => self.day = at.today,
+            (step, Err(StepError::NoRoom)) => {
+                self.is_short = true;
+                if matches!(step, Some(DutyStep::ShowGaps(..))) {
+                    self.gap_at = at.now.plus(LOOK);
+                }
+            }
+            (_, Err(StepError::Stopped)) => return Err(StepError::Stopped),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reading at a relay has ended.
+    pub(crate) fn on_read_end(&mut self, relay: &str) {
+        self.readers.remove(relay);
+    }
+
+    /// Putting to a contact has ended.
+    pub(crate) fn on_put_end(&mut self, contact: u32) {
+        self.putters.remove(&contact);
+    }
+
+    /// The emptying of an invite mailbox has ended.
+    pub(crate) fn on_empty_end(&mut self, contact: u32, is_emptied: bool, now: Moment) {
+        self.duties.push_back(Duty::ShowEmptied(contact, is_emptied));
+        if is_emptied {
+            self.emptyings.remove(&contact);
+            self.duties.push_back(Duty::Step(DutyStep::NoteEmptied(contact)));
+        } else if let Some(emptying) = self.emptyings.get_mut(&contact) {
+            let wait = EMPTY_WAITS.0.saturating_mul(1 << emptying.failures.min(10)).min(EMPTY_WAITS.1);
+            emptying.next = Some(now.plus(wait));
+            emptying.failures = emptying.failures.saturating_add(1);
+        }
+    }
+
+    /// After a pass in which the vault had no room: how long to wait, whatever happens.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.is_short.then_some(VAULT_PAUSE)
+    }
+
+    /// When the next pass begins though nothing has happened.
+    pub(crate) fn deadline(&self, now: Moment) -> Moment {
+        let receipts = self.receipts.values().map(|wait| wait.until);
+        let emptyings = self.emptyings.values().filter_map(|emptying| emptying.next);
+        let latest = now.plus(LOOK);
+        let due = receipts.chain(emptyings).filter(|at| *at > now);
+        due.chain([self.stale_at, self.gap_at]).min().map_or(latest, |at| at.min(latest))
+    }
+}
+
+#[cfg(test)]
+mod tests;

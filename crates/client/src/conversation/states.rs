@@ -1,0 +1,110 @@
+//! The states of links, as the app is told.
+
+use super::moment::Moment;
+use crate::error::ClientError;
+use std::net::IpAddr;
+
+/// The state of a relay on which own mailboxes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Connectivity {
+    /// The first attempt to connect is under way.
+    Connecting,
+    /// Connected, and still fetching what waited.
+    Fetching,
+    /// Connected; everything that waited has been read.
+    CaughtUp,
+    /// It cannot be reached; tried again by itself.
+    Down,
+    /// Another relay answers at its address; not tried again soon.
+    WrongRelay,
+    /// The relay answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. The client tries again by itself.
+    NoCommonVersion,
+    /// Its address needs TLS, which this build has not.
+    NoTls,
+    /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
+    NeedsToken,
+    /// Its name leads to a private network or to this machine, which the user has not allowed; tried again by itself.
+    PrivateAddress,
+    /// Connected, but another reader has taken over a mailbox: another copy of this vault. What waits in the mailbox is not read;
+    /// tried again by itself.
+    Displaced,
+    /// Nothing is fetched there: the vault has no room, or its disk is too slow. What lies there is safe, and is fetched as soon as
+    /// there is room: see [`ClientError::VaultFull`](crate::ClientError::VaultFull).
+    VaultFull,
+    /// Connected; everything that waited has been read. The relay does not make a mailbox that is wanted now; tried again by itself.
+    Waiting,
+}
+
+impl Connectivity {
+    /// Everything that lay at the relay has been read: a mailbox that is not made yet holds nothing.
+    pub(crate) const fn is_read(self) -> bool {
+        matches!(self, Self::CaughtUp | Self::NeedsToken | Self::Waiting)
+    }
+
+    /// The state does not change without the user, or not soon.
+    pub(crate) const fn needs_user(self) -> bool {
+        matches!(
+            self,
+            Self::WrongRelay
+                | Self::NoCommonVersion
+                | Self::NoTls
+                | Self::PrivateAddress
+                | Self::Displaced
+                | Self::VaultFull
+        )
+    }
+}
+
+/// The state of the putting link of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PutState {
+    /// A link is being opened, and the attempt before it, if there was one, did not fail.
+    Connecting,
+    /// A link stands, or stood and was closed because it was idle.
+    Open,
+    /// The relay cannot be reached, or closes the link.
+    Down,
+    /// Another relay answers.
+    WrongRelay,
+    /// The relay and this client speak no version in common.
+    NoCommonVersion,
+    /// The address needs TLS.
+    NoTls,
+    /// The address is not public and not allowed.
+    Private(IpAddr),
+    /// The relay asks to wait until this moment.
+    Asked {
+        /// The mailbox is full; otherwise the relay is busy.
+        is_full: bool,
+        /// The moment.
+        until: Moment,
+    },
+}
+
+/// Why no link stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectError {
+    /// Nothing answers, or not as a relay does.
+    Down,
+    /// Another relay answers.
+    WrongRelay,
+    /// The relay and this client speak no version in common.
+    NoCommonVersion,
+    /// The address needs TLS.
+    NoTls,
+    /// The relay's name leads to this address, which is not public and not allowed.
+    Private(IpAddr),
+}
+
+impl From<ConnectError> for ClientError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Down => Self::RelayDown,
+            ConnectError::WrongRelay => Self::WrongRelay,
+            ConnectError::NoCommonVersion => Self::NoCommonVersion,
+            ConnectError::NoTls => Self::NoTls,
+            ConnectError::Private(_) => Self::PrivateAddress,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! A bound on deliveries that the client did not ask for.
+
+use super::end::LinkClosed;
+
+/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
+/// reader takes a mailbox over.
+const MAX_STRAYS: u32 = 128;
+
+/// Counts deliveries for subscriptions that the client does not have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strays(u32);
+
+impl Strays {
+    /// For a link that was just opened.
+    pub(crate) const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Counts one. Fails if there were too many: the link is to end.
+    pub(crate) const fn note(&mut self) -> Result<(), LinkClosed> {
+        self.0 = self.0.saturating_add(1);
+        if self.0 > MAX_STRAYS { Err(LinkClosed) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,116 @@
+//! The order in which links to one address are opened. Handshakes that run at once share a slow line, and all of them would run into
+//! their deadlines (spec/14-client.md section 6).
+
+use deaddrop_wire::RelayAddress;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Maximum number of links that are being opened to one address at once.
+pub(crate) const MAX_OPENING: usize = 2;
+
+/// The urgency of opening a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// A user waits for it: it goes before all that are not errands.
+    Errand,
+    /// It goes on by itself.
+    Background,
+}
+
+/// A place in the queue of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// The queues of all addresses.
+#[derive(Debug, Default)]
+pub(crate) struct TurnQueues {
+    last: u64,
+    queues: BTreeMap<String, TurnQueue>,
+}
+
+/// Those who open links to one address. The address counts and not the fingerprint alone: a contact could name another relay's
+/// fingerprint at an address that never answers, and hold its turns.
+#[derive(Debug, Default)]
+struct TurnQueue {
+    /// Those whose turn it is.
+    opening: BTreeSet<Ticket>,
+    errands: VecDeque<Ticket>,
+    others: VecDeque<Ticket>,
+}
+
+impl TurnQueues {
+    /// Takes a place in the queue of an address. Returns whether it is its turn at once.
+    pub(crate) fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
+        self.last += 1;
+        let ticket = Ticket(self.last);
+        let queue = self.queues.entry(relay.to_string()).or_default();
+        let is_turn = queue.opening.len() < MAX_OPENING;
+        if is_turn {
+            queue.opening.insert(ticket);
+        } else {
+            match haste {
+                Haste::Errand => queue.errands.push_back(ticket),
+                Haste::Background => queue.others.push_back(ticket),
+            }
+        }
+        (ticket, is_turn)
+    }
+
+    /// Gives a place up, whether it is its turn or not. Returns the place whose turn it is now.
+    pub(crate) fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) -> Option<Ticket> {
+        let name = relay.to_string();
+        let queue = self.queues.get_mut(&name)?;
+        queue.errands.retain(|waiting| *waiting != ticket);
+        queue.others.retain(|waiting| *waiting != ticket);
+        let mut next = None;
+        if queue.opening.remove(&ticket) {
+            next = queue.errands.pop_front().or_else(|| queue.others.pop_front());
+            queue.opening.extend(next);
+        }
+        if queue.opening.is_empty() {
+            self.queues.remove(&name);
+        }
+        next
+    }
+
+    /// The places that wait for their turn at an address.
+    pub(crate) fn waiting(&self, relay: &RelayAddress) -> Vec<Ticket> {
+        let queue = self.queues.get(&relay.to_string());
+        queue.into_iter().flat_map(|queue| queue.errands.iter().chain(&queue.others)).copied().collect()
+    }
+
+    /// Whether there is no queue: one that is not used takes no room.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(port: u16) -> RelayAddress {
+        let fingerprint = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+        format!("ws://relay.example:{port}/#{fingerprint}").parse().unwrap()
+    }
+
+    #[test]
+    fn two_at_once_in_order_of_arrival_and_errands_first() {
+        let (mut queues, here) = (TurnQueues::default(), relay(1));
+        let mut enter = |haste| queues.enter(&here, haste);
+        let (first, second) = (enter(Haste::Background), enter(Haste::Background));
+        assert!(first.1 && second.1);
+        let (third, fourth) = (enter(Haste::Background), enter(Haste::Background));
+        let errand = enter(Haste::Errand);
+        assert!(!third.1 && !fourth.1 && !errand.1);
+        assert!(queues.enter(&relay(2), Haste::Background).1, "relays do not wait for each other");
+        assert_eq!(queues.waiting(&here), [errand.0, third.0, fourth.0]);
+        assert_eq!(queues.leave(&here, first.0), Some(errand.0));
+        // One that gives up while it waits is passed over.
+        assert_eq!(queues.leave(&here, third.0), None);
+        assert_eq!(queues.leave(&here, errand.0), Some(fourth.0));
+        assert_eq!(queues.leave(&here, errand.0), None, "it has left");
+        assert_eq!((queues.leave(&here, fourth.0), queues.leave(&here, second.0)), (None, None));
+        assert_eq!(queues.queues.len(), 1, "a queue that is not used takes no room");
+    }
+}

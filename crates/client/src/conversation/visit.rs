@@ -1,0 +1,244 @@
+//! Visits to an invite mailbox: it is read without acking, or emptied.
+
+use super::{
+    end::LinkClosed,
+    errand::{Errand, ErrandAction, ErrandTime},
+    line::LinkInfo,
+    moment::Moment,
+    states::ConnectError,
+    strays::Strays,
+};
+use crate::error::ClientError;
+use deaddrop_link::capability::ReadCapability;
+use deaddrop_wire::{
+    Fingerprint, Item,
+    item::{Ack, AckEntry, Deliver, Subscribe, Subscription},
+};
+use std::{collections::VecDeque, time::Duration};
+
+/// Time for which a mailbox is left alone that another reader has. The other reader needs it only for a moment.
+const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
+
+/// The purpose of a visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Read what lies in the mailbox, and leave it there.
+    Read,
+    /// Ack what lies in the mailbox. An empty or missing mailbox is as good.
+    Empty,
+}
+
+/// The result of a visit to the relay of an invite.
+pub(crate) struct FoundBundle {
+    /// The content of the mailbox. `None`: it is empty, or there is no such mailbox.
+    pub(crate) bundle: Option<Vec<u8>>,
+    /// The link over which it was found.
+    pub(crate) link: LinkInfo,
+}
+
+/// A visit to an invite mailbox.
+pub(crate) struct Visit {
+    purpose: Purpose,
+    relay: Fingerprint,
+    read: ReadCapability,
+    patience: Duration,
+    /// Begins with the first turn.
+    time: Option<ErrandTime>,
+    state: State,
+    link: Option<LinkInfo>,
+    strays: Strays,
+    /// The last number of a request or subscription.
+    last: u32,
+    actions: VecDeque<ErrandAction<FoundBundle>>,
+}
+
+enum State {
+    /// A link is being opened.
+    Opening,
+    /// The mailbox was asked for.
+    Asked {
+        req: u32,
+        sub: u32,
+        is_answered: bool,
+    },
+    /// Another reader has the mailbox: it is asked for again then.
+    Contended(Moment),
+    /// The content of the mailbox was acked, up to this tag.
+    Acked {
+        sub: u32,
+        tag: u32,
+    },
+    /// Another reader took the mailbox before the ack was answered: another link is opened then.
+    Displaced(Moment),
+    Over,
+}
+
+impl Visit {
+    /// To a mailbox at a relay. A connection, and each answer, may take `patience`.
+    pub(crate) fn new(
+        purpose: Purpose,
+        relay: Fingerprint,
+        read: ReadCapability,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            purpose,
+            relay,
+            read,
+            patience,
+            time: None,
+            state: State::Opening,
+            link: None,
+            strays: Strays::new(),
+            last: 0,
+            actions: VecDeque::from([ErrandAction::Open]),
+        }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last
+    }
+
+    /// Asks for the mailbox.
+    fn ask(&mut self) {
+        let (sub, req) = (self.number(), self.number());
+        let mailboxes = vec![Subscription { sub, read: self.read.present(&self.relay) }];
+        self.actions.push_back(ErrandAction::Send(vec![Subscribe { req, mailboxes }.into()]));
+        self.state = State::Asked { req, sub, is_answered: false };
+    }
+
+    fn succeed(&mut self, bundle: Option<Vec<u8>>) {
+        let Some(link) = self.link else { return };
+        self.state = State::Over;
+        self.actions.push_back(ErrandAction::Close);
+        self.actions.push_back(ErrandAction::Finish(Ok(FoundBundle { bundle, link })));
+    }
+
+    fn fail(&mut self, error: ClientError) {
+        if !matches!(self.state, State::Over) {
+            self.state = State::Over;
+            self.actions.push_back(ErrandAction::Finish(Err(error)));
+        }
+    }
+
+    /// Takes the content of the mailbox.
+    fn take(&mut self, deliver: Deliver) {
+        let Deliver { sub, tag, blob, .. } = deliver;
+        match self.purpose {
+            Purpose::Read => self.succeed(Some(blob.into_bytes())),
+            Purpose::Empty => {
+                let ack = Ack { acks: vec![AckEntry { sub, upto: tag, also: Vec::new() }] };
+                self.actions.push_back(ErrandAction::Send(vec![ack.into()]));
+                self.state = State::Acked { sub, tag };
+            }
+        }
+    }
+
+    fn take_item(&mut self, item: Item, now: Moment) -> Result<(), LinkClosed> {
+        match &mut self.state {
+            State::Asked { req, sub, is_answered } => match item {
+                Item::Deliver(deliver) if deliver.sub == *sub => self.take(deliver),
+                Item::Deliver(_) => self.strays.note()?,
+                Item::Displaced(lost) if lost.sub == *sub => {
+                    self.state = State::Contended(now.plus(CONTENDED_WAIT));
+                }
+                Item::Gone(gone) if gone.sub == *sub => self.succeed(None),
+                Item::Answer(answer) if answer.req == *req && !*is_answered => {
+                    self.fail(ClientError::RelayBusy);
+                }
+                Item::Subscribed(answer) if answer.req == *req && !*is_answered => {
+                    *is_answered = true;
+                    if answer.contended.contains(sub) {
+                        self.state = State::Contended(now.plus(CONTENDED_WAIT));
+                    } else if answer.refused.contains(sub) {
+                        self.succeed(None);
+                    }
+                }
+                Item::CaughtUp(caught_up) if caught_up.req == *req && *is_answered => self.succeed(None),
+                _ => {}
+            },
+            State::Acked { sub, tag } => match item {
+                Item::Acked(acked) if acked.acks.iter().any(|ack| ack.sub == *sub && ack.upto >= *tag) => {
+                    self.succeed(None);
+                }
+                Item::Gone(gone) if gone.sub == *sub => self.succeed(None),
+                Item::Displaced(lost) if lost.sub == *sub => {
+                    self.actions.push_back(ErrandAction::Close);
+                    self.state = State::Displaced(now.plus(CONTENDED_WAIT));
+                }
+                Item::Deliver(deliver) if deliver.sub != *sub => self.strays.note()?,
+                _ => {}
+            },
+            State::Contended(_) if matches!(item, Item::Deliver(_)) => self.strays.note()?,
+            State::Contended(_) | State::Opening | State::Displaced(_) | State::Over => {}
+        }
+        Ok(())
+    }
+}
+
+impl Errand for Visit {
+    type Found = FoundBundle;
+
+    fn next_action(&mut self) -> Option<ErrandAction<FoundBundle>> {
+        self.actions.pop_front()
+    }
+
+    fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
+    fn on_turn(&mut self, now: Moment) {
+        // The connection, what lies there, and what answers the ack.
+        let waits = if self.purpose == Purpose::Empty { 3 } else { 2 };
+        self.time.get_or_insert_with(|| ErrandTime::begin(self.patience, waits, now));
+    }
+
+    fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>) {
+        match opened {
+            Ok(link) => {
+                (self.link, self.last, self.strays) = (Some(link), 0, Strays::new());
+                self.ask();
+            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    fn on_items(&mut self, items: Vec<Item>, now: Moment) {
+        for item in items {
+            if self.take_item(item, now) == Err(LinkClosed) {
+                self.fail(ClientError::RelayDown);
+            }
+        }
+    }
+
+    fn on_lost(&mut self) {
+        self.fail(ClientError::RelayDown);
+    }
+
+    fn on_time(&mut self, now: Moment, is_moving: bool) {
+        if self.time.as_mut().is_some_and(|time| time.is_over(now, is_moving)) {
+            self.fail(ClientError::RelayDown);
+            return;
+        }
+        match self.state {
+            State::Contended(until) if now >= until => self.ask(),
+            State::Displaced(until) if now >= until => {
+                self.state = State::Opening;
+                self.actions.push_back(ErrandAction::Open);
+            }
+            _ => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let again = match self.state {
+            State::Contended(until) | State::Displaced(until) => Some(until),
+            _ => None,
+        };
+        self.time.map(|time| time.until()).into_iter().chain(again).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! The client's own clock, on which the moments of its conversations are.
+
+use crate::conversation::Moment;
+use tokio::time::Instant;
+
+/// A clock that begins at zero and only goes forward.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientClock(Instant);
+
+impl ClientClock {
+    /// A clock that begins now.
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The present moment.
+    pub(super) fn moment(self) -> Moment {
+        Moment::after_start(self.0.elapsed())
+    }
+
+    /// A moment of this clock; none: it lies too far ahead.
+    pub(super) fn instant(self, moment: Moment) -> Option<Instant> {
+        self.0.checked_add(moment.since_start())
+    }
+}

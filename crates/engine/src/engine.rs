@@ -1,0 +1,330 @@
+//! The engine: each call is one step that is stored as one vault batch (spec/14-client.md section 3).
+//!
+//! A call changes memory and stores the change before it returns. If the vault has no room or is busy, memory goes back to what the vault
+//! holds. After any other error the engine is dead: what the disk holds is known only when the vault is opened again.
+
+mod asked;
+mod calendar;
+mod contacts;
+mod events;
+mod inbox;
+mod incoming;
+mod invites;
+mod load;
+mod mailboxes;
+mod manner;
+mod missing;
+mod moving;
+mod names;
+mod needs;
+mod outbox;
+mod outgoing;
+mod parked;
+mod receipts;
+mod relays;
+mod reload;
+mod sentinel;
+mod sessions;
+mod step;
+
+pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
+
+pub use calendar::is_same_day;
+pub use inbox::BlobOutcome;
+pub use invites::{Acceptance, InviteToEmpty, Publication};
+pub use mailboxes::{MailboxName, OwnMailbox};
+pub use needs::{MailboxNeeds, Need, TextsTo};
+pub use outbox::{BlobLives, PutJob, SentPut};
+pub use relays::Reach;
+pub use sentinel::OWN;
+
+use crate::{
+    error::VaultError,
+    vault::{
+        self, AgainRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, FormatRow, InviteRow, ItemRow,
+        MissingRow, PeerRow, PersonRow, RelaysRow, RowKey, Rows, Table, Vault, key, parts,
+    },
+};
+use asked::Asked;
+use deaddrop_e2ee::{contact::Hour, identity::IdentityKeyPair, invite::PendingInvite, session::SessionId};
+use deaddrop_wire::{Day, RelayAddress};
+use rand_core::CryptoRng;
+use receipts::Receipt;
+use sentinel::Sentinel;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+};
+
+/// One person's client: contacts, sessions, outbox, inbox, mailboxes and events, over a vault.
+///
+/// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator: secret keys are made from it.
+///
+/// A call that changes something stores it in one atomic batch before it returns. If it fails with [`VaultError::Full`] or
+/// [`VaultError::Busy`], or refuses what the user wants, nothing has changed. After any other error of the vault the engine is
+/// [dead](Self::is_dead): every later call fails with [`VaultError::Stopped`] until the vault is opened again.
+///
+/// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that [`today`](Self::today) returned last.
+pub struct Engine<V, R> {
+    vault: Rows<V>,
+    config: ConfigRow,
+    relays: RelaysRow,
+    identity: IdentityKeyPair,
+    contacts: BTreeMap<u32, Peer>,
+    events: BTreeSet<u64>,
+    next_event: u64,
+    cursor: u64,
+    /// For each contact the number up to which its events were shown; 0: events that concern no contact.
+    shown: BTreeMap<u32, u64>,
+    /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
+    stale_tried: Option<u64>,
+    sentinel: Sentinel,
+    calendar: CalendarRow,
+    /// Time at which the calendar last had no room in the vault, in seconds since 1970-01-01.
+    clock_tried: Option<u64>,
+    /// Days by which the believed day may be too far, as no own relay has confirmed it.
+    unsure: u32,
+    /// Envelopes that waited for the user are being read: they do not ask again.
+    asks_nothing: bool,
+    rng: R,
+    /// Blobs whose processing has begun in this process and not ended.
+    seen: BTreeSet<[u8; 16]>,
+    /// After a crash the first blobs are counted before they are processed.
+    watched_starts: u32,
+    dead: bool,
+}
+
+/// The format of the vaults that this version makes.
+const FORMAT: u32 = 2;
+/// Number of blobs that are watched after a crash.
+const WATCHED_STARTS: u32 = 64;
+
+/// The engine's entry of a contact: the person, its one device, and the one conversation with it.
+struct Peer {
+    person: PersonRow,
+    conversation: ConversationRow,
+    row: PeerRow,
+    /// The sessions; `None` until somebody has used the invite.
+    ratchet: Option<deaddrop_e2ee::contact::Contact>,
+    invite: Option<(InviteRow, PendingInvite)>,
+    /// Numbered items of the outgoing stream, and the control message.
+    items: BTreeMap<u64, ItemRow>,
+    /// Items that have no number yet, in their order.
+    drafts: BTreeMap<u64, DraftRow>,
+    /// Items that a receipt showed to be missing.
+    missing: BTreeMap<u64, MissingRow>,
+    /// The hour and the number of bytes that were sent again in it.
+    again: Option<AgainRow>,
+    /// How often an address was learnt, since the vault was opened.
+    learnt: u64,
+    /// How many texts a relay has stored for the first time, since the vault was opened.
+    texts_stored: u64,
+    /// The day on which the app was told of a trouble with the session that may heal by itself.
+    healing_told: Option<Day>,
+    /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
+    rests_until: u64,
+    /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
+    uses_mailbox: Option<u32>,
+    /// The day on which the peer was last told once more where its messages are awaited.
+    told_again: Option<Day>,
+    /// More would be sent again than an hour allows.
+    holds_back: bool,
+    /// Everything without a receipt may be lost, and is to be noted as missing.
+    doubts_all: bool,
+    /// A receipt that one step had no room to apply whole.
+    confirmed: Option<Receipt>,
+    /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed.
+    blocked: Option<IpAddr>,
+    /// Envelopes that wait for the user's word.
+    asked: BTreeMap<u64, Asked>,
+    /// Rows of messages that were shown, and of blobs that were put aside, oldest first.
+    seen: VecDeque<RowKey>,
+    aside: VecDeque<RowKey>,
+    /// The number of contents that are kept for a newer version.
+    parked: usize,
+    /// Slot and number of each held item that will be kept for a newer version; `None`: not known yet.
+    parks_later: Option<BTreeSet<(u8, u64)>>,
+    /// The day on which unused sessions were last looked for after everything had been read.
+    tidied_on: Option<Day>,
+    /// The session that sends, as it was when the last message was read.
+    sends_in: Option<SessionId>,
+    /// The hour in which a reset was last tried.
+    reset_tried: Option<Hour>,
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Makes a new person in an empty vault.
+    ///
+    /// # Errors
+    /// Those of the vault.
+    pub fn create(vault: V, mut rng: R, relay: Option<&RelayAddress>, now: u64) -> Result<Self, VaultError> {
+        let identity = IdentityKeyPair::generate(&mut rng);
+        let config = ConfigRow {
+            seed: identity.seed().duplicate(),
+            root: None,
+            relay: relay.map(ToString::to_string),
+            next_id: 1,
+            event_floor: 1,
+        };
+        let vault = Rows::new(vault);
+        let mut engine = Self {
+            vault,
+            config,
+            relays: RelaysRow::default(),
+            identity,
+            contacts: BTreeMap::new(),
+            events: BTreeSet::new(),
+            next_event: 1,
+            cursor: 0,
+            shown: BTreeMap::new(),
+            stale_tried: None,
+            sentinel: Sentinel::default(),
+            calendar: CalendarRow::begin(now),
+            clock_tried: None,
+            asks_nothing: false,
+            rng,
+            seen: BTreeSet::new(),
+            watched_starts: 0,
+            unsure: 0,
+            dead: false,
+        };
+        let mut step = engine.step();
+        step.config = true;
+        let format = FormatRow { version: FORMAT, stage: 0, after: [0; 16] };
+        step.changes.put(key(Table::Format, 0, 0), &format)?;
+        step.changes.put(key(Table::Calendar, 0, 0), &engine.calendar)?;
+        engine.mark_running(&mut step)?;
+        engine.finish(step)?;
+        Ok(engine)
+    }
+
+    /// Loads a person and begins a day, without a look at the clock.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    #[cfg(any(test, feature = "hazmat"))]
+    pub fn open_on_day(vault: V, rng: R, today: Day) -> Result<Self, VaultError> {
+        let mut engine = Self::load(vault, rng)?;
+        if_room(engine.begin_day(today))?;
+        Ok(engine)
+    }
+
+    /// Loads the person of a vault, looks at the clock and begins the day that is believed. Brings an older vault to the present format.
+    ///
+    /// # Errors
+    /// [`VaultError::NewerVersion`], [`VaultError::Corrupt`], or another error of the vault. A vault without room opens.
+    pub fn open(vault: V, rng: R, now: u64) -> Result<Self, VaultError> {
+        let mut engine = Self::load(vault, rng)?;
+        let today = engine.today(now, &[])?;
+        if_room(engine.begin_day(today))?;
+        Ok(engine)
+    }
+
+    /// Loads a person.
+    fn load(vault: V, mut rng: R) -> Result<Self, VaultError> {
+        let mut vault = Rows::new(vault);
+        vault::migrate(&mut vault, &mut rng)?;
+        let config: ConfigRow = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
+        let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
+        let relays = vault.read(&key(Table::Relays, 0, 0))?.unwrap_or_default();
+        let cursor = vault.read(&key(Table::Cursor, 0, 0))?.unwrap_or(0);
+        let shown = load::shown(&vault)?;
+        let stale_tried = vault.read(&key(Table::StaleTried, 0, 0))?;
+        let sentinel = vault.read(&key(Table::Sentinel, 0, 0))?;
+        let calendar = vault.read(&key(Table::Calendar, 0, 0))?;
+        let contacts = load::contacts(&vault)?;
+        let events: BTreeSet<u64> = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect();
+        let next_event = events.last().map_or(config.event_floor, |last| config.event_floor.max(last + 1));
+        let crashed = vault.read::<bool>(&key(Table::Running, 0, 0))?.unwrap_or(false);
+        let mut engine = Self {
+            vault,
+            config,
+            relays,
+            identity,
+            contacts,
+            events,
+            next_event,
+            cursor,
+            shown,
+            stale_tried,
+            sentinel: Sentinel::of(sentinel.unwrap_or_default()),
+            calendar: calendar.unwrap_or(CalendarRow::unknown()),
+            clock_tried: None,
+            asks_nothing: false,
+            rng,
+            seen: BTreeSet::new(),
+            watched_starts: if crashed { WATCHED_STARTS } else { 0 },
+            unsure: 0,
+            dead: false,
+        };
+        let left_over = load::left_over(&engine.vault, &engine.contacts);
+        engine.vault.erase(&left_over)?;
+        let mut step = engine.step();
+        engine.mark_running(&mut step)?;
+        if_room(engine.finish(step))?;
+        if_room(engine.resume_move())?;
+        if_room(engine.want_private_mailboxes())?;
+        Ok(engine)
+    }
+
+    /// Marks the vault as open. An opening that finds the mark comes after a crash.
+    fn mark_running(&self, step: &mut step::Step) -> Result<(), VaultError> {
+        step.changes.put(key(Table::Running, 0, 0), &true)
+    }
+
+    /// Begins a day. Called once a day: erases what is too old, and sends messages again that have no receipt and have expired at the relay.
+    pub fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        step.changes.erase_later(self.vault.expired(today).into_iter());
+        self.finish(step)?;
+        let vault = &self.vault;
+        self.contacts.values_mut().for_each(|contact| contact.seen.retain(|row| vault.has(row)));
+        self.begin_sentinel_day();
+        for id in self.contact_ids() {
+            let mut step = self.step();
+            self.tidy(&mut step, id, false, today)?;
+            self.resend_old(&mut step, id, today);
+            self.finish(step)?;
+            self.drain_backlog(id, today)?;
+        }
+        self.end_invites(today)
+    }
+
+    /// Returns the number of rows that a damaged disk has cost.
+    pub fn damaged(&self) -> u64 {
+        self.vault.damaged()
+    }
+
+    /// Returns the relay on which new mailboxes are made, if one is set.
+    pub fn relay(&self) -> Option<RelayAddress> {
+        self.config.relay.as_ref()?.parse().ok()
+    }
+
+    /// Sets the relay on which new mailboxes are made.
+    pub fn set_relay(&mut self, relay: &RelayAddress) -> Result<(), VaultError> {
+        let mut step = self.step();
+        self.name_relay(&mut step, relay)?;
+        self.config.relay = Some(relay.to_string());
+        step.config = true;
+        self.finish(step)
+    }
+
+    /// Marks the vault as closed in good order and closes it.
+    pub fn close(mut self) -> Result<(), VaultError> {
+        let mut step = self.step();
+        step.changes.erase(key(Table::Running, 0, 0));
+        self.finish(step)?;
+        self.vault.close()
+    }
+}
+
+/// A vault without room opens: how else could room be made? What is not done now is done later.
+fn if_room(done: Result<(), VaultError>) -> Result<(), VaultError> {
+    match done {
+        Err(error) if !error.is_passing() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Requests of contacts that only the user can allow: a reset without a proof, another identity (spec/14-client.md section 4.2).
+
+use super::{ContactAsks, Engine, MailboxName, Peer, step::Step};
+use crate::{
+    error::{EngineError, VaultError},
+    event::EventKind,
+    vault::{AskedRow, MailboxKind, MailboxState, Question, Table, Vault, key},
+};
+use deaddrop_e2ee::{
+    contact::Received,
+    identity::{IdentityHash, SafetyNumber},
+};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+
+/// Maximum number of envelopes of one contact that wait for the user's word.
+pub(super) const MAX_ASKED: usize = 8;
+
+/// An envelope that waits for the user's word.
+pub(super) struct Asked {
+    question: Question,
+    /// The identity that asks; zeros for a reset.
+    identity: [u8; 32],
+    /// The envelope's first bytes.
+    tag: [u8; 16],
+}
+
+impl Asked {
+    pub(super) fn of(row: &AskedRow) -> Self {
+        let tag = row.envelope.first_chunk().copied().unwrap_or_default();
+        Self { question: row.question, identity: row.identity, tag }
+    }
+
+    /// The question for the user.
+    pub(super) fn what(&self, own: &IdentityHash) -> ContactAsks {
+        match self.question {
+            Question::Reset => ContactAsks::Reset,
+            Question::Identity => {
+                ContactAsks::NewIdentity(SafetyNumber::new(own, &IdentityHash::from_bytes(self.identity)))
+            }
+        }
+    }
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Keeps an envelope until the user has spoken, and tells the app of each thing that is asked once. `identity`: who asks to be the
+    /// contact.
+    pub(super) fn ask(
+        &mut self,
+        step: &mut Step,
+        name: MailboxName,
+        envelope: &[u8],
+        identity: Option<&IdentityHash>,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let id = name.contact;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let question = if identity.is_some() { Question::Identity } else { Question::Reset };
+        let identity = identity.map_or([0; 32], |identity| *identity.as_bytes());
+        let row = AskedRow { question, identity, mailbox: name.mailbox, envelope: envelope.to_vec() };
+        let asked = Asked::of(&row);
+        let mut waiting = contact.asked.values();
+        // Beyond the bound the first ones stay. A relay may bring one again.
+        if self.asks_nothing
+            || contact.asked.len() >= MAX_ASKED
+            || waiting.any(|other| other.tag == asked.tag)
+        {
+            return Ok(());
+        }
+        let mut waiting = contact.asked.values();
+        let is_new = !waiting.any(|other| (other.question, other.identity) == (question, identity));
+        let place = contact.asked.last_key_value().map_or(1, |(last, _)| last.saturating_add(1));
+        step.changes.put(key(Table::Asked, id, place), &row)?;
+        contact.asked.insert(place, asked);
+        if !is_new {
+            return Ok(());
+        }
+        let kind = match question {
+            Question::Reset => EventKind::ResetRequested,
+            Question::Identity => EventKind::OtherIdentity,
+        };
+        self.add_event(step, id, today, kind)
+    }
+
+    /// Agrees to one thing that the contact asks for.
+    ///
+    /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited as usual: most belong to the
+    /// session that the first one has begun.
+    pub fn agree(&mut self, name: &str, asks: &ContactAsks, today: Day) -> Result<(), EngineError> {
+        let own = *self.identity.identity_key().hash();
+        let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
+        let mut waiting = Vec::with_capacity(contact.asked.len());
+        for (place, asked) in &contact.asked {
+            let row = self.vault.read::<AskedRow>(&key(Table::Asked, id, *place))?;
+            waiting.extend(row.map(|row| (*place, asked.what(&own) == *asks, row)));
+        }
+        let mut agreed = false;
+        while let Some(at) = waiting.iter().rposition(|(_, fits, _)| *fits) {
+            let (place, _, row) = waiting.remove(at);
+            agreed = self.answer(id, place, &row, true, today)?;
+            if agreed {
+                break;
+            }
+        }
+        if !agreed {
+            return Err(EngineError::NothingAsked);
+        }
+        for (place, _, row) in waiting {
+            self.answer(id, place, &row, false, today)?;
+        }
+        Ok(())
+    }
+
+    /// Questions about a session are over once another has begun.
+    pub(super) fn forget_resets(&mut self, step: &mut Step, id: u32) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let over = contact.asked.extract_if(.., |_, asked| asked.question == Question::Reset);
+        over.for_each(|(place, _)| step.changes.erase(key(Table::Asked, id, place)));
+    }
+
+    /// Declines everything that the contact asks for.
+    pub fn decline(&mut self, name: &str) -> Result<(), EngineError> {
+        let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id).filter(|contact| !contact.asked.is_empty()) else {
+            return Err(EngineError::NothingAsked);
+        };
+        let asked = std::mem::take(&mut contact.asked);
+        // An invite that another person has used is of no use to the contact.
+        if asked.values().any(|asked| asked.question == Question::Identity) && contact.give_up_invite() {
+            step.changes.erase(key(Table::Invite, id, 0));
+            step.contacts.insert(id);
+        }
+        asked.into_keys().for_each(|place| step.changes.erase(key(Table::Asked, id, place)));
+        Ok(self.finish(step)?)
+    }
+
+    /// Reads one envelope that was kept; `agreed`: as what the user agrees to. Whether it was that.
+    fn answer(
+        &mut self,
+        id: u32,
+        place: u64,
+        asked: &AskedRow,
+        agreed: bool,
+        today: Day,
+    ) -> Result<bool, VaultError> {
+        let mut step = self.step();
+        step.changes.erase(key(Table::Asked, id, place));
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.asked.remove(&place);
+        }
+        let name = MailboxName { contact: id, mailbox: asked.mailbox };
+        let received = match asked.question {
+            _ if !agreed => None,
+            Question::Reset => self.accept_reset(id, &asked.envelope, today),
+            Question::Identity => self.accept_identity(&mut step, id, &asked.envelope, today)?,
+        };
+        let is_it = received.is_some();
+        self.asks_nothing = true;
+        let read = match received {
+            Some(received) => self.take_received(&mut step, name, &asked.envelope, received, today),
+            None => self.read(&mut step, name, &asked.envelope, today),
+        };
+        self.asks_nothing = false;
+        read?;
+        if is_it && matches!(asked.question, Question::Reset) {
+            // The contact learns by the first message of the new session that the user has agreed.
+            self.queue_hello(&mut step, id)?;
+            self.seal_drafts(&mut step, id)?;
+        }
+        self.finish(step)?;
+        self.drain_backlog(id, today)?;
+        Ok(is_it)
+    }
+
+    fn accept_reset(&mut self, id: u32, envelope: &[u8], today: Day) -> Option<Received> {
+        let Peer { ratchet: Some(ratchet), .. } = self.contacts.get_mut(&id)? else { return None };
+        ratchet.agree_to_reset(&self.identity, envelope, today).ok()
+    }
+
+    /// The person has another identity from now on: earlier sessions end.
+    fn accept_identity(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        envelope: &[u8],
+        today: Day,
+    ) -> Result<Option<Received>, VaultError> {
+        let sure = self.sure_day(today);
+        let Some(Peer { invite: Some((_, invite)), .. }) = self.contacts.get_mut(&id) else {
+            return Ok(None);
+        };
+        let Ok(accepted) = invite.accept(&self.identity, envelope, |_| false, sure) else { return Ok(None) };
+        let peer = *accepted.peer.hash();
+        self.change_identity(step, id, peer, today)?;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
+        let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(None) };
+        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::contact::InvitePolicy::KeepSessions)
+        else {
+            return Ok(None);
+        };
+        contact.invite = None;
+        contact.person.contested = false;
+        self.add_event(step, id, today, EventKind::InviteAccepted)?;
+        self.draw_stream(step, id)?;
+        self.want_private(step, id)?;
+        Ok(Some(received))
+    }
+
+    /// Ends every session with the identity that the person had. Its addresses are of that identity's device.
+    pub(super) fn change_identity(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        peer: IdentityHash,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let vault = &self.vault;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
+        let changed = ratchet.change_identity(peer);
+        step.add_session_changes(vault, id, &mut contact.row, changed.changes)?;
+        (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
+        contact.row.addresses.clear();
+        contact.row.established = false;
+        // The device of the old identity knows the mailboxes that were told to it.
+        contact.row.mailboxes.iter_mut().filter(|row| row.kind == MailboxKind::Private).for_each(|row| {
+            row.state = MailboxState::Retiring;
+        });
+        step.persons.insert(id);
+        step.contacts.insert(id);
+        let name = MailboxName { contact: id, mailbox: 0 };
+        changed
+            .events
+            .into_iter()
+            .try_for_each(|event| self.handle_session_event(step, name, &[], event, today))
+    }
+}

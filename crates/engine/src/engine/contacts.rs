@@ -1,0 +1,268 @@
+//! Contacts: names, identities, verification.
+
+use super::{Engine, Peer, names};
+use crate::{
+    error::{EngineError, VaultError},
+    vault::{ConversationRow, ItemKind, OutStream, PeerKind, PeerRow, PersonRow, Vault},
+};
+use deaddrop_e2ee::{
+    identity::{IdentityHash, SafetyNumber},
+    session::Standing,
+};
+use deaddrop_wire::Day;
+use rand_core::{CryptoRng, Rng};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+};
+
+/// The properties of a contact that an app shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactInfo {
+    /// The name that the user gave.
+    pub name: String,
+    /// How far the connection has come.
+    pub state: ContactState,
+    /// The user has compared the safety number.
+    pub verified: bool,
+    /// A second person tried to use the same invite.
+    pub contested: bool,
+    /// Texts that no receipt has come for.
+    pub waiting: usize,
+    /// The requests that only the user can allow: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
+    pub asks: Vec<ContactAsks>,
+    /// The day on which trouble with the session was last told ([`SessionLost`](crate::EventKind::SessionLost) and the like); `None` once a
+    /// session is established again.
+    pub session_trouble: Option<Day>,
+    /// A new beginning waits for the contact's answer: after [`begin_again`](crate::Engine::begin_again) the contact has to agree.
+    pub begins_again: bool,
+    /// The last day of an open invite for this contact, whose link [`open_link`](crate::Engine::open_link) gives again.
+    pub invite_until: Option<Day>,
+    /// The relays on which this contact's messages are awaited; the one that the contact is told of last comes first.
+    pub relays: Vec<String>,
+    /// Why messages for this contact wait although the relay could take them.
+    pub unreachable: Option<UnreachableReason>,
+}
+
+/// The reason why messages for a contact wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnreachableReason {
+    /// No known address of the contact takes messages.
+    Refused,
+    /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
+    /// the user allows it: see [`allow_private`](crate::Engine::allow_private).
+    PrivateAddress(IpAddr),
+}
+
+/// A request of a contact that only the user can allow. Ask the contact by another way first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactAsks {
+    /// To begin again without a proof that it knew the session: its device was restored, or somebody has stolen its identity.
+    Reset,
+    /// To be known by another identity: somebody has used an invite that was made for this contact. The safety number is the one that
+    /// there would be with this identity: compare it with the contact first.
+    NewIdentity(SafetyNumber),
+}
+
+/// The progress of the connection to a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactState {
+    /// The invite is out and was not used, or has expired.
+    Invited,
+    /// A session stands, the other side is not proven against a quantum attacker yet.
+    Connecting,
+    /// Both sides are proven.
+    Established,
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Lists all contacts by name.
+    pub fn contact_list(&self) -> Vec<ContactInfo> {
+        let own = self.identity.identity_key().hash();
+        let mut list: Vec<_> = self.contacts.values().map(|contact| contact.info(own)).collect();
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        list
+    }
+
+    /// Returns the safety number with a contact.
+    pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, EngineError> {
+        let (_, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
+        let peer = contact.person.root.ok_or(EngineError::NoSession)?;
+        Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
+    }
+
+    /// Notes that the user has compared the safety number, or takes that back.
+    pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
+        let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
+        if contact.ratchet.is_none() {
+            return Err(EngineError::NoSession);
+        }
+        let mut step = self.step();
+        let vault = &self.vault;
+        if let Some(Peer { ratchet: Some(ratchet), row, .. }) = self.contacts.get_mut(&id) {
+            step.add_session_changes(vault, id, row, ratchet.set_verified(verified))?;
+        }
+        Ok(self.finish(step)?)
+    }
+
+    /// Returns the properties of one contact.
+    pub fn contact_info(&self, name: &str) -> Option<ContactInfo> {
+        self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
+    }
+
+    /// The one spelling of a name that is free, and cannot be taken for that of a contact.
+    pub(super) fn check_new_name(&self, name: &str) -> Result<String, EngineError> {
+        let name = names::checked(name)?;
+        if self.contacts.values().any(|contact| names::is_look_alike(&contact.person.name, &name)) {
+            return Err(EngineError::NameLooksAlike);
+        }
+        Ok(name)
+    }
+
+    /// Adds a contact to memory; the caller's step stores it with its config.
+    pub(super) fn add_contact(
+        &mut self,
+        step: &mut super::step::Step,
+        name: &str,
+    ) -> Result<u32, VaultError> {
+        let id = self.config.next_id;
+        self.config.next_id = id.checked_add(1).ok_or(VaultError::Corrupt)?;
+        let person = PersonRow {
+            name: name.to_owned(),
+            root: None,
+            main_peer: id,
+            conversation: id,
+            contested: false,
+        };
+        let row = PeerRow {
+            person: id,
+            leaf: None,
+            kind: PeerKind::Contact,
+            slots: Vec::new(),
+            established: false,
+            unreachable: false,
+            mailboxes: Vec::new(),
+            next_mailbox: 0,
+            addresses: Vec::new(),
+            outgoing: OutStream::draw(&mut self.rng),
+            incoming: Vec::new(),
+            hello_due: false,
+            reset_due: false,
+            troubled_on: 0,
+            unread: 0,
+            unacked: Vec::new(),
+            junk: 0,
+            accepted_invite: None,
+        };
+        self.contacts.insert(id, Peer::new(person, ConversationRow::new(id, 0), row));
+        step.config = true;
+        step.contacts.insert(id);
+        step.persons.insert(id);
+        step.conversations.insert(id);
+        Ok(id)
+    }
+
+    /// Returns whether a person is a contact that has answered. If somebody else was quicker to use an invite, its contact never answers; this
+    /// must not prevent a new invite.
+    pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
+        self.contacts.values().any(|contact| {
+            let answered = contact.standing().is_some_and(|standing| standing != Standing::Unanswered);
+            (answered || contact.row.established) && contact.person.root.as_ref() == Some(identity.as_bytes())
+        })
+    }
+}
+
+impl OutStream {
+    /// A stream in which nothing was sent.
+    pub(super) fn draw(rng: &mut impl Rng) -> Self {
+        let mut id = [0; 16];
+        rng.fill_bytes(&mut id);
+        Self::new(id)
+    }
+}
+
+impl Peer {
+    /// With nothing but its rows.
+    pub(super) fn new(person: PersonRow, conversation: ConversationRow, row: PeerRow) -> Self {
+        Self {
+            person,
+            conversation,
+            row,
+            ratchet: None,
+            invite: None,
+            items: BTreeMap::new(),
+            drafts: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            again: None,
+            learnt: 0,
+            texts_stored: 0,
+            rests_until: 0,
+            healing_told: None,
+            uses_mailbox: None,
+            told_again: None,
+            holds_back: false,
+            doubts_all: false,
+            confirmed: None,
+            blocked: None,
+            asked: BTreeMap::new(),
+            seen: VecDeque::new(),
+            aside: VecDeque::new(),
+            parked: 0,
+            parks_later: None,
+            tidied_on: None,
+            sends_in: None,
+            reset_tried: None,
+        }
+    }
+
+    /// How far the session that sends has come.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.ratchet.as_ref()?.standing()
+    }
+
+    /// The requests that only the user can allow, each once, the oldest first.
+    pub(super) fn asks(&self, own: &IdentityHash) -> Vec<ContactAsks> {
+        let mut asks = Vec::new();
+        for asked in self.asked.values() {
+            let asked = asked.what(own);
+            if !asks.contains(&asked) {
+                asks.push(asked);
+            }
+        }
+        asks
+    }
+
+    fn info(&self, own: &IdentityHash) -> ContactInfo {
+        let state = match self.standing() {
+            Some(Standing::Established) => ContactState::Established,
+            None if self.ratchet.is_none() => ContactState::Invited,
+            _ => ContactState::Connecting,
+        };
+        ContactInfo {
+            name: self.person.name.clone(),
+            state,
+            verified: self.ratchet.as_ref().is_some_and(deaddrop_e2ee::contact::Contact::is_verified),
+            contested: self.person.contested,
+            asks: self.asks(own),
+            unreachable: match self.blocked {
+                Some(address) => Some(UnreachableReason::PrivateAddress(address)),
+                None => self.row.unreachable.then_some(UnreachableReason::Refused),
+            },
+            waiting: self.messages(),
+            session_trouble: (self.row.troubled_on != 0).then(|| Day::from_number(self.row.troubled_on)),
+            // Before the first answer nothing numbered was ever received.
+            begins_again: self.standing() == Some(Standing::Unanswered) && !self.row.incoming.is_empty(),
+            invite_until: self.invite.as_ref().map(|(_, pending)| pending.not_after()),
+            relays: self.relays(),
+        }
+    }
+
+    /// Messages that wait for their receipt.
+    pub(super) fn messages(&self) -> usize {
+        let items = self.items.values().filter(|item| item.kind == ItemKind::Message);
+        items.count() + self.drafts.values().filter(|draft| draft.kind == ItemKind::Message).count()
+    }
+}

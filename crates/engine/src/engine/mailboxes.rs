@@ -1,0 +1,237 @@
+//! Own mailboxes: wanted, live, retiring. A new one is made before an old one is deleted (spec/14-client.md section 5.3).
+
+use super::{Engine, Peer, sentinel::OWN};
+use crate::{
+    error::VaultError,
+    vault::{ItemKind, MailboxKind, MailboxRow, MailboxState, Vault},
+};
+use deaddrop_e2ee::content::{self, Content};
+use deaddrop_link::{
+    MailboxAddress,
+    capability::{OwnCapability, ReadCapability, SendCapability},
+};
+use deaddrop_wire::RelayAddress;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// The name of an own mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MailboxName {
+    /// The contact for which it was made, or [`OWN`](crate::OWN).
+    pub contact: u32,
+    /// The number of the mailbox among those of the contact.
+    pub mailbox: u32,
+}
+
+/// An own mailbox, with the rights that its relay is shown.
+pub struct OwnMailbox {
+    /// The name of the mailbox.
+    pub name: MailboxName,
+    /// Its purpose.
+    pub kind: MailboxKind,
+    /// Its state at the relay.
+    pub state: MailboxState,
+    /// The right to create and to delete it.
+    pub own: OwnCapability,
+    /// The right to read it.
+    pub read: ReadCapability,
+    /// The right to put into it.
+    pub send: SendCapability,
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Lists the relays on which own mailboxes lie.
+    pub fn reading_relays(&self) -> Vec<String> {
+        let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
+        let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
+        let mut relays: Vec<String> = mailboxes.map(|mailbox| mailbox.relay.clone()).collect();
+        relays.sort();
+        relays.dedup();
+        relays
+    }
+
+    /// Returns the number of own mailboxes that wait to be deleted.
+    pub fn deletions(&self) -> usize {
+        let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
+        let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
+        mailboxes.filter(|mailbox| mailbox.state == MailboxState::Retiring).count()
+    }
+
+    /// Returns whether own mailboxes lie on a relay, or new ones are made there.
+    pub fn is_own_relay(&self, relay: &RelayAddress) -> bool {
+        let is_it = |text: &String| {
+            text.parse::<RelayAddress>().is_ok_and(|own| own.fingerprint() == relay.fingerprint())
+        };
+        self.config.relay.iter().any(is_it) || self.reading_relays().iter().any(is_it)
+    }
+
+    /// Lists the own mailboxes at a relay.
+    pub fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
+        let mut list = Vec::new();
+        for (id, contact) in &self.contacts {
+            // The landing of an invite that is not published yet is made when it is.
+            let unpublished = contact.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some());
+            for row in contact.row.mailboxes.iter().filter(|row| row.relay == relay) {
+                let waits = unpublished && row.kind == MailboxKind::Landing;
+                if !(waits && row.state.is_wanted()) {
+                    list.push(own_mailbox(*id, row));
+                }
+            }
+        }
+        list.extend(self.sentinels_at(relay));
+        list
+    }
+
+    /// At opening: makes sure that each contact with a session has a private mailbox. A vault of an earlier version may lack one.
+    pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
+        for id in self.contact_ids() {
+            let lacks = |contact: &Peer| contact.standing().is_some() && contact.private().next().is_none();
+            if self.contacts.get(&id).is_some_and(lacks) {
+                let mut step = self.step();
+                self.want_private(&mut step, id)?;
+                self.finish(step)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the relay has created a mailbox that was wanted.
+    pub fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        if name.contact == OWN {
+            return self.note_sentinel_created(name);
+        }
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&name.contact) else { return Ok(()) };
+        if let Some(row) = contact.mailbox_mut(name.mailbox)
+            && row.state.is_wanted()
+        {
+            row.state = MailboxState::Live;
+            let announce = row.kind == MailboxKind::Private && !contact.row.hello_due;
+            let address =
+                announce.then(|| contact.mailbox_mut(name.mailbox).and_then(|row| address_of(row))).flatten();
+            // A relay that loses the mailbox again and again must not fill the outbox.
+            let address = address.filter(|address| !is_move_waiting(contact, address));
+            step.contacts.insert(name.contact);
+            if let Some(address) = address {
+                self.queue_move(&mut step, name.contact, address)?;
+            }
+            self.seal_drafts(&mut step, name.contact)?;
+        }
+        self.finish(step)
+    }
+
+    /// Notes that the relay has deleted a mailbox.
+    pub fn mailbox_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        if name.contact == OWN {
+            return self.forget_sentinel(name);
+        }
+        let mut step = self.step();
+        if let Some(contact) = self.contacts.get_mut(&name.contact) {
+            contact.row.mailboxes.retain(|row| row.id != name.mailbox || row.state != MailboxState::Retiring);
+            step.contacts.insert(name.contact);
+        }
+        self.finish(step)
+    }
+
+    /// Notes that the relay does not have a mailbox that was live. It is created again with the same address.
+    pub fn mailbox_lost(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        let mut step = self.step();
+        if let Some(row) =
+            self.contacts.get_mut(&name.contact).and_then(|contact| contact.mailbox_mut(name.mailbox))
+            && row.state == MailboxState::Live
+        {
+            row.state = MailboxState::Lost;
+            step.contacts.insert(name.contact);
+        }
+        self.finish(step)
+    }
+}
+
+impl Peer {
+    pub(super) fn mailbox_mut(&mut self, id: u32) -> Option<&mut MailboxRow> {
+        self.row.mailboxes.iter_mut().find(|row| row.id == id)
+    }
+
+    /// Adds a mailbox that is to be created.
+    pub(super) fn want_mailbox(
+        &mut self,
+        relay: &RelayAddress,
+        kind: MailboxKind,
+        rng: &mut impl CryptoRng,
+    ) -> u32 {
+        let id = self.row.next_mailbox;
+        self.row.next_mailbox = id.saturating_add(1);
+        self.row.mailboxes.push(new_mailbox(id, relay, kind, rng));
+        id
+    }
+
+    /// The address to be told to the peer: that of the newest mailbox, private before landing. Who has accepted an invite tells no
+    /// landing: that one belongs to an invite of its own.
+    pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
+        // A lost one is created again with the same address.
+        let told = self.row.mailboxes.iter();
+        let told = told.filter(|row| matches!(row.state, MailboxState::Live | MailboxState::Lost));
+        told.filter(is_private)
+            .max_by_key(|row| (row.kind == MailboxKind::Private, row.id))
+            .and_then(address_of)
+    }
+}
+
+impl Peer {
+    /// The address to be told to a peer that has used this private mailbox although a newer one is there.
+    pub(super) fn newer_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
+        let is_newer = |row: &MailboxRow| {
+            let is_told = matches!(row.state, MailboxState::Live | MailboxState::Lost);
+            row.kind == MailboxKind::Private && is_told && row.id > used
+        };
+        let address = self.row.mailboxes.iter().any(is_newer).then(|| self.own_address()).flatten();
+        address.filter(|address| !self.row.hello_due && !is_move_waiting(self, address))
+    }
+}
+
+/// A mailbox that is to be created.
+pub(super) fn new_mailbox(
+    id: u32,
+    relay: &RelayAddress,
+    kind: MailboxKind,
+    rng: &mut impl CryptoRng,
+) -> MailboxRow {
+    let (own, read, send) =
+        (OwnCapability::generate(rng), ReadCapability::generate(rng), SendCapability::generate(rng));
+    MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
+}
+
+/// Returns whether a MailboxMove with this address still waits for its receipt.
+fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
+    let items = contact.items.values().map(|item| (item.kind, &item.content));
+    let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));
+    let mut moves = items.chain(drafts).filter(|(kind, _)| *kind == ItemKind::Move);
+    moves.any(|(_, content)| {
+        content::decode(content).is_ok_and(|contents| {
+            contents.iter().any(
+                |content| matches!(content, Content::MailboxMove { address: told, .. } if told.as_slice() == address),
+            )
+        })
+    })
+}
+
+/// The encoded address of a mailbox.
+pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
+    let relay = row.relay.parse().ok()?;
+    Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())
+}
+
+pub(super) fn own_mailbox(contact: u32, row: &MailboxRow) -> OwnMailbox {
+    OwnMailbox {
+        name: MailboxName { contact, mailbox: row.id },
+        kind: row.kind,
+        state: row.state,
+        own: row.own.duplicate(),
+        read: row.read.duplicate(),
+        send: row.send.duplicate(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Moving to another relay: new mailboxes are made there, and those at the old one are read until the contacts use the new ones
+//! (spec/14-client.md section 5.3).
+
+use super::{Engine, Peer};
+use crate::{
+    error::{EngineError, VaultError},
+    vault::{MailboxKind, MailboxRow, MailboxState, Table, Vault, key},
+};
+use deaddrop_wire::RelayAddress;
+use rand_core::CryptoRng;
+
+/// Maximum number of private mailboxes of one contact that are read: it has not used the newest ones yet.
+const MAX_PRIVATE: usize = 4;
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the next opening
+    /// continues.
+    pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
+        let text = relay.to_string();
+        // The newest is replaced if it was never made.
+        let kept = |contact: &Peer| {
+            let newest = contact.private().max_by_key(|row| row.id);
+            let is_replaced = newest.is_some_and(|row| row.state == MailboxState::Wanted);
+            contact.private().count() - usize::from(is_replaced)
+        };
+        let is_crowded = |contact: &Peer| contact.stays_at(&text).is_some() && kept(contact) >= MAX_PRIVATE;
+        if self.contacts.values().any(is_crowded) {
+            return Err(EngineError::StillMoving);
+        }
+        self.check_room()?;
+        let mut step = self.step();
+        self.name_relay(&mut step, relay)?;
+        self.config.relay = Some(text);
+        step.config = true;
+        step.changes.put(key(Table::Moving, 0, 0), &true)?;
+        self.finish(step)?;
+        Ok(self.move_contacts()?)
+    }
+
+    /// Goes on with a move that a crash has cut short.
+    pub(super) fn resume_move(&mut self) -> Result<(), VaultError> {
+        if self.vault.has(&key(Table::Moving, 0, 0)) { self.move_contacts() } else { Ok(()) }
+    }
+
+    fn move_contacts(&mut self) -> Result<(), VaultError> {
+        let Some(relay) = self.relay() else { return Ok(()) };
+        for id in self.contact_ids() {
+            let mut step = self.step();
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            let Some(newest) = contact.stays_at(&relay.to_string()) else { continue };
+            // One that was never made was told to no contact.
+            contact.row.mailboxes.retain(|row| row.id != newest || row.state != MailboxState::Wanted);
+            contact.want_mailbox(&relay, MailboxKind::Private, &mut self.rng);
+            step.contacts.insert(id);
+            self.finish(step)?;
+        }
+        // The sentinel goes, too, with the next step of a session.
+        self.begin_sentinel_day();
+        let mut step = self.step();
+        step.changes.erase(key(Table::Moving, 0, 0));
+        self.finish(step)
+    }
+
+    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not come
+    /// back.
+    pub fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
+        let text = relay.to_string();
+        let is_bound = |contact: &Peer| {
+            // The link of an open invite leads to a landing there.
+            let is_invited = contact.invite.as_ref().is_some_and(|(row, _)| row.relay == text);
+            let is_elsewhere = |row: &MailboxRow| row.relay != text && row.state != MailboxState::Retiring;
+            let is_here = |row: &MailboxRow| row.relay == text && row.state != MailboxState::Retiring;
+            let mailboxes = &contact.row.mailboxes;
+            is_invited || mailboxes.iter().any(is_here) && !mailboxes.iter().any(is_elsewhere)
+        };
+        if self.config.relay.as_deref() == Some(&text) || self.contacts.values().any(is_bound) {
+            return Err(EngineError::RelayInUse);
+        }
+        for id in self.contact_ids() {
+            let mut step = self.step();
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            let before = contact.row.mailboxes.len();
+            contact.row.mailboxes.retain(|row| row.relay != text);
+            if contact.row.mailboxes.len() != before {
+                step.contacts.insert(id);
+            }
+            self.finish(step)?;
+        }
+        let names: Vec<_> = self.sentinels_at(&text).map(|mailbox| mailbox.name).collect();
+        for name in names {
+            self.forget_sentinel(name)?;
+        }
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// Private mailboxes that are not given up.
+    pub(super) fn private(&self) -> impl Iterator<Item = &MailboxRow> {
+        let rows = self.row.mailboxes.iter();
+        rows.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring)
+    }
+
+    /// The newest private mailbox, if it does not lie at this relay.
+    fn stays_at(&self, relay: &str) -> Option<u32> {
+        self.private().max_by_key(|row| row.id).filter(|row| row.relay != relay).map(|row| row.id)
+    }
+
+    /// The relays on which mailboxes of this contact lie that are not given up; that of the newest one first.
+    pub(super) fn relays(&self) -> Vec<String> {
+        let mut rows: Vec<_> = self.row.mailboxes.iter().collect();
+        rows.retain(|row| row.state != MailboxState::Retiring);
+        rows.sort_by_key(|row| std::cmp::Reverse((row.kind == MailboxKind::Private, row.id)));
+        let mut relays: Vec<String> = Vec::new();
+        for row in rows {
+            if !relays.contains(&row.relay) {
+                relays.push(row.relay.clone());
+            }
+        }
+        relays
+    }
+
+    /// Returns whether there are mailboxes that are not needed once the contact writes to this private one.
+    pub(super) fn has_older(&self, used: u32) -> bool {
+        let mut rows = self.row.mailboxes.iter().filter(|row| row.state != MailboxState::Retiring);
+        rows.any(|row| row.kind == MailboxKind::Landing || row.id < used)
+    }
+
+    /// The contact has written to this private mailbox: the landing and older private ones are not needed any more.
+    pub(super) fn retire_before(&mut self, used: u32, with_landing: bool) -> bool {
+        let mut retired = false;
+        for row in &mut self.row.mailboxes {
+            let is_older = match row.kind {
+                MailboxKind::Landing => with_landing,
+                MailboxKind::Private => row.id < used,
+            };
+            if is_older && row.state != MailboxState::Retiring {
+                row.state = MailboxState::Retiring;
+                retired = true;
+            }
+        }
+        retired
+    }
+}

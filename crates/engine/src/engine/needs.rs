@@ -1,0 +1,143 @@
+//! The work that is left, and what it waits for as far as the vault knows.
+
+use super::{Engine, Peer};
+use crate::vault::{ItemKind, MailboxState, Vault};
+use deaddrop_e2ee::{content::MessageId, session::Standing};
+use deaddrop_link::MailboxAddress;
+use rand_core::CryptoRng;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The thing for which the next message to a contact waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The next step of this client.
+    Step,
+    /// The answer of a relay: envelopes are sealed.
+    Put,
+    /// The contact has not accepted the invite, or the session is lost.
+    Session,
+    /// An address of the contact that takes messages.
+    Address,
+    /// An own mailbox at this relay, whose address has to be told first.
+    Mailbox(String),
+    /// A message of the contact: the turn is full.
+    Peer,
+}
+
+/// The work on own mailboxes that is not done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxNeeds {
+    /// Relays on which a mailbox of a contact is to be made.
+    pub make: BTreeSet<String>,
+    /// Relays on which a mailbox of a contact is to be deleted.
+    pub delete: BTreeSet<String>,
+    /// Contacts whose invite mailbox is to be emptied.
+    pub empty: BTreeSet<u32>,
+    /// The relay on which a sentinel mailbox is to be made or deleted.
+    pub own: Option<String>,
+}
+
+/// The texts to one contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextsTo {
+    /// The name of the contact.
+    pub name: String,
+    /// The number of texts that a relay has stored for the first time since the vault was opened.
+    pub stored: u64,
+    /// The texts that no relay has stored yet, oldest first.
+    pub waiting: Vec<MessageId>,
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Returns the number of the contact with a name.
+    pub fn contact_id(&self, name: &str) -> Option<u32> {
+        self.find(name).map(|(id, _)| id)
+    }
+
+    /// Lists the contacts to which something has to be sent, and what each waits for.
+    pub fn needs(&self) -> BTreeMap<u32, Need> {
+        let due = self.receipts_due();
+        let need = |(id, contact): (&u32, &Peer)| {
+            let own_step = || due.contains(id).then_some(Need::Step);
+            Some((*id, contact.need().or_else(own_step)?))
+        };
+        self.contacts.iter().filter_map(need).collect()
+    }
+
+    /// Lists the work on own mailboxes that is not done.
+    pub fn mailbox_needs(&self, now: u64) -> MailboxNeeds {
+        let mut needs = MailboxNeeds {
+            empty: self.invites_to_empty().into_iter().map(|taken| taken.contact).collect(),
+            own: self.sentinel_waits(now).map(str::to_owned),
+            ..MailboxNeeds::default()
+        };
+        for contact in self.contacts.values().filter(|contact| !contact.is_unpublished()) {
+            for row in &contact.row.mailboxes {
+                match row.state {
+                    MailboxState::Live => {}
+                    MailboxState::Wanted | MailboxState::Lost => drop(needs.make.insert(row.relay.clone())),
+                    MailboxState::Retiring => drop(needs.delete.insert(row.relay.clone())),
+                }
+            }
+        }
+        needs
+    }
+
+    /// Lists the relays on which own mailboxes for a contact lie.
+    pub fn relays_of(&self, id: u32) -> BTreeSet<String> {
+        let mailboxes =
+            self.contacts.get(&id).map(|contact| contact.row.mailboxes.as_slice()).unwrap_or_default();
+        mailboxes.iter().map(|mailbox| mailbox.relay.clone()).collect()
+    }
+
+    /// Returns how many texts relays have stored for the first time since the vault was opened, by contact.
+    pub fn texts_stored(&self) -> BTreeMap<u32, u64> {
+        self.contacts.iter().map(|(id, contact)| (*id, contact.texts_stored)).collect()
+    }
+
+    /// Returns the texts to a contact that no relay has stored, and the number of those that relays have stored.
+    pub fn texts_to(&self, id: u32) -> TextsTo {
+        let Some(contact) = self.contacts.get(&id) else { return TextsTo::default() };
+        let name = contact.person.name.clone();
+        TextsTo { name, stored: contact.texts_stored, waiting: contact.texts_waiting() }
+    }
+}
+
+impl Peer {
+    /// The bundle of the invite is not at its relay yet.
+    fn is_unpublished(&self) -> bool {
+        self.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
+    }
+
+    fn need(&self) -> Option<Need> {
+        let Some(standing) = self.standing() else { return self.is_unsent().then_some(Need::Session) };
+        let answers = self.row.accepted_invite.as_ref().is_some_and(|invite| !invite.stored_at_relay);
+        if !(self.is_unsent() || answers) {
+            return (self.row.reset_due && self.reset_tried.is_none()).then_some(Need::Step);
+        }
+        let is_decodable = |address: &[u8]| MailboxAddress::decode(address).is_ok();
+        let mut sealed = self.items.values().filter_map(|item| item.sealed.as_ref());
+        if sealed.any(|sealed| is_decodable(&sealed.address)) {
+            return Some(Need::Put);
+        }
+        if self.best_address().is_none() {
+            return Some(Need::Address);
+        }
+        if standing == Standing::Unanswered && self.own_address().is_none() {
+            let wanted = self.row.mailboxes.iter().find(|row| row.state.is_wanted());
+            return Some(wanted.map_or(Need::Step, |row| Need::Mailbox(row.relay.clone())));
+        }
+        Some(Need::Peer)
+    }
+
+    /// Texts that no relay has stored yet: drafts are behind what has a number.
+    fn texts_waiting(&self) -> Vec<MessageId> {
+        let items = self.items.values().filter(|item| !item.stored_at_relay && item.again_on.is_none());
+        let items = items.map(|item| (item.kind, item.message));
+        let drafts = self.drafts.values().filter(|draft| !draft.stored_at_relay);
+        let all = items.chain(drafts.map(|draft| (draft.kind, draft.message)));
+        all.filter_map(|(kind, message)| message.filter(|_| kind == ItemKind::Message))
+            .map(MessageId)
+            .collect()
+    }
+}

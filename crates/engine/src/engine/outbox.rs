@@ -1,0 +1,306 @@
+//! The outbox: an item is drafted, sealed, stored at a relay, receipted (spec/14-client.md section 3).
+
+use super::{Engine, Peer, step::Step};
+use crate::{
+    error::VaultError,
+    event::EventKind,
+    named::BLOB_DAYS,
+    vault::{ItemKind, ItemRow, PeerAddress, Sealed, Table, Vault, key},
+};
+use deaddrop_link::MailboxAddress;
+use deaddrop_wire::{Day, SizeClass};
+use rand_core::CryptoRng;
+use std::collections::BTreeSet;
+use zeroize::Zeroizing;
+
+/// Seconds after which addresses that refused are tried once more.
+const RETRY_STALE_S: u64 = 300;
+/// The place of the one unnumbered message: Hello, or a receipt.
+pub(super) const CONTROL: u64 = 0;
+
+/// An envelope to be put into a mailbox of a contact.
+pub struct PutJob {
+    /// The number of the item in its stream; 0: the message that has none.
+    pub number: u64,
+    /// The number of addresses of the contact that were learnt until then, since the vault was opened.
+    pub learnt: u64,
+    /// The mailbox into which it is put.
+    pub address: MailboxAddress,
+    /// The envelope.
+    pub envelope: Vec<u8>,
+}
+
+impl PutJob {
+    /// Names the envelope for the time until the relay answers.
+    #[must_use]
+    pub fn sent(&self) -> SentPut {
+        let tag = self.envelope.first_chunk().copied().unwrap_or_default();
+        SentPut { number: self.number, learnt: self.learnt, address: self.address.encode(), tag }
+    }
+}
+
+/// An envelope that was given to a relay, until the relay answers.
+#[derive(Clone)]
+pub struct SentPut {
+    /// The number of the item in its stream; 0: the message that has none.
+    pub number: u64,
+    pub(super) learnt: u64,
+    pub(super) address: Zeroizing<Vec<u8>>,
+    /// The envelope's first bytes.
+    pub(super) tag: [u8; 16],
+}
+
+impl Sealed {
+    /// Returns whether this is the envelope that was given to a relay. An item that was encrypted again in the meantime has another one.
+    fn is(&self, put: &SentPut) -> bool {
+        self.address == put.address && self.envelope.starts_with(&put.tag)
+    }
+}
+
+/// Returns whether an encoded content holds a reset bundle.
+fn holds_bundle(content: &[u8]) -> bool {
+    let items = deaddrop_e2ee::content::decode(content).unwrap_or_default();
+    items.iter().any(|item| matches!(item, deaddrop_e2ee::content::Content::ResetBundle { .. }))
+}
+
+/// The days for which a relay keeps a blob that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobLives {
+    /// Days for the two smaller classes.
+    days: u16,
+    /// Days for the largest.
+    large_days: u16,
+}
+
+impl BlobLives {
+    /// The days of a relay with default limits.
+    pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
+
+    /// Takes the days from the Hello of a relay, within bounds. A relay that lies only makes an item leave again too early or too late.
+    pub fn from_hello(days: u16, large_days: u16) -> Self {
+        let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
+        Self { days: bounded(days), large_days: bounded(large_days) }
+    }
+
+    /// The first day on which a blob of this length that is put today is there no more.
+    fn gone_on(self, length: usize, today: Day) -> Day {
+        let days = if length == SizeClass::Large.bytes() { self.large_days } else { self.days };
+        today.plus(u32::from(days) + 1)
+    }
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Lists the contacts for which envelopes wait.
+    pub fn contacts_with_puts(&self) -> Vec<u32> {
+        // What has no address that can be read is no work: a caller would look for it again and again and find nothing.
+        let is_sealed = |item: &ItemRow| {
+            item.sealed.as_ref().is_some_and(|sealed| MailboxAddress::decode(&sealed.address).is_ok())
+        };
+        let waits = |contact: &Peer| contact.items.values().any(is_sealed);
+        self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
+    }
+
+    /// Returns the next envelopes for a contact, oldest first, except those whose numbers are under way.
+    pub fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
+        self.take_puts_within(id, under_way, most, usize::MAX)
+    }
+
+    /// Returns as many of the envelopes of [`take_puts`](Self::take_puts) as have at most so many bytes together. The first one may be longer.
+    pub fn take_puts_within(
+        &self,
+        id: u32,
+        under_way: &BTreeSet<u64>,
+        most: usize,
+        bytes: usize,
+    ) -> Vec<PutJob> {
+        let Some(contact) = self.contacts.get(&id) else { return Vec::new() };
+        let waiting = contact.items.iter().filter(|(number, _)| !under_way.contains(number));
+        let readable = waiting.filter_map(|(number, item)| {
+            let sealed = item.sealed.as_ref()?;
+            Some((number, sealed, MailboxAddress::decode(&sealed.address).ok()?))
+        });
+        let mut before = 0_usize;
+        let fitting = readable.take(most).take_while(|(_, sealed, _)| {
+            let is_first = before == 0;
+            before = before.saturating_add(sealed.envelope.len());
+            is_first || before <= bytes
+        });
+        let jobs = fitting.map(|(number, sealed, address)| PutJob {
+            number: *number,
+            learnt: contact.learnt,
+            address,
+            envelope: sealed.envelope.clone(),
+        });
+        jobs.collect()
+    }
+
+    /// Notes that a relay has stored these envelopes durably. The envelopes are erased, their contents stay until the receipt.
+    ///
+    /// An item that was encrypted again for a newer address in the meantime is put there as well: the older mailbox may end before it is read.
+    pub fn mark_stored_at_relay(
+        &mut self,
+        id: u32,
+        puts: &[SentPut],
+        lives: BlobLives,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        for put in puts {
+            let row = key(Table::Outbox, id, put.number);
+            let is_meant = |item: &&mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.is(put));
+            match contact.items.get_mut(&put.number).filter(is_meant) {
+                Some(_) if put.number == CONTROL => {
+                    contact.items.remove(&put.number);
+                    step.changes.erase(row);
+                }
+                Some(item) => {
+                    let length = item.sealed.take().map_or(0, |sealed| sealed.envelope.len());
+                    let is_first = item.kind == ItemKind::Message && !item.stored_at_relay;
+                    contact.texts_stored = contact.texts_stored.saturating_add(u64::from(is_first));
+                    item.stored_at_relay = true;
+                    item.again_on = Some(lives.gone_on(length, today).number());
+                    step.changes.put(row, item)?;
+                }
+                None => {}
+            }
+        }
+        if let Some(invite) = contact.row.accepted_invite.as_mut().filter(|invite| !invite.stored_at_relay) {
+            invite.stored_at_relay = true;
+            step.contacts.insert(id);
+        }
+        if std::mem::take(&mut contact.row.unreachable) {
+            step.contacts.insert(id);
+        }
+        if contact.blocked.take().is_some() {
+            step.changes.erase(key(Table::Blocked, id, 0));
+        }
+        self.finish_and_seal(step, id)
+    }
+
+    /// Notes that a relay takes nothing more for the address of an envelope. The item is encrypted again for another address, under the same
+    /// number: perhaps the relay had stored the envelope before, and only the receipt decides. Nothing changes if the item waits for another
+    /// address already.
+    pub fn refused(&mut self, id: u32, put: &SentPut, today: Day) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let number = put.number;
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let item = contact.items.get_mut(&number);
+        let Some(sealed) = item.and_then(|item| item.sealed.take_if(|sealed| sealed.is(put))) else {
+            return Ok(());
+        };
+        // What was told since then is not refused by an answer to what was put before.
+        let refused =
+            |known: &&mut PeerAddress| known.encoded == sealed.address && put.learnt == contact.learnt;
+        contact.row.addresses.iter_mut().filter(refused).for_each(|known| known.stale = true);
+        step.contacts.insert(id);
+        let row = key(Table::Outbox, id, number);
+        if let Some(item) = contact.items.get(&number) {
+            // A receipt is made again, newer; but a reset bundle counts as given, and is sent.
+            if number == CONTROL && !item.content.is_empty() && !holds_bundle(&item.content) {
+                contact.items.remove(&number);
+                contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
+                step.changes.erase(row);
+            } else {
+                step.changes.put(row, item)?;
+            }
+        }
+        if contact.best_address().is_none() && !std::mem::replace(&mut contact.row.unreachable, true) {
+            self.add_event(&mut step, id, today, EventKind::Unreachable)?;
+        }
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)
+    }
+
+    /// Returns whether an envelope waits for an older address although a newer one is known.
+    pub fn has_newer_address(&self, id: u32) -> bool {
+        let Some(contact) = self.contacts.get(&id) else { return false };
+        let Some(best) = contact.best_address() else { return false };
+        let old = |item: &ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
+        contact.items.values().any(old)
+    }
+
+    /// Encrypts envelopes that wait for an older address again, for the newest one. A receipt without a reset bundle is made again instead. A Hello
+    /// is dropped: a peer that has told a newer address has answered.
+    pub fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
+        let mut step = self.step();
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let Some(best) = contact.best_address() else { return Ok(()) };
+        let is_old = |item: &mut ItemRow| item.sealed.as_ref().is_some_and(|sealed| sealed.address != best);
+        let is_left = |item: &mut ItemRow| is_old(item) && !holds_bundle(&item.content);
+        if let Some((_, control)) =
+            contact.items.extract_if(CONTROL..=CONTROL, |_, item| is_left(item)).next()
+        {
+            step.changes.erase(key(Table::Outbox, id, CONTROL));
+            if !control.content.is_empty() {
+                contact.row.incoming.iter_mut().for_each(|stream| stream.receipt_due = true);
+            }
+            if let Some(invite) = contact.row.accepted_invite.as_mut() {
+                invite.stored_at_relay = true;
+            }
+            step.contacts.insert(id);
+        }
+        let old =
+            contact.items.iter_mut().filter_map(|(number, item)| is_old(item).then_some((number, item)));
+        for (number, item) in old {
+            if step.room() == 0 {
+                break;
+            }
+            if item.sealed.take_if(|sealed| sealed.address != best).is_some() {
+                step.changes.put(key(Table::Outbox, id, *number), item)?;
+            }
+        }
+        self.finish_and_seal(step, id)
+    }
+
+    /// Tries addresses again that have refused, for contacts without another one, if the last try was at least five minutes ago. The time of the
+    /// last try is stored, so that a client that runs only for moments does not try more often.
+    pub fn retry_stale(&mut self, now: u64) -> Result<(), VaultError> {
+        // A clock that went back must not stop it.
+        let is_early = |last: u64| (last..last.saturating_add(RETRY_STALE_S)).contains(&now);
+        if self.stale_tried.is_some_and(is_early) {
+            return Ok(());
+        }
+        let is_stuck = |contact: &Peer| contact.best_address().is_none() && !contact.row.addresses.is_empty();
+        let stuck = self.contacts.iter().filter(|(_, contact)| is_stuck(contact)).map(|(id, _)| *id);
+        for id in stuck.collect::<Vec<_>>() {
+            let mut step = self.step();
+            let Some(contact) = self.contacts.get_mut(&id) else { continue };
+            contact.row.addresses.iter_mut().for_each(|address| address.stale = false);
+            step.contacts.insert(id);
+            step.changes.put(key(Table::StaleTried, 0, 0), &now)?;
+            self.stale_tried = Some(now);
+            self.seal_drafts(&mut step, id)?;
+            self.finish(step)?;
+        }
+        Ok(())
+    }
+
+    /// Items whose blob has expired at the relay that took it, and that have no receipt.
+    pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        for item in contact.items.values_mut() {
+            if item.again_on.is_some_and(|day| day <= today.number()) {
+                item.again_on = None;
+            }
+        }
+        // Sealing writes the rows; if it cannot be done now they are found again at the next opening.
+        let _ = self.seal_drafts(step, id);
+    }
+
+    /// Returns the number of items that wait for a relay, and the number of messages that wait for their receipt.
+    pub fn waiting(&self) -> (usize, usize) {
+        let unsent = |contact: &Peer| {
+            contact.items.values().filter(|item| item.again_on.is_none()).count() + contact.drafts.len()
+        };
+        (self.contacts.values().map(unsent).sum(), self.contacts.values().map(Peer::messages).sum())
+    }
+}
+
+impl Peer {
+    /// Something waits for a relay.
+    pub(super) fn is_unsent(&self) -> bool {
+        !(self.drafts.is_empty() || self.holds_back)
+            || self.items.values().any(|item| item.again_on.is_none())
+    }
+}

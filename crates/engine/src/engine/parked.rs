@@ -1,0 +1,92 @@
+//! Contents that need a newer version: a bounded number is kept, and none is dropped (spec/14-client.md section 4).
+
+use super::{Engine, step::Step};
+use crate::{
+    error::VaultError,
+    event::EventKind,
+    vault::{ParkedRow, Table, Vault, key, sub_key},
+};
+use deaddrop_e2ee::content::{self, Content, StreamId};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+use std::{collections::BTreeSet, ops::Bound};
+use zeroize::Zeroizing;
+
+/// Maximum number of contents of one contact that are kept for a newer version.
+pub(super) const MAX_PARKED: usize = 256;
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Returns whether one more content can be kept for a newer version, beside those that are held and will be kept.
+    pub(super) fn can_park(&mut self, step: &Step, id: u32) -> Result<bool, VaultError> {
+        let Some(contact) = self.contacts.get(&id) else { return Ok(false) };
+        let waiting = contact.row.incoming.iter().flat_map(|stream| {
+            let not_shown = (Bound::Excluded(stream.shown.max(stream.low_water)), Bound::Unbounded);
+            stream.sparse.range(not_shown).map(|number| (stream.slot, *number))
+        });
+        let later = match &contact.parks_later {
+            Some(known) => waiting.filter(|place| known.contains(place)).collect(),
+            None => {
+                let mut found = BTreeSet::new();
+                for (slot, number) in waiting {
+                    let held = self.held(step, &sub_key(Table::Held, id, number, slot))?;
+                    let items = held.and_then(|held| content::decode(&held.content).ok()).unwrap_or_default();
+                    if items.iter().any(is_for_later) {
+                        found.insert((slot, number));
+                    }
+                }
+                found
+            }
+        };
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(false) };
+        let has_place = contact.parked.saturating_add(later.len()) < MAX_PARKED;
+        contact.parks_later = Some(later);
+        Ok(has_place)
+    }
+
+    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
+    pub(super) fn park(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        stream: StreamId,
+        number: u64,
+        item: &Content,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let content = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
+        self.park_bytes(step, id, stream, number, content, today)
+    }
+
+    /// Keeps an encoded item or, with number 0, a whole content for a newer version.
+    pub(super) fn park_bytes(
+        &mut self,
+        step: &mut Step,
+        id: u32,
+        stream: StreamId,
+        number: u64,
+        content: Zeroizing<Vec<u8>>,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let row = ParkedRow { peer: id, stream: stream.0, number, content };
+        // A row that came from format 1 may have the place of this event.
+        let is_free = |place: &u64| {
+            let row = key(Table::Parked, id, *place);
+            step.changes.pending(&row).is_none() && !self.vault.has(&row)
+        };
+        let place = (self.next_event..).find(is_free).ok_or(VaultError::Corrupt)?;
+        step.changes.put(key(Table::Parked, id, place), &row)?;
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.parked += 1;
+        }
+        self.add_event(step, id, today, EventKind::NeedsNewerVersion)
+    }
+}
+
+/// Returns whether an item is kept for a newer version. This client keeps no attachments; a later one reads the manifest where it is parked.
+pub(super) fn is_for_later(item: &Content) -> bool {
+    match item {
+        Content::Attachment { .. } => true,
+        Content::Unknown { .. } => item.is_critical(),
+        _ => false,
+    }
+}

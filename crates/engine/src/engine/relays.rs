@@ -1,0 +1,112 @@
+//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
+
+use super::{Engine, step::Step};
+use crate::{
+    error::{EngineError, VaultError},
+    event::EventKind,
+    vault::{BlockedRow, RelayToken, Table, Vault, key},
+};
+use deaddrop_wire::{Day, Fingerprint, RelayAddress, limits::MAX_TOKEN};
+use rand_core::CryptoRng;
+use std::net::IpAddr;
+use zeroize::Zeroizing;
+
+/// Maximum number of private addresses that the user has allowed; the oldest falls out.
+const MAX_ALLOWED: usize = 64;
+/// Maximum number of relays with a token.
+const MAX_TOKENS: usize = 64;
+
+/// The addresses that are not public and to which the client may connect.
+pub struct Reach {
+    /// Relays that the user has named: the one that is set, and those on which own mailboxes still lie.
+    pub named: Vec<RelayAddress>,
+    /// Addresses that the user has allowed.
+    pub allowed: Vec<IpAddr>,
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Returns the addresses that are not public and to which the client may connect.
+    pub fn reach(&self) -> Reach {
+        let adopted = self.relays.adopted.as_deref();
+        let mut named = self.reading_relays();
+        named.extend(self.config.relay.clone());
+        named.retain(|relay| Some(relay.as_str()) != adopted);
+        Reach {
+            named: named.iter().filter_map(|relay| relay.parse().ok()).collect(),
+            allowed: self.relays.allowed.clone(),
+        }
+    }
+
+    /// Lets the client connect to an address that is not public.
+    pub fn allow_private(&mut self, ip: IpAddr) -> Result<(), VaultError> {
+        let mut step = self.step();
+        self.add_allowed(&mut step, ip)?;
+        self.finish(step)
+    }
+
+    pub(super) fn add_allowed(&mut self, step: &mut Step, ip: IpAddr) -> Result<(), VaultError> {
+        let ip = ip.to_canonical();
+        let allowed = &mut self.relays.allowed;
+        allowed.retain(|known| *known != ip);
+        allowed.push(ip);
+        let over = allowed.len().saturating_sub(MAX_ALLOWED);
+        allowed.drain(..over);
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)
+    }
+
+    /// An own relay that came with an invite is not one that the user has named.
+    pub(super) fn adopt(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
+        self.relays.adopted = Some(relay.to_string());
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)
+    }
+
+    /// The user names a relay: one that was adopted is a named one from now on.
+    pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
+        let text = relay.to_string();
+        if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {
+            step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the token for new mailboxes at a relay; empty if there is none.
+    pub fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>> {
+        let found = self.relays.tokens.iter().find(|known| known.relay == *relay.as_bytes());
+        Zeroizing::new(found.map_or_else(Vec::new, |known| known.token.clone()))
+    }
+
+    /// Sets the token for new mailboxes at a relay, or forgets it.
+    pub fn set_create_token(&mut self, relay: &Fingerprint, token: Option<&[u8]>) -> Result<(), EngineError> {
+        let is_other = |known: &RelayToken| known.relay != *relay.as_bytes();
+        let others = self.relays.tokens.iter().filter(|known| is_other(known)).count();
+        if token.is_some_and(|token| token.is_empty() || token.len() > MAX_TOKEN || others >= MAX_TOKENS) {
+            return Err(EngineError::BadToken);
+        }
+        let mut step = self.step();
+        self.relays.tokens.retain(is_other);
+        if let Some(token) = token {
+            self.relays.tokens.push(RelayToken { relay: *relay.as_bytes(), token: token.to_vec() });
+        }
+        step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;
+        Ok(self.finish(step)?)
+    }
+
+    /// Notes that the newest address of a contact leads to an IP address to which the client does not connect. Messages for the contact wait. The
+    /// app is told once, until a relay has stored something for this contact.
+    pub fn address_blocked(&mut self, id: u32, ip: IpAddr, today: Day) -> Result<(), VaultError> {
+        let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
+        let before = contact.blocked.replace(ip);
+        if before == Some(ip) {
+            return Ok(());
+        }
+        let mut step = self.step();
+        step.changes.put(key(Table::Blocked, id, 0), &BlockedRow { address: ip })?;
+        if before.is_none() {
+            self.add_event(&mut step, id, today, EventKind::PrivateAddress { address: ip })?;
+        }
+        self.finish(step)
+    }
+}
+
+#[cfg(test)]
+mod tests;

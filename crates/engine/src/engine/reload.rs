@@ -1,0 +1,68 @@
+//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md section 2.3).
+
+use super::{Engine, Peer, load};
+use crate::{
+    error::{EngineError, VaultError},
+    vault::{Table, Vault, VaultRoom, VaultStatus, key, parts},
+};
+use rand_core::CryptoRng;
+use std::collections::BTreeSet;
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Returns how full the vault is.
+    pub fn vault_status(&self) -> VaultStatus {
+        self.vault.status()
+    }
+
+    /// Refuses what the user can do later, while there is room for what cannot wait.
+    pub(super) fn check_room(&self) -> Result<(), EngineError> {
+        if self.vault.room() == VaultRoom::Enough {
+            Ok(())
+        } else {
+            Err(EngineError::Vault(VaultError::Full))
+        }
+    }
+
+    /// Returns whether the vault has no room for received messages, so that blobs stay at the relays.
+    pub fn is_full(&self) -> bool {
+        self.vault.room() == VaultRoom::Full
+    }
+
+    /// A step was not stored. If the disk holds what it held before, memory does so, too; else no step is taken any more.
+    pub(super) fn fall_back(&mut self, error: VaultError) {
+        self.dead = !error.is_passing() || self.reload().is_err();
+    }
+
+    /// Reads all rows again. Only what no row holds is kept.
+    fn reload(&mut self) -> Result<(), VaultError> {
+        let vault = &self.vault;
+        self.config = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
+        self.relays = vault.read(&key(Table::Relays, 0, 0))?.unwrap_or_default();
+        self.cursor = vault.read(&key(Table::Cursor, 0, 0))?.unwrap_or(0);
+        self.shown = load::shown(vault)?;
+        self.stale_tried = vault.read(&key(Table::StaleTried, 0, 0))?;
+        self.sentinel.row = vault.read(&key(Table::Sentinel, 0, 0))?.unwrap_or_default();
+        self.calendar = match vault.read(&key(Table::Calendar, 0, 0))? {
+            Some(calendar) => calendar,
+            None => self.calendar,
+        };
+        let mut contacts = load::contacts(vault)?;
+        for (id, contact) in &mut contacts {
+            if let Some(before) = self.contacts.get(id) {
+                contact.remember(before);
+            }
+        }
+        self.contacts = contacts;
+        self.events = vault.keys(Table::Event).iter().map(|key| parts(key).1).collect::<BTreeSet<_>>();
+        Ok(())
+    }
+}
+
+impl Peer {
+    /// Takes over the state that no row holds. The effects of the lost step on it may happen once more.
+    fn remember(&mut self, before: &Self) {
+        (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
+        (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);
+        (self.healing_told, self.doubts_all) = (before.healing_told, before.doubts_all);
+    }
+}

@@ -1,0 +1,170 @@
+//! Detects that this vault was put back from a copy (spec/14-client.md section 5.4).
+//!
+//! The vault has a mailbox at its own relay that no other knows and to which nothing is put. As sessions move on, a new one is
+//! made and the one before is deleted; the vault knows the new one first. A copy that is put back knows only a mailbox that is
+//! there no more, while its others are.
+
+use super::{
+    Engine, MailboxName, OwnMailbox,
+    mailboxes::{new_mailbox, own_mailbox},
+};
+use crate::{
+    error::VaultError,
+    event::EventKind,
+    vault::{MailboxKind, MailboxState, SentinelRow, Table, Vault, key},
+};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+
+/// The number in place of a contact's in the names of sentinel mailboxes, which belong to no contact.
+pub const OWN: u32 = 0;
+/// Minimum number of seconds between two sentinel mailboxes: a relay makes only so many.
+const APART_S: u64 = 10;
+/// Maximum number of times that a restore is told on one day: a relay can cause it.
+const RESTORES_A_DAY: u8 = 3;
+/// Maximum number of sentinel mailboxes, with those that wait to be deleted: a relay may never delete them.
+pub(super) const MAX_SENTINELS: usize = 16;
+/// Maximum of these seconds: they double with each mailbox that a relay loses.
+const LONGEST_APART_S: u64 = 86_400;
+
+/// The state of the sentinel mailboxes.
+#[derive(Default)]
+pub(super) struct Sentinel {
+    pub(super) row: SentinelRow,
+    /// Sessions have moved on since the vault was opened, or since the day began.
+    pub(super) moved: bool,
+    /// A mailbox was made for that.
+    made: bool,
+    /// The relay has shown since the vault was opened whether the newest one is there.
+    looked_at: bool,
+    /// How often a relay said in a row that the newest one is not there.
+    losses: u32,
+}
+
+impl Sentinel {
+    pub(super) fn of(row: SentinelRow) -> Self {
+        Self { row, ..Self::default() }
+    }
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    /// Returns whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
+    pub fn is_sentinel_due(&self, now: u64) -> bool {
+        let Sentinel { row, moved, made, looked_at, losses } = &self.sentinel;
+        let apart = APART_S.saturating_mul(1 << losses.min(&20)).min(LONGEST_APART_S);
+        let is_early = (row.wanted_at..row.wanted_at.saturating_add(apart)).contains(&now);
+        // One that is replaced before it was looked at would tell nothing.
+        let is_known = *looked_at || !row.mailboxes.iter().any(|mailbox| mailbox.state == MailboxState::Live);
+        let set = self.config.relay.as_deref();
+        // One at a relay that the user has left is replaced at once.
+        let is_left = row.mailboxes.last().is_some_and(|mailbox| Some(mailbox.relay.as_str()) != set);
+        (*moved && !is_early || is_left) && !*made && is_known && set.is_some()
+    }
+
+    /// Notes that the relay has the newest sentinel mailbox.
+    pub fn sentinel_found(&mut self) {
+        (self.sentinel.looked_at, self.sentinel.losses) = (true, 0);
+    }
+
+    /// Wants a new sentinel mailbox, because sessions have moved on.
+    pub fn renew_sentinel(&mut self, now: u64) -> Result<(), VaultError> {
+        let Some(relay) = self.relay() else { return Ok(()) };
+        let Sentinel { row, made, .. } = &mut self.sentinel;
+        *made = true;
+        row.wanted_at = now;
+        // One that was never made need not be made.
+        row.mailboxes.retain(|mailbox| mailbox.state != MailboxState::Wanted);
+        let id = row.next_mailbox;
+        row.next_mailbox = id.wrapping_add(1);
+        row.mailboxes.push(new_mailbox(id, &relay, MailboxKind::Landing, &mut self.rng));
+        let over = row.mailboxes.len().saturating_sub(MAX_SENTINELS);
+        row.mailboxes.drain(..over);
+        self.store_sentinel()
+    }
+
+    /// A new day: sessions that move on are noted again.
+    pub(super) fn begin_sentinel_day(&mut self) {
+        (self.sentinel.moved, self.sentinel.made) = (false, false);
+    }
+
+    /// Returns the relay on which a sentinel mailbox waits to be made or deleted.
+    pub(super) fn sentinel_waits(&self, now: u64) -> Option<&str> {
+        if self.is_sentinel_due(now) {
+            return self.config.relay.as_deref();
+        }
+        let mut mailboxes = self.sentinel.row.mailboxes.iter();
+        mailboxes.find(|mailbox| mailbox.state != MailboxState::Live).map(|mailbox| mailbox.relay.as_str())
+    }
+
+    pub(super) fn sentinels_at(&self, relay: &str) -> impl Iterator<Item = OwnMailbox> {
+        let mailboxes = self.sentinel.row.mailboxes.iter().filter(move |mailbox| mailbox.relay == relay);
+        mailboxes.map(|mailbox| own_mailbox(OWN, mailbox))
+    }
+
+    /// A mailbox that was wanted is there: earlier ones go.
+    pub(super) fn note_sentinel_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        let mailboxes = &mut self.sentinel.row.mailboxes;
+        let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
+        for (place, mailbox) in mailboxes.iter_mut().enumerate() {
+            if place < at {
+                mailbox.state = MailboxState::Retiring;
+            } else if place == at && mailbox.state.is_wanted() {
+                mailbox.state = MailboxState::Live;
+            }
+        }
+        self.store_sentinel()
+    }
+
+    pub(super) fn forget_sentinel(&mut self, name: MailboxName) -> Result<(), VaultError> {
+        self.sentinel.row.mailboxes.retain(|mailbox| mailbox.id != name.mailbox);
+        self.store_sentinel()
+    }
+
+    /// Notes that the relay does not have a sentinel mailbox. `others`: it has other mailboxes of this vault, which means that this vault was put
+    /// back from a copy.
+    pub fn sentinel_lost(
+        &mut self,
+        name: MailboxName,
+        others: bool,
+        now: u64,
+        today: Day,
+    ) -> Result<(), VaultError> {
+        let mailboxes = &mut self.sentinel.row.mailboxes;
+        let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
+        // One that is to be deleted is gone before the answer comes.
+        let was_live = mailboxes.remove(at).state == MailboxState::Live;
+        self.sentinel.looked_at = true;
+        if was_live {
+            (self.sentinel.moved, self.sentinel.made) = (true, false);
+            self.sentinel.losses = self.sentinel.losses.saturating_add(1);
+        }
+        let row = &mut self.sentinel.row;
+        if row.restored_on != today.number() {
+            row.restored_times = 0;
+        }
+        let tells = was_live && others && row.restored_times < RESTORES_A_DAY;
+        if tells {
+            (row.restored_on, row.restored_times) = (today.number(), row.restored_times + 1);
+        }
+        self.store_sentinel()?;
+        if tells { self.note_restored(now, today) } else { Ok(()) }
+    }
+
+    /// Notes that another reader has taken over a mailbox. The app is told at most once a day, however often a relay says so.
+    pub fn note_displaced(&mut self, today: Day) -> Result<(), VaultError> {
+        if self.sentinel.row.displaced_on == today.number() {
+            return Ok(());
+        }
+        self.sentinel.row.displaced_on = today.number();
+        let mut step = self.step();
+        step.changes.put(key(Table::Sentinel, 0, 0), &self.sentinel.row)?;
+        self.add_event(&mut step, OWN, today, EventKind::Displaced)?;
+        self.finish(step)
+    }
+
+    fn store_sentinel(&mut self) -> Result<(), VaultError> {
+        let mut step = self.step();
+        step.changes.put(key(Table::Sentinel, 0, 0), &self.sentinel.row)?;
+        self.finish(step)
+    }
+}

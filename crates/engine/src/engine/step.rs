@@ -1,0 +1,209 @@
+//! A step: the changes of one call, collected and then stored as one batch.
+
+use super::{Engine, Peer, load::skipped_number, names};
+use crate::{
+    error::VaultError,
+    vault::{Changes, PeerRow, RowKey, Rows, SessionSlot, Table, Vault, key, parts, sub, sub_key},
+};
+use deaddrop_e2ee::{
+    contact::ContactChanges,
+    session::{ChangeSet, SessionId},
+};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+use std::collections::BTreeSet;
+
+/// Most rows that one step writes and erases, as far as it can be ended: a store takes only so many in one batch.
+pub(super) const MAX_ROWS: usize = 200;
+/// Most bytes of them.
+const MAX_BYTES: usize = 2 << 20;
+
+/// The changes of one step to the vault.
+#[derive(Default)]
+pub(super) struct Step {
+    pub(super) changes: Changes,
+    /// The config row changed.
+    pub(super) config: bool,
+    /// Peer rows of these contacts changed.
+    pub(super) contacts: BTreeSet<u32>,
+    /// Their names, identities or other things of the person.
+    pub(super) persons: BTreeSet<u32>,
+    /// Their conversations.
+    pub(super) conversations: BTreeSet<u32>,
+    pub(super) events: Vec<u64>,
+    /// A session moves on.
+    moves: bool,
+}
+
+impl Step {
+    /// Stores what a call of the e2ee crate changed.
+    pub(super) fn add_session_changes<V: Vault>(
+        &mut self,
+        vault: &Rows<V>,
+        contact: u32,
+        row: &mut PeerRow,
+        changes: ContactChanges,
+    ) -> Result<(), VaultError> {
+        if let Some(bytes) = changes.contact {
+            self.changes.put_bytes(key(Table::Ratchet, contact, 0), bytes);
+        }
+        for (session, set) in changes.sessions {
+            let slot = match row.slots.iter().find(|slot| slot.session == session.0) {
+                Some(slot) => slot.slot,
+                None => self.add_slot(vault, contact, row, session)?,
+            };
+            self.add_change_set(contact, slot, set);
+        }
+        for session in changes.dropped {
+            let Some(at) = row.slots.iter().position(|slot| slot.session == session.0) else { continue };
+            let slot = row.slots.remove(at).slot;
+            self.contacts.insert(contact);
+            self.changes.erase(sub_key(Table::Session, contact, 0, slot));
+            self.changes.erase(sub_key(Table::Resets, contact, 0, slot));
+            self.erase_skipped(skipped_rows(vault, contact, slot).into_iter());
+        }
+        Ok(())
+    }
+
+    /// A slot with no row of an earlier session left.
+    fn add_slot<V: Vault>(
+        &mut self,
+        vault: &Rows<V>,
+        contact: u32,
+        row: &mut PeerRow,
+        session: SessionId,
+    ) -> Result<u8, VaultError> {
+        let is_free = |slot: u8| {
+            let rows = [Table::Session, Table::Resets].map(|table| sub_key(table, contact, 0, slot));
+            !row.slots.iter().any(|taken| taken.slot == slot)
+                && !rows.iter().any(|row| vault.has(row) || self.changes.pending(row).is_some())
+                && skipped_rows(vault, contact, slot).is_empty()
+        };
+        let slot = (0..=u8::MAX).find(|slot| is_free(*slot)).ok_or(VaultError::Corrupt)?;
+        row.slots.push(SessionSlot { slot, session: session.0 });
+        self.contacts.insert(contact);
+        Ok(slot)
+    }
+
+    fn add_change_set(&mut self, contact: u32, slot: u8, set: ChangeSet) {
+        self.moves = true;
+        self.changes.put_bytes(sub_key(Table::Session, contact, 0, slot), set.session);
+        if let Some(resets) = set.reset_secrets {
+            self.changes.put_bytes(sub_key(Table::Resets, contact, 0, slot), resets);
+        }
+        let name = |id| sub_key(Table::Skipped, contact, skipped_number(id), slot);
+        for row in set.skipped_added {
+            self.changes.put_bytes(name(row.id), row.bytes);
+        }
+        self.erase_skipped(set.skipped_removed.into_iter().map(name));
+        if set.invite_consumed {
+            self.changes.erase(key(Table::Invite, contact, 0));
+        }
+    }
+
+    /// The key of a message that was read goes alone and at once: it must not be read again, whatever happens. Many are those of
+    /// messages that were given up: what a crash leaves of them goes with its day.
+    fn erase_skipped(&mut self, rows: impl ExactSizeIterator<Item = RowKey>) {
+        if rows.len() <= MAX_ROWS / 2 {
+            rows.for_each(|row| self.changes.erase(row));
+        } else {
+            self.changes.erase_later(rows);
+        }
+    }
+}
+
+fn skipped_rows<V: Vault>(vault: &Rows<V>, contact: u32, slot: u8) -> Vec<RowKey> {
+    let rows = vault.keys(Table::Skipped).into_iter();
+    rows.filter(|row| parts(row).0 == contact && sub(row) == slot).collect()
+}
+
+impl Step {
+    /// Nothing is to be stored.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.rows() == 0
+            && !self.config
+            && self.contacts.is_empty()
+            && self.persons.is_empty()
+            && self.conversations.is_empty()
+    }
+
+    /// How many more things of two rows each have room.
+    pub(super) fn room(&self) -> usize {
+        if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }
+    }
+}
+
+impl<V: Vault, R: CryptoRng> Engine<V, R> {
+    pub(super) fn step(&self) -> Step {
+        Step::default()
+    }
+
+    /// Stores the step. If the vault has no room, memory is what the disk holds again; after any other error the engine takes nothing
+    /// more.
+    pub(super) fn finish(&mut self, mut step: Step) -> Result<(), VaultError> {
+        if self.dead {
+            return Err(VaultError::Stopped);
+        }
+        if step.config {
+            step.changes.put(key(Table::Config, 0, 0), &self.config)?;
+        }
+        for id in &step.contacts {
+            if let Some(contact) = self.contacts.get(id) {
+                step.changes.put(key(Table::Peer, *id, 0), &contact.row)?;
+            }
+        }
+        for id in &step.persons {
+            if let Some(contact) = self.contacts.get(id) {
+                step.changes.put(key(Table::Person, *id, 0), &contact.person)?;
+            }
+        }
+        for id in &step.conversations {
+            if let Some(contact) = self.contacts.get(id) {
+                step.changes.put(key(Table::Conversation, *id, 0), &contact.conversation)?;
+            }
+        }
+        // Memory is ahead of the disk from here until the commit has succeeded.
+        self.vault.commit(step.changes).inspect_err(|error| self.fall_back(*error))?;
+        self.events.extend(step.events);
+        self.sentinel.moved |= step.moves;
+        Ok(())
+    }
+
+    /// Stores a step that has no room for more, and with it the contact as it is now; the step goes on empty.
+    pub(super) fn make_room(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
+        if step.room() > 0 {
+            return Ok(());
+        }
+        let mut full = std::mem::take(step);
+        full.contacts.insert(id);
+        self.finish(full)?;
+        self.drain_backlog(id, today)
+    }
+
+    /// Stores a step, in two if need be, and encrypts what waits.
+    pub(super) fn finish_and_seal(&mut self, mut step: Step, id: u32) -> Result<(), VaultError> {
+        if step.room() == 0 {
+            self.finish(std::mem::take(&mut step))?;
+        }
+        self.seal_drafts(&mut step, id)?;
+        self.finish(step)
+    }
+
+    pub(super) fn contact_ids(&self) -> Vec<u32> {
+        self.contacts.keys().copied().collect()
+    }
+
+    /// The contact of a name, in whatever spelling the name comes.
+    pub(super) fn find(&self, name: &str) -> Option<(u32, &Peer)> {
+        let by = |is_it: &dyn Fn(&str) -> bool| {
+            self.contacts
+                .iter()
+                .find(|(_, contact)| is_it(&contact.person.name))
+                .map(|(id, contact)| (*id, contact))
+        };
+        by(&|known| known == name).or_else(|| {
+            let name = names::canonical(name);
+            by(&|known| names::canonical(known) == name)
+        })
+    }
+}

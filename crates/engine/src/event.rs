@@ -1,0 +1,147 @@
+//! The events for the app, numbered and durable (spec/14-client.md section 4).
+
+use deaddrop_e2ee::content::MessageId;
+use deaddrop_wire::Day;
+use serde::{Deserialize, Serialize};
+
+/// Something that happened, for the app to show. An app that has a store of its own keeps `number` in the same transaction as the things
+/// that it makes of the event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The number of the event. Numbers ascend and are never used twice, also not after the vault was put back from a copy, if the client
+    /// notices that. If the number that an app has stored is above that of the newest event, the vault was put back: the app then reads all
+    /// events, and tells by `message` which it has shown.
+    pub number: u64,
+    /// The day on which it happened.
+    pub day: Day,
+    /// The present name of the contact; empty if the event concerns no contact.
+    pub contact: String,
+    /// The message that the event is about.
+    pub message: Option<MessageId>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// The kinds of events.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A text was received. Each text is given once, in the order in which it was sent unless it is late.
+    MessageReceived {
+        /// The text, byte for byte.
+        text: String,
+        /// Texts that were sent after this one were given before it: see [`MessagesMissing`](Self::MessagesMissing).
+        late: bool,
+    },
+    /// The contact's vault holds the message that [`send_text`](crate::Engine::send_text) named.
+    Delivered,
+    /// Both sides are authenticated, against a quantum attacker too.
+    Established,
+    /// Somebody has accepted the invite, and a session has begun.
+    InviteAccepted,
+    /// A second person has tried to use the same invite. Told once for each invite. Compare safety numbers before you trust the contact.
+    InviteContested,
+    /// No known address of the contact takes messages. They wait.
+    Unreachable,
+    /// A content needs a newer version of this program. It is kept.
+    NeedsNewerVersion,
+    /// The invite was not used in time. Texts for the contact wait for a new invite of the same name.
+    InviteExpired,
+    /// The contact's address leads to a private network, or to this machine. The client does not connect there without consent.
+    /// Messages wait: see [`allow_private`](crate::Engine::allow_private).
+    PrivateAddress {
+        /// The IP address.
+        address: std::net::IpAddr,
+    },
+    /// Messages of the contact have not come, though later ones have. The later ones follow this event. The missing ones are marked as
+    /// late if they still come. The contact's client sends them again as long as it has them.
+    MessagesMissing {
+        /// The first and the last number of each gap in the contact's stream, ascending.
+        gaps: Vec<(u64, u64)>,
+    },
+    /// The contact's receipts do not fit to the messages that were sent, although all were sent once more. The messages stay undelivered:
+    /// the contact's program, or the state that it works on, is at fault.
+    PeerDisagrees,
+    /// A new session has begun by itself, because a session was lost or put back on one of the two sides, or because both people had invited
+    /// each other at the same time. Nothing needs to be done.
+    SessionReset,
+    /// The contact asks for a new session and cannot prove that it knew the old one: its device was restored, or somebody has stolen its
+    /// identity. Ask the contact by another way; then call [`agree`](crate::Engine::agree).
+    ResetRequested,
+    /// The contact asks for a new session with a proof that is too old, because one of the two vaults was put back to an old state. There is
+    /// nothing to agree to. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a
+    /// new invite for the contact.
+    StaleReset,
+    /// A new session has begun by an invite or by a reset without proof. Compare safety numbers again. After a call of
+    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree.
+    BegunAgain,
+    /// The contact uses an older session again: it has lost the newer one, or somebody has an old state of it. Compare safety
+    /// numbers again.
+    PeerFellBack,
+    /// The contact's vault was put back from a copy. The messages that it has sent since then cannot be read. A new session begins by itself
+    /// if that is possible.
+    PeerRewound,
+    /// The contact was verified and is not verified any more. Compare safety numbers again.
+    VerificationCleared,
+    /// A person with another identity has used an invite that was made for this contact. The contact may have a new identity after a loss.
+    /// Ask the contact by another way; then call [`agree`](crate::Engine::agree).
+    OtherIdentity,
+    /// The contact has another identity from now on, as the user has agreed.
+    IdentityChanged,
+    /// The invite that the user accepted got no answer in time: perhaps somebody else used it first. Ask for a new one.
+    InviteTaken,
+    /// The session with the contact is lost or unusable. If no [`SessionReset`](Self::SessionReset) follows, call
+    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
+    SessionLost,
+    /// This vault was put back from a copy, or two copies of it are in use. It does not hold the messages that were sent and received since
+    /// the copy was made. An app with a store of its own tells by [`Event::message`] which messages it has shown already. If the session with a
+    /// contact cannot go on, [`SessionLost`](Self::SessionLost) or [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
+    Restored,
+    /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy only.
+    Displaced,
+    /// A text came by a session that a new one has replaced. It was under way then, or somebody has an old state of the contact's vault. If
+    /// more of such texts come, do not trust them, and ask the contact by another way.
+    MessageOfLeftSession {
+        /// The text, byte for byte.
+        text: String,
+    },
+}
+
+impl EventKind {
+    /// Returns the name of the kind, without the text.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::MessageReceived { .. } => "MessageReceived(..)",
+            Self::Delivered => "Delivered",
+            Self::Established => "Established",
+            Self::InviteAccepted => "InviteAccepted",
+            Self::InviteContested => "InviteContested",
+            Self::Unreachable => "Unreachable",
+            Self::NeedsNewerVersion => "NeedsNewerVersion",
+            Self::InviteExpired => "InviteExpired",
+            Self::PrivateAddress { .. } => "PrivateAddress(..)",
+            Self::MessagesMissing { .. } => "MessagesMissing(..)",
+            Self::PeerDisagrees => "PeerDisagrees",
+            Self::SessionReset => "SessionReset",
+            Self::ResetRequested => "ResetRequested",
+            Self::StaleReset => "StaleReset",
+            Self::BegunAgain => "BegunAgain",
+            Self::PeerFellBack => "PeerFellBack",
+            Self::PeerRewound => "PeerRewound",
+            Self::VerificationCleared => "VerificationCleared",
+            Self::OtherIdentity => "OtherIdentity",
+            Self::IdentityChanged => "IdentityChanged",
+            Self::InviteTaken => "InviteTaken",
+            Self::SessionLost => "SessionLost",
+            Self::Restored => "Restored",
+            Self::Displaced => "Displaced",
+            Self::MessageOfLeftSession { .. } => "MessageOfLeftSession(..)",
+        }
+    }
+}
+
+impl core::fmt::Debug for EventKind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,129 @@
+//! Typed access to the rows of a vault, and the count of the room that they take.
+
+use super::{
+    changes::{Changes, decode},
+    key::Table,
+    port::{RowEntry, RowKey, Vault},
+    room::{VaultRoom, VaultStatus, status, weight},
+};
+use crate::error::VaultError;
+use deaddrop_wire::Day;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+/// Maximum number of rows that are erased together outside of a batch.
+const ERASED_AT_ONCE: usize = 1_024;
+
+/// The rows of a vault.
+pub(crate) struct Rows<V> {
+    vault: V,
+    /// The least that a row counts, in bytes.
+    least_row: u64,
+    /// The weight of all rows together, in bytes.
+    used: u64,
+}
+
+impl<V: Vault> Rows<V> {
+    /// Takes an open vault over.
+    pub(crate) fn new(vault: V) -> Self {
+        let least_row = vault.report().least_row_bytes;
+        let mut rows = Self { vault, least_row, used: 0 };
+        rows.used = rows.entries().map(|row| weight(least_row, row.length)).sum();
+        rows
+    }
+
+    /// All rows, by table.
+    pub(super) fn entries(&self) -> impl Iterator<Item = RowEntry> {
+        (0..=u8::MAX).flat_map(|table| self.vault.table(table))
+    }
+
+    /// How full the vault is.
+    pub(crate) fn status(&self) -> VaultStatus {
+        status(&self.vault.report(), self.used)
+    }
+
+    /// How much the vault has room for.
+    pub(crate) fn room(&self) -> VaultRoom {
+        self.status().room
+    }
+
+    /// Stores changes durably. After [`VaultError::Full`] and [`VaultError::Busy`] the disk holds what it held before; after any
+    /// other error what it holds is known only when the vault is opened again.
+    pub(crate) fn commit(&mut self, changes: Changes) -> Result<(), VaultError> {
+        let used = self.used_after(&changes);
+        let is_empty = changes.rows() == 0;
+        let (batch, later) = changes.into_batch();
+        if !is_empty {
+            self.vault.commit(batch)?;
+            self.used = used;
+        }
+        self.erase(&later)
+    }
+
+    /// Erases rows, which needs no room.
+    pub(crate) fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError> {
+        for keys in keys.chunks(ERASED_AT_ONCE) {
+            let gone: u64 = keys.iter().map(|key| self.weight_of(key)).sum();
+            self.vault.erase(keys)?;
+            self.used = self.used.saturating_sub(gone);
+        }
+        Ok(())
+    }
+
+    fn weight_of(&self, key: &RowKey) -> u64 {
+        self.vault.entry(key).map_or(0, |row| weight(self.least_row, row.length))
+    }
+
+    fn used_after(&self, changes: &Changes) -> u64 {
+        changes.lengths().fold(self.used, |used, (key, length)| {
+            let new = length.map_or(0, |length| weight(self.least_row, length));
+            used.saturating_sub(self.weight_of(key)).saturating_add(new)
+        })
+    }
+
+    /// Reads a row of the engine's own, if it is there.
+    pub(crate) fn read<T: DeserializeOwned>(&self, key: &RowKey) -> Result<Option<T>, VaultError> {
+        self.read_bytes(key)?.map(|body| decode(&body)).transpose()
+    }
+
+    /// Reads the bytes of a row, if it is there.
+    pub(crate) fn read_bytes(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        self.vault.get(key)
+    }
+
+    /// The keys of a table, ascending.
+    pub(crate) fn keys(&self, table: Table) -> Vec<RowKey> {
+        self.vault.table(table.code()).into_iter().map(|row| row.key).collect()
+    }
+
+    /// The keys of a table in the order in which the rows were stored.
+    pub(crate) fn keys_by_age(&self, table: Table) -> Vec<RowKey> {
+        let mut rows = self.vault.table(table.code());
+        rows.sort_unstable_by_key(|row| row.order);
+        rows.into_iter().map(|row| row.key).collect()
+    }
+
+    /// Returns whether there is a row.
+    pub(crate) fn has(&self, key: &RowKey) -> bool {
+        self.vault.entry(key).is_some()
+    }
+
+    /// Rows whose last day is over.
+    pub(crate) fn expired(&self, today: Day) -> Vec<RowKey> {
+        let is_over = |row: &RowEntry| row.expiry_day != 0 && row.expiry_day < today.number();
+        self.entries().filter(is_over).map(|row| row.key).collect()
+    }
+
+    /// The number of rows that a damaged disk has cost.
+    pub(crate) fn damaged(&self) -> u64 {
+        self.vault.report().damaged_rows
+    }
+
+    /// Finishes the work under way.
+    pub(crate) fn close(self) -> Result<(), VaultError> {
+        self.vault.close()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! The changes of one step, and how rows are encoded.
+
+use super::port::{NewRow, RowBatch, RowKey};
+use crate::error::VaultError;
+use deaddrop_wire::Day;
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// The version of every row that this build writes.
+pub(crate) const ROW_VERSION: u8 = 2;
+
+/// The changes of one step: stored as a whole or not at all.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// `None`: erased.
+    rows: BTreeMap<RowKey, Option<Body>>,
+    bytes: usize,
+    later: Vec<RowKey>,
+}
+
+struct Body {
+    /// The day after which the row is to be erased; 0: never.
+    expiry_day: u32,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Changes {
+    /// Writes a row of the engine's own.
+    pub(crate) fn put<T: Serialize>(&mut self, key: RowKey, row: &T) -> Result<(), VaultError> {
+        self.put_bytes(key, encode(row)?);
+        Ok(())
+    }
+
+    /// Writes a row whose bytes carry a version of their own.
+    pub(crate) fn put_bytes(&mut self, key: RowKey, bytes: Zeroizing<Vec<u8>>) {
+        self.insert(key, 0, bytes);
+    }
+
+    /// Writes a row that expires after a day.
+    pub(crate) fn put_until<T: Serialize>(
+        &mut self,
+        key: RowKey,
+        row: &T,
+        day: Day,
+    ) -> Result<(), VaultError> {
+        self.insert(key, day.number(), encode(row)?);
+        Ok(())
+    }
+
+    fn insert(&mut self, key: RowKey, expiry_day: u32, bytes: Zeroizing<Vec<u8>>) {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.rows.insert(key, Some(Body { expiry_day, bytes }));
+    }
+
+    /// Erases a row.
+    pub(crate) fn erase(&mut self, key: RowKey) {
+        self.rows.insert(key, None);
+    }
+
+    /// Erases any number of rows after the rest is stored: a crash between the two leaves them.
+    pub(crate) fn erase_later(&mut self, keys: impl Iterator<Item = RowKey>) {
+        self.later.extend(keys);
+    }
+
+    /// The body of a row that this step writes.
+    pub(crate) fn pending(&self, key: &RowKey) -> Option<&[u8]> {
+        self.rows.get(key)?.as_ref().map(|body| body.bytes.as_slice())
+    }
+
+    /// The number of rows that are written or erased at once.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The number of bytes that were written; a row that was written twice counts twice.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The names of the changed rows, each with the length of its new body; `None`: erased.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (&RowKey, Option<usize>)> {
+        self.rows.iter().map(|(key, body)| (key, body.as_ref().map(|body| body.bytes.len())))
+    }
+
+    /// Splits it into the batch and the rows that are erased after it.
+    pub(super) fn into_batch(self) -> (RowBatch, Vec<RowKey>) {
+        let mut batch = RowBatch::default();
+        for (key, body) in self.rows {
+            match body {
+                Some(Body { expiry_day, bytes }) => batch.puts.push(NewRow { key, expiry_day, body: bytes }),
+                None => batch.erases.push(key),
+            }
+        }
+        (batch, self.later)
+    }
+}
+
+/// Encodes a row, its version first. Measures it before: a buffer that grew would leave a copy behind.
+pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let measured = postcard::serialize_with_flavor(row, postcard::ser_flavors::Size::default());
+    let mut bytes = Vec::with_capacity(1 + measured.map_err(|_| VaultError::Corrupt)?);
+    bytes.push(ROW_VERSION);
+    postcard::to_extend(row, bytes).map(Zeroizing::new).map_err(|_| VaultError::Corrupt)
+}
+
+/// Decodes a row.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, VaultError> {
+    match body.split_first() {
+        Some((&ROW_VERSION, row)) => postcard::from_bytes(row).map_err(|_| VaultError::Corrupt),
+        Some((version, _)) if *version > ROW_VERSION => Err(VaultError::NewerVersion),
+        _ => Err(VaultError::Corrupt),
+    }
+}

@@ -1,0 +1,128 @@
+//! The port to the storage: what the engine asks of a vault, and what a vault promises.
+
+use crate::error::VaultError;
+use core::time::Duration;
+use zeroize::Zeroizing;
+
+/// The name of a row: its table, then the number of its owner, its own number and a sub number, big-endian, so that the rows of a table
+/// sort by them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey(pub [u8; 16]);
+
+impl RowKey {
+    /// The number of the table: the first byte.
+    #[must_use]
+    pub const fn table(&self) -> u8 {
+        let [table, ..] = self.0;
+        table
+    }
+}
+
+impl core::fmt::Debug for RowKey {
+    /// Redacted: the names of rows say what the user does, and do not belong into logs.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RowKey(..)")
+    }
+}
+
+/// The properties of a stored row that are known without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowEntry {
+    /// The name.
+    pub key: RowKey,
+    /// The day, counted from 1970-01-01, after which the engine erases the row; 0: never.
+    pub expiry_day: u32,
+    /// The place among all rows in the order in which they were stored. Rows of one batch may share it.
+    pub order: u64,
+    /// The length of the body in bytes.
+    pub length: usize,
+}
+
+/// A row to be stored.
+pub struct NewRow {
+    /// The name. A row that has this name is replaced.
+    pub key: RowKey,
+    /// The day, counted from 1970-01-01, after which the engine erases the row; 0: never.
+    pub expiry_day: u32,
+    /// The body. It may hold secrets: a vault makes no copy of it that is not wiped.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// Changes that are stored together or not at all. A key is named at most once.
+#[derive(Default)]
+pub struct RowBatch {
+    /// The rows to store.
+    pub puts: Vec<NewRow>,
+    /// The names of rows to erase. A name that no row has changes nothing.
+    pub erases: Vec<RowKey>,
+}
+
+/// The size of a vault's storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageReport {
+    /// Bytes of rows that the storage may come to hold, if each counts at least [`least_row_bytes`](Self::least_row_bytes).
+    pub room_bytes: u64,
+    /// The least that a row counts, in bytes. Does not change while the vault is open.
+    pub least_row_bytes: u64,
+    /// Bytes of the storage now.
+    pub file_bytes: u64,
+    /// Bytes to which the storage may grow.
+    pub limit_bytes: u64,
+    /// Bytes of erased rows that are not overwritten yet. Their keys are destroyed.
+    pub dead_bytes: u64,
+    /// The time for which the oldest of these has been there, as far as the vault knows.
+    pub oldest_dead: Option<Duration>,
+    /// Rows that a damaged disk has cost.
+    pub damaged_rows: u64,
+}
+
+/// Storage for the rows of one client. One engine owns it; nothing else writes to it.
+///
+/// A vault promises:
+///
+/// 1. A batch is stored as a whole or not at all, whatever happens, and it is durable when [`commit`](Self::commit) returns. The same
+///    holds for [`erase`](Self::erase).
+/// 2. A read sees every batch that was committed before it.
+/// 3. After [`VaultError::Full`] and [`VaultError::Busy`] the vault holds what it held before, and goes on. After any other error of a write
+///    every later write fails until the vault is opened again.
+/// 4. As long as all rows together count less than seven eighths of [`StorageReport::room_bytes`], a commit does not fail for lack of
+///    room, except when the disk itself is full. Erasing needs no room.
+/// 5. Bodies are encrypted or stay in memory that is wiped, and an erased row cannot be read again, also not from the disk.
+///
+/// The feature `testing` has a test of the first four that every implementation runs.
+pub trait Vault {
+    /// Reads the body of a row; `None`: there is no such row.
+    ///
+    /// # Errors
+    /// [`VaultError::Corrupt`] for a damaged row, [`VaultError::Io`] if the disk cannot be read.
+    fn get(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
+
+    /// Returns the properties of a row; `None`: there is no such row.
+    fn entry(&self, key: &RowKey) -> Option<RowEntry>;
+
+    /// Lists the rows of a table, ascending by key.
+    fn table(&self, table: u8) -> Vec<RowEntry>;
+
+    /// Stores a batch durably.
+    ///
+    /// # Errors
+    /// [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
+    fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError>;
+
+    /// Erases rows durably. Needs no room.
+    ///
+    /// # Errors
+    /// [`VaultError::Busy`] or [`VaultError::Stopped`].
+    fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError>;
+
+    /// Reports how large the storage is and how large it may grow.
+    fn report(&self) -> StorageReport;
+
+    /// Finishes the work under way and closes the vault. A vault that is dropped loses nothing, either.
+    ///
+    /// # Errors
+    /// [`VaultError::Stopped`] if a write failed.
+    fn close(self) -> Result<(), VaultError>
+    where
+        Self: Sized;
+}

@@ -1,0 +1,98 @@
+//! How full a vault is, and what it has room for (spec/14-client.md section 2.3).
+
+use super::port::StorageReport;
+use core::time::Duration;
+
+/// Number of parts into which the room is divided.
+const PARTS: u64 = 8;
+/// Parts of the room that the user's own calls may fill.
+const SEND_PARTS: u64 = 5;
+/// Parts of the room that received messages may fill. The rest is for receipts, for changes of sessions, and for the work of the storage:
+/// it is sure to take rows up to about seven eighths of its room.
+const RECEIVE_PARTS: u64 = 6;
+
+/// The things for which a vault has room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum VaultRoom {
+    /// There is room for everything.
+    Enough,
+    /// There is room for received messages, but not for a new text, contact or invite of the user. Erase events, or raise the limit.
+    ReceivesOnly,
+    /// There is room for receipts and for erasing. Messages are left at the relays.
+    Full,
+}
+
+/// How full the vault is. A vault without room loses nothing: see [`VaultError::Full`](crate::VaultError::Full).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VaultStatus {
+    /// Bytes of the vault's file.
+    pub file_bytes: u64,
+    /// Bytes that the file may grow to.
+    pub limit_bytes: u64,
+    /// Bytes that the vault's records take, each counted with its share of the file's tables at least.
+    pub used_bytes: u64,
+    /// Bytes up to which the user's own texts, contacts and invites may fill the vault.
+    pub send_bytes: u64,
+    /// Bytes up to which received messages may fill the vault.
+    pub receive_bytes: u64,
+    /// How much the vault has room for now.
+    pub room: VaultRoom,
+    /// Bytes of erased records that lie in the file still, encrypted under keys that are destroyed. They are overwritten within minutes
+    /// while the vault is open.
+    pub dead_bytes: u64,
+    /// The time for which the oldest of them has lain there, as far as this process knows.
+    pub oldest_dead: Option<Duration>,
+}
+
+impl VaultStatus {
+    /// Returns how full the vault is, in hundredths of what received messages may fill; not above 100.
+    #[must_use]
+    pub fn percent(&self) -> u8 {
+        let percent = self.used_bytes.saturating_mul(100).checked_div(self.receive_bytes).unwrap_or(100);
+        u8::try_from(percent.min(100)).unwrap_or(100)
+    }
+}
+
+/// The weight of a row of this length, in bytes: small rows take their share of the storage's tables.
+pub(super) fn weight(least_row: u64, length: usize) -> u64 {
+    least_row.max(u64::try_from(length).unwrap_or(u64::MAX))
+}
+
+/// How full a storage is whose rows weigh `used_bytes`.
+pub(super) fn status(storage: &StorageReport, used_bytes: u64) -> VaultStatus {
+    let bytes_of = |parts| storage.room_bytes / PARTS * parts;
+    let (send_bytes, receive_bytes) = (bytes_of(SEND_PARTS), bytes_of(RECEIVE_PARTS));
+    let room = match used_bytes {
+        used if used >= receive_bytes => VaultRoom::Full,
+        used if used >= send_bytes => VaultRoom::ReceivesOnly,
+        _ => VaultRoom::Enough,
+    };
+    VaultStatus {
+        file_bytes: storage.file_bytes,
+        limit_bytes: storage.limit_bytes,
+        used_bytes,
+        send_bytes,
+        receive_bytes,
+        room,
+        dead_bytes: storage.dead_bytes,
+        oldest_dead: storage.oldest_dead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spec_names_the_marks() {
+        let spec = include_str!("../../../../spec/14-client.md");
+        for row in [
+            format!("| the user's own texts, contacts and invites | {SEND_PARTS}/{PARTS} of the room |"),
+            format!("| what is received | {RECEIVE_PARTS}/{PARTS} of the room |"),
+        ] {
+            assert!(spec.contains(&row), "{row}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! The fields of all rows. Fields are only ever appended, with a new row version.
+//!
+//! What opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
+//! [`Zeroizing`]. No row that has such a field is `Clone`.
+
+use super::secret;
+use crate::event::EventKind;
+use deaddrop_e2ee::{
+    content::{ItemHash, StreamDigest},
+    identity::IdentitySeed,
+};
+use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use zeroize::Zeroizing;
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ConfigRow {
+    /// The seed of this device's identity.
+    #[serde(with = "secret::array")]
+    pub(crate) seed: IdentitySeed,
+    /// The person's identity, if another device's.
+    pub(crate) root: Option<[u8; 32]>,
+    pub(crate) relay: Option<String>,
+    /// Persons, peers and conversations share one counter.
+    pub(crate) next_id: u32,
+    /// No event has a lower number any more.
+    pub(crate) event_floor: u64,
+}
+
+/// Another person, as the user knows it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PersonRow {
+    pub(crate) name: String,
+    /// The person's identity: that of the main device. Known once a session stands.
+    pub(crate) root: Option<[u8; 32]>,
+    pub(crate) main_peer: u32,
+    pub(crate) conversation: u32,
+    pub(crate) contested: bool,
+}
+
+/// A conversation with one person, or in one group.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct ConversationRow {
+    pub(crate) person: u32,
+    /// The highest clock of a message that was sent or believed.
+    pub(crate) clock: u64,
+    /// The highest clock of a message that was received and given to the app.
+    pub(crate) shown_clock: u64,
+    /// The latest time that such a message says, in seconds since 1970-01-01.
+    pub(crate) shown_time: u64,
+}
+
+impl ConversationRow {
+    /// A conversation in which nothing was received.
+    pub(crate) const fn new(person: u32, clock: u64) -> Self {
+        Self { person, clock, shown_clock: 0, shown_time: 0 }
+    }
+}
+
+/// One device of another person, as this device talks to it. Its sessions are in the row of the e2ee crate's contact.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PeerRow {
+    pub(crate) person: u32,
+    /// The device's identity, once a session stands.
+    pub(crate) leaf: Option<[u8; 32]>,
+    pub(crate) kind: PeerKind,
+    /// Under which sub number the rows of a session lie.
+    pub(crate) slots: Vec<SessionSlot>,
+    pub(crate) established: bool,
+    pub(crate) unreachable: bool,
+    pub(crate) mailboxes: Vec<MailboxRow>,
+    pub(crate) next_mailbox: u32,
+    /// Oldest first.
+    pub(crate) addresses: Vec<PeerAddress>,
+    pub(crate) outgoing: OutStream,
+    /// At most [`MAX_IN_STREAMS`].
+    pub(crate) incoming: Vec<InStream>,
+    /// The peer was not told yet where to write: only before its first answer.
+    pub(crate) hello_due: bool,
+    /// The session is to be reset as soon as that is possible.
+    pub(crate) reset_due: bool,
+    /// The day on which trouble with the session was last told; 0: never.
+    pub(crate) troubled_on: u32,
+    /// How many blobs in a row opened under no key though they came where the peer alone puts; after a restore as if it were many.
+    pub(crate) unread: u8,
+    /// Blobs that are stored here and perhaps not yet destroyed at the relay: their first 16 bytes.
+    pub(crate) unacked: Vec<[u8; 16]>,
+    /// Blobs that opened under no key.
+    pub(crate) junk: u64,
+    /// The acceptor's side of an invite, until the invite mailbox is emptied.
+    pub(crate) accepted_invite: Option<AcceptedInvite>,
+}
+
+/// The owner of a peer's device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum PeerKind {
+    /// A contact's.
+    Contact,
+}
+
+/// The place of a session's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SessionSlot {
+    pub(crate) slot: u8,
+    pub(crate) session: [u8; 16],
+}
+
+/// Most streams of a peer that are received at a time.
+pub(crate) const MAX_IN_STREAMS: usize = 4;
+
+/// The stream of items to a peer. Items get numbers in it when they are sealed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OutStream {
+    pub(crate) id: [u8; 16],
+    /// The number of the next item.
+    pub(crate) next: u64,
+    /// The digest of all items below it.
+    #[serde(with = "secret::array")]
+    pub(crate) digest: StreamDigest,
+    /// The peer has shown to hold the very items up to here.
+    pub(crate) confirmed: u64,
+    /// The digest of these.
+    #[serde(with = "secret::array")]
+    pub(crate) confirmed_digest: StreamDigest,
+    /// How many receipts in a row have named items above one that is missing, with the same low-water mark.
+    pub(crate) still: u8,
+    /// The day on which a receipt has last drawn a new stream; 0: never.
+    pub(crate) drawn_on: u32,
+    /// The user was told that the peer's receipts do not fit to what was sent.
+    pub(crate) disagrees: bool,
+    /// A new stream was drawn, and items of the one before still wait to become drafts again.
+    pub(crate) renumbers: bool,
+}
+
+impl OutStream {
+    /// A stream in which nothing was sent.
+    pub(crate) fn new(id: [u8; 16]) -> Self {
+        Self {
+            id,
+            next: 1,
+            digest: StreamDigest::empty(),
+            confirmed: 0,
+            confirmed_digest: StreamDigest::empty(),
+            still: 0,
+            drawn_on: 0,
+            disagrees: false,
+            renumbers: false,
+        }
+    }
+}
+
+/// A stream of items from a peer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct InStream {
+    /// Under which sub number its held rows lie.
+    pub(crate) slot: u8,
+    pub(crate) id: [u8; 16],
+    /// Every number up to here was received and given to the app.
+    pub(crate) low_water: u64,
+    /// The digest at the low-water mark; meaningless without the next field.
+    #[serde(with = "secret::array")]
+    pub(crate) digest: StreamDigest,
+    /// False for a stream of a vault of format 1.
+    pub(crate) has_digest: bool,
+    /// Numbers above the low-water mark that have come.
+    pub(crate) sparse: BTreeSet<u64>,
+    /// Items up to this number were given to the app, as far as they have come.
+    pub(crate) shown: u64,
+    /// One more than the highest number that was dropped because too many were held; 0: none.
+    pub(crate) beyond: u64,
+    /// Since when something waits behind a missing number, in seconds since 1970-01-01; counts only while everything that
+    /// lay at the relay has been read.
+    pub(crate) waits_since: Option<u64>,
+    /// The day on which it was used last.
+    pub(crate) used_on: u32,
+    /// The peer does not know yet what was received.
+    pub(crate) receipt_due: bool,
+}
+
+/// An own mailbox.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MailboxRow {
+    pub(crate) id: u32,
+    pub(crate) relay: String,
+    pub(crate) kind: MailboxKind,
+    pub(crate) state: MailboxState,
+    #[serde(with = "secret::array")]
+    pub(crate) own: OwnCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) read: ReadCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) send: SendCapability,
+}
+
+/// The purpose of an own mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MailboxKind {
+    /// For the first message of an invite.
+    Landing,
+    /// For the messages of one peer, which alone knows it.
+    Private,
+}
+
+/// The state of an own mailbox at its relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MailboxState {
+    /// To be created.
+    Wanted,
+    /// Created; read it.
+    Live,
+    /// To be deleted.
+    Retiring,
+    /// The relay does not have it any more: to be created again with the same capabilities. Its address stays as it was told.
+    Lost,
+}
+
+impl MailboxState {
+    /// Returns whether the mailbox is to be created, for the first time or again.
+    #[must_use]
+    pub const fn is_wanted(self) -> bool {
+        matches!(self, Self::Wanted | Self::Lost)
+    }
+}
+
+/// A mailbox of a peer.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+pub(crate) struct PeerAddress {
+    /// Holds the right to put there.
+    #[serde(with = "secret::bytes")]
+    pub(crate) encoded: Zeroizing<Vec<u8>>,
+    /// A put was refused there; tried again when no other is left.
+    pub(crate) stale: bool,
+}
+
+/// A numbered item of the outbox, or the control message: lives until its receipt.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ItemRow {
+    pub(crate) kind: ItemKind,
+    /// The encoded content without Hello; that of a move holds a capability.
+    #[serde(with = "secret::bytes")]
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    /// Sealed for one address; erased once a relay has it.
+    pub(crate) sealed: Option<Sealed>,
+    /// The day on which the item is sent again without a receipt, because its blob has expired; there once a relay has stored it.
+    pub(crate) again_on: Option<u32>,
+    /// A relay has stored it at least once.
+    pub(crate) stored_at_relay: bool,
+    /// The message that it carries.
+    pub(crate) message: Option<[u8; 16]>,
+    /// The digest of the stream with this item.
+    #[serde(with = "secret::array")]
+    pub(crate) digest: StreamDigest,
+}
+
+/// An item to be sent that has no number yet.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DraftRow {
+    pub(crate) kind: ItemKind,
+    /// The encoded content, its stream and number zero.
+    #[serde(with = "secret::bytes")]
+    pub(crate) content: Zeroizing<Vec<u8>>,
+    /// A relay has stored it, in an earlier stream.
+    pub(crate) stored_at_relay: bool,
+    pub(crate) message: Option<[u8; 16]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ItemKind {
+    /// Hello or receipt: not numbered, never receipted.
+    Control,
+    Message,
+    Move,
+}
+
+/// An item above the low-water mark of its stream.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeldRow {
+    /// Its hash, for the digest.
+    #[serde(with = "secret::array")]
+    pub(crate) hash: ItemHash,
+    /// The encoded item; empty once it was given to the app.
+    #[serde(with = "secret::bytes")]
+    pub(crate) content: Zeroizing<Vec<u8>>,
+}
+
+/// A content that is kept for a newer version. The number of its key is that of the event that tells of it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ParkedRow {
+    pub(crate) peer: u32,
+    pub(crate) stream: [u8; 16],
+    /// 0: a whole content, of which no number was taken.
+    pub(crate) number: u64,
+    #[serde(with = "secret::bytes")]
+    pub(crate) content: Zeroizing<Vec<u8>>,
+}
+
+/// A message that was given to the app: it is not given again, by whatever way it comes.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct SeenRow {
+    pub(crate) message: [u8; 16],
+}
+
+/// An envelope that needs the user's word before it is read.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AskedRow {
+    pub(crate) question: Question,
+    /// The identity that asks to be the contact; zeros for a reset, which the contact asks for.
+    pub(crate) identity: [u8; 32],
+    pub(crate) mailbox: u32,
+    pub(crate) envelope: Vec<u8>,
+}
+
+/// Own mailboxes that only say whether this vault is the newest: each is deleted when the next is made.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct SentinelRow {
+    /// Oldest first.
+    pub(crate) mailboxes: Vec<MailboxRow>,
+    pub(crate) next_mailbox: u32,
+    /// The time at which the newest was wanted, in seconds since 1970-01-01.
+    pub(crate) wanted_at: u64,
+    /// The days on which the user was last told of a restore and of another reader; 0: never.
+    pub(crate) restored_on: u32,
+    pub(crate) displaced_on: u32,
+    /// How often a restore was told on that day.
+    pub(crate) restored_times: u8,
+}
+
+/// The day that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CalendarRow {
+    /// The number of the day.
+    pub(crate) day: u32,
+    /// The clock says another day, which waits to be believed.
+    pub(crate) waits: Option<ClockWait>,
+}
+
+/// For how long the clock has kept to another day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClockWait {
+    /// The time of the look that was counted last, in seconds since 1970-01-01.
+    pub(crate) looked_at: u64,
+    /// Hours that were counted.
+    pub(crate) hours: u8,
+}
+
+/// The question that the user is asked about a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Question {
+    /// The contact wants to begin again and cannot prove that it knew the session.
+    Reset,
+    /// Another identity has used an invite that was meant for the contact.
+    Identity,
+}
+
+/// The format of the vault, or how far the way to it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FormatRow {
+    /// The format in which the vault is; the row is missing in format 1.
+    pub(crate) version: u32,
+    /// While the vault is brought from format 1 to 2: the step that is under way.
+    pub(crate) stage: u32,
+    /// The last row that the step has done.
+    pub(crate) after: [u8; 16],
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    #[serde(with = "secret::bytes")]
+    pub(crate) address: Zeroizing<Vec<u8>>,
+    pub(crate) envelope: Vec<u8>,
+}
+
+/// An item that a receipt showed to be missing.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct MissingRow {
+    /// How often it was sent again.
+    pub(crate) tries: u8,
+    /// The time of the next try, in seconds since 1970-01-01; 0: not scheduled yet.
+    pub(crate) at: u64,
+}
+
+/// The bytes that were sent again to a contact in one hour of the machine's clock.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct AgainRow {
+    /// Hours since 1970-01-01.
+    pub(crate) hour: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct EventRow {
+    pub(crate) day: u32,
+    /// 0: it concerns no conversation.
+    pub(crate) conversation: u32,
+    /// The person whose doing it was; 0: this one.
+    pub(crate) author: u32,
+    /// The message that it is about.
+    pub(crate) message: Option<[u8; 16]>,
+    pub(crate) kind: EventKind,
+}
+
+/// The inviter's side of an invite.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct InviteRow {
+    /// The e2ee crate's snapshot.
+    #[serde(with = "secret::bytes")]
+    pub(crate) pending: Zeroizing<Vec<u8>>,
+    pub(crate) relay: String,
+    #[serde(with = "secret::array")]
+    pub(crate) own: OwnCapability,
+    #[serde(with = "secret::array")]
+    pub(crate) send: SendCapability,
+    /// The sealed bundle, until it lies in its mailbox.
+    pub(crate) bundle: Option<Vec<u8>>,
+}
+
+/// The acceptor's side of an invite.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct AcceptedInvite {
+    pub(crate) relay: String,
+    #[serde(with = "secret::array")]
+    pub(crate) read: ReadCapability,
+    /// The first message is stored at a relay: the invite may be acked.
+    pub(crate) stored_at_relay: bool,
+}
+
+#[cfg(test)]
+mod tests;
