@@ -14,13 +14,7 @@ use crate::{
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
-use deaddrop_e2ee::{
-    content::MessageId,
-    identity::SafetyNumber,
-    invite::{BundleError, InviteLink},
-    wipe_stack,
-};
-use deaddrop_engine::Event;
+use deaddrop_engine::{BundleError, Event, InviteLink, MessageId, SafetyNumber};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
@@ -484,7 +478,7 @@ async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
 ) -> Result<T, E> {
     let work = || {
         let done = work();
-        wipe_stack::<STEP_STACK>();
+        deaddrop_e2ee::wipe_stack::<STEP_STACK>();
         done
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
