@@ -77,7 +77,7 @@
 //!
 //! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's (`rand::rngs::SysRng`) to a generator
 //! in memory: a snapshot of a virtual machine restores the latter. Messages of two such copies share no key and nonce even then, but
-//! ephemeral keys are drawn as they are (spec chapter 05, section 2).
+//! ephemeral keys are drawn as they are ([chapter 05][05], section 2).
 //!
 //! # Receiving
 //!
@@ -127,7 +127,22 @@
 //! - **Deniability**: no message carries a signature. An invite's bundle does.
 //!
 //! Not promised: protection of a device that is broken into, of the moment when messages are sent, and of a link that others have
-//! seen and used first. The spec's chapters 02 to 08 say exactly what holds and what does not.
+//! seen and used first. The last sections of the chapters say exactly what holds and what does not.
+//!
+//! # Specification
+//!
+//! Every byte, key and check is specified, with test vectors.
+//!
+//! | chapter | modules |
+//! |---|---|
+//! | [00 Words][00], [01 Overview][01], [labels][labels], [checks][checks] | all |
+//! | [02 Identity][02] | [`identity`] |
+//! | [03 Invite][03] | [`invite`] |
+//! | [04 Handshake][04] | [`invite`], [`session`] |
+//! | [05 Ratchet][05] | [`session`]; [`contact`] (section 6) |
+//! | [06 Envelope and content][06] | [`content`], [`attachment`] |
+//! | [07 Safety number][07] | [`identity`] |
+//! | [08 Snapshots][08] | [`session`], [`contact`] |
 //!
 //! # Features
 //!
@@ -136,6 +151,18 @@
 //! - `libcrux`: ML-KEM from `libcrux-ml-kem`, which is several times as fast as `ml-kem` and in large parts verified. It pins exact versions
 //!   of its own dependencies.
 //! - `hazmat`: intermediate secrets for test vectors. Never enable it in an app.
+//!
+//! [00]: ../../../spec/00-words.md
+//! [01]: ../../../spec/01-overview.md
+//! [02]: ../../../spec/02-identity.md
+//! [03]: ../../../spec/03-invite.md
+//! [04]: ../../../spec/04-handshake.md
+//! [05]: ../../../spec/05-ratchet.md
+//! [06]: ../../../spec/06-envelope-and-content.md
+//! [07]: ../../../spec/07-safety-number.md
+//! [08]: ../../../spec/08-snapshots.md
+//! [checks]: ../../../spec/checks.md
+//! [labels]: ../../../spec/labels.md
 #![no_std]
 
 extern crate alloc;
@@ -158,3 +185,8 @@ pub mod session;
 pub use deaddrop_primitives::secret::wipe_stack;
 pub use deaddrop_wire::{Blob, Day, Fingerprint, RelayAddress, SizeClass};
 pub use load_error::LoadError;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
