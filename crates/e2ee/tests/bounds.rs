@@ -228,7 +228,7 @@ fn a_state_put_back_within_a_turn_is_seen_when_it_comes_into_the_window() {
 }
 
 #[test]
-fn who_goes_on_with_a_turn_that_it_has_ended_was_put_back() {
+fn a_peer_that_goes_on_with_an_ended_turn_was_put_back() {
     let (mut one, mut two) = pair(63);
     let lost = one.say();
     turn(&mut one, &mut two);

@@ -39,7 +39,7 @@ impl Scene {
             .with("not_after", not_after)
             .hex("bundle_address", [])
             .hex("bundle_random", r.take());
-        // The randomness of a session and a message, whoever uses it.
+        // The randomness of a session and a message, for either side.
         let random = (r.vec(192), r.vec(24));
         Self { initiator, responder, proofs, bundle, input, random }
     }

@@ -61,7 +61,7 @@ fn two_who_invite_each_other_end_with_one_session() {
 }
 
 #[test]
-fn a_new_invite_begins_anew() {
+fn a_new_invite_starts_over() {
     let (mut one, mut two) = friends(8, 2);
     two.verify();
     // One has nothing left but the identity; the two meet and use a new invite.
@@ -176,7 +176,7 @@ fn the_own_identity_again_is_no_change() {
 }
 
 #[test]
-fn two_who_begin_anew_at_once_end_with_one_session_though_an_answer_is_late() {
+fn two_who_start_over_at_once_end_with_one_session_though_an_answer_is_late() {
     for meeting in [InvitePolicy::KeepSessions, InvitePolicy::StartOver] {
         let (mut one, mut two) = friends(32, 2);
         let (by_two, for_one) = two.invite();

@@ -103,7 +103,7 @@ fn the_identity_alone_asks_and_waits() {
 }
 
 #[test]
-fn nobody_else_can_reset() {
+fn only_the_peer_can_reset() {
     // A third person who somehow learned the bundle, and even the secret of the newest turn.
     let (one, mut two) = friends(5, 3);
     let (mut third, _) = strangers(77);
