@@ -65,7 +65,7 @@
 //! | skipped message key | until its message arrives, at most 35 days | the chain key |
 //! | reset secret | a few turns | the turn |
 //!
-//! Each key has a type of its own, lies in a box, is wiped on drop, and is never printed. Only [`IdentitySeed`](identity::IdentitySeed) and
+//! Each key has a type of its own, is boxed, wiped on drop, and never printed. Only [`IdentitySeed`](identity::IdentitySeed) and
 //! the rows of a [change set](session::ChangeSet) leave the crate; both are secrets.
 //!
 //! # Sending
