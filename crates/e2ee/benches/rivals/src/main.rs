@@ -3,7 +3,13 @@
 //! What is compared is not equal: vodozemac's Olm has no post-quantum part, no padding and encrypts no headers. The figures
 //! say what ours cost.
 
-use deaddrop_e2ee::{attachment::{AttachmentHash, AttachmentSealer, Manifest, SEGMENT_LEN}, content::{Content, self}, identity::{IdentityHash, IdentityKeyPair, SafetyNumber}, invite::{PendingInvite, VerifiedBundle}, session::Session};
+use deaddrop_e2ee::{
+    attachment::{AttachmentHash, AttachmentSealer, Manifest, SEGMENT_LEN},
+    content::{self, Content},
+    identity::{IdentityHash, IdentityKeyPair, SafetyNumber},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_primitives::{aead, hash::sha256, kem, x25519};
 use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
