@@ -8,13 +8,15 @@ pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{self, Acceptance, ContactAsks, ContactInfo, Engine},
+    engine::{self, Engine},
     error::{ClientError, OpenError, VaultError},
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
-use deaddrop_engine::{BundleError, Event, InviteLink, MessageId, SafetyNumber};
+use deaddrop_engine::{
+    Acceptance, BundleError, ContactAsks, ContactInfo, Event, InviteLink, MessageId, SafetyNumber,
+};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;

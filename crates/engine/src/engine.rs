@@ -20,11 +20,13 @@ mod needs;
 mod outbox;
 mod outgoing;
 mod parked;
+mod peer;
 mod receipts;
 mod relays;
 mod reload;
 mod sentinel;
 mod sessions;
+mod state;
 mod step;
 
 pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
@@ -32,125 +34,27 @@ pub use contacts::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use calendar::is_same_day;
 pub use inbox::BlobOutcome;
 pub use invites::{Acceptance, InviteToEmpty, Publication};
-pub use mailboxes::{MailboxName, OwnMailbox};
+pub use mailboxes::{MailboxName, OWN, OwnMailbox};
 pub use needs::{MailboxNeeds, Need, TextsTo};
 pub use outbox::{BlobLives, PutJob, SentPut};
 pub use relays::Reach;
-pub use sentinel::OWN;
+pub use state::Engine;
 
 use crate::{
     error::VaultError,
-    vault::{
-        self, AgainRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, FormatRow, InviteRow, ItemRow,
-        MissingRow, PeerRow, PersonRow, RelaysRow, RowKey, Rows, Table, Vault, key, parts,
-    },
+    vault::{self, CalendarRow, ConfigRow, FormatRow, RelaysRow, Rows, Table, Vault, key, parts},
 };
-use asked::Asked;
-use deaddrop_e2ee::{contact::Hour, identity::IdentityKeyPair, invite::PendingInvite, session::SessionId};
+use deaddrop_e2ee::identity::IdentityKeyPair;
 use deaddrop_wire::{Day, RelayAddress};
+use peer::Peer;
 use rand_core::CryptoRng;
-use receipts::Receipt;
-use sentinel::Sentinel;
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    net::IpAddr,
-};
-
-/// One person's client: contacts, sessions, outbox, inbox, mailboxes and events, over a vault.
-///
-/// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator: secret keys are made from it.
-///
-/// A call that changes something stores it in one atomic batch before it returns. If it fails with [`VaultError::Full`] or
-/// [`VaultError::Busy`], or refuses what the user wants, nothing has changed. After any other error of the vault the engine is
-/// [dead](Self::is_dead): every later call fails with [`VaultError::Stopped`] until the vault is opened again.
-///
-/// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that [`today`](Self::today) returned last.
-pub struct Engine<V, R> {
-    vault: Rows<V>,
-    config: ConfigRow,
-    relays: RelaysRow,
-    identity: IdentityKeyPair,
-    contacts: BTreeMap<u32, Peer>,
-    events: BTreeSet<u64>,
-    next_event: u64,
-    cursor: u64,
-    /// For each contact the number up to which its events were shown; 0: events that concern no contact.
-    shown: BTreeMap<u32, u64>,
-    /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
-    stale_tried: Option<u64>,
-    sentinel: Sentinel,
-    calendar: CalendarRow,
-    /// Time at which the calendar last had no room in the vault, in seconds since 1970-01-01.
-    clock_tried: Option<u64>,
-    /// Days by which the believed day may be too far, as no own relay has confirmed it.
-    unsure: u32,
-    /// Envelopes that waited for the user are being read: they do not ask again.
-    asks_nothing: bool,
-    rng: R,
-    /// Blobs whose processing has begun in this process and not ended.
-    seen: BTreeSet<[u8; 16]>,
-    /// After a crash the first blobs are counted before they are processed.
-    watched_starts: u32,
-    dead: bool,
-}
+use state::Sentinel;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The format of the vaults that this version makes.
 const FORMAT: u32 = 2;
 /// Number of blobs that are watched after a crash.
 const WATCHED_STARTS: u32 = 64;
-
-/// The engine's entry of a contact: the person, its one device, and the one conversation with it.
-struct Peer {
-    person: PersonRow,
-    conversation: ConversationRow,
-    row: PeerRow,
-    /// The sessions; `None` until somebody has used the invite.
-    ratchet: Option<deaddrop_e2ee::contact::Contact>,
-    invite: Option<(InviteRow, PendingInvite)>,
-    /// Numbered items of the outgoing stream, and the control message.
-    items: BTreeMap<u64, ItemRow>,
-    /// Items that have no number yet, in their order.
-    drafts: BTreeMap<u64, DraftRow>,
-    /// Items that a receipt showed to be missing.
-    missing: BTreeMap<u64, MissingRow>,
-    /// The hour and the number of bytes that were sent again in it.
-    again: Option<AgainRow>,
-    /// How often an address was learnt, since the vault was opened.
-    learnt: u64,
-    /// How many texts a relay has stored for the first time, since the vault was opened.
-    texts_stored: u64,
-    /// The day on which the app was told of a trouble with the session that may heal by itself.
-    healing_told: Option<Day>,
-    /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
-    rests_until: u64,
-    /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
-    uses_mailbox: Option<u32>,
-    /// The day on which the peer was last told once more where its messages are awaited.
-    told_again: Option<Day>,
-    /// More would be sent again than an hour allows.
-    holds_back: bool,
-    /// Everything without a receipt may be lost, and is to be noted as missing.
-    doubts_all: bool,
-    /// A receipt that one step had no room to apply whole.
-    confirmed: Option<Receipt>,
-    /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed.
-    blocked: Option<IpAddr>,
-    /// Envelopes that wait for the user's word.
-    asked: BTreeMap<u64, Asked>,
-    /// Rows of messages that were shown, and of blobs that were put aside, oldest first.
-    seen: VecDeque<RowKey>,
-    aside: VecDeque<RowKey>,
-    /// The number of contents that are kept for a newer version.
-    parked: usize,
-    /// Slot and number of each held item that will be kept for a newer version; `None`: not known yet.
-    parks_later: Option<BTreeSet<(u8, u64)>>,
-    /// The day on which unused sessions were last looked for after everything had been read.
-    tidied_on: Option<Day>,
-    /// The session that sends, as it was when the last message was read.
-    sends_in: Option<SessionId>,
-    /// The hour in which a reset was last tried.
-    reset_tried: Option<Hour>,
-}
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Makes a new person in an empty vault.

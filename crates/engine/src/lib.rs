@@ -8,9 +8,12 @@
 //! | what a relay is asked for | [`PutJob`], [`OwnMailbox`], [`Publication`], [`InviteToEmpty`], [`Reach`] |
 //! | what is left to be done | [`Need`], [`MailboxNeeds`], [`TextsTo`] |
 //! | numbers that a relay names | [`named`] |
+//! | links and what is said over them | [`conversation`]: [`ReadConversation`](conversation::ReadConversation), [`PutConversation`](conversation::PutConversation), [`Visit`](conversation::Visit), [`Publishing`](conversation::Publishing), [`LinkOpening`](conversation::LinkOpening), [`Link`](conversation::Link) |
+//! | what a client does by itself | [`Schedule`](conversation::Schedule), [`Duty`](conversation::Duty), [`TurnQueues`](conversation::TurnQueues) |
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod conversation;
 mod engine;
 mod error;
 mod event;

@@ -3,8 +3,7 @@
 use super::*;
 use crate::{
     Config, PrivateAddresses,
-    conversation::{ConnectError, Connectivity, PutState},
-    engine::{Engine, MailboxName},
+    engine::Engine,
     error::{ClientError, VaultError},
     home,
 };
@@ -13,6 +12,10 @@ use deaddrop_e2ee::{
     identity::IdentityKeyPair,
     invite::{InviteLink, VerifiedBundle},
     session::Session,
+};
+use deaddrop_engine::{
+    MailboxName,
+    conversation::{ConnectError, Connectivity, PutState},
 };
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,

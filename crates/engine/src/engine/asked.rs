@@ -1,6 +1,6 @@
 //! Requests of contacts that only the user can allow: a reset without a proof, another identity (spec/14-client.md section 4.2).
 
-use super::{ContactAsks, Engine, MailboxName, Peer, step::Step};
+use super::{ContactAsks, Engine, MailboxName, Peer, peer::Asked, step::Step};
 use crate::{
     error::{EngineError, VaultError},
     event::EventKind,
@@ -15,15 +15,6 @@ use rand_core::CryptoRng;
 
 /// Maximum number of envelopes of one contact that wait for the user's word.
 pub(super) const MAX_ASKED: usize = 8;
-
-/// An envelope that waits for the user's word.
-pub(super) struct Asked {
-    question: Question,
-    /// The identity that asks; zeros for a reset.
-    identity: [u8; 32],
-    /// The envelope's first bytes.
-    tag: [u8; 16],
-}
 
 impl Asked {
     pub(super) fn of(row: &AskedRow) -> Self {

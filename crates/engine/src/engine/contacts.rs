@@ -11,10 +11,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::Day;
 use rand_core::{CryptoRng, Rng};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 /// The properties of a contact that an app shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,39 +182,6 @@ impl OutStream {
 }
 
 impl Peer {
-    /// With nothing but its rows.
-    pub(super) fn new(person: PersonRow, conversation: ConversationRow, row: PeerRow) -> Self {
-        Self {
-            person,
-            conversation,
-            row,
-            ratchet: None,
-            invite: None,
-            items: BTreeMap::new(),
-            drafts: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            again: None,
-            learnt: 0,
-            texts_stored: 0,
-            rests_until: 0,
-            healing_told: None,
-            uses_mailbox: None,
-            told_again: None,
-            holds_back: false,
-            doubts_all: false,
-            confirmed: None,
-            blocked: None,
-            asked: BTreeMap::new(),
-            seen: VecDeque::new(),
-            aside: VecDeque::new(),
-            parked: 0,
-            parks_later: None,
-            tidied_on: None,
-            sends_in: None,
-            reset_tried: None,
-        }
-    }
-
     /// How far the session that sends has come.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.ratchet.as_ref()?.standing()

@@ -1,8 +1,6 @@
 //! The inbox: processing a delivered blob. Every blob is acknowledged, and only after its result is stored (spec/14-client.md section 4).
 
-use super::{
-    Engine, MailboxName, Peer, asked::MAX_ASKED, mailboxes::address_of, receipts::Receipt, step::Step,
-};
+use super::{Engine, MailboxName, Peer, asked::MAX_ASKED, mailboxes::address_of, peer::Receipt, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,

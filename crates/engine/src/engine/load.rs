@@ -1,6 +1,6 @@
 //! Loads contacts from their rows.
 
-use super::{Peer, asked::Asked};
+use super::peer::{Asked, Peer};
 use crate::{
     error::VaultError,
     vault::{

@@ -1,6 +1,6 @@
 //! Own mailboxes: wanted, live, retiring. A new one is made before an old one is deleted (spec/14-client.md section 5.3).
 
-use super::{Engine, Peer, sentinel::OWN};
+use super::{Engine, Peer};
 use crate::{
     error::VaultError,
     vault::{ItemKind, MailboxKind, MailboxRow, MailboxState, Vault},
@@ -13,6 +13,9 @@ use deaddrop_link::{
 use deaddrop_wire::RelayAddress;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
+
+/// The number in place of a contact's in the names of sentinel mailboxes, which belong to no contact.
+pub const OWN: u32 = 0;
 
 /// The name of an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! Receipts on both sides: a digest shows that the peer holds the very items that were sent (spec/14-client.md section 3.1).
 
-use super::{Engine, Peer, outbox::CONTROL, step::Step};
+use super::{Engine, Peer, outbox::CONTROL, peer::Receipt, step::Step};
 use crate::{
     error::VaultError,
     event::EventKind,
@@ -16,17 +16,6 @@ const STILL_RECEIPTS: u8 = 8;
 const OLDER_COUNTS: u8 = 3;
 /// How often the first missing item is sent again before receipts are counted.
 const TRIES_BEFORE_STILL: u8 = 2;
-
-/// The part of the outgoing stream that a peer says it has received.
-#[derive(Clone)]
-pub(super) struct Receipt {
-    pub(super) low_water: u64,
-    /// The digest at the low-water mark.
-    pub(super) digest: Option<[u8; SHORT_DIGEST_LEN]>,
-    pub(super) sparse: Vec<u64>,
-    /// The receipt was counted, as far as its low-water mark does not move the peer's.
-    pub(super) is_counted: bool,
-}
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Makes the receipts for a contact that are due, unless an earlier one is still under way. Returns whether they were made.

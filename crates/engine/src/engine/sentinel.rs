@@ -5,19 +5,18 @@
 //! there no more, while its others are.
 
 use super::{
-    Engine, MailboxName, OwnMailbox,
+    Engine, MailboxName, OWN, OwnMailbox,
     mailboxes::{new_mailbox, own_mailbox},
+    state::Sentinel,
 };
 use crate::{
     error::VaultError,
     event::EventKind,
-    vault::{MailboxKind, MailboxState, SentinelRow, Table, Vault, key},
+    vault::{MailboxKind, MailboxState, Table, Vault, key},
 };
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// The number in place of a contact's in the names of sentinel mailboxes, which belong to no contact.
-pub const OWN: u32 = 0;
 /// Minimum number of seconds between two sentinel mailboxes: a relay makes only so many.
 const APART_S: u64 = 10;
 /// Maximum number of times that a restore is told on one day: a relay can cause it.
@@ -26,26 +25,6 @@ const RESTORES_A_DAY: u8 = 3;
 pub(super) const MAX_SENTINELS: usize = 16;
 /// Maximum of these seconds: they double with each mailbox that a relay loses.
 const LONGEST_APART_S: u64 = 86_400;
-
-/// The state of the sentinel mailboxes.
-#[derive(Default)]
-pub(super) struct Sentinel {
-    pub(super) row: SentinelRow,
-    /// Sessions have moved on since the vault was opened, or since the day began.
-    pub(super) moved: bool,
-    /// A mailbox was made for that.
-    made: bool,
-    /// The relay has shown since the vault was opened whether the newest one is there.
-    looked_at: bool,
-    /// How often a relay said in a row that the newest one is not there.
-    losses: u32,
-}
-
-impl Sentinel {
-    pub(super) fn of(row: SentinelRow) -> Self {
-        Self { row, ..Self::default() }
-    }
-}
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Returns whether [`renew_sentinel`](Self::renew_sentinel) has something to do.

@@ -1,7 +1,7 @@
 //! Resets, losses and replacements of sessions (spec/14-client.md section 4.2).
 
 use super::{
-    Engine, MailboxName, Peer, inbox::UNREAD_AFTER_RESTORE, outbox::CONTROL, receipts::Receipt, step::Step,
+    Engine, MailboxName, Peer, inbox::UNREAD_AFTER_RESTORE, outbox::CONTROL, peer::Receipt, step::Step,
 };
 use crate::{
     error::{EngineError, VaultError},

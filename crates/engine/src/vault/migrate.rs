@@ -4,14 +4,17 @@
 //! batches goes on from there. The row that says "format 2" is written last and alone.
 
 mod contact;
+mod known;
 mod rows;
+
+pub(crate) use known::migrated_number;
 
 use super::{
     AgainRow, BlockedRow, Changes, EventRow, FormatRow, HeldRow, InviteRow, ParkedRow, RelaysRow, RowKey,
     Rows, Table, Vault, changes::ROW_VERSION, format1, key, parts, sub,
 };
 use crate::error::VaultError;
-use deaddrop_e2ee::content::MessageId;
+use known::{Known, Streams, migrated_id};
 use rand_core::CryptoRng;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -101,23 +104,6 @@ impl Stage {
     }
 }
 
-/// The name in format 2 of a message that had only a number in format 1: the first 8 bytes of its stream, and the number. Its
-/// receiver, who may have shown it already, knows both.
-pub(crate) fn migrated_id(stream: &[u8; 16], number: u64) -> MessageId {
-    let [a, b, c, d, e, f, g, h, ..] = *stream;
-    let [i, j, k, l, m, n, o, p] = number.to_le_bytes();
-    MessageId([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
-}
-
-/// The number of a message of this stream that [`migrated_id`] has named.
-pub(crate) fn migrated_number(stream: &[u8; 16], message: &MessageId) -> Option<u64> {
-    let (start, number) = message.0.split_first_chunk::<8>()?;
-    if stream.first_chunk::<8>()? != start {
-        return None;
-    }
-    number.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
-}
-
 /// Brings a vault of format 1 to format 2; a vault of format 2 costs one read.
 ///
 /// Before the first change every row is read once: a damaged row, or one of a newer version, ends it with nothing changed.
@@ -153,20 +139,6 @@ fn run<V: Vault, R: CryptoRng>(
     let size = [last.rows(), last.bytes()];
     vault.commit(last)?;
     after_batch(size)
-}
-
-/// The contacts as they are in format 1.
-#[derive(Default)]
-struct Known {
-    by_name: BTreeMap<String, u32>,
-    streams: BTreeMap<u32, Streams>,
-}
-
-/// The streams of a contact.
-#[derive(Clone, Copy)]
-struct Streams {
-    out_stream: [u8; 16],
-    in_stream: Option<[u8; 16]>,
 }
 
 /// The way from one format to the other.

@@ -2,18 +2,11 @@
 //!
 //! The bytes on disk are those of a plain array or of plain bytes.
 
-use core::fmt;
 use deaddrop_e2ee::{
     content::{ItemHash, StreamDigest},
     identity::IdentitySeed,
 };
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
-use serde::{
-    Deserializer, Serializer,
-    de::{Error, SeqAccess, Visitor},
-    ser::SerializeTuple,
-};
-use zeroize::Zeroizing;
 
 const LEN: usize = 32;
 
@@ -61,9 +54,14 @@ hash!(ItemHash StreamDigest);
 
 /// For `#[serde(with = "secret::array")]`.
 pub(crate) mod array {
-    use super::{
-        Deserializer, Error, LEN, Secret, SeqAccess, SerializeTuple, Serializer, Visitor, Zeroizing, fmt,
+    use crate::vault::secret::{LEN, Secret};
+    use core::fmt;
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, SeqAccess, Visitor},
+        ser::SerializeTuple,
     };
+    use zeroize::Zeroizing;
 
     pub(crate) fn serialize<T: Secret, S: Serializer>(secret: &T, serializer: S) -> Result<S::Ok, S::Error> {
         let mut tuple = serializer.serialize_tuple(LEN)?;
@@ -96,7 +94,12 @@ pub(crate) mod array {
 
 /// For `#[serde(with = "secret::bytes")]`: read by one copy into a buffer of its length.
 pub(crate) mod bytes {
-    use super::{Deserializer, Error, Serializer, Visitor, Zeroizing, fmt};
+    use core::fmt;
+    use serde::{
+        Deserializer, Serializer,
+        de::{Error, Visitor},
+    };
+    use zeroize::Zeroizing;
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)

@@ -273,7 +273,7 @@ fn a_receipt_that_lies_costs_no_more_than_the_bounds() {
         let mut step = ben.step();
         let stream = &ben.contacts[&1].row.outgoing;
         let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));
-        let receipt = receipts::Receipt { low_water, digest, sparse: vec![first + 39], is_counted: false };
+        let receipt = peer::Receipt { low_water, digest, sparse: vec![first + 39], is_counted: false };
         ben.apply_receipt(&mut step, 1, receipt, today).unwrap();
         ben.finish(step).unwrap();
         ben.resend_missing(start + second).unwrap();

@@ -149,7 +149,7 @@ fn one_receipt_counts_once_however_much_it_shows_to_be_missing() {
     }
     let stream = &ben.contacts[&1].row.outgoing;
     let (low_water, highest) = (stream.confirmed, stream.next - 1);
-    let receipt = receipts::Receipt {
+    let receipt = peer::Receipt {
         low_water,
         digest: Some(stream.confirmed_digest.short()),
         sparse: vec![highest],

@@ -46,7 +46,7 @@ fn receipts_that_were_overtaken_end_nothing() {
     let last = contact.row.outgoing.next - 1;
     let take = |ben: &mut TestEngine, low_water, digest| {
         let mut step = ben.step();
-        let receipt = receipts::Receipt { low_water, digest, sparse: vec![], is_counted: false };
+        let receipt = peer::Receipt { low_water, digest, sparse: vec![], is_counted: false };
         ben.apply_receipt(&mut step, 1, receipt, today).unwrap();
         ben.finish(step).unwrap();
     };
@@ -70,12 +70,8 @@ fn a_peer_that_lies_draws_one_stream_a_day_and_is_told_of() {
     for day in 0..3 {
         for _ in 0..20 {
             let mut step = ben.step();
-            let receipt = receipts::Receipt {
-                low_water: 1_000,
-                digest: Some([1; 16]),
-                sparse: vec![],
-                is_counted: false,
-            };
+            let receipt =
+                peer::Receipt { low_water: 1_000, digest: Some([1; 16]), sparse: vec![], is_counted: false };
             ben.apply_receipt(&mut step, 1, receipt, today.plus(day)).unwrap();
             ben.finish(step).unwrap();
             streams.insert(ben.contacts[&1].row.outgoing.id);

@@ -1,6 +1,6 @@
 //! Migrates single rows of format 1.
 
-use super::{Known, migrated_id};
+use super::known::{Known, migrated_id};
 use crate::{
     error::VaultError,
     event::EventKind,
