@@ -14,8 +14,7 @@ use crate::{
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
-use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
-use deaddrop_engine::{Acceptance, ContactAsks, ContactInfo, Event};
+use deaddrop_engine::{Acceptance, ContactAsks, ContactInfo, Event, InviteLink, MessageId, SafetyNumber};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
@@ -273,7 +272,7 @@ impl Client {
         let clock = self.shared.check_clock(found.link.day);
         // A wrong clock takes a good invite for an old one.
         let dated = |error| match error {
-            ClientError::Bundle(BundleError::Expired) => clock.err().unwrap_or(error),
+            ClientError::Bundle(deaddrop_engine::BundleError::Expired) => clock.err().unwrap_or(error),
             error => error,
         };
         let name = name.to_owned();
@@ -479,7 +478,7 @@ async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
 ) -> Result<T, E> {
     let work = || {
         let done = work();
-        wipe_stack::<STEP_STACK>();
+        deaddrop_e2ee::wipe_stack::<STEP_STACK>();
         done
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))

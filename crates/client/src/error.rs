@@ -3,7 +3,7 @@
 pub(crate) use deaddrop_engine::VaultError;
 
 use crate::pasted::PasteError;
-use deaddrop_crypto::BundleError;
+use deaddrop_e2ee::invite::BundleError;
 use deaddrop_engine::{
     EngineError,
     conversation::{ConnectError, ErrandError},

@@ -49,7 +49,7 @@ impl OfflineClient {
         let id = engine.begin_invite(NAME, today, 7).ok().filter(|id| *id == CONTACT)?;
         let bundle = engine.publication(id)?.bundle;
         engine.published(id).ok()?;
-        let link: deaddrop_crypto::InviteLink = engine.link_text(id)?.parse().ok()?;
+        let link: deaddrop_e2ee::invite::InviteLink = engine.link_text(id)?.parse().ok()?;
         Some((Self { disk, engine, relay: relay.to_string(), stale_at: 0 }, bundle, *link.secret().expose()))
     }
 

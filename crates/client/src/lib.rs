@@ -42,7 +42,7 @@
 //! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
 //!
-//! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-crypto`), how bytes are stored
+//! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-e2ee`), how bytes are stored
 //! (`deaddrop-shred`), how anything is shown.
 
 mod client;
@@ -67,7 +67,11 @@ pub use home::Unlock;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
 
-pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_e2ee::{
+    content::{MAX_TEXT, MessageId},
+    identity::SafetyNumber,
+    invite::{BundleError, InviteLink, LinkError},
+};
 pub use deaddrop_engine::{
     ContactAsks, ContactInfo, ContactState, Event, EventKind, UnreachableReason, VaultRoom, VaultStatus,
     conversation::Connectivity, invisible_in, is_invisible,

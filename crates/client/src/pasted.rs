@@ -8,7 +8,7 @@ mod clean;
 
 use clean::Cleaned;
 use core::fmt;
-use deaddrop_crypto::{FRAGMENT_LEN, InviteLink, LINK_VERSION, LinkError};
+use deaddrop_e2ee::invite::{FRAGMENT_LEN, InviteLink, LINK_VERSION, LinkError};
 use deaddrop_wire::RelayAddress;
 use zeroize::Zeroizing;
 

@@ -5,7 +5,11 @@ use crate::{
     json::{BadField, Json, Object},
     vector::class,
 };
-use deaddrop_crypto::{IdentityKeyPair, InviteSecret, PendingInvite, Session, VerifiedBundle};
+use deaddrop_e2ee::{
+    identity::IdentityKeyPair,
+    invite::{InviteSecret, PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::io::{BufRead, Write};

@@ -1,4 +1,4 @@
-//! Messages that one check alone refuses: the formulas, without any check, read them. So whoever leaves the check out is
+//! Messages that one check alone refuses: the formulas, without any check, read them. So an implementation that leaves the check out is
 //! found out by the vector (spec/15-conformance.md section 2 names these files).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -8,7 +8,12 @@ use deaddrop_conformance::{
     runner,
     second::{MessageKeys, NONCE_0, exp, ext, hash, label},
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, PendingInvite, Session, VerifiedBundle, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_primitives::{
     aead,
     kem::{CIPHERTEXT_LEN, DecapsulationKey},

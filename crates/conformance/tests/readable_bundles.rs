@@ -7,7 +7,7 @@ use deaddrop_conformance::{
     runner,
     second::label,
 };
-use deaddrop_crypto::hazmat;
+use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, ed25519};
 
 /// Where the identity begins, and where the length of the address stands.

@@ -8,7 +8,10 @@ use deaddrop_conformance::{
     runner,
     second::{NONCE_0, exp, ext, hash, label},
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    identity::{IdentityKeyPair, IdentitySeed},
+};
 use deaddrop_primitives::{
     aead,
     kem::{CIPHERTEXT_LEN, DecapsulationKey},

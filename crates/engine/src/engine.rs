@@ -44,7 +44,7 @@ use crate::{
     error::VaultError,
     vault::{self, CalendarRow, ConfigRow, FormatRow, RelaysRow, Rows, Table, Vault, key, parts},
 };
-use deaddrop_crypto::IdentityKeyPair;
+use deaddrop_e2ee::identity::IdentityKeyPair;
 use deaddrop_wire::{Day, RelayAddress};
 use peer::Peer;
 use rand_core::CryptoRng;

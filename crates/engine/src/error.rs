@@ -1,6 +1,6 @@
 //! Errors of the vault and of the engine.
 
-use deaddrop_crypto::{BundleError, LoadError};
+use deaddrop_e2ee::{LoadError, invite::BundleError};
 
 /// A vault did not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The events for the app, numbered and durable (spec/14-client.md section 4).
 
-use deaddrop_crypto::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_wire::Day;
 use serde::{Deserialize, Serialize};
 

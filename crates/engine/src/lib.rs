@@ -38,6 +38,10 @@ pub use vault::{
     VaultStatus,
 };
 
-pub use deaddrop_crypto::{BundleError, InviteLink, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_e2ee::{
+    content::{MAX_TEXT, MessageId},
+    identity::SafetyNumber,
+    invite::{BundleError, InviteLink},
+};
 pub use deaddrop_link::MailboxAddress;
 pub use deaddrop_wire::{Day, RelayAddress};

@@ -1,6 +1,6 @@
 //! Where and by what right somebody puts: a relay and a send capability (spec/11-capabilities.md section 4).
 //!
-//! `deaddrop-crypto` carries these bytes as the opaque address of a bundle and of a Hello.
+//! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of a Hello.
 
 use crate::capability::SendCapability;
 use deaddrop_wire::{Fingerprint, RelayAddress};

@@ -25,7 +25,7 @@ thread_local! {
     };
 }
 
-/// What `work` costs.
+/// The operations that `work` performs.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Counts) {
     let before = COUNTS.get();
     let done = work();

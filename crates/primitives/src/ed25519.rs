@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(verify(&secret.public_key(), &[0x73], &signature), Err(BadSignature));
     }
 
-    // Of the y below 19, these are points that have not low order. Nobody knows their secret keys, so none can be seen to verify.
+    // Of the y below 19, these are points of no low order. Their secret keys are unknown, so no signature by them can be shown to verify.
     #[test]
     fn a_key_that_is_not_reduced_is_the_reduced_point_under_bytes_of_its_own() {
         let mut points = 0;

@@ -1,6 +1,6 @@
 //! POLYVAL (RFC 8452 section 3): a universal hash, fast on long inputs.
 //!
-//! It is no MAC and no hash that resists collisions: its output must stay secret. Feed it to a pseudorandom function.
+//! This hash is no MAC and does not resist collisions: its output must stay secret. Feed it to a pseudorandom function.
 
 use crate::secret::wipe_stack;
 use ::polyval::{

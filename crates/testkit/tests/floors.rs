@@ -11,21 +11,21 @@ const FLOORS: [(&str, u8, &[&str]); 11] = [
     ("wire", 0, &[]),
     ("shred", 0, &[]),
     ("websocket", 0, &[]),
-    ("crypto", 1, &["primitives", "wire"]),
+    ("e2ee", 1, &["primitives", "wire"]),
     ("link", 1, &["primitives", "wire"]),
     ("relay", 2, &["link", "primitives", "shred", "websocket", "wire"]),
-    ("engine", 2, &["crypto", "link", "primitives", "wire"]),
-    ("client", 3, &["crypto", "engine", "link", "shred", "websocket", "wire"]),
+    ("engine", 2, &["e2ee", "link", "primitives", "wire"]),
+    ("client", 3, &["e2ee", "engine", "link", "shred", "websocket", "wire"]),
     ("cli", 4, &["client", "relay"]),
-    ("conformance", 4, &["crypto", "link", "primitives", "wire"]),
+    ("conformance", 4, &["e2ee", "link", "primitives", "wire"]),
 ];
 
 /// What a crate must never reach, by whatever way. (Every source of randomness stands on `getrandom`; `rand`, which ML-KEM's
 /// provider names, has none without it.)
 const NEVER: [(&str, &[&str]); 5] = [
-    ("relay", &["deaddrop-crypto", "deaddrop-client"]),
+    ("relay", &["deaddrop-e2ee", "deaddrop-client"]),
     ("shred", &["deaddrop-wire", "deaddrop-primitives", "tokio"]),
-    ("crypto", &["tokio", "getrandom", "deaddrop-shred", "deaddrop-link"]),
+    ("e2ee", &["tokio", "getrandom", "deaddrop-shred", "deaddrop-link"]),
     ("engine", &["tokio", "getrandom", "socket2", "deaddrop-shred", "deaddrop-websocket", "deaddrop-client"]),
     ("wire", &["deaddrop-primitives", "sha2", "hkdf", "chacha20poly1305", "tokio"]),
 ];
@@ -85,10 +85,22 @@ fn every_crate_stands_on_a_floor() {
 #[test]
 fn what_must_never_be_reached_is_not() {
     for (package, never) in NEVER {
-        let all = tree(package, &[]);
+        let all = tree(package, &["--all-features"]);
         for name in never {
             assert!(!all.contains(*name), "{package} reaches {name}");
         }
+    }
+}
+
+#[test]
+fn the_published_crates_have_one_ml_kem_unless_asked() {
+    for package in ["primitives", "e2ee", "link", "client"] {
+        assert!(tree(package, &[]).contains("ml-kem"), "{package}");
+        assert!(!tree(package, &[]).contains("libcrux-ml-kem"), "{package}");
+        assert!(tree(package, &["--features", "libcrux"]).contains("libcrux-ml-kem"), "{package}");
+    }
+    for package in ["relay", "cli", "conformance"] {
+        assert!(tree(package, &[]).contains("libcrux-ml-kem"), "{package}");
     }
 }
 
@@ -102,6 +114,6 @@ fn the_test_kit_is_linked_by_tests_only() {
 #[test]
 fn a_relay_that_could_open_envelopes_would_be_seen() {
     let mut edges = tree("relay", &["--depth", "1"]);
-    assert!(edges.insert("deaddrop-crypto".to_owned()));
-    assert!(breach("relay", &edges).unwrap().starts_with("relay -> crypto"));
+    assert!(edges.insert("deaddrop-e2ee".to_owned()));
+    assert!(breach("relay", &edges).unwrap().starts_with("relay -> e2ee"));
 }

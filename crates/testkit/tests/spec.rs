@@ -4,7 +4,12 @@
 mod common;
 
 use common::{files, text};
-use deaddrop_crypto::{Content, IdentityKeyPair, PendingInvite, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_wire::{Day, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 //! and their strict codec (spec/09-wire.md).
 //!
 //! Not its concern: cryptography and I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
-//! `deaddrop-crypto`.
+//! `deaddrop-e2ee`.
 #![no_std]
 
 extern crate alloc;

@@ -243,7 +243,7 @@ fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     }
 }
 
-/// The crypto crate's row of a contact.
+/// The e2ee crate's row of a contact.
 fn ratchet(row: &[u8], needles: &mut Needles) {
     assert_eq!(row[0], 1, "the version of a contact row");
     let mut fields = Fields(&row[1 + 32 + 1 + 4 + 4..]);

@@ -6,7 +6,7 @@ use crate::{
     error::ClientError,
     net::{Dated, Moving},
 };
-use deaddrop_crypto::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_engine::{
     MailboxNeeds, Need,
     conversation::{Connectivity, Moment, PutState},

@@ -13,7 +13,7 @@ use crate::{
     engine::Engine,
     error::{ClientError, VaultError, WrongClock},
 };
-use deaddrop_crypto::wipe_stack;
+use deaddrop_e2ee::wipe_stack;
 use deaddrop_engine::{
     conversation::{Connectivity, Moment, Openings, PutState},
     is_same_day,

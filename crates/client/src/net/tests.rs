@@ -7,7 +7,12 @@ use crate::{
     error::{ClientError, VaultError},
     home,
 };
-use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content},
+    identity::IdentityKeyPair,
+    invite::{InviteLink, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_engine::{
     MailboxName,
     conversation::{ConnectError, Connectivity, PutState},

@@ -7,7 +7,7 @@ const HOST: &str = "ws://relay.example:7700/";
 
 fn invite_with(secret: [u8; 32]) -> String {
     let relay = RelayAddress::new(deaddrop_wire::Fingerprint::from_bytes([0xa7; 32]), HOST).unwrap();
-    let secret = deaddrop_crypto::InviteSecret::copy_of(&secret);
+    let secret = deaddrop_e2ee::invite::InviteSecret::copy_of(&secret);
     InviteLink::new(relay, secret).to_text().to_string()
 }
 

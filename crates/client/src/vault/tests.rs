@@ -5,7 +5,7 @@ mod years;
 
 use super::*;
 use crate::engine::{Engine, open_in};
-use deaddrop_crypto::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use deaddrop_engine::{
     Acceptance, BlobLives, EventKind, MailboxState, PutJob, VaultRoom,
     testing::{VaultFixture, check_contract},

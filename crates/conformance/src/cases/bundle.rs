@@ -10,7 +10,11 @@ use crate::{
     second::{boxed, pad},
     vector::Case,
 };
-use deaddrop_crypto::{IdentityKeyPair, InviteLink, InviteSecret, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    identity::IdentityKeyPair,
+    invite::{InviteLink, InviteSecret},
+};
 use deaddrop_wire::{Fingerprint, RelayAddress};
 
 /// Where the fields of a body begin.

@@ -106,8 +106,8 @@ mod tests {
         let hash = sha256(&[&label("attachment segment"), &bytes]);
         let place = [&0_u32.to_le_bytes()[..], &9_u64.to_le_bytes(), &hash].concat();
         let nonce: [u8; 12] = Prk::from_bytes(key).expand(&[&label("attachment nonce"), &place]);
-        let sealer = deaddrop_crypto::AttachmentSealer::new(
-            deaddrop_crypto::AttachmentKey::from_bytes(key),
+        let sealer = deaddrop_e2ee::attachment::AttachmentSealer::new(
+            deaddrop_e2ee::attachment::AttachmentKey::from_bytes(key),
             bytes.len() as u64,
         );
         let sealed = sealer.unwrap().seal(0, &bytes).unwrap();

@@ -5,7 +5,7 @@ use crate::{
     random::Recorder,
     second::{self, MessageKeys, NONCE_0, boxed, exp, ext, hash},
 };
-use deaddrop_crypto::{IdentityKeyPair, hazmat};
+use deaddrop_e2ee::{hazmat, identity::IdentityKeyPair};
 use deaddrop_primitives::{aead, kem, x25519};
 
 /// How a first message differs from an honest one.

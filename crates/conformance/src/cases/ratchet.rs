@@ -11,7 +11,7 @@ use crate::{
     second::{MessageKeys, exp, ext, hash, message},
     vector::Case,
 };
-use deaddrop_crypto::hazmat;
+use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{kem, x25519};
 
 pub(super) fn cases() -> Vec<Case> {

@@ -9,7 +9,7 @@ use crate::{
     random::Recorder,
     vector::Case,
 };
-use deaddrop_crypto::hazmat::{self, ResetBundleTrace};
+use deaddrop_e2ee::hazmat::{self, ResetBundleTrace};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::Day;
 
@@ -39,7 +39,7 @@ impl Scene {
             .with("not_after", not_after)
             .hex("bundle_address", [])
             .hex("bundle_random", r.take());
-        // The randomness of a session and a message, whoever uses it.
+        // The randomness of a session and a message, for either side.
         let random = (r.vec(192), r.vec(24));
         Self { initiator, responder, proofs, bundle, input, random }
     }

@@ -13,7 +13,7 @@ use crate::{
     random::Recorder,
     second::label,
 };
-use deaddrop_crypto::hazmat;
+use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, hash::sha256};
 
 /// Bytes of a flight.

@@ -9,7 +9,7 @@ use super::{
     world::{NOT_AFTER, TODAY, hello, person, plain},
 };
 use crate::{json::Object, random::Recorder, second::hash};
-use deaddrop_crypto::hazmat;
+use deaddrop_e2ee::hazmat;
 
 /// The identity in a body.
 const IDENTITY: core::ops::Range<usize> = 38..38 + 1_248;

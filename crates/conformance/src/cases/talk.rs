@@ -9,9 +9,9 @@ use crate::{
     random::Script,
     second::{MessageKeys, boxed, message, message_of_padded, pad},
 };
-use deaddrop_crypto::{
-    Session,
+use deaddrop_e2ee::{
     hazmat::{self, SendingTrace},
+    session::Session,
 };
 use deaddrop_primitives::aead;
 use deaddrop_wire::Day;

@@ -1,8 +1,12 @@
 //! Two people, a bundle, and the session between them.
 
 use crate::{json::Object, random::Recorder};
-use deaddrop_crypto::{
-    Content, IdentityKeyPair, IdentitySeed, PendingInvite, Session, VerifiedBundle, content, hazmat,
+use deaddrop_e2ee::{
+    content::{self, Content},
+    hazmat,
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_wire::Day;
 
@@ -43,7 +47,7 @@ pub(super) fn plain(text: &str) -> Vec<u8> {
 }
 
 fn note(text: &str) -> Content {
-    Content::Text { stream: deaddrop_crypto::StreamId([0x5a; 16]), number: 1, text: text.to_owned() }
+    Content::Text { stream: deaddrop_e2ee::content::StreamId([0x5a; 16]), number: 1, text: text.to_owned() }
 }
 
 impl World {

@@ -4,7 +4,7 @@ use crate::{
     json::{BadField, Object, hex, len},
     vector::Outcome,
 };
-use deaddrop_crypto::{AttachmentHash, AttachmentKey, AttachmentSealer, Manifest, SegmentHashes};
+use deaddrop_e2ee::attachment::{AttachmentHash, AttachmentKey, AttachmentSealer, Manifest, SegmentHashes};
 
 fn sealer(input: &Object) -> Result<AttachmentSealer, BadField> {
     let key = AttachmentKey::from_bytes(input.array("key")?);

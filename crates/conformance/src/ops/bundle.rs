@@ -6,9 +6,10 @@ use crate::{
     random::Script,
     vector::Outcome,
 };
-use deaddrop_crypto::{
-    IdentityHash, IdentityKeyPair, IdentitySeed, InviteLink, InviteSecret, PendingInvite, VerifiedBundle,
+use deaddrop_e2ee::{
     hazmat,
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{InviteLink, InviteSecret, PendingInvite, VerifiedBundle},
 };
 use deaddrop_primitives::aead;
 use deaddrop_wire::{Day, RelayAddress};

@@ -4,10 +4,13 @@ use crate::{
     json::{BadField, Json, Object, hex},
     vector::Outcome,
 };
-use deaddrop_crypto::{
-    AttachmentHash, AttachmentKey, Content, IdentityHash, IdentitySeed, Message, MessageId, SafetyNumber,
-    StreamDigest, StreamId, UnconfirmedIdentity,
-    content::{decode as decode_content, decode_with_hashes, encode as encode_content},
+use deaddrop_e2ee::{
+    attachment::{AttachmentHash, AttachmentKey},
+    content::{
+        Content, Message, MessageId, StreamDigest, StreamId, decode as decode_content, decode_with_hashes,
+        encode as encode_content,
+    },
+    identity::{IdentityHash, IdentitySeed, SafetyNumber, UnconfirmedIdentity},
 };
 
 /// Items to bytes.

@@ -6,8 +6,11 @@ use crate::{
     random::Script,
     vector::Outcome,
 };
-use deaddrop_crypto::{
-    IdentityHash, IdentityKeyPair, IdentitySeed, PendingInvite, Session, VerifiedBundle, hazmat,
+use deaddrop_e2ee::{
+    hazmat,
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_wire::Day;
 

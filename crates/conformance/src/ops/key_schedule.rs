@@ -5,7 +5,10 @@ use crate::{
     second,
     vector::Outcome,
 };
-use deaddrop_crypto::{IdentityKeyPair, IdentitySeed, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    identity::{IdentityKeyPair, IdentitySeed},
+};
 use deaddrop_link::{RelayIdentity, RelaySeed};
 
 /// Texts to labels.

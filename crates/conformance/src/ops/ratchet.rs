@@ -6,7 +6,10 @@ use crate::{
     random::Script,
     vector::{Outcome, class},
 };
-use deaddrop_crypto::{MAX_TURN_LEN, Session, hazmat};
+use deaddrop_e2ee::{
+    hazmat,
+    session::{MAX_TURN_LEN, Session},
+};
 use deaddrop_wire::SizeClass;
 
 /// Runs steps. `send` gives an envelope (with `times` that of the last message of so many), `receive` takes the envelope of an

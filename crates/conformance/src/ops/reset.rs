@@ -5,9 +5,9 @@ use crate::{
     random::Script,
     vector::Outcome,
 };
-use deaddrop_crypto::{
-    IdentityHash, IdentityKeyPair, IdentitySeed,
+use deaddrop_e2ee::{
     hazmat::{self, ResetBundleTrace, ResetOutcome, ResetRules},
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
 };
 use deaddrop_wire::Day;
 

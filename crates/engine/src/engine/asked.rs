@@ -6,7 +6,10 @@ use crate::{
     event::EventKind,
     vault::{AskedRow, MailboxKind, MailboxState, Question, Table, Vault, key},
 };
-use deaddrop_crypto::{IdentityHash, Received, SafetyNumber};
+use deaddrop_e2ee::{
+    contact::Received,
+    identity::{IdentityHash, SafetyNumber},
+};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
@@ -183,7 +186,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.change_identity(step, id, peer, today)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(None) };
         let Some(ratchet) = contact.ratchet.as_mut() else { return Ok(None) };
-        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_crypto::Meeting::Beside) else {
+        let Ok(received) = ratchet.add_accepted(accepted, deaddrop_e2ee::contact::InvitePolicy::KeepSessions)
+        else {
             return Ok(None);
         };
         contact.invite = None;
@@ -204,7 +208,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     ) -> Result<(), VaultError> {
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
         let changed = ratchet.change_identity(peer);
         step.add_session_changes(vault, id, &mut contact.row, changed.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));

@@ -5,7 +5,10 @@ use crate::{
     error::{EngineError, VaultError},
     vault::{ConversationRow, ItemKind, OutStream, PeerKind, PeerRow, PersonRow, Vault},
 };
-use deaddrop_crypto::{IdentityHash, SafetyNumber, Standing};
+use deaddrop_e2ee::{
+    identity::{IdentityHash, SafetyNumber},
+    session::Standing,
+};
 use deaddrop_wire::Day;
 use rand_core::{CryptoRng, Rng};
 use std::net::IpAddr;
@@ -205,7 +208,7 @@ impl Peer {
         ContactInfo {
             name: self.person.name.clone(),
             state,
-            verified: self.ratchet.as_ref().is_some_and(deaddrop_crypto::Contact::is_verified),
+            verified: self.ratchet.as_ref().is_some_and(deaddrop_e2ee::contact::Contact::is_verified),
             contested: self.person.contested,
             asks: self.asks(own),
             unreachable: match self.blocked {

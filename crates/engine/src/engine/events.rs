@@ -6,7 +6,7 @@ use crate::{
     event::{Event, EventKind},
     vault::{EventRow, Table, Vault, VaultRoom, key},
 };
-use deaddrop_crypto::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 

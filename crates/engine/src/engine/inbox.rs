@@ -6,9 +6,11 @@ use crate::{
     event::EventKind,
     vault::{MailboxKind, MailboxState, RowKey, Table, Vault, VaultRoom, key},
 };
-use deaddrop_crypto::{
-    AcceptError, ContactEvent, Content, ContentError, DecryptError, ItemHash, Meeting, Received, SessionUse,
-    Standing, StreamId, content,
+use deaddrop_e2ee::{
+    contact::{ContactEvent, InvitePolicy, Received, SessionUse},
+    content::{self, Content, ContentError, ItemHash, StreamId},
+    invite::AcceptError,
+    session::{DecryptError, Standing},
 };
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
@@ -210,8 +212,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             self.ask(step, name, blob, Some(&peer), today)?;
             return Ok(BlobOutcome::Stored);
         }
-        let ratchet = ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
-        let Ok(received) = ratchet.add_accepted(accepted, Meeting::Beside) else {
+        let ratchet = ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
+        let Ok(received) = ratchet.add_accepted(accepted, InvitePolicy::KeepSessions) else {
             return Ok(self.count_junk(id));
         };
         (person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
@@ -237,7 +239,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let id = name.contact;
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(BlobOutcome::Junk) };
-        let repeats = [ContactEvent::PeerWantsReset { stale: false, again: true }];
+        let repeats = [ContactEvent::ResetRequested { repeated: true }];
         if received.events == repeats && contact.asked.len() >= MAX_ASKED {
             return Ok(self.count_junk(id));
         }
@@ -344,7 +346,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             | Content::Unknown { stream, number, .. } => {
                 self.take_numbered(step, id, *stream, *number, item, hash, by, today)?;
             }
-            // Resets and eras are the crypto crate's; one device has no list.
+            // Resets and eras are the e2ee crate's; one device has no list.
             _ => {}
         }
         Ok(())

@@ -10,8 +10,10 @@ use crate::{
         sub_key,
     },
 };
-use deaddrop_crypto::{
-    Content, IdentityHash, ItemHash, Message, MessageId, SessionUse, StreamDigest, StreamId, content,
+use deaddrop_e2ee::{
+    contact::SessionUse,
+    content::{self, Content, ItemHash, Message, MessageId, StreamDigest, StreamId},
+    identity::IdentityHash,
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_wire::Day;

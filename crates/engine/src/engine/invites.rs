@@ -6,7 +6,11 @@ use crate::{
     event::EventKind,
     vault::{AcceptedInvite, InviteRow, MailboxKind, MailboxRow, MailboxState, Table, Vault, key},
 };
-use deaddrop_crypto::{InviteLink, Meeting, PendingInvite, Session, VerifiedBundle};
+use deaddrop_e2ee::{
+    contact::InvitePolicy,
+    invite::{InviteLink, PendingInvite, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},
@@ -220,7 +224,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         let own = self.contacts.values().filter_map(|contact| contact.invite.as_ref());
         if own.into_iter().any(|(_, pending)| pending.secret() == link.secret()) {
-            return Err(EngineError::Bundle(deaddrop_crypto::BundleError::Own));
+            return Err(EngineError::Bundle(deaddrop_e2ee::invite::BundleError::Own));
         }
         self.check_room()
     }
@@ -258,11 +262,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             return Err(if new_identity { EngineError::AlreadyContact } else { EngineError::OtherIdentity });
         }
         if MailboxAddress::decode(bundle.address()).is_err() {
-            return Err(EngineError::Bundle(deaddrop_crypto::BundleError::BadKey));
+            return Err(EngineError::Bundle(deaddrop_e2ee::invite::BundleError::BadKey));
         }
         let relay = self.relay().unwrap_or_else(|| link.relay().clone());
         let (session, set) = Session::initiate(&self.identity, &bundle, &mut self.rng)
-            .map_err(|_| EngineError::Bundle(deaddrop_crypto::BundleError::BadKey))?;
+            .map_err(|_| EngineError::Bundle(deaddrop_e2ee::invite::BundleError::BadKey))?;
         let new_name = if known.is_none() { self.check_new_name(name)? } else { String::new() };
         let mut step = self.step();
         if self.config.relay.is_none() {
@@ -282,9 +286,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
         let vault = &self.vault;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(EngineError::UnknownContact) };
-        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_crypto::Contact::new(peer));
+        let ratchet = contact.ratchet.get_or_insert_with(|| deaddrop_e2ee::contact::Contact::new(peer));
         let added = ratchet
-            .add_initiated(session, set, bundle.not_after(), Meeting::Beside)
+            .add_initiated(session, set, bundle.not_after(), InvitePolicy::KeepSessions)
             .map_err(|_| EngineError::AlreadyContact)?;
         step.add_session_changes(vault, id, &mut contact.row, added.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));

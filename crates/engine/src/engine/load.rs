@@ -8,7 +8,12 @@ use crate::{
         key, parts, sub, sub_key,
     },
 };
-use deaddrop_crypto::{IdentityHash, PendingInvite, Session, SessionId, SkippedId, StoredSession};
+use deaddrop_e2ee::{
+    contact::StoredSession,
+    identity::IdentityHash,
+    invite::PendingInvite,
+    session::{Session, SessionId, SkippedId},
+};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -142,10 +147,10 @@ fn ratchet<V: Vault>(
     id: u32,
     row: &PeerRow,
     skipped: &BTreeMap<(u32, u8), Skipped>,
-) -> Result<Option<deaddrop_crypto::Contact>, VaultError> {
+) -> Result<Option<deaddrop_e2ee::contact::Contact>, VaultError> {
     let Some(leaf) = row.leaf else { return Ok(None) };
     let Some(stored) = read_if_whole(vault, &key(Table::Ratchet, id, 0))? else {
-        return Ok(Some(deaddrop_crypto::Contact::new(IdentityHash::from_bytes(leaf))));
+        return Ok(Some(deaddrop_e2ee::contact::Contact::new(IdentityHash::from_bytes(leaf))));
     };
     let mut sessions = Vec::with_capacity(row.slots.len());
     for slot in &row.slots {
@@ -163,7 +168,7 @@ fn ratchet<V: Vault>(
             skipped: skipped.iter().map(|(id, bytes)| (*id, bytes.as_slice())).collect(),
         }
     });
-    deaddrop_crypto::Contact::load(&stored, sessions).map(Some).map_err(VaultError::from)
+    deaddrop_e2ee::contact::Contact::load(&stored, sessions).map(Some).map_err(VaultError::from)
 }
 
 pub(super) const fn skipped_number(id: SkippedId) -> u64 {

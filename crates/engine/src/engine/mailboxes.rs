@@ -5,7 +5,7 @@ use crate::{
     error::VaultError,
     vault::{ItemKind, MailboxKind, MailboxRow, MailboxState, Vault},
 };
-use deaddrop_crypto::{Content, content};
+use deaddrop_e2ee::content::{self, Content};
 use deaddrop_link::{
     MailboxAddress,
     capability::{OwnCapability, ReadCapability, SendCapability},

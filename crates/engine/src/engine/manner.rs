@@ -1,7 +1,7 @@
 //! The manner in which a message is given to the app: in order, late, or by a superseded session (spec/14-client.md section 4.1).
 
 use crate::event::EventKind;
-use deaddrop_crypto::SessionUse;
+use deaddrop_e2ee::contact::SessionUse;
 
 /// How a message comes to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

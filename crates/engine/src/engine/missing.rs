@@ -5,7 +5,7 @@ use crate::{
     error::VaultError,
     vault::{AgainRow, MissingRow, Table, Vault, key},
 };
-use deaddrop_crypto::Standing;
+use deaddrop_e2ee::session::Standing;
 use deaddrop_wire::SizeClass;
 use rand_core::CryptoRng;
 

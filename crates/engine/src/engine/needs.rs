@@ -2,7 +2,7 @@
 
 use super::{Engine, Peer};
 use crate::vault::{ItemKind, MailboxState, Vault};
-use deaddrop_crypto::{MessageId, Standing};
+use deaddrop_e2ee::{content::MessageId, session::Standing};
 use deaddrop_link::MailboxAddress;
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};

@@ -59,8 +59,8 @@ impl Sealed {
 
 /// Returns whether an encoded content holds a reset bundle.
 fn holds_bundle(content: &[u8]) -> bool {
-    let items = deaddrop_crypto::content::decode(content).unwrap_or_default();
-    items.iter().any(|item| matches!(item, deaddrop_crypto::Content::ResetBundle { .. }))
+    let items = deaddrop_e2ee::content::decode(content).unwrap_or_default();
+    items.iter().any(|item| matches!(item, deaddrop_e2ee::content::Content::ResetBundle { .. }))
 }
 
 /// The days for which a relay keeps a blob that is not read.

@@ -5,9 +5,10 @@ use crate::{
     error::{EngineError, VaultError},
     vault::{DraftRow, ItemKind, ItemRow, OutStream, Rows, Sealed, Table, Vault, VaultRoom, key, sub_key},
 };
-use deaddrop_crypto::{
-    Content, EncryptError, IdentityHash, MAX_TEXT, Message, MessageId, Session, Standing, StreamDigest,
-    StreamId, content,
+use deaddrop_e2ee::{
+    content::{self, Content, MAX_TEXT, Message, MessageId, StreamDigest, StreamId},
+    identity::IdentityHash,
+    session::{EncryptError, Session, Standing},
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -187,7 +188,10 @@ impl Peer {
 
     /// How many messages the turn that is being sent still takes.
     pub(super) fn room_in_turn(&self) -> u32 {
-        self.ratchet.as_ref().and_then(deaddrop_crypto::Contact::sending).map_or(0, Session::room_in_turn)
+        self.ratchet
+            .as_ref()
+            .and_then(deaddrop_e2ee::contact::Contact::sending)
+            .map_or(0, Session::room_in_turn)
     }
 
     /// For what is sealed now; `None`: nothing can be.

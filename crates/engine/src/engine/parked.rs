@@ -6,7 +6,7 @@ use crate::{
     event::EventKind,
     vault::{ParkedRow, Table, Vault, key, sub_key},
 };
-use deaddrop_crypto::{Content, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, StreamId};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::{collections::BTreeSet, ops::Bound};

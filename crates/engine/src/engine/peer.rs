@@ -3,7 +3,7 @@
 use crate::vault::{
     AgainRow, ConversationRow, DraftRow, InviteRow, ItemRow, MissingRow, PeerRow, PersonRow, Question, RowKey,
 };
-use deaddrop_crypto::{Hour, PendingInvite, SessionId, content::SHORT_DIGEST_LEN};
+use deaddrop_e2ee::{contact::Hour, content::SHORT_DIGEST_LEN, invite::PendingInvite, session::SessionId};
 use deaddrop_wire::Day;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,7 +16,7 @@ pub(super) struct Peer {
     pub(super) conversation: ConversationRow,
     pub(super) row: PeerRow,
     /// The sessions; `None` until somebody has used the invite.
-    pub(super) ratchet: Option<deaddrop_crypto::Contact>,
+    pub(super) ratchet: Option<deaddrop_e2ee::contact::Contact>,
     pub(super) invite: Option<(InviteRow, PendingInvite)>,
     /// Numbered items of the outgoing stream, and the control message.
     pub(super) items: BTreeMap<u64, ItemRow>,

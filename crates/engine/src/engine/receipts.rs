@@ -6,10 +6,7 @@ use crate::{
     event::EventKind,
     vault::{InStream, ItemKind, ItemRow, Table, Vault, key},
 };
-use deaddrop_crypto::{
-    Content, MessageId, StreamId,
-    content::{self, MAX_SPARSE, SHORT_DIGEST_LEN},
-};
+use deaddrop_e2ee::content::{self, Content, MAX_SPARSE, MessageId, SHORT_DIGEST_LEN, StreamId};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 

@@ -8,7 +8,10 @@ use crate::{
     event::EventKind,
     vault::{ItemRow, Table, Vault, key},
 };
-use deaddrop_crypto::{ContactEvent, Hour, Received, ResetError, ResetKind, Session};
+use deaddrop_e2ee::{
+    contact::{ContactEvent, Hour, Received, ResetError, ResetKind},
+    session::Session,
+};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
@@ -20,7 +23,7 @@ const HOURS_OF_DAY: u64 = 24;
 const EVENTS_PER_S: u64 = 1 << 16;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Does what an event of the crypto crate calls for, and tells the app.
+    /// Does what an event of the e2ee crate calls for, and tells the app.
     pub(super) fn handle_session_event(
         &mut self,
         step: &mut Step,
@@ -44,11 +47,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 self.add_event(step, id, today, EventKind::SessionReset)?;
                 self.draw_stream(step, id)
             }
-            ContactEvent::PeerWantsReset { stale: false, .. } => self.ask(step, name, blob, None, today),
-            ContactEvent::PeerWantsReset { stale: true, .. } => {
-                self.reset_by_own_proof(step, id, EventKind::StaleReset, today)
-            }
-            ContactEvent::BegunAnew { .. } => {
+            ContactEvent::ResetRequested { .. } => self.ask(step, name, blob, None, today),
+            ContactEvent::StaleReset => self.reset_by_own_proof(step, id, EventKind::StaleReset, today),
+            ContactEvent::StartedOver { .. } => {
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.row.established = false;
                 }
@@ -296,7 +297,8 @@ impl Peer {
     /// Notes the session that sends. If it is another one than before, or the first one is answered, messages may be lost: the peer could not
     /// read them until it had agreed, or they came by a session that it had left.
     pub(super) fn note_session(&mut self, answered: bool) {
-        let sends_in = self.ratchet.as_ref().and_then(deaddrop_crypto::Contact::sending).map(Session::id);
+        let sends_in =
+            self.ratchet.as_ref().and_then(deaddrop_e2ee::contact::Contact::sending).map(Session::id);
         let before = std::mem::replace(&mut self.sends_in, sends_in);
         let is_another = before.is_some() && before != sends_in;
         self.doubts_all |= answered || is_another;

@@ -2,7 +2,7 @@
 
 use super::peer::Peer;
 use crate::vault::{CalendarRow, ConfigRow, RelaysRow, Rows, SentinelRow};
-use deaddrop_crypto::IdentityKeyPair;
+use deaddrop_e2ee::identity::IdentityKeyPair;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One person's client: contacts, sessions, outbox, inbox, mailboxes and events, over a vault.

@@ -5,7 +5,10 @@ use crate::{
     error::VaultError,
     vault::{Changes, PeerRow, RowKey, Rows, SessionSlot, Table, Vault, key, parts, sub, sub_key},
 };
-use deaddrop_crypto::{ChangeSet, ContactChanges, SessionId};
+use deaddrop_e2ee::{
+    contact::ContactChanges,
+    session::{ChangeSet, SessionId},
+};
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
@@ -33,7 +36,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Stores what a call of the crypto crate changed.
+    /// Stores what a call of the e2ee crate changed.
     pub(super) fn add_session_changes<V: Vault>(
         &mut self,
         vault: &Rows<V>,

@@ -20,7 +20,7 @@ use crate::{
     testing::{MemoryLimits, MemoryVault, random},
     vault::MailboxState,
 };
-use deaddrop_crypto::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

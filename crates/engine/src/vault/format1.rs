@@ -4,7 +4,7 @@ use super::{
     rows::{AcceptedInvite, MailboxRow, PeerAddress, Sealed},
     secret,
 };
-use deaddrop_crypto::IdentitySeed;
+use deaddrop_e2ee::identity::IdentitySeed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;

@@ -35,7 +35,7 @@ pub(crate) enum Table {
     Aside,
     /// A peer: mailboxes, addresses, streams.
     Peer,
-    /// The crypto crate's contact of a peer.
+    /// The e2ee crate's contact of a peer.
     Ratchet,
     /// A conversation.
     Conversation,

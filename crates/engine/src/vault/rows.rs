@@ -5,7 +5,10 @@
 
 use super::secret;
 use crate::event::EventKind;
-use deaddrop_crypto::{IdentitySeed, ItemHash, StreamDigest};
+use deaddrop_e2ee::{
+    content::{ItemHash, StreamDigest},
+    identity::IdentitySeed,
+};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -55,7 +58,7 @@ impl ConversationRow {
     }
 }
 
-/// One device of another person, as this device talks to it. Its sessions are in the row of the crypto crate's contact.
+/// One device of another person, as this device talks to it. Its sessions are in the row of the e2ee crate's contact.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PeerRow {
     pub(crate) person: u32,
@@ -400,7 +403,7 @@ pub(crate) struct EventRow {
 /// The inviter's side of an invite.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InviteRow {
-    /// The crypto crate's snapshot.
+    /// The e2ee crate's snapshot.
     #[serde(with = "secret::bytes")]
     pub(crate) pending: Zeroizing<Vec<u8>>,
     pub(crate) relay: String,

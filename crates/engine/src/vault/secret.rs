@@ -2,7 +2,10 @@
 //!
 //! The bytes on disk are those of a plain array or of plain bytes.
 
-use deaddrop_crypto::{IdentitySeed, ItemHash, StreamDigest};
+use deaddrop_e2ee::{
+    content::{ItemHash, StreamDigest},
+    identity::IdentitySeed,
+};
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 
 const LEN: usize = 32;

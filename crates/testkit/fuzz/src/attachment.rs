@@ -1,7 +1,7 @@
 //! Attachments, one segment at a time.
 
 use super::input::Input;
-use deaddrop_crypto::{AttachmentHash, AttachmentSealer, Manifest};
+use deaddrop_e2ee::attachment::{AttachmentHash, AttachmentSealer, Manifest};
 use deaddrop_testkit::rng;
 
 /// Segments of an attachment: what was sealed comes back, and nothing else does.
@@ -14,7 +14,7 @@ pub fn attachment(data: &[u8]) {
         _ => u64::from_le_bytes(input.array()),
     };
     let Ok(sealer) = AttachmentSealer::generate(length, random) else {
-        assert!(length > deaddrop_crypto::MAX_ATTACHMENT);
+        assert!(length > deaddrop_e2ee::attachment::MAX_ATTACHMENT);
         return;
     };
     let layout = *sealer.layout();
@@ -22,7 +22,7 @@ pub fn attachment(data: &[u8]) {
     let manifest =
         Manifest::new(sealer.key().duplicate(), length, hash).expect("no longer than the sealer's");
     let count = layout.count();
-    assert!((1..=deaddrop_crypto::MAX_SEGMENTS).contains(&count));
+    assert!((1..=deaddrop_e2ee::attachment::MAX_SEGMENTS).contains(&count));
     assert!(layout.range(count).is_none() && layout.class(count).is_none());
     let segment = input.u32() % count;
     let range = layout.range(segment).expect("one of them");

@@ -2,9 +2,11 @@
 
 use super::{input::Input, scenes::person};
 use deaddrop_client::{Event, EventKind, hazmat::OfflineClient};
-use deaddrop_crypto::{
-    Content, IdentityKeyPair, InviteSecret, Message, MessageId, Session, Standing, StreamId, VerifiedBundle,
-    content,
+use deaddrop_e2ee::{
+    content::{self, Content, Message, MessageId, StreamId},
+    identity::IdentityKeyPair,
+    invite::{InviteSecret, VerifiedBundle},
+    session::{Session, Standing},
 };
 use deaddrop_link::{MailboxAddress, capability::SendCapability};
 use deaddrop_testkit::rng;

@@ -2,10 +2,15 @@
 //! read twice or changed, a refusal leaves no trace, and in the end both use one session again.
 
 use super::{input::Input, scenes::person};
-use deaddrop_crypto::{
-    ChangeSet, Contact, ContactChanges, ContactEvent, Content, Hour, IdentityKeyPair, MAX_OWN_BUNDLES,
-    MAX_SESSIONS, Meeting, PendingInvite, Received, ResetKind, Session, SessionId, SkippedId, Standing,
-    StoredSession, StreamId, VerifiedBundle, content,
+use deaddrop_e2ee::{
+    contact::{
+        Contact, ContactChanges, ContactEvent, Hour, InvitePolicy, MAX_OWN_BUNDLES, MAX_SESSIONS, Received,
+        ResetKind, StoredSession,
+    },
+    content::{self, Content, StreamId},
+    identity::IdentityKeyPair,
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, Session, SessionId, SkippedId, Standing},
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
@@ -105,10 +110,10 @@ pub fn contact(data: &[u8]) {
     let mut world = World::new();
     let begin = input.u8();
     if begin & 3 != 2 {
-        world.invite(0, Meeting::Beside);
+        world.invite(0, InvitePolicy::KeepSessions);
     }
     if begin & 3 >= 2 {
-        world.invite(1, Meeting::Beside);
+        world.invite(1, InvitePolicy::KeepSessions);
     }
     for _ in 0..MOST_STEPS {
         if input.is_empty() {
@@ -230,7 +235,7 @@ impl World {
     }
 
     /// One makes an invite, the other takes it.
-    fn invite(&mut self, by: usize, meeting: Meeting) {
+    fn invite(&mut self, by: usize, meeting: InvitePolicy) {
         let today = self.today();
         let [one, two] = &mut self.people;
         let (one, two) = if by == 0 { (one, two) } else { (two, one) };
@@ -293,10 +298,8 @@ impl World {
             Ok(received) => {
                 for event in &received.events {
                     match event {
-                        ContactEvent::PeerWantsReset { stale: false, .. } => {
-                            person.asked = Some(envelope.clone())
-                        }
-                        ContactEvent::PeerWantsReset { stale: true, .. } | ContactEvent::PeerRewound => {
+                        ContactEvent::ResetRequested { .. } => person.asked = Some(envelope.clone()),
+                        ContactEvent::StaleReset | ContactEvent::PeerRewound => {
                             person.rewound = true;
                         }
                         ContactEvent::VerificationCleared => assert!(!person.contact.is_verified()),
@@ -313,7 +316,8 @@ impl World {
                     return;
                 };
                 person.invite = None;
-                let received = person.contact.add_accepted(accepted, Meeting::Beside).expect("this person");
+                let received =
+                    person.contact.add_accepted(accepted, InvitePolicy::KeepSessions).expect("this person");
                 person.keep(received);
             }
         }
@@ -389,7 +393,7 @@ impl World {
         if !self.is_whole() {
             // A new invite always helps.
             self.hour += 1;
-            self.invite(0, Meeting::Again);
+            self.invite(0, InvitePolicy::StartOver);
             self.talk(2);
             assert!(self.is_whole(), "not even a new invite helps");
         }
@@ -466,7 +470,7 @@ pub fn row(data: &[u8]) {
 /// The first person's rows after a short history.
 fn after(steps: &[u8]) -> Rows {
     let mut world = World::new();
-    (0..2).for_each(|by| world.invite(by, Meeting::Beside));
+    (0..2).for_each(|by| world.invite(by, InvitePolicy::KeepSessions));
     let mut input = Input(steps);
     while !input.is_empty() {
         world.step(&mut input);

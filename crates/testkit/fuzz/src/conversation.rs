@@ -5,7 +5,7 @@ use super::{
     input::Input,
     scenes::{self, Message, Rows, Side},
 };
-use deaddrop_crypto::{DecryptError, EncryptError, MAX_CLOSED_CHAINS, SkippedId};
+use deaddrop_e2ee::session::{DecryptError, EncryptError, MAX_CLOSED_CHAINS, SkippedId};
 use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
 use rand_chacha::ChaCha20Rng;

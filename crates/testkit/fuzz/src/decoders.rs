@@ -1,9 +1,11 @@
 //! Everything that parses bytes on its own: an answer for any of them, and one encoding for what has one.
 
 use super::{input::Input, scenes};
-use deaddrop_crypto::{
-    BundleError, Content, IDENTITY_KEY_LEN, IdentityKey, InviteLink, InviteSecret, PendingInvite,
-    VerifiedBundle, content as codec, hazmat,
+use deaddrop_e2ee::{
+    content::{self as codec, Content},
+    hazmat,
+    identity::{IDENTITY_KEY_LEN, IdentityKey},
+    invite::{BundleError, InviteLink, InviteSecret, PendingInvite, VerifiedBundle},
 };
 use deaddrop_link::MailboxAddress;
 use deaddrop_wire::{RelayAddress, decode_items, encode_items};

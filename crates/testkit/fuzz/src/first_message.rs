@@ -2,8 +2,11 @@
 
 use super::{input::Input, scenes};
 use deaddrop_conformance::second::{MessageKeys, NONCE_0, boxed, exp, ext, hash, label, message};
-use deaddrop_crypto::{
-    AcceptError, Content, DecryptError, PendingInvite, Standing, content as codec, hazmat,
+use deaddrop_e2ee::{
+    content::{self as codec, Content},
+    hazmat,
+    invite::{AcceptError, PendingInvite},
+    session::{DecryptError, Standing},
 };
 use deaddrop_primitives::{aead, kem, x25519};
 use deaddrop_testkit::rng;
@@ -111,7 +114,7 @@ impl Forged {
             && x25519::PublicKey::from_bytes(rk.try_into().expect("32")).is_ok()
             && kem::EncapsulationKey::from_bytes(ek.try_into().expect("1,184")).is_ok()
             && self.previous_chain_length == 0
-            && self.message_number < deaddrop_crypto::MAX_TURN_LEN
+            && self.message_number < deaddrop_e2ee::session::MAX_TURN_LEN
             && matches!(codec::decode(&self.content).as_deref(), Ok([Content::Hello { .. }, ..]))
     }
 
@@ -146,7 +149,7 @@ impl Forged {
         let header = [&self.constants[..], &pn, &n].concat();
         let flight = [&shown[..], &ct_id, &ct_pre, &id_box].concat();
         let keep = self.content.len().min(8_000);
-        let session = session.later(self.message_number.min(deaddrop_crypto::MAX_TURN_LEN));
+        let session = session.later(self.message_number.min(deaddrop_e2ee::session::MAX_TURN_LEN));
         let message = message(&session, &header, &[3; 12], &self.content[..keep], LEN - 28 - flight.len());
         boxed(&keys.k_init, &[4; 12], "initial", &[flight, message].concat())
     }

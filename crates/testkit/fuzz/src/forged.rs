@@ -2,7 +2,7 @@
 
 use super::{input::Input, scenes};
 use deaddrop_conformance::second::{MessageKeys, NONCE_0, boxed, exp, pad};
-use deaddrop_crypto::{MAX_TURN_LEN, hazmat};
+use deaddrop_e2ee::{hazmat, session::MAX_TURN_LEN};
 use deaddrop_primitives::{aead, kem, x25519};
 
 const SIZES: [usize; 3] = [4_096, 16_384, 65_536];

@@ -4,7 +4,7 @@ use super::{
     input::Input,
     scenes::{self, Rows},
 };
-use deaddrop_crypto::{Session, SkippedId};
+use deaddrop_e2ee::session::{Session, SkippedId};
 use deaddrop_testkit::rng;
 
 pub fn session(data: &[u8]) {

@@ -1,9 +1,11 @@
 //! Two people, and states between them in which something is still to arrive: made once, loaded for every input.
 
 use deaddrop_conformance::second::label;
-use deaddrop_crypto::{
-    ChangeSet, Content, IdentityKeyPair, IdentitySeed, PendingInvite, Session, SkippedId, Standing,
-    VerifiedBundle, content,
+use deaddrop_e2ee::{
+    content::{self, Content},
+    identity::{IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::{ChangeSet, Session, SkippedId, Standing},
 };
 use deaddrop_primitives::aead;
 use deaddrop_testkit::rng;
@@ -105,14 +107,14 @@ impl People {
         let random = &mut rng(u64::from(initiator_seed[0]));
         let (initiator, responder) = (person(initiator_seed), person(responder_seed));
         let (pending, blob) =
-            deaddrop_crypto::hazmat::create_invite(&responder, TODAY.plus(7), b"landing", random)
+            deaddrop_e2ee::hazmat::create_invite(&responder, TODAY.plus(7), b"landing", random)
                 .expect("short");
         let own = initiator.identity_key().hash();
         let bundle = VerifiedBundle::open(pending.secret(), &blob, own, None, TODAY).expect("just made");
         let (mut session, set) = Session::initiate(&initiator, &bundle, random).expect("honest");
         let initial = Rows::new(set);
         let (first, _) = session.hazmat_encrypt(&hello("first"), random).expect("short");
-        let keys = deaddrop_crypto::hazmat::invite(pending.secret().expose());
+        let keys = deaddrop_e2ee::hazmat::invite(pending.secret().expose());
         let (nonce, sealed) = blob.split_first_chunk().expect("long enough");
         let padded = aead::open(&keys.k_bundle, nonce, &label("invite"), sealed).expect("just sealed");
         let mark = padded.iter().rposition(|byte| *byte == 0x80).expect("padded");

@@ -1,6 +1,6 @@
 //! An identity on paper.
 
-use deaddrop_crypto::{IdentitySeed, UnconfirmedIdentity};
+use deaddrop_e2ee::identity::{IdentitySeed, UnconfirmedIdentity};
 
 /// 24 words.
 pub fn words(data: &[u8]) {

@@ -10,7 +10,12 @@ use crate::{
     net::{self, Shared},
     resolve::Resolving,
 };
-use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
+use deaddrop_e2ee::{
+    content::{self, Content, StreamId},
+    identity::IdentityKeyPair,
+    invite::{InviteLink, VerifiedBundle},
+    session::Session,
+};
 use deaddrop_engine::MailboxName;
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,

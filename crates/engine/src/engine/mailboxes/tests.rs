@@ -5,7 +5,7 @@ use crate::{
     testing::{MemoryVault, random},
     vault::{ItemKind, MailboxState},
 };
-use deaddrop_crypto::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use deaddrop_wire::Day;
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

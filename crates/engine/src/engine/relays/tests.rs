@@ -5,7 +5,7 @@ use crate::{
     engine::{Acceptance, UnreachableReason, tests::TestEngine},
     testing::{MemoryVault, random},
 };
-use deaddrop_crypto::InviteLink;
+use deaddrop_e2ee::invite::InviteLink;
 use std::collections::BTreeSet;
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";

@@ -7,7 +7,7 @@ fn limits_are_errors_and_change_nothing() {
     let mut world = World::new(11);
     let [ada, _] = &mut world.people;
     let before = ada.engine().waiting();
-    let long = "x".repeat(deaddrop_crypto::MAX_TEXT + 1);
+    let long = "x".repeat(deaddrop_e2ee::content::MAX_TEXT + 1);
     assert_eq!(ada.engine().send_text("Ben", &long, NOW), Err(crate::EngineError::TextTooLong));
     assert_eq!(ada.engine().send_text("Stranger", "x", NOW), Err(crate::EngineError::UnknownContact));
     let today = Day::from_number(20_000);
@@ -15,7 +15,7 @@ fn limits_are_errors_and_change_nothing() {
         assert_eq!(ada.engine().begin_invite(name, today, 7), Err(crate::EngineError::BadName));
     }
     assert_eq!(ada.engine().waiting(), before);
-    let longest = "y".repeat(deaddrop_crypto::MAX_TEXT);
+    let longest = "y".repeat(deaddrop_e2ee::content::MAX_TEXT);
     ada.engine().send_text("Ben", &longest, NOW).unwrap();
     ada.sent.push(longest);
     world.settle();
@@ -34,18 +34,18 @@ fn who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
 }
 
 /// Content of a peer that keeps to the letter of the protocol and to nothing else.
-fn hostile(world: &mut World, who: usize, items: &[deaddrop_crypto::Content]) -> Vec<u8> {
+fn hostile(world: &mut World, who: usize, items: &[deaddrop_e2ee::content::Content]) -> Vec<u8> {
     // All 64 places, also the one that is the contact's own.
-    let parts = items.chunks(32).flat_map(|part| deaddrop_crypto::content::encode(part).unwrap().to_vec());
+    let parts = items.chunks(32).flat_map(|part| deaddrop_e2ee::content::encode(part).unwrap().to_vec());
     let content: Vec<u8> = parts.collect();
     let engine = world.people[who].engine();
     let ratchet = engine.contacts.get_mut(&1).unwrap().ratchet.as_mut().unwrap();
     ratchet.encrypt(&content, &mut random()).unwrap().0.into_bytes()
 }
 
-fn text(stream: [u8; 16], number: u64) -> deaddrop_crypto::Content {
-    deaddrop_crypto::Content::Text {
-        stream: deaddrop_crypto::StreamId(stream),
+fn text(stream: [u8; 16], number: u64) -> deaddrop_e2ee::content::Content {
+    deaddrop_e2ee::content::Content::Text {
+        stream: deaddrop_e2ee::content::StreamId(stream),
         number,
         text: String::from("x"),
     }
@@ -92,13 +92,13 @@ fn the_most_keys_that_a_message_can_skip_are_stored_with_what_it_says() {
     };
     let first = hostile(&mut world, 1, &[]);
     deliver(&mut world, &first);
-    for _ in 1..deaddrop_crypto::MAX_TURN_LEN - 2 {
+    for _ in 1..deaddrop_e2ee::session::MAX_TURN_LEN - 2 {
         hostile(&mut world, 1, &[]);
     }
     world.say(0);
     world.put(0, false);
     world.deliver(1, false);
-    for _ in 1..deaddrop_crypto::MAX_TURN_LEN {
+    for _ in 1..deaddrop_e2ee::session::MAX_TURN_LEN {
         hostile(&mut world, 1, &[]);
     }
     let row = &world.people[1].engine().contacts[&1].row;
@@ -122,14 +122,19 @@ fn one_content_full_of_receipts_is_taken() {
     let today = world.today;
     (0..1_000).for_each(|_| world.say(0));
     let contact = &world.people[0].engine().contacts[&1];
-    let (stream, last) = (deaddrop_crypto::StreamId(contact.row.outgoing.id), contact.row.outgoing.next - 1);
+    let (stream, last) =
+        (deaddrop_e2ee::content::StreamId(contact.row.outgoing.id), contact.row.outgoing.next - 1);
     let receipts: Vec<_> = (0..32)
         .flat_map(|n| {
             let number = last - 30 * (31 - n);
             let digest = contact.items[&number].digest.short();
             [
-                deaddrop_crypto::Content::DeliveryReceipt { stream, low_water: number, sparse: vec![] },
-                deaddrop_crypto::Content::StreamDigest { stream, number, digest },
+                deaddrop_e2ee::content::Content::DeliveryReceipt {
+                    stream,
+                    low_water: number,
+                    sparse: vec![],
+                },
+                deaddrop_e2ee::content::Content::StreamDigest { stream, number, digest },
             ]
         })
         .collect();
@@ -165,7 +170,7 @@ fn one_content_that_ends_many_gaps_is_taken() {
 #[test]
 fn long_texts_that_waited_for_the_session_are_sealed() {
     let mut world = World::new(21);
-    let long = "y".repeat(deaddrop_crypto::MAX_TEXT);
+    let long = "y".repeat(deaddrop_e2ee::content::MAX_TEXT);
     for _ in 0..150 {
         world.people[0].engine().send_text("Ben", &long, NOW).unwrap();
         world.people[0].sent.push(long.clone());

@@ -122,7 +122,7 @@ fn from_a_newer_version(world: &mut World, who: usize, content: &[u8]) -> Vec<u8
 
 #[test]
 fn numbered_items_of_a_newer_version_hide_nothing() {
-    use deaddrop_crypto::{Content, Message, MessageId, StreamId, content};
+    use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
     let mut world = World::new(23);
     world.settle();
     world.say(1);

@@ -2,7 +2,7 @@
 
 use super::{healing::friends, *};
 use crate::vault::{MailboxKind, sub_key};
-use deaddrop_crypto::{Content, Message, MessageId, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 
 /// Something that Ben's client would not send.
 fn odd_blob(world: &mut World, items: &[Content]) -> Vec<u8> {

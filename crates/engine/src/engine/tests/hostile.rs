@@ -214,7 +214,7 @@ fn a_peer_that_has_forgotten_the_stream_in_use_gets_a_new_one() {
 
 #[test]
 fn the_highest_numbers_end_nothing() {
-    use deaddrop_crypto::{Content, StreamId, content};
+    use deaddrop_e2ee::content::{self, Content, StreamId};
     let mut world = friends(78);
     let today = world.today;
     let read = BTreeSet::from([RELAY.to_owned()]);

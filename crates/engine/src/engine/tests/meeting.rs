@@ -117,9 +117,10 @@ fn an_invite_that_leads_nowhere_is_refused() {
     let inviter = ada.engine.as_ref().unwrap();
     for address in [&b""[..], b"nowhere", &[0xff; 512]] {
         let (pending, bundle) =
-            deaddrop_crypto::PendingInvite::create(&inviter.identity, today.plus(7), address, rng).unwrap();
+            deaddrop_e2ee::invite::PendingInvite::create(&inviter.identity, today.plus(7), address, rng)
+                .unwrap();
         let link = InviteLink::new(RELAY.parse().unwrap(), pending.secret().duplicate());
-        let refused = Err(crate::EngineError::Bundle(deaddrop_crypto::BundleError::BadKey));
+        let refused = Err(crate::EngineError::Bundle(deaddrop_e2ee::invite::BundleError::BadKey));
         assert_eq!(ben.engine().begin_accept(&Acceptance::of("Ada", &link, &bundle), today), refused);
         assert!(ben.engine().contact_ids().is_empty());
     }

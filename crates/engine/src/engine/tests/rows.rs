@@ -8,7 +8,7 @@ use crate::engine::{
     parked::MAX_PARKED,
     sentinel::MAX_SENTINELS,
 };
-use deaddrop_crypto::{Content, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, StreamId};
 
 /// Something that Ben's client would not send.
 fn odd_blob(world: &mut World, items: &[Content]) -> Vec<u8> {

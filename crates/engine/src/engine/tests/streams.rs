@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn delivered(person: &mut Person) -> Vec<deaddrop_crypto::MessageId> {
+fn delivered(person: &mut Person) -> Vec<deaddrop_e2ee::content::MessageId> {
     let events = person.engine().events_after(0, usize::MAX).unwrap();
     events
         .into_iter()

@@ -1,4 +1,4 @@
-//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of the crypto crate.
+//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of the e2ee crate.
 
 use super::{Work, rows};
 use crate::{
@@ -8,7 +8,13 @@ use crate::{
         Vault, format1, key, parts,
     },
 };
-use deaddrop_crypto::{Contact, IdentityHash, LoadError, Session, SkippedId, StreamDigest};
+use deaddrop_e2ee::{
+    LoadError,
+    contact::Contact,
+    content::StreamDigest,
+    identity::IdentityHash,
+    session::{Session, SkippedId},
+};
 use rand_core::CryptoRng;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;

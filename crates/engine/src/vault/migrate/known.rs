@@ -1,6 +1,6 @@
 //! The contacts of a vault of format 1, and the names of their messages in format 2.
 
-use deaddrop_crypto::MessageId;
+use deaddrop_e2ee::content::MessageId;
 use std::collections::BTreeMap;
 
 /// The contacts as they are in format 1.

@@ -8,7 +8,7 @@ use crate::{
         ConfigRow, DraftRow, EventRow, HeldRow, ItemKind, ParkedRow, RowKey, Table, format1, parts, sub_key,
     },
 };
-use deaddrop_crypto::{Content, Message, MessageId, StreamId, content};
+use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 use zeroize::Zeroizing;
 
 /// The number of the control message in an outbox.

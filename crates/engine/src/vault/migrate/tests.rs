@@ -9,8 +9,11 @@ use crate::{
     event::EventKind,
     testing::{MemoryVault, random},
 };
-use deaddrop_crypto::{
-    Contact, Content, IdentityKeyPair, SessionId, SkippedId, StoredSession, StreamId, content,
+use deaddrop_e2ee::{
+    contact::{Contact, StoredSession},
+    content::{self, Content, StreamId},
+    identity::IdentityKeyPair,
+    session::{SessionId, SkippedId},
 };
 use fixture::{
     Fixture, OldContact, Pair, Stored, TODAY, accepted_invite, in_stream, lost, old_row, out_stream, text,
@@ -167,11 +170,11 @@ fn world() -> World {
     World { fixture, own, ada }
 }
 
-/// The row of the crypto crate's contact that adopts the session whose rows the fixture has.
+/// The row of the e2ee crate's contact that adopts the session whose rows the fixture has.
 fn adopted(fixture: &Fixture, id: u32, verified: bool) -> Zeroizing<Vec<u8>> {
     let row = |table| fixture.old[&key(table, id, 0)].clone();
-    let session =
-        deaddrop_crypto::Session::load(&row(Table::Session), &row(Table::Resets), []).expect("whole rows");
+    let session = deaddrop_e2ee::session::Session::load(&row(Table::Session), &row(Table::Resets), [])
+        .expect("whole rows");
     Contact::adopt(session, verified).row()
 }
 
@@ -258,7 +261,7 @@ fn large_rows_make_small_batches() {
     let mut fixture = Fixture::default();
     fixture.config(&own, 2);
     let mut contact = OldContact::new(1, "Ada");
-    let long = "x".repeat(deaddrop_crypto::MAX_TEXT);
+    let long = "x".repeat(deaddrop_e2ee::content::MAX_TEXT);
     for number in 1..101 {
         let content = text(out_stream(1), number, &long);
         let item = format1::ItemRow { kind: format1::ItemKind::Text, content, sealed: None, again_on: None };
@@ -309,7 +312,7 @@ fn a_session_goes_on_with_its_skipped_keys() {
     };
     let mut contact = Contact::load(&ratchet, [stored]).unwrap();
     assert!(contact.is_verified() && !contact.is_lost());
-    assert_eq!(contact.sending().map(deaddrop_crypto::Session::skipped_keys), Some(1_000));
+    assert_eq!(contact.sending().map(deaddrop_e2ee::session::Session::skipped_keys), Some(1_000));
     let said = content::encode(&[Content::Void { stream: StreamId([1; 16]), number: 1 }]).unwrap();
     let (envelope, _) = ada.peer.encrypt(&said, &mut random()).unwrap();
     let received = contact.decrypt(&own, envelope.as_bytes(), TODAY).unwrap();

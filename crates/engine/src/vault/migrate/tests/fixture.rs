@@ -10,9 +10,13 @@ use crate::{
         SessionSlot, Table, encode, format1, key, sub_key,
     },
 };
-use deaddrop_crypto::{
-    Contact, Content, Day, IdentityHash, IdentityKeyPair, IdentitySeed, Message, PendingInvite, Session,
-    StreamDigest, StreamId, VerifiedBundle, content,
+use deaddrop_e2ee::{
+    Day,
+    contact::Contact,
+    content::{self, Content, Message, StreamDigest, StreamId},
+    identity::{IdentityHash, IdentityKeyPair, IdentitySeed},
+    invite::{PendingInvite, VerifiedBundle},
+    session::Session,
 };
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use rand::rngs::StdRng;
@@ -74,7 +78,7 @@ pub(super) struct OldContact {
     pub(super) row: format1::ContactRow,
     /// The id of the session that is adopted.
     pub(super) slot: Option<[u8; 16]>,
-    /// The row of the crypto crate's contact.
+    /// The row of the e2ee crate's contact.
     pub(super) ratchet: Option<Zeroizing<Vec<u8>>>,
     /// Messages in the outbox.
     pub(super) clock: u64,
@@ -358,7 +362,7 @@ pub(super) fn accepted_invite() -> AcceptedInvite {
     AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), stored_at_relay: true }
 }
 
-/// A contact of the crypto crate that has lost its session.
+/// A contact of the e2ee crate that has lost its session.
 pub(super) fn lost(identity: [u8; 32], verified: bool) -> Zeroizing<Vec<u8>> {
     let mut contact = Contact::new(IdentityHash::from_bytes(identity));
     let _ = contact.set_verified(verified);

@@ -1,0 +1,294 @@
+//! Attachments: long content in segments that are sealed one by one, so that memory stays constant, any segment can be made
+//! or read again, and several at a time (spec/06-envelope-and-content.md section 3).
+//!
+//! The manifest travels as content; segments lie wherever both sides agree. Not its concern: where that is.
+
+mod hash;
+mod layout;
+
+pub(crate) use hash::HASH_LEN;
+pub use hash::{AttachmentHash, Incomplete, SegmentHash, SegmentHashes};
+pub use layout::{
+    AttachmentTooLong, MAX_ATTACHMENT, MAX_SEGMENTS, SEGMENT_LEN, SEGMENT_OVERHEAD, SegmentLayout,
+};
+
+use crate::{labels, padding::is_zero};
+use alloc::vec::Vec;
+use deaddrop_primitives::{
+    aead::{self, NONCE_LEN, TAG_LEN},
+    assert_secret, hkdf, secret_bytes,
+};
+use deaddrop_wire::Blob;
+use rand_core::CryptoRng;
+use zeroize::ZeroizeOnDrop;
+
+secret_bytes! {
+    /// Opens one attachment; drawn for it alone.
+    pub struct AttachmentKey[32];
+}
+
+/// Seals the segments of one attachment for its recipients. For another set of recipients generate another one.
+pub struct AttachmentSealer {
+    key: AttachmentKey,
+    layout: SegmentLayout,
+}
+
+/// The recipient's part of an attachment: opens its segments, and checks that together they are the attachment that was sent.
+pub struct Manifest {
+    key: AttachmentKey,
+    layout: SegmentLayout,
+    hash: AttachmentHash,
+}
+
+// The key wipes itself.
+impl ZeroizeOnDrop for AttachmentSealer {}
+assert_secret!(AttachmentSealer);
+impl ZeroizeOnDrop for Manifest {}
+assert_secret!(Manifest);
+
+/// A sealed segment, and the hash of its bytes.
+#[derive(Debug)]
+pub struct SealedSegment {
+    /// The bytes that the recipient fetches.
+    pub blob: Blob,
+    /// For [`AttachmentSealer::finish`].
+    pub hash: SegmentHash,
+}
+
+/// The bytes of a segment, and their hash.
+pub struct OpenedSegment<'a> {
+    /// The bytes of the attachment.
+    pub bytes: &'a [u8],
+    /// For [`Manifest::verify`].
+    pub hash: SegmentHash,
+}
+
+/// A segment was not sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// The attachment has no segment of this number.
+    NoSuchSegment,
+    /// The bytes are not as many as [`SegmentLayout::range`] says.
+    WrongLength,
+}
+
+impl core::fmt::Display for SegmentError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoSuchSegment => "the attachment has fewer segments; ask for those below their number",
+            Self::WrongLength => "these are not the bytes of this segment; give those that its range names",
+        })
+    }
+}
+
+impl core::error::Error for SegmentError {}
+
+/// A segment was not opened: it is another attachment's, belongs elsewhere in this one, or was changed on its way. Fetch it
+/// again; the bytes given are of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadSegment;
+
+impl core::fmt::Display for BadSegment {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("not this segment of the attachment, or damaged; fetch it again")
+    }
+}
+
+impl core::error::Error for BadSegment {}
+
+/// The segments that were opened are not shown to be the attachment that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Not every segment was opened yet.
+    Incomplete,
+    /// All segments opened, and together they are not what the manifest names: the sender made several segments for one place,
+    /// so recipients of the manifest can see different files. Do not use the bytes.
+    BadAttachment,
+}
+
+impl core::fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Incomplete => Incomplete.fmt(f),
+            Self::BadAttachment => {
+                f.write_str("the segments are not the attachment that its manifest names; do not use it")
+            }
+        }
+    }
+}
+
+impl core::error::Error for VerifyError {}
+
+impl AttachmentSealer {
+    /// Seals an attachment of `length` bytes. Draws its key, 32 bytes, from `rng`.
+    ///
+    /// # Errors
+    /// [`AttachmentTooLong`].
+    pub fn generate(length: u64, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, AttachmentTooLong> {
+        Self::new(AttachmentKey::generate(rng), length)
+    }
+
+    /// Goes on with an attachment whose key was stored: equal bytes are sealed to equal segments.
+    ///
+    /// # Errors
+    /// [`AttachmentTooLong`].
+    pub fn new(key: AttachmentKey, length: u64) -> Result<Self, AttachmentTooLong> {
+        Ok(Self { key, layout: SegmentLayout::new(length)? })
+    }
+
+    /// The key, to be stored by a caller who goes on later.
+    #[must_use]
+    pub const fn key(&self) -> &AttachmentKey {
+        &self.key
+    }
+
+    /// The segments of the attachment.
+    #[must_use]
+    pub const fn layout(&self) -> &SegmentLayout {
+        &self.layout
+    }
+
+    /// Seals the bytes of one segment, in any order. The nonce derives from the key, the place and the bytes, so a segment that
+    /// is sealed again is equal to the first, and two texts in one place share no key stream.
+    ///
+    /// # Errors
+    /// See [`SegmentError`].
+    pub fn seal(&self, segment: u32, bytes: &[u8]) -> Result<SealedSegment, SegmentError> {
+        let range = self.layout.range(segment).ok_or(SegmentError::NoSuchSegment)?;
+        if range.end - range.start != bytes.len() as u64 {
+            return Err(SegmentError::WrongLength);
+        }
+        let hash = SegmentHash::of(segment, bytes);
+        let blob = self.seal_with(segment, bytes, &self.nonce(&hash))?;
+        Ok(SealedSegment { blob, hash })
+    }
+
+    /// The manifest, once every segment was sealed.
+    ///
+    /// # Errors
+    /// [`Incomplete`].
+    pub fn finish(&self, hashes: &SegmentHashes) -> Result<Manifest, Incomplete> {
+        let hash = hashes.whole(&self.layout)?;
+        Ok(Manifest { key: self.key.duplicate(), layout: self.layout, hash })
+    }
+
+    fn nonce(&self, hash: &SegmentHash) -> [u8; NONCE_LEN] {
+        let (segment, length) = (hash.segment().to_le_bytes(), self.layout.length().to_le_bytes());
+        let info = [labels::ATTACHMENT_NONCE, &segment, &length, hash.as_bytes()];
+        hkdf::expand(self.key.expose(), &info)
+    }
+
+    /// Seals bytes whose number was checked.
+    fn seal_with(&self, segment: u32, bytes: &[u8], nonce: &[u8; NONCE_LEN]) -> Result<Blob, SegmentError> {
+        let class = self.layout.class(segment).ok_or(SegmentError::NoSuchSegment)?;
+        let mut sealed = Vec::with_capacity(class.bytes());
+        sealed.extend_from_slice(nonce);
+        sealed.extend_from_slice(bytes);
+        sealed.resize(class.bytes() - TAG_LEN, 0);
+        let body = sealed.get_mut(NONCE_LEN..).ok_or(SegmentError::WrongLength)?;
+        let tag = aead::seal_in_place(self.key.expose(), nonce, &self.layout.place(segment), body);
+        sealed.extend_from_slice(&tag);
+        Blob::new(sealed).map_err(|_| SegmentError::WrongLength)
+    }
+
+    /// [`seal`](Self::seal) with a nonce of the caller's.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(feature = "hazmat")]
+    pub fn hazmat_seal(
+        &self,
+        segment: u32,
+        bytes: &[u8],
+        nonce: &[u8; NONCE_LEN],
+    ) -> Result<SealedSegment, SegmentError> {
+        let SealedSegment { hash, .. } = self.seal(segment, bytes)?;
+        Ok(SealedSegment { blob: self.seal_with(segment, bytes, nonce)?, hash })
+    }
+}
+
+impl Manifest {
+    /// The manifest that came as content ([`Content::Attachment`](crate::content::Content::Attachment)).
+    ///
+    /// # Errors
+    /// [`AttachmentTooLong`].
+    pub fn new(key: AttachmentKey, length: u64, hash: AttachmentHash) -> Result<Self, AttachmentTooLong> {
+        Ok(Self { key, layout: SegmentLayout::new(length)?, hash })
+    }
+
+    /// The key, for the content.
+    #[must_use]
+    pub const fn key(&self) -> &AttachmentKey {
+        &self.key
+    }
+
+    /// The segments of the attachment.
+    #[must_use]
+    pub const fn layout(&self) -> &SegmentLayout {
+        &self.layout
+    }
+
+    /// The hash of the whole attachment, for the content.
+    #[must_use]
+    pub const fn hash(&self) -> &AttachmentHash {
+        &self.hash
+    }
+
+    /// Opens one segment where it lies, and gives its bytes of the attachment. They are part of the attachment only when
+    /// [`verify`](Self::verify) has found all of them to be.
+    ///
+    /// # Errors
+    /// [`BadSegment`]; also for a segment that the attachment does not have.
+    pub fn open<'a>(&self, segment: u32, sealed: &'a mut [u8]) -> Result<OpenedSegment<'a>, BadSegment> {
+        let (range, class) = self.layout.range(segment).zip(self.layout.class(segment)).ok_or(BadSegment)?;
+        if sealed.len() != class.bytes() {
+            return Err(BadSegment); // C-60: a segment has the length of its class.
+        }
+        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE_LEN>().ok_or(BadSegment)?;
+        let (body, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(BadSegment)?;
+        // C-61: it is this segment of this attachment.
+        aead::open_in_place(self.key.expose(), nonce, &self.layout.place(segment), body, tag)
+            .map_err(|_| BadSegment)?;
+        let len = usize::try_from(range.end - range.start).map_err(|_| BadSegment)?;
+        let (bytes, padding) = body.split_at_checked(len).ok_or(BadSegment)?;
+        if !is_zero(padding) {
+            return Err(BadSegment); // C-62: padding is zeros.
+        }
+        Ok(OpenedSegment { bytes, hash: SegmentHash::of(segment, bytes) })
+    }
+
+    /// Whether the segments that were opened are together the attachment that was sent. Until then the file is not whole.
+    ///
+    /// # Errors
+    /// See [`VerifyError`].
+    pub fn verify(&self, hashes: &SegmentHashes) -> Result<(), VerifyError> {
+        let found = hashes.whole(&self.layout).map_err(|Incomplete| VerifyError::Incomplete)?;
+        if found != self.hash {
+            return Err(VerifyError::BadAttachment); // C-63: together they are what the manifest names.
+        }
+        Ok(())
+    }
+}
+
+impl core::fmt::Debug for AttachmentSealer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("AttachmentSealer(..)")
+    }
+}
+
+impl core::fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Manifest(..)")
+    }
+}
+
+impl core::fmt::Debug for OpenedSegment<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("OpenedSegment(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Results of the calls on a contact: events for the app, and changes to store.
+
+use crate::{
+    identity::IdentityHash,
+    session::{ChangeSet, SessionId},
+};
+use alloc::vec::Vec;
+use zeroize::Zeroizing;
+
+/// An event that the app shows, or acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContactEvent {
+    /// Both sides are authenticated in this session, against a quantum attacker too.
+    Established {
+        /// The session.
+        session: SessionId,
+    },
+    /// The peer lost its session, proved knowledge of a recent turn and began a new session. Nothing needs to be shown.
+    PeerReset {
+        /// The new one.
+        session: SessionId,
+    },
+    /// The peer asks for a reset but did not prove that it holds a recent session state.
+    ///
+    /// Causes: the peer restored a device without its sessions, or somebody else uses the peer's identity key.
+    /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::contact::Contact::agree_to_reset); keep every envelope that
+    /// led to this event until the user has answered.
+    ResetRequested {
+        /// The same request arrived before: in another of its messages, or because somebody repeats it.
+        repeated: bool,
+    },
+    /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated, and there is nothing to accept.
+    ///
+    /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If the peer stays silent, begin a
+    /// [hard reset](crate::contact::ResetKind::Hard) or send a new invite.
+    StaleReset,
+    /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by an older
+    /// session from now on are marked as superseded. Show it; the contact is no longer verified.
+    StartedOver {
+        /// The new session.
+        session: SessionId,
+    },
+    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or somebody has an old state of the peer.
+    /// Show it; the contact is no longer verified.
+    PeerFellBack {
+        /// The session that is used from now on.
+        session: SessionId,
+    },
+    /// The contact was verified and no longer is. Compare safety numbers again.
+    VerificationCleared,
+    /// The person has another identity from now on.
+    IdentityChanged {
+        /// The one before.
+        before: IdentityHash,
+        /// The new one.
+        now: IdentityHash,
+    },
+    /// Somebody else tried to use the invite that led to this contact: the link was seen by others. Compare safety numbers.
+    InviteContested,
+    /// The session that this invite began has no reply, and its last day has passed. Perhaps somebody else used the link
+    /// first. Ask for a new one.
+    InviteTaken {
+        /// The session that stays unanswered.
+        session: SessionId,
+    },
+    /// The peer's state was put back to an older one (a restored backup, a copied folder). What it said since cannot be
+    /// read: tell the user, and begin a [reset](crate::contact::Contact::reset).
+    PeerRewound,
+}
+
+/// Everything that one call changed. Store all of it in one batch, or none.
+#[derive(Default)]
+#[must_use = "a change that is not stored is lost"]
+pub struct ContactChanges {
+    /// The contact's new row; replaces the old one. `None`: unchanged. About 0.6 KiB, and 2.8 KiB for each reset bundle of
+    /// the peer (two at most).
+    pub contact: Option<Zeroizing<Vec<u8>>>,
+    /// The change sets of sessions, each under its session's id.
+    pub sessions: Vec<(SessionId, ChangeSet)>,
+    /// Sessions whose rows all go.
+    pub dropped: Vec<SessionId>,
+}
+
+/// The role of a session in its contact (spec/05-ratchet.md section 6.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionUse {
+    /// The session is in use: its addresses, receipts and bundles are followed.
+    #[default]
+    Used,
+    /// Another session sends and is established. This one decides nothing.
+    Unused,
+    /// The peer had replied in the session before the two people last started over. It decides nothing, and its messages are marked: they were
+    /// under way at that time, or somebody has an old state of the peer.
+    Superseded,
+}
+
+impl SessionUse {
+    /// Whether addresses, receipts and bundles that come by the session are followed.
+    #[must_use]
+    pub const fn decides(self) -> bool {
+        matches!(self, Self::Used)
+    }
+}
+
+/// The result of a call on a contact.
+#[derive(Default)]
+pub struct Received {
+    /// The session in which the envelope came, or that was begun.
+    pub session: Option<SessionId>,
+    /// The role of that session in the contact.
+    pub by: SessionUse,
+    /// After an own [reset](crate::contact::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
+    /// the mailbox in use.
+    pub reset_address: Option<Zeroizing<Vec<u8>>>,
+    /// The content, if there is any to read.
+    pub content: Option<Zeroizing<Vec<u8>>>,
+    /// Events that the app shows or acts on.
+    pub events: Vec<ContactEvent>,
+    /// The changes to store together with the content.
+    pub changes: ContactChanges,
+}
+
+impl Received {
+    pub(super) fn event(event: ContactEvent) -> Self {
+        Self { events: Vec::from([event]), ..Self::default() }
+    }
+}
+
+impl core::fmt::Debug for ContactChanges {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ContactChanges")
+            .field("contact", &self.contact.is_some())
+            .field("sessions", &self.sessions)
+            .field("dropped", &self.dropped)
+            .finish()
+    }
+}
+
+impl core::fmt::Debug for Received {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Received")
+            .field("by", &self.by)
+            .field("content", &self.content.is_some())
+            .field("events", &self.events)
+            .field("changes", &self.changes)
+            .finish()
+    }
+}

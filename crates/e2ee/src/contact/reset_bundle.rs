@@ -1,0 +1,283 @@
+//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced (spec/05-ratchet.md section 6).
+//!
+//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and never accepted without the
+//! user's word. Not its concern: which secrets count as recent, and when ([`contact`](crate::contact)).
+
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
+
+use crate::{
+    bundle::{
+        AddressTooLong, BundleError,
+        body::{self, Bundle, Kind, Origin, PREKEYS_LEN, Prekeys},
+    },
+    handshake::{AcceptError, Awaiting, BadBundleKey, Target, keys::Psk},
+    identity::{IdentityHash, IdentityKeyPair},
+    labels,
+    reader::Reader,
+    session::{Session, SessionId, initial::InitialKey, keys::ResetSecret},
+};
+use alloc::{boxed::Box, vec::Vec};
+use deaddrop_primitives::{hkdf, secret_bytes};
+use deaddrop_wire::Day;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
+pub const MAX_OWN_BUNDLES: usize = 4;
+/// Maximum number of reset bundles of the peer that are held: the newest and the one before.
+pub const MAX_PEER_BUNDLES: usize = 2;
+/// Days after which a reset bundle is renewed.
+pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
+/// Days for which a reset bundle can be used.
+pub const RESET_BUNDLE_DAYS: u32 = 90;
+/// Maximum number of sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
+pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
+/// Maximum number of flights that one own bundle remembers: those that began a session, and the newest that were asked about.
+const MAX_BEGUN: usize = 2 * MAX_SESSIONS_OF_BUNDLE as usize;
+const MAX_ASKED: usize = 4;
+
+secret_bytes! {
+    /// The hash of a reset bundle: it travels inside the ratchet, so it is known to the two alone.
+    pub(crate) struct ResetHash[32];
+}
+
+/// The keys that derive from the hash of a reset bundle.
+struct ResetKeys(hkdf::Prk);
+
+impl ResetKeys {
+    fn of(hash: &ResetHash) -> Self {
+        Self(hkdf::extract(labels::RESET, &[hash.expose()]))
+    }
+
+    fn initial(&self) -> InitialKey {
+        InitialKey::derive(&self.0.ready(), &[labels::RESET_INITIAL])
+    }
+
+    /// With the proof of a recent turn, or without any.
+    fn psk(&self, proof: Option<&ResetSecret>) -> Psk {
+        let expander = self.0.ready();
+        match proof {
+            Some(secret) => Psk::derive(&expander, &[labels::RESET_PSK, secret.expose()]),
+            None => Psk::derive(&expander, &[labels::RESET_HARD]),
+        }
+    }
+}
+
+/// The secrets of an own reset bundle.
+///
+/// Boxed secrets: a list of bundles that grows leaves no copy of them.
+pub(crate) struct PendingReset {
+    hash: Box<ResetHash>,
+    /// The key of outer boxes. Derived once, so that a forged envelope costs no derivation.
+    initial: Box<InitialKey>,
+    prekeys: Prekeys,
+    /// SHA-256 of the flight of each session that it has begun: none begins a second time with its old keys.
+    begun: Vec<[u8; 32]>,
+    /// The same of hard resets that the user was asked about, oldest first.
+    asked: Vec<[u8; 32]>,
+}
+
+/// The conditions on which a reset is accepted.
+pub(crate) struct Rules<'a> {
+    /// The secrets that count as recent.
+    pub(crate) proofs: &'a [&'a ResetSecret],
+    /// The user wants a hard reset.
+    pub(crate) agreed: bool,
+    /// The identity of the contact.
+    pub(crate) peer: &'a IdentityHash,
+}
+
+/// The result of trying an envelope.
+pub(crate) enum Attempt {
+    /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
+    Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
+    /// A reset that is proved by the identity alone; `repeated`: this flight has asked before.
+    Hard { repeated: bool },
+    /// A soft reset whose secret does not count as recent.
+    Stale,
+    /// The handshake of a session that was begun before, whatever has become of it.
+    Known,
+}
+
+impl PendingReset {
+    /// Makes a new bundle. The second value is its body, which is sent to the contact.
+    pub(crate) fn create(
+        identity: &IdentityKeyPair,
+        not_after: Day,
+        address: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Self, Vec<u8>), AddressTooLong> {
+        let (prekeys, body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
+        let hash = ResetHash::from_bytes(body::hash(&body));
+        Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))
+    }
+
+    fn new(hash: ResetHash, prekeys: Prekeys, begun: Vec<[u8; 32]>, asked: Vec<[u8; 32]>) -> Self {
+        let initial = Box::new(ResetKeys::of(&hash).initial());
+        Self { hash: Box::new(hash), initial, prekeys, begun, asked }
+    }
+
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.begun.is_empty()
+    }
+
+    pub(crate) const fn not_after(&self) -> Day {
+        self.prekeys.not_after
+    }
+
+    /// Forgets the resets that the user was asked about, so that they are asked about again.
+    pub(crate) fn forget_asked(&mut self) {
+        self.asked.clear();
+    }
+
+    /// Tries an InitialMessage against every proof that counts, and remembers what it was. `is_held`: the session is known already.
+    ///
+    /// # Errors
+    /// See [`AcceptError`]; nothing is remembered.
+    pub(crate) fn attempt(
+        &mut self,
+        identity: &IdentityKeyPair,
+        envelope: &[u8],
+        rules: &Rules<'_>,
+        is_held: impl FnOnce(&SessionId) -> bool,
+        today: Day,
+    ) -> Result<Attempt, AcceptError> {
+        let awaiting = Awaiting { identity, hash: self.hash.expose(), prekeys: &self.prekeys };
+        let initial = awaiting.open_outer(self.initial.duplicate(), envelope, today)?;
+        let name = initial.opened.flight_hash();
+        if self.begun.contains(&name) {
+            return Ok(Attempt::Known); // C-58: no session begins a second time.
+        }
+        let flight = awaiting.open_flight(&initial.opened.flight)?;
+        let keys = ResetKeys::of(&self.hash);
+        let fits = |proof: &ResetSecret| flight.with_psk(&keys.psk(Some(proof)));
+        let soft =
+            rules.proofs.iter().enumerate().find_map(|(place, proof)| Some((Some(place), fits(proof)?)));
+        let found = soft.or_else(|| Some((None, flight.with_psk(&keys.psk(None))?)));
+        let Some((proof, first)) = found else { return Ok(Attempt::Stale) };
+        let most = if proof.is_some() { usize::from(MAX_SESSIONS_OF_BUNDLE) } else { MAX_BEGUN };
+        if self.begun.len() >= most {
+            return Ok(Attempt::Stale); // C-57: one bundle begins few sessions.
+        }
+        // C-55: a reset comes from the contact itself; everybody else is blocked.
+        let (session, _, content) =
+            awaiting.finish(first, initial, envelope, |hash| hash != rules.peer, today)?;
+        if is_held(&session.id()) {
+            return Ok(Attempt::Known); // C-58: not even if the bundle's row was put back.
+        }
+        if proof.is_none() && !rules.agreed {
+            // C-56: no hard reset without the user's word.
+            let known = self.asked.contains(&name);
+            // If there are many, each counts as repeated: otherwise anyone who repeats them in a circle could clear every verification.
+            let repeated = known || self.asked.len() >= MAX_ASKED;
+            if !known {
+                let over = (self.asked.len() + 1).saturating_sub(MAX_ASKED);
+                self.asked.drain(..over);
+                self.asked.push(name);
+            }
+            return Ok(Attempt::Hard { repeated });
+        }
+        if proof.is_none() && !self.asked.contains(&name) {
+            return Err(AcceptError::Junk); // C-56: the user was asked, and the two have not started over since.
+        }
+        self.begun.push(name);
+        Ok(Attempt::Accepted { session: Box::new(session), content, proof })
+    }
+
+    /// Hash 32, prekeys 100, then twice a count and as many flights.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.hash.expose());
+        self.prekeys.write(bytes);
+        for flights in [&self.begun, &self.asked] {
+            bytes.push(u8::try_from(flights.len()).unwrap_or(u8::MAX));
+            bytes.extend_from_slice(flights.as_flattened());
+        }
+    }
+
+    /// Bytes of [`write`](Self::write).
+    pub(crate) const fn len(&self) -> usize {
+        32 + PREKEYS_LEN + 2 + 32 * (self.begun.len() + self.asked.len())
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let hash = ResetHash::copy_of(reader.array_ref()?);
+        let prekeys = Prekeys::read(reader.array_ref()?)?;
+        let mut flights = |most: usize| -> Option<Vec<[u8; 32]>> {
+            let count = reader.u8().filter(|count| usize::from(*count) <= most)?;
+            (0..count).map(|_| reader.array()).collect()
+        };
+        let (begun, asked) = (flights(MAX_BEGUN)?, flights(MAX_ASKED)?);
+        Some(Self::new(hash, prekeys, begun, asked))
+    }
+}
+
+/// A reset bundle of the contact: its body, which was checked when it came.
+pub(crate) struct PeerBundle {
+    body: Zeroizing<Vec<u8>>,
+    /// Resets that were begun with it and have not been answered.
+    pub(crate) tries: u8,
+}
+
+impl PeerBundle {
+    /// A body as it came in the contact's content.
+    pub(crate) fn from_content(
+        body: &[u8],
+        own: &IdentityHash,
+        peer: &IdentityHash,
+        today: Day,
+    ) -> Result<Self, BundleError> {
+        Bundle::check(Origin::Session, body, own, Some(peer), today)?;
+        Ok(Self { body: Zeroizing::new(body.to_vec()), tries: 0 })
+    }
+
+    /// A stored body.
+    pub(crate) fn from_stored(tries: u8, body: &[u8]) -> Self {
+        Self { body: Zeroizing::new(body.to_vec()), tries }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Its name and last day, if it can be used today.
+    pub(crate) fn usable(
+        &self,
+        own: &IdentityHash,
+        peer: &IdentityHash,
+        today: Day,
+    ) -> Result<UsableBundle, BundleError> {
+        let bundle = Bundle::check(Origin::Session, &self.body, own, Some(peer), today)?;
+        Ok(UsableBundle { hash: ResetHash::from_bytes(body::hash(&self.body)), bundle })
+    }
+
+    /// The last day on which it can be used.
+    pub(crate) fn not_after(&self) -> Option<Day> {
+        body::last_day(&self.body)
+    }
+}
+
+/// A reset bundle that a session can be begun with.
+pub(crate) struct UsableBundle {
+    hash: ResetHash,
+    bundle: Bundle,
+}
+
+impl UsableBundle {
+    /// The encoded mailbox address at which the first message is awaited; empty: the mailbox in use.
+    pub(crate) fn address(&self) -> &[u8] {
+        &self.bundle.address
+    }
+
+    /// Draws as [`Session::initiate`].
+    pub(crate) fn initiate(
+        &self,
+        identity: &IdentityKeyPair,
+        proof: Option<&ResetSecret>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Session, BadBundleKey> {
+        let keys = ResetKeys::of(&self.hash);
+        let (psk, initial) = (keys.psk(proof), keys.initial());
+        Target { bundle: &self.bundle, hash: self.hash.expose(), psk: &psk, initial }.initiate(identity, rng)
+    }
+}

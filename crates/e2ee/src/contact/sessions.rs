@@ -1,0 +1,391 @@
+//! Holds all sessions with one contact and decides which of them is used for sending.
+//!
+//! A contact can have several sessions: both people may have invited each other, or one of them may have reset a lost session. Every
+//! session has an *era*, a counter that orders them: a session that replaces others gets a higher era. The sender includes the era in its
+//! messages until the session is established, so that both sides agree on the order.
+//!
+//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded session can still decrypt messages, but it is
+//! never used for sending and cannot authorise a reset, because a copy of its keys may have been stolen.
+
+use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, reset_proofs::ResetSecrets};
+use alloc::{boxed::Box, vec::Vec};
+use core::cmp::Reverse;
+use deaddrop_wire::Day;
+
+/// Maximum number of sessions with one person that are held at a time.
+pub const MAX_SESSIONS: usize = 8;
+/// Days for which a session that is no longer used can still receive.
+pub const UNUSED_DAYS: u32 = 7;
+
+/// The event that began a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// An invite.
+    Invite,
+    /// A reset bundle.
+    Reset,
+}
+
+/// How a session relates to the most recent reset by the user or new invite.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Generation {
+    /// The session was created by it, or after it.
+    Current,
+    /// The session is older, and the peer had not replied in it. If the peer still uses it, this side follows and tells the user.
+    LeftBehind,
+    /// The session is older, and the peer had replied in it. It decrypts, but it never sends and never authorises a reset.
+    Superseded,
+}
+
+/// The state of a session, or what is left of it.
+pub(super) enum SessionState {
+    /// Boxed: a list that grows, or is put in another order, leaves no copy of its keys.
+    Live(Box<Session>),
+    /// The snapshot is gone; the row of reset secrets may be there.
+    Lost(ResetSecrets),
+}
+
+/// A session and its place among the contact's sessions.
+pub(super) struct SessionEntry {
+    pub(super) id: SessionId,
+    pub(super) era: u32,
+    pub(super) origin: Origin,
+    /// The peer has replied in this session, so the peer holds its state, and so does anyone with a copy of that state.
+    pub(super) peer_replied: bool,
+    pub(super) generation: Generation,
+    /// Last day on which a reply to our own invite can still arrive.
+    pub(super) reply_deadline: Option<Day>,
+    /// Day since which another session has been used for sending.
+    pub(super) unused_since: Option<Day>,
+    pub(super) state: SessionState,
+}
+
+impl SessionEntry {
+    /// The entry of a new session.
+    pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, reply_deadline: Option<Day>) -> Self {
+        Self {
+            id: session.id(),
+            era,
+            origin,
+            peer_replied: session.standing() == Standing::Established,
+            generation: Generation::Current,
+            reply_deadline,
+            unused_since: None,
+            state: SessionState::Live(session),
+        }
+    }
+
+    /// The session, unless it is lost.
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.state {
+            SessionState::Live(session) => Some(session),
+            SessionState::Lost(_) => None,
+        }
+    }
+
+    /// The session, unless it is lost.
+    pub(super) fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.state {
+            SessionState::Live(session) => Some(session),
+            SessionState::Lost(_) => None,
+        }
+    }
+
+    /// The session decides something for the contact: no other has superseded or replaced it.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.unused_since.is_none() && self.generation != Generation::Superseded
+    }
+
+    fn resets(&self) -> &ResetSecrets {
+        match &self.state {
+            SessionState::Live(session) => session.resets(),
+            SessionState::Lost(resets) => resets,
+        }
+    }
+
+    fn has_sent(&self) -> bool {
+        self.resets().sent().next().is_some()
+    }
+
+    /// The session is lost, and the peer may be using it beside one of this era.
+    fn is_missed(&self, era: u32) -> bool {
+        self.session().is_none() && self.era >= era && self.unused_since.is_none()
+    }
+
+    /// An own session without a reply.
+    fn is_waiting(&self) -> bool {
+        self.session().is_some() && !self.peer_replied && !self.is_begun_by_peer()
+    }
+
+    fn is_begun_by_peer(&self) -> bool {
+        self.session().is_some_and(|session| session.role() == Role::Responder)
+    }
+}
+
+/// Maximum distance of a claimed era from the highest one that is held, so that a peer's claims never use the numbers up.
+const MAX_ERA_STEP: u32 = 64;
+/// Highest era that is accepted while the peer has replied in no session.
+const MAX_FIRST_ERA: u32 = 1 << 31;
+
+/// All sessions of a contact. Their order is that of arrival; a session without a reply moves to the end when it is used.
+pub(super) struct Sessions(Vec<SessionEntry>);
+
+impl Sessions {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn iter(&self) -> core::slice::Iter<'_, SessionEntry> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> core::slice::IterMut<'_, SessionEntry> {
+        self.0.iter_mut()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&SessionEntry> {
+        self.0.iter().find(|entry| entry.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut SessionEntry> {
+        self.0.iter_mut().find(|entry| entry.id == id)
+    }
+
+    pub(super) fn contains(&self, id: SessionId) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// Appends a stored entry.
+    pub(super) fn push(&mut self, entry: SessionEntry) {
+        self.0.push(entry);
+    }
+
+    /// The session that sends: of the highest era; among those with a reply the one with the smallest id; without any, the one begun by
+    /// the peer that the peer used last; without any of those, the newest.
+    pub(super) fn best(&self) -> Option<&SessionEntry> {
+        let era = self.newest_era();
+        let of_era = || self.0.iter().filter(move |entry| entry.era == era);
+        of_era()
+            .filter(|entry| entry.peer_replied)
+            .min_by_key(|entry| entry.id)
+            .or_else(|| of_era().rfind(|entry| entry.is_begun_by_peer()))
+            .or_else(|| of_era().next_back())
+    }
+
+    /// The id of the session that sends.
+    pub(super) fn best_id(&self) -> Option<SessionId> {
+        self.best().map(|entry| entry.id)
+    }
+
+    /// The session that sends is lost, or one that the peer may be using: of the same era, and not replaced. (An own session that waits
+    /// brings the peer to it.)
+    pub(super) fn is_lost(&self) -> bool {
+        let Some(best) = self.best() else { return false };
+        // Of those with a reply, the peer may have chosen a smaller id.
+        let smaller =
+            |entry: &SessionEntry| entry.session().is_none() && entry.era == best.era && entry.id < best.id;
+        best.session().is_none()
+            || !best.is_waiting() && self.0.iter().any(|entry| entry.is_missed(best.era))
+            || best.peer_replied && self.0.iter().any(smaller)
+    }
+
+    /// The ids in the order in which an envelope is tried: highest era first, then latest.
+    pub(super) fn newest_first(&self) -> Vec<SessionId> {
+        let mut order: Vec<_> = self.0.iter().enumerate().collect();
+        order.sort_by_key(|(place, entry)| Reverse((entry.era, *place)));
+        order.into_iter().map(|(_, entry)| entry.id).collect()
+    }
+
+    pub(super) fn newest_era(&self) -> u32 {
+        self.0.iter().map(|entry| entry.era).max().unwrap_or_default()
+    }
+
+    /// The era of a session that supersedes others: above every one that the peer may be using, which are all but own sessions without a
+    /// reply.
+    pub(super) fn next_era(&self) -> u32 {
+        let shared = self.0.iter().filter(|entry| !entry.is_waiting()).map(|entry| entry.era).max();
+        shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
+    }
+
+    /// The newest era in which the peer has replied.
+    fn replied_era(&self) -> Option<u32> {
+        self.0.iter().filter(|entry| entry.peer_replied).map(|entry| entry.era).max()
+    }
+
+    /// Returns the era that the peer claims if it can be accepted. `peer_ever_answered`: the peer had replied in a session before it claimed
+    /// this one.
+    pub(super) fn accept_claimed_era(&self, claimed: Option<u32>, peer_ever_answered: bool) -> Option<u32> {
+        let most =
+            if peer_ever_answered { self.newest_era().saturating_add(MAX_ERA_STEP) } else { MAX_FIRST_ERA };
+        claimed.filter(|era| *era <= most)
+    }
+
+    /// The secret that proves an own soft reset: of the newest received turn of the newest session that the peer cannot have
+    /// forgotten, and of several the one that sends. The peer has made that turn.
+    ///
+    /// A session that the peer began and that has sent nothing is passed over: until it has a reply, the peer accepts older ones, and may have
+    /// lost it.
+    pub(super) fn own_proof(&self) -> Option<&ResetSecret> {
+        let order = |entry: &&SessionEntry| {
+            let (replied, used) = (entry.peer_replied, entry.unused_since.is_none());
+            (entry.has_sent(), entry.era, replied, used, replied.then_some(Reverse(entry.id)))
+        };
+        let is_usable = |entry: &&SessionEntry| {
+            entry.generation == Generation::Current && entry.resets().received().is_some()
+        };
+        self.0.iter().filter(is_usable).max_by_key(order)?.resets().received()
+    }
+
+    /// The secrets that can prove a peer's soft reset, each with the era of its session: of the two newest sent turns of each session in use
+    /// that is no older than the newest in which the peer has replied. The newest turn that the peer has received is one of them.
+    /// An unused session does not turn any more, so a secret that once leaked from it would prove resets without end.
+    pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
+        let oldest = self.replied_era().unwrap_or_default();
+        let is_used =
+            |entry: &&SessionEntry| entry.generation == Generation::Current && entry.unused_since.is_none();
+        let recent = self.0.iter().filter(is_used).filter(|entry| entry.era >= oldest);
+        recent.flat_map(|entry| entry.resets().sent().map(|secret| (secret, entry.era))).collect()
+    }
+
+    /// Marks all sessions as older than a new beginning with a session of this era. `is_known`: the user knows the person already. Own
+    /// sessions without a reply get the same era: the first in which the peer replies is the one that is used.
+    pub(super) fn start_over(&mut self, era: u32, is_known: bool) {
+        for entry in &mut self.0 {
+            if entry.is_waiting() {
+                entry.era = entry.era.max(era);
+            }
+            if entry.peer_replied {
+                entry.generation = Generation::Superseded;
+            } else if is_known {
+                entry.generation = Generation::LeftBehind;
+            }
+        }
+    }
+
+    /// Makes the session that sends current if it was left behind. Returns `true` if it was.
+    pub(super) fn take_returned(&mut self) -> bool {
+        let best = self.best_id().and_then(|id| self.get_mut(id));
+        best.is_some_and(|entry| {
+            core::mem::replace(&mut entry.generation, Generation::Current) == Generation::LeftBehind
+        })
+    }
+
+    /// Adds an entry, and returns the ids of those for which there is no room any more.
+    pub(super) fn add(&mut self, entry: SessionEntry) -> Vec<SessionId> {
+        let added = entry.id;
+        self.0.push(entry);
+        let mut dropped = Vec::new();
+        while self.0.len() > MAX_SESSIONS {
+            let (best, replied_era) = (self.best_id(), self.replied_era());
+            // Never the one that sends, nor the new one. First the oldest of those that another has replaced; then those without a reply,
+            // because those with a reply hold the proofs of a reset.
+            let spare = self.0.iter().filter(|entry| entry.id != added && Some(entry.id) != best);
+            let worth = |entry: &&SessionEntry| {
+                let is_replaced = entry.unused_since.is_some()
+                    || entry.generation == Generation::Superseded
+                    || Some(entry.era) < replied_era;
+                let replied = u32::from(entry.peer_replied);
+                if is_replaced { (0, entry.era, replied) } else { (1, replied, entry.era) }
+            };
+            let Some(id) = spare.min_by_key(worth).map(|entry| entry.id) else { break };
+            self.0.retain(|entry| entry.id != id);
+            dropped.push(id);
+        }
+        dropped
+    }
+
+    /// Notes that the peer has replied in a session. Returns `true` if that is new.
+    pub(super) fn mark_answered(&mut self, id: SessionId) -> bool {
+        self.get_mut(id).is_some_and(|entry| !core::mem::replace(&mut entry.peer_replied, true))
+    }
+
+    /// Raises the era of a session to at least this one. Returns `true` if it was lower.
+    pub(super) fn raise_era(&mut self, id: SessionId, era: u32) -> bool {
+        match self.get_mut(id) {
+            Some(entry) if entry.era < era => {
+                entry.era = era;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes that the peer has just used a session. Returns `true` if anything changed.
+    ///
+    /// Of several sessions that the peer has begun and that have no reply, the peer holds the one that it goes on using. And while no newer
+    /// one has a reply, any that the peer uses can be followed.
+    pub(super) fn note_use(&mut self, id: SessionId) -> bool {
+        let newest = self.newest_era();
+        let is_open = self.best().is_some_and(|entry| !entry.peer_replied);
+        let Some(place) = self.0.iter().position(|entry| entry.id == id) else { return false };
+        let Some(entry) = self.0.get_mut(place) else { return false };
+        // A message that comes late by a replaced session says nothing of what the peer uses now.
+        if !entry.is_in_use() || entry.generation == Generation::LeftBehind || entry.peer_replied {
+            return false;
+        }
+        let mut has_changed = false;
+        if is_open && entry.era < newest {
+            entry.era = newest;
+            has_changed = true;
+        }
+        if place + 1 < self.0.len() {
+            let entry = self.0.remove(place);
+            self.0.push(entry);
+            has_changed = true;
+        }
+        has_changed
+    }
+
+    /// Marks the other sessions as unused once the session that sends is established, except lost ones that the peer may be using. Returns
+    /// `true` if anything changed. A day that is still to come was a clock's error.
+    pub(super) fn retire_unused(&mut self, today: Day) -> bool {
+        let Some(best) = self.best() else { return false };
+        let (best, standing) = (best.id, best.session().map(Session::standing));
+        let era = self.newest_era();
+        let mut has_changed = false;
+        for entry in &mut self.0 {
+            if entry.id == best {
+                has_changed |= entry.unused_since.take().is_some();
+            } else if entry.unused_since.is_some_and(|since| since > today)
+                || standing == Some(Standing::Established)
+                    && entry.unused_since.is_none()
+                    && !entry.is_missed(era)
+            {
+                entry.unused_since = Some(today);
+                has_changed = true;
+            }
+        }
+        has_changed
+    }
+
+    /// Removes sessions that have been unused for more than [`UNUSED_DAYS`], and returns their ids.
+    pub(super) fn drop_unused(&mut self, today: Day) -> Vec<SessionId> {
+        let mut dropped = Vec::new();
+        self.0.retain(|entry| {
+            let is_over = entry.unused_since.is_some_and(|since| today.since(since) > UNUSED_DAYS);
+            if is_over {
+                dropped.push(entry.id);
+            }
+            !is_over
+        });
+        dropped
+    }
+
+    /// Returns own invite sessions whose deadline has passed without a reply, each once.
+    pub(super) fn take_overdue(&mut self, today: Day) -> Vec<SessionId> {
+        let mut overdue = Vec::new();
+        for entry in &mut self.0 {
+            let is_waiting =
+                entry.session().is_some_and(|session| session.standing() == Standing::Unanswered);
+            if is_waiting && entry.reply_deadline.is_some_and(|last| last < today) {
+                entry.reply_deadline = None;
+                overdue.push(entry.id);
+            }
+        }
+        overdue
+    }
+}

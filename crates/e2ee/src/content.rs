@@ -1,0 +1,246 @@
+//! Content: what an envelope holds, typed and length-delimited (spec/06-envelope-and-content.md).
+//!
+//! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless they are critical or numbered.
+
+mod digest;
+mod form;
+mod message;
+mod read;
+mod write;
+
+pub use digest::{ItemHash, StreamDigest};
+pub use form::{
+    MAX_ITEMS, MAX_ITEMS_TO_ENCODE, MAX_MEDIA_TYPE, MAX_NAME, MAX_PARTS, MAX_PLACE, MAX_SPARSE, MAX_TEXT,
+    SHORT_DIGEST_LEN, TooLong,
+};
+pub use message::{Message, MessageId};
+pub use read::{decode, decode_with_hashes};
+pub use write::{encode, item_hash, set_place};
+
+pub(crate) use read::{for_contact, is_first_content};
+pub(crate) use write::{ERA_ITEM_LEN, add_era};
+
+pub use crate::bundle::MAX_ADDRESS;
+use crate::{
+    attachment::{AttachmentHash, AttachmentKey},
+    identity::IdentityHash,
+};
+use alloc::{string::String, vec::Vec};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Names one direction of one relationship; drawn at random by the sender.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub [u8; 16]);
+
+impl core::fmt::Debug for StreamId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("StreamId(..)")
+    }
+}
+
+/// One item of content.
+#[derive(PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Content {
+    /// The mailbox in which the sender reads: the first item of every InitialMessage.
+    Hello {
+        /// The encoded mailbox address.
+        address: Vec<u8>,
+    },
+    /// A text, numbered.
+    Text {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The text.
+        text: String,
+    },
+    /// The numbers that the sender of this receipt has stored.
+    DeliveryReceipt {
+        /// The stream that is receipted.
+        stream: StreamId,
+        /// Every number up to here has arrived.
+        low_water: u64,
+        /// Numbers above it that have arrived, ascending.
+        sparse: Vec<u64>,
+    },
+    /// The sender reads at another mailbox from now on, numbered.
+    MailboxMove {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The encoded mailbox address.
+        address: Vec<u8>,
+    },
+    /// A file or picture, numbered; its segments lie elsewhere ([`Manifest`](crate::attachment::Manifest)).
+    Attachment {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// Opens the segments.
+        key: AttachmentKey,
+        /// Bytes of the attachment.
+        length: u64,
+        /// The hash of the attachment ([`Manifest::hash`](crate::attachment::Manifest::hash)).
+        hash: AttachmentHash,
+        /// The place of the segments, in a form of the app's choice, at most [`MAX_PLACE`] bytes.
+        place: Vec<u8>,
+        /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.
+        media_type: String,
+        /// The file's name; at most [`MAX_NAME`] bytes. Peer data: never use it as a path.
+        name: String,
+    },
+    /// A numbered message of a person. It has an id of its own, so that it is shown once even if it arrives by several ways.
+    Message {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The receiver's list of devices that the sender goes by; 0 as long as there are no such lists.
+        to_version: u64,
+        /// The receiver's devices that the message is sealed to, bit 0 the main one.
+        to_mask: u16,
+        /// The message.
+        message: Message,
+    },
+    /// Which person the sending device belongs to.
+    Device {
+        /// The identity of the person's main device.
+        root: IdentityHash,
+        /// The version of the person's list of devices; 0 as long as there are no such lists.
+        list_version: u64,
+    },
+    /// The digest of a stream at the low-water mark of the receipt beside it: the sender sees whether its peer holds the very
+    /// items that it sent.
+    StreamDigest {
+        /// The stream that is receipted.
+        stream: StreamId,
+        /// The receipt's low-water mark.
+        number: u64,
+        /// The first bytes of the [`StreamDigest`] at that number.
+        digest: [u8; SHORT_DIGEST_LEN],
+    },
+    /// A number that stays empty, because what it was given to was withdrawn before it left.
+    Void {
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// The empty place in it, from 1.
+        number: u64,
+    },
+    /// A numbered item that this version does not know, or a message with a critical part that it does not know. It takes its
+    /// number; if it is critical it is to be kept for a newer version.
+    Unknown {
+        /// The item's type.
+        kind: u16,
+        /// The item's flags.
+        flags: u8,
+        /// Direction of the relationship.
+        stream: StreamId,
+        /// Place in it, from 1.
+        number: u64,
+        /// The whole body, stream and number included.
+        body: Vec<u8>,
+    },
+    /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::contact::Contact) makes and
+    /// takes it.
+    ResetBundle {
+        /// The body of a reset bundle. It has no signature, so that it proves nothing to others.
+        bundle: Vec<u8>,
+    },
+    /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::contact::Contact) makes and takes it.
+    SessionEra {
+        /// The session's era.
+        era: u32,
+    },
+}
+
+impl Content {
+    /// Whether a receiver that does not know the type keeps the item for a newer version.
+    #[must_use]
+    pub const fn is_critical(&self) -> bool {
+        match self {
+            Self::Hello { .. }
+            | Self::Text { .. }
+            | Self::MailboxMove { .. }
+            | Self::Attachment { .. }
+            | Self::Message { .. } => true,
+            Self::Unknown { flags, .. } => *flags & form::CRITICAL != 0,
+            Self::DeliveryReceipt { .. }
+            | Self::ResetBundle { .. }
+            | Self::SessionEra { .. }
+            | Self::Device { .. }
+            | Self::StreamDigest { .. }
+            | Self::Void { .. } => false,
+        }
+    }
+}
+
+impl core::fmt::Debug for Content {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Hello { .. } => "Hello(..)",
+            Self::Text { .. } => "Text(..)",
+            Self::DeliveryReceipt { .. } => "DeliveryReceipt(..)",
+            Self::MailboxMove { .. } => "MailboxMove(..)",
+            Self::Attachment { .. } => "Attachment(..)",
+            Self::ResetBundle { .. } => "ResetBundle(..)",
+            Self::SessionEra { .. } => "SessionEra(..)",
+            Self::Message { .. } => "Message(..)",
+            Self::Device { .. } => "Device(..)",
+            Self::StreamDigest { .. } => "StreamDigest(..)",
+            Self::Void { .. } => "Void(..)",
+            Self::Unknown { .. } => "Unknown(..)",
+        })
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        // The key of an attachment wipes itself.
+        match self {
+            Self::Text { text, .. } => text.zeroize(),
+            Self::Hello { address } | Self::MailboxMove { address, .. } => address.zeroize(),
+            Self::Attachment { place, media_type, name, .. } => {
+                place.zeroize();
+                media_type.zeroize();
+                name.zeroize();
+            }
+            Self::ResetBundle { bundle } => bundle.zeroize(),
+            Self::DeliveryReceipt { sparse, .. } => sparse.zeroize(),
+            Self::Unknown { body, .. } => body.zeroize(),
+            // A message wipes itself.
+            Self::Message { .. }
+            | Self::Device { .. }
+            | Self::StreamDigest { .. }
+            | Self::Void { .. }
+            | Self::SessionEra { .. } => {}
+        }
+    }
+}
+
+impl ZeroizeOnDrop for Content {}
+deaddrop_primitives::assert_secret!(Content);
+
+/// The error of decoding content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentError {
+    /// The bytes do not have the form of content: the peer's software is at fault.
+    Malformed,
+    /// The content has a critical item of a type that this version does not know. Keep it for a newer version.
+    NeedsNewerVersion,
+}
+
+impl core::fmt::Display for ContentError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "malformed content; the peer's software is at fault",
+            Self::NeedsNewerVersion => "content for a newer version; update to read it",
+        })
+    }
+}
+
+impl core::error::Error for ContentError {}

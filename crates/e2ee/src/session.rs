@@ -1,0 +1,326 @@
+//! A session: the state between two people after the handshake (spec/05-ratchet.md).
+//!
+//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a header that has not
+//! been authenticated, and nothing changes before the body has opened.
+
+mod change;
+mod decrypt;
+mod encrypt;
+pub(crate) mod initial;
+pub(crate) mod keys;
+pub(crate) mod message;
+pub(crate) mod reset_proofs;
+mod seen;
+mod skipped;
+mod snapshot;
+#[cfg(feature = "hazmat")]
+pub(crate) mod trace;
+
+pub use change::{ChangeSet, Opened};
+pub use decrypt::DecryptError;
+pub use encrypt::EncryptError;
+pub use keys::SessionId;
+pub use seen::REWIND_WINDOW;
+pub use skipped::{MAX_SKIP_AGE, MAX_SKIPPED_KEYS, SkippedId, SkippedRow};
+
+use crate::identity::{IdentityHash, IdentityKey};
+use alloc::{collections::VecDeque, vec::Vec};
+use deaddrop_primitives::{assert_secret, kem, x25519};
+use deaddrop_wire::Day;
+use initial::{Initial, InitialKey};
+use keys::{ChainKey, HeaderKey, RootKey, SessionKeys};
+use reset_proofs::ResetSecrets;
+use seen::Seen;
+use skipped::SkippedKeys;
+use zeroize::ZeroizeOnDrop;
+
+/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks a direction.
+pub const MAX_TURN_LEN: u32 = 2_000;
+/// Maximum number of message keys that one message can make a receiver skip in one chain: those of a whole turn.
+pub const MAX_SKIP: u32 = MAX_TURN_LEN;
+/// Maximum number of closed receiving chains that are kept for their skipped keys.
+pub const MAX_CLOSED_CHAINS: usize = 2;
+/// Maximum number of receiving chains that are held between two calls: an open one and the closed ones.
+const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
+
+/// The part of this side in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sent the InitialMessage; sends even turns.
+    Initiator,
+    /// Made the bundle; sends odd turns.
+    Responder,
+}
+
+/// The progress of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The initiator has no reply yet: every message is an InitialMessage.
+    Unanswered,
+    /// The responder has no reply to its first turn yet: the initiator is authenticated against classical attackers only.
+    Unconfirmed,
+    /// Both are authenticated, against a quantum attacker too.
+    Established,
+}
+
+/// The state with one peer. It holds secrets. Store the change sets that its calls return.
+pub struct Session {
+    role: Role,
+    id: SessionId,
+    peer: IdentityHash,
+    /// The newest turn, sent or received.
+    turn: u32,
+    root: RootKey,
+    /// The header key of turn + 1; the next field is that of turn + 2.
+    next_header: HeaderKey,
+    after_next_header: HeaderKey,
+    side: Side,
+    /// Messages in the newest turn that was sent and ended: `pn` of the next one.
+    previous_chain_length: u32,
+    /// Newest first; only the first can be open. Has room for [`MAX_CHAINS`] and the one that is coming, so that no copy of a key
+    /// is left by growing.
+    receiving: VecDeque<ReceivingChain>,
+    initial: Initial,
+    resets: ResetSecrets,
+    skipped: SkippedKeys,
+}
+
+// Every key in it wipes itself.
+impl ZeroizeOnDrop for Session {}
+assert_secret!(Session);
+
+/// The side that made the newest turn.
+enum Side {
+    Sent(SendingChain),
+    Received(RemoteTurn),
+}
+
+/// Own newest turn, while nothing newer was received.
+struct SendingChain {
+    ratchet: x25519::SecretKey,
+    kem: kem::DecapsulationKey,
+    chain: ChainKey,
+    header: HeaderKey,
+    message_number: u32,
+    /// rk, ek, ciphertexts, pn: the header without `n`.
+    head: Vec<u8>,
+}
+
+/// The peer's newest turn, while it was not answered.
+struct RemoteTurn {
+    ratchet: x25519::PublicKey,
+    kem: kem::EncapsulationKey,
+    /// The initiator's identity key, until turn 1 has encapsulated to it.
+    identity: Option<kem::EncapsulationKey>,
+}
+
+/// A turn of the peer from which messages can still come.
+struct ReceivingChain {
+    turn: u32,
+    header: HeaderKey,
+    /// Gone when closed: only skipped keys are left.
+    chain: Option<ChainKey>,
+    /// The next message number.
+    message_number: u32,
+    seen: Seen,
+}
+
+impl Session {
+    /// The name of the session, the same on both sides.
+    #[must_use]
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The part of this side in the handshake.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The identity of the other person.
+    #[must_use]
+    pub const fn peer(&self) -> &IdentityHash {
+        &self.peer
+    }
+
+    /// The progress of a session.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.role, self.turn) {
+            (Role::Initiator, 0) => Standing::Unanswered,
+            (Role::Responder, 0 | 1) => Standing::Unconfirmed,
+            _ => Standing::Established,
+        }
+    }
+
+    /// The newest turn, sent or received.
+    #[must_use]
+    pub const fn turn(&self) -> u32 {
+        self.turn
+    }
+
+    /// The number of messages that can still be sent in this turn. A new turn has room for [`MAX_TURN_LEN`].
+    #[must_use]
+    pub fn room_in_turn(&self) -> u32 {
+        match &self.side {
+            Side::Sent(chain) => MAX_TURN_LEN.saturating_sub(chain.message_number),
+            Side::Received(_) => MAX_TURN_LEN,
+        }
+    }
+
+    /// The number of skipped message keys that are held.
+    #[must_use]
+    pub fn skipped_keys(&self) -> usize {
+        self.skipped.len()
+    }
+
+    /// The secrets that can prove a later reset.
+    pub(crate) const fn resets(&self) -> &ResetSecrets {
+        &self.resets
+    }
+
+    /// The initiator's state after the handshake.
+    pub(crate) fn begin_initiator(
+        peer: &IdentityKey,
+        keys: SessionKeys,
+        ratchet: x25519::SecretKey,
+        kem: kem::DecapsulationKey,
+        key: InitialKey,
+        flight: Vec<u8>,
+    ) -> Self {
+        let mut head = ratchet.public_key().as_bytes().to_vec();
+        head.extend_from_slice(kem.encapsulation_key().as_bytes());
+        head.extend_from_slice(&0_u32.to_le_bytes());
+        let [header, next_header, after_next_header] = keys.headers;
+        Self {
+            role: Role::Initiator,
+            id: keys.id,
+            peer: *peer.hash(),
+            turn: 0,
+            root: keys.root,
+            next_header,
+            after_next_header,
+            side: Side::Sent(SendingChain {
+                ratchet,
+                kem,
+                chain: keys.chain,
+                header,
+                message_number: 0,
+                head,
+            }),
+            previous_chain_length: 0,
+            receiving: VecDeque::with_capacity(MAX_CHAINS + 1),
+            initial: Initial::Flight { key, flight },
+            resets: ResetSecrets { received: None, sent: Some((0, keys.reset)), sent_before: None },
+            skipped: SkippedKeys::default(),
+        }
+    }
+
+    /// The responder's state after the first header has opened; turn 0 is open, nothing of it read.
+    pub(crate) fn begin_responder(
+        peer: &IdentityKey,
+        keys: SessionKeys,
+        ratchet: x25519::PublicKey,
+        kem: kem::EncapsulationKey,
+        key: InitialKey,
+        hash: [u8; 32],
+    ) -> Self {
+        let [header, next_header, after_next_header] = keys.headers;
+        let seen = Seen::begin(&ratchet);
+        let mut receiving = VecDeque::with_capacity(MAX_CHAINS + 1);
+        receiving.push_back(ReceivingChain {
+            turn: 0,
+            header,
+            chain: Some(keys.chain),
+            message_number: 0,
+            seen,
+        });
+        Self {
+            role: Role::Responder,
+            id: keys.id,
+            peer: *peer.hash(),
+            turn: 0,
+            root: keys.root,
+            next_header,
+            after_next_header,
+            side: Side::Received(RemoteTurn { ratchet, kem, identity: Some(peer.kem.clone()) }),
+            previous_chain_length: 0,
+            receiving,
+            initial: Initial::Replay { key, hash },
+            resets: ResetSecrets { received: Some((0, keys.reset)), sent: None, sent_before: None },
+            skipped: SkippedKeys::default(),
+        }
+    }
+
+    /// Forgets the InitialMessage once it can no longer be needed.
+    fn forget_initial(&mut self) {
+        let needed = match self.initial {
+            Initial::Done => return,
+            Initial::Flight { .. } => self.turn == 0,
+            Initial::Replay { .. } => self.turn < 2 || self.skipped.holds_turn(0),
+        };
+        if !needed {
+            self.initial = Initial::Done;
+        }
+    }
+
+    /// The first change set: everything is new.
+    pub(crate) fn first_changes(&self, invite_consumed: bool) -> ChangeSet {
+        ChangeSet {
+            session: self.snapshot(),
+            reset_secrets: Some(self.resets.to_bytes()),
+            skipped_added: self.skipped.rows(),
+            skipped_removed: Vec::new(),
+            invite_consumed,
+        }
+    }
+
+    /// Forgets skipped keys whose day lies more than [`MAX_SKIP_AGE`] days from today; call it once a day, store what it returns.
+    #[must_use = "a change that is not stored is lost"]
+    pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
+        let mut removed = self.skipped.expire(today);
+        if removed.is_empty() {
+            return None;
+        }
+        removed.append(&mut self.close_chains());
+        self.forget_initial();
+        Some(self.changes(Vec::new(), removed, false))
+    }
+
+    /// Removes closed chains without skipped keys, and those beyond the bound with their keys.
+    fn close_chains(&mut self) -> Vec<SkippedId> {
+        let mut removed = Vec::new();
+        let mut closed = 0;
+        let skipped = &mut self.skipped;
+        self.receiving.retain(|chain| {
+            if chain.chain.is_some() {
+                return true;
+            }
+            let keep = skipped.holds_turn(chain.turn) && closed < MAX_CLOSED_CHAINS;
+            if keep {
+                closed += 1;
+            } else {
+                removed.append(&mut skipped.drop_turn(chain.turn));
+            }
+            keep
+        });
+        removed
+    }
+
+    fn changes(&self, added: Vec<SkippedRow>, removed: Vec<SkippedId>, resets: bool) -> ChangeSet {
+        ChangeSet {
+            session: self.snapshot(),
+            reset_secrets: resets.then(|| self.resets.to_bytes()),
+            skipped_added: added,
+            skipped_removed: removed,
+            invite_consumed: false,
+        }
+    }
+}
+
+impl core::fmt::Debug for Session {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Session(..)")
+    }
+}

@@ -1,0 +1,182 @@
+//! The keys of a session, one type a role, and the steps between them (spec/05-ratchet.md).
+
+use crate::labels;
+use deaddrop_primitives::{
+    aead::NONCE_LEN, hash::sha256, hkdf, kem, polyval::UniversalHashKey, secret_bytes, x25519,
+};
+
+secret_bytes! {
+    /// The handshake's result; lives only until the session's keys are derived.
+    pub(crate) struct SessionSecret[32];
+}
+secret_bytes! {
+    pub(crate) struct RootKey[32];
+}
+secret_bytes! {
+    pub(crate) struct ChainKey[32];
+}
+secret_bytes! {
+    pub(crate) struct HeaderKey[32];
+}
+secret_bytes! {
+    pub(crate) struct MessageKey[32];
+}
+secret_bytes! {
+    pub(crate) struct BodyKey[32];
+}
+secret_bytes! {
+    /// Proves knowledge of one turn; kept for a later reset.
+    pub(crate) struct ResetSecret[32];
+}
+
+/// The name of a session, the same on both sides; tells nothing about its keys.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub [u8; 16]);
+
+impl core::fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SessionId(..)")
+    }
+}
+
+/// The first keys of a session, from the handshake's secret.
+pub(crate) struct SessionKeys {
+    pub(crate) root: RootKey,
+    pub(crate) chain: ChainKey,
+    pub(crate) headers: [HeaderKey; 3],
+    pub(crate) reset: ResetSecret,
+    pub(crate) id: SessionId,
+}
+
+impl SessionSecret {
+    pub(crate) fn keys(&self) -> SessionKeys {
+        let exp = hkdf::Expander::new(self.expose());
+        let header = |label| HeaderKey::derive(&exp, &[label]);
+        SessionKeys {
+            root: RootKey::derive(&exp, &[labels::SESSION_ROOT]),
+            chain: ChainKey::derive(&exp, &[labels::SESSION_CHAIN]),
+            headers: [
+                header(labels::SESSION_HEADER_0),
+                header(labels::SESSION_HEADER_1),
+                header(labels::SESSION_HEADER_2),
+            ],
+            reset: ResetSecret::derive(&exp, &[labels::SESSION_RESET]),
+            id: SessionId(exp.expand(&[labels::SESSION_ID])),
+        }
+    }
+}
+
+impl ChainKey {
+    /// The key of the next message, and the chain behind it.
+    pub(crate) fn step(&self) -> (MessageKey, Self) {
+        let exp = hkdf::Expander::new(self.expose());
+        (MessageKey::derive(&exp, &[labels::MESSAGE]), Self::derive(&exp, &[labels::CHAIN]))
+    }
+}
+
+impl MessageKey {
+    /// Readies the key for the nonces and the body key of its message.
+    pub(crate) fn ready(&self) -> ReadyMessageKey {
+        ReadyMessageKey(hkdf::Expander::new(self.expose()))
+    }
+}
+
+/// A message key that both derivations of one message share.
+pub(crate) struct ReadyMessageKey(hkdf::Expander);
+
+impl ReadyMessageKey {
+    /// r enters every body key, so that a state that was put back does not repeat one.
+    pub(crate) fn body_key(&self, nonce: &[u8; NONCE_LEN]) -> BodyKey {
+        BodyKey::derive(&self.0, &[labels::BODY, nonce])
+    }
+
+    /// r and r' of a message (spec/05-ratchet.md section 2).
+    pub(crate) fn nonces(&self, random: &[u8; RANDOM_LEN], message: &Nonced<'_>) -> Nonces {
+        let Nonced { turn, head, message_number, content } = *message;
+        // From turn 1 on the constants are hashed into the turn's chain key, and with it into this key; `pn` is left. Turn 0's
+        // chain key comes from the handshake, and its constants are in no other hash.
+        let constants = if turn == 0 { 0 } else { head.len().saturating_sub(4) };
+        let head = head.get(constants..).unwrap_or_default();
+        let number = message_number.to_le_bytes();
+        let hash = UniversalHashKey::derive(&self.0, &[labels::NONCE_HASH]).hash(content);
+        let info = [labels::NONCE, random, head, &number, hash.as_slice()];
+        let derived: [u8; 2 * NONCE_LEN] = self.0.expand(&info);
+        let (header, outer) = derived.split_at(NONCE_LEN);
+        let nonce = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
+        Nonces { header: nonce(header), outer: nonce(outer) }
+    }
+}
+
+/// Random bytes that enter the nonces of one message.
+pub(crate) const RANDOM_LEN: usize = 32;
+
+/// The input of a message's nonces, beside its key and random bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Nonced<'a> {
+    pub(crate) turn: u32,
+    /// The turn's constants and `pn`.
+    pub(crate) head: &'a [u8],
+    pub(crate) message_number: u32,
+    pub(crate) content: &'a [u8],
+}
+
+/// The nonces of one message. Both are sent in the clear.
+pub(crate) struct Nonces {
+    /// r: of the header box, and in the body key.
+    pub(crate) header: [u8; NONCE_LEN],
+    /// r': of the outer box of an InitialMessage.
+    pub(crate) outer: [u8; NONCE_LEN],
+}
+
+/// The keys of a turn.
+pub(crate) struct TurnKeys {
+    pub(crate) root: RootKey,
+    pub(crate) chain: ChainKey,
+    /// The header key of the turn after the next.
+    pub(crate) header: HeaderKey,
+    pub(crate) reset: ResetSecret,
+}
+
+/// The public part of a turn's step: number, the keys answered to, and the new turn's own constants.
+pub(crate) struct TurnTranscript<'a> {
+    pub(crate) turn: u32,
+    pub(crate) previous_x25519: &'a x25519::PublicKey,
+    pub(crate) previous_kem: &'a [u8; kem::ENCAPSULATION_KEY_LEN],
+    /// rk_t, ek_t, ct_t and at turn 1 the ciphertext to the initiator's identity.
+    pub(crate) constants: &'a [u8],
+}
+
+impl TurnTranscript<'_> {
+    /// `X_t`.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        sha256(&[
+            labels::TURN,
+            &self.turn.to_le_bytes(),
+            self.previous_x25519.as_bytes(),
+            self.previous_kem,
+            self.constants,
+        ])
+    }
+}
+
+impl RootKey {
+    /// One turn: a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
+    pub(crate) fn turn(
+        &self,
+        transcript: &TurnTranscript<'_>,
+        dh: &x25519::SharedSecret,
+        shared: &kem::SharedSecret,
+        identity: Option<&kem::SharedSecret>,
+    ) -> TurnKeys {
+        let hash = transcript.hash();
+        let identity = identity.map_or(&[][..], |secret| secret.expose());
+        let prk = hkdf::extract(self.expose(), &[dh.expose(), shared.expose(), identity]);
+        let exp = prk.ready();
+        TurnKeys {
+            root: Self::derive(&exp, &[labels::TURN_ROOT, &hash]),
+            chain: ChainKey::derive(&exp, &[labels::TURN_CHAIN, &hash]),
+            header: HeaderKey::derive(&exp, &[labels::TURN_HEADER, &hash]),
+            reset: ResetSecret::derive(&exp, &[labels::TURN_RESET, &hash]),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Keys of a session, for test vectors.
+
+use super::{
+    ChangeSet, EncryptError, Session, Side,
+    encrypt::NonceRule,
+    keys::{ChainKey, HeaderKey, MessageKey, Nonced, RootKey, SessionSecret, TurnTranscript},
+    message,
+};
+use crate::identity::IdentityKeyPair;
+use alloc::vec::Vec;
+use deaddrop_primitives::{kem, x25519};
+use deaddrop_wire::Blob;
+use rand_core::CryptoRng;
+
+/// The keys that derive from the session secret.
+pub struct SessionTrace {
+    /// `RK_0`.
+    pub root: [u8; 32],
+    /// `CK_0`.
+    pub chain: [u8; 32],
+    /// `HK_0`, `HK_1`, `HK_2`.
+    pub headers: [[u8; 32]; 3],
+    /// `RS_0`.
+    pub reset: [u8; 32],
+    /// `SID`.
+    pub id: [u8; 16],
+}
+
+/// The keys of one turn.
+pub struct TurnTrace {
+    /// `X_t`.
+    pub transcript: [u8; 32],
+    /// `RK_t`.
+    pub root: [u8; 32],
+    /// `CK_t`.
+    pub chain: [u8; 32],
+    /// `HK_{t+2}`.
+    pub header: [u8; 32],
+    /// `RS_t`.
+    pub reset: [u8; 32],
+}
+
+/// The secrets of an own turn that was not answered yet.
+pub struct SendingTrace {
+    /// The secret of rk_t.
+    pub ratchet: [u8; 32],
+    /// The seed of ek_t.
+    pub kem_seed: [u8; kem::SEED_LEN],
+    /// The chain key of the next message.
+    pub chain: [u8; 32],
+    /// `HK_t`.
+    pub header: [u8; 32],
+    /// The next `n`.
+    pub message_number: u32,
+    /// The header without `n`.
+    pub head: Vec<u8>,
+}
+
+/// The first keys of a session.
+#[must_use]
+pub fn session(secret: &[u8; 32]) -> SessionTrace {
+    let keys = SessionSecret::from_bytes(*secret).keys();
+    SessionTrace {
+        root: *keys.root.expose(),
+        chain: *keys.chain.expose(),
+        headers: keys.headers.each_ref().map(|key| *key.expose()),
+        reset: *keys.reset.expose(),
+        id: keys.id.0,
+    }
+}
+
+/// `mk_n` and `CK'` of a chain key.
+#[must_use]
+pub fn chain_step(chain: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
+    let (message, next) = ChainKey::from_bytes(*chain).step();
+    (*message.expose(), *next.expose())
+}
+
+/// `bk` of a message key and a nonce.
+#[must_use]
+pub fn body_key(message_key: &[u8; 32], nonce: &[u8; 12]) -> [u8; 32] {
+    *MessageKey::from_bytes(*message_key).ready().body_key(nonce).expose()
+}
+
+/// `r` and `r'` of a message: from its key, 32 random bytes, the turn, constants and `pn`, `n`, and the content.
+#[must_use]
+pub fn nonces(
+    message_key: &[u8; 32],
+    random: &[u8; 32],
+    turn: u32,
+    head: &[u8],
+    message_number: u32,
+    content: &[u8],
+) -> ([u8; 12], [u8; 12]) {
+    let message = Nonced { turn, head, message_number, content };
+    let nonces = MessageKey::from_bytes(*message_key).ready().nonces(random, &message);
+    (nonces.header, nonces.outer)
+}
+
+/// The header of a message of this turn.
+#[must_use]
+pub fn open_header(header_key: &[u8; 32], turn: u32, message: &[u8]) -> Option<Vec<u8>> {
+    let header = message::open_header(&HeaderKey::from_bytes(*header_key), turn, message)?;
+    Some(header.as_bytes().to_vec())
+}
+
+/// One turn, computed by its receiver: secrets of the turn before, constants of the new one, and at turn 1 the
+/// initiator's identity.
+#[must_use]
+pub fn receive_turn(
+    root: &[u8; 32],
+    turn: u32,
+    own_ratchet: &[u8; 32],
+    own_kem_seed: &[u8; kem::SEED_LEN],
+    constants: &[u8],
+    identity: Option<&IdentityKeyPair>,
+) -> Option<TurnTrace> {
+    let own = x25519::SecretKey::from_bytes(own_ratchet);
+    let own_kem = kem::DecapsulationKey::from_seed(own_kem_seed);
+    let (ratchet, rest) = constants.split_first_chunk()?;
+    let (_kem, rest) = rest.split_first_chunk::<{ kem::ENCAPSULATION_KEY_LEN }>()?;
+    let (ciphertext, rest) = rest.split_first_chunk()?;
+    let dh = own.diffie_hellman(&x25519::PublicKey::from_bytes(ratchet).ok()?).ok()?;
+    let shared = own_kem.decapsulate(ciphertext);
+    let for_identity = match (rest.first_chunk(), identity) {
+        (Some(ciphertext), Some(identity)) => Some(identity.kem.decapsulate(ciphertext)),
+        _ => None,
+    };
+    let transcript = TurnTranscript {
+        turn,
+        previous_x25519: own.public_key(),
+        previous_kem: own_kem.encapsulation_key().as_bytes(),
+        constants,
+    };
+    let keys = RootKey::from_bytes(*root).turn(&transcript, &dh, &shared, for_identity.as_ref());
+    Some(TurnTrace {
+        transcript: transcript.hash(),
+        root: *keys.root.expose(),
+        chain: *keys.chain.expose(),
+        header: *keys.header.expose(),
+        reset: *keys.reset.expose(),
+    })
+}
+
+impl Session {
+    /// [`encrypt`](Session::encrypt) with r and, for an InitialMessage, r' drawn from `rng` as they are, 12 bytes each.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn hazmat_encrypt(
+        &mut self,
+        content: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Blob, ChangeSet), EncryptError> {
+        self.encrypt_by(NonceRule::Drawn, content, rng)
+    }
+
+    /// The secrets of the newest turn, if it is an own one.
+    #[must_use]
+    pub fn hazmat_sending(&self) -> Option<SendingTrace> {
+        match &self.side {
+            Side::Sent(chain) => Some(SendingTrace {
+                ratchet: *chain.ratchet.expose(),
+                kem_seed: *chain.kem.expose_seed(),
+                chain: *chain.chain.expose(),
+                header: *chain.header.expose(),
+                message_number: chain.message_number,
+                head: chain.head.clone(),
+            }),
+            Side::Received(_) => None,
+        }
+    }
+
+    /// `RS` of the newest received turn, if there was one.
+    #[must_use]
+    pub fn hazmat_received_reset(&self) -> Option<[u8; 32]> {
+        self.resets().received().map(|secret| *secret.expose())
+    }
+
+    /// `RS` of the two newest sent turns, newest first.
+    #[must_use]
+    pub fn hazmat_sent_resets(&self) -> Vec<[u8; 32]> {
+        self.resets().sent().map(|secret| *secret.expose()).collect()
+    }
+
+    /// `RK` of the newest turn.
+    #[must_use]
+    pub fn hazmat_root(&self) -> [u8; 32] {
+        *self.root.expose()
+    }
+}
+
+impl core::fmt::Debug for SessionTrace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SessionTrace(..)")
+    }
+}
+
+impl core::fmt::Debug for TurnTrace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("TurnTrace(..)")
+    }
+}
+
+impl core::fmt::Debug for SendingTrace {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("SendingTrace(..)")
+    }
+}

@@ -1,0 +1,15 @@
+//! Sizes of ML-KEM-768, and the shared secret: common to the interface and its back ends.
+
+/// Bytes of a seed `d || z`.
+pub const SEED_LEN: usize = 64;
+/// Bytes of an encapsulation key.
+pub const ENCAPSULATION_KEY_LEN: usize = 1_184;
+/// Bytes of a ciphertext.
+pub const CIPHERTEXT_LEN: usize = 1_088;
+/// Bytes of a shared secret.
+pub const SHARED_SECRET_LEN: usize = 32;
+
+crate::secret_bytes! {
+    /// The secret that encapsulation and decapsulation agree on.
+    pub struct SharedSecret[SHARED_SECRET_LEN];
+}
