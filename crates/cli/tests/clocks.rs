@@ -15,10 +15,10 @@ use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_relay::{
     Limits,
     clock::{Clock, TimeSource},
+    kept::KeptStore,
     proxy::Proxies,
     server::{Order, Server},
     session::Shared,
-    store::KeptStore,
 };
 use deaddrop_wire::{Day, RelayAddress};
 use rand::{SeedableRng, rngs::StdRng};

@@ -6,12 +6,13 @@ mod signals;
 
 use crate::clock::{Belief, Clock, system_day};
 use crate::data_dir::{Config, CreateToken, DataDir, DataDirError, StoreSize};
+use crate::kept::KeptStore;
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
 use crate::random::{self, NoRandomness, SystemRandom};
 use crate::server::{Ended, Server};
 use crate::session::Shared;
-use crate::store::{KeptStore, Store};
+use crate::store::Store;
 use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
 use deaddrop_link::RelayIdentity;

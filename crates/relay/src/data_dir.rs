@@ -3,10 +3,10 @@
 //! The store key lies beside the store: whoever takes the disk opens it like the running relay, minus what has been
 //! destroyed. An operator who wants more keeps the key elsewhere, or lets the relay forget everything (`--volatile`).
 
+use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
 use crate::names::StoreKey;
 use crate::proxy::Network;
-use crate::store::{KeptStore, OpenStoreError, ShredBacking};
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
 use rand::CryptoRng;

@@ -12,6 +12,7 @@ pub mod data_dir;
 pub mod day_change;
 pub mod hints;
 pub mod inspect;
+pub mod kept;
 mod labels;
 pub mod limits;
 mod logging;

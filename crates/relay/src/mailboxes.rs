@@ -26,6 +26,7 @@ use closed::Closed;
 use deaddrop_shred::{Record, RecordKey};
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Blob, Day, SizeClass};
+pub(crate) use queue::Waiter;
 use queue::{Dying, Pending, Queue, Resident};
 use rand::rngs::StdRng;
 use readers::Attached;

@@ -5,20 +5,14 @@
 //! never a cursor. Whoever reads holds a fence; acks under an older fence do nothing. Made so that a database can
 //! implement it, with the fence in the mailbox's row.
 
-mod backing;
-mod kept;
-mod memory;
-mod shred;
+mod census;
 mod space;
 
-pub use kept::KeptStore;
-pub use memory::MemoryBacking;
-pub use shred::{OpenStoreError, ShredBacking};
+pub use census::{Census, Health, Trouble};
 pub use space::Space;
 
-use crate::clock::{Calendar, Now};
+use crate::clock::Now;
 use crate::hints::{Ended, Hints};
-use crate::limits::Limits;
 pub use crate::names::Handle;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{Blob, ClientToken, MailboxId, OwnId, SendId};
@@ -212,116 +206,4 @@ pub enum NotAcked {
     Stale(Ended),
     /// The store has failed.
     Stopped,
-}
-
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Mailboxes.
-    pub mailboxes: u64,
-    /// Blobs.
-    pub blobs: u64,
-    /// Bytes of blobs.
-    pub bytes: u64,
-    /// Bytes of blobs of a store that is memory itself.
-    pub memory_bytes: u64,
-    /// What the store remembers of the calendar.
-    pub calendar: Option<Calendar>,
-    /// Commits that found no room, since the start.
-    pub without_room: u64,
-    /// The last commit found no room, and nothing was destroyed since.
-    pub is_full: bool,
-    /// Puts and changes that were refused because dead bytes wait for too long, since the start.
-    pub overdue: u64,
-    /// How full the disk is, and what waits there to be zeroed; `None` without a disk.
-    pub space: Option<Space>,
-    /// The store has failed.
-    pub stopped: bool,
-}
-
-impl Census {
-    /// Whether blobs or bytes are where puts are refused.
-    pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
-        let percent = limits.put_percent;
-        Limits::reached(self.blobs, limits.blobs, percent)
-            || Limits::reached(self.bytes, limits.store_bytes, percent)
-            || self.memory_bytes > 0 && Limits::reached(self.memory_bytes, limits.memory_bytes, percent)
-    }
-}
-
-/// Whether a relay does what it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It takes puts.
-    Ok,
-    /// Puts are refused.
-    NotTakingPuts(Trouble),
-    /// The store has failed.
-    Stopped,
-}
-
-/// Why puts are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Blobs or bytes are at their limits.
-    AtLimits,
-    /// The store has grown to its limit, or the disk is full.
-    Full,
-    /// Dead bytes wait for too long to be zeroed.
-    Overdue,
-}
-
-impl Trouble {
-    /// In words.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::AtLimits => "blobs or bytes are at their limits",
-            Self::Full => "the store or its disk is full",
-            Self::Overdue => "the disk is too slow to zero dead bytes in time",
-        }
-    }
-}
-
-impl Health {
-    /// Of a relay with this much in it.
-    #[must_use]
-    pub fn of(census: &Census, limits: &Limits) -> Self {
-        if census.stopped {
-            Self::Stopped
-        } else if census.is_at_its_limits(limits) {
-            Self::NotTakingPuts(Trouble::AtLimits)
-        } else if census.is_full {
-            Self::NotTakingPuts(Trouble::Full)
-        } else if census.space.is_some_and(|space| space.is_overdue(limits.dead_bytes())) {
-            Self::NotTakingPuts(Trouble::Overdue)
-        } else {
-            Self::Ok
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_relay_is_well_while_it_takes_puts() {
-        let limits =
-            Limits { blobs: 100, store_bytes: 1_000, memory_bytes: 500, put_percent: 95, ..Limits::DEFAULT };
-        let health = |census: Census| Health::of(&census, &limits);
-        let census = Census { blobs: 94, bytes: 949, memory_bytes: 474, ..Census::default() };
-        assert_eq!(health(census), Health::Ok);
-        let late = Space { oldest_dead: Some(limits.dead_bytes()), ..Space::default() };
-        for (full, why) in [
-            (Census { blobs: 95, ..census }, Trouble::AtLimits),
-            (Census { bytes: 950, ..census }, Trouble::AtLimits),
-            (Census { memory_bytes: 475, ..census }, Trouble::AtLimits),
-            (Census { is_full: true, ..census }, Trouble::Full),
-            (Census { space: Some(late), ..census }, Trouble::Overdue),
-        ] {
-            assert_eq!(health(full), Health::NotTakingPuts(why));
-            assert_eq!(health(Census { stopped: true, ..full }), Health::Stopped);
-        }
-    }
 }

@@ -4,6 +4,7 @@
 use deaddrop_relay::clock::{Belief, Calendar, Look, NoDay, Now};
 use deaddrop_relay::day_change::DayChange;
 use deaddrop_relay::hints::Hints;
+use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Geometry, MemoryDisk, Shred};

@@ -3,6 +3,7 @@
 
 use deaddrop_relay::clock::Now;
 use deaddrop_relay::hints::{Ended, Hints};
+use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Geometry, MemoryDisk, Shred};

@@ -4,8 +4,8 @@
 mod value;
 
 use deaddrop_relay::clock::Now;
+use deaddrop_relay::kept::{KeptStore, ShredBacking};
 use deaddrop_relay::session::{Output, Session, Shared};
-use deaddrop_relay::store::{KeptStore, ShredBacking};
 use deaddrop_relay::{Prefix, StoreKey};
 use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};
 use deaddrop_wire::item::*;

@@ -1,6 +1,6 @@
 //! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
 
-use super::{Job, Mailboxes, Medium, Pending, keep_hot, record};
+use super::{Job, Mailboxes, Medium, Pending, Waiter, keep_hot, record};
 use crate::clock::Now;
 use crate::limits::Limits;
 use crate::names::Handle;
@@ -8,14 +8,13 @@ use crate::store::{RecordId, Verdict};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, SendId};
 use rand::RngExt;
-use tokio::sync::oneshot;
 
 /// What became of a put.
 pub(crate) enum PutStep {
     /// It is answered, and nothing is written.
     Answer(Verdict),
-    /// It waits for a commit that is under way.
-    Join(oneshot::Receiver<Verdict>),
+    /// Its waiter is told when a commit that is under way is durable.
+    Join,
     /// The put is decided once the change that is under way is written.
     AfterChange(Blob),
     /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
@@ -28,13 +27,20 @@ pub(crate) enum PutStep {
         mailbox: Option<Job>,
         /// The blob's job holds the mailbox's record, too.
         first_use: bool,
-        done: oneshot::Receiver<Verdict>,
     },
 }
 
 impl Mailboxes {
-    /// One put. `overdue`: the disk is to zero dead bytes before it takes more.
-    pub(crate) fn put(&mut self, send: &SendId, blob: Blob, overdue: bool, now: Now) -> PutStep {
+    /// Decides one put. `overdue`: the disk must zero dead bytes before it takes more. `waiter` is told unless the step is an answer
+    /// or waits for a change.
+    pub(crate) fn put(
+        &mut self,
+        send: &SendId,
+        blob: Blob,
+        overdue: bool,
+        now: Now,
+        waiter: Waiter,
+    ) -> PutStep {
         use PutStep::{AfterChange, Answer, Join};
         if self.stopped {
             return Answer(Verdict::Stopped);
@@ -47,17 +53,16 @@ impl Mailboxes {
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
         let (class, len) = (blob.class(), blob.as_bytes().len());
         // a blob that is there is the same put, and is answered with the commit that it depends on.
-        let (waiter, done) = oneshot::channel();
         if let Some(pending) = mailbox.queue.pending.iter_mut().find(|pending| pending.key == key) {
             pending.waiters.push(waiter);
-            return Join(done);
+            return Join;
         }
         if let Some(resident) = mailbox.queue.residents.iter().find(|resident| resident.key == key) {
             if !resident.dying {
                 return Answer(Verdict::Done);
             }
             mailbox.queue.dying.push(super::Dying { id: resident.id, waiter });
-            return Join(done);
+            return Join;
         }
         // the store as a whole has room.
         let volatile = mailbox.medium() == Medium::Volatile || self.in_memory;
@@ -115,7 +120,7 @@ impl Mailboxes {
             Medium::Lasting | Medium::Volatile => {}
         }
         let first_use = first_use && medium == Medium::Lasting;
-        PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use, done }
+        PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use }
     }
 
     /// The blob of a [`PutStep::Write`] is on stable storage.
@@ -131,8 +136,7 @@ impl Mailboxes {
             reader.changed();
         }
         for waiter in waiters {
-            // Whoever asked may have gone.
-            let _ = waiter.send(Verdict::Done);
+            waiter.tell(Verdict::Done);
         }
     }
 
@@ -154,7 +158,7 @@ impl Mailboxes {
         }
         let verdict = if self.stopped { Verdict::Stopped } else { Verdict::Busy };
         for waiter in waiters {
-            let _ = waiter.send(verdict);
+            waiter.tell(verdict);
         }
     }
 }

@@ -4,7 +4,26 @@ use crate::store::{RecordId, Verdict};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
-use tokio::sync::oneshot;
+use std::fmt;
+
+/// Tells a caller the verdict of its put. Dropped untold, it means that the mailbox was deleted.
+pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
+
+impl Waiter {
+    pub(crate) fn new(tell: impl FnOnce(Verdict) + Send + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+
+    pub(crate) fn tell(self, verdict: Verdict) {
+        (self.0)(verdict);
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiter(..)")
+    }
+}
 
 /// A blob that is not durable yet.
 #[derive(Debug)]
@@ -15,8 +34,8 @@ pub(crate) struct Pending {
     pub(crate) expiry: Day,
     /// Kept for a connected reader.
     pub(crate) hot: Option<Blob>,
-    /// Fault 11: retries join the first.
-    pub(crate) waiters: Vec<oneshot::Sender<Verdict>>,
+    /// Of the first put, and of its retries.
+    pub(crate) waiters: Vec<Waiter>,
 }
 
 /// A durable blob.
@@ -36,7 +55,7 @@ pub(crate) struct Resident {
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) id: RecordId,
-    pub(crate) waiter: oneshot::Sender<Verdict>,
+    pub(crate) waiter: Waiter,
 }
 
 /// The blobs of one mailbox and their counts, which hold until a blob is destroyed.
@@ -81,7 +100,7 @@ impl Queue {
     }
 
     /// The commit of this blob is durable.
-    pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<oneshot::Sender<Verdict>> {
+    pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<Waiter> {
         let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
         let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);
         let resident = Resident { id, key, class, via, expiry, hot, dying: false };
@@ -96,10 +115,7 @@ impl Queue {
     }
 
     /// The erase of this blob is durable. Gives its class, its hot bytes, and who waits.
-    pub(crate) fn destroyed(
-        &mut self,
-        id: RecordId,
-    ) -> Option<(SizeClass, u64, Vec<oneshot::Sender<Verdict>>)> {
+    pub(crate) fn destroyed(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;
         self.blobs = self.blobs.saturating_sub(1);

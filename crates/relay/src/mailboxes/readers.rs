@@ -224,7 +224,7 @@ impl Mailboxes {
             let Some((class, hot, waiters)) = mailbox.queue.destroyed(*id) else { continue };
             self.forget(class, hot, volatile);
             for waiter in waiters {
-                let _ = waiter.send(Verdict::Done);
+                waiter.tell(Verdict::Done);
             }
         }
     }

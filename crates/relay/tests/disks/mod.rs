@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use deaddrop_relay::clock::Now;
+use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};

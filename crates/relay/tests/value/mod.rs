@@ -3,8 +3,9 @@
 
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::clock::Now;
+use deaddrop_relay::kept::{KeptStore, MemoryBacking};
 use deaddrop_relay::session::{Call, Close, Output, Session, Shared};
-use deaddrop_relay::store::{KeptStore, MemoryBacking, Store};
+use deaddrop_relay::store::Store;
 use deaddrop_relay::{Limits, Prefix};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{

@@ -5,8 +5,9 @@ use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::{
     Limits, Prefix,
     clock::Now,
+    kept::{KeptStore, MemoryBacking},
     session::{Output, Session, Shared},
-    store::{KeptStore, MemoryBacking, Store},
+    store::Store,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{

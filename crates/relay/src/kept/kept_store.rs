@@ -6,14 +6,16 @@
 
 use super::backing::Backing;
 use super::memory::MemoryBacking;
-use super::{
-    Census, Change, Claim, Claimed, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader,
-    RecordId, Stale, Store, Stored, Verdict,
-};
 use crate::clock::Now;
 use crate::limits::Limits;
-use crate::mailboxes::{AckStep, ChangeStep, Found, Job, Mailboxes, Medium, PeekStep, PutStep, SweepStep};
-use crate::names::IndexKey;
+use crate::mailboxes::{
+    AckStep, ChangeStep, Found, Job, Mailboxes, Medium, PeekStep, PutStep, SweepStep, Waiter,
+};
+use crate::names::{Handle, IndexKey, StoreKey};
+use crate::store::{
+    Census, Change, Claim, Claimed, Fence, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader, RecordId,
+    Stale, Store, Stored, Verdict,
+};
 use deaddrop_shred::{CommitError, ReadError};
 use deaddrop_wire::{Blob, OwnId, SendId};
 use rand::rngs::StdRng;
@@ -54,12 +56,21 @@ enum Awaited<T> {
 }
 
 impl<T> Awaited<T> {
-    /// What is never answered was taken away with its mailbox.
+    /// A dropped sender means that the mailbox was deleted: then the answer is `gone`.
     async fn or(self, gone: T) -> T {
         match self {
             Self::Now(answer) => answer,
             Self::Later(receiver) => receiver.await.unwrap_or(gone),
         }
+    }
+}
+
+impl KeptStore<MemoryBacking> {
+    /// Makes an empty store that ends with its process.
+    #[must_use]
+    pub fn in_memory(limits: Limits, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let key = StoreKey::generate(rng);
+        Self::new(MemoryBacking::default(), key.index_key(), limits, true, rng)
     }
 }
 
@@ -172,8 +183,13 @@ impl<B: Backing> KeptStore<B> {
         let begin = |blob: Blob| {
             let _order = self.in_order();
             let overdue = self.is_overdue();
-            let step = self.state.locked().put(&send, blob, overdue, now);
-            self.write_put(step)
+            let (sender, verdict) = oneshot::channel();
+            let waiter = Waiter::new(move |verdict| {
+                // The caller may have gone.
+                let _ = sender.send(verdict);
+            });
+            let step = self.state.locked().put(&send, blob, overdue, now, waiter);
+            self.write_put(step, verdict)
         };
         let mut step = begin(blob);
         loop {
@@ -197,13 +213,17 @@ impl<B: Backing> KeptStore<B> {
         self.backing.space().is_some_and(|space| space.has_debt(self.dead_bytes))
     }
 
-    /// Gives the blob back if the put is to be decided again.
-    fn write_put(&self, step: PutStep) -> Result<Awaited<Verdict>, Blob> {
+    /// Gives the blob back if the put must be decided again. `verdict` comes when the commit of the put is durable.
+    fn write_put(
+        &self,
+        step: PutStep,
+        verdict: oneshot::Receiver<Verdict>,
+    ) -> Result<Awaited<Verdict>, Blob> {
         match step {
             PutStep::Answer(verdict) => Ok(Awaited::Now(verdict)),
-            PutStep::Join(done) => Ok(Awaited::Later(done)),
+            PutStep::Join => Ok(Awaited::Later(verdict)),
             PutStep::AfterChange(blob) => Err(blob),
-            PutStep::Write { handle, key, medium, blob, mailbox, first_use, done } => {
+            PutStep::Write { handle, key, medium, blob, mailbox, first_use } => {
                 if let Some(mailbox) = mailbox {
                     drop(self.save(handle, mailbox));
                 }
@@ -211,7 +231,7 @@ impl<B: Backing> KeptStore<B> {
                     Ok(order) => state.put_is_durable(handle, key, RecordId(order), first_use),
                     Err(_) => state.put_found_no_room(handle, key, first_use),
                 }));
-                Ok(Awaited::Later(done))
+                Ok(Awaited::Later(verdict))
             }
         }
     }

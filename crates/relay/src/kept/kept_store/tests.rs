@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::hints::Hints;
+use crate::kept::backing::Done;
 use crate::mailboxes::record;
 use crate::names::StoreKey;
-use crate::store::backing::Done;
 use crate::store::{Health, Space, Trouble};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
