@@ -22,4 +22,4 @@ pub use handshake::{
 pub use identity::{RelayIdentity, RelaySeed};
 pub use mailbox_address::{BadMailboxAddress, MailboxAddress};
 pub use record::{MAX_RECORD_LEN, PLAINTEXT_SIZES};
-pub use session::{LinkSession, OpenError, OpenHalf, SealError, SealHalf};
+pub use session::{LinkSession, OpenHalf, RecordError, SealError, SealHalf};

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     cookie::Cookie,
     identity::{PUBLIC_LEN, fingerprint},
-    session::{LinkSession, OpenError},
+    session::{LinkSession, RecordError},
 };
 use deaddrop_primitives::{aead, kem, x25519};
 use deaddrop_wire::{Fingerprint, Offer, Received, item::Hello};
@@ -57,8 +57,8 @@ impl UnprovenLink {
     /// Opens the relay's first record.
     ///
     /// # Errors
-    /// See [`OpenError`]; the link is over.
-    pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), OpenError> {
+    /// See [`RecordError`]; the link is over.
+    pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), RecordError> {
         let received = self.0.open(record)?;
         Ok((self.0, received))
     }

@@ -91,9 +91,9 @@ fn order_is_kept_or_the_link_dies() {
     let (mut a, mut b) = sessions();
     let records: Vec<_> = (0..3).flat_map(|n| a.seal(&[ping(n)]).unwrap()).collect();
     assert!(b.open(&records[0]).is_ok());
-    assert_eq!(b.open(&records[2]), Err(OpenError::Unauthentic));
+    assert_eq!(b.open(&records[2]), Err(RecordError::Unauthentic));
     // No way back: not even the record that was due opens any more.
-    assert_eq!(b.open(&records[1]), Err(OpenError::Dead));
+    assert_eq!(b.open(&records[1]), Err(RecordError::Dead));
 }
 
 #[test]
@@ -101,15 +101,15 @@ fn a_repeated_record_kills() {
     let (mut a, mut b) = sessions();
     let record = a.seal(&[ping(1)]).unwrap().remove(0);
     assert!(b.open(&record).is_ok());
-    assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+    assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
 }
 
 #[test]
 fn lengths_are_checked_first() {
     for len in [0, 16, 527, 529, 4_623, MAX_RECORD_LEN + 1] {
         let (_, mut b) = sessions();
-        assert_eq!(b.open(&vec![0; len]), Err(OpenError::Length));
-        assert_eq!(b.open(&vec![0; len]), Err(OpenError::Dead));
+        assert_eq!(b.open(&vec![0; len]), Err(RecordError::Length));
+        assert_eq!(b.open(&vec![0; len]), Err(RecordError::Dead));
     }
 }
 
@@ -118,8 +118,8 @@ fn a_peer_that_breaks_the_rules_is_dead_too() {
     let (mut a, mut b) = sessions();
     let mut plaintext = vec![1, 0, 0x80, 0, 0, 0];
     assert!(a.seal.direction.seal(&mut plaintext).is_ok());
-    assert_eq!(b.open(&plaintext), Err(OpenError::Malformed(DecodeError::Malformed)));
-    assert_eq!(b.open(&plaintext), Err(OpenError::Dead));
+    assert_eq!(b.open(&plaintext), Err(RecordError::Malformed(DecodeError::Malformed)));
+    assert_eq!(b.open(&plaintext), Err(RecordError::Dead));
 }
 
 #[test]
@@ -146,7 +146,7 @@ proptest! {
         let (mut a, mut b) = sessions();
         let mut record = a.seal(&[ping(1)]).unwrap().remove(0);
         record[at] ^= 1 << bit;
-        prop_assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+        prop_assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
     }
 
     #[test]
@@ -154,7 +154,7 @@ proptest! {
         let (_, mut b) = sessions();
         let mut record = vec![0; PLAINTEXT_SIZES[size] + TAG_LEN];
         rng(seed).fill_bytes(&mut record);
-        prop_assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+        prop_assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
     }
 
     #[test]

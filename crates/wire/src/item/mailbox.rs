@@ -1,9 +1,9 @@
 //! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an `Answer`.
 
-use super::{CreateFlags, Encoding, LeaseClass, QuotaClass};
+use super::{CreateFlags, LeaseClass, QuotaClass, encoding::Encoding};
 use crate::{
     MailboxId, OwnId, PresentedOwn, SendId,
-    codec::{DecodeError, EncodeError, Reader, Writer},
+    codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
     limits::{MAX_SENDS, MAX_TOKEN},
 };
 use alloc::vec::Vec;
@@ -50,7 +50,7 @@ pub struct SendGrant {
 }
 
 impl Encoding for Create {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.as_bytes());
         w.bytes(self.read.as_bytes());
@@ -67,7 +67,7 @@ impl Encoding for Create {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: OwnId::from_bytes(r.array()?),
@@ -97,7 +97,7 @@ pub struct Grant {
 }
 
 impl Encoding for Grant {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.send.as_bytes());
@@ -105,7 +105,7 @@ impl Encoding for Grant {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),
@@ -127,14 +127,14 @@ pub struct Revoke {
 }
 
 impl Encoding for Revoke {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.send.as_bytes());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),
@@ -143,7 +143,7 @@ impl Encoding for Revoke {
     }
 }
 
-/// Begins the lease anew.
+/// Renews the lease.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Renew {
     /// The request's number.
@@ -153,13 +153,13 @@ pub struct Renew {
 }
 
 impl Encoding for Renew {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
@@ -174,13 +174,13 @@ pub struct Delete {
 }
 
 impl Encoding for Delete {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
@@ -197,14 +197,14 @@ pub struct Rekey {
 }
 
 impl Encoding for Rekey {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.read.as_bytes());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),
