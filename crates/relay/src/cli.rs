@@ -3,15 +3,16 @@
 
 mod day;
 mod signals;
+mod terminal;
 
 use crate::clock::{Belief, Clock, system_day};
-use crate::data_dir::{Config, CreateToken, DataDir, DataDirError, StoreSize};
+use crate::data_dir::{CreateToken, DataDir, RelayConfig, StoreSize};
 use crate::kept::KeptStore;
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
-use crate::random::{self, NoRandomness, SystemRandom};
-use crate::server::{Ended, Server};
-use crate::session::Shared;
+use crate::random::SystemRandom;
+use crate::server::{Server, ServerEnd};
+use crate::session::SessionContext;
 use crate::store::Store;
 use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
@@ -20,9 +21,9 @@ use deaddrop_wire::RelayAddress;
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use terminal::{Failure, complain, say, system_random};
 
 /// A blind relay: keeps sealed messages for people who are away, and forgets them.
 #[derive(Debug, Parser)]
@@ -107,24 +108,6 @@ enum Command {
     },
 }
 
-/// What went wrong, said to the operator.
-enum Failure {
-    Directory(DataDirError),
-    Say(String),
-}
-
-impl From<DataDirError> for Failure {
-    fn from(error: DataDirError) -> Self {
-        Self::Directory(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(_: io::Error) -> Self {
-        Self::Say("standard output is closed".to_owned())
-    }
-}
-
 /// Runs the program with these arguments, the program's name first.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
@@ -142,17 +125,6 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Err(Failure::Directory(error)) => complain(&error.to_string()),
         Err(Failure::Say(text)) => complain(&text),
     }
-}
-
-fn complain(text: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "deaddrop-relay: {text}");
-    ExitCode::FAILURE
-}
-
-fn say(text: impl std::fmt::Display) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
 }
 
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
@@ -179,13 +151,6 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Day { command } => day::run(command),
         Command::Check { data, config, json } => check(&DataDir::at(data), config, json),
     }
-}
-
-fn system_random() -> Result<SystemRandom, Failure> {
-    let refused = |NoRandomness| {
-        Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())
-    };
-    random::check().map(|()| SystemRandom).map_err(refused)
 }
 
 fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure> {
@@ -244,7 +209,7 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
     let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();
@@ -260,8 +225,8 @@ fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<
         runtime.block_on(listen(store, identity, config, json, rng))
     };
     match ended? {
-        Ended::Asked => Ok(ExitCode::SUCCESS),
-        Ended::StoreFailed => Err(Failure::Say(
+        ServerEnd::Asked => Ok(ExitCode::SUCCESS),
+        ServerEnd::StoreFailed => Err(Failure::Say(
             "the relay has stopped, so that nothing more is promised: the disk failed, or a fault of the program was found (see the log); check the disk, then start again"
                 .to_owned(),
         )),
@@ -271,17 +236,18 @@ fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<
 async fn listen<S: Store>(
     store: S,
     identity: RelayIdentity,
-    config: &Config,
+    config: &RelayConfig,
     json: bool,
     mut rng: SystemRandom,
-) -> Result<Ended, Failure> {
+) -> Result<ServerEnd, Failure> {
     let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
     let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
         Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
     })?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared = Shared::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    let shared =
+        SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;

@@ -28,7 +28,7 @@ pub const STORE: &str = "store.shred";
 /// What an operator can set.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct RelayConfig {
     /// Where to listen; `127.0.0.1:0` takes a free port.
     pub listen: Option<String>,
     /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
@@ -186,7 +186,7 @@ impl DataDir {
     ///
     /// # Errors
     /// [`DataDirError`].
-    pub fn config(&self, instead: Option<&Path>) -> Result<Config, DataDirError> {
+    pub fn config(&self, instead: Option<&Path>) -> Result<RelayConfig, DataDirError> {
         let text = self.config_text(instead)?;
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
@@ -198,7 +198,7 @@ impl DataDir {
     /// [`DataDirError`].
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<Config>(&text).err().map(|error| describe(&error, &text)))
+        Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
-        let fault = |text: &str| describe(&toml::from_str::<Config>(text).unwrap_err(), text);
+        let fault = |text: &str| describe(&toml::from_str::<RelayConfig>(text).unwrap_err(), text);
         for text in [
             "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
             "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_create_token_is_not_printed() {
-        let config: Config = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
+        let config: RelayConfig = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
         assert_eq!(config.create_token.as_ref().map(CreateToken::expose), Some("hunter2-secret"));
         assert!(!format!("{config:?}").contains("hunter2"));
     }

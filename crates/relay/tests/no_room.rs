@@ -49,7 +49,8 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Vec<RecordId> {
 
 /// How the first two mailboxes are.
 async fn state(store: &impl Store) -> Vec<String> {
-    let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     let mut state = vec![format!("{} mailboxes, {} blobs", store.census().mailboxes, store.census().blobs)];
     for door in [1, 2, 5, 6] {
         // A blob that is there is stored already, for every sender.
@@ -111,7 +112,8 @@ async fn a_store_that_was_full_takes_puts_again_after_acks() {
     for round in 0..3 {
         fill(&store).await;
         assert!(store.census().is_full);
-        let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+        let reader =
+            ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
         let mut destroyed = 0;
         for number in 10..100 {
             let Ok(claimed) = claim(&store, number, &reader).await else { break };

@@ -6,7 +6,7 @@ mod value;
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::session::{Output, Shared};
+use deaddrop_relay::session::{Output, SessionContext};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, SizeClass, decode_items};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn sender() -> Hello {
 fn a_create_is_refused_in_the_order_of_the_specification() {
     let limits = Limits { create_burst: 2, mailboxes: 2, create_percent: 100, ..limits() };
     let mut world = World::new(limits.clone());
-    world.shared = Arc::new(Shared::new(limits, Some("word")));
+    world.shared = Arc::new(SessionContext::new(limits, Some("word")));
     let with_token =
         |number: u8| Create { token: b"word".to_vec().into(), ..create(number, QuotaClass::Few) };
     let mut owner = world.link(sender());

@@ -74,7 +74,8 @@ async fn acked_blobs_leave_neither_bytes_nor_a_larger_file() {
     let disk = Arc::new(Watched::default());
     create_on(&disk, 1_024, 8);
     let store = open(&disk, &limits(DEAD_BYTES_S));
-    let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     assert_eq!(create(&store, 1, QuotaClass::Many).await, Verdict::Done);
     assert_eq!(create(&store, 2, QuotaClass::Many).await, Verdict::Done);
     for waits in 0..20 {

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::hints::{Ended, Hints};
+use deaddrop_relay::hints::{Hints, SubscriptionEnd};
 use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
@@ -92,8 +92,8 @@ fn blob(number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-fn reader(token: u8) -> Reader {
-    Reader { token: ClientToken::from_bytes([token; 16]), hints: Arc::new(Hints::default()) }
+fn reader(token: u8) -> ConnectedReader {
+    ConnectedReader { token: ClientToken::from_bytes([token; 16]), hints: Arc::new(Hints::default()) }
 }
 
 async fn create(store: &impl Store, number: u8) -> Verdict {
@@ -104,7 +104,12 @@ async fn put(store: &impl Store, door: u8, number: u32) -> Verdict {
     store.put(vec![(send(door), blob(number))], now(0)).await.remove(0)
 }
 
-async fn claim(store: &impl Store, number: u8, reader: &Reader, at: Now) -> Result<Claimed, NotClaimed> {
+async fn claim(
+    store: &impl Store,
+    number: u8,
+    reader: &ConnectedReader,
+    at: Now,
+) -> Result<Claimed, NotClaimed> {
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     store.claim(vec![claim], reader, at).await.remove(0)
 }
@@ -193,7 +198,7 @@ mod rules {
         let stolen = Claimed { handle: other.handle, ..claimed };
         let _ = ack(store, &stolen, vec![]).await;
         let wrong = Claimed { fence: Fence(other.fence.0 + 1), ..other };
-        assert_eq!(ack(store, &wrong, vec![record]).await, Err(NotAcked::Stale(Ended::Displaced)));
+        assert_eq!(ack(store, &wrong, vec![record]).await, Err(NotAcked::Stale(SubscriptionEnd::Displaced)));
         assert_eq!(look(store, &other, now(0)).await.unwrap().len(), 1);
     }
 
@@ -219,16 +224,19 @@ mod rules {
         let record = look(store, &first, now(0)).await.unwrap()[0].record;
         let again =
             claim(store, 1, &one, now(1)).await.expect("a reader's own connection is replaced at once");
-        assert_eq!(look(store, &first, now(1)).await, Err(Stale(Ended::Displaced)));
+        assert_eq!(look(store, &first, now(1)).await, Err(Stale(SubscriptionEnd::Displaced)));
         let second = claim(store, 1, &two, now(10_000)).await.unwrap();
         assert_eq!(claim(store, 1, &one, now(10_001)).await, Err(NotClaimed::Contended));
         for old in [first, again] {
-            assert_eq!(ack(store, &old, vec![record]).await, Err(NotAcked::Stale(Ended::Displaced)));
+            assert_eq!(
+                ack(store, &old, vec![record]).await,
+                Err(NotAcked::Stale(SubscriptionEnd::Displaced))
+            );
         }
         let found = look(store, &second, now(0)).await.unwrap();
         assert_eq!(found[0].record, record, "delivered again to the next reader");
         store.release(vec![(second.handle, second.fence)]).await;
-        assert_eq!(ack(store, &second, vec![record]).await, Err(NotAcked::Stale(Ended::Displaced)));
+        assert_eq!(ack(store, &second, vec![record]).await, Err(NotAcked::Stale(SubscriptionEnd::Displaced)));
         drop(two);
         assert!(claim(store, 1, &one, now(10_002)).await.is_ok(), "nobody is there any more");
     }
@@ -268,11 +276,11 @@ mod rules {
         assert_eq!(look(store, &claimed, now(0)).await.unwrap()[0].via, 6);
         assert_eq!(change(Change::Rekey(MailboxId::from_bytes([2; 32]))).await, Verdict::Refused);
         assert_eq!(change(Change::Rekey(MailboxId::from_bytes([8; 32]))).await, Verdict::Done);
-        assert_eq!(look(store, &claimed, now(0)).await, Err(Stale(Ended::Displaced)));
+        assert_eq!(look(store, &claimed, now(0)).await, Err(Stale(SubscriptionEnd::Displaced)));
         assert_eq!(claim(store, 1, &reader, now(0)).await, Err(NotClaimed::Refused));
         let claimed = claim(store, 8, &reader, now(0)).await.unwrap();
         assert_eq!(change(Change::Delete).await, Verdict::Done);
-        assert_eq!(look(store, &claimed, now(0)).await, Err(Stale(Ended::Gone)));
+        assert_eq!(look(store, &claimed, now(0)).await, Err(Stale(SubscriptionEnd::Gone)));
         assert_eq!(put(store, 1, 2).await, Verdict::Refused);
         assert_eq!(change(Change::Delete).await, Verdict::Refused);
         assert_eq!((store.census().mailboxes, store.census().blobs), (1, 0));

@@ -1,6 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
-use super::{Failure, say, system_random};
+use super::terminal::{Failure, say, system_random};
 use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;

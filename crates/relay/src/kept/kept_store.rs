@@ -13,8 +13,8 @@ use crate::mailboxes::{
 };
 use crate::names::{Handle, IndexKey, StoreKey};
 use crate::store::{
-    Census, Change, Claim, Claimed, Fence, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader, RecordId,
-    Stale, Store, Stored, Verdict,
+    Census, Change, Claim, Claimed, ConnectedReader, Fence, NewMailbox, NotAcked, NotClaimed, Peek, Peeked,
+    RecordId, Stale, Store, Stored, Verdict,
 };
 use deaddrop_shred::{CommitError, ReadError};
 use deaddrop_wire::{Blob, OwnId, SendId};
@@ -105,7 +105,7 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Submits a job; its end is reported to the rules first, then to whoever waits.
+    /// Submits a job. Its end is reported to the rules first, then to the caller that waits.
     fn submit<T: Send + 'static>(
         &self,
         medium: Medium,
@@ -128,7 +128,7 @@ impl<B: Backing> KeptStore<B> {
             }
             let answer = report(&mut state, result);
             drop(state);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = sender.send(answer);
         };
         match medium {
@@ -164,7 +164,7 @@ impl<B: Backing> KeptStore<B> {
             }
             ChangeStep::Write(planned, job) => {
                 Awaited::Later(self.submit(lasting, job, move |state, result| {
-                    let is_there = state.change_written(planned, result.is_ok());
+                    let is_there = state.finish_change(planned, result.is_ok());
                     drop(turn);
                     if is_there { verdict(result) } else { Verdict::Refused }
                 }))
@@ -228,8 +228,8 @@ impl<B: Backing> KeptStore<B> {
                     drop(self.save(handle, mailbox));
                 }
                 drop(self.submit(medium, blob, move |state, result| match result {
-                    Ok(order) => state.put_is_durable(handle, key, RecordId(order), first_use),
-                    Err(_) => state.put_found_no_room(handle, key, first_use),
+                    Ok(order) => state.finish_put(handle, key, RecordId(order), first_use),
+                    Err(_) => state.undo_put(handle, key, first_use),
                 }));
                 Ok(Awaited::Later(verdict))
             }
@@ -245,7 +245,7 @@ impl<B: Backing> KeptStore<B> {
             if result.is_err() {
                 return Err(NotAcked::Stopped);
             }
-            state.destroyed(handle, &dying);
+            state.note_destroyed(handle, &dying);
             Ok(())
         })
     }
@@ -343,7 +343,12 @@ impl<B: Backing> Store for KeptStore<B> {
         all(awaited, || if state.locked().is_stopped() { Verdict::Stopped } else { Verdict::Refused }).await
     }
 
-    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(
+        &self,
+        claims: Vec<Claim>,
+        reader: &ConnectedReader,
+        now: Now,
+    ) -> Vec<Result<Claimed, NotClaimed>> {
         let begin = |claim: &Claim| {
             let _order = self.in_order();
             let (claimed, renewal) = self.state.locked().claim(claim, reader, now)?;
@@ -394,7 +399,7 @@ impl<B: Backing> Store for KeptStore<B> {
             waiting.extend(day.map(|(day, job)| {
                 self.submit(Medium::Lasting, job, move |state, result| {
                     if result.is_ok() {
-                        state.day_is_durable(day);
+                        state.note_day(day);
                     }
                 })
             }));

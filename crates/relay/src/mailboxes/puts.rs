@@ -1,6 +1,9 @@
 //! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
 
-use super::{Job, Mailboxes, Medium, Pending, Waiter, keep_hot, record};
+use super::attached::Attached;
+use super::job::{Job, Medium};
+use super::queue::{Dying, Pending, Waiter};
+use super::{Mailboxes, keep_hot, record};
 use crate::clock::Now;
 use crate::limits::Limits;
 use crate::names::Handle;
@@ -9,7 +12,7 @@ use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, SendId};
 use rand::RngExt;
 
-/// What became of a put.
+/// The next step of a put.
 pub(crate) enum PutStep {
     /// It is answered, and nothing is written.
     Answer(Verdict),
@@ -17,7 +20,7 @@ pub(crate) enum PutStep {
     Join,
     /// The put is decided once the change that is under way is written.
     AfterChange(Blob),
-    /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
+    /// The jobs are to be written; then [`Mailboxes::finish_put`] is called with the order number of the blob,
     /// the first record of its job.
     Write {
         handle: Handle,
@@ -61,7 +64,7 @@ impl Mailboxes {
             if !resident.dying {
                 return Answer(Verdict::Done);
             }
-            mailbox.queue.dying.push(super::Dying { id: resident.id, waiter });
+            mailbox.queue.dying.push(Dying { id: resident.id, waiter });
             return Join;
         }
         // the store as a whole has room.
@@ -92,7 +95,7 @@ impl Mailboxes {
             return Answer(Verdict::TooFast(wait));
         }
 
-        let listening = mailbox.reader.as_ref().is_some_and(super::Attached::is_connected);
+        let listening = mailbox.reader.as_ref().is_some_and(Attached::is_connected);
         let hot =
             (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
         self.blobs += 1;
@@ -123,8 +126,8 @@ impl Mailboxes {
         PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use }
     }
 
-    /// The blob of a [`PutStep::Write`] is on stable storage.
-    pub(crate) fn put_is_durable(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
+    /// Takes the blob of a [`PutStep::Write`] in: it is on stable storage.
+    pub(crate) fn finish_put(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
         if first_use {
@@ -133,15 +136,15 @@ impl Mailboxes {
         }
         let waiters = mailbox.queue.commit(key, id);
         if let Some(reader) = &mailbox.reader {
-            reader.changed();
+            reader.tell_changed();
         }
         for waiter in waiters {
             waiter.tell(Verdict::Done);
         }
     }
 
-    /// The store did not take the blob of a [`PutStep::Write`].
-    pub(crate) fn put_found_no_room(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
+    /// Takes the blob of a [`PutStep::Write`] out of the counts: the store had no room for it.
+    pub(crate) fn undo_put(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
         if first_use {
@@ -153,7 +156,7 @@ impl Mailboxes {
         let id = RecordId(u64::MAX);
         let waiters = mailbox.queue.commit(key, id);
         let volatile = mailbox.medium() == Medium::Volatile || in_memory;
-        if let Some((class, hot, _)) = mailbox.queue.destroyed(id) {
+        if let Some((class, hot, _)) = mailbox.queue.remove(id) {
             self.forget(class, hot, volatile);
         }
         let verdict = if self.stopped { Verdict::Stopped } else { Verdict::Busy };

@@ -6,7 +6,7 @@ use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Tells a caller the verdict of its put. Dropped untold, it means that the mailbox was deleted.
+/// Tells a caller the verdict of its put. If it is dropped without one, the mailbox was deleted.
 pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
 
 impl Waiter {
@@ -34,7 +34,7 @@ pub(crate) struct Pending {
     pub(crate) expiry: Day,
     /// Kept for a connected reader.
     pub(crate) hot: Option<Blob>,
-    /// Of the first put, and of its retries.
+    /// The waiters of the first put and of its retries.
     pub(crate) waiters: Vec<Waiter>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Resident {
     pub(crate) dying: bool,
 }
 
-/// Who waits for an erase: a retry of a put that was delivered meanwhile.
+/// A retry of a put whose blob was acked meanwhile. It waits for the erase.
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) id: RecordId,
@@ -99,7 +99,7 @@ impl Queue {
         self.residents.push_back(resident);
     }
 
-    /// The commit of this blob is durable.
+    /// Makes a pending blob resident: its commit is durable. Returns its waiters.
     pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<Waiter> {
         let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
         let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);
@@ -114,8 +114,8 @@ impl Queue {
         self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
     }
 
-    /// The erase of this blob is durable. Gives its class, its hot bytes, and who waits.
-    pub(crate) fn destroyed(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
+    /// Removes a blob whose erase is durable. Returns its class, its hot bytes and its waiters.
+    pub(crate) fn remove(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;
         self.blobs = self.blobs.saturating_sub(1);

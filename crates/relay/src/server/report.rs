@@ -1,6 +1,6 @@
 //! What a running relay tells its operator: counters, and each trouble once in a while.
 
-use super::Relay;
+use super::relay::Relay;
 use crate::notices::{Intake, Notice, Notices};
 use crate::store::{Census, Health, Space, Store};
 use std::fmt;

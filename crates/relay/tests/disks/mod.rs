@@ -140,7 +140,7 @@ pub async fn put(store: &impl Store, door: u8, number: u32) -> Verdict {
     store.put(vec![(send(door), blob(number))], now()).await.remove(0)
 }
 
-pub async fn claim(store: &impl Store, number: u8, reader: &Reader) -> Result<Claimed, NotClaimed> {
+pub async fn claim(store: &impl Store, number: u8, reader: &ConnectedReader) -> Result<Claimed, NotClaimed> {
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     store.claim(vec![claim], reader, now()).await.remove(0)
 }

@@ -4,7 +4,7 @@
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::clock::Now;
 use deaddrop_relay::kept::{KeptStore, MemoryBacking};
-use deaddrop_relay::session::{Call, Close, Output, Session, Shared};
+use deaddrop_relay::session::{Call, Close, Output, RelaySession, SessionContext};
 use deaddrop_relay::store::Store;
 use deaddrop_relay::{Limits, Prefix};
 use deaddrop_wire::item::*;
@@ -20,13 +20,13 @@ pub const TODAY: Day = Day::from_number(20_000);
 /// A relay without sockets.
 pub struct World {
     pub store: KeptStore<MemoryBacking>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SessionContext>,
     pub now: Now,
 }
 
 /// One link, with the calls that wait for the store and the items that were sent to the client.
 pub struct Link {
-    pub session: Session,
+    pub session: RelaySession,
     pub calls: VecDeque<Call>,
     pub said: Vec<Item>,
 }
@@ -85,12 +85,12 @@ pub fn ack(sub: u32, upto: u32) -> Item {
 impl World {
     pub fn new(limits: Limits) -> Self {
         let store = KeptStore::in_memory(limits.clone(), &mut deaddrop_testkit::rng(1));
-        Self { store, shared: Arc::new(Shared::new(limits, None)), now: Now::new(TODAY, 1_000) }
+        Self { store, shared: Arc::new(SessionContext::new(limits, None)), now: Now::new(TODAY, 1_000) }
     }
 
     /// A link that the client has begun with this Hello.
     pub fn link(&self, hello: Hello) -> Link {
-        let session = Session::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
+        let session = RelaySession::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         let mut link = Link { session, calls: VecDeque::new(), said: Vec::new() };
         link.hear(self, vec![hello.into()]).unwrap();
         assert!(matches!(link.said.remove(0), Item::Hello(hello) if hello.relay.is_some()));
