@@ -5,7 +5,7 @@ mod day;
 mod signals;
 mod terminal;
 
-use crate::clock::{Belief, Clock, system_day};
+use crate::clock::{Belief, Calendar, Clock, system_day};
 use crate::data_dir::{CreateToken, DataDir, RelayConfig, StoreSize};
 use crate::kept::KeptStore;
 use crate::limits::Limits;
@@ -142,7 +142,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             serve(&data, &settings, volatile, json)
         }
         Command::Inspect { data, json } => {
-            let report = inspect::report(&DataDir::at(data).look()?);
+            let report = look(&DataDir::at(data))?.1;
             let text =
                 if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
             say(text)?;
@@ -168,13 +168,20 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
+/// Everything that the store tells. Dead bytes were erased before the last write, whose time is asked after they were counted.
+fn look(data: &DataDir) -> Result<(Option<Calendar>, inspect::Report), Failure> {
+    let reader = data.look()?;
+    let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
+    Ok((inspect::calendar(&reader), inspect::report(&reader, written)))
+}
+
 fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
     if let Some(fault) = data.config_fault(config.as_deref())? {
         return Err(Failure::Say(fault));
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
-    let report = data.look()?;
-    let (calendar, filled) = (inspect::calendar(&report), inspect::report(&report).store);
+    let (calendar, report) = look(data)?;
+    let filled = report.store;
     let damaged = filled.damaged;
     let trusted = data.config(config.as_deref())?.trust_clock;
     if let Err(error) = Belief::begin(calendar, system_day(), trusted) {

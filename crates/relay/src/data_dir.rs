@@ -149,7 +149,6 @@ impl StoreSize {
         Geometry {
             segment_bytes,
             slots_per_segment: segment_bytes / 4_096,
-            initial_segments: 1,
             max_segments: (self.max_mib / self.segment_mib.clamp(1, 256)).max(4),
             ..Geometry::server()
         }

@@ -8,10 +8,11 @@ use crate::mailboxes::record::{self, Kind};
 use crate::names::Handle;
 use crate::store::Space;
 use deaddrop_shred::{Disk, Reader};
-use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::CreateFlags;
+use deaddrop_wire::{Day, SizeClass};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What is stored.
 #[derive(Debug, Default, Serialize)]
@@ -79,10 +80,11 @@ pub struct StoreReport {
     pub max_segments: u32,
     /// Percent of `max_segments` that hold something.
     pub percent_in_use: u32,
-    /// Bytes of destroyed records that may still lie on the disk; `None` if only a process that has the store open for writing can know.
-    pub dead_bytes: Option<u64>,
-    /// Seconds since the oldest of them died.
-    pub oldest_dead_s: Option<u64>,
+    /// Bytes of destroyed records that still lie on the disk.
+    pub dead_bytes: u64,
+    /// The time of the last write to the store, in seconds since 1970-01-01 UTC, if there are dead bytes: all of them were erased
+    /// before. The store keeps no time of its own.
+    pub erased_before: Option<u64>,
     /// Slots whose key was destroyed, in segments that were not used again since.
     pub destroyed: u64,
     /// Slots that are damaged.
@@ -99,19 +101,19 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     }
 }
 
-/// Looks at everything.
+/// Looks at everything. `written`: the time of the last write to the store's file, as of now or later.
 #[must_use]
-pub fn report<D: Disk>(reader: &Reader<D>) -> Report {
+pub fn report<D: Disk>(reader: &Reader<D>, written: Option<SystemTime>) -> Report {
     let stats = reader.stats();
+    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
     let store = StoreReport {
         records: stats.records,
         live_bytes: stats.live_bytes,
         segments: stats.segments,
         free_segments: stats.free_segments,
         percent_in_use: Space::of(&stats).percent_in_use(),
-        // A look counts none: what it does not know is not zero.
-        dead_bytes: (stats.dead_bytes > 0).then_some(stats.dead_bytes),
-        oldest_dead_s: stats.oldest_dead.map(|age| age.as_secs()),
+        dead_bytes: stats.dead_bytes,
+        erased_before: written.filter(|_| stats.dead_bytes > 0),
         max_segments: stats.max_segments,
         destroyed: stats.dead_slots,
         damaged: stats.damaged_slots,
@@ -198,10 +200,50 @@ impl std::fmt::Display for StoreReport {
              damaged; ",
             segments.saturating_sub(*free_segments)
         )?;
-        match self.dead_bytes {
-            Some(bytes) => write!(f, "{bytes} dead bytes wait to be zeroed")?,
-            None => f.write_str("dead bytes that wait: ask the running relay (GET /health, SIGUSR1)")?,
+        if self.dead_bytes == 0 {
+            return f.write_str("dead bytes: none");
         }
-        self.oldest_dead_s.map_or(Ok(()), |age| write!(f, ", the oldest for {age} s"))
+        write!(f, "dead bytes: {}", amount(self.dead_bytes))?;
+        if let Some(seconds) = self.erased_before {
+            let (day, minutes) = (Day::of_unix_seconds(seconds), seconds / 60 % (24 * 60));
+            let (hour, minute) = (minutes / 60, minutes % 60);
+            write!(f, ", erased before {day} {hour:02}:{minute:02} UTC (the store was last written then)")?;
+        }
+        f.write_str("; a relay that runs is zeroing them, another does when it starts")
+    }
+}
+
+/// In the unit that is read most easily; rounded up.
+fn amount(bytes: u64) -> String {
+    let tenths = |unit: u64| (bytes * 10).div_ceil(unit);
+    match bytes {
+        0..0x400 => format!("{bytes} B"),
+        0x400..0x10_0000 => format!("{}.{} KiB", tenths(1 << 10) / 10, tenths(1 << 10) % 10),
+        _ => format!("{}.{} MiB", tenths(1 << 20) / 10, tenths(1 << 20) % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_bytes_are_told_with_the_time_before_which_they_died() {
+        let told = |dead_bytes, erased_before| {
+            let text = StoreReport { dead_bytes, erased_before, ..StoreReport::default() }.to_string();
+            text.split_once("; dead").map(|(_, told)| told.to_owned())
+        };
+        assert_eq!(told(0, None).as_deref(), Some(" bytes: none"));
+        assert_eq!(
+            told(1_258_000, Some(1_795_874_580)).as_deref(),
+            Some(
+                " bytes: 1.2 MiB, erased before 2026-11-28 14:03 UTC (the store was last written then); a relay that runs is \
+                 zeroing them, another does when it starts"
+            )
+        );
+        assert_eq!(
+            (amount(900), amount(1_500), amount(1 << 20)),
+            ("900 B".into(), "1.5 KiB".into(), "1.0 MiB".into())
+        );
     }
 }

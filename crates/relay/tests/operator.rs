@@ -158,6 +158,51 @@ async fn a_full_volume_is_used_again_after_acks() {
     assert!(relay.stop());
 }
 
+/// Killed before the bytes of what was acked are zeroed.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_bytes_are_told_beside_a_relay_that_does_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let told = |command: &str| {
+        let (worked, said) = run(&[command], &data);
+        assert!(worked, "{said}");
+        said
+    };
+    assert!(told("inspect").contains("; dead bytes: none\n"));
+    let relay = Relay::serve(&data, &[]);
+    let mailbox = Mailbox::new();
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
+    for _ in 0..3 {
+        assert_eq!(client.put(&mailbox.send, blob(SizeClass::Large)).await, AnswerCode::Done);
+    }
+    client.subscribe(1, &mailbox.read).await;
+    for tag in 1..=3 {
+        client.delivery().await;
+        client.ack(1, tag).await;
+    }
+    relay.kill();
+    let written = std::fs::metadata(data.join("store.shred")).unwrap().modified().unwrap();
+    let seconds = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let day = Day::of_unix_seconds(seconds);
+    for said in [told("inspect"), told("check")] {
+        let when = format!(", erased before {day} {:02}:{:02} UTC", seconds / 3_600 % 24, seconds / 60 % 60);
+        assert!(
+            said.contains("; dead bytes: 192.") && said.contains(" KiB") && said.contains(&when),
+            "{said}"
+        );
+        assert!(said.contains("another does when it starts\n"), "{said}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&run(&["inspect", "--json"], &data).1).unwrap();
+    assert_eq!(json["store"]["erased_before"], seconds);
+    assert!(json["store"]["dead_bytes"].as_u64().unwrap() >= 3 * (64 << 10));
+    assert!(Relay::serve(&data, &[]).stop());
+    assert!(told("inspect").contains("; dead bytes: none\n"));
+    let json: serde_json::Value = serde_json::from_str(&run(&["inspect", "--json"], &data).1).unwrap();
+    assert!(json["store"]["dead_bytes"] == 0 && json["store"]["erased_before"].is_null());
+}
+
 fn run(args: &[&str], data: &Path) -> (bool, String) {
     let output = program().args(args).arg("--data").arg(data).output().unwrap();
     let said = [output.stdout, output.stderr].concat();

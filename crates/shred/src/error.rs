@@ -61,6 +61,8 @@ errors! {
         Corrupt => "the store is damaged; restore it from another copy",
         /// Another process (or another handle of this one) has it open for writing.
         InUse => "the store is in use by another process; close that one first",
+        /// Another process replaces keys or shortens the file while this one looks.
+        Busy => "the store is being changed by another process; try again",
         /// This machine has not the memory that checking the passphrase takes.
         OutOfMemory => "not enough memory to check the passphrase; close other programs",
         /// Written by a newer version, or with options this version does not know.

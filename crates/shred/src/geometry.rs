@@ -5,8 +5,9 @@ use crate::keys::PassphraseCost;
 use crate::record::MAX_BODY;
 use crate::slot::SLOT;
 
-/// How a store is laid out. Fixed when the store is created; [`set_max_segments`](crate::Shred::set_max_segments) changes one limit for as
-/// long as it is open.
+/// The layout of a store. It is fixed when the store is created, except `max_segments`:
+/// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
+/// [`change_max_segments`](crate::Shred::change_max_segments) for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and [`MAX_SEGMENT_BYTES`].
@@ -14,7 +15,8 @@ pub struct Geometry {
     /// Slots (records) one segment can hold: a multiple of 32. Segment bytes divided by the usual size of a
     /// record is a good value.
     pub slots_per_segment: u32,
-    /// Segments written out (as zeros) at creation: at least 1, at most what puts may fill.
+    /// Segments written out (as zeros) at creation: at least 1, at most what puts may fill. With 1, the first put waits for a second,
+    /// because a store keeps room to copy to.
     pub initial_segments: u32,
     /// Segments the file may grow to, at least [`RESERVED_SEGMENTS`] + 1, at most [`MAX_SEGMENTS`].
     pub max_segments: u32,
@@ -53,7 +55,7 @@ impl Geometry {
         Self {
             segment_bytes: 4 << 20,
             slots_per_segment: 4_096,
-            initial_segments: 1,
+            initial_segments: 2,
             max_segments: 1_024,
             mirror: false,
             passphrase_cost: PassphraseCost::default(),

@@ -31,6 +31,7 @@ pub mod disk;
 pub mod error;
 pub mod file;
 pub mod geometry;
+mod holes;
 mod index;
 mod keyring;
 pub mod keys;

@@ -106,11 +106,13 @@ pub struct Stats {
     pub dead_slots: u64,
     /// Slots rolled back by a recovery.
     pub void_slots: u64,
-    /// Slots that are neither empty nor erased and do not open: bit rot. Each cost one record.
+    /// Slots that were damaged when the store was opened: bit rot. Each cost one record, if it held one. They stay counted as long as the
+    /// store is open; the next opening counts only those whose segments were not used again.
     pub damaged_slots: u64,
     /// Records replaced or erased by the last commit whose keys the next commit destroys.
     pub pending_erases: u32,
-    /// Bytes of dead records that may still lie on the disk, sealed under keys that are destroyed.
+    /// Bytes of dead records that may still lie on the disk, sealed under keys that are destroyed. A look at a store that another process
+    /// may have open counts those that it finds.
     pub dead_bytes: u64,
     /// For how long the oldest of them has been dead, as of the last upkeep; of those found when the store was opened, since then.
     pub oldest_dead: Option<Duration>,

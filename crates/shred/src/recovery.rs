@@ -7,7 +7,8 @@ use crate::cell::{Cell, Range};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::geometry::{CELLS, Extent, Layout, SEGMENTS_AT, SlotAt};
-use crate::index::{Index, Located};
+use crate::holes::Proofs;
+use crate::index::{Counts, Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
@@ -15,7 +16,7 @@ use crate::segment::{self, Segment, Stamp};
 use crate::slot::{Head, SLOT, Word};
 use crate::upkeep::{Gap, gaps};
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// What a disk says, judged.
 #[derive(Debug, Default)]
@@ -61,7 +62,12 @@ impl Recovery {
     }
 
     fn build(layout: &Layout, cells: &[Cell], scan: Scan, torn: Option<u64>) -> Self {
-        let Scan { mut segments, mut found, dead, void, damaged } = scan;
+        let mut complete: Vec<&Cell> =
+            cells.iter().filter(|cell| !cell.void && Some(cell.number) != torn).collect();
+        complete.sort_unstable_by_key(|cell| Reverse(cell.number));
+        let proofs = Proofs::of(layout, &scan, &complete);
+        complete.truncate(2);
+        let Scan { mut segments, mut found, dead, void, mut damaged, holes, .. } = scan;
         let mut marks = Vec::new();
         // S5: a torn commit leaves nothing behind.
         let mut voided: Vec<u64> = cells.iter().filter(|cell| cell.void).map(|cell| cell.number).collect();
@@ -80,10 +86,6 @@ impl Recovery {
         });
 
         // S6: what the last two complete commits doomed is dead, whatever reached the disk.
-        let mut complete: Vec<&Cell> =
-            cells.iter().filter(|cell| !cell.void && Some(cell.number) != torn).collect();
-        complete.sort_unstable_by_key(|cell| Reverse(cell.number));
-        complete.truncate(2);
         let mut doomed: HashMap<SlotAt, u64> = HashMap::new();
         for cell in &complete {
             for at in &cell.redo {
@@ -136,32 +138,37 @@ impl Recovery {
             }
         }
         index.stamps = segments.iter().map(|segment| segment.stamp).collect();
-        let newly = |word| marks.iter().filter(|mark| mark.1 == word).count() as u64;
-        let marked = |at: &&SlotAt| marks.binary_search_by_key(*at, |mark| mark.0).is_ok();
-        let kept = |slots: &[SlotAt]| slots.iter().filter(|at| !marked(at)).count() as u64;
-        index.counts.dead_slots = kept(&dead) + newly(Word::Dead);
-        index.counts.void_slots = kept(&void) + newly(Word::Void);
-        index.counts.damaged_slots = damaged.len() as u64;
+        let mark_of = |at: &SlotAt| {
+            let place = marks.binary_search_by_key(at, |mark| mark.0).ok()?;
+            marks.get(place).map(|mark| mark.1)
+        };
+        let is_void = |at: &SlotAt| match mark_of(at) {
+            Some(word) => word == Word::Void,
+            None => void.binary_search(at).is_ok(),
+        };
+        damaged.extend(proofs.lost(&holes, &segments, is_void));
+        let with = |slots: Vec<SlotAt>, word| slots.into_iter().map(move |at| (at, word));
+        let slots = with(dead, Word::Dead).chain(with(void, Word::Void)).chain(with(damaged, Word::Damaged));
+        // What was to be destroyed in any case is no loss.
+        let slots = slots.filter(|(at, _)| mark_of(at).is_none()).chain(marks.iter().copied());
+        tally(&mut segments, &mut index.counts, slots);
         index.counts.free_segments = count(segments.iter().filter(|s| s.is_free()).count());
 
         let next = cells.iter().map(|cell| cell.number).max().max(torn).unwrap_or(0) + 1;
-        let undone = void.iter().chain(marks.iter().filter(|mark| mark.1 == Word::Void).map(|mark| &mark.0));
-        for at in undone.collect::<HashSet<_>>() {
-            if let Some(segment) = segments.get_mut(size(at.segment)) {
-                segment.voided += 1;
-            }
-        }
         for segment in &mut segments {
             segment.last_death = next - 1;
         }
-        let is_clean = torn.is_none() && marks.is_empty() && complete.first().is_some_and(|cell| cell.clean);
+        let is_whole = torn.is_none() && marks.is_empty() && index.counts.damaged_slots == 0;
+        let is_clean = is_whole && complete.first().is_some_and(|cell| cell.clean);
         let body = |Found { at, head }: &Found| Extent {
             segment: at.segment,
             offset: head.offset,
             length: head.length,
         };
-        // Without a live record to tell, the last segment that was begun.
-        let begun = || segments.iter().rposition(|s| s.used > 0).map(count);
+        // Without a live record to tell, the last segment that was begun, but none with the marks of a generation before.
+        let is_old = |number| !proofs.has(number) && holes.iter().any(|hole| hole.segment == number);
+        let begun = |(number, segment): &(u32, &Segment)| segment.used > 0 && !is_old(*number);
+        let begun = || (0..).zip(&segments).filter(begun).last().map(|(number, _)| number);
         let open_segment = open_segment.map(|(_, segment)| segment).or_else(begun);
         let gaps =
             if is_clean { Vec::new() } else { gaps(layout, &segments, found.iter().map(body).collect()) };
@@ -223,6 +230,21 @@ impl Recovery {
             }
         }
         disk.sync()
+    }
+}
+
+/// Counts slots without a record. All of them are used.
+fn tally(segments: &mut [Segment], counts: &mut Counts, slots: impl Iterator<Item = (SlotAt, Word)>) {
+    for (at, word) in slots {
+        let Some(segment) = segments.get_mut(size(at.segment)).filter(|segment| segment.is_ready()) else {
+            continue;
+        };
+        segment.used = segment.used.max(at.slot + 1);
+        match word {
+            Word::Void => (segment.voided, counts.void_slots) = (segment.voided + 1, counts.void_slots + 1),
+            Word::Damaged => counts.damaged_slots += 1,
+            _ => (segment.dead, counts.dead_slots) = (segment.dead + 1, counts.dead_slots + 1),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The scan of all slot tables: what each slot holds, before anything is judged.
 
 use crate::bytes::size;
+use crate::cell::Range;
 use crate::disk::Disk;
 use crate::geometry::{Layout, SlotAt};
 use crate::keyring::Keyring;
@@ -28,6 +29,10 @@ pub(crate) struct Scan {
     pub(crate) dead: Vec<SlotAt>,
     pub(crate) void: Vec<SlotAt>,
     pub(crate) damaged: Vec<SlotAt>,
+    /// Slots that hold nothing, before others that do.
+    pub(crate) holes: Vec<Range>,
+    /// For each segment the end of its last slot that is certainly used.
+    pub(crate) ends: Vec<u32>,
 }
 
 /// One slot, all its copies taken together: it counts if either opens.
@@ -109,6 +114,8 @@ impl Scan {
             whole.dead.extend(part.dead);
             whole.void.extend(part.void);
             whole.damaged.extend(part.damaged);
+            whole.holes.extend(part.holes);
+            whole.ends.extend(part.ends);
         }
         Ok(whole)
     }
@@ -133,6 +140,7 @@ impl Scan {
             condition => condition,
         };
         let mut segment = Segment::found(condition, stamp, layout);
+        let mut end = 0;
         if condition == Condition::Ready
             && let Some(keys) = keys.of(stamp.epoch)
         {
@@ -148,24 +156,29 @@ impl Scan {
                 copies.clear();
                 copies.extend(chunks.iter_mut().filter_map(Iterator::next));
                 let at = SlotAt { segment: number, slot };
-                match Seen::of(keys, &copies, at, stamp.generation) {
+                let seen = Seen::of(keys, &copies, at, stamp.generation);
+                match seen {
                     Seen::Empty => continue,
                     Seen::Dead => self.dead.push(at),
                     Seen::Void => self.void.push(at),
-                    Seen::Damaged => {
-                        segment.damaged_slots += 1;
-                        self.damaged.push(at);
-                    }
+                    Seen::Damaged => self.damaged.push(at),
                     Seen::Live(head, _) => {
                         let end = head.offset.saturating_add(head.length).min(layout.segment_bytes);
                         segment.body_end = segment.body_end.max(end);
                         self.found.push(Found { at, head });
                     }
                 }
+                if segment.used < slot {
+                    let count = slot - segment.used;
+                    self.holes.push(Range { segment: number, first: segment.used, count });
+                }
                 // S3: in order, so everything up to here counts as used.
                 segment.used = slot + 1;
+                // A slot that was never used may be damaged, too.
+                end = if matches!(seen, Seen::Damaged) { end } else { slot + 1 };
             }
         }
+        self.ends.push(end);
         self.segments.push(segment);
         Ok(())
     }

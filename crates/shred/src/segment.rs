@@ -43,14 +43,12 @@ pub(crate) struct Segment {
     pub(crate) live_bytes: u32,
     /// The last commit that destroyed a record of this segment.
     pub(crate) last_death: u64,
+    /// Slots that are marked as dead.
+    pub(crate) dead: u32,
     /// Slots that a recovery rolled back.
     pub(crate) voided: u32,
-    /// Slots of it that are damaged: it is never used again, so that the damage stays known.
-    pub(crate) damaged_slots: u32,
-    /// A record of it cannot be copied.
+    /// A live record of it cannot be copied.
     pub(crate) is_unreadable: bool,
-    /// Its data key is going, and with it all that could ever be made of what is damaged.
-    pub(crate) is_given_up: bool,
 }
 
 /// Generation and data key of a segment, from its header. Slots are bound to both.
@@ -73,10 +71,9 @@ impl Segment {
             live: 0,
             live_bytes: 0,
             last_death: 0,
+            dead: 0,
             voided: 0,
-            damaged_slots: 0,
             is_unreadable: false,
-            is_given_up: false,
         }
     }
 
@@ -85,8 +82,9 @@ impl Segment {
         Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
     }
 
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.damaged_slots > 0 || self.is_unreadable
+    /// It was never renewed.
+    pub(crate) fn is_first_generation(&self) -> bool {
+        self.stamp.generation == FIRST_GENERATION
     }
 
     /// Has a header.
@@ -94,10 +92,9 @@ impl Segment {
         self.condition == Condition::Ready
     }
 
-    /// All of its records are destroyed, and nothing else keeps it.
+    /// None of its records lives. A damaged slot never opens again, so it does not keep the segment.
     pub(crate) fn is_wholly_dead(&self) -> bool {
-        let is_kept = self.is_damaged() && !self.is_given_up;
-        self.condition == Condition::Ready && self.used > 0 && self.live == 0 && !is_kept
+        self.condition == Condition::Ready && self.used > 0 && self.live == 0
     }
 
     pub(crate) fn is_free(&self) -> bool {

@@ -125,9 +125,7 @@ mod tests {
         segments.change(4, |segment| segment.condition = Condition::Damaged);
         segments.change(9, |segment| segment.used = 1);
         check(&segments);
-        segments.change(1, |segment| (segment.live, segment.damaged_slots) = (0, 1));
-        check(&segments);
-        segments.change(1, |segment| segment.is_given_up = true);
+        segments.change(1, |segment| segment.live = 0);
         check(&segments);
         assert_eq!(segments.wholly_dead().collect::<Vec<_>>(), [1, 2]);
         let cut = segments.split_off(2);

@@ -3,6 +3,7 @@
 mod change;
 mod compact;
 mod flush;
+mod look;
 mod maintain;
 mod renew;
 mod scrub;
@@ -23,7 +24,7 @@ use crate::recovery::Recovery;
 use crate::segment::{self, Segment};
 use crate::segments::Segments;
 use crate::superblock::{Fresh, Superblock};
-use crate::upkeep::{Upkeep, dead_between};
+use crate::upkeep::{Upkeep, count_dead};
 use change::Replacement;
 use compact::{Compaction, Gate};
 use rand_core::CryptoRng;
@@ -156,33 +157,35 @@ impl<D: Disk> Shred<D> {
 
     /// Looks into a store without writing a byte or taking a lock; another process may be serving it (S14).
     /// Shows the state at some moment during the call, unless commits follow each other faster than the slot tables
-    /// can be read: then records that change meanwhile may be shown as before, as after, or not at all.
+    /// can be read: then records that are changed, or moved by compaction, meanwhile may be shown as before, as after, or not at all.
+    /// [`Stats::dead_bytes`](crate::Stats::dead_bytes) is read from the disk: it counts what no live record covers and is not zero.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]; `Busy` if the other process replaces keys or shortens the file again and again.
     pub fn open_read_only(disk: D, unlock: &Unlock) -> Result<Reader<D>, OpenError> {
-        let (block, keys) = Superblock::open(&disk, unlock)?;
-        let layout = block.layout;
-        let newest = |disk: &D| {
-            // A file too short for cells is judged below.
-            let cells = crate::recovery::read_cells(disk, &keys).unwrap_or_default();
-            cells.into_iter().map(|cell| cell.number).max()
-        };
-        let mut before = newest(&disk);
-        let mut result = Err(OpenError::Io);
-        for _ in 0..READ_ONLY_TRIES {
-            result = Recovery::judge(&disk, &layout, &keys);
-            let after = newest(&disk);
-            // What is being written, or was cut meanwhile, can look damaged.
-            if after == before && result.is_ok() {
-                break;
+        let mut before = look::Moment::now(&disk);
+        let (mut block, mut keys) = Superblock::open(&disk, unlock)?;
+        let mut tries = 1;
+        let recovery = loop {
+            let result = Recovery::judge(&disk, &block.layout, &keys);
+            let after = look::Moment::now(&disk);
+            let is_last = tries == READ_ONLY_TRIES;
+            // What is being written, or was cut meanwhile, can look damaged; under a key that is replaced nothing opens.
+            match result {
+                Ok(recovery) if after == before || is_last && after.has_frame_of(&before) => break recovery,
+                Err(error) if is_last && after == before => return Err(error),
+                _ if is_last => return Err(OpenError::Busy),
+                _ => {}
             }
-            before = after;
-        }
-        let Recovery { mut index, gaps, is_clean, .. } = result?;
+            if !after.has_superblock_of(&before) {
+                (block, keys) = Superblock::open(&disk, unlock)?;
+            }
+            (before, tries) = (after, tries + 1);
+        };
+        let layout = block.layout;
+        let Recovery { mut index, segments, gaps, is_clean, .. } = recovery;
         if !is_clean {
-            // What may be zeroed already, and is not looked at here.
-            index.counts.dead_bytes = dead_between(&gaps);
+            index.counts.dead_bytes = count_dead(&disk, &layout, &segments, &gaps);
         }
         index.counts.max_segments = layout.max_segments;
         Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))

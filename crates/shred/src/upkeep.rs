@@ -1,6 +1,7 @@
 //! Dead bytes that are still on the disk, and how old they are (S10).
 
-use crate::bytes::{page_up, size};
+use crate::bytes::{PAGE, page_up, size};
+use crate::disk::Disk;
 use crate::geometry::{Extent, Grave, Layout};
 use crate::segment::Segment;
 use crate::slot::SLOT;
@@ -16,6 +17,7 @@ pub(crate) const QUIET: Duration = Duration::from_secs(2);
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(35);
 /// Bytes that one call zeroes or looks at, besides what died since the call before.
 pub(crate) const PIECE: u32 = 1 << 20;
+const PAGE_BYTES: u32 = 4_096;
 /// Time between two looks at what the opening found uncovered, while commits come.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Gaps that one call looks at.
@@ -261,7 +263,37 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
     gaps
 }
 
-/// Bytes between and behind live bodies, where something was written.
-pub(crate) fn dead_between(gaps: &[Gap]) -> u64 {
-    gaps.iter().filter(|gap| !gap.is_tail).map(|gap| u64::from(gap.extent.length)).sum()
+/// The bytes of these gaps that are not zeros: in each page those from the first to the last. Gaps of free segments are left out,
+/// because such a segment was zeroed before it became free. What cannot be read counts.
+pub(crate) fn count_dead(disk: &impl Disk, layout: &Layout, segments: &[Segment], gaps: &[Gap]) -> u64 {
+    let mut piece = vec![0u8; size(PIECE)];
+    let mut dead = 0;
+    for Gap { extent, .. } in gaps {
+        if segments.get(size(extent.segment)).is_none_or(Segment::is_free) {
+            continue;
+        }
+        let mut at = extent.offset;
+        while at < extent.end() {
+            let end = page_up(at + 1).saturating_add(PIECE - PAGE_BYTES).min(extent.end());
+            let Some(bytes) = piece.get_mut(..size(end - at)) else { break };
+            dead += match disk.read_at(layout.body_at(extent.segment, at), bytes) {
+                Ok(()) => not_zero(bytes, size(page_up(at) - at)),
+                Err(_) => u64::from(end - at),
+            };
+            at = end;
+        }
+    }
+    dead
+}
+
+/// `rest`: bytes before the first page begins.
+fn not_zero(bytes: &[u8], rest: usize) -> u64 {
+    let (front, pages) = bytes.split_at(rest.min(bytes.len()));
+    let pages = std::iter::once(front).chain(pages.chunks(PAGE));
+    let spans = pages.filter_map(|page| {
+        let first = page.iter().position(|byte| *byte != 0)?;
+        let last = page.iter().rposition(|byte| *byte != 0)?;
+        Some((last + 1 - first) as u64)
+    });
+    spans.sum()
 }

@@ -10,6 +10,7 @@ use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,8 +53,30 @@ struct Waiting {
     done: Done,
 }
 
-/// What a caller wants called.
-struct Done(Box<dyn FnOnce(Result<Committed, CommitError>) + Send>);
+/// The callback of a caller. It is called once: with `Stopped` if it is dropped without an answer.
+struct Done(Option<Callback>);
+
+type Callback = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
+
+impl Done {
+    /// Calls the callback. If it panics, no other caller is affected.
+    fn answer(mut self, result: Result<Committed, CommitError>) {
+        self.call(result);
+    }
+
+    fn call(&mut self, result: Result<Committed, CommitError>) {
+        if let Some(callback) = self.0.take() {
+            // The callback is gone afterwards, so nothing sees what it left half done.
+            let _ = catch_unwind(AssertUnwindSafe(|| callback(result)));
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.call(Err(CommitError::Stopped));
+    }
+}
 
 impl<D: Disk + 'static> fmt::Debug for Writer<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +118,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
     /// `done` is called on the writer's thread (for what is refused before queueing: on the caller's), after all
     /// of it is on stable storage and the erased keys are destroyed; calls come in the order of submission.
-    /// It must be quick and must not wait for this writer.
+    /// It must be quick and must not wait for this writer. If it panics, the writer goes on.
     /// Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
@@ -121,7 +144,7 @@ impl<D: Disk + 'static> Writer<D> {
             drop(queue);
             return done(Err(CommitError::Stopped));
         }
-        queue.waiting.push_back(Waiting { job, done: Done(Box::new(done)) });
+        queue.waiting.push_back(Waiting { job, done: Done(Some(Box::new(done))) });
         let wake = std::mem::take(&mut queue.sleeping);
         drop(queue);
         if wake {
@@ -311,7 +334,7 @@ impl<D: Disk> Loop<D> {
         let flushed = self.shred.flush(group);
         for (done, answer) in answers {
             let first = answer.and_then(|first| flushed.map(|number| order(number, first)));
-            (done.0)(first.map(|first_order| Committed { first_order }));
+            done.answer(first.map(|first_order| Committed { first_order }));
         }
     }
 }
@@ -324,7 +347,7 @@ impl<D: Disk> Drop for Loop<D> {
         let left = std::mem::take(&mut queue.waiting);
         drop(queue);
         for waiting in self.backlog.drain(..).chain(left) {
-            (waiting.done.0)(Err(CommitError::Stopped));
+            waiting.done.answer(Err(CommitError::Stopped));
         }
     }
 }

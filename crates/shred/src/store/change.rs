@@ -9,7 +9,7 @@ use crate::error::{ChangeError, CommitError, OpenError};
 use crate::geometry::{CELLS, RESERVED_SEGMENTS};
 use crate::keyring::Keyring;
 use crate::keys::{PassphraseCost, Unlock};
-use crate::segment::{self, Segment, Stamp};
+use crate::segment::{self, Condition, Segment, Stamp};
 use crate::superblock::Superblock;
 use rand_core::CryptoRng;
 use std::io;
@@ -196,11 +196,7 @@ impl<D: Disk> Shred<D> {
             }
             is_left = true;
             let dying = doomed.iter().filter(|at| **at == number).count();
-            if size(segment.live) > dying {
-                has_live = true;
-            } else {
-                self.segments.change(number, |segment| segment.is_given_up = true);
-            }
+            has_live |= size(segment.live) > dying;
         }
         if has_live {
             // Copies need room, too.
@@ -217,6 +213,8 @@ impl<D: Disk> Shred<D> {
             return self.commit_empty().map(|()| true);
         }
         let Some(Replacement { last, .. }) = self.replacement.take() else { return Ok(false) };
+        let zeroed = self.zero_damaged_tables();
+        self.or_stop(zeroed)?;
         let core = Arc::clone(self.reader.core());
         let written = last.write(&core.disk);
         self.or_stop(written)?;
@@ -224,6 +222,21 @@ impl<D: Disk> Shred<D> {
         core.set_keyring(core.keyring().only_newest());
         self.publish_segments();
         Ok(true)
+    }
+
+    /// Zeroes the slots of segments whose header is damaged: they may be sealed under the old data key.
+    fn zero_damaged_tables(&self) -> io::Result<()> {
+        let core = self.reader.core();
+        let zeros = vec![0; size(core.layout.table_bytes())];
+        let cut = self.cut.iter().flat_map(|cut| &cut.segments);
+        for (number, segment) in (0..).zip(self.segments.iter().chain(cut)) {
+            if segment.condition == Condition::Damaged {
+                for table in 0..core.layout.tables() {
+                    core.disk.write_at(core.layout.table_at(number, table), &zeros)?;
+                }
+            }
+        }
+        core.disk.sync()
     }
 
     pub(crate) fn is_replacing_key(&self) -> bool {

@@ -104,7 +104,7 @@ impl<D: Disk> Shred<D> {
         let Some(segment) = self.segments().get(size(number)) else { return Ok(false) };
         let first_free = self.segments().iter().position(Segment::is_free);
         let has_room_before = first_free.is_some_and(|free| free < size(number));
-        if segment.is_damaged() || segment.live <= self.doomed_in(number) || !has_room_before {
+        if segment.is_unreadable || segment.live <= self.doomed_in(number) || !has_room_before {
             return Ok(false);
         }
         if self.compaction.is_none_or(|it| it.segment != number) {
@@ -212,7 +212,7 @@ impl<D: Disk> Shred<D> {
     /// A segment was emptied. Where that gains next to nothing, no other is emptied before more has died.
     fn note_gain(&mut self, done: &Compaction) {
         // The next one is another.
-        if self.segments().get(size(done.segment)).is_some_and(Segment::is_damaged) {
+        if self.segments().get(size(done.segment)).is_some_and(|segment| segment.is_unreadable) {
             return;
         }
         let layout = &self.core().layout;
@@ -274,7 +274,7 @@ impl<D: Disk> Shred<D> {
         let room = layout.body_room();
         let (least, (number, segment)) = (0..)
             .zip(self.segments().iter())
-            .filter(|(_, segment)| segment.is_ready() && !segment.is_damaged())
+            .filter(|(_, segment)| segment.is_ready() && !segment.is_unreadable)
             .filter(|(number, segment)| {
                 segment.live > self.doomed_in(*number) && (at_once || !self.takes_more(*number))
             })

@@ -113,6 +113,7 @@ impl<D: Disk> Shred<D> {
         for grave in &graves {
             self.segments.change(grave.at.segment, |segment| {
                 segment.live = segment.live.saturating_sub(1);
+                segment.dead += 1;
                 segment.live_bytes = segment.live_bytes.saturating_sub(grave.length);
                 segment.last_death = number;
             });

@@ -82,9 +82,9 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
-    /// Segments that the file may have, in place of the number that the store was created with; it is not stored. Fewer than there are
-    /// take effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is used,
-    /// which is within the bounds.
+    /// Sets the number of segments that the file may have until the store is closed; `change_max_segments` stores it. A limit below the
+    /// present size takes effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is
+    /// used, which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;
@@ -92,13 +92,14 @@ impl<D: Disk> Shred<D> {
         self.max_segments
     }
 
-    /// Free segments that puts may begin. The last ones are compaction's; the first of a store needs none to be kept, as there is nothing
-    /// to compact.
+    /// Free segments that puts may begin. The last ones are compaction's. The first of a store needs only one more, into which it can be
+    /// emptied; none if the file may have no other.
     pub(crate) fn spare(&self) -> usize {
         let free = self.free_segments();
         // Beyond the limit the file waits to be cut.
         let free = free.saturating_sub(self.begun_segments().saturating_sub(self.max_segments));
-        let least = u32::from(free > 0 && self.segments.used() == 0);
+        let kept = u32::from(self.begun_segments() < self.max_segments);
+        let least = u32::from(free > kept && self.segments.used() == 0);
         size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
     }
 
@@ -210,7 +211,9 @@ impl<D: Disk> Shred<D> {
             let filled = u64::from(segment.body_end.saturating_sub(layout.body_start()));
             segment.used > layout.slots / 2 || filled > layout.body_room() / 2
         });
-        is_half_full && self.spare() == 0
+        // What there is could not be emptied into another.
+        let lacks_reserve = self.segments.used() <= 1 && self.free_segments() <= 1 - self.segments.used();
+        (is_half_full || lacks_reserve) && self.spare() == 0
     }
 
     /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done. `false`: nothing was
@@ -279,12 +282,10 @@ impl<D: Disk> Shred<D> {
         let stamp = Stamp { generation: gone.stamp.generation + 1, epoch: core.keys().epoch };
         self.segments
             .change(number, |segment| *segment = Segment::found(Condition::Ready, stamp, &core.layout));
-        let (void, damaged) = (gone.voided, gone.damaged_slots);
-        let dead = gone.used.saturating_sub(void).saturating_sub(damaged);
+        // What was damaged stays counted: the count is all that is left of these records.
         let mut index = core.publishing();
-        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(dead));
-        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(void));
-        index.counts.damaged_slots = index.counts.damaged_slots.saturating_sub(u64::from(damaged));
+        index.counts.dead_slots = index.counts.dead_slots.saturating_sub(u64::from(gone.dead));
+        index.counts.void_slots = index.counts.void_slots.saturating_sub(u64::from(gone.voided));
         drop(index);
         self.publish_segments();
     }

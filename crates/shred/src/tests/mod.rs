@@ -4,14 +4,17 @@
 mod basics;
 mod compact;
 mod crash;
+mod damage;
 #[cfg(target_os = "linux")]
 mod device;
 mod files;
 mod hedge;
 mod lives;
+mod look;
 mod model;
 mod recycle;
 mod replace;
+mod reserve;
 mod rot;
 mod sim;
 mod wear;

@@ -114,6 +114,7 @@ pub(super) fn recovered(bytes: &[u8]) -> State {
     let disk = disk();
     let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(1)).unwrap();
     let state = contents(&store.reader());
+    assert_eq!(store.stats().damaged_slots, 0, "a crash damages no slot");
     assert_eq!(state, looked, "a look shows what recovery will decide");
     // Nothing but the live records opens: not what was erased, replaced or rolled back.
     let live = state.0.len() as u64;

@@ -139,8 +139,34 @@ fn s15_what_is_damaged_does_not_keep_an_old_data_key() {
     maintain(&mut store, 10 * SECOND);
     let stats = store.stats();
     assert!(!stats.is_replacing_key);
-    assert_eq!((stats.records, stats.damaged_slots), (35, 0), "only what could not be read is gone");
+    assert_eq!(
+        (stats.records, stats.damaged_slots),
+        (35, 1),
+        "only what could not be read is gone, and stays counted"
+    );
     assert_eq!(store.read(&key(8)).unwrap(), [8; 700]);
+}
+
+#[test]
+fn s15_a_segment_with_a_damaged_header_keeps_nothing_under_an_old_data_key() {
+    for mirror in [false, true] {
+        let (disk, store) = filled(&Geometry { segment_bytes: 32 << 10, max_segments: 12, mirror, ..tiny() });
+        let (old, header) = (store.core().keys(), store.core().layout.segment_at(0));
+        drop(store);
+        let mut page = vec![0; 4_096];
+        crate::Disk::read_at(&disk, header, &mut page).unwrap();
+        crate::Disk::write_at(&disk, header, &[0x5a; 4_096]).unwrap();
+        let under_old = heads_under(&disk, &old);
+        let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(8)).unwrap();
+        assert!(store.stats().records < 37 && under_old == 37, "a segment is lost");
+        store.replace_data_key(&unlock(), &mut rng(50)).unwrap();
+        maintain(&mut store, 10 * SECOND);
+        assert!(!store.stats().is_replacing_key);
+        drop(store);
+        // Even if the header comes back.
+        crate::Disk::write_at(&disk, header, &page).unwrap();
+        assert_eq!(heads_under(&disk, &old), 0);
+    }
 }
 
 #[test]

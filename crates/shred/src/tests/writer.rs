@@ -15,7 +15,7 @@ fn roomy() -> Geometry {
     Geometry {
         segment_bytes: 256 << 10,
         slots_per_segment: 512,
-        initial_segments: 1,
+        initial_segments: 2,
         max_segments: 64,
         ..tiny()
     }
@@ -31,6 +31,7 @@ fn start(geometry: &Geometry) -> (Arc<SimDisk>, Writer<Arc<SimDisk>>) {
 struct Gate {
     disk: MemoryDisk,
     shut: AtomicBool,
+    panics: AtomicBool,
     syncs: AtomicU64,
     barrier: Barrier,
 }
@@ -48,6 +49,7 @@ impl Disk for Gate {
             self.barrier.wait();
             self.barrier.wait();
         }
+        assert!(!self.panics.load(Ordering::SeqCst), "a disk's mistake");
         self.disk.sync()
     }
     fn length(&self) -> std::io::Result<u64> {
@@ -64,6 +66,7 @@ fn gated(geometry: &Geometry) -> (Arc<Gate>, Writer<Arc<Gate>>) {
     let gate = Arc::new(Gate {
         disk: MemoryDisk::new(),
         shut: AtomicBool::new(false),
+        panics: AtomicBool::new(false),
         syncs: AtomicU64::new(0),
         barrier: Barrier::new(2),
     });
@@ -230,11 +233,46 @@ fn one_callers_refusal_is_his_own() {
 }
 
 #[test]
-fn a_panicking_callback_leaves_nobody_waiting() {
-    let (_, writer) = start(&tiny());
+fn s1_a_panicking_callback_costs_its_own_caller_alone() {
+    let (gate, writer) = gated(&roomy());
+    gate.shut.store(true, Ordering::SeqCst);
     writer.submit(puts(&[(1, b"")]), vec![], |_| panic!("a caller's mistake"));
-    let second = writer.commit(puts(&[(2, b"")]));
-    assert!(matches!(second, Err(CommitError::Stopped)));
+    gate.barrier.wait();
+    let (sender, receiver) = mpsc::channel();
+    for n in 2..6 {
+        let sender = sender.clone();
+        writer.submit(puts(&[(n, b"")]), vec![], move |result| {
+            assert_ne!(n, 3, "a caller's mistake");
+            sender.send(result.is_ok()).unwrap();
+        });
+    }
+    gate.barrier.wait();
+    drop(sender);
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [true; 3], "what is durable is told");
+    writer.commit(puts(&[(7, b"")])).unwrap();
+    assert_eq!(contents(&writer.reader()).0.len(), 6);
+    assert_eq!(writer.close(), Ok(0));
+}
+
+#[test]
+fn s13_a_writer_that_ends_in_the_middle_of_a_commit_answers_everyone() {
+    let (gate, writer) = gated(&roomy());
+    gate.shut.store(true, Ordering::SeqCst);
+    let (sender, receiver) = mpsc::channel();
+    let submit = |n| {
+        let sender = sender.clone();
+        writer.submit(puts(&[(n, b"")]), vec![], move |result| {
+            sender.send(result.map(|_| ())).unwrap();
+            assert_ne!(n, 1, "a caller's mistake");
+        });
+    };
+    submit(0);
+    gate.barrier.wait();
+    (1..5).for_each(submit);
+    gate.panics.store(true, Ordering::SeqCst);
+    gate.barrier.wait();
+    drop(sender);
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [Err(CommitError::Stopped); 5]);
     assert_eq!(writer.close(), Err(CommitError::Stopped));
 }
 

@@ -1,0 +1,34 @@
+//! Looking at a store that another process may be changing (S14).
+
+use crate::bytes::PAGE;
+use crate::disk::Disk;
+use crate::geometry::{CELLS, CELLS_AT};
+
+/// What changes on the disk when a store does: two looks at the same moment have seen the same store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    superblock: Vec<u8>,
+    cells: Vec<u8>,
+    length: Option<u64>,
+}
+
+impl Moment {
+    /// What cannot be read is judged elsewhere.
+    pub(super) fn now(disk: &impl Disk) -> Self {
+        let read = |at, length| {
+            let mut bytes = vec![0; length];
+            disk.read_at(at, &mut bytes).map(|()| bytes).unwrap_or_default()
+        };
+        let cells = read(CELLS_AT, PAGE * usize::try_from(CELLS).unwrap_or(0));
+        Self { superblock: read(0, 2 * PAGE), cells, length: disk.length().ok() }
+    }
+
+    pub(super) fn has_superblock_of(&self, other: &Self) -> bool {
+        self.superblock == other.superblock
+    }
+
+    /// The same keys and the same length: nothing but commits has come between.
+    pub(super) fn has_frame_of(&self, other: &Self) -> bool {
+        self.has_superblock_of(other) && self.length == other.length
+    }
+}
