@@ -61,10 +61,15 @@ impl Mailboxes {
                 step.more = true;
                 break;
             }
-            last = Some(handle);
             let before = self.boxes.get(&handle).map_or(0, |mailbox| mailbox.queue.bytes());
             let destroyed = self.sweep_one(handle, now, limit - count, &mut step);
             (count, bytes) = (count + destroyed, bytes + if destroyed > 0 { u64::from(before) } else { 0 });
+            if count >= limit {
+                // This mailbox may hold more: the next step begins with it.
+                step.more = true;
+                break;
+            }
+            last = Some(handle);
         }
         self.sweep_from = if step.more { last.or(self.sweep_from) } else { None };
         step
