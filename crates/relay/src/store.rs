@@ -33,7 +33,8 @@ pub trait Store: Send + Sync + 'static {
     fn put(&self, puts: Vec<(SendId, Blob)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
     /// Makes `reader` the only reader of these mailboxes; older fences end. The reader stays connected while the
-    /// store can upgrade its hints.
+    /// store can upgrade its hints. A claim counts as a use of the mailbox and renews its lease; a crash may undo both until an
+    /// owner's change of the mailbox is answered.
     fn claim(
         &self,
         claims: Vec<Claim>,
@@ -114,7 +115,8 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub u64);
 
-/// The number of a blob in its store, in the order of commits. No number is used twice.
+/// The number of a blob in its mailbox, in the order of commits. No number is used twice; after the process has ended, numbers of
+/// volatile blobs may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u64);
 
@@ -201,7 +203,7 @@ pub struct Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale(pub SubscriptionEnd);
 
-/// The reason for which an ack did nothing.
+/// The reason for which an ack destroyed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAcked {
     /// The fence is no longer the one of the mailbox.
