@@ -13,7 +13,7 @@ secret_bytes! {
     pub struct RelaySeed[32];
 }
 
-/// A relay's identity: who holds it answers for its fingerprint.
+/// The secret keys of a relay. A peer that holds them proves the relay's fingerprint.
 pub struct RelayIdentity {
     pub(crate) x25519: x25519::SecretKey,
     pub(crate) kem: kem::DecapsulationKey,

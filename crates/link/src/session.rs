@@ -66,7 +66,7 @@ impl LinkSession {
         self.features
     }
 
-    /// The two directions apart, so that a writer and a reader can each own one.
+    /// Separates the two directions, so that a writer and a reader can each own one.
     #[must_use]
     pub fn split(self) -> (SealHalf, OpenHalf) {
         (self.seal, self.open)

@@ -29,7 +29,7 @@ use terminal::{Failure, complain, say, system_random};
 #[derive(Debug, Parser)]
 #[command(name = "deaddrop-relay", version)]
 struct Arguments {
-    /// What to log: off, error, warn, info, debug, trace.
+    /// Level of the log: off, error, warn, info, debug, trace.
     #[arg(long, global = true, env = "RUST_LOG", hide_env_values = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -58,7 +58,7 @@ enum Command {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Where to listen; port 0 takes a free one.
+        /// Address to listen on; port 0 takes a free port.
         #[arg(long)]
         listen: Option<String>,
         /// The URL by which clients come, if it is another one than where the relay listens: ws://HOST:PORT/
@@ -161,7 +161,7 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     } else {
         say(format_args!(
             "made a relay with the fingerprint {fingerprint}\n\
-             its store key lies beside the store: whoever takes this disk opens it like the running relay, minus \
+             its store key lies beside the store: a person who takes this disk can open it like the running relay, minus \
              what has been destroyed"
         ))?;
     }

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// Records written in one commit.
 const AT_ONCE: usize = 1_024;
 
-/// What setting the day leads to.
+/// The consequences of setting the day.
 #[derive(Debug)]
 pub struct DayChange {
     before: Option<Calendar>,

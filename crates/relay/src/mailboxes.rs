@@ -123,7 +123,7 @@ impl Mailboxes {
         self.overdue += 1;
     }
 
-    /// Notes that the store has failed: nothing is decided any more.
+    /// Notes that the store has failed. No request is decided after this.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }

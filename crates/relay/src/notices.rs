@@ -63,7 +63,7 @@ impl Notice {
         }
     }
 
-    /// What happened and what to do about it.
+    /// Describes the trouble, and what the operator can do about it.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::NoDescriptors => {
@@ -92,7 +92,7 @@ impl Notice {
     }
 }
 
-/// When each trouble was last told, and how much of it.
+/// The moment and the number of the last notice of each trouble.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     told: [(u64, Option<u64>); Notice::ALL.len()],

@@ -23,8 +23,8 @@ pub enum Named {
 }
 
 impl Proxies {
-    /// Where a connection from a configured proxy comes from, by what the proxy says in front of the request and in its
-    /// head. `None` if it cannot be known: the connection then counts for the proxies themselves.
+    /// Returns the address of the client behind a configured proxy, from the header in front of the request or from the head of the
+    /// request. Returns `None` if the proxy does not tell it: the connection then counts for the proxies themselves.
     #[must_use]
     pub fn client(&self, named: Named, head: &[u8]) -> Option<IpAddr> {
         match named {

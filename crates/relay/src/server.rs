@@ -99,7 +99,7 @@ impl<S: Store> Server<S> {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `orders` gives [`Order::Stop`] or has no sender any more, or the store fails; then says goodbye to every link
+    /// Serves until `orders` gives [`Order::Stop`] or has lost its sender, or the store fails; then says goodbye to every link
     /// and waits for it, within the limits.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
         let Self { relay, listener } = self;

@@ -65,7 +65,7 @@ impl RelaySession {
         }
     }
 
-    /// Where hints for this link arrive.
+    /// Returns the hints for this link.
     #[must_use]
     pub fn hints(&self) -> Arc<Hints> {
         Arc::clone(&self.reader.hints)

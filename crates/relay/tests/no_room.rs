@@ -47,7 +47,7 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Vec<RecordId> {
     store.peek(peek, now()).await.unwrap().blobs.into_iter().map(|stored| stored.record).collect()
 }
 
-/// How the first two mailboxes are.
+/// Describes the first two mailboxes.
 async fn state(store: &impl Store) -> Vec<String> {
     let reader =
         ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };

@@ -1,4 +1,4 @@
-//! What an operator can tell a running relay and ask it: signals, health, the day.
+//! Orders and questions of an operator to a running relay: signals, health, the day.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! What a relay says about its users: nothing. A whole run at the most talkative level, and what `inspect` and `check`
+//! A relay says nothing about its users. A whole run at the most talkative level, and what `inspect` and `check`
 //! print, are searched for addresses, identifiers, capabilities and bytes of blobs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

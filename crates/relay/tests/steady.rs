@@ -92,7 +92,7 @@ async fn acked_blobs_leave_neither_bytes_nor_a_larger_file() {
         for number in first..first + AT_ONCE {
             while put(&store, 1, number).await == Verdict::Busy {
                 busy += 1;
-                assert!(busy < 1_000, "never for ever");
+                assert!(busy < 1_000, "a put is busy without end");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -14,12 +14,12 @@ pub const HEADER_LEN: usize = 6;
 /// Bit 0 of the flags: a receiver that does not know the type says so instead of skipping it.
 const CRITICAL: u8 = 1;
 
-/// What a record held.
+/// The contents of a received record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// The known items in their order.
     pub items: Vec<Item>,
-    /// What the sender must be told is not supported, in order.
+    /// The items that the receiver must report as not supported, in order.
     pub unsupported: Vec<Unsupported>,
     /// Number of unknown items that were skipped.
     pub skipped: usize,

@@ -92,7 +92,7 @@ fn order_is_kept_or_the_link_dies() {
     let records: Vec<_> = (0..3).flat_map(|n| a.seal(&[ping(n)]).unwrap()).collect();
     assert!(b.open(&records[0]).is_ok());
     assert_eq!(b.open(&records[2]), Err(RecordError::Unauthentic));
-    // No way back: not even the record that was due opens any more.
+    // The session is broken for good: the expected record does not open either.
     assert_eq!(b.open(&records[1]), Err(RecordError::Dead));
 }
 
@@ -168,10 +168,10 @@ proptest! {
         let items: Vec<Item> = kinds.iter().map(item).collect();
         let (arrived, lens) = carried(&mut a, &mut b, &items);
         prop_assert_eq!(arrived, items.as_slice());
-        let apart: usize = items.iter().map(|item| {
+        let separate: usize = items.iter().map(|item| {
             let (mut a, mut b) = sessions();
             carried(&mut a, &mut b, core::slice::from_ref(item)).1.iter().sum::<usize>()
         }).sum();
-        prop_assert!(lens.iter().sum::<usize>() <= apart);
+        prop_assert!(lens.iter().sum::<usize>() <= separate);
     }
 }

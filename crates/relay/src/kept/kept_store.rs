@@ -1,4 +1,4 @@
-//! A store: the rules in memory, their records in a backing.
+//! A store with its rules in memory and its records in a backing.
 //!
 //! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
 //! the decisions. `state` is held for the decision alone, and while a job is reported as durable. Beside them `changes` is the
@@ -123,7 +123,7 @@ impl<B: Backing> KeptStore<B> {
                 Err(CommitError::Full) if is_lasting => state.note_room(true),
                 Err(CommitError::Busy) => state.note_overdue(),
                 Ok(_) | Err(CommitError::Full) => {}
-                // Whatever else goes wrong is a fault of this program: going on would break promises.
+                // Every other error is a fault of this program: to go on would break promises.
                 Err(_) => state.stop(),
             }
             let answer = report(&mut state, result);
@@ -287,7 +287,7 @@ impl<B: Backing> KeptStore<B> {
     }
 
     fn discard(&self, handle: Handle, record: RecordId) {
-        tracing::warn!("a damaged blob was let go");
+        tracing::warn!("a damaged blob was erased");
         let _order = self.in_order();
         let step = self.state.locked().discard(handle, record);
         if let Some(step) = step {

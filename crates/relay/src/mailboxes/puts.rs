@@ -14,7 +14,7 @@ use rand::RngExt;
 
 /// The next step of a put.
 pub(crate) enum PutStep {
-    /// It is answered, and nothing is written.
+    /// The answer is known, and nothing is written.
     Answer(Verdict),
     /// Its waiter is told when a commit that is under way is durable.
     Join,

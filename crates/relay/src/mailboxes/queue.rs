@@ -47,7 +47,7 @@ pub(crate) struct Resident {
     pub(crate) via: u8,
     pub(crate) expiry: Day,
     pub(crate) hot: Option<Blob>,
-    /// Not given out any more; its erase is under way.
+    /// Whether its erase is under way: then it is not given out.
     pub(crate) dying: bool,
 }
 

@@ -137,7 +137,7 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// Erases a blob that cannot be read any more, so that it does not block others.
+    /// Erases a blob that can no longer be read, so that it does not block others.
     pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
         let mailbox = self.boxes.get_mut(&handle)?;
         Some(Self::kill(handle, mailbox, [record].into_iter()))

@@ -1,4 +1,4 @@
-//! What a running relay tells its operator: counters, and each trouble once in a while.
+//! The reports of a running relay to its operator: counters, and notices of troubles at intervals.
 
 use super::relay::Relay;
 use crate::notices::{Intake, Notice, Notices};
@@ -66,7 +66,7 @@ impl<S: Store> Relay<S> {
         }
     }
 
-    /// How often each trouble has happened since the start.
+    /// Returns the number of times that each trouble has happened since the start.
     fn troubles(&self) -> [u64; Notice::ALL.len()] {
         let (places, refused_handshakes) = self.admission.totals();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -86,7 +86,7 @@ impl<S: Store> Relay<S> {
     }
 }
 
-/// How full a store is, behind something else; nothing of one without a disk.
+/// The fill level of a store, as the end of a line; empty without a disk.
 struct Filled(Option<Space>);
 
 impl fmt::Display for Filled {

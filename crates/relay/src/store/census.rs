@@ -1,10 +1,10 @@
-//! How much a store holds, and whether it takes puts (spec/12-relay.md section 10).
+//! The counts of a store, and its health (spec/12-relay.md section 10).
 
 use super::space::Space;
 use crate::clock::Calendar;
 use crate::limits::Limits;
 
-/// How much there is.
+/// The counts of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Mailboxes.
@@ -15,17 +15,17 @@ pub struct Census {
     pub bytes: u64,
     /// Bytes of blobs of a store that is memory itself.
     pub memory_bytes: u64,
-    /// What the store remembers of the calendar.
+    /// The calendar that the store remembers.
     pub calendar: Option<Calendar>,
     /// Commits that found no room, since the start.
     pub without_room: u64,
-    /// The last commit found no room, and nothing was destroyed since.
+    /// Whether the last commit found no room, and nothing was destroyed since.
     pub is_full: bool,
     /// Puts and changes that were refused because dead bytes wait for too long, since the start.
     pub overdue: u64,
-    /// How full the disk is, and what waits there to be zeroed; `None` without a disk.
+    /// The figures of the disk; `None` without a disk.
     pub space: Option<Space>,
-    /// The store has failed.
+    /// Whether the store has failed.
     pub stopped: bool,
 }
 
@@ -39,10 +39,10 @@ impl Census {
     }
 }
 
-/// Whether a relay does what it is for.
+/// The health of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It takes puts.
+    /// The relay takes puts.
     Ok,
     /// Puts are refused.
     NotTakingPuts(Trouble),
@@ -50,7 +50,7 @@ pub enum Health {
     Stopped,
 }
 
-/// Why puts are refused.
+/// The reason for which puts are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Blobs or bytes are at their limits.
@@ -62,7 +62,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// In words.
+    /// Returns a description.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Trouble {
 }
 
 impl Health {
-    /// Of a relay with this much in it.
+    /// Returns the health of a relay with these counts.
     #[must_use]
     pub fn of(census: &Census, limits: &Limits) -> Self {
         if census.stopped {

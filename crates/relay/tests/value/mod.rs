@@ -113,14 +113,14 @@ impl World {
         sender.answers().remove(0)
     }
 
-    /// So many small blobs.
+    /// Puts this many small blobs.
     pub fn fill(&self, mailbox: u8, blobs: u32) {
         for number in 0..blobs {
             assert_eq!(self.put(mailbox, self::blob(SizeClass::Small, number)), AnswerCode::Done);
         }
     }
 
-    /// Another day begins, and what is over is destroyed.
+    /// Lets days pass, and sweeps.
     pub fn days_pass(&mut self, days: u32) {
         self.now = Now::new(self.now.day.plus(days), self.now.ms + 86_400_000 * u64::from(days));
         while self.store.sweep(self.now, 1_000).now_or_never().unwrap() {}
@@ -162,7 +162,7 @@ impl Link {
         true
     }
 
-    /// Until nothing happens any more.
+    /// Runs calls and takes news until there are none.
     pub fn settle(&mut self, world: &World) {
         while self.run_call(world) || self.take_news(world) {}
     }

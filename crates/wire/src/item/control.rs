@@ -18,9 +18,9 @@ pub struct Hello {
     pub window_blobs: u16,
     /// Bytes of blobs in flight at most; one blob is always allowed.
     pub window_bytes: u32,
-    /// By which the relay knows the client's own broken connection; zeros from the relay.
+    /// The token by which the relay recognizes the client's own broken connection; zeros from the relay.
     pub client: ClientToken,
-    /// What only a relay says; `None` from a client.
+    /// The fields that only a relay sends; `None` from a client.
     pub relay: Option<RelayHello>,
 }
 
@@ -192,7 +192,7 @@ impl Encoding for Error {
 pub struct Answer {
     /// The number that the request carried.
     pub req: u32,
-    /// How it ended.
+    /// The result.
     pub code: AnswerCode,
     /// Seconds to wait before asking again; zero when there is nothing to wait for.
     pub retry_s: u16,

@@ -1,4 +1,4 @@
-//! How the body of one item is written and read.
+//! Encoding and decoding of the body of one item.
 
 use super::unsupported::Unsupported;
 use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};

@@ -14,15 +14,15 @@ use zeroize::Zeroizing;
 pub struct Create {
     /// The request's number, chosen by the client.
     pub req: u32,
-    /// Who may change it.
+    /// The owner, who may change the mailbox.
     pub own: OwnId,
-    /// Who may read it.
+    /// The right to read it.
     pub read: MailboxId,
-    /// Who may put into it; at most [`MAX_SENDS`].
+    /// The senders; at most [`MAX_SENDS`].
     pub sends: Vec<SendGrant>,
-    /// How long it lives.
+    /// The lifetime.
     pub lease: LeaseClass,
-    /// How much it holds.
+    /// The number of blobs and bytes that it can hold.
     pub quota: QuotaClass,
     /// Properties.
     pub flags: CreateFlags,

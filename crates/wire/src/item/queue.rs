@@ -177,7 +177,7 @@ pub struct Ack {
     pub acks: Vec<AckEntry>,
 }
 
-/// What is confirmed of one subscription.
+/// The confirmed deliveries of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckEntry {
     /// The subscription.
