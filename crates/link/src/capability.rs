@@ -74,7 +74,7 @@ pub fn mailbox_id(presented: &PresentedRead) -> MailboxId {
     MailboxId::from_bytes(sha256_of_secret(&[labels::MAILBOX_ID, presented.expose()]))
 }
 
-/// The id of the door that opens to this.
+/// Returns the id of the sender who presents this secret.
 #[must_use]
 pub fn send_id(presented: &PresentedSend) -> SendId {
     SendId::from_bytes(sha256_of_secret(&[labels::SEND_ID, presented.expose()]))
@@ -92,7 +92,7 @@ mod tests {
     const THERE: Fingerprint = Fingerprint::from_bytes([2; 32]);
 
     #[test]
-    fn roles_and_relays_are_kept_apart() {
+    fn roles_and_relays_have_different_secrets() {
         let bytes = [7; 32];
         let (own, read, send) = (
             OwnCapability::from_bytes(bytes),

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 pub(crate) const PUBLIC_LEN: usize = x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// From which a relay's keys derive; the one thing an operator must keep.
+    /// The seed from which a relay derives its keys. The operator must keep it.
     pub struct RelaySeed[32];
 }
 

@@ -38,18 +38,18 @@ impl LinkSession {
         record
     }
 
-    /// See [`SealHalf::seal`].
+    /// Seals items, as [`SealHalf::seal`].
     ///
     /// # Errors
-    /// As there.
+    /// [`SealError`], as [`SealHalf::seal`].
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
         self.seal.seal(items)
     }
 
-    /// See [`OpenHalf::open`].
+    /// Opens a record, as [`OpenHalf::open`].
     ///
     /// # Errors
-    /// As there.
+    /// [`RecordError`], as [`OpenHalf::open`].
     pub fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         self.open.open(record)
     }
@@ -100,7 +100,7 @@ impl core::fmt::Display for SealError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::TooMany => "a list is longer than the protocol allows; send it in parts",
-            Self::Exhausted => "the link is worn out; open a new one",
+            Self::Exhausted => "the keys of the link are used up; open a new link",
         })
     }
 }

@@ -40,7 +40,7 @@ struct Arguments {
 enum Command {
     /// Make a new relay: keys and an empty store.
     Init {
-        /// An empty or new directory.
+        /// Path of a new or empty directory.
         #[arg(long)]
         data: PathBuf,
         /// MiB by which the store grows.
@@ -61,19 +61,19 @@ enum Command {
         /// Address to listen on; port 0 takes a free port.
         #[arg(long)]
         listen: Option<String>,
-        /// The URL by which clients come, if it is another one than where the relay listens: ws://HOST:PORT/
+        /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
         #[arg(long)]
         url: Option<String>,
-        /// Keep everything in memory: nothing survives the process, and nothing is on the disk to be seized.
+        /// Keep everything in memory: no mailbox survives the process, and no blob is written to the disk.
         #[arg(long)]
         volatile: bool,
-        /// Another configuration than the directory's own.
+        /// Path of a configuration to use instead of the directory's own.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// The system's clock is right, however far it is ahead of the stored day.
+        /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Believe what this proxy says about where a connection comes from: an address or a network. Can be repeated.
+        /// Address or network of a proxy that names the clients' addresses. Can be repeated.
         #[arg(long = "proxy", value_name = "ADDR")]
         proxies: Vec<Network>,
         /// Print one JSON object when ready.
@@ -99,7 +99,7 @@ enum Command {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Another configuration than the directory's own.
+        /// Path of a configuration to use instead of the directory's own.
         #[arg(long)]
         config: Option<PathBuf>,
         /// Print one JSON object.

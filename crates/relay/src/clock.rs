@@ -51,7 +51,7 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// After a step to this day that was larger than [`MAX_STEP`].
+    /// Returns the calendar after a step to this day that was larger than [`MAX_STEP`].
     #[must_use]
     pub const fn after_large_step(day: Day) -> Self {
         Self { day, expires_from: day.plus(PAUSE_DAYS) }
@@ -118,7 +118,7 @@ pub struct Belief {
 }
 
 impl Belief {
-    /// At the start of a process. `trusted` is the operator's word that the system's clock is right.
+    /// Returns the belief at the start of a process. `trusted` is the operator's word that the system's clock is right.
     ///
     /// # Errors
     /// [`NoDay`].
@@ -243,7 +243,7 @@ impl Clock {
         Self::start_with(Arc::new(SystemTimeSource::start()), stored, trusted)
     }
 
-    /// As [`start`](Self::start), with the time of `source` in place of the system's.
+    /// Starts like [`start`](Self::start), with the time of `source` in place of the system's.
     ///
     /// # Errors
     /// [`NoDay`].

@@ -59,7 +59,7 @@ pub struct MailboxReport {
 pub struct BlobReport {
     /// Its size class.
     pub bytes: usize,
-    /// By which of the owner's doors it came.
+    /// The `via` of its sender.
     pub via: u8,
     /// Last day.
     pub expires: u32,
@@ -213,7 +213,7 @@ impl std::fmt::Display for StoreReport {
     }
 }
 
-/// In the unit that is read most easily; rounded up.
+/// Formats a number of bytes in a suitable unit, rounded up.
 fn amount(bytes: u64) -> String {
     let tenths = |unit: u64| (bytes * 10).div_ceil(unit);
     match bytes {

@@ -55,7 +55,7 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// For a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
+            /// The limits for a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
             pub const DEFAULT: Self = Self { $($name: $default,)* };
             /// Every limit, for the documentation.
             pub const TABLE: &[LimitRow] = &[$(LimitRow {

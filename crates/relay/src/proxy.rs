@@ -1,5 +1,5 @@
-//! Proxies that the operator has named, and what they say about where a connection comes from (spec/12-relay.md
-//! section 7). The same words from any other address are ignored.
+//! The proxies that the operator has configured, and the addresses of clients that they name (spec/12-relay.md section 7). The
+//! same headers from any other address are ignored.
 
 pub mod forwarded;
 mod network;

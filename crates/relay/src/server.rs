@@ -31,11 +31,11 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// Say goodbye to all links and end.
+    /// Ask the client of every link to come back later, and end.
     Stop,
     /// Log the counters now.
     Report,
-    /// Read the configuration again. The relay only logs that it cannot: nothing of it changes while a relay serves.
+    /// Read the configuration again. A running relay cannot do that; it logs so.
     Reload,
 }
 
@@ -126,14 +126,14 @@ impl<S: Store> Server<S> {
                     Order::Stop => break ServerEnd::Asked,
                     Order::Report => relay.report(),
                     Order::Reload => {
-                        tracing::warn!("nothing was read again: to change the configuration, start the relay again");
+                        tracing::warn!("the configuration was not read again: to change it, restart the relay");
                     }
                 },
             }
         };
         drop(listener);
         let _ = relay.leaving.send(true);
-        tracing::info!(links = links.len(), "leaving");
+        tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
         if ended == ServerEnd::Asked {
             let drained = async { while links.join_next().await.is_some() {} };
@@ -151,7 +151,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     let from_proxy = relay.proxies.contains(address.ip());
     let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
-        tracing::debug!("a connection too many");
+        tracing::debug!("a connection was refused: a limit is reached");
         return arrival::refuse(stream);
     };
     // Small records matter more than full packets.
@@ -164,7 +164,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     links.spawn(async move {
         tokio::select! {
             () = serving => {}
-            () = evicted => tracing::debug!("a half-open connection gave its place to another"),
+            () = evicted => tracing::debug!("a half-open connection ended: its place was given to another"),
         }
     });
 }

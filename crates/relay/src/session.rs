@@ -71,37 +71,37 @@ impl RelaySession {
         Arc::clone(&self.reader.hints)
     }
 
-    /// The reader of this link, as the store knows it.
+    /// Returns the reader of this link, as the store knows it.
     #[must_use]
     pub const fn reader(&self) -> &ConnectedReader {
         &self.reader
     }
 
-    /// Bytes of requests that wait for the store.
+    /// Returns the bytes of requests that wait for the store.
     #[must_use]
     pub const fn held_bytes(&self) -> u64 {
         self.held_bytes
     }
 
-    /// Calls without an outcome.
+    /// Returns the number of calls without an outcome.
     #[must_use]
     pub const fn open_calls(&self) -> u32 {
         self.open_calls
     }
 
-    /// Milliseconds of silence after which the client is taken for lost.
+    /// Returns the milliseconds of silence after which the client is taken for lost.
     #[must_use]
     pub fn silence_ms(&self) -> u64 {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the link has subscriptions. What is being claimed is none yet.
+    /// Whether the link has subscriptions. A claim without an answer does not count.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         self.reading.has_subscriptions()
     }
 
-    /// The moment in which the link was last of use: it was made, it put, a subscription began, or its last one ended.
+    /// Returns the moment of the last use of the link: its start, a put, the start of a subscription, or the end of the last one.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
@@ -131,7 +131,7 @@ impl RelaySession {
         Ok(())
     }
 
-    /// Takes what the store has done.
+    /// Takes the outcome of a call.
     ///
     /// # Errors
     /// [`Close::Stopped`].

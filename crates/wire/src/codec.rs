@@ -72,7 +72,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(*bytes)
     }
 
-    /// Without a copy.
+    /// Reads an array without a copy.
     pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -84,7 +84,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(byte)
     }
 
-    /// One byte, 0 or 1.
+    /// Reads a byte that must be 0 or 1.
     pub(crate) fn present(&mut self) -> Result<bool, DecodeError> {
         match self.u8()? {
             0 => Ok(false),

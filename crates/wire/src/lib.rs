@@ -1,7 +1,7 @@
 //! The bytes that deaddrop's clients and relays agree on: size classes, ids, capabilities as opaque bytes, items
 //! and their strict codec (spec/09-wire.md).
 //!
-//! Not its concern: cryptography and I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
+//! This crate does no cryptography and no I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
 //! `deaddrop-crypto`.
 #![no_std]
 

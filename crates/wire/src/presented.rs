@@ -61,11 +61,11 @@ macro_rules! presented {
 }
 
 presented! {
-    /// Shown by the owner of a mailbox.
+    /// The secret that the owner of a mailbox presents.
     PresentedOwn
 }
 presented! {
-    /// Shown by the reader of a mailbox.
+    /// The secret that the reader of a mailbox presents.
     PresentedRead
 }
 presented! {

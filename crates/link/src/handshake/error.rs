@@ -41,7 +41,7 @@ impl core::error::Error for ClientHandshakeError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayHandshakeError {
-    /// Not a handshake message of deaddrop. Nothing was computed.
+    /// The message is not a handshake message of deaddrop. Nothing was computed.
     NotAHandshake,
     /// No common version: send [`no_common_version`](crate::no_common_version), then close. Nothing was computed.
     NoCommonVersion,

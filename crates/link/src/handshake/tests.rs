@@ -87,7 +87,7 @@ fn messages_have_the_specified_lengths() {
 }
 
 #[test]
-fn directions_are_kept_apart() {
+fn directions_have_different_keys() {
     let (mut client, mut relay) = linked();
     let record = client.seal(&[ping(1)]).unwrap().remove(0);
     assert!(client.open(&record).is_err());

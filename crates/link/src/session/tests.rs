@@ -46,7 +46,7 @@ fn every_item_arrives_in_order() {
 }
 
 #[test]
-fn padding_costs_no_more_than_records_apart() {
+fn padding_costs_no_more_than_separate_records() {
     let (mut a, mut b) = sessions();
     let puts: Vec<Item> = (0..5).map(|n| put(SizeClass::Small, n)).collect();
     assert_eq!(carried(&mut a, &mut b, &puts).1, [4_624; 5]);
@@ -131,7 +131,7 @@ fn opening_in_place_wipes_the_buffer() {
 }
 
 #[test]
-fn halves_work_apart() {
+fn halves_work_separately() {
     let (a, b) = sessions();
     let ((mut a_seal, mut a_open), (mut b_seal, mut b_open)) = (a.split(), b.split());
     assert_eq!(b_open.open(&a_seal.seal(&[ping(1)]).unwrap()[0]).unwrap().items, [ping(1)]);

@@ -1,4 +1,4 @@
-//! Which connection ends when there is no room for one more (spec/12-relay.md section 7), as a value.
+//! The choice of the connection that ends when there is no room for another (spec/12-relay.md section 7), as a value.
 
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};

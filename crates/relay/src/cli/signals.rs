@@ -35,7 +35,7 @@ impl Signals {
     }
 }
 
-/// Only an interrupt is known here.
+/// The operator's signals. This system has only the interrupt.
 #[cfg(not(unix))]
 pub(super) struct Signals;
 

@@ -16,11 +16,11 @@ use deaddrop_wire::{Day, OwnId};
 /// The next step of an owner's request.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
-    /// An answer at once; nothing is written.
+    /// The answer is known, and nothing is written.
     Answer(Verdict),
-    /// The mailbox is so already: answered once all earlier writes are on stable storage.
+    /// The mailbox has this state already. The answer waits until all earlier writes are on stable storage.
     AsBefore(Handle),
-    /// To be written; then [`Mailboxes::finish_change`] is called.
+    /// The job is to be written; then [`Mailboxes::finish_change`] is called.
     Write(Planned, Job),
     /// The mailbox is gone; its records are to be erased.
     Delete {
@@ -85,7 +85,7 @@ impl Mailboxes {
         let (own, read) = (self.key.own(&new.own), self.key.read(&new.read));
         let mut sends: Vec<_> =
             new.sends.iter().map(|grant| (self.key.send(&grant.send), grant.via)).collect();
-        // Stable: of equal doors the first stays.
+        // The sort is stable: of equal senders the first stays.
         sends.sort_by_key(|(name, _)| name.0);
         sends.dedup_by_key(|(name, _)| *name);
         if let Some(handle) = self.owns.get(&own).copied() {
@@ -173,7 +173,7 @@ impl Mailboxes {
         self.plan(handle, edit).ok_or(Verdict::Refused)
     }
 
-    /// For a mailbox that is so already. Changes that were not written yet are written along.
+    /// Returns the step for a mailbox that has the wanted state already. Its unwritten changes are written too.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
         if self.boxes.get(&handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)

@@ -48,7 +48,7 @@ impl Mailboxes {
         if self.stopped {
             return Answer(Verdict::Stopped);
         }
-        // the door exists. Revoked, expired, deleted and never granted are all the same: not in the map.
+        // the sender exists. A sender that was revoked or never granted, and one whose mailbox is gone, are absent from the map.
         let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else {
             return Answer(Verdict::Refused);
         };

@@ -32,7 +32,7 @@ pub(crate) struct Pending {
     pub(crate) class: SizeClass,
     pub(crate) via: u8,
     pub(crate) expiry: Day,
-    /// Kept for a connected reader.
+    /// The blob itself, if it is kept in memory for a connected reader.
     pub(crate) hot: Option<Blob>,
     /// The waiters of the first put and of its retries.
     pub(crate) waiters: Vec<Waiter>,
@@ -62,7 +62,7 @@ pub(crate) struct Dying {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) pending: Vec<Pending>,
-    /// In the store's order.
+    /// The durable blobs in the store's order.
     pub(crate) residents: VecDeque<Resident>,
     pub(crate) dying: Vec<Dying>,
     blobs: u32,

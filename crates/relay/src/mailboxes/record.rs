@@ -18,7 +18,7 @@ pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
 
 /// Format of a mailbox's record.
 const VERSION: u8 = 1;
-/// Most senders that a record can hold.
+/// Maximum number of senders that a record can hold.
 pub(crate) const MAX_RECORDED_SENDS: usize = 255;
 
 /// The lasting part of a mailbox.

@@ -31,7 +31,7 @@ pub enum Parsed {
         /// Bytes of the header.
         len: usize,
     },
-    /// Not a header.
+    /// The bytes are not a header.
     Malformed,
 }
 

@@ -7,12 +7,12 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Vec<Network>,
-    /// They begin each connection with a header of the PROXY protocol.
+    /// Whether they begin each connection with a header of the PROXY protocol.
     pub speak_proxy_protocol: bool,
 }
 
 impl Proxies {
-    /// These networks.
+    /// Makes the proxies of these networks.
     #[must_use]
     pub const fn new(networks: Vec<Network>, speak_proxy_protocol: bool) -> Self {
         Self { networks, speak_proxy_protocol }

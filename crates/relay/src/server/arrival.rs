@@ -46,7 +46,7 @@ pub(super) async fn read_head<S>(
 
 /// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
 fn no_room(stream: TcpStream) -> Option<PeekedStream> {
-    tracing::debug!("a connection too many of one network");
+    tracing::debug!("a connection was refused: its network has too many");
     refuse(stream);
     None
 }

@@ -35,7 +35,7 @@ pub(super) async fn serve<S: Store>(
     let begun = tokio::time::Instant::now();
     let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
     let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
-        tracing::debug!("a connection said nothing that is understood");
+        tracing::debug!("a connection sent no request that the relay understands");
         return;
     };
     if !asks_for_websocket(stream.head()) {

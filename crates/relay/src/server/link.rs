@@ -1,4 +1,4 @@
-//! One client's link: the handshake, then the conversation, until one of the two is over.
+//! The link of one client: the handshake, then the conversation.
 
 use super::close_reason::CloseReason;
 use super::relay::Relay;
@@ -44,10 +44,10 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     connected.established(limits);
     socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
-    tracing::debug!("a link stands");
+    tracing::debug!("a link began");
     let mut conversation = Conversation::new(relay, socket, link, connected);
     let ended = conversation.run(hello).await;
-    tracing::debug!("a link is over: {ended}");
+    tracing::debug!("a link ended: {ended}");
     let socket = conversation.leave();
     // A client that does not take the goodbye in time gets none.
     let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;

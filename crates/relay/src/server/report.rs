@@ -25,10 +25,10 @@ pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
         };
         match intake.due(trouble, now_ms, every_ms) {
             Some(Some(trouble)) => {
-                tracing::warn!("puts are refused from now on: {}{}", trouble.text(), Filled(census.space));
+                tracing::warn!("puts are refused: {}{}", trouble.text(), Filled(census.space));
             }
             Some(None) if !census.stopped => {
-                tracing::warn!("puts are taken again{}", Filled(census.space));
+                tracing::warn!("puts are accepted again{}", Filled(census.space));
             }
             Some(None) | None => {}
         }
@@ -50,7 +50,7 @@ pub(super) struct Counts {
 impl<S: Store> Relay<S> {
     /// Logs the counters with a level that is shown by default: the operator asked.
     pub(super) fn report(&self) {
-        tracing::warn!("asked for: {}", self.counts());
+        tracing::warn!("counters: {}", self.counts());
     }
 
     pub(super) fn counts(&self) -> Counts {

@@ -68,7 +68,7 @@ const CHANGE_BYTES: u64 = 1_024;
 const CLAIM_BYTES: u64 = 128;
 
 impl Acking {
-    /// Bytes of memory that it takes, with the copy that the store gets.
+    /// Returns the bytes of memory that it takes, with the copy that the store gets.
     fn bytes(&self) -> u64 {
         let records = 2 * self.records.len() * size_of::<RecordId>();
         (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records) as u64
@@ -76,7 +76,7 @@ impl Acking {
 }
 
 impl Call {
-    /// Bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
+    /// Returns the bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Create { .. } | Self::Change { .. } => CHANGE_BYTES,
@@ -121,7 +121,7 @@ impl Call {
 }
 
 impl Outcome {
-    /// The same number as the call's [`bytes`](Call::bytes).
+    /// Returns the number of the call's [`bytes`](Call::bytes).
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Answered(answers) => answers.len() as u64 * CHANGE_BYTES,

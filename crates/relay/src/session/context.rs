@@ -26,20 +26,20 @@ struct Refusals {
 }
 
 impl SessionContext {
-    /// The context of one relay. With `create_token`, only a client that shows it can create mailboxes.
+    /// Makes the context of one relay. With `create_token`, only a client that shows it can create mailboxes.
     #[must_use]
     pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
         let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
         Self { limits, create_token, creates: Mutex::default(), refusals: Refusals::default() }
     }
 
-    /// Number of creates that were refused because they came too fast.
+    /// Returns the number of creates that were refused because they came too fast.
     #[must_use]
     pub fn creates_too_fast(&self) -> u64 {
         self.refusals.creates_too_fast.load(Ordering::Relaxed)
     }
 
-    /// Number of requests that were refused because the store as a whole is at a limit.
+    /// Returns the number of requests that were refused because the store as a whole is at a limit.
     #[must_use]
     pub fn busy(&self) -> u64 {
         self.refusals.busy.load(Ordering::Relaxed)

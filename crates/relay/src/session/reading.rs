@@ -27,13 +27,13 @@ pub(super) struct Reading {
     unchecked: BTreeSet<u32>,
     /// The look that is under way.
     pub(super) looking: Option<Look>,
-    /// The next blob is larger than the credit.
+    /// Whether the next blob is larger than the credit.
     pub(super) starved: bool,
-    /// The credit has grown since the last look began.
+    /// Whether the credit has grown since the last look began.
     pub(super) has_grown: bool,
-    /// A subscription has begun, or the last one has ended, and the session has not noted it.
+    /// Whether a subscription has begun, or the last one has ended, and the session has not noted it.
     pub(super) was_used: bool,
-    /// The client takes nothing more for now.
+    /// Whether the client takes no deliveries now.
     pub(super) paused: bool,
     /// Maximum number of bytes of the next look, if one blob has room in it.
     pub(super) look_bytes: usize,
@@ -41,7 +41,7 @@ pub(super) struct Reading {
     window_bytes: usize,
     pub(super) blobs: usize,
     pub(super) bytes: usize,
-    /// Of each open subscribe request: its number, and how many mailboxes are behind.
+    /// The open subscribe requests: the number of each, and its number of mailboxes that are behind.
     pub(super) requests: HashMap<u64, (u32, usize)>,
     pub(super) next_request: u64,
 }
@@ -49,9 +49,9 @@ pub(super) struct Reading {
 /// The purpose of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Blobs to deliver.
+    /// To find blobs to deliver.
     Deliver,
-    /// Which of the blobs in flight are destroyed. It needs no room in the window.
+    /// To find the destroyed blobs in flight. It needs no room in the window.
     Check,
 }
 
@@ -169,7 +169,7 @@ impl Reading {
         }
     }
 
-    /// The next look, if there is something to look at and room for what it may bring.
+    /// Returns the next look, if a subscription waits and there is room for its blobs.
     pub(super) fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
         if self.looking.is_some() {
             return None;

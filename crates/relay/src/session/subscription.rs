@@ -19,9 +19,9 @@ pub(super) struct Catching {
     pub(super) request: u64,
     /// The newest blob that was there when the subscription began.
     upto: RecordId,
-    /// Everything up to there was delivered or is gone.
+    /// Whether every blob up to `upto` was delivered or is gone.
     drained: bool,
-    /// Acked, but not destroyed yet.
+    /// Number of blobs that are acked, but not destroyed yet.
     dying: usize,
 }
 
@@ -33,11 +33,11 @@ pub(super) struct Sub {
     last_tag: u32,
     pub(super) in_flight: VecDeque<Flight>,
     pub(super) catching: Option<Catching>,
-    /// There may be something to deliver.
+    /// Whether there may be blobs to deliver.
     pub(super) wants: bool,
-    /// Waits for its turn.
+    /// Whether it waits for its turn.
     pub(super) queued: bool,
-    /// Something happened while a look was under way.
+    /// Whether a hint came while a look was under way.
     pub(super) dirty: bool,
 }
 
@@ -60,7 +60,7 @@ impl Sub {
         }
     }
 
-    /// A look at this mailbox.
+    /// Returns a look at this mailbox.
     pub(super) fn peek(&self, blobs: usize, bytes: usize, any_first: bool) -> Peek {
         let in_flight = self.in_flight.iter().map(|flight| flight.record).collect();
         Peek { handle: self.handle, fence: self.fence, in_flight, blobs, bytes, any_first }

@@ -136,8 +136,8 @@ pub fn blob(number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-pub async fn put(store: &impl Store, door: u8, number: u32) -> Verdict {
-    store.put(vec![(send(door), blob(number))], now()).await.remove(0)
+pub async fn put(store: &impl Store, sender: u8, number: u32) -> Verdict {
+    store.put(vec![(send(sender), blob(number))], now()).await.remove(0)
 }
 
 pub async fn claim(store: &impl Store, number: u8, reader: &ConnectedReader) -> Result<Claimed, NotClaimed> {

@@ -112,7 +112,7 @@ impl Encoding for Ping {
 /// Answers a [`Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// That of the ping.
+    /// The nonce of the ping.
     pub nonce: u32,
 }
 

@@ -26,7 +26,7 @@ pub struct Create {
     pub quota: QuotaClass,
     /// Properties.
     pub flags: CreateFlags,
-    /// Shown to a relay that lets only its holders make mailboxes, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
+    /// The token for a relay that lets only its holders create mailboxes, at most [`MAX_TOKEN`] bytes; empty if the relay wants none.
     pub token: Zeroizing<Vec<u8>>,
 }
 
@@ -40,10 +40,10 @@ impl core::fmt::Debug for Create {
     }
 }
 
-/// One door for senders.
+/// The right of a sender to put into a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendGrant {
-    /// Hash of what the sender will show.
+    /// Hash of the secret that the sender will present.
     pub send: SendId,
     /// Chosen by the owner, told to the reader with each blob that came this way.
     pub via: u8,
@@ -90,9 +90,9 @@ pub struct Grant {
     pub req: u32,
     /// The owner's right.
     pub own: PresentedOwn,
-    /// The new door.
+    /// The new sender.
     pub send: SendId,
-    /// Told to the reader with each blob that came this way.
+    /// The number that the reader gets with each blob of this sender.
     pub via: u8,
 }
 
@@ -122,7 +122,7 @@ pub struct Revoke {
     pub req: u32,
     /// The owner's right.
     pub own: PresentedOwn,
-    /// The door to close.
+    /// The sender to remove.
     pub send: SendId,
 }
 

@@ -144,7 +144,7 @@ pub struct Deliver {
     pub sub: u32,
     /// Counts the deliveries of this subscription from 1, without gaps.
     pub tag: u32,
-    /// By which door the blob came, in the owner's numbering.
+    /// The number that the owner gave to the sender of the blob.
     pub via: u8,
     /// The blob.
     pub blob: Blob,
@@ -173,7 +173,7 @@ impl Encoding for Deliver {
 /// Blobs are safe at the reader; the relay destroys them. Answered by [`Acked`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// At most [`MAX_ACKS`].
+    /// The entries; at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
@@ -201,7 +201,7 @@ impl Encoding for Ack {
 /// The same list as in the [`Ack`], once these blobs are destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// At most [`MAX_ACKS`].
+    /// The entries; at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
@@ -215,7 +215,8 @@ impl Encoding for Acked {
     }
 }
 
-/// Once per [`Subscribe`]: all blobs that were stored when it took effect are confirmed, expired or displaced.
+/// The relay sends this once for each [`Subscribe`], when all blobs that were stored at that time are confirmed, expired or
+/// displaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// The number of the request.

@@ -157,8 +157,8 @@ async fn change(store: &impl Store, number: u8, change: Change) -> Verdict {
     store.change(vec![(own(number), change)], day(200)).await.remove(0)
 }
 
-async fn put(store: &impl Store, door: u8, number: u8) -> Verdict {
-    store.put(vec![(send(door), blob(number))], day(0)).await.remove(0)
+async fn put(store: &impl Store, sender: u8, number: u8) -> Verdict {
+    store.put(vec![(send(sender), blob(number))], day(0)).await.remove(0)
 }
 
 fn reader() -> ConnectedReader {
