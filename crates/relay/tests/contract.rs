@@ -1,4 +1,5 @@
 //! The contract of stores, over memory and over a disk that crashes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod stores;
 

@@ -1,4 +1,5 @@
 //! Faults planted in front of a sound store: the contract finds each of them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod stores;
 
