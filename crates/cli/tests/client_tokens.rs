@@ -12,12 +12,13 @@ use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_relay::{
     Limits,
     clock::{Clock, Now},
+    kept::{KeptStore, MemoryBacking},
     proxy::Proxies,
     server::{Order, Server},
-    session::Shared,
+    session::SessionContext,
     store::{
-        Census, Change, Claim, Claimed, Fence, Handle, KeptStore, MemoryBacking, NewMailbox, NotAcked,
-        NotClaimed, Peek, Peeked, Reader, RecordId, Stale, Store, Verdict,
+        Census, Change, Claim, Claimed, ConnectedReader, Fence, Handle, NewMailbox, NotAcked, NotClaimed,
+        Peek, Peeked, RecordId, Stale, Store, Verdict,
     },
 };
 use deaddrop_wire::{Blob, OwnId, RelayAddress, SendId};
@@ -46,7 +47,12 @@ impl Store for Watched {
         self.inner.put(puts, now).await
     }
 
-    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(
+        &self,
+        claims: Vec<Claim>,
+        reader: &ConnectedReader,
+        now: Now,
+    ) -> Vec<Result<Claimed, NotClaimed>> {
         self.tokens.lock().unwrap().push(*reader.token.as_bytes());
         self.inner.claim(claims, reader, now).await
     }
@@ -97,7 +103,7 @@ impl Relay {
             listener,
             store,
             identity,
-            Shared::new(limits, None),
+            SessionContext::new(limits, None),
             clock,
             Proxies::default(),
             &mut rng,

@@ -15,10 +15,10 @@ use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_relay::{
     Limits,
     clock::{Clock, TimeSource},
+    kept::KeptStore,
     proxy::Proxies,
     server::{Order, Server},
-    session::Shared,
-    store::KeptStore,
+    session::SessionContext,
 };
 use deaddrop_wire::{Day, RelayAddress};
 use rand::{SeedableRng, rngs::StdRng};
@@ -63,7 +63,7 @@ impl Relay {
         let day = Arc::new(AtomicU32::new(day.number()));
         let source = Arc::new(SetDay { day: Arc::clone(&day), begun: Instant::now() });
         let clock = Clock::start_with(source, None, true).unwrap();
-        let (shared, proxies) = (Shared::new(limits, None), Proxies::default());
+        let (shared, proxies) = (SessionContext::new(limits, None), Proxies::default());
         let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
         let url = format!("ws://{}/", server.address().unwrap());
         let address = RelayAddress::new(*server.fingerprint(), &url).unwrap();

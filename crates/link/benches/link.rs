@@ -1,4 +1,4 @@
-//! What a link costs: the handshake on each side, sealing and opening a record with one 4 KiB blob.
+//! Cost of a link: the handshake on each side, sealing and opening a record with one 4 KiB blob.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -81,7 +81,7 @@ fn records(c: &mut Criterion) {
     let put = [Item::from(Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob })];
 
     let mut group = c.benchmark_group("record of one 4 KiB put");
-    // Both directions must stay in step: sealing and opening are timed apart over the same stream.
+    // Both directions must stay in step: sealing and opening are timed separately over the same stream.
     group.bench_function("seal and open", |b| {
         b.iter(|| {
             let mut records = seal.seal(black_box(&put)).unwrap();

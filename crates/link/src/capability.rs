@@ -21,7 +21,7 @@ secret_bytes! {
 }
 
 impl OwnCapability {
-    /// What is shown to the relay with this fingerprint, worthless at any other.
+    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedOwn {
         PresentedOwn::fill_with(|place| present(self.expose(), labels::CAPABILITY_OWN, relay, place))
@@ -35,7 +35,7 @@ impl OwnCapability {
 }
 
 impl ReadCapability {
-    /// What is shown to the relay with this fingerprint, worthless at any other.
+    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedRead {
         PresentedRead::fill_with(|place| present(self.expose(), labels::CAPABILITY_READ, relay, place))
@@ -49,7 +49,7 @@ impl ReadCapability {
 }
 
 impl SendCapability {
-    /// What is shown to the relay with this fingerprint, worthless at any other.
+    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedSend {
         PresentedSend::fill_with(|place| present(self.expose(), labels::CAPABILITY_SEND, relay, place))
@@ -62,7 +62,7 @@ impl SendCapability {
     }
 }
 
-/// The id of an owner who shows this.
+/// Returns the id of the owner who presents this secret.
 #[must_use]
 pub fn own_id(presented: &PresentedOwn) -> OwnId {
     OwnId::from_bytes(sha256_of_secret(&[labels::OWN_ID, presented.expose()]))
@@ -74,7 +74,7 @@ pub fn mailbox_id(presented: &PresentedRead) -> MailboxId {
     MailboxId::from_bytes(sha256_of_secret(&[labels::MAILBOX_ID, presented.expose()]))
 }
 
-/// The id of the door that opens to this.
+/// Returns the id of the sender who presents this secret.
 #[must_use]
 pub fn send_id(presented: &PresentedSend) -> SendId {
     SendId::from_bytes(sha256_of_secret(&[labels::SEND_ID, presented.expose()]))
@@ -92,7 +92,7 @@ mod tests {
     const THERE: Fingerprint = Fingerprint::from_bytes([2; 32]);
 
     #[test]
-    fn roles_and_relays_are_kept_apart() {
+    fn roles_and_relays_have_different_secrets() {
         let bytes = [7; 32];
         let (own, read, send) = (
             OwnCapability::from_bytes(bytes),

@@ -1,14 +1,14 @@
-//! The client token: how a relay recognises a reader that comes back after a broken connection (spec/11-capabilities.md
+//! The client token, by which a relay recognizes a reader that reconnects after a broken connection (spec/11-capabilities.md
 //! section 5).
 //!
-//! One secret a start of the client, one token a relay: two relays that compare their tokens learn nothing.
+//! Each start of the client has its own secret, and each relay gets its own token: two relays that compare tokens learn nothing.
 
 use crate::labels;
 use deaddrop_primitives::{hkdf::extract, secret_bytes};
 use deaddrop_wire::{ClientToken, Fingerprint};
 
 secret_bytes! {
-    /// From which a client's tokens derive. Lives in memory only, one per start.
+    /// The secret from which a client derives its tokens. It is in memory only, and each start has a new one.
     pub struct ClientTokenSecret[32];
 }
 

@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 pub(crate) const PUBLIC_LEN: usize = x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// From which a relay's keys derive; the one thing an operator must keep.
+    /// The seed from which a relay derives its keys. The operator must keep it.
     pub struct RelaySeed[32];
 }
 
-/// A relay's identity: who holds it answers for its fingerprint.
+/// The secret keys of a relay. A peer that holds them proves the relay's fingerprint.
 pub struct RelayIdentity {
     pub(crate) x25519: x25519::SecretKey,
     pub(crate) kem: kem::DecapsulationKey,

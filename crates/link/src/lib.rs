@@ -1,7 +1,7 @@
 //! The authenticated, encrypted channel between a client and a relay (spec/10-link.md), and the capabilities that
 //! are shown through it (spec/11-capabilities.md). Sans-I/O: bytes, `now` and `rng` go in, bytes and items come out.
 //!
-//! Not its concern: sockets, mailboxes, anything between two people.
+//! This crate knows no sockets, no mailboxes and no messages between people.
 
 pub mod capability;
 mod client_token;
@@ -22,7 +22,7 @@ pub use handshake::{
 pub use identity::{RelayIdentity, RelaySeed};
 pub use mailbox_address::{BadMailboxAddress, MailboxAddress};
 pub use record::{MAX_RECORD_LEN, PLAINTEXT_SIZES};
-pub use session::{LinkSession, OpenError, OpenHalf, SealError, SealHalf};
+pub use session::{LinkSession, OpenHalf, RecordError, SealError, SealHalf};
 
 /// Compiles the examples of the README.
 #[cfg(doctest)]

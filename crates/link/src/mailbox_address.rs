@@ -1,4 +1,4 @@
-//! Where and by what right somebody puts: a relay and a send capability (spec/11-capabilities.md section 4).
+//! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md section 4).
 //!
 //! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of a Hello.
 
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 /// The address of a mailbox for one sender.
 #[derive(PartialEq, Eq)]
 pub struct MailboxAddress {
-    /// Where the mailbox is.
+    /// The relay of the mailbox.
     pub relay: RelayAddress,
     /// The right to put into it.
     pub send: SendCapability,

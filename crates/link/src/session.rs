@@ -38,19 +38,19 @@ impl LinkSession {
         record
     }
 
-    /// See [`SealHalf::seal`].
+    /// Seals items, as [`SealHalf::seal`].
     ///
     /// # Errors
-    /// As there.
+    /// [`SealError`], as [`SealHalf::seal`].
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
         self.seal.seal(items)
     }
 
-    /// See [`OpenHalf::open`].
+    /// Opens a record, as [`OpenHalf::open`].
     ///
     /// # Errors
-    /// As there.
-    pub fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+    /// [`RecordError`], as [`OpenHalf::open`].
+    pub fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         self.open.open(record)
     }
 
@@ -66,7 +66,7 @@ impl LinkSession {
         self.features
     }
 
-    /// The two directions apart, so that a writer and a reader can each own one.
+    /// Separates the two directions, so that a writer and a reader can each own one.
     #[must_use]
     pub fn split(self) -> (SealHalf, OpenHalf) {
         (self.seal, self.open)
@@ -100,7 +100,7 @@ impl core::fmt::Display for SealError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::TooMany => "a list is longer than the protocol allows; send it in parts",
-            Self::Exhausted => "the link is worn out; open a new one",
+            Self::Exhausted => "the keys of the link are used up; open a new link",
         })
     }
 }
@@ -136,7 +136,7 @@ pub struct OpenHalf {
 /// A record was not taken, and the link is dead: close it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum RecordError {
     /// No record has this length.
     Length,
     /// The record is not the next one of this peer.
@@ -147,7 +147,7 @@ pub enum OpenError {
     Dead,
 }
 
-impl core::fmt::Display for OpenError {
+impl core::fmt::Display for RecordError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Length => "record of impossible length; close the link",
@@ -158,7 +158,7 @@ impl core::fmt::Display for OpenError {
     }
 }
 
-impl core::error::Error for OpenError {
+impl core::error::Error for RecordError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Malformed(error) => Some(error),
@@ -171,8 +171,8 @@ impl OpenHalf {
     /// Opens the next record.
     ///
     /// # Errors
-    /// See [`OpenError`]; every later call fails.
-    pub fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+    /// See [`RecordError`]; every later call fails.
+    pub fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         // Nothing is copied for a length that no record has.
         let copied = if is_record_len(record.len()) { record } else { &[] };
         self.open_in_place(&mut copied.to_vec())
@@ -181,17 +181,17 @@ impl OpenHalf {
     /// Opens the next record where it lies; the buffer is wiped.
     ///
     /// # Errors
-    /// See [`OpenError`]; every later call fails.
-    pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Received, OpenError> {
-        let mut direction = self.direction.take().ok_or(OpenError::Dead)?; // K-17: no way back after a failure.
+    /// See [`RecordError`]; every later call fails.
+    pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Received, RecordError> {
+        let mut direction = self.direction.take().ok_or(RecordError::Dead)?; // K-17: no way back after a failure.
         if !is_record_len(record.len()) {
-            return Err(OpenError::Length); // K-15: records have few lengths.
+            return Err(RecordError::Length); // K-15: records have few lengths.
         }
-        let plaintext = direction.open(record).ok_or(OpenError::Unauthentic)?; // K-16: key and number fit.
+        let plaintext = direction.open(record).ok_or(RecordError::Unauthentic)?; // K-16: key and number fit.
         let received = deaddrop_wire::decode_items(plaintext);
         plaintext.fill(0);
         core::hint::black_box(plaintext);
-        let received = received.map_err(OpenError::Malformed)?;
+        let received = received.map_err(RecordError::Malformed)?;
         self.direction = Some(direction);
         Ok(received)
     }

@@ -1,7 +1,7 @@
-//! Who may connect and shake hands (spec/12-relay.md section 7).
+//! Admission of connections and handshakes (spec/12-relay.md section 7).
 //!
-//! Nothing here depends on what a peer says about itself: only on the network that it comes from, on how far its
-//! connection has come, and on what others from that network did in the last ten minutes. All of it is in memory.
+//! Decisions depend on the network of a peer, on the stage of its connection, and on the requests from that network in the last
+//! ten minutes. They do not depend on anything that a peer says about itself. All of this is in memory.
 
 mod connections;
 mod prefix;
@@ -42,18 +42,18 @@ pub(crate) struct Connected {
     id: Id,
     prefix: Prefix,
     eviction: Arc<Eviction>,
-    /// What was last told of the link: whether it reads, and the second in which it was last of use.
+    /// The last report on the link: whether it reads, and the second of its last use.
     told: Option<(bool, u64)>,
 }
 
-/// What a handshake may do.
+/// The decision on a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handshake {
-    /// Go on.
+    /// The relay answers.
     Answer,
-    /// Only with a cookie.
+    /// The relay answers only a C1 with a cookie.
     AskForCookie,
-    /// Not now.
+    /// The relay does not answer now.
     Refuse,
 }
 

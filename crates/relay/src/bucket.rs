@@ -1,6 +1,6 @@
 //! A token bucket over any clock that counts milliseconds.
 
-/// How much is left. Starts full.
+/// A bucket of tokens. It starts full.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
     /// Thousandths of a token that are missing.

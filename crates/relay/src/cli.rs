@@ -3,15 +3,17 @@
 
 mod day;
 mod signals;
+mod terminal;
 
 use crate::clock::{Belief, Calendar, Clock, system_day};
-use crate::data_dir::{Config, CreateToken, DataDir, DataDirError, StoreSize};
+use crate::data_dir::{CreateToken, DataDir, RelayConfig, StoreSize};
+use crate::kept::KeptStore;
 use crate::limits::Limits;
 use crate::proxy::{Network, Proxies};
-use crate::random::{self, NoRandomness, SystemRandom};
-use crate::server::{Ended, Server};
-use crate::session::Shared;
-use crate::store::{KeptStore, Store};
+use crate::random::SystemRandom;
+use crate::server::{Server, ServerEnd};
+use crate::session::SessionContext;
+use crate::store::Store;
 use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
 use deaddrop_link::RelayIdentity;
@@ -19,15 +21,15 @@ use deaddrop_wire::RelayAddress;
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use terminal::{Failure, complain, say, system_random};
 
 /// A blind relay: keeps sealed messages for people who are away, and forgets them.
 #[derive(Debug, Parser)]
 #[command(name = "deaddrop-relay", version)]
 struct Arguments {
-    /// What to log: off, error, warn, info, debug, trace.
+    /// Level of the log: off, error, warn, info, debug, trace.
     #[arg(long, global = true, env = "RUST_LOG", hide_env_values = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -38,7 +40,7 @@ struct Arguments {
 enum Command {
     /// Make a new relay: keys and an empty store.
     Init {
-        /// An empty or new directory.
+        /// Path of a new or empty directory.
         #[arg(long)]
         data: PathBuf,
         /// MiB by which the store grows.
@@ -56,22 +58,22 @@ enum Command {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Where to listen; port 0 takes a free one.
+        /// Address to listen on; port 0 takes a free port.
         #[arg(long)]
         listen: Option<String>,
-        /// The URL by which clients come, if it is another one than where the relay listens: ws://HOST:PORT/
+        /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
         #[arg(long)]
         url: Option<String>,
-        /// Keep everything in memory: nothing survives the process, and nothing is on the disk to be seized.
+        /// Keep everything in memory: no mailbox survives the process, and no blob is written to the disk.
         #[arg(long)]
         volatile: bool,
-        /// Another configuration than the directory's own.
+        /// Path of a configuration to use instead of the directory's own.
         #[arg(long)]
         config: Option<PathBuf>,
-        /// The system's clock is right, however far it is ahead of the stored day.
+        /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Believe what this proxy says about where a connection comes from: an address or a network. Can be repeated.
+        /// Address or network of a proxy that names the clients' addresses. Can be repeated.
         #[arg(long = "proxy", value_name = "ADDR")]
         proxies: Vec<Network>,
         /// Print one JSON object when ready.
@@ -97,31 +99,13 @@ enum Command {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Another configuration than the directory's own.
+        /// Path of a configuration to use instead of the directory's own.
         #[arg(long)]
         config: Option<PathBuf>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What went wrong, said to the operator.
-enum Failure {
-    Directory(DataDirError),
-    Say(String),
-}
-
-impl From<DataDirError> for Failure {
-    fn from(error: DataDirError) -> Self {
-        Self::Directory(error)
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(_: io::Error) -> Self {
-        Self::Say("standard output is closed".to_owned())
-    }
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -141,17 +125,6 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Err(Failure::Directory(error)) => complain(&error.to_string()),
         Err(Failure::Say(text)) => complain(&text),
     }
-}
-
-fn complain(text: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "deaddrop-relay: {text}");
-    ExitCode::FAILURE
-}
-
-fn say(text: impl std::fmt::Display) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    out.flush()
 }
 
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
@@ -180,13 +153,6 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-fn system_random() -> Result<SystemRandom, Failure> {
-    let refused = |NoRandomness| {
-        Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())
-    };
-    random::check().map(|()| SystemRandom).map_err(refused)
-}
-
 fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure> {
     data.init(size, &mut system_random()?)?;
     let fingerprint = data.identity()?.fingerprint().to_string();
@@ -195,7 +161,7 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     } else {
         say(format_args!(
             "made a relay with the fingerprint {fingerprint}\n\
-             its store key lies beside the store: whoever takes this disk opens it like the running relay, minus \
+             its store key lies beside the store: a person who takes this disk can open it like the running relay, minus \
              what has been destroyed"
         ))?;
     }
@@ -250,7 +216,7 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
     let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();
@@ -266,8 +232,8 @@ fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<
         runtime.block_on(listen(store, identity, config, json, rng))
     };
     match ended? {
-        Ended::Asked => Ok(ExitCode::SUCCESS),
-        Ended::StoreFailed => Err(Failure::Say(
+        ServerEnd::Asked => Ok(ExitCode::SUCCESS),
+        ServerEnd::StoreFailed => Err(Failure::Say(
             "the relay has stopped, so that nothing more is promised: the disk failed, or a fault of the program was found (see the log); check the disk, then start again"
                 .to_owned(),
         )),
@@ -277,17 +243,18 @@ fn serve(data: &DataDir, config: &Config, volatile: bool, json: bool) -> Result<
 async fn listen<S: Store>(
     store: S,
     identity: RelayIdentity,
-    config: &Config,
+    config: &RelayConfig,
     json: bool,
     mut rng: SystemRandom,
-) -> Result<Ended, Failure> {
+) -> Result<ServerEnd, Failure> {
     let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
     let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
         Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
     })?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared = Shared::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    let shared =
+        SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;

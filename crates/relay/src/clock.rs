@@ -34,14 +34,14 @@ impl Now {
         last < self.day && self.day >= self.expires_from
     }
 
-    /// What the store remembers of it.
+    /// Returns the part that the store remembers.
     #[must_use]
     pub const fn calendar(&self) -> Calendar {
         Calendar { day: self.day, expires_from: self.expires_from }
     }
 }
 
-/// What a store remembers of the calendar.
+/// The calendar that a store remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
     /// The newest day that was believed.
@@ -51,7 +51,7 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// After a step to this day that was larger than [`MAX_STEP`].
+    /// Returns the calendar after a step to this day that was larger than [`MAX_STEP`].
     #[must_use]
     pub const fn after_large_step(day: Day) -> Self {
         Self { day, expires_from: day.plus(PAUSE_DAYS) }
@@ -93,7 +93,7 @@ impl std::fmt::Display for NoDay {
 
 impl std::error::Error for NoDay {}
 
-/// What a look at the system's clock led to.
+/// The result of a look at the system's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The clock is believed.
@@ -106,7 +106,7 @@ pub enum Look {
     OutsideYears,
 }
 
-/// Which day holds, as a value over what the system's clock says.
+/// The day that holds, as a value that is given the readings of the system's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Belief {
     calendar: Calendar,
@@ -118,7 +118,7 @@ pub struct Belief {
 }
 
 impl Belief {
-    /// At the start of a process. `trusted` is the operator's word that the system's clock is right.
+    /// Returns the belief at the start of a process. `trusted` is the operator's word that the system's clock is right.
     ///
     /// # Errors
     /// [`NoDay`].
@@ -243,7 +243,7 @@ impl Clock {
         Self::start_with(Arc::new(SystemTimeSource::start()), stored, trusted)
     }
 
-    /// As [`start`](Self::start), with the time of `source` in place of the system's.
+    /// Starts like [`start`](Self::start), with the time of `source` in place of the system's.
     ///
     /// # Errors
     /// [`NoDay`].

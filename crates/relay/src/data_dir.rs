@@ -1,12 +1,12 @@
 //! The operator's directory: configuration, two keys, the store (spec/12-relay.md section 9).
 //!
-//! The store key lies beside the store: whoever takes the disk opens it like the running relay, minus what has been
-//! destroyed. An operator who wants more keeps the key elsewhere, or lets the relay forget everything (`--volatile`).
+//! The store key lies beside the store. A person who takes the disk can open it like the running relay, without the destroyed
+//! records. An operator who wants more keeps the key on another disk, or runs the relay without a store (`--volatile`).
 
+use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
 use crate::names::StoreKey;
 use crate::proxy::Network;
-use crate::store::{KeptStore, OpenStoreError, ShredBacking};
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
 use rand::CryptoRng;
@@ -25,15 +25,15 @@ pub const STORE_KEY: &str = "store.key";
 /// Name of the store.
 pub const STORE: &str = "store.shred";
 
-/// What an operator can set.
+/// The settings of an operator.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// Where to listen; `127.0.0.1:0` takes a free port.
+pub struct RelayConfig {
+    /// Address to listen on; `127.0.0.1:0` takes a free port.
     pub listen: Option<String>,
     /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
     pub url: Option<String>,
-    /// Only who shows this token makes mailboxes.
+    /// The token that a client must show to create mailboxes.
     pub create_token: Option<CreateToken>,
     /// The system's clock is right, however far it is ahead of the stored day.
     pub trust_clock: bool,
@@ -127,7 +127,7 @@ pub struct DataDir {
     path: PathBuf,
 }
 
-/// How large a new store is.
+/// The size of a new store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreSize {
     /// MiB of one segment: what is written at once when the store grows.
@@ -185,19 +185,19 @@ impl DataDir {
     ///
     /// # Errors
     /// [`DataDirError`].
-    pub fn config(&self, instead: Option<&Path>) -> Result<Config, DataDirError> {
+    pub fn config(&self, instead: Option<&Path>) -> Result<RelayConfig, DataDirError> {
         let text = self.config_text(instead)?;
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
 
-    /// What is wrong with the configuration, if anything is: with its line, and without the text of the line, which may hold the
-    /// token.
+    /// Describes the first fault of the configuration with its line, but without the text of the line, which may hold the token.
+    /// Returns `None` if there is no fault.
     ///
     /// # Errors
     /// [`DataDirError`].
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<Config>(&text).err().map(|error| describe(&error, &text)))
+        Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -208,7 +208,7 @@ impl DataDir {
         fs::read_to_string(instead.unwrap_or(&own)).map_err(|_| DataDirError::Io)
     }
 
-    /// Who the relay is.
+    /// Reads the relay's identity.
     ///
     /// # Errors
     /// [`DataDirError`].
@@ -217,7 +217,7 @@ impl DataDir {
         Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
     }
 
-    /// What opens the store.
+    /// Reads the key that opens the store.
     ///
     /// # Errors
     /// [`DataDirError`].
@@ -258,13 +258,13 @@ impl DataDir {
         Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
 
-    /// Where the store is.
+    /// Returns the path of the store.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         self.path.join(STORE)
     }
 
-    /// Where the store key is.
+    /// Returns the path of the store key.
     #[must_use]
     pub fn store_key_path(&self) -> PathBuf {
         self.path.join(STORE_KEY)
@@ -292,7 +292,7 @@ const NEW_CONFIG: &str = "\
 # A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
 # listen = \"127.0.0.1:0\"
 # url = \"ws://relay.example:7700/\"
-# create_token = \"only who shows this makes mailboxes\"
+# create_token = \"a client must show this to create mailboxes\"
 # proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
 # proxy_protocol = false
 
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
-        let fault = |text: &str| describe(&toml::from_str::<Config>(text).unwrap_err(), text);
+        let fault = |text: &str| describe(&toml::from_str::<RelayConfig>(text).unwrap_err(), text);
         for text in [
             "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
             "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn the_create_token_is_not_printed() {
-        let config: Config = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
+        let config: RelayConfig = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
         assert_eq!(config.create_token.as_ref().map(CreateToken::expose), Some("hunter2-secret"));
         assert!(!format!("{config:?}").contains("hunter2"));
     }

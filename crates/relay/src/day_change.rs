@@ -1,6 +1,7 @@
 //! Setting the relay's day by hand, after its clock was wrong (spec/12-relay.md section 6).
 //!
-//! Forward, it says beforehand how much expires. Back, it also cuts the leases that were counted from a later day.
+//! A change to a later day tells beforehand how much expires. A change to an earlier day also cuts the leases that were counted
+//! from a later day.
 
 use crate::clock::{Calendar, MAX_STEP};
 use crate::limits::Limits;
@@ -14,7 +15,7 @@ use std::collections::HashSet;
 /// Records written in one commit.
 const AT_ONCE: usize = 1_024;
 
-/// What setting the day leads to.
+/// The consequences of setting the day.
 #[derive(Debug)]
 pub struct DayChange {
     before: Option<Calendar>,
@@ -97,7 +98,7 @@ impl DayChange {
         (self.before, self.to)
     }
 
-    /// Writes it: the day last, so that a change that broke off can be made again.
+    /// Writes the change. The day is written last, so that an interrupted change can be repeated.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -112,7 +113,7 @@ impl DayChange {
             shred.commit(Batch { puts, erases: Vec::new() }, rng)?;
         }
         shred.commit(Batch { puts: vec![record::day(self.to)], erases: Vec::new() }, rng)?;
-        // What was replaced is destroyed, too.
+        // This destroys the older versions of the replaced records.
         shred.settle()
     }
 

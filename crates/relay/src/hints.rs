@@ -1,30 +1,30 @@
-//! How a store tells a reader that looking again may be worth it. Hints may be lost; nothing depends on them but time.
+//! Hints: a store tells a reader that another look may find something. Hints may be lost; a lost hint costs time only.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Why a subscription is over.
+/// The reason why a subscription is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum SubscriptionEnd {
     /// Another reader has the mailbox.
     Displaced,
     /// The mailbox was deleted or its lease ended.
     Gone,
 }
 
-/// What has happened since the last look.
+/// The hints since the last look.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Subscriptions into whose mailboxes something was put.
+    /// Subscriptions into whose mailboxes blobs were put.
     pub changed: HashSet<u32>,
     /// Subscriptions of whose mailboxes blobs were destroyed that the reader did not ack.
     pub expired: HashSet<u32>,
     /// Subscriptions that are over, in order.
-    pub ended: Vec<(u32, Ended)>,
+    pub ended: Vec<(u32, SubscriptionEnd)>,
 }
 
-/// One reader's ear. A reader is connected for as long as its ear exists.
+/// The hints for one reader. The reader counts as connected while this exists.
 #[derive(Debug, Default)]
 pub struct Hints {
     news: Mutex<News>,
@@ -32,8 +32,8 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Tells that something was put into the mailbox of this subscription.
-    pub fn changed(&self, sub: u32) {
+    /// Tells that a blob was put into the mailbox of this subscription.
+    pub fn tell_changed(&self, sub: u32) {
         if self.locked().changed.insert(sub) {
             self.notify.notify_one();
         }
@@ -47,12 +47,12 @@ impl Hints {
     }
 
     /// Tells that this subscription is over.
-    pub fn ended(&self, sub: u32, ended: Ended) {
-        self.locked().ended.push((sub, ended));
+    pub fn tell_ended(&self, sub: u32, end: SubscriptionEnd) {
+        self.locked().ended.push((sub, end));
         self.notify.notify_one();
     }
 
-    /// Waits for news and takes them.
+    /// Waits for hints and takes them.
     pub async fn next(&self) -> News {
         loop {
             let heard = self.notify.notified();

@@ -1,4 +1,4 @@
-//! What the store tells its operator (spec/12-relay.md section 10).
+//! The report on a store for its operator (spec/12-relay.md section 10).
 //!
 //! Mailboxes have no names here: they are counted off in the order of the disk. Handles, hashes and record names are
 //! left out: they mean something only to this store, and to a person who has its key and a right to compare them with.
@@ -14,18 +14,18 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What is stored.
+/// The contents of a store.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// The day that the store remembers, counted from 1970-01-01.
     pub day: Option<u32>,
     /// The first day on which things expire again, while expiry pauses after a large step of the clock.
     pub expires_from: Option<u32>,
-    /// How many mailboxes.
+    /// Number of mailboxes.
     pub mailboxes: usize,
-    /// How many blobs.
+    /// Number of blobs.
     pub blobs: usize,
-    /// How many bytes of blobs.
+    /// Number of bytes of blobs.
     pub bytes: u64,
     /// Each mailbox.
     pub each: Vec<MailboxReport>,
@@ -59,7 +59,7 @@ pub struct MailboxReport {
 pub struct BlobReport {
     /// Its size class.
     pub bytes: usize,
-    /// By which of the owner's doors it came.
+    /// The `via` of its sender.
     pub via: u8,
     /// Last day.
     pub expires: u32,
@@ -91,7 +91,7 @@ pub struct StoreReport {
     pub damaged: u64,
 }
 
-/// What the store remembers of the calendar.
+/// Returns the calendar that the store remembers.
 #[must_use]
 pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     let key = record::DAY_KEY;
@@ -213,7 +213,7 @@ impl std::fmt::Display for StoreReport {
     }
 }
 
-/// In the unit that is read most easily; rounded up.
+/// Formats a number of bytes in a suitable unit, rounded up.
 fn amount(bytes: u64) -> String {
     let tenths = |unit: u64| (bytes * 10).div_ceil(unit);
     match bytes {

@@ -1,8 +1,8 @@
 //! The blind relay of deaddrop: mailboxes that forget (spec/12-relay.md).
 //!
-//! Blobs go in under one right and come out under another; once the reader has confirmed one, the key it was sealed
-//! with on this disk is destroyed. The relay knows no person, no pair of people and no content: it does not link the
-//! crate that could open an envelope.
+//! A sender puts a blob under one right, and a reader takes it under another. When the reader has confirmed a blob, the relay
+//! destroys the key under which the blob was sealed on the disk. The relay knows no person, no pair of people and no content: it
+//! does not link the crate that could open an envelope.
 
 mod admission;
 mod bucket;
@@ -12,6 +12,7 @@ pub mod data_dir;
 pub mod day_change;
 pub mod hints;
 pub mod inspect;
+pub mod kept;
 mod labels;
 pub mod limits;
 mod logging;
@@ -24,6 +25,8 @@ mod random;
 pub mod server;
 pub mod session;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use admission::Prefix;
 pub use limits::Limits;

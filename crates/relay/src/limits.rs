@@ -55,7 +55,7 @@ macro_rules! limits {
         }
 
         impl Limits {
-            /// For a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
+            /// The limits for a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
             pub const DEFAULT: Self = Self { $($name: $default,)* };
             /// Every limit, for the documentation.
             pub const TABLE: &[LimitRow] = &[$(LimitRow {
@@ -153,7 +153,7 @@ limits! {
     blob_days: u16, from 1 = 30;
     /// Days after which a blob of the largest class expires, at most the lease.
     large_blob_days: u16, from 1 = 7;
-    /// Days after which a mailbox is removed into which nothing was put and from which nobody read.
+    /// Days after which a mailbox is removed if nothing was put into it and no reader claimed it.
     unused_days: u16, from 0 = 1;
     /// Mailboxes.
     mailboxes: u64, from 0 = 500_000;

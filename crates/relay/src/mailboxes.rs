@@ -1,12 +1,15 @@
-//! The rules of mailboxes, as a value: who may do what, what is where, what must be written (spec/12-relay.md
-//! sections 3 to 6). Sans-I/O: every transition says what to write, and is told when that is durable.
+//! The rules of mailboxes as a value: rights, places of blobs, records to write (spec/12-relay.md sections 3 to 6).
+//! Sans-I/O: every transition returns the job to write, and is told when the job is durable.
 //!
-//! What is written is decided here and in this order, so jobs must reach the disk in the order in which they were
-//! given out. A job for which there is no room changes nothing here, as on the disk; one that fails otherwise stops the store.
+//! The order of the decisions is the order of the writes, so jobs must reach the disk in the order in which they were
+//! returned. A job for which there is no room changes nothing here, as on the disk; one that fails otherwise stops the store.
 
+mod attached;
 mod changes;
 mod closed;
 mod expiry;
+mod job;
+mod mailbox;
 mod puts;
 mod queue;
 mod readers;
@@ -14,39 +17,22 @@ pub(crate) mod record;
 
 pub(crate) use changes::ChangeStep;
 pub(crate) use expiry::SweepStep;
+pub(crate) use job::{Job, Medium};
 pub(crate) use puts::PutStep;
 pub(crate) use readers::{AckStep, Found, PeekStep};
 
-use crate::bucket::Bucket;
 use crate::clock::Calendar;
 use crate::limits::Limits;
 use crate::names::{Handle, IndexKey, Name};
 use crate::store::Census;
-use closed::Closed;
-use deaddrop_shred::{Record, RecordKey};
-use deaddrop_wire::item::CreateFlags;
+use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, Day, SizeClass};
-use queue::{Dying, Pending, Queue, Resident};
+use mailbox::Mailbox;
+use queue::Resident;
+pub(crate) use queue::Waiter;
 use rand::rngs::StdRng;
-use readers::Attached;
 use record::Lasting;
 use std::collections::HashMap;
-
-/// Something to write: all of it in one commit. Erases are immediate.
-#[derive(Debug, Default)]
-pub(crate) struct Job {
-    pub(crate) puts: Vec<Record>,
-    pub(crate) erases: Vec<RecordKey>,
-}
-
-/// Where a mailbox's blobs are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Medium {
-    /// With the mailboxes themselves.
-    Lasting,
-    /// In memory, whatever the store.
-    Volatile,
-}
 
 /// All mailboxes of a store.
 pub(crate) struct Mailboxes {
@@ -77,49 +63,8 @@ pub(crate) struct Mailboxes {
     sweep_from: Option<Handle>,
 }
 
-/// One mailbox.
-struct Mailbox {
-    lasting: Lasting,
-    queue: Queue,
-    /// Of the reader; 0 before the first.
-    fence: u64,
-    reader: Option<Attached>,
-    /// When the mailbox was last taken over from a connected reader.
-    taken_ms: Option<u64>,
-    rate: Bucket,
-    /// Set when a put did not fit.
-    closed: Option<Closed>,
-    /// Blobs on their way to the disk with which the mailbox is used for the first time.
-    first_uses: u32,
-    /// Changes by reading are not on the disk yet.
-    unsaved: bool,
-}
-
-impl Mailbox {
-    fn new(lasting: Lasting) -> Self {
-        Self {
-            lasting,
-            queue: Queue::default(),
-            fence: 0,
-            reader: None,
-            taken_ms: None,
-            rate: Bucket::default(),
-            closed: None,
-            first_uses: 0,
-            unsaved: false,
-        }
-    }
-
-    fn medium(&self) -> Medium {
-        match self.lasting.flags.contains(CreateFlags::VOLATILE) {
-            true => Medium::Volatile,
-            false => Medium::Lasting,
-        }
-    }
-}
-
 impl Mailboxes {
-    /// No mailboxes yet.
+    /// A store without mailboxes.
     pub(crate) fn new(key: IndexKey, limits: Limits, in_memory: bool, rng: StdRng) -> Self {
         Self {
             key,
@@ -144,13 +89,14 @@ impl Mailboxes {
         }
     }
 
-    /// Takes a mailbox back in that was found at opening.
+    /// Adds a mailbox that was found when the store was opened.
     pub(crate) fn restore_mailbox(&mut self, handle: Handle, lasting: Lasting) {
         self.index(handle, &lasting);
         self.boxes.insert(handle, Mailbox::new(lasting));
     }
 
-    /// Takes a blob back in, in the store's order. `false` if there is no such mailbox: it is to be erased.
+    /// Adds a blob that was found when the store was opened, in the store's order. Returns `false` if it has no mailbox: the
+    /// caller erases it.
     pub(crate) fn restore_blob(&mut self, handle: Handle, resident: Resident) -> bool {
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return false };
         self.blobs += 1;
@@ -159,25 +105,25 @@ impl Mailboxes {
         true
     }
 
-    /// Takes the remembered day back in.
+    /// Sets the day that was found when the store was opened.
     pub(crate) fn restore_calendar(&mut self, calendar: Calendar) {
         if self.calendar.is_none_or(|before| before.day <= calendar.day) {
             self.calendar = Some(calendar);
         }
     }
 
-    /// A commit found no room on the disk, or the next one did.
+    /// Notes that a commit found no room on the disk, or that it found some.
     pub(crate) fn note_room(&mut self, is_full: bool) {
         self.is_full = is_full;
         self.without_room += u64::from(is_full);
     }
 
-    /// A put or a change was refused because dead bytes wait for too long.
+    /// Notes a put or a change that was refused because dead bytes wait for too long.
     pub(crate) fn note_overdue(&mut self) {
         self.overdue += 1;
     }
 
-    /// The store has failed: nothing is decided any more.
+    /// Notes that the store has failed. No request is decided after this.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
@@ -209,7 +155,7 @@ impl Mailboxes {
         }
     }
 
-    /// Forgets a mailbox at once and says what to erase. Whoever waits for its blobs is told `Refused`.
+    /// Removes a mailbox at once and returns the jobs that erase it. A caller that waits for its blobs is told `Refused`.
     fn remove(&mut self, handle: Handle) -> Option<(Mailbox, Job, Job)> {
         let mailbox = self.boxes.remove(&handle)?;
         self.owns.remove(&mailbox.lasting.own);
@@ -245,7 +191,7 @@ impl Mailboxes {
         }
     }
 
-    /// Whether the record of this mailbox says all that holds.
+    /// Whether the record of this mailbox on the disk is up to date.
     pub(crate) fn is_saved(&self, handle: Handle) -> bool {
         self.boxes.get(&handle).is_some_and(|mailbox| !mailbox.unsaved)
     }
@@ -274,20 +220,7 @@ impl std::fmt::Debug for Mailboxes {
     }
 }
 
-/// Steps of a lease, in days: coarse, so that it tells little about when somebody was there.
-const LEASE_STEP: u32 = 7;
-
-/// The last day of a whole lease from today, if less than half of the present one is left: later by the fewest whole steps
-/// that cover it. A lease that ended long ago, while expiry pauses, is made whole like any other.
-fn renewed(lasting: &Lasting, today: Day) -> Option<Day> {
-    let days = lasting.lease.days().unwrap_or(0);
-    let left = lasting.ends.since(today);
-    let missing = today.plus(days).since(lasting.ends);
-    (left.saturating_mul(2) < days)
-        .then(|| lasting.ends.plus(missing.checked_next_multiple_of(LEASE_STEP).unwrap_or(missing)))
-}
-
-/// A blob on its way to a connected reader need not be read from the disk.
+/// Whether memory is left to keep a blob for a connected reader, so that it need not be read from the disk.
 fn keep_hot(blob: &Blob, hot_bytes: u64, limits: &Limits) -> bool {
     hot_bytes.saturating_add(blob.as_bytes().len() as u64) <= limits.hot_bytes
 }

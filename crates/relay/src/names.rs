@@ -1,7 +1,7 @@
-//! Names inside the relay: what it keeps instead of ids (spec/12-relay.md section 3).
+//! Names that the relay stores instead of ids (spec/12-relay.md section 3).
 //!
-//! An id is a hash of what somebody shows. Even that is not stored: the index knows a keyed hash of it, and a mailbox
-//! is called by a random handle.
+//! An id is a hash of the secret that a client presents. The relay does not store the id: the index holds a keyed hash of it, and
+//! each mailbox has a random handle.
 
 use crate::labels;
 use deaddrop_primitives::{hash::sha256, hkdf::expand, secret_bytes};
@@ -15,12 +15,12 @@ secret_bytes! {
 }
 
 secret_bytes! {
-    /// Makes names out of ids.
+    /// The key that makes names out of ids.
     pub(crate) struct IndexKey[32];
 }
 
 impl StoreKey {
-    /// What opens the record store.
+    /// Returns the key that opens the record store.
     #[must_use]
     pub fn unlock(&self) -> Unlock {
         Unlock::Key(MasterKey::from_bytes(expand(self.expose(), &[labels::RELAY_STORE])))
@@ -68,12 +68,12 @@ impl IndexKey {
     }
 }
 
-/// What a store calls a mailbox: random, told to nobody.
+/// The store's name for a mailbox. It is random and never leaves the relay.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle([u8; 6]);
 
 impl Handle {
-    /// Draws one.
+    /// Draws a handle.
     pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
         Self(rng.random())
     }

@@ -1,5 +1,5 @@
-//! Troubles that an operator should hear of: one line each, not more often than the limits say, with a count and without
-//! anything about who caused it.
+//! Troubles that an operator should know of. Each is logged in one line with a count, at the intervals that the limits set. The
+//! line says nothing about the peers that caused it.
 
 use crate::store::Trouble;
 
@@ -63,7 +63,7 @@ impl Notice {
         }
     }
 
-    /// What happened and what to do about it.
+    /// Describes the trouble, and what the operator can do about it.
     pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::NoDescriptors => {
@@ -92,15 +92,15 @@ impl Notice {
     }
 }
 
-/// When each trouble was last told, and how much of it.
+/// The moment and the number of the last notice of each trouble.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     told: [(u64, Option<u64>); Notice::ALL.len()],
 }
 
 impl Notices {
-    /// Which troubles are to be told now, each with how often it happened since its last line. `totals` counts since the
-    /// start, in the order of [`Notice::ALL`].
+    /// Returns the troubles to be logged now, each with its number since its last line. `totals` are the numbers since the start,
+    /// in the order of [`Notice::ALL`].
     pub(crate) fn due(
         &mut self,
         totals: [u64; Notice::ALL.len()],

@@ -1,89 +1,17 @@
-//! Proxies that the operator has named, and what they say about where a connection comes from (spec/12-relay.md
-//! section 7). From anybody else such words are ignored.
+//! The proxies that the operator has configured, and the addresses of clients that they name (spec/12-relay.md section 7). The
+//! same headers from any other address are ignored.
 
 pub mod forwarded;
+mod network;
 pub mod protocol;
+mod proxies;
 
-use serde::{Deserialize, Serialize};
-use std::fmt;
+pub use network::{Network, NotANetwork};
+pub use proxies::Proxies;
+
 use std::net::IpAddr;
-use std::str::FromStr;
 
-/// An address, or all addresses that begin alike: `127.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
-}
-
-/// The text is not an address or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotANetwork;
-
-impl fmt::Display for NotANetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address or a network; write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32")
-    }
-}
-
-impl std::error::Error for NotANetwork {}
-
-impl Network {
-    /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |ours: u128, other: u128, width: u8| {
-            let rest = u32::from(width.saturating_sub(self.bits));
-            ours.checked_shr(rest).unwrap_or(0) == other.checked_shr(rest).unwrap_or(0)
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(other)) => same(ours.to_bits().into(), other.to_bits().into(), 32),
-            (IpAddr::V6(ours), IpAddr::V6(other)) => same(ours.to_bits(), other.to_bits(), 128),
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = NotANetwork;
-
-    fn from_str(text: &str) -> Result<Self, NotANetwork> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse().map_err(|_| NotANetwork)?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
-        if address.to_canonical() != address {
-            return Err(NotANetwork);
-        }
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { address, bits }).ok_or(NotANetwork)
-    }
-}
-
-impl TryFrom<String> for Network {
-    type Error = NotANetwork;
-
-    fn try_from(text: String) -> Result<Self, NotANetwork> {
-        text.parse()
-    }
-}
-
-impl From<Network> for String {
-    fn from(network: Network) -> Self {
-        network.to_string()
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
-/// What a proxy says in front of a request, in the PROXY protocol.
+/// The statement of a proxy in front of a request, in the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
     /// No header is expected.
@@ -94,29 +22,9 @@ pub enum Named {
     Address(IpAddr),
 }
 
-/// The proxies of one relay.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    networks: Vec<Network>,
-    /// They begin each connection with a header of the PROXY protocol.
-    pub speak_proxy_protocol: bool,
-}
-
 impl Proxies {
-    /// These networks.
-    #[must_use]
-    pub const fn new(networks: Vec<Network>, speak_proxy_protocol: bool) -> Self {
-        Self { networks, speak_proxy_protocol }
-    }
-
-    /// Whether the address is that of a configured proxy.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(address))
-    }
-
-    /// Where a connection from a configured proxy comes from, by what the proxy says in front of the request and in its
-    /// head. `None` if it cannot be known: the connection then counts for the proxies themselves.
+    /// Returns the address of the client behind a configured proxy, from the header in front of the request or from the head of the
+    /// request. Returns `None` if the proxy does not tell it: the connection then counts for the proxies themselves.
     #[must_use]
     pub fn client(&self, named: Named, head: &[u8]) -> Option<IpAddr> {
         match named {

@@ -1,81 +1,51 @@
-//! The shell: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection; no task outlives
+//! The server: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection; no task outlives
 //! [`Server::run`].
 
 mod arrival;
+mod close_reason;
 mod http;
 mod link;
+mod peeked_stream;
+mod relay;
 mod report;
-mod rewound;
 
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};
-use crate::memory::Memory;
 use crate::proxy::Proxies;
-use crate::session::Shared;
+use crate::session::SessionContext;
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
 use rand::CryptoRng;
-use std::io::{self, Read, Write};
+use relay::{Counters, Relay};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What a running relay has.
-pub struct Relay<S> {
-    store: S,
-    shared: Arc<Shared>,
-    identity: RelayIdentity,
-    offer: Offer,
-    clock: Clock,
-    cookies: CookieKey,
-    admission: Arc<Admission>,
-    proxies: Proxies,
-    memory: Arc<Memory>,
-    counters: Counters,
-    /// The store has failed.
-    failed: Notify,
-    leaving: watch::Sender<bool>,
-}
-
-/// What a log line may say.
-#[derive(Debug, Default)]
-struct Counters {
-    links: AtomicU64,
-    records_in: AtomicU64,
-    records_out: AtomicU64,
-    breaches: AtomicU64,
-    /// Connections that the system did not give, for want of descriptors or memory, and for other reasons.
-    no_descriptors: AtomicU64,
-    not_accepted: AtomicU64,
-    /// Looks at a clock that was not believed.
-    clock_refused: AtomicU64,
-}
-
-/// What a running relay is told by its operator.
+/// An order of the operator to a running relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
-    /// Say goodbye to all links and end.
+    /// Ask the client of every link to come back later, and end.
     Stop,
     /// Log the counters now.
     Report,
-    /// Read the configuration again. It is not done: nothing of it can change while a relay serves.
+    /// Read the configuration again. A running relay cannot do that; it logs so.
     Reload,
 }
 
-/// Why a server ended.
+/// The reason for which a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ended {
-    /// It was asked to.
+pub enum ServerEnd {
+    /// An order to stop.
     Asked,
-    /// Its store has failed.
+    /// The store has failed.
     StoreFailed,
 }
 
@@ -93,7 +63,7 @@ impl<S: Store> Server<S> {
         listener: TcpListener,
         store: S,
         identity: RelayIdentity,
-        shared: Shared,
+        shared: SessionContext,
         clock: Clock,
         proxies: Proxies,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -115,7 +85,7 @@ impl<S: Store> Server<S> {
         Self { relay: Arc::new(relay), listener }
     }
 
-    /// Where it listens.
+    /// The address on which the relay listens.
     ///
     /// # Errors
     /// The system's.
@@ -123,15 +93,15 @@ impl<S: Store> Server<S> {
         self.listener.local_addr()
     }
 
-    /// By which clients know it.
+    /// The fingerprint by which clients know the relay.
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `orders` gives [`Order::Stop`] or has no sender any more, or the store fails; then says goodbye to every link
+    /// Serves until `orders` gives [`Order::Stop`] or has lost its sender, or the store fails; then says goodbye to every link
     /// and waits for it, within the limits.
-    pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> Ended {
+    pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
         let Self { relay, listener } = self;
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
@@ -141,31 +111,31 @@ impl<S: Store> Server<S> {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => {
                         admit(&relay, stream, address, &mut links);
-                        // However fast they come, those that are over are not kept.
+                        // Finished tasks are removed here too, because accepting may always be ready.
                         while links.try_join_next().is_some() {}
                     }
-                    Err(error) => if relay.not_accepted(&error) {
+                    Err(error) => if relay.note_not_accepted(&error) {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     },
                 },
                 Some(_) = links.join_next() => {}
                 () = &mut sweeping => {}
                 () = &mut watching => {}
-                () = relay.failed.notified() => break Ended::StoreFailed,
+                () = relay.failed.notified() => break ServerEnd::StoreFailed,
                 order = orders.recv() => match order.unwrap_or(Order::Stop) {
-                    Order::Stop => break Ended::Asked,
+                    Order::Stop => break ServerEnd::Asked,
                     Order::Report => relay.report(),
                     Order::Reload => {
-                        tracing::warn!("nothing was read again: to change the configuration, start the relay again");
+                        tracing::warn!("the configuration was not read again: to change it, restart the relay");
                     }
                 },
             }
         };
         drop(listener);
         let _ = relay.leaving.send(true);
-        tracing::info!(links = links.len(), "leaving");
+        tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
-        if ended == Ended::Asked {
+        if ended == ServerEnd::Asked {
             let drained = async { while links.join_next().await.is_some() {} };
             let _ = tokio::time::timeout(patience, drained).await;
         }
@@ -177,20 +147,16 @@ impl<S: Store> Server<S> {
 /// Pause after the system has refused to give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// The answer to a connection that gets no place.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr, links: &mut JoinSet<()>) {
     let from_proxy = relay.proxies.contains(address.ip());
     let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
-        tracing::debug!("a connection too many");
-        return refuse(stream);
+        tracing::debug!("a connection was refused: a limit is reached");
+        return arrival::refuse(stream);
     };
     // Small records matter more than full packets.
     let _ = stream.set_nodelay(true);
-    // Bytes wait here, where they are counted, and not in the system: what a slow client takes is seen soon.
+    // Unsent bytes wait in this process, where they are counted: then the pace of a slow client shows soon.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
     let evicted = connected.evicted_half_open();
@@ -198,20 +164,12 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr
     links.spawn(async move {
         tokio::select! {
             () = serving => {}
-            () = evicted => tracing::debug!("a half-open connection gave its place to another"),
+            () = evicted => tracing::debug!("a half-open connection ended: its place was given to another"),
         }
     });
 }
 
-/// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
-fn refuse(stream: TcpStream) {
-    let Ok(mut stream) = stream.into_std() else { return };
-    // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
-    let _ = stream.read(&mut [0; rewound::MAX_HEAD]);
-    let _ = stream.write(NO_PLACE);
-}
-
-/// Looks at the day, lets go what is over, tells how much there is. Never ends.
+/// Looks at the day, runs expiry and logs the counts, again and again. Never ends.
 async fn sweep<S: Store>(relay: &Relay<S>) {
     let limits = &relay.shared.limits;
     let batch = usize::try_from(limits.sweep_batch).unwrap_or(usize::MAX);
@@ -232,33 +190,5 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
         }
         tracing::info!("{}", relay.counts());
         tokio::time::sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
-    }
-}
-
-impl<S> Relay<S> {
-    /// The system did not give a connection. When it has run out of something, a connection that can be spared ends.
-    /// Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking off.
-    fn not_accepted(&self, error: &io::Error) -> bool {
-        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-        if is_out_of_descriptors(error) {
-            self.counters.no_descriptors.fetch_add(1, Ordering::Relaxed);
-            self.admission.give_one_up();
-        } else {
-            self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
-        }
-        !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
-    }
-}
-
-/// Whether the system has no descriptors or no memory for another connection.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    // ENOMEM, ENFILE, EMFILE, ENOBUFS: numbers of Linux and the BSDs (ENOBUFS differs).
-    error.kind() == io::ErrorKind::OutOfMemory
-        || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 55 | 105))
-}
-
-impl<S> std::fmt::Debug for Relay<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Relay(..)")
     }
 }

@@ -1,107 +1,37 @@
-//! One link's conversation, as a value: items and outcomes in, items and calls out (spec/12-relay.md section 5).
+//! The conversation of one link as a value: items and outcomes go in, items and calls come out (spec/12-relay.md section 5).
 //!
-//! Sans-I/O: what the store is to do leaves as a [`Call`], and comes back as an [`Outcome`] whenever it is done.
+//! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`], in any order.
 
 mod call;
+mod context;
+mod deliveries;
+mod output;
 mod reading;
 mod requests;
 mod subscription;
 
 pub use call::{Call, Outcome};
+pub use context::SessionContext;
+pub use output::{Close, Output};
 
-use crate::admission::{Prefix, Rates, Shares};
+use crate::admission::Prefix;
 use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::hints::{Hints, News};
-use crate::limits::Limits;
-use crate::store::Reader;
-use deaddrop_primitives::hash::sha256;
+use crate::store::ConnectedReader;
 use deaddrop_wire::item::{Hello, Ping, Pong, RelayHello};
 use deaddrop_wire::{ClientToken, Item, Received};
 use reading::Reading;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// What all links of a relay share.
+/// The conversation of one link.
 #[derive(Debug)]
-pub struct Shared {
-    /// The limits.
-    pub limits: Limits,
-    /// Hash of the token that creating takes; `None` if anybody may.
-    create_token: Option<[u8; 32]>,
-    creates: Mutex<Shares>,
-    refusals: Refusals,
-}
-
-/// Requests that were refused since the start, by reason.
-#[derive(Debug, Default)]
-struct Refusals {
-    creates_too_fast: AtomicU64,
-    busy: AtomicU64,
-}
-
-impl Shared {
-    /// Of one relay. With `create_token`, only who shows it makes mailboxes.
-    #[must_use]
-    pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
-        let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
-        Self { limits, create_token, creates: Mutex::default(), refusals: Refusals::default() }
-    }
-
-    /// Number of creates that were refused because they came too fast.
-    #[must_use]
-    pub fn creates_too_fast(&self) -> u64 {
-        self.refusals.creates_too_fast.load(Ordering::Relaxed)
-    }
-
-    /// Number of requests that were refused because the store as a whole is at a limit.
-    #[must_use]
-    pub fn busy(&self) -> u64 {
-        self.refusals.busy.load(Ordering::Relaxed)
-    }
-
-    /// Forgets networks from which nothing was created for long.
-    pub fn tidy(&self, now_ms: u64) {
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
-    }
-
-    fn take_create(&self, prefix: Prefix, now: Now) -> Result<(), u16> {
-        let rates = Rates {
-            per_s: self.limits.all_creates_per_s,
-            burst: self.limits.all_create_burst,
-            prefix_per_min: self.limits.creates_per_min_per_prefix,
-            prefix_burst: self.limits.create_burst_per_prefix,
-        };
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
-    }
-}
-
-/// The client broke the rules, or the store has failed: the link ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// By the client's fault.
-    Breach,
-    /// By the store's.
-    Stopped,
-}
-
-/// What a step leads to.
-#[derive(Debug, Default)]
-pub struct Output {
-    /// To be sent, in order.
-    pub items: Vec<Item>,
-    /// To be done; each gives one outcome.
-    pub calls: Vec<Call>,
-}
-
-/// The conversation.
-#[derive(Debug)]
-pub struct Session {
-    shared: Arc<Shared>,
+pub struct RelaySession {
+    shared: Arc<SessionContext>,
     prefix: Prefix,
     greeted: bool,
     ping_s: u16,
-    reader: Reader,
+    reader: ConnectedReader,
     reading: Reading,
     puts: Bucket,
     put_bytes: Bucket,
@@ -111,16 +41,19 @@ pub struct Session {
     used_ms: u64,
 }
 
-impl Session {
+impl RelaySession {
     /// Begins a conversation with a client from this network.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, prefix: Prefix, now: Now) -> Self {
+    pub fn new(shared: Arc<SessionContext>, prefix: Prefix, now: Now) -> Self {
         let limits = &shared.limits;
         Self {
             prefix,
             greeted: false,
             ping_s: limits.ping_max_s,
-            reader: Reader { token: ClientToken::from_bytes([0; 16]), hints: Arc::new(Hints::default()) },
+            reader: ConnectedReader {
+                token: ClientToken::from_bytes([0; 16]),
+                hints: Arc::new(Hints::default()),
+            },
             reading: Reading::default(),
             puts: Bucket::default(),
             put_bytes: Bucket::default(),
@@ -132,43 +65,43 @@ impl Session {
         }
     }
 
-    /// Where hints for this link arrive.
+    /// Returns the hints for this link.
     #[must_use]
     pub fn hints(&self) -> Arc<Hints> {
         Arc::clone(&self.reader.hints)
     }
 
-    /// Who this link reads for.
+    /// Returns the reader of this link, as the store knows it.
     #[must_use]
-    pub const fn reader(&self) -> &Reader {
+    pub const fn reader(&self) -> &ConnectedReader {
         &self.reader
     }
 
-    /// Bytes of requests that wait for the store.
+    /// Returns the bytes of requests that wait for the store.
     #[must_use]
     pub const fn held_bytes(&self) -> u64 {
         self.held_bytes
     }
 
-    /// Calls without an outcome.
+    /// Returns the number of calls without an outcome.
     #[must_use]
     pub const fn open_calls(&self) -> u32 {
         self.open_calls
     }
 
-    /// Milliseconds of silence after which the client is taken for lost.
+    /// Returns the milliseconds of silence after which the client is taken for lost.
     #[must_use]
     pub fn silence_ms(&self) -> u64 {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the link has subscriptions. What is being claimed is none yet.
+    /// Whether the link has subscriptions. A claim without an answer does not count.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         self.reading.has_subscriptions()
     }
 
-    /// The moment in which the link was last of use: it was made, it put, a subscription began, or its last one ended.
+    /// Returns the moment of the last use of the link: its start, a put, the start of a subscription, or the end of the last one.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
@@ -198,7 +131,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what the store has done.
+    /// Takes the outcome of a call.
     ///
     /// # Errors
     /// [`Close::Stopped`].
@@ -234,7 +167,7 @@ impl Session {
         self.pump(out);
     }
 
-    /// Each way in which subscriptions begin and end leads here.
+    /// Notes the moment if a subscription has begun or the last one has ended. Called after each step.
     const fn note_reading(&mut self, now: Now) {
         if self.reading.take_use() {
             self.used_ms = now.ms;
@@ -248,7 +181,7 @@ impl Session {
         puts: &mut call::Puts,
         out: &mut Output,
     ) -> Result<(), Close> {
-        // who speaks first says who it is, once.
+        // the first item of a client is its Hello, and it sends one only.
         if matches!(item, Item::Hello(_)) == self.greeted {
             return Err(Close::Breach);
         }
@@ -270,7 +203,7 @@ impl Session {
             Item::Subscribe(subscribe) => self.on_subscribe(subscribe, out)?,
             Item::Unsubscribe(unsubscribe) => self.on_unsubscribe(&unsubscribe, out),
             Item::Ack(ack) => self.on_ack(ack, out)?,
-            // only a relay says the rest.
+            // only a relay sends the other items.
             _ => return Err(Close::Breach),
         }
         Ok(())
@@ -300,7 +233,7 @@ impl Session {
                 put_burst: limits.put_burst,
                 blob_days: limits.blob_days,
                 large_blob_days: limits.large_blob_days,
-                token_needed: self.shared.create_token.is_some(),
+                token_needed: self.shared.needs_token(),
             }),
         };
         out.items.push(ours.into());

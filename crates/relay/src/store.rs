@@ -1,327 +1,213 @@
-//! What the rules ask of a store (spec/12-relay.md section 4): batches in, one answer per entry, in order.
+//! The port of a store (spec/12-relay.md section 4): every call takes a batch and returns one answer per entry, in order.
 //!
-//! An answer comes only after what it says is on stable storage. Capability, then duplicate, then quota are decided
-//! inside the commit, so that a retry is never told `Full`. Delivery is a look at what is there and not in flight,
-//! never a cursor. Whoever reads holds a fence; acks under an older fence do nothing. Made so that a database can
-//! implement it, with the fence in the mailbox's row.
+//! A store answers only after the change is on stable storage. It checks the capability, then looks for a duplicate, then checks
+//! the quota, all inside the commit, so that a retry is never told `Full`. A delivery is a look at the blobs that are not in
+//! flight; there is no cursor. The reader of a mailbox holds a fence, and acks under an older fence do nothing. A database can
+//! implement this trait with the fence in the mailbox's row.
+//!
+//! The feature `testing` brings the contract: checks that every store must pass.
 
-mod backing;
-mod kept;
-mod memory;
-mod shred;
+mod census;
 mod space;
 
-pub use kept::KeptStore;
-pub use memory::MemoryBacking;
-pub use shred::{OpenStoreError, ShredBacking};
+pub use census::{Census, Health, Trouble};
 pub use space::Space;
 
-use crate::clock::{Calendar, Now};
-use crate::hints::{Ended, Hints};
-use crate::limits::Limits;
+use crate::clock::Now;
+use crate::hints::{Hints, SubscriptionEnd};
 pub use crate::names::Handle;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{Blob, ClientToken, MailboxId, OwnId, SendId};
 use std::future::Future;
 use std::sync::Arc;
 
-/// A place for mailboxes. Every future may be dropped: what was begun happens nevertheless.
+/// A place for mailboxes. A caller may drop every future: the store finishes what it has begun.
 pub trait Store: Send + Sync + 'static {
-    /// Makes mailboxes. The same create again is the same mailbox.
+    /// Creates mailboxes. A repeated create finds the same mailbox.
     fn create(&self, new: Vec<NewMailbox>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
-    /// Changes mailboxes by their owner's right.
+    /// Changes mailboxes by the right of their owners.
     fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
-    /// Leaves blobs. A blob that is still there is stored already.
+    /// Stores blobs. A blob that the mailbox still holds is not stored twice.
     fn put(&self, puts: Vec<(SendId, Blob)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
     /// Makes `reader` the only reader of these mailboxes; older fences end. The reader stays connected while the
-    /// store can upgrade its hints.
+    /// store can upgrade its hints. A claim counts as a use of the mailbox and renews its lease; a crash may undo both until an
+    /// owner's change of the mailbox is answered.
     fn claim(
         &self,
         claims: Vec<Claim>,
-        reader: &Reader,
+        reader: &ConnectedReader,
         now: Now,
     ) -> impl Future<Output = Vec<Result<Claimed, NotClaimed>>> + Send;
 
-    /// Gives claims back.
+    /// Gives claims back. A claim under an older fence is ignored.
     fn release(&self, claims: Vec<(Handle, Fence)>) -> impl Future<Output = ()> + Send;
 
-    /// The oldest blobs of a mailbox that are not in flight, with their bytes.
+    /// Returns the oldest blobs of a mailbox that are not in flight, with their bytes.
     fn peek(&self, peek: Peek, now: Now) -> impl Future<Output = Result<Peeked, Stale>> + Send;
 
-    /// Destroys blobs; answers after they are. Blobs that are not there are destroyed already.
+    /// Destroys blobs, and answers when they are destroyed. Absent blobs count as destroyed.
     fn ack(
         &self,
         acks: Vec<(Handle, Fence, Vec<RecordId>)>,
         now: Now,
     ) -> impl Future<Output = Vec<Result<(), NotAcked>>> + Send;
 
-    /// Begins the day: destroys at most `limit` expired blobs and mailboxes, and says whether there may be more.
+    /// Starts the day of `now`: destroys at most `limit` expired blobs and mailboxes, and returns whether there may be more.
     fn sweep(&self, now: Now, limit: usize) -> impl Future<Output = bool> + Send;
 
-    /// Counts, for limits and for the operator. Names nothing.
+    /// Returns the counts of the store, for limits and for the operator. They name nothing.
     fn census(&self) -> Census;
 }
 
-/// How an operation ended.
+/// The result of a create, a change or a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Done and durable.
     Done,
     /// No such right, for whatever reason.
     Refused,
-    /// The mailbox is full, or was a moment ago.
+    /// The mailbox is full, or was full a short time ago.
     Full,
-    /// Too many puts into this mailbox in a short time; there is room again after so many seconds.
+    /// Too many puts into this mailbox in a short time. The number is the seconds to wait.
     TooFast(u16),
     /// The store as a whole is at a limit, has no room, or must zero dead bytes first. Nothing has changed.
     Busy,
-    /// The store has failed: what was asked for may or may not have happened. The process ends.
+    /// The store has failed: the operation may or may not have happened. The process ends.
     Stopped,
 }
 
-/// A mailbox to be made. Classes are known ones.
+/// A mailbox to create. Its classes are known ones.
 #[derive(Clone, Debug)]
 pub struct NewMailbox {
-    /// Who may change it.
+    /// The right to change it.
     pub own: OwnId,
-    /// Who may read it.
+    /// The right to read it.
     pub read: MailboxId,
-    /// Who may put into it.
+    /// The rights to put into it.
     pub sends: Vec<SendGrant>,
-    /// How long it lives.
+    /// The length of its lease.
     pub lease: LeaseClass,
-    /// How much it holds.
+    /// The number of blobs and bytes that it holds.
     pub quota: QuotaClass,
-    /// Properties.
+    /// Its properties.
     pub flags: CreateFlags,
 }
 
-/// What an owner can ask for.
+/// A change of a mailbox by its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// One more sender.
+    /// Add a sender, or change the `via` of a known one.
     Grant(SendGrant),
-    /// One sender less.
+    /// Remove a sender.
     Revoke(SendId),
-    /// The lease anew.
+    /// Renew the lease.
     Renew,
-    /// Another reader.
+    /// Replace the right to read. The present reader is displaced.
     Rekey(MailboxId),
-    /// The end.
+    /// Delete the mailbox with its blobs.
     Delete,
 }
 
-/// Grows with each change of reader; what is done under an older one does nothing.
+/// A number that grows with each change of reader. Requests under an older fence do nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub u64);
 
-/// A blob in its mailbox, in the order of commits. Never used twice.
+/// The number of a blob in its mailbox, in the order of commits. No number is used twice; after the process has ended, numbers of
+/// volatile blobs may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u64);
 
-/// Who reads.
+/// A reader with a connection.
 #[derive(Clone, Debug)]
-pub struct Reader {
-    /// By which the same reader is known after a broken connection; zeros are nobody.
+pub struct ConnectedReader {
+    /// The same on each connection of this reader. Zeros mean that the reader is not known again.
     pub token: ClientToken,
-    /// Where hints go.
+    /// The hints for this reader. It counts as connected while another owner of this `Arc` than the store exists.
     pub hints: Arc<Hints>,
 }
 
-/// One mailbox to be read.
+/// A mailbox to claim.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
-    /// Which.
+    /// The right to read it.
     pub read: MailboxId,
-    /// What the reader calls it; hints carry it.
+    /// The number that the reader gave it. Hints carry this number.
     pub sub: u32,
 }
 
-/// A mailbox that is claimed.
+/// A claimed mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// The store's name for it.
+    /// The store's name for the mailbox.
     pub handle: Handle,
-    /// Under which this reader acts.
+    /// The fence of this reader.
     pub fence: Fence,
-    /// The newest blob that is there.
+    /// The newest blob in the mailbox.
     pub newest: Option<RecordId>,
 }
 
-/// A mailbox was not claimed.
+/// The reason for which a mailbox was not claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotClaimed {
     /// No such right, for whatever reason.
     Refused,
-    /// Another reader took it a moment ago.
+    /// Another reader took the mailbox a short time ago.
     Contended,
 }
 
-/// What a reader has room for.
+/// A look at a mailbox, with the room that the reader has.
 #[derive(Clone, Debug)]
 pub struct Peek {
-    /// Which mailbox.
+    /// The mailbox.
     pub handle: Handle,
-    /// Under which the reader acts.
+    /// The fence of the reader.
     pub fence: Fence,
-    /// The blobs that are not to be given again.
+    /// The blobs that the reader has already. They are not returned again.
     pub in_flight: Vec<RecordId>,
-    /// Maximum number of blobs. With 0 the answer says only which of `in_flight` are gone and whether there are more.
+    /// Maximum number of blobs. With 0 the answer only names the destroyed ones of `in_flight`, and tells whether there are more.
     pub blobs: usize,
     /// Maximum number of bytes of all blobs together.
     pub bytes: usize,
-    /// The first blob is given although it has more than `bytes`.
+    /// Whether the first blob is returned even if it has more than `bytes`.
     pub any_first: bool,
 }
 
-/// What is there.
+/// The result of a look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Peeked {
-    /// Oldest first. A blob for which there is no room is not overtaken.
+    /// The blobs, oldest first. A blob that has no room also stops the younger ones.
     pub blobs: Vec<Stored>,
-    /// Those of `in_flight` that are destroyed.
+    /// The destroyed blobs of `in_flight`.
     pub gone: Vec<RecordId>,
-    /// Whether there are more blobs that are not in flight and can be had at once.
+    /// Whether another look at once finds more blobs that are not in flight.
     pub more: bool,
     /// Whether some blobs could not be read now. A later look may find them.
     pub unread: bool,
 }
 
-/// A blob that is there.
+/// A blob in a mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its name.
+    /// Its number.
     pub record: RecordId,
-    /// By which door it came.
+    /// The `via` of the sender's grant, at the time of the put.
     pub via: u8,
     /// The blob.
     pub blob: Blob,
 }
 
-/// The fence is not the mailbox's any more, for this reason.
+/// The fence is no longer the one of the mailbox, for this reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stale(pub Ended);
+pub struct Stale(pub SubscriptionEnd);
 
-/// Nothing was confirmed.
+/// The reason for which an ack destroyed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAcked {
-    /// The fence is not the mailbox's any more, for this reason; nothing was done.
-    Stale(Ended),
+    /// The fence is no longer the one of the mailbox.
+    Stale(SubscriptionEnd),
     /// The store has failed.
     Stopped,
-}
-
-/// How much there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Mailboxes.
-    pub mailboxes: u64,
-    /// Blobs.
-    pub blobs: u64,
-    /// Bytes of blobs.
-    pub bytes: u64,
-    /// Bytes of blobs of a store that is memory itself.
-    pub memory_bytes: u64,
-    /// What the store remembers of the calendar.
-    pub calendar: Option<Calendar>,
-    /// Commits that found no room, since the start.
-    pub without_room: u64,
-    /// The last commit found no room, and nothing was destroyed since.
-    pub is_full: bool,
-    /// Puts and changes that were refused because dead bytes wait for too long, since the start.
-    pub overdue: u64,
-    /// How full the disk is, and what waits there to be zeroed; `None` without a disk.
-    pub space: Option<Space>,
-    /// The store has failed.
-    pub stopped: bool,
-}
-
-impl Census {
-    /// Whether blobs or bytes are where puts are refused.
-    pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
-        let percent = limits.put_percent;
-        Limits::reached(self.blobs, limits.blobs, percent)
-            || Limits::reached(self.bytes, limits.store_bytes, percent)
-            || self.memory_bytes > 0 && Limits::reached(self.memory_bytes, limits.memory_bytes, percent)
-    }
-}
-
-/// Whether a relay does what it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It takes puts.
-    Ok,
-    /// Puts are refused.
-    NotTakingPuts(Trouble),
-    /// The store has failed.
-    Stopped,
-}
-
-/// Why puts are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Blobs or bytes are at their limits.
-    AtLimits,
-    /// The store has grown to its limit, or the disk is full.
-    Full,
-    /// Dead bytes wait for too long to be zeroed.
-    Overdue,
-}
-
-impl Trouble {
-    /// In words.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::AtLimits => "blobs or bytes are at their limits",
-            Self::Full => "the store or its disk is full",
-            Self::Overdue => "the disk is too slow to zero dead bytes in time",
-        }
-    }
-}
-
-impl Health {
-    /// Of a relay with this much in it.
-    #[must_use]
-    pub fn of(census: &Census, limits: &Limits) -> Self {
-        if census.stopped {
-            Self::Stopped
-        } else if census.is_at_its_limits(limits) {
-            Self::NotTakingPuts(Trouble::AtLimits)
-        } else if census.is_full {
-            Self::NotTakingPuts(Trouble::Full)
-        } else if census.space.is_some_and(|space| space.is_overdue(limits.dead_bytes())) {
-            Self::NotTakingPuts(Trouble::Overdue)
-        } else {
-            Self::Ok
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_relay_is_well_while_it_takes_puts() {
-        let limits =
-            Limits { blobs: 100, store_bytes: 1_000, memory_bytes: 500, put_percent: 95, ..Limits::DEFAULT };
-        let health = |census: Census| Health::of(&census, &limits);
-        let census = Census { blobs: 94, bytes: 949, memory_bytes: 474, ..Census::default() };
-        assert_eq!(health(census), Health::Ok);
-        let late = Space { oldest_dead: Some(limits.dead_bytes()), ..Space::default() };
-        for (full, why) in [
-            (Census { blobs: 95, ..census }, Trouble::AtLimits),
-            (Census { bytes: 950, ..census }, Trouble::AtLimits),
-            (Census { memory_bytes: 475, ..census }, Trouble::AtLimits),
-            (Census { is_full: true, ..census }, Trouble::Full),
-            (Census { space: Some(late), ..census }, Trouble::Overdue),
-        ] {
-            assert_eq!(health(full), Health::NotTakingPuts(why));
-            assert_eq!(health(Census { stopped: true, ..full }), Health::Stopped);
-        }
-    }
 }

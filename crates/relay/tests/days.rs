@@ -4,6 +4,7 @@
 use deaddrop_relay::clock::{Belief, Calendar, Look, NoDay, Now};
 use deaddrop_relay::day_change::DayChange;
 use deaddrop_relay::hints::Hints;
+use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Geometry, MemoryDisk, Shred};
@@ -60,7 +61,8 @@ async fn fill(store: &impl Store, number: u8, now: Now) {
 
 /// Reads a mailbox as its reader does; gives how many blobs came.
 async fn read(store: &impl Store, number: u8, now: Now) -> Result<usize, NotClaimed> {
-    let reader = Reader { token: ClientToken::from_bytes([number; 16]), hints: Arc::new(Hints::default()) };
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([number; 16]), hints: Arc::new(Hints::default()) };
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     let Claimed { handle, fence, .. } = store.claim(vec![claim], &reader, now).await.remove(0)?;
     let peek = Peek { handle, fence, in_flight: vec![], blobs: 9, bytes: 1 << 20, any_first: true };

@@ -148,7 +148,7 @@ async fn what_a_proxy_says_counts_only_if_it_is_configured() {
     drop((clients, relay));
     let relay = Relay::serve(dir.path(), &[]);
     let (third, other, clients) = three(&relay).await;
-    assert!(third && other, "anybody can write a header");
+    assert!(third && other, "any client can write a header");
     drop((clients, relay));
 }
 
@@ -174,7 +174,7 @@ async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
     assert!(announced(&relay, b"").await.is_some());
 }
 
-/// What a newcomer hears until the end: it must be an end and not a reset, which a client may take for a broken line.
+/// Returns what a new client receives until the end. The connection must end without a reset, which a client may take for a broken line.
 async fn heard(relay: &Relay, request: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -1,4 +1,4 @@
-//! When a mailbox is full, and for whom (spec/12-relay.md section 4.3, R-13).
+//! Full mailboxes, and the senders to which they are full (spec/12-relay.md section 4.3, R-13).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;

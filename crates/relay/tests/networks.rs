@@ -27,7 +27,7 @@ use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 const INSIDE: &str = "DEADDROP_TEST_INSIDE";
 const FLOODERS: u8 = 8;
 const HONEST: u8 = 9;
-/// How long the flood lasts before the honest client comes, and as long again beside it.
+/// Time for which the flood runs before the honest client connects, and again beside it.
 const LASTS: Duration = Duration::from_secs(3);
 
 fn source(number: u8) -> IpAddr {

@@ -32,11 +32,11 @@ async fn fill(store: &impl Store) {
         }
     }
     // What takes less room than a blob takes the rest.
-    for door in 200..=255 {
-        if change(store, 10, Change::Grant(grant(door))).await == Verdict::Busy {
+    for sender in 200..=255 {
+        if change(store, 10, Change::Grant(grant(sender))).await == Verdict::Busy {
             return;
         }
-        assert_eq!(change(store, 10, Change::Revoke(send(door))).await, Verdict::Done);
+        assert_eq!(change(store, 10, Change::Revoke(send(sender))).await, Verdict::Done);
     }
     panic!("the store is not full");
 }
@@ -47,13 +47,14 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Vec<RecordId> {
     store.peek(peek, now()).await.unwrap().blobs.into_iter().map(|stored| stored.record).collect()
 }
 
-/// How the first two mailboxes are.
+/// Describes the first two mailboxes.
 async fn state(store: &impl Store) -> Vec<String> {
-    let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     let mut state = vec![format!("{} mailboxes, {} blobs", store.census().mailboxes, store.census().blobs)];
-    for door in [1, 2, 5, 6] {
+    for sender in [1, 2, 5, 6] {
         // A blob that is there is stored already, for every sender.
-        state.push(format!("door {door}: {:?}", put(store, door, 1_000_000).await));
+        state.push(format!("sender {sender}: {:?}", put(store, sender, 1_000_000).await));
     }
     for number in [1, 3, 8] {
         let claimed = claim(store, number, &reader).await.is_ok();
@@ -83,7 +84,9 @@ async fn what_a_full_store_refuses_changes_nothing_there_or_after_a_restart() {
     for (owner, attempt) in attempts {
         fill(&store).await;
         let before = state(&store).await;
-        assert!(before.contains(&"door 5: Done".to_owned()) && before.contains(&"door 2: Busy".to_owned()));
+        assert!(
+            before.contains(&"sender 5: Done".to_owned()) && before.contains(&"sender 2: Busy".to_owned())
+        );
         assert_eq!(change(&store, owner, attempt).await, Verdict::Busy, "{attempt:?}");
         assert_eq!(state(&store).await, before, "{attempt:?}");
         drop(store);
@@ -111,7 +114,8 @@ async fn a_store_that_was_full_takes_puts_again_after_acks() {
     for round in 0..3 {
         fill(&store).await;
         assert!(store.census().is_full);
-        let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+        let reader =
+            ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
         let mut destroyed = 0;
         for number in 10..100 {
             let Ok(claimed) = claim(&store, number, &reader).await else { break };

@@ -1,4 +1,4 @@
-//! What an operator can tell a running relay and ask it: signals, health, the day.
+//! Orders and questions of an operator to a running relay: signals, health, the day.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -24,7 +24,7 @@ async fn signals_report_and_do_not_kill() {
     let mut client = Client::connect(&relay.address, 1).await;
     assert_eq!(client.create(&Mailbox::new()).await, AnswerCode::Done);
     relay.signal("-HUP");
-    told(&log, "nothing was read again").await;
+    told(&log, "was not read again").await;
     relay.signal("-USR1");
     let said = told(&log, "asked for").await;
     assert!(said.contains("1 mailboxes, 0 blobs, 0 bytes; 1 connections"), "{said}");
@@ -69,13 +69,12 @@ async fn health_is_bad_while_puts_are_refused() {
         "\r\n\r\nnot taking puts: blobs or bytes are at their limits\noldest dead byte: at most 151 s\n";
     assert!(page.starts_with("HTTP/1.1 503") && page.ends_with(why), "{page}");
     told(&log, "the store is at a limit").await;
-    told(&log, "puts are refused from now on: blobs or bytes are at their limits; 1 of 512 segments in use")
-        .await;
+    told(&log, "puts are refused: blobs or bytes are at their limits; 1 of 512 segments in use").await;
     client.subscribe(1, &mailbox.read).await;
     client.delivery().await;
     client.ack(1, 1).await;
     assert!(health(&relay).await.starts_with("HTTP/1.1 200"), "there is room again");
-    told(&log, "puts are taken again; ").await;
+    told(&log, "puts are accepted again; ").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +96,7 @@ async fn a_store_that_has_grown_to_its_limit_is_told() {
     }
     assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
     told(&log, "writes found no room").await;
-    told(&log, "puts are refused from now on: the store or its disk is full; ").await;
+    told(&log, "puts are refused: the store or its disk is full; ").await;
     let (worked, said) = run(&["inspect"], &data);
     assert!(worked && said.contains(" of 4 segments ("), "{said}");
     // There is room again as soon as something was acked: nothing is started again.

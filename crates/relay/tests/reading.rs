@@ -1,4 +1,4 @@
-//! What a reader is told (spec/12-relay.md sections 4.4 and 5), with links as values.
+//! Items that a reader gets (spec/12-relay.md sections 4.4 and 5), with links as values.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;

@@ -14,7 +14,7 @@ use value::*;
 
 const IN_FLIGHT_PER_MAILBOX: usize = 3;
 
-/// What a client knows of its link.
+/// The state of a link as its client knows it.
 struct Reader {
     link: Link,
     /// Blobs and bytes.

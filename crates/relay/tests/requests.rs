@@ -6,7 +6,7 @@ mod value;
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::session::{Output, Shared};
+use deaddrop_relay::session::{Output, SessionContext};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, SizeClass, decode_items};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn sender() -> Hello {
 fn a_create_is_refused_in_the_order_of_the_specification() {
     let limits = Limits { create_burst: 2, mailboxes: 2, create_percent: 100, ..limits() };
     let mut world = World::new(limits.clone());
-    world.shared = Arc::new(Shared::new(limits, Some("word")));
+    world.shared = Arc::new(SessionContext::new(limits, Some("word")));
     let with_token =
         |number: u8| Create { token: b"word".to_vec().into(), ..create(number, QuotaClass::Few) };
     let mut owner = world.link(sender());
@@ -69,16 +69,20 @@ fn owners_change_their_mailboxes_in_the_order_of_the_specification() {
     world.make(&[1, 2], QuotaClass::Few);
     let mut owner = world.link(sender());
     let mut ask = |item: Item| ask(&world, &mut owner, vec![item]);
-    let grant =
-        |number: u8, door: u8| Grant { req: 1, own: own(number), send: send_id(&send(door)), via: door };
+    let grant = |number: u8, sender: u8| Grant {
+        req: 1,
+        own: own(number),
+        send: send_id(&send(sender)),
+        via: sender,
+    };
     assert_eq!(ask(grant(9, 2).into()), (AnswerCode::Refused, 0), "R-23");
-    for door in 11..14 {
-        assert_eq!(ask(grant(1, door).into()), (AnswerCode::Done, 0));
+    for sender in 11..14 {
+        assert_eq!(ask(grant(1, sender).into()), (AnswerCode::Done, 0));
     }
     assert_eq!(ask(grant(1, 2).into()), (AnswerCode::Refused, 0), "R-24, before R-25");
     assert_eq!(ask(grant(1, 14).into()), (AnswerCode::Full, 60), "R-25");
-    assert_eq!(ask(grant(1, 11).into()), (AnswerCode::Done, 0), "a door that is known");
-    let revoke = |door: u8| Revoke { req: 1, own: own(1), send: send_id(&send(door)) };
+    assert_eq!(ask(grant(1, 11).into()), (AnswerCode::Done, 0), "a sender that is known");
+    let revoke = |sender: u8| Revoke { req: 1, own: own(1), send: send_id(&send(sender)) };
     assert_eq!(ask(revoke(77).into()), (AnswerCode::Done, 0));
     assert_eq!(ask(revoke(11).into()), (AnswerCode::Done, 0));
     assert_eq!(ask(grant(1, 14).into()), (AnswerCode::Done, 0));
@@ -97,14 +101,14 @@ fn owners_change_their_mailboxes_in_the_order_of_the_specification() {
     assert_eq!(ask(Delete { req: 1, own: own(1) }.into()), (AnswerCode::Refused, 0));
 }
 
-/// A Create that names a door twice gives it the `via` of the first entry.
+/// A Create that names a sender twice gives it the `via` of the first entry.
 #[test]
 fn of_equal_doors_the_first_counts() {
     let world = World::new(limits());
     let mut owner = world.link(sender());
-    let doors = [(9, 1), (7, 2), (9, 3), (7, 4)];
-    let grant = |(door, via): (u8, u8)| SendGrant { send: send_id(&send(door)), via };
-    let create = Create { sends: doors.map(grant).to_vec(), ..create(1, QuotaClass::Few) };
+    let senders = [(9, 1), (7, 2), (9, 3), (7, 4)];
+    let grant = |(sender, via): (u8, u8)| SendGrant { send: send_id(&send(sender)), via };
+    let create = Create { sends: senders.map(grant).to_vec(), ..create(1, QuotaClass::Few) };
     assert_eq!(ask(&world, &mut owner, vec![create.into()]), (AnswerCode::Done, 0));
     assert_eq!(world.put(9, blob(SizeClass::Small, 1)), AnswerCode::Done);
     assert_eq!(world.put(7, blob(SizeClass::Small, 2)), AnswerCode::Done);
@@ -142,8 +146,8 @@ fn only_deleting_is_never_too_fast() {
 /// Each refusal of a put comes before those behind it in section 4.3.
 #[test]
 fn a_put_is_refused_in_the_order_of_the_specification() {
-    let put = |door: u8, number: u32| {
-        Item::from(Put { req: 1, send: send(door), blob: blob(SizeClass::Small, number) })
+    let put = |sender: u8, number: u32| {
+        Item::from(Put { req: 1, send: send(sender), blob: blob(SizeClass::Small, number) })
     };
     // R-46, before R-10. The burst of bytes has room for one.
     let world =

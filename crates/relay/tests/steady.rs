@@ -74,7 +74,8 @@ async fn acked_blobs_leave_neither_bytes_nor_a_larger_file() {
     let disk = Arc::new(Watched::default());
     create_on(&disk, 1_024, 8);
     let store = open(&disk, &limits(DEAD_BYTES_S));
-    let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     assert_eq!(create(&store, 1, QuotaClass::Many).await, Verdict::Done);
     assert_eq!(create(&store, 2, QuotaClass::Many).await, Verdict::Done);
     for waits in 0..20 {
@@ -91,7 +92,7 @@ async fn acked_blobs_leave_neither_bytes_nor_a_larger_file() {
         for number in first..first + AT_ONCE {
             while put(&store, 1, number).await == Verdict::Busy {
                 busy += 1;
-                assert!(busy < 1_000, "never for ever");
+                assert!(busy < 1_000, "a put is busy without end");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }

@@ -4,8 +4,8 @@
 mod value;
 
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::session::{Output, Session, Shared};
-use deaddrop_relay::store::{KeptStore, ShredBacking};
+use deaddrop_relay::kept::{KeptStore, ShredBacking};
+use deaddrop_relay::session::{Output, RelaySession, SessionContext};
 use deaddrop_relay::{Prefix, StoreKey};
 use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};
 use deaddrop_wire::item::*;
@@ -49,7 +49,7 @@ impl Disk for Faulty {
 
 /// Runs all calls; gives what was said.
 async fn settle(
-    session: &mut Session,
+    session: &mut RelaySession,
     store: &KeptStore<ShredBacking<Arc<Faulty>>>,
     mut out: Output,
 ) -> Vec<Item> {
@@ -79,7 +79,7 @@ async fn a_mailbox_that_could_not_be_read_is_not_caught_up_with() {
     let shred = Shred::open(Arc::clone(&disk), &key.unlock(), &mut rand::rng()).unwrap();
     let store = KeptStore::over(shred, &key, limits(), &mut rand::rng()).unwrap();
     let now = Now::new(TODAY, 1_000);
-    let mut session = Session::new(Arc::new(Shared::new(limits(), None)), Prefix::SHARED, now);
+    let mut session = RelaySession::new(Arc::new(SessionContext::new(limits(), None)), Prefix::SHARED, now);
     let put = |number| Put { req: 2, send: send(1), blob: blob(SizeClass::Small, number) }.into();
     for item in [hello(1, 64, 1 << 20).into(), create(1, QuotaClass::Many).into(), put(1), put(2)] {
         let mut out = Output::default();

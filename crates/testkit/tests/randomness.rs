@@ -10,7 +10,7 @@ const ALLOWED: [(&str, &str); 5] = [
     ("crates/client/src/net/drive.rs", "pauses before a relay is tried again"),
     ("crates/client/src/net/supervisor.rs", "pauses before receipts leave"),
     ("crates/relay/src/mailboxes.rs", "handles and pauses"),
-    ("crates/relay/src/store/kept.rs", "seeds the generator of handles and pauses"),
+    ("crates/relay/src/kept/kept_store.rs", "seeds the generator of handles and pauses"),
     ("crates/cli/src/demo/replay.rs", "the demonstration's invented talk"),
 ];
 

@@ -1,4 +1,4 @@
-//! The address of a relay: where it is and who it is (spec/09-wire.md section 2).
+//! The address of a relay: its URL and its fingerprint (spec/09-wire.md section 2).
 
 use crate::{Fingerprint, limits::MAX_URL};
 use alloc::string::{String, ToString};
@@ -60,13 +60,13 @@ impl RelayAddress {
         })
     }
 
-    /// Who the relay is.
+    /// Returns the relay's fingerprint.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
-    /// Where it is, without the fingerprint.
+    /// Returns the URL without the fingerprint.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

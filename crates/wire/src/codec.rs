@@ -49,12 +49,12 @@ impl core::fmt::Display for EncodeError {
 impl core::error::Error for EncodeError {}
 
 /// Reads one body; all lists of a record share one budget of entries.
-pub(crate) struct Reader<'a, 'b> {
+pub(crate) struct BodyReader<'a, 'b> {
     rest: &'a [u8],
     budget: &'b mut usize,
 }
 
-impl<'a, 'b> Reader<'a, 'b> {
+impl<'a, 'b> BodyReader<'a, 'b> {
     pub(crate) fn new(body: &'a [u8], budget: &'b mut usize) -> Self {
         Self { rest: body, budget }
     }
@@ -72,7 +72,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok(*bytes)
     }
 
-    /// Without a copy.
+    /// Reads an array without a copy.
     pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -84,7 +84,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok(byte)
     }
 
-    /// One byte, 0 or 1.
+    /// Reads a byte that must be 0 or 1.
     pub(crate) fn present(&mut self) -> Result<bool, DecodeError> {
         match self.u8()? {
             0 => Ok(false),
@@ -177,12 +177,12 @@ pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
 }
 
 /// Writes one body behind what is already in `out`, counting list entries.
-pub(crate) struct Writer<'a> {
+pub(crate) struct BodyWriter<'a> {
     out: &'a mut Vec<u8>,
     entries: usize,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> BodyWriter<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         Self { out, entries: 0 }
     }
@@ -240,13 +240,13 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn read<T>(bytes: &[u8], f: impl FnOnce(&mut Reader<'_, '_>) -> T) -> T {
-        f(&mut Reader::new(bytes, &mut 100))
+    fn read<T>(bytes: &[u8], f: impl FnOnce(&mut BodyReader<'_, '_>) -> T) -> T {
+        f(&mut BodyReader::new(bytes, &mut 100))
     }
 
     fn written(value: u64) -> Vec<u8> {
         let mut out = vec![];
-        Writer::new(&mut out).uint(value);
+        BodyWriter::new(&mut out).uint(value);
         out
     }
 

@@ -43,7 +43,7 @@ public_bytes! {
     MailboxId, 32
 }
 public_bytes! {
-    /// Hash of a [`PresentedSend`](crate::PresentedSend): a door through which a sender puts into a mailbox.
+    /// Hash of a [`PresentedSend`](crate::PresentedSend): the right of a sender to put into a mailbox.
     SendId, 32
 }
 public_bytes! {

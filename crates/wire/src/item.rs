@@ -2,8 +2,10 @@
 
 mod codes;
 mod control;
+mod encoding;
 mod mailbox;
 mod queue;
+mod unsupported;
 
 pub use codes::{AnswerCode, CreateFlags, ErrorCode, LeaseClass, QuotaClass};
 pub use control::{Answer, Error, GoAway, Hello, Ping, Pong, RelayHello, Window};
@@ -12,21 +14,18 @@ pub use queue::{
     Ack, AckEntry, Acked, CaughtUp, Deliver, Displaced, Gone, Put, Subscribe, Subscribed, Subscription,
     Unsubscribe,
 };
+pub use unsupported::Unsupported;
 
-use crate::{
-    codec::{DecodeError, EncodeError, Reader, Writer},
-    record::{Body, Unsupported},
-};
+use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};
+use encoding::Encoding;
 
-/// One body's bytes. Fields are only ever appended; what follows the known ones is ignored.
-trait Encoding: Sized {
-    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError>;
-    fn decode(reader: &mut Reader<'_, '_>) -> Result<Self, DecodeError>;
-
-    /// For a body that can be well-formed and yet not served.
-    fn decode_or_report(reader: &mut Reader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
-        Self::decode(reader).map(Ok)
-    }
+/// A decoded body.
+pub(crate) enum Body {
+    Item(Item),
+    /// Well-formed, but this version cannot serve it.
+    Unsupported(Unsupported),
+    /// The type is not known.
+    Unknown,
 }
 
 macro_rules! items {
@@ -58,13 +57,13 @@ macro_rules! items {
                 }
             }
 
-            pub(crate) fn encode_body(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+            pub(crate) fn encode_body(&self, writer: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
                 match self {
                     $(Self::$name(body) => body.encode(writer),)*
                 }
             }
 
-            pub(crate) fn decode_body(kind: u16, mut reader: Reader<'_, '_>) -> Result<Body, DecodeError> {
+            pub(crate) fn decode_body(kind: u16, mut reader: BodyReader<'_, '_>) -> Result<Body, DecodeError> {
                 match kind {
                     $($kind => Ok(match $name::decode_or_report(&mut reader)? {
                         Ok(body) => Body::Item(Self::$name(body)),
@@ -99,7 +98,7 @@ items! {
     Grant = 0x11, critical: true;
     /// Client: shut one sender out.
     Revoke = 0x12, critical: true;
-    /// Client: begin the lease anew.
+    /// Client: renew the lease.
     Renew = 0x13, critical: true;
     /// Client: destroy the mailbox with all it holds.
     Delete = 0x14, critical: true;
@@ -109,7 +108,7 @@ items! {
     Put = 0x20, critical: true;
     /// Client: ask for the blobs of mailboxes.
     Subscribe = 0x30, critical: true;
-    /// Client: ask no longer.
+    /// Client: end subscriptions.
     Unsubscribe = 0x31, critical: true;
     /// Relay: the answer to `Subscribe`.
     Subscribed = 0x32, critical: false;
@@ -121,13 +120,13 @@ items! {
     CaughtUp = 0x42, critical: false;
     /// Relay: another reader has taken the mailbox over.
     Displaced = 0x43, critical: false;
-    /// Relay: the mailbox is no more.
+    /// Relay: the mailbox was deleted or its lease ended.
     Gone = 0x44, critical: false;
     /// Relay: the blobs of this `Ack` are destroyed.
     Acked = 0x45, critical: false;
-    /// Either side: are you there?
+    /// Either side: ask for a `Pong`.
     Ping = 0x50, critical: false;
-    /// Either side: yes.
+    /// Either side: the answer to `Ping`.
     Pong = 0x51, critical: false;
     /// Relay: come back later, or elsewhere.
     GoAway = 0x52, critical: false;

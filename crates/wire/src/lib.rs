@@ -1,7 +1,7 @@
 //! The bytes that deaddrop's clients and relays agree on: size classes, ids, capabilities as opaque bytes, items
 //! and their strict codec (spec/09-wire.md).
 //!
-//! Not its concern: cryptography and I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
+//! This crate does no cryptography and no I/O. What is hashed, derived or sealed lives in `deaddrop-link` and
 //! `deaddrop-e2ee`.
 #![no_std]
 
@@ -23,9 +23,9 @@ pub use blob::{Blob, NotASizeClass, SizeClass};
 pub use codec::{DecodeError, EncodeError, reserve_wiping};
 pub use day::{Day, NotADate, RELEASE_YEAR};
 pub use id::{ClientToken, Fingerprint, MailboxId, OwnId, SendId};
-pub use item::Item;
+pub use item::{Item, Unsupported};
 pub use presented::{PresentedOwn, PresentedRead, PresentedSend};
-pub use record::{HEADER_LEN, Received, Unsupported, decode_items, encode_item, encode_items};
+pub use record::{HEADER_LEN, Received, decode_items, encode_item, encode_items};
 pub use version::{Features, Offer, Version};
 
 /// Compiles the examples of the README.

@@ -1,5 +1,5 @@
-//! What a capability's holder shows to one relay: a bearer secret, worthless at any other relay
-//! (spec/11-capabilities.md). Opaque here. Boxed, so that moving an item leaves no copy behind.
+//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They are worthless at any other relay.
+//! Their bytes have no structure here. They are boxed, so that moving an item leaves no copy.
 
 use alloc::boxed::Box;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -61,14 +61,14 @@ macro_rules! presented {
 }
 
 presented! {
-    /// Shown by the owner of a mailbox.
+    /// The secret that the owner of a mailbox presents.
     PresentedOwn
 }
 presented! {
-    /// Shown by the reader of a mailbox.
+    /// The secret that the reader of a mailbox presents.
     PresentedRead
 }
 presented! {
-    /// Shown by who puts into a mailbox.
+    /// The secret that a sender presents.
     PresentedSend
 }

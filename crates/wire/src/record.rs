@@ -2,8 +2,8 @@
 
 use crate::{
     Item,
-    codec::{DecodeError, EncodeError, Reader, Writer, reserve_wiping},
-    item::{Answer, AnswerCode, Error, ErrorCode},
+    codec::{BodyReader, BodyWriter, DecodeError, EncodeError, reserve_wiping},
+    item::{Answer, AnswerCode, Body, Error, ErrorCode, Unsupported},
     limits::{MAX_ITEMS, MAX_LIST_ENTRIES, MAX_RECORD},
 };
 use alloc::vec::Vec;
@@ -14,28 +14,15 @@ pub const HEADER_LEN: usize = 6;
 /// Bit 0 of the flags: a receiver that does not know the type says so instead of skipping it.
 const CRITICAL: u8 = 1;
 
-/// What a record held.
+/// The contents of a received record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// The known items in their order.
     pub items: Vec<Item>,
-    /// What the sender must be told is not supported, in order.
+    /// The items that the receiver must report as not supported, in order.
     pub unsupported: Vec<Unsupported>,
     /// Number of unknown items that were skipped.
     pub skipped: usize,
-}
-
-/// Something well-formed that this version cannot serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unsupported {
-    /// A critical item of unknown type.
-    Kind(u16),
-    /// A `Put` of an unknown size class.
-    Class {
-        /// The request's number.
-        req: u32,
-    },
 }
 
 impl Unsupported {
@@ -76,7 +63,7 @@ pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
         }
         let (body, tail) = tail.split_at_checked(u24(len)).ok_or(DecodeError::Truncated)?; // W-04: items end within.
         rest = tail;
-        match Item::decode_body(kind, Reader::new(body, &mut budget))? {
+        match Item::decode_body(kind, BodyReader::new(body, &mut budget))? {
             Body::Item(item) => received.items.push(item),
             Body::Unsupported(unsupported) => received.unsupported.push(unsupported),
             Body::Unknown if flags & CRITICAL != 0 => received.unsupported.push(Unsupported::Kind(kind)),
@@ -98,7 +85,7 @@ pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError>
     let start = out.len();
     reserve_wiping(out, HEADER_LEN);
     out.extend_from_slice(&[0; HEADER_LEN]);
-    let mut writer = Writer::new(out);
+    let mut writer = BodyWriter::new(out);
     let written = item.encode_body(&mut writer);
     let entries = writer.entries();
     let body_len = out.len().saturating_sub(start).saturating_sub(HEADER_LEN);
@@ -127,13 +114,6 @@ pub fn encode_items(items: &[Item]) -> Result<Vec<u8>, EncodeError> {
     }
     let fits = items.len() <= MAX_ITEMS && out.len() <= MAX_RECORD && entries <= MAX_LIST_ENTRIES;
     if fits { Ok(out) } else { Err(EncodeError) }
-}
-
-/// What became of a body.
-pub(crate) enum Body {
-    Item(Item),
-    Unsupported(Unsupported),
-    Unknown,
 }
 
 fn u24([low, middle, high]: [u8; 3]) -> usize {

@@ -20,7 +20,7 @@ impl Features {
     /// None: version 1 defines no feature bit yet.
     pub const NONE: Self = Self(0);
 
-    /// What both have.
+    /// Returns the features of both sides.
     #[must_use]
     pub const fn both(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -33,7 +33,7 @@ impl Features {
     }
 }
 
-/// What one side can do: its versions, lowest first, at least one and at most [`MAX_VERSIONS`], and its features.
+/// The abilities of one side: its versions, lowest first, at least one and at most [`MAX_VERSIONS`], and its features.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     versions: Vec<Version>,

@@ -89,7 +89,7 @@ async fn a_relay_that_was_left_is_not_connected_to_any_more() {
     loop {
         let log = fs::read_to_string(world.relay.log()).unwrap();
         let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
-        if count("a link stands") == count("a link is over") {
+        if count("a link began") == count("a link ended") {
             break;
         }
         assert!(begin.elapsed() < PATIENCE, "a link to it stands");

@@ -17,7 +17,7 @@ use deaddrop_relay::{
     data_dir::{DataDir, StoreSize},
     proxy::Proxies,
     server::{Order, Server},
-    session::Shared,
+    session::SessionContext,
     store::Store,
 };
 use deaddrop_testkit::line::{Line, Rates};
@@ -66,7 +66,7 @@ impl World {
         let address = RelayAddress::new(*identity.fingerprint(), &url).unwrap();
         let store = data.open(limits.clone(), &mut rng).unwrap();
         let clock = Clock::start(store.census().calendar, false).unwrap();
-        let shared = Shared::new(limits, None);
+        let shared = SessionContext::new(limits, None);
         let server = Server::new(listener, store, identity, shared, clock, Proxies::default(), &mut rng);
         let (running, orders) = mpsc::channel(1);
         tokio::spawn(server.run(orders));

@@ -14,12 +14,13 @@ use deaddrop_relay::{
     Limits,
     clock::{Clock, Now, TimeSource},
     data_dir::{DataDir, IDENTITY_KEY, StoreSize},
+    kept::{KeptStore, ShredBacking},
     proxy::Proxies,
-    server::{Ended, Order, Server},
-    session::Shared,
+    server::{Order, Server, ServerEnd},
+    session::SessionContext,
     store::{
-        Census, Change, Claim, Claimed, Fence, Handle, KeptStore, NewMailbox, NotAcked, NotClaimed, Peek,
-        Peeked, Reader, RecordId, ShredBacking, Stale, Store, Verdict,
+        Census, Change, Claim, Claimed, ConnectedReader, Fence, Handle, NewMailbox, NotAcked, NotClaimed,
+        Peek, Peeked, RecordId, Stale, Store, Verdict,
     },
 };
 use deaddrop_wire::{Blob, OwnId, RelayAddress, SendId};
@@ -52,7 +53,12 @@ impl Store for Swept {
         self.inner.put(puts, now).await
     }
 
-    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(
+        &self,
+        claims: Vec<Claim>,
+        reader: &ConnectedReader,
+        now: Now,
+    ) -> Vec<Result<Claimed, NotClaimed>> {
         self.inner.claim(claims, reader, now).await
     }
 
@@ -87,7 +93,7 @@ pub struct Relay {
     time: SimulatedTime,
     pub address: RelayAddress,
     swept: Arc<AtomicU32>,
-    running: Option<(mpsc::Sender<Order>, JoinHandle<Ended>)>,
+    running: Option<(mpsc::Sender<Order>, JoinHandle<ServerEnd>)>,
     /// Keeps the port of a relay that is gone, so that nothing else answers there.
     port: Option<TcpSocket>,
 }
@@ -125,7 +131,7 @@ impl Relay {
         let time = Arc::new(self.time.clone());
         let clock = Clock::start_with(time, store.census().calendar, false).unwrap();
         let identity = data.identity().unwrap();
-        let shared = Shared::new(limits(), None);
+        let shared = SessionContext::new(limits(), None);
         let server = Server::new(listener, store, identity, shared, clock, Proxies::default(), &mut rng);
         assert_eq!(server.fingerprint(), self.address.fingerprint());
         let (stop, orders) = mpsc::channel(1);
@@ -135,7 +141,7 @@ impl Relay {
     async fn stop(&mut self) {
         let Some((stop, running)) = self.running.take() else { return };
         drop(stop);
-        assert_eq!(running.await.unwrap(), Ended::Asked);
+        assert_eq!(running.await.unwrap(), ServerEnd::Asked);
     }
 
     /// Stops for good. Connections to its port are refused from now on.

@@ -8,7 +8,7 @@ use crate::{
 };
 use deaddrop_link::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, Cookie, CookieKey,
-    LinkSession, OpenError, RelayHandshake, RelayIdentity, RelaySeed, UnprovenLink, retry,
+    LinkSession, RecordError, RelayHandshake, RelayIdentity, RelaySeed, UnprovenLink, retry,
 };
 use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Features, Fingerprint, Item, Offer, Received, Version, decode_items, item::Hello};
@@ -151,7 +151,7 @@ impl End {
         sealed.pop().filter(|_| sealed.is_empty())
     }
 
-    fn open(&mut self, record: &[u8]) -> Result<Received, OpenError> {
+    fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         match core::mem::replace(self, Self::Dead) {
             Self::Unproven(link) => {
                 let (link, received) = link.on_first_record(record)?;
@@ -163,7 +163,7 @@ impl End {
                 *self = Self::Open(link);
                 received
             }
-            Self::Dead => Err(OpenError::Dead),
+            Self::Dead => Err(RecordError::Dead),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     cookie::Cookie,
     identity::{PUBLIC_LEN, fingerprint},
-    session::{LinkSession, OpenError},
+    session::{LinkSession, RecordError},
 };
 use deaddrop_primitives::{aead, kem, x25519};
 use deaddrop_wire::{Fingerprint, Offer, Received, item::Hello};
@@ -26,7 +26,7 @@ pub struct ClientHandshake {
     retried: bool,
 }
 
-/// What the relay's answer leads to.
+/// The client's next step after an answer of the relay.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "short-lived, matched at once")]
 pub enum ClientStep {
@@ -57,8 +57,8 @@ impl UnprovenLink {
     /// Opens the relay's first record.
     ///
     /// # Errors
-    /// See [`OpenError`]; the link is over.
-    pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), OpenError> {
+    /// See [`RecordError`]; the link is over.
+    pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), RecordError> {
         let received = self.0.open(record)?;
         Ok((self.0, received))
     }
@@ -114,7 +114,7 @@ impl ClientHandshake {
         let encapsulated = self.kem.decapsulate(s1.ciphertext);
         let h1 = transcript_1(&self.c1, s1.head);
         let (static_key, chain) = stage_1(&ephemeral, &encapsulated, &h1);
-        // K-08: the identity was sealed by who answered this very C1.
+        // K-08: the peer that answered this C1 sealed the identity.
         let public =
             aead::open(static_key.expose(), &NONCE_0, &h1, s1.static_box).map_err(|_| Unauthentic)?;
         let public: &[u8; PUBLIC_LEN] = public.as_slice().try_into().map_err(|_| Unauthentic)?;
@@ -129,7 +129,7 @@ impl ClientHandshake {
         let identity = self.x25519.diffie_hellman(&identity_x25519).map_err(|_| WrongRelay)?;
         let h2 = transcript_2(&h1, s1.static_box);
         let (confirm_key, chain) = stage_2(&chain, &identity, &h2);
-        // K-11: who answers holds the identity's X25519 key.
+        // K-11: the peer that answers holds the X25519 key of the identity.
         aead::open(confirm_key.expose(), &NONCE_0, &h2, s1.confirmation).map_err(|_| Unauthentic)?;
 
         let (ciphertext, secret) = identity_kem.encapsulate(rng);
@@ -143,7 +143,7 @@ impl ClientHandshake {
         Ok(ClientFinished { c2, link: UnprovenLink(session) })
     }
 
-    /// The same keys, now with the cookie: C1 is made anew, and only the new one enters the transcript.
+    /// Makes a new C1 with the same keys and the cookie. Only the new one enters the transcript.
     fn on_retry(mut self, cookie: &Cookie) -> Result<ClientStep, ClientHandshakeError> {
         if self.retried {
             return Err(ClientHandshakeError::Overloaded); // K-12: one retry a handshake.

@@ -1,4 +1,4 @@
-//! What goes wrong in a handshake, by what the caller does next.
+//! Errors of a handshake, by the next step of the caller.
 
 use deaddrop_wire::DecodeError;
 
@@ -6,7 +6,7 @@ use deaddrop_wire::DecodeError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientHandshakeError {
-    /// What answered is no relay, or the message was damaged: try again later.
+    /// The peer is no relay, or the message was damaged: try again later.
     NotARelay,
     /// The relay speaks no version that this client speaks: one of the two needs an update.
     NoCommonVersion,
@@ -41,7 +41,7 @@ impl core::error::Error for ClientHandshakeError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RelayHandshakeError {
-    /// Not a handshake message of deaddrop. Nothing was computed.
+    /// The message is not a handshake message of deaddrop. Nothing was computed.
     NotAHandshake,
     /// No common version: send [`no_common_version`](crate::no_common_version), then close. Nothing was computed.
     NoCommonVersion,

@@ -47,7 +47,7 @@ impl<'a> ClientHello<'a> {
         self.cookie.as_ref()
     }
 
-    /// What the client offers.
+    /// Returns the versions and features that the client offers.
     #[must_use]
     pub const fn offer(&self) -> &Offer {
         &self.offer
@@ -101,7 +101,7 @@ pub(crate) fn s1_head(
     bytes
 }
 
-/// What can come as an answer to C1.
+/// An answer to C1.
 pub(crate) enum Reply<'a> {
     S1(S1<'a>),
     Retry(Cookie),

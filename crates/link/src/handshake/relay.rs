@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     identity::RelayIdentity,
-    session::{LinkSession, OpenError},
+    session::{LinkSession, RecordError},
 };
 use deaddrop_primitives::{aead, kem, x25519};
 use deaddrop_wire::{Features, Item, Offer, Received, Version, item::Hello};
@@ -76,7 +76,7 @@ impl RelayHandshake {
         let mut session = LinkSession::new(keys.relay, keys.client, self.version, self.features);
         // K-14: the client pinned this relay, and both saw the same bytes.
         let received = session.open(c2.record).map_err(|error| match error {
-            OpenError::Malformed(error) => RelayHandshakeError::Malformed(error),
+            RecordError::Malformed(error) => RelayHandshakeError::Malformed(error),
             _ => RelayHandshakeError::Unauthentic,
         })?;
         // K-20: C2 holds one Hello and nothing else, not even an item of a later version.

@@ -1,7 +1,7 @@
 //! Both sides of the handshake against each other and against bytes from nowhere.
 
 use super::{messages::C2_HEAD_LEN, *};
-use crate::{Cookie, CookieKey, LinkSession, OpenError, RelayIdentity, RelaySeed};
+use crate::{Cookie, CookieKey, LinkSession, RecordError, RelayIdentity, RelaySeed};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{
     ClientToken, Features, Item, Offer, Version, encode_items,
@@ -87,7 +87,7 @@ fn messages_have_the_specified_lengths() {
 }
 
 #[test]
-fn directions_are_kept_apart() {
+fn directions_have_different_keys() {
     let (mut client, mut relay) = linked();
     let record = client.seal(&[ping(1)]).unwrap().remove(0);
     assert!(client.open(&record).is_err());
@@ -259,7 +259,7 @@ fn an_impostor_without_the_ml_kem_key_gets_no_link() {
     let other = finished(other.on_message(&s1, &greeting(), &mut rng(4))).unwrap();
     let (mut relay, _) = relay.on_c2(&identity, &other.c2).unwrap();
     let record = relay.seal(&[ping(0)]).unwrap().remove(0);
-    assert_eq!(client.link.on_first_record(&record).unwrap_err(), OpenError::Unauthentic);
+    assert_eq!(client.link.on_first_record(&record).unwrap_err(), RecordError::Unauthentic);
 }
 
 #[test]

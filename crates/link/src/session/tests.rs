@@ -46,7 +46,7 @@ fn every_item_arrives_in_order() {
 }
 
 #[test]
-fn padding_costs_no_more_than_records_apart() {
+fn padding_costs_no_more_than_separate_records() {
     let (mut a, mut b) = sessions();
     let puts: Vec<Item> = (0..5).map(|n| put(SizeClass::Small, n)).collect();
     assert_eq!(carried(&mut a, &mut b, &puts).1, [4_624; 5]);
@@ -91,9 +91,9 @@ fn order_is_kept_or_the_link_dies() {
     let (mut a, mut b) = sessions();
     let records: Vec<_> = (0..3).flat_map(|n| a.seal(&[ping(n)]).unwrap()).collect();
     assert!(b.open(&records[0]).is_ok());
-    assert_eq!(b.open(&records[2]), Err(OpenError::Unauthentic));
-    // No way back: not even the record that was due opens any more.
-    assert_eq!(b.open(&records[1]), Err(OpenError::Dead));
+    assert_eq!(b.open(&records[2]), Err(RecordError::Unauthentic));
+    // The session is broken for good: the expected record does not open either.
+    assert_eq!(b.open(&records[1]), Err(RecordError::Dead));
 }
 
 #[test]
@@ -101,15 +101,15 @@ fn a_repeated_record_kills() {
     let (mut a, mut b) = sessions();
     let record = a.seal(&[ping(1)]).unwrap().remove(0);
     assert!(b.open(&record).is_ok());
-    assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+    assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
 }
 
 #[test]
 fn lengths_are_checked_first() {
     for len in [0, 16, 527, 529, 4_623, MAX_RECORD_LEN + 1] {
         let (_, mut b) = sessions();
-        assert_eq!(b.open(&vec![0; len]), Err(OpenError::Length));
-        assert_eq!(b.open(&vec![0; len]), Err(OpenError::Dead));
+        assert_eq!(b.open(&vec![0; len]), Err(RecordError::Length));
+        assert_eq!(b.open(&vec![0; len]), Err(RecordError::Dead));
     }
 }
 
@@ -118,8 +118,8 @@ fn a_peer_that_breaks_the_rules_is_dead_too() {
     let (mut a, mut b) = sessions();
     let mut plaintext = vec![1, 0, 0x80, 0, 0, 0];
     assert!(a.seal.direction.seal(&mut plaintext).is_ok());
-    assert_eq!(b.open(&plaintext), Err(OpenError::Malformed(DecodeError::Malformed)));
-    assert_eq!(b.open(&plaintext), Err(OpenError::Dead));
+    assert_eq!(b.open(&plaintext), Err(RecordError::Malformed(DecodeError::Malformed)));
+    assert_eq!(b.open(&plaintext), Err(RecordError::Dead));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn opening_in_place_wipes_the_buffer() {
 }
 
 #[test]
-fn halves_work_apart() {
+fn halves_work_separately() {
     let (a, b) = sessions();
     let ((mut a_seal, mut a_open), (mut b_seal, mut b_open)) = (a.split(), b.split());
     assert_eq!(b_open.open(&a_seal.seal(&[ping(1)]).unwrap()[0]).unwrap().items, [ping(1)]);
@@ -146,7 +146,7 @@ proptest! {
         let (mut a, mut b) = sessions();
         let mut record = a.seal(&[ping(1)]).unwrap().remove(0);
         record[at] ^= 1 << bit;
-        prop_assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+        prop_assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
     }
 
     #[test]
@@ -154,7 +154,7 @@ proptest! {
         let (_, mut b) = sessions();
         let mut record = vec![0; PLAINTEXT_SIZES[size] + TAG_LEN];
         rng(seed).fill_bytes(&mut record);
-        prop_assert_eq!(b.open(&record), Err(OpenError::Unauthentic));
+        prop_assert_eq!(b.open(&record), Err(RecordError::Unauthentic));
     }
 
     #[test]
@@ -168,10 +168,10 @@ proptest! {
         let items: Vec<Item> = kinds.iter().map(item).collect();
         let (arrived, lens) = carried(&mut a, &mut b, &items);
         prop_assert_eq!(arrived, items.as_slice());
-        let apart: usize = items.iter().map(|item| {
+        let separate: usize = items.iter().map(|item| {
             let (mut a, mut b) = sessions();
             carried(&mut a, &mut b, core::slice::from_ref(item)).1.iter().sum::<usize>()
         }).sum();
-        prop_assert!(lens.iter().sum::<usize>() <= apart);
+        prop_assert!(lens.iter().sum::<usize>() <= separate);
     }
 }

@@ -1,4 +1,4 @@
-//! Which connection ends when there is no room for one more (spec/12-relay.md section 7), as a value.
+//! The choice of the connection that ends when there is no room for another (spec/12-relay.md section 7), as a value.
 
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
-/// How far a connection has come.
+/// The stage that a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Has not sent a valid C1.

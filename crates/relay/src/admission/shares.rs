@@ -98,7 +98,7 @@ impl Shares {
     }
 }
 
-/// How many tokens of the shared burst may be missing for a prefix that took so many recently.
+/// Returns the number of tokens of the shared burst that may be missing for a prefix that took this many recently.
 fn reach(burst: u32, taken: u32) -> u64 {
     let doublings = u64::from(taken.saturating_add(1).ilog2()).min(MAX_DOUBLINGS);
     let burst = u64::from(burst);

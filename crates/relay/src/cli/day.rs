@@ -1,6 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
-use super::{Failure, say, system_random};
+use super::terminal::{Failure, say, system_random};
 use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;
@@ -54,12 +54,12 @@ pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
     }
 }
 
-/// What the directory's store remembers.
+/// Returns the calendar that the store of the directory remembers.
 pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
     Ok(inspect::calendar(&data.look()?))
 }
 
-/// What would hold if the relay started now, in words.
+/// Describes the day that would hold if the relay started now.
 pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
     let system = system_day();
     let mut text = stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", stored.day));

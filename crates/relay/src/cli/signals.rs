@@ -3,7 +3,7 @@
 use crate::server::Order;
 use std::io;
 
-/// What the operator's signals say. Made before the relay says that it is ready, so that no signal kills it afterwards.
+/// The operator's signals. They are caught before the relay says that it is ready, so that no later signal kills it.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -35,7 +35,7 @@ impl Signals {
     }
 }
 
-/// Only an interrupt is known here.
+/// The operator's signals. This system has only the interrupt.
 #[cfg(not(unix))]
 pub(super) struct Signals;
 

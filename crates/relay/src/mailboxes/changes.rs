@@ -1,30 +1,32 @@
-//! What owners do: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section 4.1).
+//! The requests of owners: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section 4.1).
 //!
 //! A change is decided, written, and made in memory when it is on stable storage: one that finds no room has changed nothing.
 //! The caller has at most one change under way at a time, so that each is decided on what the one before has left.
 
-use super::{Job, Mailbox, Mailboxes, record, record::Lasting, renewed};
+use super::job::Job;
+use super::mailbox::{Mailbox, renewed};
+use super::{Mailboxes, record, record::Lasting};
 use crate::clock::Now;
-use crate::hints::Ended;
+use crate::hints::SubscriptionEnd;
 use crate::limits::Limits;
 use crate::names::{Handle, Name};
 use crate::store::{Change, NewMailbox, Verdict};
 use deaddrop_wire::{Day, OwnId};
 
-/// What an owner's request leads to.
+/// The next step of an owner's request.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
-    /// An answer at once; nothing is written.
+    /// The answer is known, and nothing is written.
     Answer(Verdict),
-    /// The mailbox is so already: answered once all earlier writes are on stable storage.
+    /// The mailbox has this state already. The answer waits until all earlier writes are on stable storage.
     AsBefore(Handle),
-    /// To be written; then [`Mailboxes::change_written`] is called.
+    /// The job is to be written; then [`Mailboxes::finish_change`] is called.
     Write(Planned, Job),
     /// The mailbox is gone; its records are to be erased.
     Delete {
-        /// With the mailboxes.
+        /// The job for the store of the mailboxes.
         lasting: Job,
-        /// From memory.
+        /// The job for the blobs in memory.
         volatile: Job,
     },
 }
@@ -46,12 +48,12 @@ enum Edit {
     Revoke(Name),
     Renew(Day),
     Rekey(Name),
-    /// None but that changes by reading are written at last.
+    /// No edit: the record is written only to save changes by reading.
     Nothing,
 }
 
 impl Edit {
-    fn make(&self, lasting: &mut Lasting) {
+    fn apply_to(&self, lasting: &mut Lasting) {
         match self {
             Self::Make(_) | Self::Nothing => {}
             Self::Grant(name, via) => {
@@ -83,7 +85,7 @@ impl Mailboxes {
         let (own, read) = (self.key.own(&new.own), self.key.read(&new.read));
         let mut sends: Vec<_> =
             new.sends.iter().map(|grant| (self.key.send(&grant.send), grant.via)).collect();
-        // Stable: of equal doors the first stays.
+        // The sort is stable: of equal senders the first stays.
         sends.sort_by_key(|(name, _)| name.0);
         sends.dedup_by_key(|(name, _)| *name);
         if let Some(handle) = self.owns.get(&own).copied() {
@@ -91,7 +93,7 @@ impl Mailboxes {
             let same = self.boxes.get(&handle).is_some_and(|mailbox| mailbox.lasting.read == read);
             return if same { Ok(self.as_before(handle)) } else { Err(Verdict::Refused) };
         }
-        // no one else's reader or sender.
+        // the reader and the senders belong to no other mailbox.
         if self.reads.contains_key(&read) || sends.iter().any(|(name, _)| self.sends.contains_key(name)) {
             return Err(Verdict::Refused);
         }
@@ -129,7 +131,7 @@ impl Mailboxes {
             Change::Grant(grant) => {
                 let name = self.key.send(&grant.send);
                 match self.sends.get(&name) {
-                    // no one else's sender.
+                    // the sender belongs to no other mailbox.
                     Some((other, _)) if *other != handle => return Err(Verdict::Refused),
                     Some(_) => {}
                     None => {
@@ -157,21 +159,21 @@ impl Mailboxes {
                 let name = self.key.read(&read);
                 match self.reads.get(&name) {
                     Some(other) if *other == handle => return Ok(self.as_before(handle)),
-                    // no one else's reader.
+                    // the reader belongs to no other mailbox.
                     Some(_) => return Err(Verdict::Refused),
                     None => Edit::Rekey(name),
                 }
             }
             Change::Delete => {
                 let (mut mailbox, lasting, volatile) = self.remove(handle).ok_or(Verdict::Refused)?;
-                mailbox.end_reader(Ended::Gone);
+                mailbox.end_reader(SubscriptionEnd::Gone);
                 return Ok(ChangeStep::Delete { lasting, volatile });
             }
         };
         self.plan(handle, edit).ok_or(Verdict::Refused)
     }
 
-    /// For a mailbox that is so already. Changes that were not written yet are written along.
+    /// Returns the step for a mailbox that has the wanted state already. Its unwritten changes are written too.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
         if self.boxes.get(&handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)
@@ -181,20 +183,21 @@ impl Mailboxes {
         ChangeStep::AsBefore(handle)
     }
 
+    /// Returns the job that writes the mailbox with this edit; `None` if the mailbox does not exist.
     fn plan(&mut self, handle: Handle, edit: Edit) -> Option<ChangeStep> {
         let mailbox = self.boxes.get_mut(&handle)?;
         let saves = std::mem::take(&mut mailbox.unsaved);
         let mut lasting = mailbox.lasting.clone();
         // A first use that is on its way to the disk is not undone there.
         lasting.unused_until = lasting.unused_until.filter(|_| mailbox.first_uses == 0);
-        edit.make(&mut lasting);
+        edit.apply_to(&mut lasting);
         self.changing = Some(handle);
         let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
         Some(ChangeStep::Write(Planned { handle, edit, saves }, job))
     }
 
-    /// A change is on stable storage, and is made; or it was not written, and nothing has changed. Returns whether the mailbox is there.
-    pub(crate) fn change_written(&mut self, planned: Planned, written: bool) -> bool {
+    /// Makes a change that is on stable storage. If it was not written, nothing changes. Returns whether the mailbox still exists.
+    pub(crate) fn finish_change(&mut self, planned: Planned, written: bool) -> bool {
         let Planned { handle, edit, saves } = planned;
         self.changing = None;
         if let Edit::Make(lasting) = edit {
@@ -222,10 +225,10 @@ impl Mailboxes {
                 self.reads.remove(&mailbox.lasting.read);
                 self.reads.insert(*read, handle);
                 mailbox.fence += 1;
-                mailbox.end_reader(Ended::Displaced);
+                mailbox.end_reader(SubscriptionEnd::Displaced);
             }
         }
-        edit.make(&mut mailbox.lasting);
+        edit.apply_to(&mut mailbox.lasting);
         true
     }
 

@@ -1,19 +1,20 @@
-//! The end of days: blobs and leases that are over, mailboxes never used (spec/12-relay.md section 6).
+//! Expiry: blobs and leases whose last day is over, mailboxes never used (spec/12-relay.md section 6).
 
+use super::job::Job;
 use super::readers::AckStep;
-use super::{Job, Mailboxes, record};
+use super::{Mailboxes, record};
 use crate::clock::{Calendar, Now};
-use crate::hints::Ended;
+use crate::hints::SubscriptionEnd;
 use crate::names::Handle;
 
-/// What one step of expiry writes.
+/// The writes of one step of expiry.
 #[derive(Debug, Default)]
 pub(crate) struct SweepStep {
-    /// The remembered day, which holds once it is written.
+    /// The new day, which holds once it is written.
     pub(crate) day: Option<(Calendar, Job)>,
     /// Changes of mailboxes by reading that were not written before.
     pub(crate) unsaved: Vec<(Handle, Job)>,
-    /// Mailboxes that are over: with the mailboxes, in memory.
+    /// For each mailbox that is over: the job for the store of the mailboxes, and the one for memory.
     pub(crate) mailboxes: Vec<(Job, Job)>,
     /// Blobs that are over.
     pub(crate) blobs: Vec<AckStep>,
@@ -30,12 +31,12 @@ const AT_ONCE: u64 = 16 << 20;
 const SAVED_AT_ONCE: usize = 16;
 
 impl Mailboxes {
-    /// The day is on stable storage.
-    pub(crate) fn day_is_durable(&mut self, calendar: Calendar) {
+    /// Notes the day that is on stable storage.
+    pub(crate) fn note_day(&mut self, calendar: Calendar) {
         self.calendar = Some(calendar);
     }
 
-    /// One step: lets at most `limit` blobs and mailboxes die.
+    /// Does one step of expiry: at most `limit` blobs and mailboxes.
     pub(crate) fn sweep(&mut self, now: Now, limit: usize) -> SweepStep {
         let mut step = SweepStep::default();
         if self.stopped {
@@ -60,10 +61,15 @@ impl Mailboxes {
                 step.more = true;
                 break;
             }
-            last = Some(handle);
             let before = self.boxes.get(&handle).map_or(0, |mailbox| mailbox.queue.bytes());
             let destroyed = self.sweep_one(handle, now, limit - count, &mut step);
             (count, bytes) = (count + destroyed, bytes + if destroyed > 0 { u64::from(before) } else { 0 });
+            if count >= limit {
+                // This mailbox may hold more: the next step begins with it.
+                step.more = true;
+                break;
+            }
+            last = Some(handle);
         }
         self.sweep_from = if step.more { last.or(self.sweep_from) } else { None };
         step
@@ -76,7 +82,7 @@ impl Mailboxes {
         let unused = unused && mailbox.first_uses == 0;
         if over || unused {
             let Some((mut mailbox, lasting, volatile)) = self.remove(handle) else { return 0 };
-            mailbox.end_reader(Ended::Gone);
+            mailbox.end_reader(SubscriptionEnd::Gone);
             let count = lasting.erases.len() + volatile.erases.len();
             step.mailboxes.push((lasting, volatile));
             return count;

@@ -1,6 +1,9 @@
 //! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
 
-use super::{Job, Mailboxes, Medium, Pending, keep_hot, record};
+use super::attached::Attached;
+use super::job::{Job, Medium};
+use super::queue::{Dying, Pending, Waiter};
+use super::{Mailboxes, keep_hot, record};
 use crate::clock::Now;
 use crate::limits::Limits;
 use crate::names::Handle;
@@ -8,17 +11,16 @@ use crate::store::{RecordId, Verdict};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, SendId};
 use rand::RngExt;
-use tokio::sync::oneshot;
 
-/// What became of a put.
+/// The next step of a put.
 pub(crate) enum PutStep {
-    /// It is answered, and nothing is written.
+    /// The answer is known, and nothing is written.
     Answer(Verdict),
-    /// It waits for a commit that is under way.
-    Join(oneshot::Receiver<Verdict>),
+    /// Its waiter is told when a commit that is under way is durable.
+    Join,
     /// The put is decided once the change that is under way is written.
     AfterChange(Blob),
-    /// The jobs are to be written; then [`Mailboxes::put_is_durable`] is called with the order number of the blob,
+    /// The jobs are to be written; then [`Mailboxes::finish_put`] is called with the order number of the blob,
     /// the first record of its job.
     Write {
         handle: Handle,
@@ -28,18 +30,25 @@ pub(crate) enum PutStep {
         mailbox: Option<Job>,
         /// The blob's job holds the mailbox's record, too.
         first_use: bool,
-        done: oneshot::Receiver<Verdict>,
     },
 }
 
 impl Mailboxes {
-    /// One put. `overdue`: the disk is to zero dead bytes before it takes more.
-    pub(crate) fn put(&mut self, send: &SendId, blob: Blob, overdue: bool, now: Now) -> PutStep {
+    /// Decides one put. `overdue`: the disk must zero dead bytes before it takes more. `waiter` is told unless the step is an answer
+    /// or waits for a change.
+    pub(crate) fn put(
+        &mut self,
+        send: &SendId,
+        blob: Blob,
+        overdue: bool,
+        now: Now,
+        waiter: Waiter,
+    ) -> PutStep {
         use PutStep::{AfterChange, Answer, Join};
         if self.stopped {
             return Answer(Verdict::Stopped);
         }
-        // the door exists. Revoked, expired, deleted and never granted are all the same: not in the map.
+        // the sender exists. A sender that was revoked or never granted, and one whose mailbox is gone, are absent from the map.
         let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else {
             return Answer(Verdict::Refused);
         };
@@ -47,17 +56,16 @@ impl Mailboxes {
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
         let (class, len) = (blob.class(), blob.as_bytes().len());
         // a blob that is there is the same put, and is answered with the commit that it depends on.
-        let (waiter, done) = oneshot::channel();
         if let Some(pending) = mailbox.queue.pending.iter_mut().find(|pending| pending.key == key) {
             pending.waiters.push(waiter);
-            return Join(done);
+            return Join;
         }
         if let Some(resident) = mailbox.queue.residents.iter().find(|resident| resident.key == key) {
             if !resident.dying {
                 return Answer(Verdict::Done);
             }
-            mailbox.queue.dying.push(super::Dying { id: resident.id, waiter });
-            return Join(done);
+            mailbox.queue.dying.push(Dying { id: resident.id, waiter });
+            return Join;
         }
         // the store as a whole has room.
         let volatile = mailbox.medium() == Medium::Volatile || self.in_memory;
@@ -87,7 +95,7 @@ impl Mailboxes {
             return Answer(Verdict::TooFast(wait));
         }
 
-        let listening = mailbox.reader.as_ref().is_some_and(super::Attached::is_connected);
+        let listening = mailbox.reader.as_ref().is_some_and(Attached::is_connected);
         let hot =
             (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
         self.blobs += 1;
@@ -115,11 +123,11 @@ impl Mailboxes {
             Medium::Lasting | Medium::Volatile => {}
         }
         let first_use = first_use && medium == Medium::Lasting;
-        PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use, done }
+        PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use }
     }
 
-    /// The blob of a [`PutStep::Write`] is on stable storage.
-    pub(crate) fn put_is_durable(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
+    /// Takes the blob of a [`PutStep::Write`] in: it is on stable storage.
+    pub(crate) fn finish_put(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
         if first_use {
@@ -128,16 +136,15 @@ impl Mailboxes {
         }
         let waiters = mailbox.queue.commit(key, id);
         if let Some(reader) = &mailbox.reader {
-            reader.changed();
+            reader.tell_changed();
         }
         for waiter in waiters {
-            // Whoever asked may have gone.
-            let _ = waiter.send(Verdict::Done);
+            waiter.tell(Verdict::Done);
         }
     }
 
-    /// The store did not take the blob of a [`PutStep::Write`].
-    pub(crate) fn put_found_no_room(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
+    /// Takes the blob of a [`PutStep::Write`] out of the counts: the store had no room for it.
+    pub(crate) fn undo_put(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
         let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
         if first_use {
@@ -149,12 +156,12 @@ impl Mailboxes {
         let id = RecordId(u64::MAX);
         let waiters = mailbox.queue.commit(key, id);
         let volatile = mailbox.medium() == Medium::Volatile || in_memory;
-        if let Some((class, hot, _)) = mailbox.queue.destroyed(id) {
+        if let Some((class, hot, _)) = mailbox.queue.remove(id) {
             self.forget(class, hot, volatile);
         }
         let verdict = if self.stopped { Verdict::Stopped } else { Verdict::Busy };
         for waiter in waiters {
-            let _ = waiter.send(verdict);
+            waiter.tell(verdict);
         }
     }
 }

@@ -4,7 +4,26 @@ use crate::store::{RecordId, Verdict};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
-use tokio::sync::oneshot;
+use std::fmt;
+
+/// Tells a caller the verdict of its put. If it is dropped without one, the mailbox was deleted.
+pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
+
+impl Waiter {
+    pub(crate) fn new(tell: impl FnOnce(Verdict) + Send + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+
+    pub(crate) fn tell(self, verdict: Verdict) {
+        (self.0)(verdict);
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiter(..)")
+    }
+}
 
 /// A blob that is not durable yet.
 #[derive(Debug)]
@@ -13,10 +32,10 @@ pub(crate) struct Pending {
     pub(crate) class: SizeClass,
     pub(crate) via: u8,
     pub(crate) expiry: Day,
-    /// Kept for a connected reader.
+    /// The blob itself, if it is kept in memory for a connected reader.
     pub(crate) hot: Option<Blob>,
-    /// Fault 11: retries join the first.
-    pub(crate) waiters: Vec<oneshot::Sender<Verdict>>,
+    /// The waiters of the first put and of its retries.
+    pub(crate) waiters: Vec<Waiter>,
 }
 
 /// A durable blob.
@@ -28,22 +47,22 @@ pub(crate) struct Resident {
     pub(crate) via: u8,
     pub(crate) expiry: Day,
     pub(crate) hot: Option<Blob>,
-    /// Not given out any more; its erase is under way.
+    /// Whether its erase is under way: then it is not given out.
     pub(crate) dying: bool,
 }
 
-/// Who waits for an erase: a retry of a put that was delivered meanwhile.
+/// A retry of a put whose blob was acked meanwhile. It waits for the erase.
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) id: RecordId,
-    pub(crate) waiter: oneshot::Sender<Verdict>,
+    pub(crate) waiter: Waiter,
 }
 
 /// The blobs of one mailbox and their counts, which hold until a blob is destroyed.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) pending: Vec<Pending>,
-    /// In the store's order.
+    /// The durable blobs in the store's order.
     pub(crate) residents: VecDeque<Resident>,
     pub(crate) dying: Vec<Dying>,
     blobs: u32,
@@ -80,8 +99,8 @@ impl Queue {
         self.residents.push_back(resident);
     }
 
-    /// The commit of this blob is durable.
-    pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<oneshot::Sender<Verdict>> {
+    /// Makes a pending blob resident: its commit is durable. Returns its waiters.
+    pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<Waiter> {
         let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
         let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);
         let resident = Resident { id, key, class, via, expiry, hot, dying: false };
@@ -95,11 +114,8 @@ impl Queue {
         self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
     }
 
-    /// The erase of this blob is durable. Gives its class, its hot bytes, and who waits.
-    pub(crate) fn destroyed(
-        &mut self,
-        id: RecordId,
-    ) -> Option<(SizeClass, u64, Vec<oneshot::Sender<Verdict>>)> {
+    /// Removes a blob whose erase is durable. Returns its class, its hot bytes and its waiters.
+    pub(crate) fn remove(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;
         self.blobs = self.blobs.saturating_sub(1);

@@ -1,41 +1,19 @@
-//! What readers do: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5).
+//! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5).
 
-use super::{Job, Mailbox, Mailboxes, Medium, renewed};
+use super::Mailboxes;
+use super::attached::Attached;
+use super::job::{Job, Medium};
+use super::mailbox::Mailbox;
 use crate::clock::Now;
-use crate::hints::{Ended, Hints};
+use crate::hints::SubscriptionEnd;
 use crate::names::Handle;
-use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peek, Reader, RecordId, Stale, Verdict};
+use crate::store::{
+    Claim, Claimed, ConnectedReader, Fence, NotAcked, NotClaimed, Peek, RecordId, Stale, Verdict,
+};
 use deaddrop_shred::RecordKey;
-use deaddrop_wire::item::CreateFlags;
-use deaddrop_wire::{Blob, ClientToken, SizeClass};
-use std::sync::{Arc, Weak};
+use deaddrop_wire::{Blob, SizeClass};
 
-/// Who reads a mailbox now.
-pub(crate) struct Attached {
-    token: ClientToken,
-    hints: Weak<Hints>,
-    sub: u32,
-}
-
-impl Attached {
-    pub(crate) fn is_connected(&self) -> bool {
-        self.hints.strong_count() > 0
-    }
-
-    pub(crate) fn changed(&self) {
-        if let Some(hints) = self.hints.upgrade() {
-            hints.changed(self.sub);
-        }
-    }
-
-    fn tell_expired(&self) {
-        if let Some(hints) = self.hints.upgrade() {
-            hints.tell_expired(self.sub);
-        }
-    }
-}
-
-/// What a peek found: bodies that are not in memory are to be read.
+/// The result of a peek. The caller reads the bodies that are not in memory.
 #[derive(Debug, Default)]
 pub(crate) struct PeekStep {
     pub(crate) found: Vec<Found>,
@@ -53,7 +31,7 @@ pub(crate) struct Found {
     pub(crate) hot: Option<Blob>,
 }
 
-/// What an ack leads to: when the job (possibly without content) is durable, [`Mailboxes::destroyed`] is called, or
+/// The result of an ack. When the job, which may be empty, is durable, [`Mailboxes::note_destroyed`] is called, or
 /// [`Mailboxes::note_expired`] if no reader asked for it.
 #[derive(Debug)]
 pub(crate) struct AckStep {
@@ -65,34 +43,12 @@ pub(crate) struct AckStep {
     pub(crate) renewal: Option<Job>,
 }
 
-impl Mailbox {
-    pub(super) fn end_reader(&mut self, ended: Ended) {
-        if let Some(reader) = self.reader.take()
-            && let Some(hints) = reader.hints.upgrade()
-        {
-            hints.ended(reader.sub, ended);
-        }
-    }
-
-    /// Reading renews, in coarse steps, unless the mailbox is fixed; and it is a use.
-    fn note_reading(&mut self, now: Now) -> bool {
-        let mut changed = self.lasting.unused_until.take().is_some();
-        if !self.lasting.flags.contains(CreateFlags::FIXED)
-            && let Some(ends) = renewed(&self.lasting, now.day)
-        {
-            self.lasting.ends = ends;
-            changed = true;
-        }
-        changed
-    }
-}
-
 impl Mailboxes {
     /// Makes `reader` the reader of a mailbox.
     pub(crate) fn claim(
         &mut self,
         claim: &Claim,
-        reader: &Reader,
+        reader: &ConnectedReader,
         now: Now,
     ) -> Result<(Claimed, Option<Job>), NotClaimed> {
         // the reader exists.
@@ -100,8 +56,7 @@ impl Mailboxes {
         let takeover_ms = self.limits.takeover_ms;
         let mailbox = self.boxes.get_mut(&handle).ok_or(NotClaimed::Refused)?;
         if let Some(present) = mailbox.reader.as_ref().filter(|present| present.is_connected()) {
-            let nobody = ClientToken::from_bytes([0; 16]);
-            let same = reader.token == present.token && reader.token != nobody;
+            let same = present.is_same(reader);
             let recently = mailbox.taken_ms.is_some_and(|at| now.ms.saturating_sub(at) < takeover_ms);
             // readers do not take turns quickly; a reader's own broken connection is replaced at once.
             if !same && recently {
@@ -111,10 +66,9 @@ impl Mailboxes {
                 mailbox.taken_ms = Some(now.ms);
             }
         }
-        mailbox.end_reader(Ended::Displaced);
+        mailbox.end_reader(SubscriptionEnd::Displaced);
         mailbox.fence += 1;
-        mailbox.reader =
-            Some(Attached { token: reader.token, hints: Arc::downgrade(&reader.hints), sub: claim.sub });
+        mailbox.reader = Some(Attached::new(reader, claim.sub));
         let newest = mailbox.queue.residents.iter().rev().find(|resident| !resident.dying);
         let claimed =
             Claimed { handle, fence: Fence(mailbox.fence), newest: newest.map(|resident| resident.id) };
@@ -132,10 +86,10 @@ impl Mailboxes {
 
     /// The oldest blobs that are not in flight.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
-        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale(Ended::Gone))?;
+        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
         // the fence is the mailbox's.
         if mailbox.fence != peek.fence.0 {
-            return Err(Stale(Ended::Displaced));
+            return Err(Stale(SubscriptionEnd::Displaced));
         }
         let medium = mailbox.medium();
         let mut step = PeekStep::default();
@@ -160,7 +114,7 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// Lets blobs die. Those that are not there, or dying already, need only be waited for.
+    /// Erases blobs. The answer waits also for blobs that are dying already.
     pub(crate) fn ack(
         &mut self,
         handle: Handle,
@@ -171,10 +125,10 @@ impl Mailboxes {
         if self.stopped {
             return Err(NotAcked::Stopped);
         }
-        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale(Ended::Gone))?;
+        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale(SubscriptionEnd::Gone))?;
         // an ack under an older fence does nothing.
         if mailbox.fence != fence.0 {
-            return Err(NotAcked::Stale(Ended::Displaced));
+            return Err(NotAcked::Stale(SubscriptionEnd::Displaced));
         }
         let mut step = Self::kill(handle, mailbox, records.iter().copied());
         if mailbox.note_reading(now) {
@@ -183,12 +137,13 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// A blob that cannot be read any more is let go, so that it does not stand in the way of others.
+    /// Erases a blob that can no longer be read, so that it does not block others.
     pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
         let mailbox = self.boxes.get_mut(&handle)?;
         Some(Self::kill(handle, mailbox, [record].into_iter()))
     }
 
+    /// Marks blobs as dying and returns the job that erases them. Absent blobs are left out.
     pub(super) fn kill(
         handle: Handle,
         mailbox: &mut Mailbox,
@@ -207,28 +162,29 @@ impl Mailboxes {
         step
     }
 
-    /// These blobs are destroyed, though the reader may not have acked them: its places are free again.
+    /// Notes that these blobs expired, and tells the reader: their places in its window are free again.
     pub(crate) fn note_expired(&mut self, handle: Handle, records: &[RecordId]) {
-        self.destroyed(handle, records);
+        self.note_destroyed(handle, records);
         if let Some(reader) = self.boxes.get(&handle).and_then(|mailbox| mailbox.reader.as_ref()) {
             reader.tell_expired();
         }
     }
 
-    /// These blobs are destroyed.
-    pub(crate) fn destroyed(&mut self, handle: Handle, records: &[RecordId]) {
+    /// Notes that these blobs are destroyed.
+    pub(crate) fn note_destroyed(&mut self, handle: Handle, records: &[RecordId]) {
         let in_memory = self.in_memory;
         for id in records {
             let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
             let volatile = mailbox.medium() == Medium::Volatile || in_memory;
-            let Some((class, hot, waiters)) = mailbox.queue.destroyed(*id) else { continue };
+            let Some((class, hot, waiters)) = mailbox.queue.remove(*id) else { continue };
             self.forget(class, hot, volatile);
             for waiter in waiters {
-                let _ = waiter.send(Verdict::Done);
+                waiter.tell(Verdict::Done);
             }
         }
     }
 
+    /// Takes a destroyed blob out of the counts.
     pub(super) fn forget(&mut self, class: SizeClass, hot: u64, volatile: bool) {
         let len = class.bytes() as u64;
         self.blobs = self.blobs.saturating_sub(1);

@@ -18,7 +18,7 @@ pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
 
 /// Format of a mailbox's record.
 const VERSION: u8 = 1;
-/// Most senders that a record can hold.
+/// Maximum number of senders that a record can hold.
 pub(crate) const MAX_RECORDED_SENDS: usize = 255;
 
 /// The lasting part of a mailbox.
@@ -36,7 +36,7 @@ pub(crate) struct Lasting {
     pub(crate) unused_until: Option<Day>,
 }
 
-/// What a record of the store turned out to be.
+/// The kind of a record of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Mailbox(Handle),
@@ -93,7 +93,7 @@ pub(crate) fn day(calendar: Calendar) -> Record {
     Record { key: DAY_KEY, meta: meta(DAY, 0, no_mailbox), expiry_day: day.number(), body }
 }
 
-/// What a record of the day says. `body` is `None` if it could not be read.
+/// Decodes a record of the day. `body` is `None` if it could not be read.
 pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
     match body {
         Some([]) => Calendar { day, expires_from: Day::from_number(0) },

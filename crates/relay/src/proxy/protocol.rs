@@ -19,19 +19,19 @@ const V2_INET: usize = 12;
 const V2_INET6: usize = 36;
 const V2_UNIX: usize = 216;
 
-/// What the first bytes of a connection are.
+/// The result of parsing the first bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// The beginning of a header.
     Incomplete,
     /// A header of so many bytes.
     Header {
-        /// Where the connection comes from. `None` if the proxy speaks for itself or does not know.
+        /// The address of the client. `None` if the proxy speaks for itself or does not know.
         source: Option<IpAddr>,
         /// Bytes of the header.
         len: usize,
     },
-    /// Not a header.
+    /// The bytes are not a header.
     Malformed,
 }
 

@@ -1,11 +1,16 @@
 //! The beginning of a connection: what a proxy says in front of it, the head of a request, and the network that it counts
 //! for from then on.
 
-use super::rewound::{Rewound, read_proxy_header};
-use super::{Relay, refuse};
+use super::peeked_stream::{self, PeekedStream, read_proxy_header};
+use super::relay::Relay;
 use crate::admission::Connected;
 use crate::proxy::Named;
+use std::io::{Read, Write};
 use tokio::net::TcpStream;
+
+/// The answer to a connection that gets no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
 /// `None`: nothing came that is understood, or the network has no room, as the peer is told then.
@@ -14,7 +19,7 @@ pub(super) async fn read_head<S>(
     mut stream: TcpStream,
     from_proxy: bool,
     connected: &mut Connected,
-) -> Option<Rewound> {
+) -> Option<PeekedStream> {
     let limits = &relay.shared.limits;
     let (mut named, mut begun) = (Named::Nothing, Vec::new());
     if from_proxy && relay.proxies.speak_proxy_protocol {
@@ -27,7 +32,7 @@ pub(super) async fn read_head<S>(
             return no_room(stream);
         }
     }
-    let stream = Rewound::read_head(stream, begun).await?;
+    let stream = PeekedStream::read_head(stream, begun).await?;
     connected.came_on(limits);
     // what is said about an address counts if a configured proxy says it.
     let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
@@ -40,8 +45,16 @@ pub(super) async fn read_head<S>(
 }
 
 /// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
-fn no_room(stream: TcpStream) -> Option<Rewound> {
-    tracing::debug!("a connection too many of one network");
+fn no_room(stream: TcpStream) -> Option<PeekedStream> {
+    tracing::debug!("a connection was refused: its network has too many");
     refuse(stream);
     None
+}
+
+/// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
+pub(super) fn refuse(stream: TcpStream) {
+    let Ok(mut stream) = stream.into_std() else { return };
+    // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
+    let _ = stream.read(&mut [0; peeked_stream::MAX_HEAD]);
+    let _ = stream.write(NO_PLACE);
 }

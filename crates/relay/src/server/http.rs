@@ -1,9 +1,9 @@
-//! What answers on the port: a WebSocket for clients, a few still pages for people.
+//! The server on the port: a WebSocket for clients, a few static pages for people.
 
-use super::Relay;
 use super::arrival;
 use super::link;
-use super::rewound::Rewound;
+use super::peeked_stream::PeekedStream;
+use super::relay::Relay;
 use crate::admission::Connected;
 use crate::limits::Limits;
 use crate::store::{Census, Health, Store};
@@ -35,11 +35,11 @@ pub(super) async fn serve<S: Store>(
     let begun = tokio::time::Instant::now();
     let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
     let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
-        tracing::debug!("a connection said nothing that is understood");
+        tracing::debug!("a connection sent no request that the relay understands");
         return;
     };
     if !asks_for_websocket(stream.head()) {
-        // A page is small; whoever cannot take it in this time does not want it.
+        // A page is small: a client that cannot take it in this time gets no more of it.
         let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
         return;
     }
@@ -88,7 +88,7 @@ fn path(target: &str) -> &str {
     }
 }
 
-async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
+async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
     let census = relay.store.census();
     let service = TowerToHyperService::new(pages(health(&census, &relay.shared.limits)));
     let served = http1::Builder::new()
@@ -101,8 +101,8 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: Rewound) {
     }
 }
 
-/// Whether puts are taken, and why not. Below half of its limit the age of the oldest dead byte is not told: on a relay with little to do it
-/// would say when somebody read.
+/// Whether puts are taken, and why not. The age of the oldest dead byte is left out while it is below half of its limit: on
+/// a relay with little to do it would tell when a mailbox was read.
 fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     let (status, mut text) = match Health::of(census, limits) {
         Health::Ok => (StatusCode::OK, "ok\n".to_owned()),
@@ -121,7 +121,7 @@ fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     (status, text)
 }
 
-/// Nothing on these pages runs, loads or remembers anything, and nothing in them depends on who asks.
+/// Pages for browsers. They run no script, load nothing, set no cookie, and are the same for every client.
 fn pages(health: (StatusCode, String)) -> Router {
     Router::new()
         .route("/", get(|| async { still(Html(include_str!("about.html"))) }))

@@ -1,10 +1,11 @@
-//! One client's link: the handshake, then the conversation, until one of the two is over.
+//! The link of one client: the handshake, then the conversation.
 
-use super::Relay;
+use super::close_reason::CloseReason;
+use super::relay::Relay;
 use crate::admission::{Connected, Handshake};
 use crate::memory::Held;
 use crate::random::SystemRandom;
-use crate::session::{Close, Output, Session};
+use crate::session::{Close, Output, RelaySession};
 use crate::store::Store;
 use deaddrop_link::{
     ClientHello, LinkSession, MAX_RECORD_LEN, OpenHalf, RelayHandshake, RelayHandshakeError, SealHalf,
@@ -36,23 +37,23 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
     let Ok(Some((link, hello))) = shaken else {
         tracing::debug!("a handshake failed");
-        // A client that can still hear is told that the end is meant.
+        // Tells a client that still listens that the relay meant to close.
         let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
         return;
     };
     connected.established(limits);
     socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
-    tracing::debug!("a link stands");
+    tracing::debug!("a link began");
     let mut conversation = Conversation::new(relay, socket, link, connected);
     let ended = conversation.run(hello).await;
-    tracing::debug!(reason = ended, "a link is over");
+    tracing::debug!("a link ended: {ended}");
     let socket = conversation.leave();
-    // A client that does not take the goodbye is left without one.
+    // A client that does not take the goodbye in time gets none.
     let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
 }
 
-/// Gives the link and the client's Hello. `None`: close, without a word or after the last one.
+/// Returns the link and the client's Hello. `None`: close the connection; a last message may be queued.
 async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Relay<S>,
     socket: &mut Socket<T>,
@@ -127,16 +128,17 @@ struct Conversation<'a, S, T> {
     socket: Socket<T>,
     seal: SealHalf,
     open: OpenHalf,
-    session: Session,
+    session: RelaySession,
     out: Output,
     held: Held,
     heard_ms: u64,
-    /// Of what waits for the client, and of a message that the client has begun.
+    /// The pace of the bytes that wait for the client.
     write_pace: Pace,
+    /// The pace of a message that the client has begun.
     read_pace: Pace,
-    /// How much the client's line takes in a few seconds.
+    /// The number of bytes that the client's line takes in a few seconds.
     ahead: Ahead,
-    /// Since when a message of the client is incomplete.
+    /// The moment in which the incomplete message of the client began.
     partial_since_ms: Option<u64>,
     looked_ms: u64,
     leave_by_ms: Option<u64>,
@@ -152,7 +154,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             socket,
             seal,
             open,
-            session: Session::new(Arc::clone(&relay.shared), connected.prefix(), now),
+            session: RelaySession::new(Arc::clone(&relay.shared), connected.prefix(), now),
             connected,
             out: Output::default(),
             held,
@@ -166,8 +168,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         }
     }
 
-    /// Converses; gives the reason why it ended.
-    async fn run(&mut self, hello: Hello) -> &'static str {
+    /// Runs the conversation and returns the reason for its end.
+    async fn run(&mut self, hello: Hello) -> CloseReason {
         let relay = self.relay;
         let hints = self.session.hints();
         let mut calls = FuturesUnordered::new();
@@ -176,11 +178,11 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let first = Received { items: vec![hello.into()], ..Received::default() };
         if let Err(close) = self.session.on_received(first, relay.clock.now(), &mut self.out) {
-            return self.closed(close);
+            return self.note_close(close);
         }
         loop {
             if self.send().is_err() {
-                return "worn out";
+                return CloseReason::KeysExhausted;
             }
             self.account();
             self.session.set_look_bytes(self.ahead.bytes());
@@ -196,8 +198,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                 progress = self.socket.progress(read) => match progress {
                     Progress::Message(mut message) => self.on_message(&mut message),
                     Progress::Sent | Progress::Partial => Ok(()),
-                    Progress::Over(End::Closed) => return "client left",
-                    Progress::Over(_) => return self.closed(Close::Breach),
+                    Progress::Over(End::Closed) => return CloseReason::ClientLeft,
+                    Progress::Over(_) => return self.note_close(Close::Breach),
                 },
                 Some(outcome) = calls.next(), if !calls.is_empty() => {
                     let now = relay.clock.now();
@@ -213,21 +215,21 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
                     step
                 }
                 news = hints.next() => { self.session.on_news(news, relay.clock.now(), &mut self.out); Ok(()) }
-                () = self.connected.evicted() => return "gave its place to another",
+                () = self.connected.evicted() => return CloseReason::Evicted,
                 _ = tick.tick() => match self.on_tick() {
                     Some(reason) => return reason,
                     None => Ok(()),
                 },
                 _ = leaving.changed(), if self.leave_by_ms.is_none() => {
                     let limits = &relay.shared.limits;
-                    // Not from the last look at the clock on: the link may have slept since.
+                    // The clock is read here because the link may have slept since the last tick.
                     self.leave_by_ms = Some(relay.clock.now().ms.saturating_add(limits.drain_ms));
                     self.out.items.push(GoAway { within_s: limits.go_away_s }.into());
                     Ok(())
                 }
             };
             if let Err(close) = step {
-                return self.closed(close);
+                return self.note_close(close);
             }
             if was_sending && !self.socket.is_sending() {
                 self.ahead.note_taken(relay.clock.now().ms);
@@ -244,27 +246,27 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         self.session.on_received(received, now, &mut self.out)
     }
 
-    fn on_tick(&mut self) -> Option<&'static str> {
+    fn on_tick(&mut self) -> Option<CloseReason> {
         let limits = &self.relay.shared.limits;
         let now = self.relay.clock.now();
         let since = |ms: u64| now.ms.saturating_sub(ms);
         if self.leave_by_ms.is_some_and(|by| now.ms >= by) {
-            return Some("relay leaves");
+            return Some(CloseReason::RelayStops);
         }
         let is_partial = self.socket.is_in_message();
-        // What is on its way over a slow line takes its time; its pace is watched below.
+        // A message on a slow line takes its time; its pace is checked below.
         if !is_partial && self.session.is_idle(now) {
-            return Some("did nothing");
+            return Some(CloseReason::Idle);
         }
         if is_partial || self.socket.is_sending() {
             self.heard_ms = now.ms;
         } else if since(self.heard_ms) >= self.session.silence_ms() {
-            return Some("fell silent");
+            return Some(CloseReason::Silent);
         }
         let socket = &self.socket;
         let write_stall_ms = limits.stall_ms.saturating_mul(WRITE_STALLS);
         if self.write_pace.is_stalled(socket.is_sending(), socket.bytes_written(), now.ms, write_stall_ms) {
-            return Some("takes nothing");
+            return Some(CloseReason::SendingStalled);
         }
         if self.read_pace.is_stalled(
             is_partial && self.may_read(),
@@ -272,12 +274,12 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
             now.ms,
             limits.stall_ms,
         ) {
-            return Some("sends nothing");
+            return Some(CloseReason::ReceivingStalled);
         }
         let partial_since = self.partial_since_ms.filter(|_| is_partial).unwrap_or(now.ms);
         self.partial_since_ms = is_partial.then_some(partial_since);
         if self.is_partial_large() && self.is_over_share() && since(partial_since) >= limits.stall_ms {
-            return Some("holds memory that others need");
+            return Some(CloseReason::OverMemoryShare);
         }
         if since(self.looked_ms) >= limits.peek_again_ms {
             self.looked_ms = now.ms;
@@ -293,7 +295,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         let items = std::mem::take(&mut self.out.items);
         let records = self.seal.seal(&items).map_err(|_| ())?;
         self.relay.counters.records_out.fetch_add(records.len() as u64, Ordering::Relaxed);
-        // What is not a blob that we push answers what the client sent.
+        // All bytes but those of delivered blobs answer requests of the client.
         let pushed: usize = items.iter().map(delivered_bytes).sum();
         let mut replies = records.iter().map(Vec::len).sum::<usize>().saturating_sub(pushed);
         for record in records {
@@ -305,8 +307,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         Ok(())
     }
 
-    /// Reading pauses while what this link itself asked for is too much. What is delivered to it does not count: a client on a slow
-    /// line must be heard while a delivery is on its way.
+    /// Whether the link may read. It pauses while requests and answers of this link hold too much memory. Deliveries do not count:
+    /// a client on a slow line must be heard while a delivery is on its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
@@ -334,22 +336,22 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         self.held.set(self.session.held_bytes() + in_socket as u64);
     }
 
-    /// How often the times are looked at.
+    /// The time between two looks at the clock.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
         let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);
         Duration::from_millis((shortest / 4).clamp(20, 1_000))
     }
 
-    fn closed(&self, close: Close) -> &'static str {
+    fn note_close(&self, close: Close) -> CloseReason {
         match close {
             Close::Breach => {
                 self.relay.counters.breaches.fetch_add(1, Ordering::Relaxed);
-                "client broke the rules"
+                CloseReason::Breach
             }
             Close::Stopped => {
                 self.relay.failed.notify_one();
-                "store failed"
+                CloseReason::StoreFailed
             }
         }
     }

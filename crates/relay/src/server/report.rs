@@ -1,6 +1,6 @@
-//! What a running relay tells its operator: counters, and each trouble once in a while.
+//! The reports of a running relay to its operator: counters, and notices of troubles at intervals.
 
-use super::Relay;
+use super::relay::Relay;
 use crate::notices::{Intake, Notice, Notices};
 use crate::store::{Census, Health, Space, Store};
 use std::fmt;
@@ -25,10 +25,10 @@ pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
         };
         match intake.due(trouble, now_ms, every_ms) {
             Some(Some(trouble)) => {
-                tracing::warn!("puts are refused from now on: {}{}", trouble.text(), Filled(census.space));
+                tracing::warn!("puts are refused: {}{}", trouble.text(), Filled(census.space));
             }
             Some(None) if !census.stopped => {
-                tracing::warn!("puts are taken again{}", Filled(census.space));
+                tracing::warn!("puts are accepted again{}", Filled(census.space));
             }
             Some(None) | None => {}
         }
@@ -50,7 +50,7 @@ pub(super) struct Counts {
 impl<S: Store> Relay<S> {
     /// Logs the counters with a level that is shown by default: the operator asked.
     pub(super) fn report(&self) {
-        tracing::warn!("asked for: {}", self.counts());
+        tracing::warn!("counters: {}", self.counts());
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -66,7 +66,7 @@ impl<S: Store> Relay<S> {
         }
     }
 
-    /// How often each trouble has happened since the start.
+    /// Returns the number of times that each trouble has happened since the start.
     fn troubles(&self) -> [u64; Notice::ALL.len()] {
         let (places, refused_handshakes) = self.admission.totals();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -86,7 +86,7 @@ impl<S: Store> Relay<S> {
     }
 }
 
-/// How full a store is, behind something else; nothing of one without a disk.
+/// The fill level of a store, as the end of a line; empty without a disk.
 struct Filled(Option<Space>);
 
 impl fmt::Display for Filled {

@@ -1,74 +1,74 @@
-//! What a conversation asks of a store, and what comes back.
+//! The requests of a conversation to a store, and their results.
 
 use crate::clock::Now;
 use crate::store::{
-    Change, Claim, Claimed, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader, RecordId,
-    Stale, Store, Verdict,
+    Change, Claim, Claimed, ConnectedReader, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked,
+    RecordId, Stale, Store, Verdict,
 };
 use deaddrop_wire::item::AckEntry;
 use deaddrop_wire::{Blob, OwnId, SendId};
 
-/// Puts of one record: request, door, blob.
+/// The puts of one record: number of the request, id of the sender, blob.
 pub(super) type Puts = Vec<(u32, SendId, Blob)>;
 
-/// Something for the store to do.
+/// A request to the store.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are those of the store's operations")]
 pub enum Call {
     /// Make a mailbox.
     Create { req: u32, new: NewMailbox },
-    /// Change one.
+    /// Change a mailbox.
     Change { req: u32, own: OwnId, change: Change },
-    /// Leave blobs.
+    /// Store blobs.
     Put(Vec<(u32, SendId, Blob)>),
     /// Become the reader of mailboxes.
     Claim { request: u64, claims: Vec<Claim> },
-    /// Be it no longer.
+    /// Stop being the reader of mailboxes.
     Release(Vec<(Handle, Fence)>),
-    /// Look.
+    /// Look for blobs.
     Peek { sub: u32, peek: Peek },
-    /// Destroy.
+    /// Destroy blobs.
     Ack(Vec<Acking>),
 }
 
 /// One entry of an ack under way.
 #[derive(Debug)]
 pub struct Acking {
-    /// As the client said it.
+    /// The entry, as the client sent it.
     pub entry: AckEntry,
-    /// Whose.
+    /// The mailbox.
     pub handle: Handle,
-    /// Under which.
+    /// The reader's fence.
     pub fence: Fence,
-    /// What.
+    /// The blobs to destroy.
     pub records: Vec<RecordId>,
 }
 
-/// What became of a call.
+/// The result of a call.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are those of the store's answers")]
 pub enum Outcome {
-    /// Of owners' requests.
+    /// The answers to owners' requests.
     Answered(Vec<(u32, Verdict)>),
-    /// Of puts.
+    /// The answers to puts.
     Put { answers: Vec<(u32, Verdict)>, bytes: u64 },
-    /// Of claims.
+    /// The results of claims.
     Claimed { request: u64, claimed: Vec<(u32, Result<Claimed, NotClaimed>)> },
-    /// Of a look.
+    /// The result of a look.
     Peeked { sub: u32, fence: Fence, peeked: Result<Peeked, Stale> },
-    /// Of acks.
+    /// The results of acks.
     Acked(Vec<(Acking, Result<(), NotAcked>)>),
-    /// Of giving claims back.
+    /// The claims were given back.
     Released,
 }
 
-/// Bytes that a request of an owner counts for: more than its rights and answers take.
+/// Bytes that a request of an owner counts for. Its capabilities and answers take less.
 const CHANGE_BYTES: u64 = 1_024;
 /// Bytes that a claim counts for.
 const CLAIM_BYTES: u64 = 128;
 
 impl Acking {
-    /// Bytes of memory that it takes, with the copy that the store gets.
+    /// Returns the bytes of memory that it takes, with the copy that the store gets.
     fn bytes(&self) -> u64 {
         let records = 2 * self.records.len() * size_of::<RecordId>();
         (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records) as u64
@@ -76,7 +76,7 @@ impl Acking {
 }
 
 impl Call {
-    /// Bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
+    /// Returns the bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Create { .. } | Self::Change { .. } => CHANGE_BYTES,
@@ -86,8 +86,8 @@ impl Call {
         }
     }
 
-    /// Does it.
-    pub async fn run<S: Store>(self, store: &S, reader: &Reader, now: Now) -> Outcome {
+    /// Runs the call.
+    pub async fn run<S: Store>(self, store: &S, reader: &ConnectedReader, now: Now) -> Outcome {
         match self {
             Self::Create { req, new } => answered(req, store.create(vec![new], now).await),
             Self::Change { req, own, change } => answered(req, store.change(vec![(own, change)], now).await),
@@ -121,7 +121,7 @@ impl Call {
 }
 
 impl Outcome {
-    /// The same number as the call's [`bytes`](Call::bytes).
+    /// Returns the number of the call's [`bytes`](Call::bytes).
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Answered(answers) => answers.len() as u64 * CHANGE_BYTES,

@@ -1,19 +1,15 @@
-//! The reader's side of a link: subscriptions, turns, window, acks (spec/12-relay.md section 5).
+//! The subscriptions of a link, their turns and the window (spec/12-relay.md section 5).
 //!
 //! Deliveries are pulled: one look at a time, one blob a turn while several mailboxes have some, and never more than
-//! the window holds. Nothing is queued here.
+//! the window holds. No blob is queued here.
 
-use super::call::{Acking, Call};
+use super::output::Output;
 use super::subscription::{Flight, Sub};
-use super::{Close, Output, Session};
-use crate::hints::{Ended, News};
+use crate::hints::{News, SubscriptionEnd};
 use crate::limits::Limits;
-use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peek, Peeked, RecordId, Stale};
-use deaddrop_link::capability::mailbox_id;
+use crate::store::Peek;
 use deaddrop_wire::SizeClass;
-use deaddrop_wire::item::{
-    Ack, Acked, Answer, AnswerCode, CaughtUp, Deliver, Displaced, Gone, Subscribe, Subscribed, Unsubscribe,
-};
+use deaddrop_wire::item::{CaughtUp, Displaced, Gone};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 /// Maximum number of bytes of blobs that one look brings into memory.
@@ -22,48 +18,49 @@ const LOOK_BYTES: usize = 131_072;
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    subs: HashMap<u32, Sub>,
-    /// Claims under way, and what was heard of them.
-    claiming: HashMap<u32, Early>,
+    pub(super) subs: HashMap<u32, Sub>,
+    /// Claims under way, and the news of each.
+    pub(super) claiming: HashMap<u32, Early>,
     /// Subscriptions that wait for their turn.
-    turns: VecDeque<u32>,
+    pub(super) turns: VecDeque<u32>,
     /// Subscriptions of which blobs in flight may be destroyed.
     unchecked: BTreeSet<u32>,
     /// The look that is under way.
-    looking: Option<Look>,
-    /// The next blob is larger than the credit.
-    starved: bool,
-    /// The credit has grown since the last look began.
-    has_grown: bool,
-    /// A subscription has begun, or the last one has ended, and the session has not noted it.
-    was_used: bool,
-    /// The client takes nothing more for now.
-    paused: bool,
+    pub(super) looking: Option<Look>,
+    /// Whether the next blob is larger than the credit.
+    pub(super) starved: bool,
+    /// Whether the credit has grown since the last look began.
+    pub(super) has_grown: bool,
+    /// Whether a subscription has begun, or the last one has ended, and the session has not noted it.
+    pub(super) was_used: bool,
+    /// Whether the client takes no deliveries now.
+    pub(super) paused: bool,
     /// Maximum number of bytes of the next look, if one blob has room in it.
-    look_bytes: usize,
+    pub(super) look_bytes: usize,
     window_blobs: usize,
     window_bytes: usize,
-    blobs: usize,
-    bytes: usize,
-    /// Of each open subscribe request: its number, and how many mailboxes are behind.
-    requests: HashMap<u64, (u32, usize)>,
-    next_request: u64,
+    pub(super) blobs: usize,
+    pub(super) bytes: usize,
+    /// The open subscribe requests: the number of each, and its number of mailboxes that are behind.
+    pub(super) requests: HashMap<u64, (u32, usize)>,
+    pub(super) next_request: u64,
 }
 
 /// The purpose of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    /// Blobs to deliver.
+pub(super) enum Look {
+    /// To find blobs to deliver.
     Deliver,
-    /// Which of the blobs in flight are destroyed. It needs no room in the window.
+    /// To find the destroyed blobs in flight. It needs no room in the window.
     Check,
 }
 
+/// News of a subscription whose claim is not answered yet.
 #[derive(Debug, Default)]
-struct Early {
-    changed: bool,
-    ended: Option<Ended>,
-    unsubscribed: bool,
+pub(super) struct Early {
+    pub(super) changed: bool,
+    pub(super) ended: Option<SubscriptionEnd>,
+    pub(super) unsubscribed: bool,
 }
 
 impl Reading {
@@ -111,7 +108,8 @@ impl Reading {
         self.unchecked.extend(flying.map(|(number, _)| *number));
     }
 
-    fn want(&mut self, number: u32) {
+    /// Gives the subscription a turn: its mailbox may hold blobs to deliver.
+    pub(super) fn want(&mut self, number: u32) {
         if let Some(sub) = self.subs.get_mut(&number) {
             sub.wants = true;
             sub.dirty = true;
@@ -122,17 +120,19 @@ impl Reading {
         }
     }
 
-    fn end(&mut self, number: u32, ended: Ended, out: &mut Output) {
+    /// Ends the subscription and tells the client why.
+    pub(super) fn end(&mut self, number: u32, ended: SubscriptionEnd, out: &mut Output) {
         if self.subs.contains_key(&number) {
             out.items.push(match ended {
-                Ended::Displaced => Displaced { sub: number }.into(),
-                Ended::Gone => Gone { sub: number }.into(),
+                SubscriptionEnd::Displaced => Displaced { sub: number }.into(),
+                SubscriptionEnd::Gone => Gone { sub: number }.into(),
             });
             self.remove(number, out);
         }
     }
 
-    fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
+    /// Removes the subscription and frees its part of the window.
+    pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
         let sub = self.subs.remove(&number)?;
         self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
@@ -140,24 +140,27 @@ impl Reading {
             self.free(flight);
         }
         if let Some(catching) = &sub.catching {
-            self.one_caught_up(catching.request, out);
+            self.count_caught_up(catching.request, out);
         }
         Some(sub)
     }
 
-    fn free(&mut self, flight: &Flight) {
+    /// Frees the room of one blob in the window.
+    pub(super) fn free(&mut self, flight: &Flight) {
         self.blobs = self.blobs.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(flight.bytes);
         (self.starved, self.has_grown) = (false, true);
     }
 
-    fn check(&mut self, number: u32, out: &mut Output) {
-        if let Some(request) = self.subs.get_mut(&number).and_then(Sub::caught_up) {
-            self.one_caught_up(request, out);
+    /// Sends `CaughtUp` if this subscription was the last one of its request that was behind.
+    pub(super) fn check_caught_up(&mut self, number: u32, out: &mut Output) {
+        if let Some(request) = self.subs.get_mut(&number).and_then(Sub::take_caught_up) {
+            self.count_caught_up(request, out);
         }
     }
 
-    fn one_caught_up(&mut self, request: u64, out: &mut Output) {
+    /// Counts one mailbox of the request as caught up. The last one sends `CaughtUp`.
+    pub(super) fn count_caught_up(&mut self, request: u64, out: &mut Output) {
         let Some((req, behind)) = self.requests.get_mut(&request) else { return };
         *behind = behind.saturating_sub(1);
         if *behind == 0 {
@@ -166,8 +169,8 @@ impl Reading {
         }
     }
 
-    /// The next look, if there is something to look at and room for what it may bring.
-    fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
+    /// Returns the next look, if a subscription waits and there is room for its blobs.
+    pub(super) fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
         if self.looking.is_some() {
             return None;
         }
@@ -215,219 +218,5 @@ impl Reading {
             return Some((number, peek));
         }
         None
-    }
-}
-
-impl Session {
-    /// Stops deliveries while the client does not take what waits for it, and goes on afterwards.
-    pub fn set_paused(&mut self, paused: bool, out: &mut Output) {
-        if std::mem::replace(&mut self.reading.paused, paused) && !paused {
-            self.pump(out);
-        }
-    }
-
-    /// Sets how many bytes of blobs one look brings into memory. One blob is always allowed, and never more than the relay's maximum.
-    pub const fn set_look_bytes(&mut self, bytes: usize) {
-        self.reading.look_bytes = bytes;
-    }
-
-    pub(super) fn pump(&mut self, out: &mut Output) {
-        if let Some((sub, peek)) = self.reading.next_look(&self.shared.limits) {
-            self.call(Call::Peek { sub, peek }, out);
-        }
-    }
-
-    pub(super) fn on_subscribe(&mut self, subscribe: Subscribe, out: &mut Output) -> Result<(), Close> {
-        let Subscribe { req, mailboxes } = subscribe;
-        let reading = &mut self.reading;
-        let have = reading.subs.len() + reading.claiming.len() + mailboxes.len();
-        // as many subscriptions as the relay's Hello says.
-        if have > usize::try_from(self.shared.limits.subscriptions).unwrap_or(usize::MAX) {
-            return Err(Close::Breach);
-        }
-        let mut claims = Vec::with_capacity(mailboxes.len());
-        for mailbox in &mailboxes {
-            let sub = mailbox.sub;
-            let used = reading.subs.contains_key(&sub);
-            // a number names one subscription.
-            if used || reading.claiming.insert(sub, Early::default()).is_some() {
-                return Err(Close::Breach);
-            }
-            claims.push(Claim { read: mailbox_id(&mailbox.read), sub });
-        }
-        let request = reading.next_request;
-        reading.next_request += 1;
-        reading.requests.insert(request, (req, 0));
-        self.call(Call::Claim { request, claims }, out);
-        Ok(())
-    }
-
-    pub(super) fn on_claimed(
-        &mut self,
-        request: u64,
-        claimed: Vec<(u32, Result<Claimed, NotClaimed>)>,
-        out: &mut Output,
-    ) {
-        let reading = &mut self.reading;
-        let Some((req, _)) = reading.requests.get(&request).copied() else { return };
-        let (mut refused, mut contended, mut released) = (Vec::new(), Vec::new(), Vec::new());
-        let mut ended = Vec::new();
-        let mut behind = 0;
-        for (number, result) in claimed {
-            let early = reading.claiming.remove(&number).unwrap_or_default();
-            match result {
-                Err(NotClaimed::Refused) => refused.push(number),
-                Err(NotClaimed::Contended) => contended.push(number),
-                Ok(claimed) if early.unsubscribed => released.push((claimed.handle, claimed.fence)),
-                Ok(claimed) => {
-                    let sub = Sub::new(claimed.handle, claimed.fence, request, claimed.newest);
-                    behind += usize::from(sub.catching.is_some());
-                    let wants = sub.wants || early.changed;
-                    reading.subs.insert(number, sub);
-                    reading.was_used = true;
-                    if wants {
-                        reading.want(number);
-                    }
-                    ended.extend(early.ended.map(|ended| (number, ended)));
-                }
-            }
-        }
-        out.items.push(Subscribed { req, refused, contended }.into());
-        // One more than there are, so that the last one to catch up is this loop's end.
-        if let Some(open) = reading.requests.get_mut(&request) {
-            open.1 = behind + 1;
-        }
-        for (number, why) in ended {
-            reading.end(number, why, out);
-        }
-        reading.one_caught_up(request, out);
-        if !released.is_empty() {
-            self.call(Call::Release(released), out);
-        }
-    }
-
-    pub(super) fn on_unsubscribe(&mut self, unsubscribe: &Unsubscribe, out: &mut Output) {
-        let mut released = Vec::new();
-        for number in &unsubscribe.subs {
-            if let Some(early) = self.reading.claiming.get_mut(number) {
-                early.unsubscribed = true;
-            }
-            if let Some(sub) = self.reading.remove(*number, out) {
-                released.push((sub.handle, sub.fence));
-            }
-        }
-        if !released.is_empty() {
-            self.call(Call::Release(released), out);
-        }
-        out.items.push(Answer { req: unsubscribe.req, code: AnswerCode::Done, retry_s: 0 }.into());
-    }
-
-    pub(super) fn on_peeked(
-        &mut self,
-        number: u32,
-        fence: Fence,
-        peeked: Result<Peeked, Stale>,
-        out: &mut Output,
-    ) {
-        let reading = &mut self.reading;
-        let look = reading.looking.take();
-        let Some(sub) = reading.subs.get_mut(&number).filter(|sub| sub.fence == fence) else { return };
-        let Peeked { blobs, gone, more, unread } = match peeked {
-            Ok(peeked) => peeked,
-            // The hint that says so may have been lost.
-            Err(Stale(ended)) => return reading.end(number, ended, out),
-        };
-        let newest = blobs.last().map(|stored| stored.record);
-        let did_not_fit = look == Some(Look::Deliver) && blobs.is_empty() && more;
-        let mut flown = (0, 0);
-        for stored in blobs {
-            let bytes = stored.blob.as_bytes().len();
-            let Some(tag) = sub.deliver(stored.record, bytes) else { break };
-            flown = (flown.0 + 1, flown.1 + bytes);
-            out.items.push(Deliver { sub: number, tag, via: stored.via, blob: stored.blob }.into());
-        }
-        if !unread {
-            sub.looked(newest, more);
-        }
-        // A check leaves the turn of its mailbox as it was.
-        sub.wants = more || sub.dirty || sub.queued;
-        let again = sub.wants && !sub.queued;
-        sub.queued |= again;
-        let gone = sub.gone(&gone);
-        // What did not fit waits for credit, and nothing overtakes it.
-        if again && did_not_fit {
-            reading.turns.push_front(number);
-        } else if again {
-            reading.turns.push_back(number);
-        }
-        reading.blobs += flown.0;
-        reading.bytes += flown.1;
-        reading.starved |= did_not_fit && reading.blobs > 0 && !reading.has_grown;
-        for flight in &gone {
-            reading.free(flight);
-        }
-        reading.check(number, out);
-    }
-
-    pub(super) fn on_ack(&mut self, ack: Ack, out: &mut Output) -> Result<(), Close> {
-        let mut acking = Vec::with_capacity(ack.acks.len());
-        for entry in ack.acks {
-            let is_empty = entry.upto == 0 && entry.also.is_empty();
-            // nothing is delivered before the claim is answered.
-            if !is_empty && self.reading.claiming.contains_key(&entry.sub) {
-                return Err(Close::Breach);
-            }
-            // A subscription that is over: the client has been told, or will be.
-            let Some(sub) = self.reading.subs.get_mut(&entry.sub) else { continue };
-            let flights = sub.ack(&entry).map_err(|_| Close::Breach)?;
-            let records: Vec<RecordId> = flights.iter().map(|flight| flight.record).collect();
-            let (handle, fence) = (sub.handle, sub.fence);
-            let again = sub.wants && !sub.queued;
-            sub.queued |= again;
-            if again {
-                self.reading.turns.push_back(entry.sub);
-            }
-            for flight in &flights {
-                self.reading.free(flight);
-            }
-            acking.push(Acking { entry, handle, fence, records });
-        }
-        if !acking.is_empty() {
-            self.call(Call::Ack(acking), out);
-        }
-        Ok(())
-    }
-
-    pub(super) fn on_acked(
-        &mut self,
-        acked: Vec<(Acking, Result<(), NotAcked>)>,
-        out: &mut Output,
-    ) -> Result<(), Close> {
-        let mut acks = Vec::with_capacity(acked.len());
-        let mut subs = Vec::with_capacity(acked.len());
-        for (acking, result) in acked {
-            let number = acking.entry.sub;
-            let is_acking = |sub: &&mut Sub| (sub.handle, sub.fence) == (acking.handle, acking.fence);
-            let sub = self.reading.subs.get_mut(&number).filter(is_acking);
-            match (result, sub) {
-                (Ok(()), Some(sub)) => {
-                    sub.acked(&acking.records);
-                    subs.push(number);
-                    acks.push(acking.entry);
-                }
-                (Ok(()), None) => acks.push(acking.entry),
-                // The hint that says so may not have come yet, and CaughtUp must not come before it.
-                (Err(NotAcked::Stale(ended)), Some(_)) => self.reading.end(number, ended, out),
-                (Err(NotAcked::Stale(_)), None) => {}
-                (Err(NotAcked::Stopped), _) => return Err(Close::Stopped),
-            }
-        }
-        if !acks.is_empty() {
-            out.items.push(Acked { acks }.into());
-        }
-        for number in subs {
-            self.reading.check(number, out);
-        }
-        Ok(())
     }
 }

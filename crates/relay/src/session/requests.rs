@@ -1,18 +1,16 @@
 //! Requests of owners and senders, and their answers.
 
-use super::{Call, Close, Output, Session, call::Puts};
+use super::{Call, Close, Output, RelaySession, call::Puts};
 use crate::clock::Now;
 use crate::store::{Change, NewMailbox, Verdict};
 use deaddrop_link::capability::{own_id, send_id};
-use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::PresentedOwn;
 use deaddrop_wire::item::{Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant};
-use std::sync::atomic::Ordering;
 
-/// What a client is told to wait when the store as a whole is at a limit, in seconds.
+/// Seconds that a client is told to wait when the store as a whole is at a limit.
 const BUSY_RETRY_S: u16 = 30;
 
-impl Session {
+impl RelaySession {
     pub(super) fn on_create(&mut self, create: Create, now: Now, out: &mut Output) {
         let Create { req, own, read, sends, lease, quota, flags, token } = create;
         // classes and flags are known.
@@ -20,7 +18,7 @@ impl Session {
             return refuse(req, AnswerCode::BadClass, 0, out);
         }
         // the token is the operator's.
-        if self.shared.create_token.is_some_and(|expected| sha256(&[&token]) != expected) {
+        if !self.shared.accepts_token(&token) {
             return refuse(req, AnswerCode::NeedToken, 0, out);
         }
         // not too many in a short time: on this link, from this network, and over all in fair shares.
@@ -45,7 +43,7 @@ impl Session {
     }
 
     pub(super) fn on_delete(&mut self, delete: &Delete, out: &mut Output) {
-        // Never too fast: a mailbox is deleted once, and what is not there costs one look.
+        // No rate: a mailbox is deleted once, and a delete of an absent one costs one look-up.
         self.call(Call::Change { req: delete.req, own: own_id(&delete.own), change: Change::Delete }, out);
     }
 
@@ -78,7 +76,7 @@ impl Session {
                 Verdict::Full => (AnswerCode::Full, self.shared.limits.full_retry_s),
                 Verdict::TooFast(wait) => (AnswerCode::Full, wait),
                 Verdict::Busy => {
-                    self.shared.refusals.busy.fetch_add(1, Ordering::Relaxed);
+                    self.shared.note_busy();
                     (AnswerCode::Busy, BUSY_RETRY_S)
                 }
                 Verdict::Stopped => return Err(Close::Stopped),
@@ -89,22 +87,19 @@ impl Session {
     }
 
     fn change(&mut self, req: u32, own: &PresentedOwn, change: Change, now: Now, out: &mut Output) {
-        // as of creates. Each change writes the mailbox's record again.
+        // changes have the rates of creates. Each change writes the mailbox's record again.
         if let Err(wait) = self.take_change(now) {
             return refuse(req, AnswerCode::Busy, wait, out);
         }
         self.call(Call::Change { req, own: own_id(own), change }, out);
     }
-}
 
-impl Session {
-    /// Takes one from the rates of what owners write; else the seconds to wait.
+    /// Takes one from the rates of creates and changes, or returns the seconds to wait.
     fn take_change(&mut self, now: Now) -> Result<(), u16> {
         let limits = &self.shared.limits;
         let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);
-        here.and_then(|()| self.shared.take_create(self.prefix, now)).inspect_err(|_| {
-            self.shared.refusals.creates_too_fast.fetch_add(1, Ordering::Relaxed);
-        })
+        here.and_then(|()| self.shared.take_create(self.prefix, now))
+            .inspect_err(|_| self.shared.note_create_too_fast())
     }
 }
 

@@ -1,4 +1,4 @@
-//! One subscription: what is in flight under which tag, and whether the reader has caught up.
+//! One subscription: the blobs in flight with their tags, and whether the reader has caught up.
 
 use crate::store::{Fence, Handle, Peek, RecordId};
 use deaddrop_wire::item::AckEntry;
@@ -12,16 +12,16 @@ pub(super) struct Flight {
     pub(super) bytes: usize,
 }
 
-/// What has to be confirmed before the reader has caught up with this mailbox.
+/// The blobs that must be confirmed before the reader has caught up with this mailbox.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Catching {
     /// The internal number of the subscribe request.
     pub(super) request: u64,
     /// The newest blob that was there when the subscription began.
     upto: RecordId,
-    /// Everything up to there was delivered or is gone.
+    /// Whether every blob up to `upto` was delivered or is gone.
     drained: bool,
-    /// Acked, but not destroyed yet.
+    /// Number of blobs that are acked, but not destroyed yet.
     dying: usize,
 }
 
@@ -33,11 +33,11 @@ pub(super) struct Sub {
     last_tag: u32,
     pub(super) in_flight: VecDeque<Flight>,
     pub(super) catching: Option<Catching>,
-    /// There may be something to deliver.
+    /// Whether there may be blobs to deliver.
     pub(super) wants: bool,
-    /// Waits for its turn.
+    /// Whether it waits for its turn.
     pub(super) queued: bool,
-    /// Something happened while a look was under way.
+    /// Whether a hint came while a look was under way.
     pub(super) dirty: bool,
 }
 
@@ -60,7 +60,7 @@ impl Sub {
         }
     }
 
-    /// A look at this mailbox.
+    /// Returns a look at this mailbox.
     pub(super) fn peek(&self, blobs: usize, bytes: usize, any_first: bool) -> Peek {
         let in_flight = self.in_flight.iter().map(|flight| flight.record).collect();
         Peek { handle: self.handle, fence: self.fence, in_flight, blobs, bytes, any_first }
@@ -73,7 +73,7 @@ impl Sub {
         Some(self.last_tag)
     }
 
-    /// What an ack confirms; it is not in flight any more.
+    /// Takes the blobs that an ack confirms out of flight.
     pub(super) fn ack(&mut self, entry: &AckEntry) -> Result<Vec<Flight>, NeverDelivered> {
         let known = |tag: u32| tag <= self.last_tag;
         // only what was delivered can be confirmed.
@@ -94,16 +94,16 @@ impl Sub {
         Ok(acked)
     }
 
-    /// What was acked is destroyed (or not this reader's any more).
-    pub(super) fn acked(&mut self, records: &[RecordId]) {
+    /// Notes that these acked blobs are destroyed.
+    pub(super) fn note_destroyed(&mut self, records: &[RecordId]) {
         if let Some(catching) = &mut self.catching {
             let count = records.iter().filter(|record| **record <= catching.upto).count();
             catching.dying = catching.dying.saturating_sub(count);
         }
     }
 
-    /// Takes what expired in flight out; gives it.
-    pub(super) fn gone(&mut self, records: &[RecordId]) -> Vec<Flight> {
+    /// Takes the blobs of these records out of flight and returns them: they expired.
+    pub(super) fn take_gone(&mut self, records: &[RecordId]) -> Vec<Flight> {
         let mut gone = Vec::new();
         self.in_flight.retain(|flight| {
             let is = records.contains(&flight.record);
@@ -115,8 +115,8 @@ impl Sub {
         gone
     }
 
-    /// A look found nothing more up to `newest`, or nothing more at all.
-    pub(super) fn looked(&mut self, newest: Option<RecordId>, more: bool) {
+    /// Notes a look that found blobs up to `newest` and, unless `more`, found all.
+    pub(super) fn note_look(&mut self, newest: Option<RecordId>, more: bool) {
         if let Some(catching) = &mut self.catching
             && (!more || newest.is_some_and(|newest| newest >= catching.upto))
         {
@@ -124,8 +124,8 @@ impl Sub {
         }
     }
 
-    /// Whether all that was there at the beginning is confirmed; then the request's internal number, once.
-    pub(super) fn caught_up(&mut self) -> Option<u64> {
+    /// Returns the internal number of the request once, when all blobs that were there at the beginning are confirmed.
+    pub(super) fn take_caught_up(&mut self) -> Option<u64> {
         let Catching { request, upto, drained, dying } = self.catching?;
         let open = self.in_flight.iter().any(|flight| flight.record <= upto);
         if !drained || dying != 0 || open {

@@ -1,9 +1,9 @@
-//! How full a store's disk is, and how much of it waits to be zeroed (spec/12-relay.md section 4.3, spec/13-shred.md).
+//! The figures of a store's disk (spec/12-relay.md section 4.3, spec/13-shred.md).
 
 use deaddrop_shred::Stats;
 use std::time::Duration;
 
-/// Dead bytes from which on the store zeroes the oldest whatever their age: expiry adds no more to them.
+/// Number of dead bytes above which the store zeroes the oldest at any age, and expiry waits.
 const MUCH: u64 = 128 << 20;
 
 /// Figures of the file. They name nothing.
@@ -24,7 +24,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// As the store counts.
+    /// Takes the figures from the record store.
     pub(crate) const fn of(stats: &Stats) -> Self {
         Self {
             segments: stats.segments,

@@ -17,7 +17,7 @@ use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
 pub type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What a test waits for at most; nothing asserts on time.
+/// Longest wait of a test. No test asserts on time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Client {
@@ -317,7 +317,7 @@ pub async fn told(log: &Path, text: &str) -> String {
     panic!("{text} is not told: {}", std::fs::read_to_string(log).unwrap());
 }
 
-/// What still opens in the store of this directory.
+/// Returns the number of records that still open in the store of this directory.
 pub fn residue(data: &Path) -> u64 {
     let dir = deaddrop_relay::data_dir::DataDir::at(data);
     let disk = deaddrop_shred::FileDisk::open_read_only(dir.store_path()).unwrap();

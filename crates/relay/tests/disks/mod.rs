@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use deaddrop_relay::clock::Now;
+use deaddrop_relay::kept::*;
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};
@@ -135,11 +136,11 @@ pub fn blob(number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-pub async fn put(store: &impl Store, door: u8, number: u32) -> Verdict {
-    store.put(vec![(send(door), blob(number))], now()).await.remove(0)
+pub async fn put(store: &impl Store, sender: u8, number: u32) -> Verdict {
+    store.put(vec![(send(sender), blob(number))], now()).await.remove(0)
 }
 
-pub async fn claim(store: &impl Store, number: u8, reader: &Reader) -> Result<Claimed, NotClaimed> {
+pub async fn claim(store: &impl Store, number: u8, reader: &ConnectedReader) -> Result<Claimed, NotClaimed> {
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     store.claim(vec![claim], reader, now()).await.remove(0)
 }

@@ -3,8 +3,9 @@
 
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::session::{Call, Close, Output, Session, Shared};
-use deaddrop_relay::store::{KeptStore, MemoryBacking, Store};
+use deaddrop_relay::kept::{KeptStore, MemoryBacking};
+use deaddrop_relay::session::{Call, Close, Output, RelaySession, SessionContext};
+use deaddrop_relay::store::Store;
 use deaddrop_relay::{Limits, Prefix};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{
@@ -19,13 +20,13 @@ pub const TODAY: Day = Day::from_number(20_000);
 /// A relay without sockets.
 pub struct World {
     pub store: KeptStore<MemoryBacking>,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<SessionContext>,
     pub now: Now,
 }
 
 /// One link, with the calls that wait for the store and the items that were sent to the client.
 pub struct Link {
-    pub session: Session,
+    pub session: RelaySession,
     pub calls: VecDeque<Call>,
     pub said: Vec<Item>,
 }
@@ -84,12 +85,12 @@ pub fn ack(sub: u32, upto: u32) -> Item {
 impl World {
     pub fn new(limits: Limits) -> Self {
         let store = KeptStore::in_memory(limits.clone(), &mut deaddrop_testkit::rng(1));
-        Self { store, shared: Arc::new(Shared::new(limits, None)), now: Now::new(TODAY, 1_000) }
+        Self { store, shared: Arc::new(SessionContext::new(limits, None)), now: Now::new(TODAY, 1_000) }
     }
 
     /// A link that the client has begun with this Hello.
     pub fn link(&self, hello: Hello) -> Link {
-        let session = Session::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
+        let session = RelaySession::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         let mut link = Link { session, calls: VecDeque::new(), said: Vec::new() };
         link.hear(self, vec![hello.into()]).unwrap();
         assert!(matches!(link.said.remove(0), Item::Hello(hello) if hello.relay.is_some()));
@@ -112,14 +113,14 @@ impl World {
         sender.answers().remove(0)
     }
 
-    /// So many small blobs.
+    /// Puts this many small blobs.
     pub fn fill(&self, mailbox: u8, blobs: u32) {
         for number in 0..blobs {
             assert_eq!(self.put(mailbox, self::blob(SizeClass::Small, number)), AnswerCode::Done);
         }
     }
 
-    /// Another day begins, and what is over is destroyed.
+    /// Lets days pass, and sweeps.
     pub fn days_pass(&mut self, days: u32) {
         self.now = Now::new(self.now.day.plus(days), self.now.ms + 86_400_000 * u64::from(days));
         while self.store.sweep(self.now, 1_000).now_or_never().unwrap() {}
@@ -161,7 +162,7 @@ impl Link {
         true
     }
 
-    /// Until nothing happens any more.
+    /// Runs calls and takes news until there are none.
     pub fn settle(&mut self, world: &World) {
         while self.run_call(world) || self.take_news(world) {}
     }

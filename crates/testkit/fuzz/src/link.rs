@@ -2,7 +2,7 @@
 
 use super::input::Input;
 use deaddrop_link::{
-    ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, LinkSession, OpenError,
+    ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, LinkSession, RecordError,
     RelayHandshake, RelayIdentity, RelaySeed,
 };
 use deaddrop_testkit::rng;
@@ -113,9 +113,9 @@ pub fn record(data: &[u8]) {
         if number == last && mask != 0 {
             let at = at % record.len();
             record[at] ^= mask;
-            assert_eq!(relay_side.open(&record).err(), Some(OpenError::Unauthentic));
+            assert_eq!(relay_side.open(&record).err(), Some(RecordError::Unauthentic));
             record[at] ^= mask;
-            assert_eq!(relay_side.open(&record).err(), Some(OpenError::Dead));
+            assert_eq!(relay_side.open(&record).err(), Some(RecordError::Dead));
             return;
         }
         let received = relay_side.open(&record).expect("genuine, in order");

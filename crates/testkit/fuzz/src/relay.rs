@@ -5,8 +5,9 @@ use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_relay::{
     Limits, Prefix,
     clock::Now,
-    session::{Output, Session, Shared},
-    store::{KeptStore, MemoryBacking, Store},
+    kept::{KeptStore, MemoryBacking},
+    session::{Output, RelaySession, SessionContext},
+    store::Store,
 };
 use deaddrop_testkit::rng;
 use deaddrop_wire::{
@@ -30,7 +31,7 @@ const DAY: Day = Day::from_number(20_000);
 
 /// A link with what waits for it.
 struct Client {
-    session: Option<Session>,
+    session: Option<RelaySession>,
     calls: VecDeque<deaddrop_relay::session::Call>,
     /// Subscription to the name of its mailbox, as asked last.
     subscribed: BTreeMap<u32, u8>,
@@ -40,7 +41,7 @@ struct Client {
 
 struct World {
     store: KeptStore<MemoryBacking>,
-    shared: Arc<Shared>,
+    shared: Arc<SessionContext>,
     clients: [Client; 2],
     now: Now,
     puts: u32,
@@ -54,10 +55,10 @@ struct World {
 pub fn conversation(data: &[u8]) {
     let mut input = Input(data);
     let limits = Limits { mailbox_puts_per_s: 1_000, mailbox_put_burst: 1_000, ..Limits::DEFAULT };
-    let shared = Arc::new(Shared::new(limits.clone(), (input.u8() & 1 != 0).then_some("token")));
+    let shared = Arc::new(SessionContext::new(limits.clone(), (input.u8() & 1 != 0).then_some("token")));
     let now = Now::new(DAY, 1_000);
     let client = || Client {
-        session: Some(Session::new(Arc::clone(&shared), Prefix::SHARED, now)),
+        session: Some(RelaySession::new(Arc::clone(&shared), Prefix::SHARED, now)),
         calls: VecDeque::new(),
         subscribed: BTreeMap::new(),
         in_flight: BTreeMap::new(),
@@ -258,7 +259,7 @@ impl World {
 
     fn reconnect(&mut self, by: usize, silent: bool) {
         self.close(by);
-        let session = Session::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
+        let session = RelaySession::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         self.clients[by].session = Some(session);
         if !silent {
             let hello = Hello {

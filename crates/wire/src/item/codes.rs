@@ -34,7 +34,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// How long a mailbox lives without being renewed.
+    /// The lifetime of a mailbox that is not renewed.
     LeaseClass: u8 {
         /// 7 days.
         Week = 0,
@@ -62,7 +62,7 @@ impl LeaseClass {
 }
 
 codes! {
-    /// How much a mailbox holds at once.
+    /// The number of blobs and bytes that a mailbox can hold.
     QuotaClass: u8 {
         /// 4 blobs, 64 KiB: landings.
         Few = 0,
@@ -76,7 +76,7 @@ codes! {
 }
 
 impl QuotaClass {
-    /// The most blobs; `None` for a class that this version does not know.
+    /// Returns the maximum number of blobs; `None` for a class that this version does not know.
     #[must_use]
     pub const fn blobs(self) -> Option<u32> {
         match self {
@@ -88,7 +88,7 @@ impl QuotaClass {
         }
     }
 
-    /// The most bytes; `None` for a class that this version does not know.
+    /// Returns the maximum number of bytes; `None` for a class that this version does not know.
     #[must_use]
     pub const fn bytes(self) -> Option<u32> {
         match self {
@@ -102,7 +102,7 @@ impl QuotaClass {
 }
 
 codes! {
-    /// How a request ended.
+    /// The result of a request.
     AnswerCode: u16 {
         /// Done, and durable where the request changed anything.
         Done = 0,
@@ -143,7 +143,7 @@ impl CreateFlags {
     /// Blobs are kept in memory only and do not survive a restart of the relay.
     pub const VOLATILE: Self = Self(2);
 
-    /// The flags of both.
+    /// Returns the flags of both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -1,9 +1,9 @@
 //! Items about the link itself: greeting, keeping alive, window, answers.
 
-use super::{AnswerCode, Encoding, ErrorCode};
+use super::{AnswerCode, ErrorCode, encoding::Encoding};
 use crate::{
     ClientToken, Day,
-    codec::{DecodeError, EncodeError, Reader, Writer},
+    codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
 };
 
 /// First item of each side on a link: what it can take. The smaller of both windows and the ping interval that the
@@ -18,9 +18,9 @@ pub struct Hello {
     pub window_blobs: u16,
     /// Bytes of blobs in flight at most; one blob is always allowed.
     pub window_bytes: u32,
-    /// By which the relay knows the client's own broken connection; zeros from the relay.
+    /// The token by which the relay recognizes the client's own broken connection; zeros from the relay.
     pub client: ClientToken,
-    /// What only a relay says; `None` from a client.
+    /// The fields that only a relay sends; `None` from a client.
     pub relay: Option<RelayHello>,
 }
 
@@ -46,7 +46,7 @@ pub struct RelayHello {
 }
 
 impl Encoding for Hello {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.features);
         w.uint(self.ping_s);
         w.uint(self.window_blobs);
@@ -66,7 +66,7 @@ impl Encoding for Hello {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             features: r.u64()?,
             ping_s: r.u16()?,
@@ -78,7 +78,7 @@ impl Encoding for Hello {
     }
 }
 
-fn decode_relay(r: &mut Reader<'_, '_>) -> Result<RelayHello, DecodeError> {
+fn decode_relay(r: &mut BodyReader<'_, '_>) -> Result<RelayHello, DecodeError> {
     Ok(RelayHello {
         day: Day::from_number(r.u32()?),
         max_subscriptions: r.u32()?,
@@ -99,12 +99,12 @@ pub struct Ping {
 }
 
 impl Encoding for Ping {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.nonce);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { nonce: r.u32()? })
     }
 }
@@ -112,17 +112,17 @@ impl Encoding for Ping {
 /// Answers a [`Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// That of the ping.
+    /// The nonce of the ping.
     pub nonce: u32,
 }
 
 impl Encoding for Pong {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.nonce);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { nonce: r.u32()? })
     }
 }
@@ -135,12 +135,12 @@ pub struct GoAway {
 }
 
 impl Encoding for GoAway {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.within_s);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { within_s: r.u16()? })
     }
 }
@@ -155,13 +155,13 @@ pub struct Window {
 }
 
 impl Encoding for Window {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.blobs);
         w.uint(self.bytes);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { blobs: r.u16()?, bytes: r.u32()? })
     }
 }
@@ -176,13 +176,13 @@ pub struct Error {
 }
 
 impl Encoding for Error {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.code.code());
         w.uint(self.kind);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { code: ErrorCode::from_code(r.u16()?), kind: r.u16()? })
     }
 }
@@ -192,21 +192,21 @@ impl Encoding for Error {
 pub struct Answer {
     /// The number that the request carried.
     pub req: u32,
-    /// How it ended.
+    /// The result.
     pub code: AnswerCode,
     /// Seconds to wait before asking again; zero when there is nothing to wait for.
     pub retry_s: u16,
 }
 
 impl Encoding for Answer {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.uint(self.code.code());
         w.uint(self.retry_s);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, code: AnswerCode::from_code(r.u16()?), retry_s: r.u16()? })
     }
 }

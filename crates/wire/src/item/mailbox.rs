@@ -1,9 +1,9 @@
 //! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an `Answer`.
 
-use super::{CreateFlags, Encoding, LeaseClass, QuotaClass};
+use super::{CreateFlags, LeaseClass, QuotaClass, encoding::Encoding};
 use crate::{
     MailboxId, OwnId, PresentedOwn, SendId,
-    codec::{DecodeError, EncodeError, Reader, Writer},
+    codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
     limits::{MAX_SENDS, MAX_TOKEN},
 };
 use alloc::vec::Vec;
@@ -14,19 +14,19 @@ use zeroize::Zeroizing;
 pub struct Create {
     /// The request's number, chosen by the client.
     pub req: u32,
-    /// Who may change it.
+    /// The owner, who may change the mailbox.
     pub own: OwnId,
-    /// Who may read it.
+    /// The right to read it.
     pub read: MailboxId,
-    /// Who may put into it; at most [`MAX_SENDS`].
+    /// The senders; at most [`MAX_SENDS`].
     pub sends: Vec<SendGrant>,
-    /// How long it lives.
+    /// The lifetime.
     pub lease: LeaseClass,
-    /// How much it holds.
+    /// The number of blobs and bytes that it can hold.
     pub quota: QuotaClass,
     /// Properties.
     pub flags: CreateFlags,
-    /// Shown to a relay that lets only its holders make mailboxes, at most [`MAX_TOKEN`] bytes; empty where the relay asks for none.
+    /// The token for a relay that lets only its holders create mailboxes, at most [`MAX_TOKEN`] bytes; empty if the relay wants none.
     pub token: Zeroizing<Vec<u8>>,
 }
 
@@ -40,17 +40,17 @@ impl core::fmt::Debug for Create {
     }
 }
 
-/// One door for senders.
+/// The right of a sender to put into a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendGrant {
-    /// Hash of what the sender will show.
+    /// Hash of the secret that the sender will present.
     pub send: SendId,
     /// Chosen by the owner, told to the reader with each blob that came this way.
     pub via: u8,
 }
 
 impl Encoding for Create {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.as_bytes());
         w.bytes(self.read.as_bytes());
@@ -67,7 +67,7 @@ impl Encoding for Create {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: OwnId::from_bytes(r.array()?),
@@ -90,14 +90,14 @@ pub struct Grant {
     pub req: u32,
     /// The owner's right.
     pub own: PresentedOwn,
-    /// The new door.
+    /// The new sender.
     pub send: SendId,
-    /// Told to the reader with each blob that came this way.
+    /// The number that the reader gets with each blob of this sender.
     pub via: u8,
 }
 
 impl Encoding for Grant {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.send.as_bytes());
@@ -105,7 +105,7 @@ impl Encoding for Grant {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),
@@ -122,19 +122,19 @@ pub struct Revoke {
     pub req: u32,
     /// The owner's right.
     pub own: PresentedOwn,
-    /// The door to close.
+    /// The sender to remove.
     pub send: SendId,
 }
 
 impl Encoding for Revoke {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.send.as_bytes());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),
@@ -143,7 +143,7 @@ impl Encoding for Revoke {
     }
 }
 
-/// Begins the lease anew.
+/// Renews the lease.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Renew {
     /// The request's number.
@@ -153,13 +153,13 @@ pub struct Renew {
 }
 
 impl Encoding for Renew {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
@@ -174,13 +174,13 @@ pub struct Delete {
 }
 
 impl Encoding for Delete {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, own: PresentedOwn::copy_of(r.array_ref()?) })
     }
 }
@@ -197,14 +197,14 @@ pub struct Rekey {
 }
 
 impl Encoding for Rekey {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.own.expose());
         w.bytes(self.read.as_bytes());
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             own: PresentedOwn::copy_of(r.array_ref()?),

@@ -1,11 +1,10 @@
 //! Items of senders and readers: put, subscribe, deliver, ack and what belongs to them.
 
-use super::Encoding;
+use super::{encoding::Encoding, unsupported::Unsupported};
 use crate::{
     Blob, PresentedRead, PresentedSend, SizeClass,
-    codec::{DecodeError, EncodeError, Reader, Writer},
+    codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
     limits::{MAX_ACKS, MAX_ALSO, MAX_SUBSCRIBE},
-    record::Unsupported,
 };
 use alloc::vec::Vec;
 
@@ -21,31 +20,31 @@ pub struct Put {
 }
 
 impl Encoding for Put {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.bytes(self.send.expose());
         encode_blob(w, &self.blob);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Self::decode_or_report(r)?.map_err(|_| DecodeError::Malformed)
     }
 
     /// A put of an unknown class is answered.
-    fn decode_or_report(r: &mut Reader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
+    fn decode_or_report(r: &mut BodyReader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
         let (req, send) = (r.u32()?, PresentedSend::copy_of(r.array_ref()?));
         Ok(decode_blob(r)?.map(|blob| Self { req, send, blob }).ok_or(Unsupported::Class { req }))
     }
 }
 
-fn encode_blob(w: &mut Writer<'_>, blob: &Blob) {
+fn encode_blob(w: &mut BodyWriter<'_>, blob: &Blob) {
     w.u8(blob.class().code());
     w.bytes(blob.as_bytes());
 }
 
 /// `None` for an unknown class.
-fn decode_blob(r: &mut Reader<'_, '_>) -> Result<Option<Blob>, DecodeError> {
+fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> {
     let Some(class) = SizeClass::from_code(r.u8()?) else {
         return Ok(None);
     };
@@ -72,7 +71,7 @@ pub struct Subscription {
 }
 
 impl Encoding for Subscribe {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         w.list(&self.mailboxes, MAX_SUBSCRIBE, |w, mailbox| {
             w.uint(mailbox.sub);
@@ -81,7 +80,7 @@ impl Encoding for Subscribe {
         })
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             mailboxes: r.list(MAX_SUBSCRIBE, 33, |r| {
@@ -101,12 +100,12 @@ pub struct Unsubscribe {
 }
 
 impl Encoding for Unsubscribe {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         encode_numbers(w, &self.subs, MAX_SUBSCRIBE)
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()?, subs: decode_numbers(r, MAX_SUBSCRIBE)? })
     }
 }
@@ -123,13 +122,13 @@ pub struct Subscribed {
 }
 
 impl Encoding for Subscribed {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         encode_numbers(w, &self.refused, MAX_SUBSCRIBE)?;
         encode_numbers(w, &self.contended, MAX_SUBSCRIBE)
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             req: r.u32()?,
             refused: decode_numbers(r, MAX_SUBSCRIBE)?,
@@ -145,14 +144,14 @@ pub struct Deliver {
     pub sub: u32,
     /// Counts the deliveries of this subscription from 1, without gaps.
     pub tag: u32,
-    /// By which door the blob came, in the owner's numbering.
+    /// The number that the owner gave to the sender of the blob.
     pub via: u8,
     /// The blob.
     pub blob: Blob,
 }
 
 impl Encoding for Deliver {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.sub);
         w.uint(self.tag);
         w.u8(self.via);
@@ -160,7 +159,7 @@ impl Encoding for Deliver {
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self {
             sub: r.u32()?,
             tag: r.u32()?,
@@ -174,11 +173,11 @@ impl Encoding for Deliver {
 /// Blobs are safe at the reader; the relay destroys them. Answered by [`Acked`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// At most [`MAX_ACKS`].
+    /// The entries; at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
-/// What is confirmed of one subscription.
+/// The confirmed deliveries of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckEntry {
     /// The subscription.
@@ -190,11 +189,11 @@ pub struct AckEntry {
 }
 
 impl Encoding for Ack {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         encode_acks(w, &self.acks)
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { acks: decode_acks(r)? })
     }
 }
@@ -202,21 +201,22 @@ impl Encoding for Ack {
 /// The same list as in the [`Ack`], once these blobs are destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// At most [`MAX_ACKS`].
+    /// The entries; at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
 impl Encoding for Acked {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         encode_acks(w, &self.acks)
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { acks: decode_acks(r)? })
     }
 }
 
-/// Once per [`Subscribe`]: all blobs that were stored when it took effect are confirmed, expired or displaced.
+/// The relay sends this once for each [`Subscribe`], when all blobs that were stored at that time are confirmed, expired or
+/// displaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// The number of the request.
@@ -224,12 +224,12 @@ pub struct CaughtUp {
 }
 
 impl Encoding for CaughtUp {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.req);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { req: r.u32()? })
     }
 }
@@ -242,12 +242,12 @@ pub struct Displaced {
 }
 
 impl Encoding for Displaced {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.sub);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { sub: r.u32()? })
     }
 }
@@ -260,28 +260,28 @@ pub struct Gone {
 }
 
 impl Encoding for Gone {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+    fn encode(&self, w: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
         w.uint(self.sub);
         Ok(())
     }
 
-    fn decode(r: &mut Reader<'_, '_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError> {
         Ok(Self { sub: r.u32()? })
     }
 }
 
-fn encode_numbers(w: &mut Writer<'_>, numbers: &[u32], limit: usize) -> Result<(), EncodeError> {
+fn encode_numbers(w: &mut BodyWriter<'_>, numbers: &[u32], limit: usize) -> Result<(), EncodeError> {
     w.list(numbers, limit, |w, number| {
         w.uint(*number);
         Ok(())
     })
 }
 
-fn decode_numbers(r: &mut Reader<'_, '_>, limit: usize) -> Result<Vec<u32>, DecodeError> {
-    r.list(limit, 1, Reader::u32)
+fn decode_numbers(r: &mut BodyReader<'_, '_>, limit: usize) -> Result<Vec<u32>, DecodeError> {
+    r.list(limit, 1, BodyReader::u32)
 }
 
-fn encode_acks(w: &mut Writer<'_>, acks: &[AckEntry]) -> Result<(), EncodeError> {
+fn encode_acks(w: &mut BodyWriter<'_>, acks: &[AckEntry]) -> Result<(), EncodeError> {
     w.list(acks, MAX_ACKS, |w, ack| {
         w.uint(ack.sub);
         w.uint(ack.upto);
@@ -289,7 +289,7 @@ fn encode_acks(w: &mut Writer<'_>, acks: &[AckEntry]) -> Result<(), EncodeError>
     })
 }
 
-fn decode_acks(r: &mut Reader<'_, '_>) -> Result<Vec<AckEntry>, DecodeError> {
+fn decode_acks(r: &mut BodyReader<'_, '_>) -> Result<Vec<AckEntry>, DecodeError> {
     r.list(MAX_ACKS, 3, |r| {
         Ok(AckEntry { sub: r.u32()?, upto: r.u32()?, also: decode_numbers(r, MAX_ALSO)? })
     })

@@ -1,4 +1,4 @@
-//! Who loses a place, case by case, over random histories, and what it costs.
+//! Tests of evictions: single cases, random histories, and the number of operations.
 
 use super::*;
 use proptest::prelude::*;
@@ -98,7 +98,7 @@ fn resting_links_give_way_to_newcomers() {
     let flood: Vec<Id> = (0..4).map(|_| all.link(ONE, Stage::Resting, &limits).unwrap()).collect();
     assert!(all.connect(far(3), &limits).is_some());
     assert!(all.has(reader) && all.has(honest) && !all.has(flood[0]), "the flooder's least recent link");
-    // One that is used again is not the least recent any more.
+    // A connection that is used again is no longer the least recent.
     all.progress(flood[1], Stage::Resting, &limits);
     assert!(all.connect(far(4), &limits).is_some());
     assert!(all.has(flood[1]) && !all.has(flood[2]));

@@ -53,10 +53,10 @@ fn a_prefix_has_its_own_rate_and_the_shared_one_has_not() {
     let mut shares = Shares::default();
     let mut count = |prefix| (0..200).filter(|_| shares.take(prefix, &RATES, 0).is_ok()).count();
     assert_eq!(count(far(1)), 64);
-    // 160 are gone; who took so many recently may take no more.
+    // 160 are gone: a prefix that took as many recently may take no more.
     assert_eq!(count(Prefix::SHARED), 96);
     assert_eq!(count(far(2)), 31);
-    assert_eq!(count(far(3)), 15, "who took none finds some");
+    assert_eq!(count(far(3)), 15, "a prefix that took none finds some");
 }
 
 #[test]

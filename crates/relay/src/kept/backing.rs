@@ -1,4 +1,4 @@
-//! What keeps the records under the rules: a disk that forgets, or memory.
+//! The storage of records under the rules of mailboxes: a disk, or memory.
 
 use crate::mailboxes::Job;
 use crate::store::Space;
@@ -10,17 +10,17 @@ pub(crate) trait Done: FnOnce(Result<u64, CommitError>) + Send + 'static {}
 
 impl<F: FnOnce(Result<u64, CommitError>) + Send + 'static> Done for F {}
 
-/// A keeper of records.
+/// Storage for records.
 pub trait Backing: Send + Sync + 'static {
     /// Queues a job; jobs take effect, and are reported, in the order of their submission.
     #[allow(private_interfaces, private_bounds, reason = "implemented and called in this crate only")]
     fn submit(&self, job: Job, done: impl Done);
 
-    /// How full its disk is, and what waits there to be zeroed; `None` without a disk.
+    /// Returns the figures of the disk; `None` without a disk.
     fn space(&self) -> Option<Space> {
         None
     }
 
-    /// Bodies of records.
+    /// Reads the bodies of records.
     fn read(&self, keys: Vec<RecordKey>) -> impl Future<Output = Vec<Result<Vec<u8>, ReadError>>> + Send;
 }

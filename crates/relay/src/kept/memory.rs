@@ -1,12 +1,8 @@
 //! Records in memory: for a volatile relay, for volatile mailboxes, and for tests. Nothing survives the process.
 
 use super::backing::{Backing, Done};
-use super::kept::KeptStore;
-use crate::limits::Limits;
 use crate::mailboxes::Job;
-use crate::names::StoreKey;
 use deaddrop_shred::{ReadError, RecordKey};
-use rand::CryptoRng;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,15 +16,6 @@ pub struct MemoryBacking {
 struct Records {
     bodies: HashMap<RecordKey, Vec<u8>>,
     order: u64,
-}
-
-impl KeptStore<MemoryBacking> {
-    /// An empty store that dies with its process.
-    #[must_use]
-    pub fn in_memory(limits: Limits, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let key = StoreKey::generate(rng);
-        Self::new(MemoryBacking::default(), key.index_key(), limits, true, rng)
-    }
 }
 
 impl MemoryBacking {

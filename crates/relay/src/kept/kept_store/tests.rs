@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::hints::Hints;
+use crate::kept::backing::Done;
 use crate::mailboxes::record;
 use crate::names::StoreKey;
-use crate::store::backing::Done;
 use crate::store::{Health, Space, Trouble};
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
@@ -41,7 +41,7 @@ async fn a_reader_is_told_of_an_expiry_once_the_blob_is_destroyed() {
     store.create(vec![new], today).await;
     store.put(vec![(SendId::from_bytes([1; 32]), blob)], today).await;
     let hints = Arc::new(Hints::default());
-    let reader = Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::clone(&hints) };
+    let reader = ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::clone(&hints) };
     let claim = Claim { read: MailboxId::from_bytes([1; 32]), sub: 7 };
     store.claim(vec![claim], &reader, today).await[0].unwrap();
     let step = store.state.locked().sweep(later, 10).blobs.remove(0);
@@ -157,15 +157,15 @@ async fn change(store: &impl Store, number: u8, change: Change) -> Verdict {
     store.change(vec![(own(number), change)], day(200)).await.remove(0)
 }
 
-async fn put(store: &impl Store, door: u8, number: u8) -> Verdict {
-    store.put(vec![(send(door), blob(number))], day(0)).await.remove(0)
+async fn put(store: &impl Store, sender: u8, number: u8) -> Verdict {
+    store.put(vec![(send(sender), blob(number))], day(0)).await.remove(0)
 }
 
-fn reader() -> Reader {
-    Reader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) }
+fn reader() -> ConnectedReader {
+    ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) }
 }
 
-async fn claim(store: &impl Store, number: u8, reader: &Reader) -> Result<Claimed, NotClaimed> {
+async fn claim(store: &impl Store, number: u8, reader: &ConnectedReader) -> Result<Claimed, NotClaimed> {
     let claim = Claim { read: MailboxId::from_bytes([number; 32]), sub: 1 };
     store.claim(vec![claim], reader, day(0)).await.remove(0)
 }

@@ -1,4 +1,4 @@
-//! A stream whose first bytes have been looked at.
+//! A stream whose first bytes were read before a consumer takes it over.
 
 use crate::proxy::Named;
 use crate::proxy::protocol::{self, Parsed};
@@ -11,16 +11,16 @@ use tokio::net::TcpStream;
 /// Maximum number of bytes of a request's head.
 pub(super) const MAX_HEAD: usize = 8_192;
 
-/// A stream that gives what was read from it once more.
+/// A stream whose bytes read so far are read again, before any others.
 #[derive(Debug)]
-pub(super) struct Rewound {
+pub(super) struct PeekedStream {
     head: Vec<u8>,
     given: usize,
     stream: TcpStream,
 }
 
-impl Rewound {
-    /// Reads the head of a request, of which `head` has come already. `None` when there is none within the limit.
+impl PeekedStream {
+    /// Reads the head of a request, of which `head` has arrived already. Returns `None` if no head arrives within the limit.
     pub(super) async fn read_head(mut stream: TcpStream, mut head: Vec<u8>) -> Option<Self> {
         head.reserve(512);
         // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.
@@ -42,7 +42,7 @@ impl Rewound {
         }
     }
 
-    /// The bytes.
+    /// The bytes read so far.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
@@ -80,7 +80,7 @@ fn begins_like_http(head: &[u8]) -> bool {
     head.first().is_none_or(u8::is_ascii_uppercase)
 }
 
-impl AsyncRead for Rewound {
+impl AsyncRead for PeekedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -102,7 +102,7 @@ impl AsyncRead for Rewound {
     }
 }
 
-impl AsyncWrite for Rewound {
+impl AsyncWrite for PeekedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

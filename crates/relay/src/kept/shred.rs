@@ -1,8 +1,7 @@
 //! Records on a disk that really forgets (spec/12-relay.md section 3, spec/13-shred.md).
 
 use super::backing::{Backing, Done};
-use super::kept::KeptStore;
-use super::space::Space;
+use super::kept_store::KeptStore;
 use crate::limits::Limits;
 use crate::mailboxes::{
     Job,
@@ -10,6 +9,7 @@ use crate::mailboxes::{
 };
 use crate::names::StoreKey;
 use crate::random::SystemRandom;
+use crate::store::Space;
 use deaddrop_shred::{Batch, Disk, Entry, FileDisk, ReadError, Reader, RecordKey, Shred, Writer};
 use rand::CryptoRng;
 
@@ -23,7 +23,7 @@ pub struct ShredBacking<D: Disk + 'static = FileDisk> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenStoreError {
-    /// Its disk failed while damaged or orphaned records were put away.
+    /// The disk failed while damaged or orphaned records were erased.
     Stopped,
     /// The system gives no thread.
     NoThread,

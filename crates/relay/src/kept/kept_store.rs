@@ -1,4 +1,4 @@
-//! A store: the rules in memory, their records in a backing.
+//! A store with its rules in memory and its records in a backing.
 //!
 //! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
 //! the decisions. `state` is held for the decision alone, and while a job is reported as durable. Beside them `changes` is the
@@ -6,14 +6,16 @@
 
 use super::backing::Backing;
 use super::memory::MemoryBacking;
-use super::{
-    Census, Change, Claim, Claimed, Fence, Handle, NewMailbox, NotAcked, NotClaimed, Peek, Peeked, Reader,
-    RecordId, Stale, Store, Stored, Verdict,
-};
 use crate::clock::Now;
 use crate::limits::Limits;
-use crate::mailboxes::{AckStep, ChangeStep, Found, Job, Mailboxes, Medium, PeekStep, PutStep, SweepStep};
-use crate::names::IndexKey;
+use crate::mailboxes::{
+    AckStep, ChangeStep, Found, Job, Mailboxes, Medium, PeekStep, PutStep, SweepStep, Waiter,
+};
+use crate::names::{Handle, IndexKey, StoreKey};
+use crate::store::{
+    Census, Change, Claim, Claimed, ConnectedReader, Fence, NewMailbox, NotAcked, NotClaimed, Peek, Peeked,
+    RecordId, Stale, Store, Stored, Verdict,
+};
 use deaddrop_shred::{CommitError, ReadError};
 use deaddrop_wire::{Blob, OwnId, SendId};
 use rand::rngs::StdRng;
@@ -54,12 +56,21 @@ enum Awaited<T> {
 }
 
 impl<T> Awaited<T> {
-    /// What is never answered was taken away with its mailbox.
+    /// A dropped sender means that the mailbox was deleted: then the answer is `gone`.
     async fn or(self, gone: T) -> T {
         match self {
             Self::Now(answer) => answer,
             Self::Later(receiver) => receiver.await.unwrap_or(gone),
         }
+    }
+}
+
+impl KeptStore<MemoryBacking> {
+    /// Makes an empty store that ends with its process.
+    #[must_use]
+    pub fn in_memory(limits: Limits, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let key = StoreKey::generate(rng);
+        Self::new(MemoryBacking::default(), key.index_key(), limits, true, rng)
     }
 }
 
@@ -94,7 +105,7 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Submits a job; its end is reported to the rules first, then to whoever waits.
+    /// Submits a job. Its end is reported to the rules first, then to the caller that waits.
     fn submit<T: Send + 'static>(
         &self,
         medium: Medium,
@@ -112,12 +123,12 @@ impl<B: Backing> KeptStore<B> {
                 Err(CommitError::Full) if is_lasting => state.note_room(true),
                 Err(CommitError::Busy) => state.note_overdue(),
                 Ok(_) | Err(CommitError::Full) => {}
-                // Whatever else goes wrong is a fault of this program: going on would break promises.
+                // Every other error is a fault of this program: to go on would break promises.
                 Err(_) => state.stop(),
             }
             let answer = report(&mut state, result);
             drop(state);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = sender.send(answer);
         };
         match medium {
@@ -153,7 +164,7 @@ impl<B: Backing> KeptStore<B> {
             }
             ChangeStep::Write(planned, job) => {
                 Awaited::Later(self.submit(lasting, job, move |state, result| {
-                    let is_there = state.change_written(planned, result.is_ok());
+                    let is_there = state.finish_change(planned, result.is_ok());
                     drop(turn);
                     if is_there { verdict(result) } else { Verdict::Refused }
                 }))
@@ -172,8 +183,13 @@ impl<B: Backing> KeptStore<B> {
         let begin = |blob: Blob| {
             let _order = self.in_order();
             let overdue = self.is_overdue();
-            let step = self.state.locked().put(&send, blob, overdue, now);
-            self.write_put(step)
+            let (sender, verdict) = oneshot::channel();
+            let waiter = Waiter::new(move |verdict| {
+                // The caller may have gone.
+                let _ = sender.send(verdict);
+            });
+            let step = self.state.locked().put(&send, blob, overdue, now, waiter);
+            self.write_put(step, verdict)
         };
         let mut step = begin(blob);
         loop {
@@ -197,21 +213,25 @@ impl<B: Backing> KeptStore<B> {
         self.backing.space().is_some_and(|space| space.has_debt(self.dead_bytes))
     }
 
-    /// Gives the blob back if the put is to be decided again.
-    fn write_put(&self, step: PutStep) -> Result<Awaited<Verdict>, Blob> {
+    /// Gives the blob back if the put must be decided again. `verdict` comes when the commit of the put is durable.
+    fn write_put(
+        &self,
+        step: PutStep,
+        verdict: oneshot::Receiver<Verdict>,
+    ) -> Result<Awaited<Verdict>, Blob> {
         match step {
             PutStep::Answer(verdict) => Ok(Awaited::Now(verdict)),
-            PutStep::Join(done) => Ok(Awaited::Later(done)),
+            PutStep::Join => Ok(Awaited::Later(verdict)),
             PutStep::AfterChange(blob) => Err(blob),
-            PutStep::Write { handle, key, medium, blob, mailbox, first_use, done } => {
+            PutStep::Write { handle, key, medium, blob, mailbox, first_use } => {
                 if let Some(mailbox) = mailbox {
                     drop(self.save(handle, mailbox));
                 }
                 drop(self.submit(medium, blob, move |state, result| match result {
-                    Ok(order) => state.put_is_durable(handle, key, RecordId(order), first_use),
-                    Err(_) => state.put_found_no_room(handle, key, first_use),
+                    Ok(order) => state.finish_put(handle, key, RecordId(order), first_use),
+                    Err(_) => state.undo_put(handle, key, first_use),
                 }));
-                Ok(Awaited::Later(done))
+                Ok(Awaited::Later(verdict))
             }
         }
     }
@@ -225,7 +245,7 @@ impl<B: Backing> KeptStore<B> {
             if result.is_err() {
                 return Err(NotAcked::Stopped);
             }
-            state.destroyed(handle, &dying);
+            state.note_destroyed(handle, &dying);
             Ok(())
         })
     }
@@ -267,7 +287,7 @@ impl<B: Backing> KeptStore<B> {
     }
 
     fn discard(&self, handle: Handle, record: RecordId) {
-        tracing::warn!("a damaged blob was let go");
+        tracing::warn!("a damaged blob was erased");
         let _order = self.in_order();
         let step = self.state.locked().discard(handle, record);
         if let Some(step) = step {
@@ -323,7 +343,12 @@ impl<B: Backing> Store for KeptStore<B> {
         all(awaited, || if state.locked().is_stopped() { Verdict::Stopped } else { Verdict::Refused }).await
     }
 
-    async fn claim(&self, claims: Vec<Claim>, reader: &Reader, now: Now) -> Vec<Result<Claimed, NotClaimed>> {
+    async fn claim(
+        &self,
+        claims: Vec<Claim>,
+        reader: &ConnectedReader,
+        now: Now,
+    ) -> Vec<Result<Claimed, NotClaimed>> {
         let begin = |claim: &Claim| {
             let _order = self.in_order();
             let (claimed, renewal) = self.state.locked().claim(claim, reader, now)?;
@@ -374,7 +399,7 @@ impl<B: Backing> Store for KeptStore<B> {
             waiting.extend(day.map(|(day, job)| {
                 self.submit(Medium::Lasting, job, move |state, result| {
                     if result.is_ok() {
-                        state.day_is_durable(day);
+                        state.note_day(day);
                     }
                 })
             }));

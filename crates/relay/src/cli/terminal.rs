@@ -1,0 +1,47 @@
+//! Parts that all commands share: failures, output, randomness.
+
+use crate::data_dir::DataDirError;
+use crate::random::{self, NoRandomness, SystemRandom};
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// A failure, as the operator is told of it.
+pub(super) enum Failure {
+    /// The relay's directory was not used.
+    Directory(DataDirError),
+    /// Any other failure, with its text.
+    Say(String),
+}
+
+impl From<DataDirError> for Failure {
+    fn from(error: DataDirError) -> Self {
+        Self::Directory(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(_: io::Error) -> Self {
+        Self::Say("standard output is closed".to_owned())
+    }
+}
+
+/// Prints a complaint to standard error.
+pub(super) fn complain(text: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "deaddrop-relay: {text}");
+    ExitCode::FAILURE
+}
+
+/// Prints a result to standard output.
+pub(super) fn say(text: impl std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+/// The system's generator, if the system gives random bytes.
+pub(super) fn system_random() -> Result<SystemRandom, Failure> {
+    let refused = |NoRandomness| {
+        Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())
+    };
+    random::check().map(|()| SystemRandom).map_err(refused)
+}

@@ -1,0 +1,73 @@
+//! The state that all tasks of a server share.
+
+use crate::admission::Admission;
+use crate::clock::Clock;
+use crate::memory::Memory;
+use crate::proxy::Proxies;
+use crate::session::SessionContext;
+use deaddrop_link::{CookieKey, RelayIdentity};
+use deaddrop_wire::Offer;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Notify, watch};
+
+/// A running relay: its store, its rules and its counters. All tasks of the server share it.
+pub(super) struct Relay<S> {
+    pub(super) store: S,
+    pub(super) shared: Arc<SessionContext>,
+    pub(super) identity: RelayIdentity,
+    pub(super) offer: Offer,
+    pub(super) clock: Clock,
+    pub(super) cookies: CookieKey,
+    pub(super) admission: Arc<Admission>,
+    pub(super) proxies: Proxies,
+    pub(super) memory: Arc<Memory>,
+    pub(super) counters: Counters,
+    /// The store has failed.
+    pub(super) failed: Notify,
+    pub(super) leaving: watch::Sender<bool>,
+}
+
+/// Counters of a running relay. They name nothing, so a log line may hold them.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) links: AtomicU64,
+    pub(super) records_in: AtomicU64,
+    pub(super) records_out: AtomicU64,
+    pub(super) breaches: AtomicU64,
+    /// Connections that the system refused because it had no descriptors or no memory.
+    pub(super) no_descriptors: AtomicU64,
+    /// Connections that the system refused for other reasons.
+    pub(super) not_accepted: AtomicU64,
+    /// Looks at a clock that was not believed.
+    pub(super) clock_refused: AtomicU64,
+}
+
+impl<S> Relay<S> {
+    /// The system did not give a connection. When it has run out of something, a connection that can be spared ends.
+    /// Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking off.
+    pub(super) fn note_not_accepted(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+        if is_out_of_descriptors(error) {
+            self.counters.no_descriptors.fetch_add(1, Ordering::Relaxed);
+            self.admission.give_one_up();
+        } else {
+            self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
+        }
+        !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+    }
+}
+
+/// Whether the system has no descriptors or no memory for another connection.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // ENOMEM, ENFILE, EMFILE, ENOBUFS: numbers of Linux and the BSDs (ENOBUFS differs).
+    error.kind() == io::ErrorKind::OutOfMemory
+        || matches!(error.raw_os_error(), Some(12 | 23 | 24 | 55 | 105))
+}
+
+impl<S> std::fmt::Debug for Relay<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Relay(..)")
+    }
+}

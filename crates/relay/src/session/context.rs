@@ -1,0 +1,83 @@
+//! The state that the links of one relay share: limits, the token for creating, rates, counters.
+
+use crate::admission::{Prefix, Rates, Shares};
+use crate::clock::Now;
+use crate::limits::Limits;
+use deaddrop_primitives::hash::sha256;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// The limits and the rates that all links of one relay share.
+#[derive(Debug)]
+pub struct SessionContext {
+    /// The limits.
+    pub limits: Limits,
+    /// Hash of the token that a client must show to create mailboxes; `None` if no token is needed.
+    create_token: Option<[u8; 32]>,
+    creates: Mutex<Shares>,
+    refusals: Refusals,
+}
+
+/// Requests that were refused since the start, by reason.
+#[derive(Debug, Default)]
+struct Refusals {
+    creates_too_fast: AtomicU64,
+    busy: AtomicU64,
+}
+
+impl SessionContext {
+    /// Makes the context of one relay. With `create_token`, only a client that shows it can create mailboxes.
+    #[must_use]
+    pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
+        let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
+        Self { limits, create_token, creates: Mutex::default(), refusals: Refusals::default() }
+    }
+
+    /// Returns the number of creates that were refused because they came too fast.
+    #[must_use]
+    pub fn creates_too_fast(&self) -> u64 {
+        self.refusals.creates_too_fast.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of requests that were refused because the store as a whole is at a limit.
+    #[must_use]
+    pub fn busy(&self) -> u64 {
+        self.refusals.busy.load(Ordering::Relaxed)
+    }
+
+    /// Whether a client must show a token to create mailboxes.
+    pub(super) const fn needs_token(&self) -> bool {
+        self.create_token.is_some()
+    }
+
+    /// Whether this token lets a client create mailboxes.
+    pub(super) fn accepts_token(&self, token: &[u8]) -> bool {
+        self.create_token.is_none_or(|expected| sha256(&[token]) == expected)
+    }
+
+    /// Counts a create or a change that was refused because it came too fast.
+    pub(super) fn note_create_too_fast(&self) {
+        self.refusals.creates_too_fast.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that was refused because the store is at a limit.
+    pub(super) fn note_busy(&self) {
+        self.refusals.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets networks from which nothing was created for long.
+    pub fn tidy(&self, now_ms: u64) {
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
+    }
+
+    /// Takes one creation or change of a mailbox from the rates over all links, or returns the seconds to wait.
+    pub(super) fn take_create(&self, prefix: Prefix, now: Now) -> Result<(), u16> {
+        let rates = Rates {
+            per_s: self.limits.all_creates_per_s,
+            burst: self.limits.all_create_burst,
+            prefix_per_min: self.limits.creates_per_min_per_prefix,
+            prefix_burst: self.limits.create_burst_per_prefix,
+        };
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
+    }
+}

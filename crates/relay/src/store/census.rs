@@ -1,0 +1,117 @@
+//! The counts of a store, and its health (spec/12-relay.md section 10).
+
+use super::space::Space;
+use crate::clock::Calendar;
+use crate::limits::Limits;
+
+/// The counts of a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Mailboxes.
+    pub mailboxes: u64,
+    /// Blobs.
+    pub blobs: u64,
+    /// Bytes of blobs.
+    pub bytes: u64,
+    /// Bytes of blobs of a store that is memory itself.
+    pub memory_bytes: u64,
+    /// The calendar that the store remembers.
+    pub calendar: Option<Calendar>,
+    /// Commits that found no room, since the start.
+    pub without_room: u64,
+    /// Whether the last commit found no room, and nothing was destroyed since.
+    pub is_full: bool,
+    /// Puts and changes that were refused because dead bytes wait for too long, since the start.
+    pub overdue: u64,
+    /// The figures of the disk; `None` without a disk.
+    pub space: Option<Space>,
+    /// Whether the store has failed.
+    pub stopped: bool,
+}
+
+impl Census {
+    /// Whether blobs or bytes are where puts are refused.
+    pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
+        let percent = limits.put_percent;
+        Limits::reached(self.blobs, limits.blobs, percent)
+            || Limits::reached(self.bytes, limits.store_bytes, percent)
+            || self.memory_bytes > 0 && Limits::reached(self.memory_bytes, limits.memory_bytes, percent)
+    }
+}
+
+/// The health of a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// The relay takes puts.
+    Ok,
+    /// Puts are refused.
+    NotTakingPuts(Trouble),
+    /// The store has failed.
+    Stopped,
+}
+
+/// The reason for which puts are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Blobs or bytes are at their limits.
+    AtLimits,
+    /// The store has grown to its limit, or the disk is full.
+    Full,
+    /// Dead bytes wait for too long to be zeroed.
+    Overdue,
+}
+
+impl Trouble {
+    /// Returns a description.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::AtLimits => "blobs or bytes are at their limits",
+            Self::Full => "the store or its disk is full",
+            Self::Overdue => "the disk is too slow to zero dead bytes in time",
+        }
+    }
+}
+
+impl Health {
+    /// Returns the health of a relay with these counts.
+    #[must_use]
+    pub fn of(census: &Census, limits: &Limits) -> Self {
+        if census.stopped {
+            Self::Stopped
+        } else if census.is_at_its_limits(limits) {
+            Self::NotTakingPuts(Trouble::AtLimits)
+        } else if census.is_full {
+            Self::NotTakingPuts(Trouble::Full)
+        } else if census.space.is_some_and(|space| space.is_overdue(limits.dead_bytes())) {
+            Self::NotTakingPuts(Trouble::Overdue)
+        } else {
+            Self::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relay_is_well_while_it_takes_puts() {
+        let limits =
+            Limits { blobs: 100, store_bytes: 1_000, memory_bytes: 500, put_percent: 95, ..Limits::DEFAULT };
+        let health = |census: Census| Health::of(&census, &limits);
+        let census = Census { blobs: 94, bytes: 949, memory_bytes: 474, ..Census::default() };
+        assert_eq!(health(census), Health::Ok);
+        let late = Space { oldest_dead: Some(limits.dead_bytes()), ..Space::default() };
+        for (full, why) in [
+            (Census { blobs: 95, ..census }, Trouble::AtLimits),
+            (Census { bytes: 950, ..census }, Trouble::AtLimits),
+            (Census { memory_bytes: 475, ..census }, Trouble::AtLimits),
+            (Census { is_full: true, ..census }, Trouble::Full),
+            (Census { space: Some(late), ..census }, Trouble::Overdue),
+        ] {
+            assert_eq!(health(full), Health::NotTakingPuts(why));
+            assert_eq!(health(Census { stopped: true, ..full }), Health::Stopped);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Checks for implementations of this crate's ports, behind the feature `testing`.
+
+pub mod contract;

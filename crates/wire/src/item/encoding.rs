@@ -1,0 +1,18 @@
+//! Encoding and decoding of the body of one item.
+
+use super::unsupported::Unsupported;
+use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};
+
+/// The bytes of one body. A later version may append fields, so a decoder ignores what follows the known ones.
+pub(super) trait Encoding: Sized {
+    /// Writes the body.
+    fn encode(&self, writer: &mut BodyWriter<'_>) -> Result<(), EncodeError>;
+
+    /// Reads the body.
+    fn decode(reader: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError>;
+
+    /// Reads a body that can be well-formed although this version cannot serve it.
+    fn decode_or_report(reader: &mut BodyReader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
+        Self::decode(reader).map(Ok)
+    }
+}
