@@ -191,7 +191,7 @@ fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool)
     std::fs::remove_file(dir.join("store")).unwrap();
 }
 
-/// One small commit at a time, nobody else waiting: what a person's own client does.
+/// One small commit at a time, as the client of one person makes them.
 fn lone(dir: &Path) {
     let rounds = 400;
     let mut floor = Floor::new(&dir.join("floor"), 16 << 20);
@@ -221,7 +221,7 @@ fn lone(dir: &Path) {
     std::fs::remove_file(dir.join("store")).unwrap();
 }
 
-/// How long a store of many small records takes to open, from a warm cache.
+/// Prints the time that a store of many small records takes to open, from a warm cache.
 fn reopen(dir: &Path, records: u64) {
     let path = dir.join("store");
     let (_, mut shred) = store(&path, 64, records * 192);

@@ -1,4 +1,4 @@
-//! What compaction costs: bytes written for each byte put, by how full a store is, with deaths at random and under an adversary.
+//! The cost of compaction: bytes written for each byte put, by how full a store is, with deaths at random and under an adversary.
 //!
 //! `cargo bench -p deaddrop-shred --bench fill`. In memory: it counts bytes and no time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
@@ -19,7 +19,7 @@ const SLOTS: u32 = 1_024;
 const BODY: usize = 1_000;
 /// Records in one commit.
 const BATCH: u64 = 32;
-/// How many times the store's room is written.
+/// The number of times that the store's room is written.
 const TIMES: u64 = 12;
 
 fn name(n: u64) -> RecordKey {
@@ -127,7 +127,7 @@ fn random_deaths(percent: u64) {
     life.report(&format!("random deaths, {percent} % full"), from);
 }
 
-/// One record in each segment is kept for ever, as long as there is room.
+/// Keeps one record in each segment alive, as long as there is room.
 fn one_in_each_segment() {
     let mut life = Life::new();
     let (mut from, mut kept) = ((0, 0), 0);

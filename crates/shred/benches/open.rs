@@ -1,4 +1,4 @@
-//! How long a store of many records takes to open, and how much memory it takes then (Linux).
+//! The time and the memory that opening a store of many records takes (Linux).
 //!
 //! `cargo bench -p deaddrop-shred --bench open [-- DIR [RECORDS]]`. Each opening is in a process of its own, from a warm cache.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]

@@ -1,4 +1,4 @@
-//! Which slot size? Bytes written and commit time of slot layouts against the floor, before the format froze.
+//! Bytes written and commit time of several slot layouts against the floor. The size of a slot was chosen by these figures.
 //!
 //! `cargo bench -p deaddrop-shred --bench slot [-- DIR]`. Raw writes, no cryptography: what differs between slot
 //! sizes is only what reaches the disk. All layouts take turns in one run on one pre-zeroed file; the figures

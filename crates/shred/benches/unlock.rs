@@ -1,4 +1,4 @@
-//! What one guess of a passphrase costs: opening an empty store in memory, at several costs of Argon2id.
+//! The time of one guess of a passphrase: opening an empty store in memory, at several costs of Argon2id.
 //!
 //! `cargo bench -p deaddrop-shred --bench unlock`. Medians.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]

@@ -14,7 +14,7 @@ const FIXED: usize = 24;
 const CHECK_AT: usize = PAGE - 32;
 /// The list does not name all erases of this commit: recovery re-writes every erased slot it sees (S7).
 const FLAG_MORE_ERASES: u16 = 1;
-/// When this commit was made no byte of a dead record was left on the disk.
+/// No byte of a dead record was left on the disk at the time of this commit.
 const FLAG_CLEAN: u16 = 2;
 
 const _: () = assert!(FIXED + MAX_RANGES * 12 + MAX_REDO * 8 <= CHECK_AT);
@@ -45,7 +45,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// Where the cell of a commit lies.
+    /// The offset of the cell of a commit.
     pub(crate) fn at(number: u64) -> u64 {
         CELLS_AT + number % CELLS * PAGE as u64
     }
@@ -63,7 +63,7 @@ impl Cell {
         }
     }
 
-    /// How many entries of a redo list fit beside this many ranges.
+    /// The number of entries of a redo list that fit beside this many ranges.
     pub(crate) fn room(ranges: usize) -> usize {
         (CHECK_AT - FIXED).saturating_sub(ranges * 12) / 8
     }

@@ -3,7 +3,7 @@
 use crate::bytes::{padded, page_up, size};
 use crate::cell::{MAX_RANGES, Range};
 use crate::error::CommitError;
-use crate::geometry::{Grave, Layout, SlotAt};
+use crate::geometry::{DeadRecord, Layout, SlotAt};
 use crate::index::Index;
 use crate::keys::StoreKeys;
 use crate::record::{Batch, MAX_BATCH_BYTES, MAX_BATCH_OPS, MAX_REDO, Record, RecordKey};
@@ -24,7 +24,7 @@ pub(crate) struct Sealed {
     salt: Zeroizing<[u8; 32]>,
     body: Vec<u8>,
     body_tag: [u8; 16],
-    /// Of a copy that compaction makes: the record's own.
+    /// The order of the record, if compaction copies it.
     order: Option<u64>,
 }
 
@@ -162,7 +162,7 @@ impl Placed {
         self.sealed.order.is_some()
     }
 
-    /// Where its body ends in its segment.
+    /// The end of its body in its segment.
     pub(crate) fn body_end(&self) -> u32 {
         self.offset.saturating_add(self.body_len())
     }
@@ -180,15 +180,15 @@ impl Placed {
     }
 }
 
-/// What became of a job that asked to join a commit.
+/// The answer to a job that asked to join a commit.
 pub(crate) enum Admission {
-    /// It is in: its first put has this index among the commit's puts.
+    /// The job is in the commit: its first put has this index among the commit's puts.
     Taken(usize),
-    /// It has to wait for the next commit.
+    /// The job has to wait for the next commit.
     Later(Job),
-    /// It needs more segments than there are.
+    /// The job needs more segments than there are.
     NoRoom(Job),
-    /// It can never be committed as it is.
+    /// The job can never be committed as it is.
     Refused(CommitError),
 }
 
@@ -197,12 +197,12 @@ pub(crate) struct Group {
     pub(crate) puts: Vec<Placed>,
     pub(crate) removes: Vec<RecordKey>,
     /// Slots of what the batches replace or erase: dead in the next commit (S6).
-    pub(crate) redo: Vec<Grave>,
+    pub(crate) redo: Vec<DeadRecord>,
     /// Found records to destroy in this commit.
-    pub(crate) erases: Vec<(RecordKey, Grave)>,
+    pub(crate) erases: Vec<(RecordKey, DeadRecord)>,
     /// Somebody asked for destruction by name, found or not: older versions must go, too.
     pub(crate) names_erased: bool,
-    /// To be written even if empty.
+    /// The commit is written even if it is empty.
     pub(crate) forced: bool,
     /// No dead byte is left on the disk.
     pub(crate) clean: bool,
@@ -212,7 +212,7 @@ pub(crate) struct Group {
     plan: Plan,
 }
 
-/// Where the next records go. Cheap to copy, so that a job which does not fit can be taken back.
+/// The places of the next records. Cheap to copy, so that a job which does not fit can be taken back.
 #[derive(Clone, Debug)]
 struct Plan {
     /// Segment, next slot, next body offset.
@@ -279,14 +279,14 @@ impl Group {
         if self.ops > 0 && (full || job.keys().any(|key| self.touched.contains(key))) {
             return Admission::Later(job);
         }
-        let doomed: Vec<Grave> = job
+        let pending: Vec<DeadRecord> = job
             .puts
             .iter()
             .map(|put| &put.key)
             .chain(&job.removes)
-            .filter_map(|key| index.find(key).map(|located| located.grave()))
+            .filter_map(|key| index.find(key).map(|located| located.dead_record()))
             .collect();
-        if self.redo.len() + doomed.len() > MAX_REDO {
+        if self.redo.len() + pending.len() > MAX_REDO {
             return match self.ops {
                 0 => Admission::Refused(CommitError::TooLarge),
                 _ => Admission::Later(job),
@@ -306,7 +306,7 @@ impl Group {
         self.bytes += job.bytes();
         self.touched.extend(job.keys());
         self.plan = plan;
-        self.redo.extend(doomed);
+        self.redo.extend(pending);
         let first = self.puts.len();
         let placed = job.puts.into_iter().zip(places);
         self.puts.extend(placed.map(|(sealed, (at, offset))| Placed { sealed, at, offset }));
@@ -316,8 +316,9 @@ impl Group {
             let mut named: HashSet<RecordKey> =
                 self.puts.iter().skip(first).map(Placed::key).chain(job.removes.iter().copied()).collect();
             let erases = job.erases.iter().filter(|key| named.insert(**key));
-            self.erases
-                .extend(erases.filter_map(|key| index.find(key).map(|located| (*key, located.grave()))));
+            self.erases.extend(
+                erases.filter_map(|key| index.find(key).map(|located| (*key, located.dead_record()))),
+            );
         }
         self.removes.extend(job.removes);
         Admission::Taken(first)

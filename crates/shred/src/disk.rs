@@ -1,4 +1,4 @@
-//! What the store asks of a disk: read, overwrite, make durable. Nothing else (spec/13-shred.md, "Disk").
+//! The three calls that a store needs of a disk: read, overwrite, make durable (spec/13-shred.md, "Disk").
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,7 +3,6 @@
 use crate::bytes::{PAGE, page_up, size};
 use crate::keys::PassphraseCost;
 use crate::record::MAX_BODY;
-use crate::slot::SLOT;
 
 /// The layout of a store. It is fixed when the store is created, except `max_segments`:
 /// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
@@ -22,10 +21,12 @@ pub struct Geometry {
     pub max_segments: u32,
     /// Two slot tables per segment, for media that can lose old sectors while writing new ones.
     pub mirror: bool,
-    /// What one guess of the passphrase costs; unused with a key.
+    /// The cost of one guess of the passphrase; unused with a key.
     pub passphrase_cost: PassphraseCost,
 }
 
+/// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
+pub(crate) const SLOT: usize = 128;
 /// Smallest segment.
 pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
 /// Largest segment.
@@ -36,7 +37,7 @@ pub const MAX_SEGMENTS: u32 = 65_536;
 pub const RESERVED_SEGMENTS: u32 = 2;
 
 impl Geometry {
-    /// For a server: 64 MiB segments of records of about 4 KiB, up to 8 GiB.
+    /// The layout for a server: 64 MiB segments of records of about 4 KiB, up to 8 GiB.
     #[must_use]
     pub fn server() -> Self {
         Self {
@@ -49,7 +50,7 @@ impl Geometry {
         }
     }
 
-    /// For one person's data: 4 MiB segments of records of about 1 KiB, up to 4 GiB.
+    /// The layout for one person's data: 4 MiB segments of records of about 1 KiB, up to 4 GiB.
     #[must_use]
     pub fn vault() -> Self {
         Self {
@@ -85,9 +86,9 @@ impl Geometry {
 pub(crate) const SUPERBLOCK: u64 = PAGE as u64;
 /// Commit cells (S2).
 pub(crate) const CELLS: u64 = 8;
-/// Where the first cell lies.
+/// The offset of the first cell.
 pub(crate) const CELLS_AT: u64 = 2 * SUPERBLOCK;
-/// Where the first segment lies.
+/// The offset of the first segment.
 pub(crate) const SEGMENTS_AT: u64 = CELLS_AT + CELLS * PAGE as u64;
 /// Bytes of a segment header, which repeats itself in each of its sectors.
 pub(crate) const HEADER: u32 = 4_096;
@@ -112,7 +113,7 @@ pub(crate) struct SlotAt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Extent {
     pub(crate) segment: u32,
-    /// From the start of the segment.
+    /// The offset from the start of the segment.
     pub(crate) offset: u32,
     pub(crate) length: u32,
 }
@@ -125,13 +126,13 @@ impl Extent {
 
 /// The place of a record that dies: its slot and its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grave {
+pub(crate) struct DeadRecord {
     pub(crate) at: SlotAt,
     pub(crate) offset: u32,
     pub(crate) length: u32,
 }
 
-impl Grave {
+impl DeadRecord {
     pub(crate) const fn body(&self) -> Extent {
         Extent { segment: self.at.segment, offset: self.offset, length: self.length }
     }
@@ -157,7 +158,7 @@ impl Layout {
         self.slots * 128
     }
 
-    /// Where bodies begin, from the start of the segment: a page boundary.
+    /// The offset of the body area from the start of the segment: a page boundary.
     pub(crate) fn body_start(&self) -> u32 {
         page_up(HEADER + self.tables() * self.table_bytes())
     }

@@ -10,14 +10,14 @@ use crate::geometry::{Layout, SlotAt};
 use crate::scan::Scan;
 use crate::segment::Segment;
 
-/// What shows of each segment that slots of its present generation were used.
+/// The evidence, for each segment, that slots of its present generation were used.
 pub(crate) struct Proofs {
     /// The slots before this one were used; `None` if nothing shows that any was.
     ends: Vec<Option<u32>>,
 }
 
 impl Proofs {
-    /// By the heads that open, and by the ranges of complete commits, newest first.
+    /// Derives it from the heads that open, and from the ranges of complete commits, newest first.
     pub(crate) fn of(layout: &Layout, scan: &Scan, complete: &[&Cell]) -> Self {
         // The present generation is at least as old as its oldest head.
         let mut since: Vec<Option<u64>> = vec![None; scan.segments.len()];

@@ -1,9 +1,9 @@
 //! The index in memory: where each live record lies. Nothing in it opens anything.
 
-use crate::geometry::{Grave, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SlotAt};
+use crate::geometry::{DeadRecord, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SLOT, SlotAt};
 use crate::record::{Entry, MAX_BODY, RecordKey};
 use crate::segment::Stamp;
-use crate::slot::{Head, SLOT};
+use crate::slot::Head;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(crate) struct Located {
     pub(crate) order: u64,
     meta: [u8; 8],
-    /// From the highest bits: segment, slot, length.
+    /// Segment, slot and length, from the highest bits down.
     place: u64,
     offset: u32,
     expiry_day: u32,
@@ -44,8 +44,8 @@ impl Located {
         low_bits(self.place, LENGTH_BITS)
     }
 
-    pub(crate) fn grave(&self) -> Grave {
-        Grave { at: self.at(), offset: self.offset, length: self.length() }
+    pub(crate) fn dead_record(&self) -> DeadRecord {
+        DeadRecord { at: self.at(), offset: self.offset, length: self.length() }
     }
 
     fn entry(&self, key: RecordKey) -> Entry {
@@ -54,7 +54,7 @@ impl Located {
     }
 }
 
-/// At most 32 of them.
+/// The lowest `count` bits of a word; `count` is at most 32.
 fn low_bits(word: u64, count: u32) -> u32 {
     u32::try_from(word & ((1 << count) - 1)).unwrap_or(u32::MAX)
 }
@@ -63,12 +63,12 @@ fn low_bits(word: u64, count: u32) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     records: BTreeMap<RecordKey, Located>,
-    /// Of each segment; a position is a key only together with it.
+    /// The stamp of each segment; a position is a key only together with it.
     pub(crate) stamps: Vec<Stamp>,
     pub(crate) counts: Counts,
 }
 
-/// What `stats` adds to the number of records.
+/// The counters that `stats` adds to the number of records.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     live_bytes: u64,
@@ -84,7 +84,7 @@ pub(crate) struct Counts {
 }
 
 impl Index {
-    /// Of records in the order of their keys, each once.
+    /// Builds it from records in the order of their keys, each once.
     pub(crate) fn of(records: impl IntoIterator<Item = (RecordKey, Located)>) -> Self {
         let records: BTreeMap<_, _> = records.into_iter().collect();
         let live_bytes = records.values().map(|located| u64::from(located.length())).sum();

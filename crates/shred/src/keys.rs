@@ -1,7 +1,6 @@
 //! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
 
 use crate::aead;
-use crate::keyring::Keyring;
 use crate::labels;
 use crate::record::Record;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
@@ -17,7 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub struct MasterKey(Box<[u8; 32]>);
 
 impl MasterKey {
-    /// From 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
+    /// Makes a key from 32 uniformly random bytes. Wipes the array that it was given; a caller that keeps its own wipes it itself.
     #[must_use]
     pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
         let key = Self::copy_of(&bytes);
@@ -25,7 +24,7 @@ impl MasterKey {
         key
     }
 
-    /// The same from bytes that stay where they are: the caller wipes them.
+    /// Makes a key from bytes that stay where they are: the caller wipes them.
     #[must_use]
     pub fn copy_of(bytes: &[u8; 32]) -> Self {
         let mut key = Self(Box::new([0; 32]));
@@ -39,14 +38,14 @@ impl MasterKey {
 pub struct Passphrase(Vec<u8>);
 
 impl Passphrase {
-    /// From the bytes the user typed.
+    /// Makes a passphrase from the bytes that the user typed.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 }
 
-/// What opens a store.
+/// The secret that opens a store.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unlock {
@@ -56,7 +55,7 @@ pub enum Unlock {
     Passphrase(Passphrase),
 }
 
-/// What one guess of a passphrase costs (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
+/// The cost of one guess of a passphrase (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
 /// opens at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
@@ -141,23 +140,23 @@ impl UnlockKey {
     }
 
     /// Seals the data keys, oldest first, as one; the unlock key is used for nothing else, ever, so its nonce is constant.
-    pub(crate) fn seal(&self, ad: &[u8], keys: &Keyring) -> Vec<u8> {
+    pub(crate) fn seal<'a>(&self, ad: &[u8], oldest_first: impl Iterator<Item = &'a StoreKeys>) -> Vec<u8> {
         let mut data = Zeroizing::new(Vec::with_capacity(2 * 32));
-        for keys in keys.oldest_first() {
+        for keys in oldest_first {
             data.extend_from_slice(keys.data.0.as_slice());
         }
         let tag = seal(&self.0, ad, data.as_mut_slice());
         [data.as_slice(), &tag].concat()
     }
 
-    /// `epochs`: of the keys that are sealed, oldest first.
+    /// Returns the data keys, oldest first. `epochs`: their epochs, in the same order.
     pub(crate) fn open(
         &self,
         ad: &[u8],
         sealed: &[u8],
         file_id: [u8; 16],
         epochs: &[u32],
-    ) -> Option<Keyring> {
+    ) -> Option<Vec<StoreKeys>> {
         let (ciphertext, tag) = sealed.split_last_chunk::<16>()?;
         let mut data = Zeroizing::new(ciphertext.to_vec());
         if !open(&self.0, ad, data.as_mut_slice(), tag) {
@@ -168,7 +167,7 @@ impl UnlockKey {
             key.0.copy_from_slice(bytes);
             StoreKeys::of(key, file_id, *epoch)
         });
-        Keyring::from_oldest(keys)
+        Some(keys.collect())
     }
 }
 

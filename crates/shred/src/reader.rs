@@ -3,13 +3,13 @@
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::ReadError;
-use crate::geometry::{Layout, SlotAt};
+use crate::geometry::{Layout, SLOT, SlotAt};
 use crate::index::{Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::record::{Entry, RecordKey, Stats};
 use crate::segment::{Stamp, read_header};
-use crate::slot::{Head, SLOT, Word};
+use crate::slot::{Head, Word};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,12 +17,12 @@ use zeroize::Zeroizing;
 
 /// A cheap, cloneable, concurrent view of a store: the published state, never a commit in the making.
 ///
-/// It keeps the disk (and with it the lock of a file) open for as long as it lives.
+/// A reader keeps the disk, and with it the lock of a file, open as long as it lives.
 pub struct Reader<D> {
     core: Arc<Core<D>>,
 }
 
-/// What the writer and all readers share.
+/// The state that the writer and all readers share.
 pub(crate) struct Core<D> {
     pub(crate) disk: D,
     keyring: RwLock<Keyring>,
@@ -59,7 +59,7 @@ impl<D: Disk> Reader<D> {
         self.core.read(key).map(Zeroizing::new)
     }
 
-    /// What is known about a record without reading it.
+    /// Returns the entry of a record without reading its body.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
         self.core.published().entry(key)

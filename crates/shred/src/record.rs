@@ -1,4 +1,4 @@
-//! What callers put in and get out: records, batches, entries, and their limits (S16).
+//! Records, batches and entries, and their limits (S16).
 
 use std::fmt;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub struct Committed {
     pub first_order: u64,
 }
 
-/// What is known about a record without reading its body.
+/// The fields of a record that are known without reading its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
@@ -114,7 +114,7 @@ pub struct Stats {
     /// Bytes of dead records that may still lie on the disk, sealed under keys that are destroyed. A look at a store that another process
     /// may have open counts those that it finds.
     pub dead_bytes: u64,
-    /// For how long the oldest of them has been dead, as of the last upkeep; of those found when the store was opened, since then.
+    /// The age of the oldest dead byte, as of the last upkeep. Bytes that were found dead at the opening count from then.
     pub oldest_dead: Option<Duration>,
     /// The data key is being replaced: records under the old one are left.
     pub is_replacing_key: bool,

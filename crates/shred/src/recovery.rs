@@ -6,19 +6,19 @@ use crate::bytes::{PAGE, size};
 use crate::cell::{Cell, Range};
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::geometry::{CELLS, Extent, Layout, SEGMENTS_AT, SlotAt};
+use crate::geometry::{CELLS, Extent, Layout, SEGMENTS_AT, SLOT, SlotAt};
 use crate::holes::Proofs;
 use crate::index::{Counts, Index, Located};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::scan::{Found, Scan, Seen, slot_copies};
 use crate::segment::{self, Segment, Stamp};
-use crate::slot::{Head, SLOT, Word};
+use crate::slot::{Head, Word};
 use crate::upkeep::{Gap, gaps};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// What a disk says, judged.
+/// The state of a store as recovery finds it.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) index: Index,
@@ -37,7 +37,7 @@ pub(crate) struct Recovery {
     pub(crate) relied_on: Vec<Cell>,
     /// The last commit says that no dead byte is left.
     pub(crate) is_clean: bool,
-    /// What no live record covers of the body areas.
+    /// The parts of the body areas that no live record covers.
     pub(crate) gaps: Vec<Gap>,
     /// Heads of the last two complete commits, for their bodies.
     pub(crate) bodies: Vec<(u32, u32, u32)>,
@@ -85,11 +85,11 @@ impl Recovery {
             !is_undone
         });
 
-        // S6: what the last two complete commits doomed is dead, whatever reached the disk.
-        let mut doomed: HashMap<SlotAt, u64> = HashMap::new();
+        // S6: the records that the last two complete commits replaced or erased are dead, whatever reached the disk.
+        let mut pending: HashMap<SlotAt, u64> = HashMap::new();
         for cell in &complete {
             for at in &cell.redo {
-                let by = doomed.entry(*at).or_insert(cell.number);
+                let by = pending.entry(*at).or_insert(cell.number);
                 *by = cell.number.max(*by);
             }
         }
@@ -99,10 +99,10 @@ impl Recovery {
         found.retain(|found| {
             open_segment = open_segment.max(Some((found.head.commit, found.at.segment)));
             // A slot younger than the list that names it belongs to a later generation of its segment.
-            if doomed.get(&found.at).is_some_and(|by| found.head.commit <= *by) {
+            if pending.get(&found.at).is_some_and(|by| found.head.commit <= *by) {
                 return false;
             }
-            doomed.remove(&found.at);
+            pending.remove(&found.at);
             if last_two.contains(&found.head.commit) {
                 bodies.push((found.at.segment, found.head.offset, found.head.length));
             }
@@ -121,7 +121,7 @@ impl Recovery {
             is_same
         });
         let in_file = |at: &SlotAt| size(at.segment) < segments.len() && at.slot < layout.slots;
-        marks.extend(doomed.keys().filter(|at| in_file(at)).map(|at| (*at, Word::Dead)));
+        marks.extend(pending.keys().filter(|at| in_file(at)).map(|at| (*at, Word::Dead)));
         if complete.iter().any(|cell| cell.more_erases) {
             marks.extend(dead.iter().map(|at| (*at, Word::Dead)));
         }

@@ -10,7 +10,7 @@ use crate::segment::read_header;
 use crate::slot::Head;
 use crate::superblock::Superblock;
 
-/// What a scan of every slot position found.
+/// The result of a scan of every slot position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Residue {

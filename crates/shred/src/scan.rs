@@ -3,11 +3,11 @@
 use crate::bytes::size;
 use crate::cell::Range;
 use crate::disk::Disk;
-use crate::geometry::{Layout, SlotAt};
+use crate::geometry::{Layout, SLOT, SlotAt};
 use crate::keyring::Keyring;
 use crate::keys::StoreKeys;
 use crate::segment::{Condition, Segment, read_header};
-use crate::slot::{Head, SLOT, Word};
+use crate::slot::{Head, Word};
 use std::io;
 use std::num::NonZero;
 
@@ -31,7 +31,7 @@ pub(crate) struct Scan {
     pub(crate) damaged: Vec<SlotAt>,
     /// Slots that hold nothing, before others that do.
     pub(crate) holes: Vec<Range>,
-    /// For each segment the end of its last slot that is certainly used.
+    /// The end of the last slot that is certainly used, for each segment.
     pub(crate) ends: Vec<u32>,
 }
 

@@ -17,7 +17,7 @@ const FIRST_GENERATION: u32 = 1;
 /// Zeros are written in pieces of this size.
 const ZEROS: usize = 1 << 20;
 
-/// How a segment was found.
+/// The state of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// Has a header; its slots count.
@@ -35,7 +35,7 @@ pub(crate) struct Segment {
     pub(crate) stamp: Stamp,
     /// Slots used so far: they are used in order, once per generation (S3).
     pub(crate) used: u32,
-    /// Where the body area is free from.
+    /// The end of the used part of the body area.
     pub(crate) body_end: u32,
     /// Slots whose record was not destroyed.
     pub(crate) live: u32,
@@ -56,7 +56,7 @@ pub(crate) struct Segment {
 pub(crate) struct Stamp {
     /// Counts how often the segment was begun (S10).
     pub(crate) generation: u32,
-    /// Of the data key.
+    /// The epoch of the data key.
     pub(crate) epoch: u32,
 }
 
@@ -82,7 +82,7 @@ impl Segment {
         Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
     }
 
-    /// It was never renewed.
+    /// Whether the segment was never renewed.
     pub(crate) fn is_first_generation(&self) -> bool {
         self.stamp.generation == FIRST_GENERATION
     }

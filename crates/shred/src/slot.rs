@@ -1,18 +1,16 @@
 //! One slot: salt and sealed head, or a mark in their place (S3, S8; spec/13-shred.md, "Slot").
 
 use crate::bytes::Take;
-use crate::geometry::SlotAt;
+use crate::geometry::{SLOT, SlotAt};
 use crate::keys::StoreKeys;
 use crate::record::RecordKey;
 use zeroize::Zeroizing;
 
-/// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
-pub(crate) const SLOT: usize = 128;
 const SALT: usize = 32;
 /// Plaintext of a head: the rest of the slot without the tag.
 const HEAD: usize = SLOT - SALT - 16;
 
-/// What stands in the place of the sealed head of an erased record; its salt is zero.
+/// The mark in the place of the sealed head of an erased record; its salt is zero.
 const DEAD: &[u8; 16] = b"shred: erased.\n\0";
 /// The same for a record that a recovery rolled back. Another mark, because an erased record proves its
 /// commit complete and a rolled back one proves the opposite (S5).
@@ -60,7 +58,7 @@ fn mark(text: &[u8; 16]) -> [u8; SLOT] {
     slot
 }
 
-/// What the sealed head says about its record.
+/// The fields of a sealed head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) key: RecordKey,
@@ -69,7 +67,7 @@ pub(crate) struct Head {
     pub(crate) order: u64,
     /// The commit that wrote this slot.
     pub(crate) commit: u64,
-    /// Of the body, from the start of the segment.
+    /// The offset of the body from the start of the segment.
     pub(crate) offset: u32,
     pub(crate) length: u32,
     pub(crate) expiry_day: u32,

@@ -35,7 +35,7 @@ pub(crate) struct Superblock {
     passphrase: bool,
     cost: PassphraseCost,
     salt: [u8; 32],
-    /// Of the data keys, oldest first: one or two.
+    /// The epochs of the data keys, oldest first: one or two.
     epochs: Vec<u32>,
     sealed_keys: Vec<u8>,
 }
@@ -78,7 +78,7 @@ impl Superblock {
         let (version, revision, epochs) = (VERSION, self.revision.checked_add(1)?, keys.epochs());
         let mut block = Self { version, revision, passphrase, cost, salt, epochs, ..self.clone() };
         let key = UnlockKey::derive(unlock, cost, &salt, &self.file_id)?;
-        block.sealed_keys = key.seal(&block.covered(), keys);
+        block.sealed_keys = key.seal(&block.covered(), keys.oldest_first().map(AsRef::as_ref));
         Some(block)
     }
 
@@ -89,7 +89,8 @@ impl Superblock {
         }
         // The cost is within its bounds (see `fields`): what is missing is the memory.
         let key = UnlockKey::derive(unlock, self.cost, &self.salt, &self.file_id)?;
-        Some(key.open(&self.covered(), &self.sealed_keys, self.file_id, &self.epochs))
+        let keys = key.open(&self.covered(), &self.sealed_keys, self.file_id, &self.epochs);
+        Some(keys.and_then(Keyring::from_oldest))
     }
 
     /// Whether this key or passphrase opens the store.
@@ -269,7 +270,7 @@ pub(crate) fn write_version_1(disk: &impl Disk, unlock: &Unlock) {
     let (block, keys) = Superblock::open(disk, unlock).unwrap();
     let mut old = Superblock { version: OLDEST_VERSION, ..block };
     let key = UnlockKey::derive(unlock, old.cost, &old.salt, &old.file_id).unwrap();
-    old.sealed_keys = key.seal(&old.covered(), &keys);
+    old.sealed_keys = key.seal(&old.covered(), keys.oldest_first().map(AsRef::as_ref));
     old.write(disk).unwrap();
 }
 
@@ -351,7 +352,7 @@ mod tests {
         let fresh = Fresh { file_id: [1; 16], salt: [2; 32], data_key: Box::new(Zeroizing::new([3; 32])) };
         let keys = Keyring::one(StoreKeys::new(&fresh.data_key, fresh.file_id, 1));
         let unlock_key = UnlockKey::derive(&key(2), new.cost, &new.salt, &new.file_id).unwrap();
-        new.sealed_keys = unlock_key.seal(&new.covered(), &keys);
+        new.sealed_keys = unlock_key.seal(&new.covered(), keys.oldest_first().map(AsRef::as_ref));
         for good in [1, 2] {
             assert!(Superblock::open(&disk(&old, &new.encode()), &key(good)).is_ok());
         }

@@ -2,9 +2,8 @@
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::disk::Disk;
-use crate::geometry::{Extent, Grave, Layout};
+use crate::geometry::{DeadRecord, Extent, Layout, SLOT};
 use crate::segment::Segment;
-use crate::slot::SLOT;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -46,10 +45,10 @@ pub(crate) struct Upkeep {
     /// Bytes that were ever put since the opening, slots included.
     pub(crate) taken: u64,
     /// Bytes that ever died since the opening, slots included.
-    pub(crate) buried: u64,
+    pub(crate) died_bytes: u64,
     /// Zeros were written since the last sync: the oldest death of what they cover, and its bytes.
     pub(crate) zeroed: Option<(Duration, u64)>,
-    /// What no live record covered when the store was opened, and was not looked at yet.
+    /// The parts that no live record covered when the store was opened and that were not looked at yet.
     pub(crate) gaps: VecDeque<Gap>,
     /// The segment that is being made ready to be used again.
     pub(crate) renewal: Option<Renewal>,
@@ -65,7 +64,7 @@ pub(crate) struct Upkeep {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
     pub(crate) extent: Extent,
-    /// It reaches to the end of its segment: later commits may write there.
+    /// Whether it reaches to the end of its segment: later commits may write there.
     pub(crate) is_tail: bool,
 }
 
@@ -87,7 +86,7 @@ impl Upkeep {
             fresh: 0,
             stored: 0,
             taken: 0,
-            buried: 0,
+            died_bytes: 0,
             zeroed: None,
             gaps: VecDeque::new(),
             renewal: None,
@@ -121,15 +120,15 @@ impl Upkeep {
     }
 
     /// A record's key is destroyed on stable storage.
-    pub(crate) fn bury(&mut self, grave: &Grave) {
-        let body = grave.body();
-        self.buried += SLOT as u64;
+    pub(crate) fn note_dead(&mut self, dead: &DeadRecord) {
+        let body = dead.body();
+        self.died_bytes += SLOT as u64;
         if body.length == 0 {
             return;
         }
         self.owe(body.segment, body.length);
         self.fresh += u64::from(body.length);
-        self.buried += u64::from(body.length);
+        self.died_bytes += u64::from(body.length);
         if let Some((last, died)) = self.runs.back_mut()
             && last.segment == body.segment
             && last.end() == body.offset
@@ -174,8 +173,8 @@ impl Upkeep {
         self.taken
     }
 
-    pub(crate) fn buried(&self) -> u64 {
-        self.buried
+    pub(crate) fn died_bytes(&self) -> u64 {
+        self.died_bytes
     }
 
     /// Dead bytes lie on the disk for longer than allowed: the disk does not keep up.
@@ -238,7 +237,7 @@ impl Upkeep {
     }
 }
 
-/// What no live record covers of the segments' body areas. `live` in any order.
+/// The parts of the body areas that no live record covers. `live` in any order.
 pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>) -> Vec<Gap> {
     live.sort_unstable();
     let mut gaps = Vec::new();
@@ -255,7 +254,7 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
             add(from, body.offset, false);
             from = from.max(body.end());
         }
-        // Commits to come write behind this; before it may lie what was doomed or rolled back.
+        // Commits to come write behind this; before it may lie bodies of records that were replaced, erased or rolled back.
         let written = page_up(segment.body_end).min(layout.segment_bytes);
         add(from, written, false);
         add(from.max(written), layout.segment_bytes, true);

@@ -24,7 +24,7 @@ pub const SCRUB_AT_CLOSING: Duration = Duration::from_secs(2);
 /// Owns a store on a thread of its own and commits whatever has queued up, one flush at a time.
 /// Share it by reference (or `Arc`). Dropping it commits what is queued, settles and joins the thread.
 ///
-/// The queue has no bound of its own: whoever submits bounds what is in flight.
+/// The queue has no bound of its own: its callers bound the jobs in flight.
 pub struct Writer<D: Disk + 'static> {
     reader: Reader<D>,
     shared: Arc<Shared>,
@@ -88,7 +88,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Starts the thread. `rng` is read once for each batch that stores something.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system gives no thread.
     pub fn start(shred: Shred<D>, rng: impl CryptoRng + Send + 'static) -> std::io::Result<Self> {
         Self::start_with(shred, rng, |_| false)
     }
@@ -97,7 +97,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// which records this is true. Their salts depend on the body through the key, so that sealing hashes it no second time.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system gives no thread.
     pub fn start_with(
         shred: Shred<D>,
         rng: impl CryptoRng + Send + 'static,
@@ -118,7 +118,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
     /// `done` is called on the writer's thread (for what is refused before queueing: on the caller's), after all
     /// of it is on stable storage and the erased keys are destroyed; calls come in the order of submission.
-    /// It must be quick and must not wait for this writer. If it panics, the writer goes on.
+    /// A callback must be quick and must not wait for this writer. If it panics, the writer goes on.
     /// Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
@@ -340,7 +340,7 @@ impl<D: Disk> Loop<D> {
 }
 
 impl<D: Disk> Drop for Loop<D> {
-    /// However the thread ends, nobody is left waiting.
+    /// Answers all jobs, however the thread ends.
     fn drop(&mut self) {
         let mut queue = self.shared.locked();
         queue.gone = true;

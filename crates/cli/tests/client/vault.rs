@@ -135,7 +135,7 @@ async fn commands_say_that_the_vault_is_full_and_erasing_what_was_read_ends_it()
     ada(&["init", "--no-passphrase", "--vault-mib", "63"]).fails(&["64..=262144"]);
     ada(&["init", "--no-passphrase", "--vault-mib", "64", "--relay", &world.relay.address]).ok();
     let status = ada(&["status"]).ok().out;
-    assert!(status.contains("\nThe vault is 0 % full; its file has 4 MiB, at most 64 MiB\n"), "{status}");
+    assert!(status.contains("\nThe vault is 0 % full; its file has 8 MiB, at most 64 MiB\n"), "{status}");
     let ben = world.person("ben").await;
     let client = world.open("ada").await;
     let link = client.invite("Ben").await.unwrap();

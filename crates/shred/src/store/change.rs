@@ -2,7 +2,9 @@
 
 use super::Shred;
 use super::compact::{SLOWEST_STEP, STEP_BYTES};
-use super::space::{Grown, bounded};
+use super::length::Grown;
+use super::replacement::Replacement;
+use super::space::bounded;
 use crate::bytes::size;
 use crate::disk::Disk;
 use crate::error::{ChangeError, CommitError, OpenError};
@@ -15,15 +17,6 @@ use rand_core::CryptoRng;
 use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
-
-/// The data key is being replaced: what was sealed under the old one is copied, and the old one is destroyed at last.
-#[derive(Debug)]
-pub(super) struct Replacement {
-    /// The superblock without the old key. It is sealed at the beginning, because nothing keeps what opens the store.
-    last: Superblock,
-    /// From this commit on all cells are under the new key.
-    cells_from: u64,
-}
 
 impl<D: Disk> Shred<D> {
     /// Changes what opens the store: another key or passphrase, or the same passphrase at another cost. When this returns, the old one
@@ -187,7 +180,7 @@ impl<D: Disk> Shred<D> {
         let Some(replacement) = &self.replacement else { return Ok(false) };
         let cells_from = replacement.cells_from;
         let epoch = self.reader.core().keys().epoch;
-        let doomed: Vec<u32> = self.doomed.iter().map(|grave| grave.at.segment).collect();
+        let pending: Vec<u32> = self.pending.iter().map(|dead| dead.at.segment).collect();
         let (mut is_left, mut has_live) = (false, false);
         for number in 0..self.segments.number() {
             let Some(segment) = self.segments.get(size(number)) else { continue };
@@ -195,7 +188,7 @@ impl<D: Disk> Shred<D> {
                 continue;
             }
             is_left = true;
-            let dying = doomed.iter().filter(|at| **at == number).count();
+            let dying = pending.iter().filter(|at| **at == number).count();
             has_live |= size(segment.live) > dying;
         }
         if has_live {
@@ -256,7 +249,7 @@ fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 32] {
 }
 
 /// Finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present version.
-/// Where the data key is being replaced, the second superblock is the one without the old key.
+/// If the data key is being replaced, the second superblock is the one without the old key.
 pub(super) fn finish(
     disk: &impl Disk,
     block: Superblock,

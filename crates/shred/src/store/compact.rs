@@ -2,15 +2,15 @@
 //! are zeroed where they lie.
 
 use super::Shred;
+use super::compaction::{Compaction, Gate};
 use crate::bytes::{page_up, size};
 use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
 use crate::error::{CommitError, ReadError};
-use crate::geometry::{RESERVED_SEGMENTS, SlotAt};
+use crate::geometry::{RESERVED_SEGMENTS, SLOT, SlotAt};
 use crate::record::{Batch, Entry, MAX_REDO, Record, RecordKey};
 use crate::scan::{Seen, slot_copies};
-use crate::segment::{Segment, Stamp};
-use crate::slot::SLOT;
+use crate::segment::Segment;
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
@@ -22,28 +22,6 @@ pub(super) const SLOWEST_STEP: u64 = 64 << 10;
 const STEP_SLOTS: u32 = 2_048;
 /// A segment is worth emptying if at most this many sixteenths of it live.
 const WORTH: u64 = 14;
-
-/// A segment that is being emptied.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Compaction {
-    segment: u32,
-    stamp: Stamp,
-    /// The first slot that was not looked at yet.
-    slot: u32,
-    /// Bytes copied so far, with their slots.
-    copied: u64,
-    /// The room that there was before.
-    room: u64,
-}
-
-/// Emptying gained next to nothing: no segment is emptied again before more has died or was put.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gate {
-    /// Bytes that must have died since the opening.
-    buried: u64,
-    /// Or have been put.
-    taken: u64,
-}
 
 impl<D: Disk> Shred<D> {
     /// Room is short.
@@ -104,7 +82,7 @@ impl<D: Disk> Shred<D> {
         let Some(segment) = self.segments().get(size(number)) else { return Ok(false) };
         let first_free = self.segments().iter().position(Segment::is_free);
         let has_room_before = first_free.is_some_and(|free| free < size(number));
-        if segment.is_unreadable || segment.live <= self.doomed_in(number) || !has_room_before {
+        if segment.is_unreadable || segment.live <= self.pending_in(number) || !has_room_before {
             return Ok(false);
         }
         if self.compaction.is_none_or(|it| it.segment != number) {
@@ -219,8 +197,9 @@ impl<D: Disk> Shred<D> {
         let least = layout.body_room() / 16;
         let after = self.room() + layout.body_room();
         if done.copied == 0 || after < done.room + least {
-            let (buried, taken) = (self.upkeep.buried() + done.copied + least, self.upkeep.taken() + least);
-            self.gate = Some(Gate { buried, taken });
+            let (died_bytes, taken) =
+                (self.upkeep.died_bytes() + done.copied + least, self.upkeep.taken() + least);
+            self.gate = Some(Gate { died_bytes, taken });
         }
     }
 
@@ -261,13 +240,13 @@ impl<D: Disk> Shred<D> {
     fn worth_emptying(&self, at_once: bool) -> Option<Compaction> {
         let epoch = self.core().keys().epoch;
         let mut of_old_key = (0..).zip(self.segments().iter()).filter(|(number, segment)| {
-            segment.is_ready() && segment.stamp.epoch != epoch && segment.live > self.doomed_in(*number)
+            segment.is_ready() && segment.stamp.epoch != epoch && segment.live > self.pending_in(*number)
         });
         if let Some((number, segment)) = of_old_key.next() {
             return Some(self.emptying(number, segment));
         }
-        let (buried, taken) = (self.upkeep.buried(), self.upkeep.taken());
-        if self.gate.is_some_and(|gate| buried < gate.buried && taken < gate.taken) {
+        let (died_bytes, taken) = (self.upkeep.died_bytes(), self.upkeep.taken());
+        if self.gate.is_some_and(|gate| died_bytes < gate.died_bytes && taken < gate.taken) {
             return None;
         }
         let layout = &self.core().layout;
@@ -276,7 +255,7 @@ impl<D: Disk> Shred<D> {
             .zip(self.segments().iter())
             .filter(|(_, segment)| segment.is_ready() && !segment.is_unreadable)
             .filter(|(number, segment)| {
-                segment.live > self.doomed_in(*number) && (at_once || !self.takes_more(*number))
+                segment.live > self.pending_in(*number) && (at_once || !self.takes_more(*number))
             })
             .map(|(number, segment)| (lives(segment, room, layout.slots), (number, segment)))
             .min_by_key(|(lives, _)| *lives)?;
@@ -285,13 +264,13 @@ impl<D: Disk> Shred<D> {
 
     /// Something lives in a segment that is not to be destroyed by the next commit.
     fn is_left(&self, number: u32) -> bool {
-        self.segments().get(size(number)).is_some_and(|segment| segment.live > self.doomed_in(number))
+        self.segments().get(size(number)).is_some_and(|segment| segment.live > self.pending_in(number))
     }
 
     /// Records of a segment that the next commit destroys.
-    fn doomed_in(&self, number: u32) -> u32 {
-        let doomed = self.doomed.iter().filter(|grave| grave.at.segment == number).count();
-        u32::try_from(doomed).unwrap_or(u32::MAX)
+    fn pending_in(&self, number: u32) -> u32 {
+        let pending = self.pending.iter().filter(|dead| dead.at.segment == number).count();
+        u32::try_from(pending).unwrap_or(u32::MAX)
     }
 
     fn note_damage(&mut self, number: u32) {
@@ -299,7 +278,7 @@ impl<D: Disk> Shred<D> {
     }
 }
 
-/// How much of a segment lives: of its bytes or of its slots, whichever is more.
+/// The live share of a segment in bytes: by its bodies or by its slots, whichever is more.
 fn lives(segment: &Segment, room: u64, slots: u32) -> u64 {
     u64::from(segment.live_bytes).max(u64::from(segment.live) * room / u64::from(slots))
 }

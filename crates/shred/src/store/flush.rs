@@ -6,9 +6,9 @@ use crate::cell::Cell;
 use crate::commit::Group;
 use crate::disk::Disk;
 use crate::error::CommitError;
-use crate::geometry::{Grave, SlotAt};
+use crate::geometry::{DeadRecord, SLOT, SlotAt};
 use crate::index::Located;
-use crate::slot::{SLOT, Word};
+use crate::slot::Word;
 use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ impl<D: Disk> Shred<D> {
             return Err(CommitError::Stopped);
         }
         // Nothing is asked for that is not so already, and no one waits for an older version's end.
-        if group.is_empty() && !(group.forced || group.names_erased && !self.doomed.is_empty()) {
+        if group.is_empty() && !(group.forced || group.names_erased && !self.pending.is_empty()) {
             return Ok(self.next);
         }
         // A commit that a crash cuts short may leave bodies, or marks in the place of slots, and no cell: the last one must not say by
@@ -60,7 +60,7 @@ impl<D: Disk> Shred<D> {
                 disk.write_at(layout.slot_at(first, table), &bytes)?;
             }
         }
-        let mut dead: Vec<SlotAt> = self.doomed.iter().map(|grave| grave.at).collect();
+        let mut dead: Vec<SlotAt> = self.pending.iter().map(|dead| dead.at).collect();
         dead.extend(group.erases.iter().map(|erase| erase.1.at));
         dead.sort_unstable();
         for run in dead.chunk_by(|a, b| a.segment == b.segment && a.slot + 1 == b.slot) {
@@ -72,7 +72,7 @@ impl<D: Disk> Shred<D> {
             }
         }
         let ranges = group.ranges().to_vec();
-        let mut redo: Vec<SlotAt> = group.redo.iter().map(|grave| grave.at).collect();
+        let mut redo: Vec<SlotAt> = group.redo.iter().map(|dead| dead.at).collect();
         let room = Cell::room(ranges.len()).saturating_sub(redo.len());
         redo.extend(group.erases.iter().map(|erase| erase.1.at).take(room));
         let more_erases = group.erases.len() > room;
@@ -108,16 +108,16 @@ impl<D: Disk> Shred<D> {
         if !group.is_empty() {
             self.upkeep.committed();
         }
-        let graves: Vec<Grave> =
-            self.doomed.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
-        for grave in &graves {
-            self.segments.change(grave.at.segment, |segment| {
+        let dead: Vec<DeadRecord> =
+            self.pending.iter().copied().chain(group.erases.iter().map(|erase| erase.1)).collect();
+        for dead in &dead {
+            self.segments.change(dead.at.segment, |segment| {
                 segment.live = segment.live.saturating_sub(1);
                 segment.dead += 1;
-                segment.live_bytes = segment.live_bytes.saturating_sub(grave.length);
+                segment.live_bytes = segment.live_bytes.saturating_sub(dead.length);
                 segment.last_death = number;
             });
-            self.upkeep.bury(grave);
+            self.upkeep.note_dead(dead);
         }
         (self.settled, self.is_clean) = (group.is_empty(), group.clean);
         self.next = number + 1;
@@ -128,9 +128,9 @@ impl<D: Disk> Shred<D> {
         for key in group.removes.iter().chain(group.erases.iter().map(|erase| &erase.0)) {
             index.remove(key);
         }
-        self.doomed = group.redo;
-        index.counts.dead_slots += graves.len() as u64;
-        index.counts.pending_erases = u32::try_from(self.doomed.len()).unwrap_or(u32::MAX);
+        self.pending = group.redo;
+        index.counts.dead_slots += dead.len() as u64;
+        index.counts.pending_erases = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
         index.counts.free_segments = self.free_segments();
         (index.counts.dead_bytes, index.counts.oldest_dead) = self.upkeep.debt();
     }

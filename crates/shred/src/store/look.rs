@@ -4,7 +4,7 @@ use crate::bytes::PAGE;
 use crate::disk::Disk;
 use crate::geometry::{CELLS, CELLS_AT};
 
-/// What changes on the disk when a store does: two looks at the same moment have seen the same store.
+/// The parts of the disk that change with each commit. Two looks with equal values have seen the same store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     superblock: Vec<u8>,
@@ -13,7 +13,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// What cannot be read is judged elsewhere.
+    /// Reads them. An unreadable part is empty here: recovery reports it.
     pub(super) fn now(disk: &impl Disk) -> Self {
         let read = |at, length| {
             let mut bytes = vec![0; length];

@@ -1,6 +1,7 @@
 //! Room for what comes: admission, and the length of the file (S12).
 
 use super::Shred;
+use super::length::{Cut, Grown, Growth};
 use crate::bytes::size;
 use crate::commit::{Admission, Group, Job};
 use crate::disk::Disk;
@@ -16,32 +17,6 @@ use std::time::Duration;
 const GROWTH_STEP: u64 = 1 << 20;
 /// Time between two tries to grow on a volume that was full, when nothing is put.
 const GROW_AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// A segment that is being added: its zeros are written up to here, from its header's end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Growth {
-    number: u32,
-    written: u64,
-}
-
-/// The outcome of one step of growth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grown {
-    /// A segment was added.
-    Added,
-    /// A part of one was written.
-    Partly,
-    /// The limit is reached, or the volume is full.
-    No,
-}
-
-/// Segments at the end of the file that are given back: nothing is put there any more.
-#[derive(Clone, Debug)]
-pub(crate) struct Cut {
-    pub(super) segments: Vec<Segment>,
-    /// From this commit on no cell names them.
-    ready_at: u64,
-}
 
 impl<D: Disk> Shred<D> {
     /// An empty commit.
@@ -77,7 +52,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// By what is dead, then by growing, then by copying what lives. `false`: the store is full.
+    /// Renews dead segments, or grows the file, or copies live records. Returns `false` if the store is full.
     fn make_room(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<bool, CommitError> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }

@@ -1,4 +1,4 @@
-//! What a store does when nothing goes wrong, and what it refuses.
+//! Calls on a store whose disk works, and refusals.
 
 use super::{fresh, key, puts, record, rng, tiny, unlock};
 use crate::record::{MAX_BATCH_OPS, MAX_BODY, MAX_REDO};

@@ -454,7 +454,7 @@ fn s4_the_newest_version_wins_even_without_a_redo_list() {
     assert!(seen.iter().all(|&n| n > 0), "{seen:?}");
 }
 
-/// What recycling will bring about: a list older than the record that lies in the slot now.
+/// A redo list that is older than the record in the slot, as recycling brings about.
 #[test]
 fn s6_a_redo_list_does_not_reach_younger_records() {
     let disk = Arc::new(MemoryDisk::from_bytes(empty(&tiny())));

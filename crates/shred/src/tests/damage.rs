@@ -3,8 +3,8 @@
 use super::reserve::{fill, maintain};
 use super::sim::SimDisk;
 use super::{fresh, key, puts, rng, tiny, unlock};
-use crate::geometry::SlotAt;
-use crate::slot::{SLOT, Word};
+use crate::geometry::{SLOT, SlotAt};
+use crate::slot::Word;
 use crate::{Batch, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn flip(disk: &MemoryDisk, at: u64) {
     disk.write_at(at, &[byte[0] ^ 4]).unwrap();
 }
 
-/// How many slots of the file hold this word.
+/// The number of slots of the file that hold this word.
 fn number_of(store: &Shred<impl Disk>, word: Word) -> u64 {
     let core = store.core();
     let mut number = 0;
@@ -85,8 +85,8 @@ fn s10_an_unreadable_record_keeps_its_segment_until_it_is_erased() {
     let (disk, mut store) = fresh(&tiny());
     let mut now = Duration::ZERO;
     let filled = fill(&mut store, 0, &mut now);
-    let grave = store.core().published().find(&key(1)).unwrap().grave();
-    flip(&disk, store.core().layout.body_at(0, grave.offset));
+    let dead = store.core().published().find(&key(1)).unwrap().dead_record();
+    flip(&disk, store.core().layout.body_at(0, dead.offset));
     store.erase(&(0..filled).filter(|n| *n != 1).map(key).collect::<Vec<_>>()).unwrap();
     assert_eq!(fill(&mut store, 100, &mut now), filled - 2);
     assert!(store.entry(&key(1)).is_some(), "its loss can be seen");
@@ -99,16 +99,16 @@ fn s10_an_unreadable_record_keeps_its_segment_until_it_is_erased() {
 fn s10_the_body_of_a_damaged_slot_is_zeroed() {
     let (disk, mut store) = fresh(&tiny());
     store.commit(puts(&[(1, &[1; 900]), (2, &[2; 900])]), &mut rng(1)).unwrap();
-    let grave = store.core().published().find(&key(1)).unwrap().grave();
+    let dead = store.core().published().find(&key(1)).unwrap().dead_record();
     let layout = store.core().layout;
     assert_eq!(store.scrub_all(|| false), Ok(0));
     drop(store);
-    flip(&disk, layout.slot_at(grave.at, 0) + 100);
+    flip(&disk, layout.slot_at(dead.at, 0) + 100);
     let mut store = reopened(&disk);
     assert_eq!(store.stats().damaged_slots, 1);
     maintain(&mut store, 10 * SECOND);
     let mut body = [1; 900];
-    disk.read_at(layout.body_at(grave.at.segment, grave.offset), &mut body).unwrap();
+    disk.read_at(layout.body_at(dead.at.segment, dead.offset), &mut body).unwrap();
     assert!(body == [0; 900] && store.stats().dead_bytes == 0);
 }
 

@@ -28,7 +28,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
-/// How many of these pieces lie on the device.
+/// The number of these pieces that lie on the device.
 fn found(image: &Path, pieces: &HashSet<Vec<u8>>) -> usize {
     assert!(done("sync", &[]));
     let bytes = std::fs::read(image).unwrap();
@@ -70,7 +70,7 @@ fn s10_no_dead_ciphertext_is_left_on_an_ext4_device() {
             .unwrap();
         for n in first..first + 50 {
             let core = store.core();
-            let body = core.published().find(&name(n)).unwrap().grave().body();
+            let body = core.published().find(&name(n)).unwrap().dead_record().body();
             let mut piece = vec![0; PIECE];
             core.disk.read_at(core.layout.body_at(body.segment, body.offset), &mut piece).unwrap();
             pieces.insert(piece);

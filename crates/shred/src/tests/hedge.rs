@@ -4,7 +4,7 @@ use super::{key, record, rng, tiny, unlock};
 use crate::{Batch, Disk, MemoryDisk, Record, Shred, Writer};
 use std::sync::Arc;
 
-/// Where the first body of a tiny store lies: superblocks and cells, then a header and a slot table.
+/// The offset of the first body of a tiny store: superblocks and cells, then a header and a slot table.
 const FIRST_BODY: usize = 40_960 + 4_096 + 32 * 128;
 const FIRST_SLOT: usize = 40_960 + 4_096;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a store holds.
+/// The records of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State(pub(super) BTreeMap<u8, Vec<u8>>);
 
@@ -107,7 +107,7 @@ pub(super) fn opening(bytes: &[u8]) -> Vec<u8> {
     scan.found.iter().map(|found| found.head.key.0[0]).collect()
 }
 
-/// What a store on these bytes holds: opened for reading, opened for writing, and used further.
+/// The records of a store on these bytes: opened for reading, opened for writing, and used further.
 pub(super) fn recovered(bytes: &[u8]) -> State {
     let disk = || Arc::new(MemoryDisk::from_bytes(bytes.to_vec()));
     let looked = contents(&Shred::open_read_only(disk(), &unlock()).unwrap());

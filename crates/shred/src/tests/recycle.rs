@@ -20,7 +20,7 @@ fn maintain(store: &mut Shred<Arc<MemoryDisk>>, now: Duration) {
 /// The ciphertext of a record, as it lies on the disk.
 fn ciphertext(store: &Shred<Arc<MemoryDisk>>, disk: &MemoryDisk, key: &RecordKey) -> Vec<u8> {
     let core = store.core();
-    let body = core.published().find(key).unwrap().grave().body();
+    let body = core.published().find(key).unwrap().dead_record().body();
     let at = usize::try_from(core.layout.body_at(body.segment, body.offset)).unwrap();
     disk.to_bytes()[at..at + body.length as usize].to_vec()
 }

@@ -46,7 +46,7 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>) {
     }
 }
 
-/// How many heads these keys open, in any segment and generation.
+/// The number of heads that these keys open, in any segment and generation.
 fn heads_under(disk: &MemoryDisk, keys: &StoreKeys) -> usize {
     let (block, _) = Superblock::open(disk, &unlock()).unwrap();
     let layout = block.layout;
@@ -124,7 +124,7 @@ fn s15_what_is_damaged_does_not_keep_an_old_data_key() {
     let (body, slot) = {
         let core = store.core();
         let located = |n| core.published().find(&key(n)).unwrap();
-        let body = located(5).grave().body();
+        let body = located(5).dead_record().body();
         (core.layout.body_at(body.segment, body.offset), core.layout.slot_at(located(6).at(), 0))
     };
     drop(store);

@@ -15,11 +15,11 @@ pub(super) struct SimDisk {
 
 #[derive(Default, Clone)]
 struct State {
-    /// What reads see: everything written.
+    /// The bytes that reads see: everything written.
     seen: Vec<u8>,
-    /// What was synced.
+    /// The bytes that were synced.
     durable: Vec<u8>,
-    /// Of each sector written since the last sync, all its contents since then, oldest first.
+    /// For each sector written since the last sync, all its contents since then, oldest first.
     unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
     /// Writes and syncs so far.
     ops: u64,
@@ -45,7 +45,7 @@ pub(super) struct Torn {
 }
 
 impl Torn {
-    /// How many images there are; saturating.
+    /// The number of images; saturating.
     pub(super) fn images(&self) -> u64 {
         self.sectors.iter().fold(1u64, |n, (_, versions)| n.saturating_mul(versions.len() as u64 + 1))
     }
@@ -80,7 +80,7 @@ impl SimDisk {
         Self { state: Mutex::new(State { seen: bytes.clone(), durable: bytes, ..State::default() }) }
     }
 
-    /// From now on keeps the crash state before every sync.
+    /// Keeps the crash state before every sync from now on.
     pub(super) fn recording(self) -> Self {
         self.locked().record = true;
         self
@@ -90,17 +90,17 @@ impl SimDisk {
         self.locked().fails_from = Some(op);
     }
 
-    /// What the page cache of a real system does.
+    /// Does as the page cache of a real system does.
     pub(super) fn forget_on_failure(&self) {
         self.locked().forgets = true;
     }
 
-    /// From now on the volume has room for so many bytes.
+    /// Limits the volume to so many more bytes.
     pub(super) fn set_room(&self, bytes: usize) {
         self.locked().room = Some(bytes);
     }
 
-    /// From now on a write that fails has written half of its bytes.
+    /// Makes each failing write write half of its bytes.
     pub(super) fn write_halves(&self) {
         self.locked().writes_halves = true;
     }

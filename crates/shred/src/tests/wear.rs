@@ -15,7 +15,7 @@ fn lies_on(disk: &MemoryDisk, bytes: &[u8]) -> bool {
 
 fn ciphertext<D: Disk>(store: &Shred<D>, key: &RecordKey) -> Vec<u8> {
     let core = store.core();
-    let body = core.published().find(key).unwrap().grave().body();
+    let body = core.published().find(key).unwrap().dead_record().body();
     let mut bytes = vec![0; body.length as usize];
     core.disk.read_at(core.layout.body_at(body.segment, body.offset), &mut bytes).unwrap();
     bytes
@@ -163,8 +163,8 @@ fn s9_what_cannot_be_read_keeps_its_own_segment_alone() {
         store.commit(Batch { puts: batch(n), erases: vec![] }, &mut rng(u64::from(n)))
     };
     let filled = (0..).take_while(|n| put(&mut store, *n).is_ok()).count() as u8;
-    let grave = store.core().published().find(&key(0)).unwrap().grave();
-    disk.write_at(store.core().layout.body_at(grave.at.segment, grave.offset), &[0x55; 10]).unwrap();
+    let dead = store.core().published().find(&key(0)).unwrap().dead_record();
+    disk.write_at(store.core().layout.body_at(dead.at.segment, dead.offset), &[0x55; 10]).unwrap();
     // Of the first segment it alone is left, of the others a part.
     let mut dead: Vec<_> = (1..10).map(key).collect();
     dead.extend((1..filled).flat_map(|n| (0..6).map(move |i| key(n * 10 + i))));

@@ -166,7 +166,7 @@ fn s6_an_idle_writer_settles_by_itself() {
     let (disk, writer) = start(&tiny());
     writer.commit(puts(&[(1, b"old"), (2, b"gone")])).unwrap();
     writer.commit(Batch { puts: vec![record(1, b"new")], erases: vec![key(2)] }).unwrap();
-    // Far more patience than it needs; what is tested is that nobody has to ask.
+    // Far more time than it needs: the test is about a writer that settles without a call.
     for _ in 0..1_000 {
         if super::model::opening(&disk.durable()) == [1] {
             assert_eq!(writer.reader().stats().pending_erases, 0);

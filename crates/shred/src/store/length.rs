@@ -1,0 +1,29 @@
+//! The state of the file's length: the segment that is being added, and the end that is being cut off (S12).
+
+use crate::segment::Segment;
+
+/// A segment that is being added: its zeros are written up to here, from its header's end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    pub(super) number: u32,
+    pub(super) written: u64,
+}
+
+/// The outcome of one step of growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grown {
+    /// A segment was added.
+    Added,
+    /// A part of one was written.
+    Partly,
+    /// The limit is reached, or the volume is full.
+    No,
+}
+
+/// Segments at the end of the file that are given back: nothing is put there any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Cut {
+    pub(super) segments: Vec<Segment>,
+    /// From this commit on no cell names them.
+    pub(super) ready_at: u64,
+}
