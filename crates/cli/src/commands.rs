@@ -3,20 +3,15 @@
 mod meeting;
 mod receive;
 mod relays;
+mod shared;
 mod sync;
 mod vault;
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read},
-    net::IpAddr,
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use deaddrop_client::{
-    Client, ClientError, ClockStatus, Config, ContactInfo, ContactState, ContactSync, MAX_TEXT, MessageId,
-    OpenError, Patience, RelayAddress, Unlock, UnreachableReason, read_pasted_relay,
+    Client, ClientError, Config, ContactInfo, ContactState, ContactSync, MAX_TEXT, MessageId, OpenError,
+    Unlock, UnreachableReason,
 };
 use serde_json::json;
 
@@ -35,41 +30,9 @@ use crate::{
     passphrase::{Ask, Passphrase},
     token,
 };
+use shared::{GOODBYE, STATUS_PATIENCE, clock_line, home_of, patience, patiently, relay_address};
+pub(crate) use shared::{finish, open, read_stdin};
 pub(crate) use sync::wait_word;
-
-/// What a command may wait at its end for receipts and other politeness.
-const GOODBYE: Duration = Duration::from_secs(3);
-/// How long `status` waits for an answer of the relay.
-const STATUS_PATIENCE: Duration = Duration::from_secs(6);
-
-/// How long a command waits for relays by itself.
-const WAIT: Duration = Duration::from_secs(10);
-/// How long it goes on after that as long as something moves over a slow line, in all.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// Extra time in which such a command ends by itself when no bytes move.
-const MOMENT: Duration = Duration::from_millis(500);
-
-/// How long a command waits: exactly as long as the user says, or for [`WAIT`] and as long as something moves.
-fn patience(wait: Option<u64>) -> Patience {
-    wait.map_or(Patience::while_moving(WAIT, LONGEST_WAIT), |wait| Duration::from_secs(wait).into())
-}
-
-/// Awaits a call, and says on the error output that it goes on as long as something moves, if the user gave no time for it.
-async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
-    tokio::select! {
-        biased;
-        done = &mut call => return done,
-        () = tokio::time::sleep(WAIT + MOMENT), if wait.is_none() => {}
-    }
-    output.note("it takes long: going on as long as something moves, for some minutes at most");
-    call.await
-}
-
-/// Opens the vault that the options name.
-pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
-    Home::find(common.home.as_deref())?.open(common, Config::default()).await
-}
 
 /// `init`
 pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<(), Failure> {
@@ -388,24 +351,6 @@ pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     )
 }
 
-/// What to tell the user if the clock of this machine and a relay show different days.
-fn clock_line(clock: &ClockStatus) -> Option<String> {
-    let (relay, day) = clock.disagreement()?;
-    Some(format!(
-        "THE CLOCK IS WRONG, or the relay's: this machine says {}, {relay} says {day}. Set the clock, or tell the \
-         relay's operator. Until the two agree, this program takes {} for today",
-        clock.clock, clock.believed
-    ))
-}
-
-/// Lets go of the vault, and says on the error output if the clock is wrong.
-pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
-    if let Some(line) = client.status().ok().and_then(|status| clock_line(&status.clock)) {
-        Output::new(false).note(line);
-    }
-    Ok(client.close().await?)
-}
-
 pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
     client.contact(name).ok().flatten().is_some_and(|contact| contact.state == ContactState::Invited)
 }
@@ -414,44 +359,4 @@ pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
 pub(crate) fn in_rows(digits: &str) -> String {
     let groups: Vec<&str> = digits.split(' ').collect();
     groups.chunks(4).map(|row| format!("    {}", row.join(" "))).collect::<Vec<_>>().join("\n")
-}
-
-/// The folder, as it is typed behind `--home`.
-fn home_of(common: &Common) -> Result<String, Failure> {
-    Ok(Typed(&Home::find(common.home.as_deref())?.folder().to_string_lossy()).to_string())
-}
-
-fn client_patience() -> Duration {
-    Config::default().patience
-}
-
-fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
-    let address = read_pasted_relay(text).map_err(|error| {
-        Failure::new(format_args!(
-            "this is no relay address: {error}. Give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT"
-        ))
-    })?;
-    if address.is_tls() { Err(ClientError::NoTls.into()) } else { Ok(address) }
-}
-
-/// All of standard input, without a newline at its end; `None` if it has more bytes than `max`.
-pub(crate) fn read_stdin(max: usize) -> Result<Option<String>, Failure> {
-    // One byte more than fits, and the newline.
-    let enough = max.saturating_add(2);
-    let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .take(u64::try_from(enough).unwrap_or(u64::MAX))
-        .read_to_end(&mut bytes)
-        .map_err(|error| Failure::new(format_args!("standard input cannot be read: {error}")))?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    // What was cut may end in the middle of a character.
-    if bytes.len() > max {
-        return Ok(None);
-    }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::new("standard input is not UTF-8 text; only texts can be sent"))?;
-    Ok(Some(text))
 }

@@ -63,7 +63,7 @@ impl Home {
         let client = Client::open(&self.folder, unlock, config).await.map_err(|error| self.failure(error))?;
         let output = Output::new(common.json);
         self.note_modes(output);
-        marks::take_over(self, &client).await?;
+        marks::take_over(&self.folder, &client).await?;
         let damaged = client.status()?.damaged;
         if damaged > 0 {
             output.note(format_args!(

@@ -9,11 +9,11 @@ use std::{
 
 use deaddrop_client::Client;
 
-use crate::{failure::Failure, home::Home};
+use crate::failure::Failure;
 
 /// Takes the numbers over into the vault's marks, and removes the file. A crash in between repeats it.
-pub async fn take_over(home: &Home, client: &Client) -> Result<(), Failure> {
-    let file = home.folder().join("shown");
+pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
+    let file = folder.join("shown");
     match fs::read(&file) {
         // A damaged line costs a repeated event.
         Ok(bytes) => take_over_numbers(client, &String::from_utf8_lossy(&bytes)).await?,

@@ -1,4 +1,4 @@
-//! All cases: their names, comments and inputs, from fixed seeds. What comes of them is for `ops` to compute.
+//! All cases: their names, comments and inputs, from fixed seeds. `ops` computes the results.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,22 +10,26 @@ mod bundle;
 mod capability;
 mod content;
 mod content_limits;
+mod family;
 mod handshake;
 mod hedge;
 mod initial;
 mod key_schedule;
 mod link;
+mod points;
 mod ratchet;
 mod reset;
 mod reset_orders;
 mod reset_refused;
+mod reset_scene;
 mod rewound;
 mod skipped;
 mod talk;
+mod turn_1;
 mod wire;
 mod world;
 
-use crate::{json::Object, vector::Case};
+use crate::vector::Case;
 
 /// Every case, families and cases in their order.
 #[must_use]
@@ -47,21 +51,4 @@ pub fn all() -> Vec<Case> {
         capability::cases,
     ];
     families.into_iter().flat_map(|cases| cases()).collect()
-}
-
-/// Cases of one family.
-struct Family {
-    name: &'static str,
-    cases: Vec<Case>,
-}
-
-impl Family {
-    fn new(name: &'static str) -> Self {
-        Self { name, cases: Vec::new() }
-    }
-
-    fn add(&mut self, operation: &'static str, name: &str, comment: &str, input: Object) {
-        let (name, comment) = (name.to_owned(), comment.to_owned());
-        self.cases.push(Case { family: self.name, name, comment, operation, input });
-    }
 }

@@ -13,7 +13,7 @@ mod wire;
 
 use crate::{
     json::{BadField, Object},
-    vector::Outcome,
+    outcome::Outcome,
 };
 
 pub use wire::item as item_as_json;

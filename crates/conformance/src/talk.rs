@@ -2,8 +2,8 @@
 //! this one (spec/15-conformance.md section 6). Its randomness comes from a seed: never use it to talk in earnest.
 
 use crate::{
+    class::Class as _,
     json::{BadField, Json, Object},
-    vector::class,
 };
 use deaddrop_e2ee::{
     identity::IdentityKeyPair,
@@ -72,11 +72,11 @@ impl Talk {
                 let blob = step.bytes("blob")?;
                 let bundle = match VerifiedBundle::open(&secret, &blob, own, None, today) {
                     Ok(bundle) => bundle,
-                    Err(error) => return Ok(answer.with("refused", class(error))),
+                    Err(error) => return Ok(answer.with("refused", error.class())),
                 };
                 match Session::initiate(&self.identity, &bundle, &mut self.rng) {
                     Ok((session, _)) => self.session = Some(session),
-                    Err(error) => return Ok(answer.with("refused", class(error))),
+                    Err(error) => return Ok(answer.with("refused", error.class())),
                 }
                 answer.hex("address", bundle.address())
             }
@@ -84,7 +84,7 @@ impl Talk {
                 let session = self.session.as_mut().ok_or_else(|| bad("session"))?;
                 match session.encrypt(&step.bytes("content")?, &mut self.rng) {
                     Ok((envelope, _)) => answer.hex("envelope", envelope.as_bytes()),
-                    Err(error) => answer.with("refused", class(error)),
+                    Err(error) => answer.with("refused", error.class()),
                 }
             }
             "receive" => {
@@ -93,14 +93,14 @@ impl Talk {
                     (Some(session), _) => session
                         .decrypt(&self.identity, &envelope, today)
                         .map(|opened| opened.content)
-                        .map_err(class),
+                        .map_err(|error| error.class()),
                     (None, Some(invite)) => {
                         match invite.accept(&self.identity, &envelope, |_| false, today) {
                             Ok(accepted) => {
                                 self.session = Some(accepted.session);
                                 Ok(accepted.content)
                             }
-                            Err(error) => Err(class(error)),
+                            Err(error) => Err(error.class()),
                         }
                     }
                     (None, None) => return Err(bad("session")),

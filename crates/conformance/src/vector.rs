@@ -1,4 +1,4 @@
-//! One vector: an operation, its inputs, and what must come out (spec/15-conformance.md section 2).
+//! One vector: an operation, its inputs and its results (spec/15-conformance.md section 2).
 
 use crate::{
     json::{BadField, Json, Object},
@@ -12,63 +12,12 @@ pub struct Case {
     pub family: &'static str,
     /// The file's name without its ending.
     pub name: String,
-    /// What it shows.
+    /// The behaviour that it shows.
     pub comment: String,
-    /// What is computed.
+    /// The name of the operation.
     pub operation: &'static str,
-    /// From what.
+    /// The inputs of the operation.
     pub input: Object,
-}
-
-/// What an operation gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// `ok`, or the class of the refusal.
-    pub expect: String,
-    /// Values on the way.
-    pub intermediate: Object,
-    /// Results.
-    pub output: Object,
-}
-
-impl Outcome {
-    /// A result.
-    #[must_use]
-    pub fn ok(output: Object) -> Self {
-        Self::traced(Object::new(), output)
-    }
-
-    /// A result with values on the way.
-    #[must_use]
-    pub fn traced(intermediate: Object, output: Object) -> Self {
-        Self { expect: "ok".to_owned(), intermediate, output }
-    }
-
-    /// A refusal.
-    #[must_use]
-    pub fn refused(error: impl core::fmt::Debug) -> Self {
-        Self { expect: class(error), intermediate: Object::new(), output: Object::new() }
-    }
-}
-
-/// The class of an error: the names of its variants in lower case with dashes.
-#[must_use]
-pub fn class(error: impl core::fmt::Debug) -> String {
-    let mut class = String::new();
-    for c in format!("{error:?}").chars() {
-        match c {
-            'A'..='Z' => {
-                if !class.is_empty() && !class.ends_with('-') {
-                    class.push('-');
-                }
-                class.push(c.to_ascii_lowercase());
-            }
-            '(' => class.push('-'),
-            'a'..='z' | '0'..='9' => class.push(c),
-            _ => {}
-        }
-    }
-    class
 }
 
 /// The file of a case.
@@ -126,21 +75,6 @@ pub fn difference(one: &Object, other: &Object) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn classes_are_names_with_dashes() {
-        #[derive(Debug)]
-        enum Outer {
-            NotThisBundle,
-            Malformed(Inner),
-        }
-        #[derive(Debug)]
-        enum Inner {
-            TooMany,
-        }
-        assert_eq!(class(Outer::NotThisBundle), "not-this-bundle");
-        assert_eq!(class(Outer::Malformed(Inner::TooMany)), "malformed-too-many");
-    }
 
     #[test]
     fn the_differing_field_is_named() {

@@ -6,7 +6,10 @@ use deaddrop_client::{
 };
 use serde_json::json;
 
-use super::{GOODBYE, LONGEST_WAIT, client_patience, finish, home_of, open, patiently, read_stdin, relays};
+use super::{
+    relays,
+    shared::{GOODBYE, LONGEST_WAIT, client_patience, finish, home_of, open, patiently, read_stdin},
+};
 use crate::{
     args::{self, Common},
     failure::Failure,

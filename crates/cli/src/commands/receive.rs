@@ -5,7 +5,10 @@ use std::pin::pin;
 use deaddrop_client::{Client, ClientError, Event};
 use serde_json::json;
 
-use super::{GOODBYE, finish, patience, patiently, sync};
+use super::{
+    shared::{GOODBYE, finish, patience, patiently},
+    sync,
+};
 use crate::{
     args::{self, Common},
     event,

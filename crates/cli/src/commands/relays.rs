@@ -6,7 +6,10 @@ use deaddrop_client::{Client, ClientError, RelayAddress};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{finish, home_of, open, patience, patiently, relay_address, sync};
+use super::{
+    shared::{STATUS_PATIENCE, finish, home_of, open, patience, patiently, relay_address},
+    sync,
+};
 use crate::{
     args::{self, Common},
     failure::Failure,
@@ -70,7 +73,7 @@ pub async fn allow_private(
 pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
     // A timeout is an answer here.
-    let _ = client.wait_caught_up(super::STATUS_PATIENCE).await;
+    let _ = client.wait_caught_up(STATUS_PATIENCE).await;
     let (status, set, contacts) = (client.status(), client.relay(), client.contacts());
     finish(client).await?;
     let (status, set, contacts) = (status?, set?.map(|relay| relay.to_string()), contacts?);

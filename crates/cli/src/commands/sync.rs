@@ -3,7 +3,7 @@
 use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport};
 use serde_json::{Value, json};
 
-use super::{finish, open, patience, patiently};
+use super::shared::{finish, open, patience, patiently};
 use crate::{
     args::{self, Common},
     event,

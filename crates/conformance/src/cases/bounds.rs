@@ -1,7 +1,7 @@
 //! Conversations at their bounds: sizes, the length of a turn, closed turns (chapter 05 sections 2 and 3).
 
 use super::{
-    Family,
+    family::Family,
     talk::{A, B, Talk, crafted},
     world::{hello, plain},
 };

@@ -1,7 +1,7 @@
 //! Bundles: made, opened, and refused for each check; links read and refused.
 
 use super::{
-    Family,
+    family::Family,
     world::{ADDRESS, NOT_AFTER, TODAY, World, person},
 };
 use crate::{

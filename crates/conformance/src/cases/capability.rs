@@ -1,6 +1,6 @@
 //! Capabilities at a relay, and mailbox addresses.
 
-use super::Family;
+use super::family::Family;
 use crate::{json::Object, random::Recorder, vector::Case};
 
 pub(super) fn cases() -> Vec<Case> {

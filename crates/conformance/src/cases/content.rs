@@ -1,6 +1,6 @@
 //! Content items, and safety numbers.
 
-use super::Family;
+use super::family::Family;
 use crate::{
     json::{Json, Object},
     random::Recorder,

@@ -1,8 +1,8 @@
 //! Content at each limit and one beyond it (chapter 06 section 2).
 
 use super::{
-    Family,
     content::{attachment, core, numbered, raw, receipt},
+    family::Family,
 };
 use crate::{json::Object, vector::Case};
 

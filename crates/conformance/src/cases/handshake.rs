@@ -1,9 +1,9 @@
 //! Handshakes: one with all its values, one accepted, and one refused for each check.
 
 use super::{
-    Family,
+    family::Family,
     initial::{ABOVE_P, Tweak, ZERO_PRODUCTS, addressee, initial_message},
-    link::LOW_ORDER,
+    points::LOW_ORDER,
     world::{TODAY, World, hello, person, plain},
 };
 use crate::{

@@ -1,7 +1,7 @@
 //! Nonces that derive from key, random bytes and content (chapters 03, 05 and 06).
 
 use super::{
-    Family,
+    family::Family,
     talk::{A, B, Talk},
     world::{ADDRESS, NOT_AFTER, hello, plain},
 };

@@ -1,7 +1,7 @@
 //! Labels and single derivations.
 
 use super::{
-    Family,
+    family::Family,
     world::{World, hello, plain},
 };
 use crate::{

@@ -1,48 +1,22 @@
 //! Links: whole handshakes with records after them, and a refusal for each check.
 
 mod forms;
+mod shake;
 
-use super::{Family, wire};
+use super::{family::Family, wire};
 use crate::{
-    json::{Json, Object, len},
+    json::{Object, len},
     random::Recorder,
     second::{NONCE_0, exp, ext, hash, label, record},
     vector::Case,
 };
-use deaddrop_link::{
-    ClientHandshake, ClientHello, ClientStep, Cookie, CookieKey, RelayHandshake, RelayIdentity, RelaySeed,
-    no_common_version, retry,
-};
+use deaddrop_link::{Cookie, CookieKey, no_common_version, retry};
 use deaddrop_primitives::{aead, kem, x25519};
-use deaddrop_wire::{
-    ClientToken, Features, Fingerprint, Item, Offer, Version, encode_items,
-    item::{Hello, Ping},
-};
-pub(super) use forms::LOW_ORDER;
-
-fn offer(versions: &[u16], features: u64) -> Object {
-    let versions: Vec<Json> = versions.iter().map(|version| Json::from(*version)).collect();
-    Object::new().with("versions", versions).with("features", features)
-}
-
-fn one_item(item: Item) -> Vec<u8> {
-    encode_items(&[item]).expect("short")
-}
+use deaddrop_wire::{Features, Fingerprint, Item, Offer, Version, encode_items, item::Ping};
+use shake::{Shake, greeting, offer, one_item};
 
 fn ping(nonce: u32) -> Vec<u8> {
     one_item(Ping { nonce }.into())
-}
-
-/// The client's Hello.
-fn greeting() -> Hello {
-    Hello {
-        features: 0,
-        ping_s: 45,
-        window_blobs: 64,
-        window_bytes: 1 << 20,
-        client: ClientToken::from_bytes([0x0c; 16]),
-        relay: None,
-    }
 }
 
 /// The steps that must come first: the client sends nothing before the relay's first record has opened. The steps
@@ -61,73 +35,6 @@ fn open(by: &str, of: usize) -> Object {
 
 fn open_raw(by: &str, record: &[u8]) -> Object {
     Object::new().with("do", "open").with("by", by).hex("record", record)
-}
-
-/// The inputs of a handshake, and its messages.
-struct Shake {
-    relay_seed: [u8; 32],
-    random: [Vec<u8>; 3],
-    identity: RelayIdentity,
-    c1: Vec<u8>,
-    s1: Vec<u8>,
-    c2: Vec<u8>,
-}
-
-impl Shake {
-    fn new(seed: u64) -> Self {
-        let mut r = Recorder::new(seed);
-        let relay_seed = r.bytes();
-        let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes(relay_seed));
-        let (client, c1) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut r);
-        let first = r.take();
-        let hello = ClientHello::parse(&c1).expect("honest");
-        let (_, s1) = RelayHandshake::answer(&identity, &Offer::v1(), &hello, &mut r).expect("honest");
-        let second = r.take();
-        let greeting = greeting();
-        let Ok(ClientStep::Finished(finished)) = client.on_message(&s1, &greeting, &mut r) else {
-            unreachable!("an honest answer finishes")
-        };
-        let random = [first, second, r.take()];
-        Self { relay_seed, random, identity, c1, s1, c2: finished.c2 }
-    }
-
-    fn input(&self, steps: Vec<Object>) -> Object {
-        Object::new()
-            .hex("relay_seed", self.relay_seed)
-            .with("client_offer", offer(&[1], 0))
-            .with("relay_offer", offer(&[1], 0))
-            .hex("client_random_1", &self.random[0])
-            .hex("relay_random", &self.random[1])
-            .hex("client_random_2", &self.random[2])
-            .hex("hello", one_item(greeting().into()))
-            .with("steps", steps)
-    }
-
-    fn answer(&self, c1: &[u8], relay_offer: Object) -> Object {
-        Object::new()
-            .hex("relay_seed", self.relay_seed)
-            .with("relay_offer", relay_offer)
-            .hex("c1", c1)
-            .hex("relay_random", &self.random[1])
-    }
-
-    fn step(&self, fingerprint: &Fingerprint, message: &[u8]) -> Object {
-        Object::new()
-            .hex("fingerprint", fingerprint.as_bytes())
-            .with("client_offer", offer(&[1], 0))
-            .hex("client_random_1", &self.random[0])
-            .hex("message", message)
-            .hex("client_random_2", &self.random[2])
-            .hex("hello", one_item(greeting().into()))
-    }
-
-    fn honest(&self, message: &[u8]) -> Object {
-        self.step(self.identity.fingerprint(), message)
-    }
-
-    fn finish(&self, c2: &[u8]) -> Object {
-        self.answer(&self.c1, offer(&[1], 0)).hex("c2", c2)
-    }
 }
 
 pub(super) fn cases() -> Vec<Case> {

@@ -1,18 +1,17 @@
 //! Conversations: in order, out of order, with losses, and with messages that must be refused and change nothing.
 
 use super::{
-    Family, bounds, hedge,
+    bounds,
+    family::Family,
+    hedge,
     initial::{Tweak, initial_message},
     rewound, skipped,
     talk::{A, B, Talk, changed, crafted, crafted_of, crafted_padding, flipped, with_other_flight, with_pn},
+    turn_1::{honest_dh, turn_1},
     world::{hello, plain},
 };
-use crate::{
-    second::{MessageKeys, exp, ext, hash, message},
-    vector::Case,
-};
-use deaddrop_e2ee::hazmat;
-use deaddrop_primitives::{kem, x25519};
+use crate::vector::Case;
+use deaddrop_primitives::x25519;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut f = Family::new("ratchet");
@@ -242,27 +241,4 @@ fn two_turns(seed: u64) -> Talk {
         talk.receive(!by, sent);
     }
     talk
-}
-
-/// Message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05 section 1).
-pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
-    let (a, root, header) = (talk.trace(A), talk.world.session.hazmat_root(), talk.trace(B).header);
-    let constants = &head[..head.len() - 4];
-    let ciphertext = |at: usize| constants[at..at + kem::CIPHERTEXT_LEN].try_into().expect("1,088 bytes");
-    let (_, _, identity) = hazmat::identity_secrets(&talk.world.initiator_seed);
-    let ss_t = kem::DecapsulationKey::from_seed(&a.kem_seed).decapsulate(ciphertext(1_216));
-    let ss_a =
-        kem::DecapsulationKey::from_seed(&identity).decapsulate(ciphertext(1_216 + kem::CIPHERTEXT_LEN));
-    let x = hash("turn", &[&1_u32.to_le_bytes(), &a.head[..1_216], constants]);
-    let q = ext(&root, &[dh, ss_t.expose(), ss_a.expose()]);
-    let keys = MessageKeys { header, chain: exp(&q, "turn chain", &x) };
-    let header = [head, &0_u32.to_le_bytes()].concat();
-    message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096)
-}
-
-/// DH(rk_1, rk_0).
-pub(super) fn honest_dh(talk: &mut Talk) -> [u8; 32] {
-    let (a, b) = (talk.trace(A).ratchet, talk.trace(B).ratchet);
-    let b = x25519::SecretKey::from_bytes(&b);
-    *x25519::SecretKey::from_bytes(&a).diffie_hellman(b.public_key()).expect("not of low order").expose()
 }

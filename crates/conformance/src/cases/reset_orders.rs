@@ -2,10 +2,10 @@
 //! (spec/05-ratchet.md section 6.5), and hard resets that are refused for another reason than consent.
 
 use super::{
-    Family,
+    family::Family,
     initial::{Addressee, Tweak, initial_message_to},
-    reset::Scene,
     reset_refused::{addressee, hash_of},
+    reset_scene::Scene,
     world::{NOT_AFTER, TODAY, hello, plain},
 };
 use crate::{

@@ -1,11 +1,11 @@
 //! Reset bundles and first messages of resets that one check alone refuses: an implementation without the check takes them.
 
 use super::{
-    Family,
     bundle::{ADDRESS_LEN, ML_KEM, PREKEY_ML_KEM, PREKEY_X25519, X25519},
+    family::Family,
     handshake::{first_contents, single_faults, unknown},
     initial::{ABOVE_P, Addressee, Tweak, ZERO_PRODUCTS, initial_message_to},
-    reset::Scene,
+    reset_scene::Scene,
     world::{NOT_AFTER, TODAY, hello, person, plain},
 };
 use crate::{json::Object, random::Recorder, second::hash};

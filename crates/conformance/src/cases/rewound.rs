@@ -1,9 +1,9 @@
 //! What a side sees of a peer whose state was put back (chapter 05 section 5).
 
 use super::{
-    Family,
-    ratchet::{honest_dh, turn_1},
+    family::Family,
     talk::{A, B, Talk, changed, crafted, crafted_initial, crafted_with, sent_again},
+    turn_1::{honest_dh, turn_1},
     world::{hello, plain},
 };
 

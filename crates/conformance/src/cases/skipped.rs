@@ -2,8 +2,8 @@
 //! and 4).
 
 use super::{
-    Family,
     bounds::MEDIUM,
+    family::Family,
     talk::{A, B, Talk, crafted, small_initial, with_inner_changed},
     world::{hello, plain},
 };

@@ -1,7 +1,7 @@
 //! A conversation under way, with the steps that led there, and messages that no honest side would send in it.
 
 use super::{
-    Family,
+    family::Family,
     world::{World, hello},
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Records with one item of every type, growth, and a refusal for each check; blobs and relay addresses.
 
-use super::Family;
+use super::family::Family;
 use crate::{json::Object, vector::Case};
 use deaddrop_wire::{
     Blob, ClientToken, Day, Item, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, SendId,

@@ -2,7 +2,7 @@
 
 use crate::{
     json::{BadField, Object, hex, len},
-    vector::Outcome,
+    outcome::Outcome,
 };
 use deaddrop_e2ee::attachment::{AttachmentHash, AttachmentKey, AttachmentSealer, Manifest, SegmentHashes};
 

@@ -3,8 +3,8 @@
 use super::key_schedule::invite_keys;
 use crate::{
     json::{BadField, Object},
+    outcome::Outcome,
     random::Script,
-    vector::Outcome,
 };
 use deaddrop_e2ee::{
     hazmat,

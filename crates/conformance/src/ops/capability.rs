@@ -2,7 +2,7 @@
 
 use crate::{
     json::{BadField, Object},
-    vector::Outcome,
+    outcome::Outcome,
 };
 use deaddrop_link::{
     ClientTokenSecret, MailboxAddress,

@@ -2,7 +2,7 @@
 
 use crate::{
     json::{BadField, Json, Object, hex},
-    vector::Outcome,
+    outcome::Outcome,
 };
 use deaddrop_e2ee::{
     attachment::{AttachmentHash, AttachmentKey},

@@ -3,8 +3,8 @@
 use super::key_schedule::{invite_keys, session_keys};
 use crate::{
     json::{BadField, Json, Object},
+    outcome::Outcome,
     random::Script,
-    vector::Outcome,
 };
 use deaddrop_e2ee::{
     hazmat,

@@ -2,8 +2,8 @@
 
 use crate::{
     json::{BadField, Json, Object, hex},
+    outcome::Outcome,
     second,
-    vector::Outcome,
 };
 use deaddrop_e2ee::{
     hazmat,

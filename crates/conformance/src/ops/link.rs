@@ -1,10 +1,11 @@
 //! Links: all values of a handshake with records after it, and what each side refuses.
 
 use crate::{
+    class::Class as _,
     json::{BadField, Json, Object},
+    outcome::Outcome,
     random::Script,
     second::{LinkSecrets, link_keys},
-    vector::{Outcome, class},
 };
 use deaddrop_link::{
     ClientFinished, ClientHandshake, ClientHandshakeError, ClientHello, ClientStep, Cookie, CookieKey,
@@ -59,7 +60,7 @@ fn finished(step: Result<ClientStep, ClientHandshakeError>) -> Result<ClientFini
     match step {
         Ok(ClientStep::Finished(finished)) => Ok(finished),
         Ok(ClientStep::Again(..)) => Err("again".to_owned()),
-        Err(error) => Err(class(error)),
+        Err(error) => Err(error.class()),
     }
 }
 
@@ -207,7 +208,7 @@ fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec
                         Object::new().with("items", items.collect::<Result<Vec<_>, _>>()?)
                     }
                     Err(error) => {
-                        let class = class(error);
+                        let class = error.class();
                         if expect == "ok" {
                             expect.clone_from(&class);
                         }
@@ -279,5 +280,5 @@ pub(super) fn cookie(input: &Object) -> Result<Outcome, BadField> {
     }
     let shown = Cookie::from_bytes(input.array("shown")?);
     let good = key.verify(&shown, &prefix, now);
-    Ok(if good { Outcome::ok(Object::new().with("good", true)) } else { Outcome::refused("stale") })
+    Ok(if good { Outcome::ok(Object::new().with("good", true)) } else { Outcome::of_class("stale") })
 }

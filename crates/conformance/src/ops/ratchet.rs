@@ -2,9 +2,10 @@
 
 use super::handshake::begin;
 use crate::{
+    class::Class as _,
     json::{BadField, Object, len},
+    outcome::Outcome,
     random::Script,
-    vector::{Outcome, class},
 };
 use deaddrop_e2ee::{
     hazmat,
@@ -63,7 +64,7 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                         envelope = last.ok_or_else(|| bad("times"))?.into_bytes();
                         shown(&envelope)
                     }
-                    Err(error) => refused(class(error)),
+                    Err(error) => refused(error.class()),
                 }
             }
             "receive" => {
@@ -77,11 +78,11 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                     (true, _) => initiator
                         .decrypt(&pair.initiator, &taken, pair.today)
                         .map(|opened| opened.content)
-                        .map_err(class),
+                        .map_err(|error| error.class()),
                     (false, Some(session)) => session
                         .decrypt(&pair.responder, &taken, pair.today)
                         .map(|opened| opened.content)
-                        .map_err(class),
+                        .map_err(|error| error.class()),
                     (false, None) => pair
                         .invite
                         .accept(&pair.responder, &taken, |_| false, pair.today)
@@ -89,7 +90,7 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
                             responder = Some(accepted.session);
                             accepted.content
                         })
-                        .map_err(class),
+                        .map_err(|error| error.class()),
                 };
                 match result {
                     Ok(content) => Object::new().hex("content", &*content),

@@ -2,8 +2,8 @@
 
 use crate::{
     json::{BadField, Json, Object},
+    outcome::Outcome,
     random::Script,
-    vector::Outcome,
 };
 use deaddrop_e2ee::{
     hazmat::{self, ResetBundleTrace, ResetOutcome, ResetRules},
@@ -111,9 +111,9 @@ pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
                 .hex("content", content);
             Outcome::traced(intermediate, output)
         }
-        ResetOutcome::Hard => Outcome::refused("Hard"),
-        ResetOutcome::Stale => Outcome::refused("Stale"),
-        ResetOutcome::Known => Outcome::refused("Known"),
+        ResetOutcome::Hard => Outcome::of_class("hard"),
+        ResetOutcome::Stale => Outcome::of_class("stale"),
+        ResetOutcome::Known => Outcome::of_class("known"),
         ResetOutcome::Refused(error) => Outcome::refused(error),
     })
 }

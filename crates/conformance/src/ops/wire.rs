@@ -2,7 +2,7 @@
 
 use crate::{
     json::{BadField, Json, Object},
-    vector::Outcome,
+    outcome::Outcome,
 };
 use deaddrop_wire::{
     Blob, Item, RelayAddress, Unsupported, decode_items, encode_items,

@@ -1,34 +1,13 @@
 //! Forms of handshake messages, and orders of checks, that the other files of the family do not tell apart.
 
-use super::{Shake, offer};
+use super::shake::{Shake, offer};
 use crate::{
-    cases::Family,
+    cases::{family::Family, points::LOW_ORDER},
     json::{Json, Object},
 };
 use deaddrop_link::{Cookie, CookieKey, retry};
 
-/// The points of low order in their canonical encoding, but for zero: 1, two of order 8, and p - 1.
-pub(in crate::cases) const LOW_ORDER: [[u8; 32]; 4] = {
-    let mut one = [0; 32];
-    one[0] = 1;
-    let mut below_p = [0xff; 32];
-    below_p[0] = 0xec;
-    below_p[31] = 0x7f;
-    [
-        one,
-        [
-            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a,
-            0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
-        ],
-        [
-            0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b,
-            0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
-        ],
-        below_p,
-    ]
-};
-
-/// Where E_c and ek_c begin in a C1 of one version without a cookie.
+/// The offsets of E_c and ek_c in a C1 of one version without a cookie.
 const E_C: usize = 16;
 const EK_C: usize = 48;
 /// The last pair of coefficients of ek_c.

@@ -1,9 +1,9 @@
 //! Random histories of a store: requests of owners, senders and several readers, days, sweeps and crashes, each compared with the
 //! model.
 
+use super::factory::{StoreFactory, StoredCounts};
 use super::kit::*;
 use super::model::{ModelClaim, ModelStore};
-use super::{StoreFactory, StoredCounts};
 use crate::clock::{Calendar, Now};
 use crate::limits::Limits;
 use crate::store::{Change, Claim, Claimed, ConnectedReader, NewMailbox, Peek, RecordId, Store};

@@ -1,6 +1,6 @@
 //! Checks of quotas, of the store's own limits and of rates.
 
-use super::StoreFactory;
+use super::factory::StoreFactory;
 use super::kit::*;
 use crate::limits::Limits;
 use crate::store::{Change, NewMailbox, Store, Verdict};

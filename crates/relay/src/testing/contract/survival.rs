@@ -1,6 +1,6 @@
 //! Checks of what survives a crash of the process: all that was answered, and nothing that was destroyed.
 
-use super::StoreFactory;
+use super::factory::StoreFactory;
 use super::kit::*;
 use crate::limits::Limits;
 use crate::store::{Change, NewMailbox, NotClaimed, Stale, Store, Verdict};

@@ -1,0 +1,41 @@
+//! The result of an operation (spec/15-conformance.md section 2).
+
+use crate::{class::Class, json::Object};
+
+/// The result of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// `ok`, or the class of the refusal.
+    pub expect: String,
+    /// Values on the way.
+    pub intermediate: Object,
+    /// Results.
+    pub output: Object,
+}
+
+impl Outcome {
+    /// A result.
+    #[must_use]
+    pub fn ok(output: Object) -> Self {
+        Self::traced(Object::new(), output)
+    }
+
+    /// A result with values on the way.
+    #[must_use]
+    pub fn traced(intermediate: Object, output: Object) -> Self {
+        Self { expect: "ok".to_owned(), intermediate, output }
+    }
+
+    /// A refusal.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "an error is used up")]
+    pub fn refused(error: impl Class) -> Self {
+        Self::of_class(&error.class())
+    }
+
+    /// A refusal of this class.
+    #[must_use]
+    pub fn of_class(class: &str) -> Self {
+        Self { expect: class.to_owned(), intermediate: Object::new(), output: Object::new() }
+    }
+}
