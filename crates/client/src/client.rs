@@ -8,7 +8,7 @@ pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{self, Engine},
+    engine::{Engine, create_in, open_in},
     error::{ClientError, OpenError, VaultError},
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
@@ -44,15 +44,13 @@ impl Client {
         let mib = config.vault_mib;
         let engine = blocking(move || match home::begin(&home, &unlock, cost, mib) {
             Ok((store, made)) => {
-                let engine = engine::create_in(store, relay.as_ref(), now)?;
+                let engine = create_in(store, relay.as_ref(), now)?;
                 made.keep();
                 Ok(engine)
             }
             // A vault whose making was cut short holds nothing yet.
             Err(OpenError::Exists) => match home::open(&home, &unlock) {
-                Ok(store) if store.entries().next().is_none() => {
-                    engine::create_in(store, relay.as_ref(), now)
-                }
+                Ok(store) if store.entries().next().is_none() => create_in(store, relay.as_ref(), now),
                 _ => Err(OpenError::Exists),
             },
             Err(error) => Err(error),
@@ -72,7 +70,7 @@ impl Client {
             if store.entries().next().is_none() {
                 return Err(OpenError::Absent);
             }
-            engine::open_in(store, now)
+            open_in(store, now)
         });
         Ok(Self::start(engine.await?, config))
     }

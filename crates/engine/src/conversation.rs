@@ -13,10 +13,12 @@
 //! | [`PutConversation`] | the conversation with the relays of one contact |
 //! | [`Visit`], [`Publishing`] | errands: conversations that are over after an answer or two, within a time |
 //! | [`LinkOpening`], [`Link`] | below them: the handshake of a link, its records, its pings |
+//! | [`TurnQueues`], [`Openings`] | beside them: the order and the pace in which links are opened |
 //! | [`Schedule`] | above them: which of them are wanted now, and what else a client does by itself |
 //!
-//! `on_engine` alone names the engine: the others read it through the traits `OwnMailboxes`, `Outbox` and `Agenda`, and change it by
-//! steps.
+//! A conversation does not need the whole engine: it reads it through the traits [`OwnMailboxes`], [`Outbox`] and [`Agenda`], and changes
+//! it by [steps](EngineStep). [`Engine`](crate::Engine) implements all of them. A deadline is a [`Moment`] of the caller's own clock; a
+//! `time` is in seconds since 1970-01-01.
 
 mod action;
 mod backoff;
