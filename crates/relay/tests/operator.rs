@@ -26,7 +26,7 @@ async fn signals_report_and_do_not_kill() {
     relay.signal("-HUP");
     told(&log, "was not read again").await;
     relay.signal("-USR1");
-    let said = told(&log, "asked for").await;
+    let said = told(&log, "counters: ").await;
     assert!(said.contains("1 mailboxes, 0 blobs, 0 bytes; 1 connections"), "{said}");
     assert!(said.contains("; 1 of 512 segments in use, "), "{said}");
     client.send(&[Ping { nonce: 5 }.into()]).await;

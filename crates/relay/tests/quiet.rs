@@ -189,7 +189,7 @@ async fn at_no_level_a_relay_tells_who_or_what() {
     drop(flood);
     relay.signal("-USR1");
     relay.signal("-HUP");
-    told(&log, "asked for").await;
+    told(&log, "counters: ").await;
     assert!(relay.stop());
     let said = std::fs::read(&log).unwrap();
     inspected.push(printed("check", &data, &[]));

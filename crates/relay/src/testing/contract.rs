@@ -71,7 +71,7 @@ impl Default for Effort {
 /// Runs every check of the contract and random histories against a model.
 ///
 /// # Panics
-/// When the store breaks the contract.
+/// Panics when the store breaks the contract.
 pub async fn check_all(factory: &mut impl StoreFactory, effort: Effort) {
     check_methods(factory).await;
     check_survival(factory).await;
@@ -81,7 +81,7 @@ pub async fn check_all(factory: &mut impl StoreFactory, effort: Effort) {
 /// Runs the checks of single methods, each on a new store.
 ///
 /// # Panics
-/// When the store breaks the contract.
+/// Panics when the store breaks the contract.
 pub async fn check_methods(factory: &mut impl StoreFactory) {
     let limits = kit::limits();
     macro_rules! on_new_stores {
@@ -124,7 +124,7 @@ pub async fn check_methods(factory: &mut impl StoreFactory) {
 /// Runs the checks of what survives a reopening. They do nothing for a store that cannot be reopened.
 ///
 /// # Panics
-/// When the store breaks the contract.
+/// Panics when the store breaks the contract.
 pub async fn check_survival(factory: &mut impl StoreFactory) {
     survival::answered_changes_survive(factory).await;
     survival::each_change_survives_at_once(factory).await;
@@ -136,7 +136,7 @@ pub async fn check_survival(factory: &mut impl StoreFactory) {
 /// Runs random histories against a model.
 ///
 /// # Panics
-/// When the store breaks the contract, with the seed of the history.
+/// Panics when the store breaks the contract, with the seed of the history.
 pub async fn check_histories(factory: &mut impl StoreFactory, effort: Effort) {
     let can_reopen = history::can_reopen(factory).await;
     for seed in 0..effort.histories {
