@@ -54,12 +54,15 @@ fn the_project_speaks_of_itself_alone() {
 #[test]
 fn the_visible_top_level_is_what_the_readme_says() {
     let allowed = [
+        "ARCHITECTURE.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "Cargo.lock",
         "Cargo.toml",
         "LICENSE-APACHE",
         "LICENSE-MIT",
         "README.md",
+        "RELEASING.md",
         "SECURITY.md",
         "crates",
         "spec",
