@@ -1,4 +1,4 @@
-//! From app to app over loopback: two clients with vaults on disk, a real relay as a process of its own.
+//! Measures texts from app to app over loopback: two clients with vaults on disk, a real relay as a process of its own.
 //!
 //! Prints texts per second one way, the round of one text (`send` to the other app's event), and beside them the floor of
 //! this machine's disk: a 4 KiB overwrite with `fdatasync`.

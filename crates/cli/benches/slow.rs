@@ -1,4 +1,4 @@
-//! How long texts of 59 kB take over slow lines: in both directions at once, between a person behind the line and one beside the relay.
+//! Measures texts of 59 kB over slow lines: in both directions at once, between a person behind the line and one beside the relay.
 #![allow(
     missing_docs,
     unreachable_pub,

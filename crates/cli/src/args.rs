@@ -1,4 +1,4 @@
-//! What can be typed: commands, options, help. Nothing here does anything.
+//! The command line's grammar: commands, options, help. Nothing here does anything.
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
@@ -30,7 +30,7 @@ pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
     pub common: Common,
-    /// What to do.
+    /// The command
     #[command(subcommand)]
     pub command: Command,
 }
@@ -112,13 +112,13 @@ pub struct Demo {
     /// Replay a conversation: lines of `speaker TAB text`
     #[arg(long, value_name = "FILE")]
     pub transcript: Option<PathBuf>,
-    /// Whose lines one person sends (all others are sent by the other); default: who speaks most
+    /// The speaker whose lines one person sends (all others are sent by the other); default: the one with the most lines
     #[arg(long, value_name = "NAME", requires = "transcript")]
     pub me: Option<String>,
-    /// How many times somebody goes offline while the other goes on sending
+    /// Number of times that somebody goes offline while the other goes on sending
     #[arg(long, value_name = "N", default_value_t = 0, requires = "transcript")]
     pub flights: usize,
-    /// How many times the relay is killed in the middle of traffic, and started again on its data
+    /// Number of times that the relay is killed in the middle of traffic, and started again on its data
     #[arg(long, value_name = "N", default_value_t = 0, requires = "transcript")]
     pub crashes: usize,
     /// Seed of the moments at which the relay is killed
@@ -164,7 +164,7 @@ pub struct Invite {
     /// Your name for the person you invite, which only you see; with the name of a contact the two of you begin again
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// For how many days the link can be accepted
+    /// Number of days for which the link can be accepted
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=30))]
     pub days: u8,
 }
@@ -188,7 +188,7 @@ Example:
   deaddrop --home ada withdraw ben
 
 For a link that went to the wrong person, or was lost.
-Nobody can connect by it afterwards.
+After that, the link cannot be used any more.
 A person who has connected already stays a contact.
 What you wrote to the contact waits for a new invite.")]
 pub struct Withdraw {
@@ -253,8 +253,8 @@ pub struct Agree {
     /// The contact that asks
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// To what: `reset`, or five or more digits from the beginning of one half of the new identity's safety number, without spaces; needed
-    /// if the contact asks for several things
+    /// The request to agree to: `reset`, or five or more digits from the beginning of one half of the new identity's safety number, without
+    /// spaces; needed if the contact asks for several things
     #[arg(value_name = "WHAT", conflicts_with = "decline")]
     pub what: Option<String>,
 }
@@ -285,7 +285,7 @@ Examples:
 
 When the relay cannot be reached the text stays queued in the vault, and leaves with the next send, receive or chat.")]
 pub struct Send {
-    /// To whom
+    /// The recipient
     #[arg(value_name = "NAME")]
     pub name: String,
     /// The text, or - to read it from standard input (one newline at its end is dropped)
@@ -348,7 +348,7 @@ pub struct Sync {
     after_help = "Example:\n  deaddrop --home ada chat ben\n\nWhile you chat: /verify shows the safety number, /quit (or end of input) ends."
 )]
 pub struct Chat {
-    /// With whom
+    /// The contact to chat with
     #[arg(value_name = "NAME")]
     pub name: String,
 }
@@ -363,7 +363,7 @@ Examples:
 Compare the number with the other person over a way that cannot be faked, such as face to face or a call.
 If it differs on the two sides, somebody sits in between: do not confirm, make a new invite.")]
 pub struct Verify {
-    /// Whose safety number
+    /// The contact whose safety number is shown
     #[arg(value_name = "NAME")]
     pub name: String,
     /// You have compared the number and it is the same: mark the contact as verified

@@ -16,11 +16,11 @@ use crate::{
     typed_lines::{TypedLine, typed_lines},
 };
 
-/// How long the last lines get to reach the relay.
+/// Time that the last lines get to reach the relay.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// Extra time for receipts and other items than the lines. With the time that closing takes, at most 5 s pass in all.
 const POLITENESS: Duration = Duration::from_secs(1);
-/// How long the relay gets to hand over what waits there, before anything typed is read.
+/// Time that the relay gets to hand over what waits there, before anything typed is read.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// Maximum number of texts whose beginning is kept in memory until they are delivered.
 const MAX_SAID: usize = 1_000;

@@ -75,7 +75,7 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     let mut text = format!("A new identity, in an encrypted vault in {folder}.");
     if init.no_passphrase {
         text += &format!(
-            "\nIts key is in {}, and no passphrase protects it: whoever can read that folder, or a copy or backup of it,\n\
+            "\nIts key is in {}, and no passphrase protects it: anyone who can read that folder, or a copy or backup of it,\n\
              can read everything in the vault and write in your name. Only your user may read it (mode 0600).",
             home.key_file().display()
         );
@@ -117,7 +117,7 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How far the connection to a contact has come, in a word and for people.
+/// Returns the progress of the connection to a contact, in a word and for people.
 const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
     match contact.state {
         ContactState::Invited if contact.invite_until.is_none() => {

@@ -46,7 +46,7 @@ fn read(path: &Path) -> Result<Transcript, Failure> {
         .map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
 }
 
-/// Where everything happens.
+/// The setting of the demonstration: the relay, the people, the folder.
 struct Stage {
     // Dropped first: a relay must not write into a folder that is being removed.
     relay: Option<RelayProcess>,

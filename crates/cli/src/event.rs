@@ -158,7 +158,7 @@ fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     })
 }
 
-/// How many messages are missing. A contact says the numbers, so their sum may be anything.
+/// Returns the number of missing messages. A contact says the numbers, so their sum may be anything.
 fn count(gaps: &[(u64, u64)]) -> u64 {
     let one = |(first, last): &(u64, u64)| last.saturating_sub(*first).saturating_add(1);
     gaps.iter().map(one).fold(0, u64::saturating_add)

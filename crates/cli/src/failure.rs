@@ -7,7 +7,7 @@ use deaddrop_client::{ClientError, OpenError, PasteError};
 /// The code of a failure that has no own one: the words say what it is.
 const OTHER: &str = "failed";
 
-/// What went wrong and what to do about it. Never holds a link, a key, a passphrase or a text.
+/// A failure in words, and what to do about it. Never holds a link, a key, a passphrase or a text.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
@@ -16,17 +16,17 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// In words that end with what to do.
+    /// Creates a failure from words that end with what to do.
     pub fn new(text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), code: OTHER, reader_gone: false }
     }
 
-    /// With the code of an error, and words for this case.
+    /// Creates a failure with the code of an error, and words for this case.
     pub fn of(error: impl Into<Self>, text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), ..error.into() }
     }
 
-    /// With a code of its own.
+    /// Creates a failure with a code of its own.
     pub fn coded(code: &'static str, text: impl fmt::Display) -> Self {
         Self { code, ..Self::new(text) }
     }
@@ -41,7 +41,7 @@ impl Failure {
         self.code
     }
 
-    /// Nobody reads what we print any more (`deaddrop receive | head -1`): no reason to complain.
+    /// The reader of our output has gone (`deaddrop receive | head -1`): no reason to complain.
     pub fn reader_is_gone(&self) -> bool {
         self.reader_gone
     }

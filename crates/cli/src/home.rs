@@ -45,7 +45,7 @@ impl Home {
         &self.folder
     }
 
-    /// Where the key of a vault without passphrase lies.
+    /// Returns the path of the key of a vault without passphrase.
     pub fn key_file(&self) -> PathBuf {
         self.folder.join(KEY_FILE)
     }

@@ -31,7 +31,7 @@ use crate::{
     output::Output,
 };
 
-/// How long background tasks get to end when a command is done.
+/// Time that background tasks get to end when a command is done.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Runs a command line, whose first argument is the program's name.
@@ -61,7 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let ended = runtime.block_on(command(output, cli));
-    // A read of standard input that nobody will answer must not hold the process.
+    // A pending read of standard input must not hold the process.
     runtime.shutdown_timeout(SHUTDOWN);
     match ended {
         Ok(code) => code,

@@ -1,4 +1,4 @@
-//! What is printed: text for people, or one JSON object per line; notes and errors on stderr.
+//! Printing: text for people, or one JSON object per line; notes and errors on stderr.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 
-/// Where a command prints to.
+/// The outlet of a command: text or JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
@@ -97,16 +97,16 @@ fn write_line(to: &mut impl Write, line: &str) -> Result<(), Failure> {
     to.write_all(&bytes).and_then(|()| to.flush()).map_err(|error| Failure::output(&error))
 }
 
-/// What becomes of the line breaks of a text.
+/// The treatment of the line breaks of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layout {
-    /// They are the program's own.
+    /// The line breaks are the program's own.
     Kept,
     /// Each further line is indented, so that it cannot be taken for a line of the program.
     Indented,
 }
 
-/// With escapes that are seen, for characters that command a terminal, are not seen, or change the order of what stands around them.
+/// Replaces by visible escapes all characters that command a terminal, are not seen, or change the order of the text around them.
 fn visible(text: &str, layout: Layout) -> String {
     let mut invisible = invisible_in(text).map(|(at, _)| at).peekable();
     let mut visible = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Where the vault's passphrase comes from: a file, the environment, or a prompt, in this order.
+//! The source of the vault's passphrase: a file, the environment, or a prompt, in this order.
 
 use std::{env, fmt, path::Path};
 
@@ -67,12 +67,12 @@ impl Passphrase {
     }
 }
 
-/// How often a person is asked.
+/// Number of times that a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// To open a vault.
+    /// Once, to open a vault.
     Once,
-    /// To make one: a slip of the finger would lock it for ever.
+    /// Twice, to make a vault: a slip of the finger would lock it forever.
     Twice,
 }
 

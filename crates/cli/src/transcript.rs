@@ -13,9 +13,9 @@ pub const MAX_TRANSCRIPT_BYTES: u64 = 64 << 20;
 /// One line of a transcript.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Who says it.
+    /// The speaker.
     pub speaker: String,
-    /// What is said, byte for byte as it stands after the TAB.
+    /// The text, byte for byte as it stands after the TAB.
     pub text: String,
 }
 
@@ -45,7 +45,7 @@ pub enum TranscriptError {
     NoText(usize),
     /// The text of this line is longer than a message may be.
     TooLong(usize),
-    /// Nobody of that name speaks.
+    /// No speaker has the name that was given.
     NoSuchSpeaker,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for TranscriptError {
             Self::NoSuchSpeaker => {
                 write!(
                     f,
-                    "nobody of the name given with --me speaks in the transcript; names count letter by letter"
+                    "no speaker in the transcript has the name given with --me; names count letter by letter"
                 )
             }
         }
@@ -108,7 +108,7 @@ impl Transcript {
         &self.lines
     }
 
-    /// Who is "me": the name given, if it speaks; else who speaks most (the first of equals).
+    /// Returns the speaker that is "me": the name given, if it speaks; else the one with the most lines (the first of equals).
     pub fn me(&self, asked: Option<&str>) -> Result<&str, TranscriptError> {
         if let Some(name) = asked {
             let found = self.lines.iter().map(|line| line.speaker.as_str()).find(|&speaker| speaker == name);

@@ -27,9 +27,9 @@ pub(crate) enum TypedLine {
 /// Why a line cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
-    /// It is not UTF-8.
+    /// The line is not UTF-8.
     NotText,
-    /// It has more bytes than a text may have.
+    /// The line has more bytes than a text may have.
     TooLong,
 }
 

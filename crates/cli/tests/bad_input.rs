@@ -1,4 +1,4 @@
-//! What bad input gets: a clear error or a clear state, nothing lost, no panic.
+//! Bad input: each gets a clear error or a clear state, with nothing lost and no panic.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -171,7 +171,7 @@ fn a_relay_that_is_down_cannot_make_or_take_invites_and_says_so() {
 }
 
 #[test]
-fn junk_on_the_socket_disturbs_nobody() {
+fn junk_on_the_socket_disturbs_no_connection() {
     let sandbox = Sandbox::connected();
     let mut state = 88_172_645_463_325_252_u64;
     for round in 0..40_usize {
@@ -252,7 +252,7 @@ fn a_disk_that_rots_is_told() {
 }
 
 #[test]
-fn who_was_too_late_with_an_invite_can_take_another() {
+fn a_person_who_was_too_late_with_an_invite_can_take_another() {
     let sandbox = Sandbox::new();
     let link = sandbox.link();
     let late = sandbox.person("late");
@@ -266,7 +266,7 @@ fn who_was_too_late_with_an_invite_can_take_another() {
     sandbox.ada.run(&["receive"]).ok();
     let second = sandbox.link_for("the other");
     let again = [&sandbox.ben, &late].map(|person| person.run(&["accept", &second, "ada-again"]).code);
-    assert!(again.contains(&0), "whoever was too late takes the second");
+    assert!(again.contains(&0), "the one who was too late takes the second");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_monologue_is_a_conversation_too() {
 }
 
 #[test]
-fn log_and_inspect_of_a_whole_run_name_nobody() {
+fn log_and_inspect_of_a_whole_run_name_no_person() {
     let folder = tempfile::tempdir().unwrap();
     let talk = folder.path().join("talk.tsv");
     fs::write(&talk, conversation(60)).unwrap();
@@ -75,14 +75,14 @@ fn log_and_inspect_of_a_whole_run_name_nobody() {
     let inspected =
         run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(kept.join("relay/data"))).ok().out;
     for (name, text) in [("log", &log), ("inspect", &inspected)] {
-        names_nobody(name, text);
+        names_no_person(name, text);
     }
     assert!(kept_files(&kept) > 3);
 }
 
 /// No text of the conversation, no network address but the one the relay listens on, nothing that could be a key, a hash, a
 /// capability or a piece of a blob.
-fn names_nobody(name: &str, text: &str) {
+fn names_no_person(name: &str, text: &str) {
     for line in text.lines() {
         assert!(!line.contains("line ") && !line.contains("Lily"), "{name} holds a text: {line}");
         let listens = line.contains("listen") || line.contains("ws://");

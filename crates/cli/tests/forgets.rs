@@ -1,4 +1,4 @@
-//! What was received opens no more: the relay's directory is taken, with the store key in it, and every position of the store
+//! Received blobs cannot be opened any more: the relay's directory is taken, with the store key in it, and every position of the store
 //! is tried.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -10,7 +10,7 @@ use deaddrop_shred::{FileDisk, residue};
 
 const TEXTS: u64 = 30;
 
-/// How many records open for somebody who has seized disk and key.
+/// Returns the number of records that open for somebody who has seized disk and key.
 fn opens(sandbox: &Sandbox) -> u64 {
     let dir = DataDir::at(sandbox.relay.folder.join("data"));
     let disk = FileDisk::open_read_only(dir.store_path()).unwrap();

@@ -22,9 +22,9 @@ use common::{Person, Running, Sandbox};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-/// How often one of the three is killed.
+/// Number of kills, each of one of the three processes.
 const KILLS: usize = 200;
-/// Between two texts: the kills are to hit single messages at all their stages, not one long queue.
+/// Time between two texts: the kills are to hit single messages at all their stages, not one long queue.
 const PACE: Duration = Duration::from_millis(12);
 const SEED: u64 = 20_261_124;
 

@@ -63,12 +63,12 @@ fn the_safety_number_is_the_same_on_both_sides() {
 }
 
 #[test]
-fn who_is_offline_gets_everything_on_landing_and_the_relay_forgets_it() {
+fn an_offline_person_gets_everything_on_landing_and_the_relay_forgets_it() {
     let sandbox = Sandbox::connected();
     let (ada, ben) = (&sandbox.ada, &sandbox.ben);
     ben.run(&["send", "ada", "before the flight"]).ok();
     assert_eq!(ada.texts(), ["before the flight"]);
-    // Ben is not running: nobody reads.
+    // Ben is not running, so the messages wait at the relay.
     for n in 0..5 {
         assert_eq!(ada.json(&["send", "ben", &format!("line {n}")]).ok().json()["state"], "stored");
     }

@@ -198,11 +198,11 @@ impl Client {
         self.accept_with(link, name, consent, false).await
     }
 
-    /// As [`accept`](Self::accept), when the user knows that the contact of this name has another identity from now on: it had lost
+    /// Acts as [`accept`](Self::accept) if the user knows that the contact of this name has another identity from now on: it had lost
     /// the old one. Every session with the old identity ends, and the contact is to be verified again.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// Those of [`accept`](Self::accept).
     pub async fn accept_new_identity(&self, link: &str, name: &str) -> Result<(), ClientError> {
         self.accept_with(link, name, Consent::Rule, true).await
     }
@@ -238,11 +238,11 @@ impl Client {
         self.shared.step_then(begin, Shared::wake_all).await
     }
 
-    /// As [`accept`](Self::accept), when the user allows that the link leads to a private network or to this machine. The address
+    /// Acts as [`accept`](Self::accept), and allows that the link leads to a private network or to this machine. The address
     /// stays allowed, for this contact's messages too.
     ///
     /// # Errors
-    /// As [`accept`](Self::accept).
+    /// Those of [`accept`](Self::accept).
     pub async fn accept_at_private_address(&self, link: &str, name: &str) -> Result<(), ClientError> {
         self.accept_with(link, name, Consent::Given, false).await
     }
@@ -374,7 +374,7 @@ impl Client {
         self.shared.step(move |engine, _| engine.forget_events_before(number)).await
     }
 
-    /// How far an app without a store of its own has shown events.
+    /// Returns the number up to which an app without a store of its own has shown events.
     ///
     /// # Errors
     /// The vault's.

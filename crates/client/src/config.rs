@@ -1,4 +1,4 @@
-//! What an app may set: time, patience, politeness.
+//! Settings that an app may make: time, patience, politeness.
 
 use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_shred::PassphraseCost;
@@ -15,7 +15,7 @@ pub const DEFAULT_VAULT_MIB: u32 = 4_096;
 /// A relay keeps an invite no longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
 
-/// Which addresses that are not public the client may connect to, besides those that its own rule allows: the relay that the user has
+/// Rule about addresses that are not public. The client also connects to those that its own rule allows: the relay that the user has
 /// set, and what [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite have stored.
 ///
 /// Contacts and invite links name the hosts of relays. Without this rule they could make a client connect to the services of its own
@@ -31,7 +31,7 @@ pub enum PrivateAddresses {
     Allow,
 }
 
-/// How a client behaves. The defaults suit a person's device.
+/// Settings of a client. The defaults suit a person's device.
 #[derive(Clone)]
 pub struct Config {
     /// The time in whole seconds since 1970-01-01 UTC; tests give their own.
@@ -39,22 +39,22 @@ pub struct Config {
     /// A receipt waits a random time in this range, so that it says little about when one is there, and so that one receipt
     /// serves many messages.
     pub receipt_delay: Range<Duration>,
-    /// How long a message is held back when one before it is missing though everything that lay at the relays has been read. Then it
+    /// Time for which a message is held back when one before it is missing though everything that lay at the relays has been read. Then it
     /// is given, and what was missing is late if it comes. At most [`MAX_GAP_WAIT`].
     pub gap_wait: Duration,
     /// First and longest wait between two tries to connect; jitter is added.
     pub backoff: Range<Duration>,
     /// A putting link is closed after so much silence; at most a minute.
     pub putter_idle: Duration,
-    /// How long one connection, and one answer to an errand about an invite, may take. A line of 2 KB/s connects in 4 s.
+    /// Maximum time for one connection, and for one answer to an errand about an invite. A line of 2 KB/s connects in 4 s.
     pub patience: Duration,
     /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
-    /// Which addresses that are not public a contact or an invite may lead to.
+    /// Rule about the addresses, of those that are not public, to which a contact or an invite may lead.
     pub private_addresses: PrivateAddresses,
     /// Resolves the names of relays.
     pub resolver: Arc<dyn Resolve>,
-    /// What one guess of the passphrase of a *new* vault costs; a vault that exists opens at its own cost. A device with
+    /// The cost of one guess of the passphrase of a *new* vault; a vault that exists opens at its own cost. A device with
     /// little memory may take less, and so do tests.
     pub passphrase_cost: PassphraseCost,
     /// MiB to which the file of a *new* vault may grow: at least [`MIN_VAULT_MIB`], at most [`MAX_VAULT_MIB`]. A vault that exists keeps

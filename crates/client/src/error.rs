@@ -82,7 +82,7 @@ errors! {
         KeyFileMissing = "the vault's key file is missing; if the vault has a passphrase, give it",
         /// Another process has it open.
         InUse = "the vault is in use by another process; close that one first",
-        /// What a guess of the passphrase shall cost is out of bounds.
+        /// The requested cost of a guess of the passphrase is out of bounds.
         BadCost = "the cost of the passphrase is out of bounds; see PassphraseCost",
         /// The limit of the vault's file is out of bounds.
         BadLimit = "a vault's limit is between 64 and 262,144 MiB",
@@ -146,7 +146,7 @@ errors! {
         NoTls = "this build has no TLS; use the relay's ws:// address (the link inside is encrypted either way)",
         /// The text is no usable invite link.
         Link(PasteError) = "not a usable invite link",
-        /// What the link points to was refused.
+        /// The bundle to which the link leads was refused.
         Bundle(BundleError) = "the invite was refused",
         /// The invite was used, withdrawn or has expired.
         InviteUsed = "the invite was used already, withdrawn, or has expired; ask for a new link",
@@ -162,7 +162,7 @@ errors! {
         NoSession = "the contact has not accepted the invite yet",
         /// Another reader has taken over a mailbox; what waits in it is not read.
         Displaced = "another copy of this vault, or another program, reads your mailboxes; use one copy only",
-        /// It did not end within the time allowed; it goes on.
+        /// The call did not end within the time allowed; its work goes on.
         TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
         /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
         /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit

@@ -169,7 +169,7 @@ fn check_limit(vault_mib: u32) -> Result<(), OpenError> {
     if (MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) { Ok(()) } else { Err(OpenError::BadLimit) }
 }
 
-/// Of a file of so many MiB.
+/// Returns the number of segments of a file of so many MiB.
 fn segments(vault_mib: u32) -> u32 {
     vault_mib / (Geometry::vault().segment_bytes >> 20)
 }

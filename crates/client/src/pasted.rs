@@ -29,13 +29,13 @@ pub enum PasteError {
     Damaged,
     /// The link was made by a newer version.
     NewerVersion,
-    /// It holds two links that differ.
+    /// The text holds two links that differ.
     TwoLinks,
-    /// It is the address of a relay, and an invite is wanted.
+    /// The text is the address of a relay, and an invite is wanted.
     IsRelayAddress,
-    /// It is an invite, and the address of a relay is wanted.
+    /// The text is an invite, and the address of a relay is wanted.
     IsInvite,
-    /// It is longer than [`MAX_PASTED`].
+    /// The text is longer than [`MAX_PASTED`].
     TooLong,
 }
 
@@ -181,13 +181,13 @@ impl Found {
     }
 }
 
-/// What stands before the `#`.
+/// The part of a link before the `#`.
 struct Place {
     /// The relay's URL, which ends with `/`.
     url: String,
-    /// It is that of an invite.
+    /// The URL is that of an invite.
     is_invite: bool,
-    /// It is an address of the web: an invite's page, or something else.
+    /// The URL is an address of the web: an invite's page, or something else.
     is_web: bool,
 }
 
@@ -289,7 +289,7 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// Where the schemes of links begin; not those inside a link.
+/// Returns the places at which the schemes of links begin, without those inside a link.
 fn starts(text: &str) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut before = None::<char>;

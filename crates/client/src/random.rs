@@ -10,7 +10,7 @@ pub(crate) struct NoRandomness;
 
 /// The operating system's generator, which is asked for every value.
 ///
-/// It keeps nothing in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
+/// The generator keeps nothing in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
 /// repeats no bytes unless the system itself does.
 ///
 /// A system that once gave random bytes and then refuses them ends the call with a panic that says so: no key is ever made from

@@ -1,4 +1,4 @@
-//! How names of relays become IP addresses.
+//! The resolution of names of relays to IP addresses.
 
 use std::{future::Future, io, net::IpAddr, pin::Pin};
 
@@ -7,7 +7,7 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + 
 
 /// Resolves names of relays. An app gives its own to ask another service than the system's.
 ///
-/// What it answers is not trusted: the client connects only to addresses that its rule allows (spec/14-client.md section 6.1). It
+/// The answers are not trusted: the client connects only to addresses that its rule allows (spec/14-client.md section 6.1). It
 /// is never asked for a host that is an IP address already.
 pub trait Resolve: Send + Sync {
     /// The addresses of a host, in the order in which they are tried. Dropping the future must be harmless.

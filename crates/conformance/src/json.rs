@@ -38,14 +38,14 @@ impl Object {
         Self(Vec::new())
     }
 
-    /// With one field more.
+    /// Adds a field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.0.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With one field more, a byte string.
+    /// Adds a field that is a byte string.
     #[must_use]
     pub fn hex(self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.with(name, hex(bytes))
@@ -254,7 +254,7 @@ impl Json {
     /// Parses a text.
     ///
     /// # Errors
-    /// Where the text is no JSON of the kinds above, or names a field twice.
+    /// Fails if the text is no JSON of the kinds above, or names a field twice.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }

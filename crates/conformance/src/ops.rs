@@ -1,4 +1,4 @@
-//! What vectors compute: one operation a name, from inputs alone.
+//! The operations of vectors: one name each, computed from inputs alone.
 
 mod attachment;
 mod bundle;

@@ -70,7 +70,7 @@ impl Recorder {
         Self { rng: ChaCha20Rng::seed_from_u64(seed), drawn: Vec::new() }
     }
 
-    /// What was drawn since the last call.
+    /// Returns the bytes that were drawn since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.drawn)
@@ -84,7 +84,7 @@ impl Recorder {
         bytes
     }
 
-    /// As many fresh bytes, not noted.
+    /// Returns so many fresh bytes, which are not noted.
     #[must_use]
     pub fn vec(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];

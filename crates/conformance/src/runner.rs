@@ -11,14 +11,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What became of one family.
+/// The result of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     /// Its name, that of its folder.
     pub name: String,
     /// Vectors that hold.
     pub passed: usize,
-    /// What does not, in the order of the files.
+    /// Vectors that do not hold, in the order of the files.
     pub failures: Vec<Failure>,
 }
 
@@ -114,7 +114,7 @@ pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     Ok(results)
 }
 
-/// What is wrong with a file's bytes, if anything is. First it must hold by itself, then be the generated one.
+/// Returns the fault of a file's bytes, if there is one. First they must hold by themselves, then be the generated ones.
 #[must_use]
 pub fn check(bytes: &[u8], generated: &str) -> Option<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Some("not UTF-8".to_owned()) };

@@ -98,7 +98,7 @@ pub fn nonces(
     (half(0), half(12))
 }
 
-/// What a message is sealed under.
+/// The keys of a message.
 #[derive(Clone, Debug)]
 pub struct MessageKeys {
     /// `HK_t`.
@@ -108,7 +108,7 @@ pub struct MessageKeys {
 }
 
 impl MessageKeys {
-    /// Those of the message that comes so many later in the same turn.
+    /// Returns the keys of the message that comes so many later in the same turn.
     #[must_use]
     pub fn later(&self, messages: u32) -> Self {
         let chain = (0..messages).fold(self.chain, |chain, _| exp(&chain, "chain", &[]));
@@ -140,7 +140,7 @@ pub struct LinkSecrets {
     pub kem_identity: [u8; 32],
 }
 
-/// From all messages and secrets of a handshake.
+/// Derives the keys of a link from all messages and secrets of a handshake.
 #[must_use]
 pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) -> Option<LinkKeys> {
     let (s1_head, rest) = s1.split_at_checked(1_134)?;

@@ -24,7 +24,7 @@ use deaddrop_wire::Day;
 /// Bytes of rk and ek.
 const KEYS: usize = 1_216;
 
-/// What both sides of a vector know.
+/// The values that both sides of a vector know.
 struct Known {
     session: Session,
     k_init: [u8; 32],

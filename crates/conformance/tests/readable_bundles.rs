@@ -10,7 +10,7 @@ use deaddrop_conformance::{
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, ed25519};
 
-/// Where the identity begins, and where the length of the address stands.
+/// Offsets of the identity and of the length of the address.
 const IDENTITY: usize = 38;
 const ADDRESS_LEN: usize = IDENTITY + 1_248 + 32 + 1_184;
 

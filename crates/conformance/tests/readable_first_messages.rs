@@ -1,5 +1,5 @@
 //! First messages of handshakes and resets, and segments, that one check alone refuses: a receiver that makes no check reads them.
-//! So the vector shows when an implementation leaves the check out (spec/15-conformance.md section 2 names the files).
+//! The vector shows when an implementation leaves the check out (spec/15-conformance.md section 2 names the files).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_conformance::{
@@ -50,7 +50,7 @@ const ALONE: [&str; 27] = [
     "c-52-numbered",
 ];
 
-/// What the owner of a bundle holds.
+/// The secrets of a bundle's owner.
 struct Responder {
     seed: [u8; 32],
     h: [u8; 32],

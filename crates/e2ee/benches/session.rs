@@ -1,4 +1,4 @@
-//! What a session costs: the handshake on each side beside the sum of its primitives, messages one way and in turns,
+//! The cost of a session: the handshake on each side beside the sum of its primitives, messages one way and in turns,
 //! forgeries, held keys, segments of attachments, the safety number.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -1,6 +1,6 @@
 //! Two people without any transport: an invite, a conversation, and a state that was stored and loaded again.
 //!
-//! What is printed here would travel in an app: the link by any way the two trust (a QR code, another messenger), the sealed
+//! An app would carry everything that is printed here: the link by any way the two trust (a QR code, another messenger), the sealed
 //! bundle and the envelopes by anything that carries bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 

@@ -51,7 +51,7 @@ assert_secret!(Manifest);
 pub struct SealedSegment {
     /// The bytes that the recipient fetches.
     pub blob: Blob,
-    /// For [`AttachmentSealer::finish`].
+    /// The hash to give to [`AttachmentSealer::finish`].
     pub hash: SegmentHash,
 }
 
@@ -59,7 +59,7 @@ pub struct SealedSegment {
 pub struct OpenedSegment<'a> {
     /// The bytes of the attachment.
     pub bytes: &'a [u8],
-    /// For [`Manifest::verify`].
+    /// The hash to give to [`Manifest::verify`].
     pub hash: SegmentHash,
 }
 
@@ -196,7 +196,7 @@ impl AttachmentSealer {
     /// [`seal`](Self::seal) with a nonce of the caller's.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`seal`](Self::seal).
     #[cfg(feature = "hazmat")]
     pub fn hazmat_seal(
         &self,

@@ -36,7 +36,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// Highest number of the newest turn of the session in use at which two sides can still switch to another session without telling the users.
 /// The fifth turn has number 4: turns count from 0.
 const LAST_YOUNG_TURN: u32 = 4;
-/// How a new session from an invite relates to the sessions that a contact already has.
+/// The relation of a new session from an invite to the sessions that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvitePolicy {
     /// The existing sessions stay in use: two people may invite each other at the same time. If the peer has ever replied in a session,
@@ -163,7 +163,7 @@ impl Contact {
         self.sessions.best().and_then(SessionEntry::session)
     }
 
-    /// How far the session that is used has come. Until it is answered, content begins with
+    /// Returns the progress of the session that is used. Until it is answered, content begins with
     /// [`Content::Hello`](crate::content::Content::Hello).
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {

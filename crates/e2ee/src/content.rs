@@ -106,7 +106,7 @@ pub enum Content {
         /// The message.
         message: Message,
     },
-    /// Which person the sending device belongs to.
+    /// The person to whom the sending device belongs.
     Device {
         /// The identity of the person's main device.
         root: IdentityHash,
@@ -150,7 +150,7 @@ pub enum Content {
         /// The body of a reset bundle. It has no signature, so that it proves nothing to others.
         bundle: Vec<u8>,
     },
-    /// Which sessions this one supersedes: those of a lower era. A [`Contact`](crate::contact::Contact) makes and takes it.
+    /// The era of this session, which supersedes those of a lower era. A [`Contact`](crate::contact::Contact) makes and takes it.
     SessionEra {
         /// The session's era.
         era: u32,

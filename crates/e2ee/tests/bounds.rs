@@ -264,7 +264,7 @@ fn a_repeat_from_a_turn_that_ended_with_a_gap_is_no_rewind() {
     assert_eq!(two.hear(&sent[0]), Ok(0));
 }
 
-/// What fits into each class; and that one byte more goes into the next one.
+/// Returns the room in each class, and asserts that one byte more goes into the next one.
 fn rooms(side: &Side) -> [Option<usize>; 3] {
     let rooms = SizeClass::ALL.map(|class| side.session.room(class));
     for (at, room) in rooms.iter().enumerate() {

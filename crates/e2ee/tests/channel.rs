@@ -18,7 +18,7 @@ const TODAY: Day = Day::from_number(20_780);
 const SEEDS: u64 = 40;
 const STEPS: usize = 400;
 
-/// What an app has stored of a session, from change sets alone.
+/// The rows that an app has stored of a session, from change sets alone.
 #[derive(Clone)]
 struct Rows {
     session: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a rejected envelope costs, in operations and not in time: the same few tag checks whatever it claims, and no key
+//! The cost of a rejected envelope, in operations and not in time: the same few tag checks whatever it claims, and no key
 //! derivation, Diffie-Hellman or KEM before a header is authentic.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 

@@ -69,7 +69,7 @@ fn clone(session: &Session) -> Session {
     Session::load(&session.snapshot(), &NO_RESETS, []).unwrap()
 }
 
-/// What both clones send with the same generator.
+/// Returns the envelopes that both clones send with the same generator.
 fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 2] {
     let [a, b] = texts;
     [

@@ -105,7 +105,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Loads a person and begins a day, without a look at the clock.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     #[cfg(any(test, feature = "hazmat"))]
     pub fn open_on_day(vault: V, rng: R, today: Day) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;

@@ -18,7 +18,7 @@ pub struct Event {
     pub contact: String,
     /// The message that the event is about.
     pub message: Option<MessageId>,
-    /// What happened.
+    /// The event itself.
     pub kind: EventKind,
 }
 

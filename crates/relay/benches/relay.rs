@@ -133,7 +133,7 @@ async fn read(mut client: Client, window: Arc<Semaphore>, blobs: u32) {
     }
 }
 
-/// Of a process so far; infinite where the system does not tell, so that rates come out as zero.
+/// Returns the processor time of a process so far; infinite where the system does not tell, so that rates come out as zero.
 fn processor_seconds(id: u32) -> f64 {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { return f64::INFINITY };
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();

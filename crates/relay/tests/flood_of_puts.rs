@@ -46,7 +46,7 @@ async fn flood(address: RelayAddress, mailbox: Arc<Mailbox>, taken: Arc<AtomicU6
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_puts_and_acks_keeps_nobody_out_for_long() {
+async fn a_flood_of_puts_and_acks_keeps_no_client_out_for_long() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let args = ["init", "--segment-mib", "1", "--max-mib", "8", "--data"];

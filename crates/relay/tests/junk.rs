@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::Message;
 
-/// With a length that is likely to be interesting.
+/// Returns bytes whose length is likely to be interesting.
 fn junk(random: &mut impl Rng) -> Vec<u8> {
     let most = [1, 16, 600, 5_000, 70_000, 270_000][random.random_range(0..6)];
     let mut bytes = vec![0; random.random_range(0..=most)];

@@ -19,7 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In a file: [`FileDisk`]. For many callers: [`Writer`]. To see that it is true: [`residue::scan`].
+//! [`FileDisk`] stores the log in a file. [`Writer`] serves many callers. [`residue::scan`] shows whether erased records can still be opened.
 //!
 //! Not its concern: what the records mean, when they expire, who may have them.
 

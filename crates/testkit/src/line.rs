@@ -33,7 +33,7 @@ const PIECES_PER_S: u32 = 20;
 pub struct Rates {
     /// Towards the server.
     pub up: u32,
-    /// Towards whoever connects.
+    /// Towards the side that connects.
     pub down: u32,
 }
 

@@ -20,7 +20,7 @@ const FLOORS: [(&str, u8, &[&str]); 11] = [
     ("conformance", 4, &["e2ee", "link", "primitives", "wire"]),
 ];
 
-/// What a crate must never reach, by whatever way. (Every source of randomness stands on `getrandom`; `rand`, which ML-KEM's
+/// Crates that a crate must never reach, by whatever way. (Every source of randomness stands on `getrandom`; `rand`, which ML-KEM's
 /// provider names, has none without it.)
 const NEVER: [(&str, &[&str]); 5] = [
     ("relay", &["deaddrop-e2ee", "deaddrop-client"]),

@@ -119,7 +119,7 @@ impl Modules {
         self.0.get_key_value(&module).map(|(path, _)| path)
     }
 
-    /// Which file needs which.
+    /// Returns the files that each file needs.
     fn arrows(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut arrows = BTreeMap::new();
         for (path, module) in &self.0 {

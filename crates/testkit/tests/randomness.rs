@@ -5,7 +5,7 @@ mod common;
 
 use common::{files, text};
 
-/// Where a generator in memory is used, and what for: nothing secret depends on it.
+/// Files in which a generator in memory is used, and its purpose: nothing secret depends on it.
 const ALLOWED: [(&str, &str); 5] = [
     ("crates/client/src/net/drive.rs", "pauses before a relay is tried again"),
     ("crates/client/src/net/supervisor.rs", "pauses before receipts leave"),

@@ -24,7 +24,7 @@ fn rows(name: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Which crate a path under `crates/` belongs to.
+/// Returns the crate to which a path under `crates/` belongs.
 fn crate_of(path: &str) -> String {
     path.split('/').nth(1).unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Tidiness that a machine can keep: heads of files, sizes, stubs, stray paths, the visible top level.
+//! Tidiness that a machine can keep: heads of files, sizes, stubs, stray paths, plain words, the visible top level.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -47,6 +47,53 @@ fn the_project_speaks_of_itself_alone() {
     for name in all {
         for mark in marks.map(|halves| halves.concat()) {
             assert!(!text(&name).contains(&mark), "{name} holds {mark}");
+        }
+    }
+}
+
+#[test]
+fn every_text_uses_plain_words() {
+    let words = [
+        ["who", "ever"],
+        ["an", "ew"],
+        ["le", "st"],
+        ["no", "body"],
+        ["fo", "r ever"],
+        ["up", "on"],
+        ["there", "of"],
+    ];
+    let words = words.map(|halves| halves.concat());
+    for name in files("", &[".rs", ".md"]) {
+        for (number, line) in text(&name).lines().enumerate() {
+            let line = words_of(line);
+            for word in &words {
+                let is_there = line.contains(&format!(" {word} "));
+                assert!(!is_there, "{name}:{} says \"{word}\": use a plain word", number + 1);
+            }
+        }
+    }
+}
+
+/// Returns the words of a line in small letters, with one blank before, between and after them.
+fn words_of(line: &str) -> String {
+    let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
+    words.fold(" ".to_owned(), |all, word| all + &word.to_lowercase() + " ")
+}
+
+#[test]
+fn no_documentation_begins_with_a_question_word() {
+    const WORDS: [&str; 6] = ["Whose", "What", "Where", "When", "Who", "How"];
+    let is_test = |name: &String| name.contains("/tests/") || name.ends_with("/tests.rs");
+    for name in files("crates", &[".rs"]).into_iter().filter(|name| !is_test(name)) {
+        let mut is_beginning = true;
+        for (number, line) in text(&name).lines().enumerate() {
+            let line = line.trim_start();
+            let doc = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")).map(str::trim);
+            let first = doc.and_then(|doc| doc.split(|c: char| !c.is_alphanumeric()).next()).unwrap_or("");
+            let is_fragment = is_beginning && WORDS.contains(&first);
+            assert!(!is_fragment, "{name}:{}: name the thing instead of \"{first} ...\"", number + 1);
+            // A paragraph begins after code, after an empty line, and after a heading.
+            is_beginning = doc.is_none_or(|doc| doc.is_empty() || doc.starts_with('#'));
         }
     }
 }

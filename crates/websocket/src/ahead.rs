@@ -1,4 +1,4 @@
-//! How many bytes are queued ahead for a peer, by what its line has taken so far.
+//! The number of bytes that are queued ahead for a peer, by what its line has taken so far.
 
 /// Milliseconds of a line that are queued ahead for it.
 pub const AHEAD_MS: u64 = 4_000;
@@ -9,7 +9,7 @@ const FIRST_AHEAD: usize = 65_536;
 
 /// Measures how fast a line takes what is queued, and says how many bytes it takes in about [`AHEAD_MS`].
 ///
-/// What is queued behind much else comes late: answers, pings, and what was made more urgent meanwhile. A caller that queues a
+/// Items behind a long queue come late: answers, pings, and what was made more urgent meanwhile. A caller that queues a
 /// batch only when the last one has gone out, of at most [`bytes`](Self::bytes), keeps that wait short on every line. A single
 /// message that is longer may always be queued.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// For a line of which nothing is known.
+    /// Creates the measure of a line of which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
         Self { bytes: FIRST_AHEAD, batch: None }

@@ -1,4 +1,4 @@
-//! How many frames without content a peer may send.
+//! The number of frames without content that a peer may send.
 
 /// Frames without content that a peer may send at once: control frames, empty messages, small fragments.
 pub const BURST: u32 = 128;

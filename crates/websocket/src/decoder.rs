@@ -5,7 +5,7 @@ use crate::frame::{FREE_FRAGMENT, FrameError, Header, MAX_CONTROL, MAX_HEADER, O
 /// Memory that is taken for a message at first; it then at most doubles with what has arrived.
 const FIRST_RESERVE: usize = 4_096;
 
-/// What a peer sent.
+/// An item that a peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A whole binary message.

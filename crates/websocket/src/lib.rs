@@ -4,7 +4,7 @@
 //! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for the other.
 //! - [`upgrade`] and [`accept`] make a [`Socket`] from a connection, as client and as server.
 //!
-//! What bounds a peer:
+//! The bounds on a peer:
 //!
 //! | what the peer does | bound |
 //! |---|---|
@@ -16,7 +16,7 @@
 //! | reads slowly | [`Ahead`] tells the caller how much to queue for it |
 //! | sends a long head of a request or an answer | [`MAX_HEAD`] bytes |
 //!
-//! It knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
+//! The crate knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
 //! connection.
 
 mod ahead;

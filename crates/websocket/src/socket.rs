@@ -26,7 +26,7 @@ const STEPS_AT_ONCE: usize = 64;
 /// Bytes of an incomplete message above which [`Progress::Partial`] tells of each further part.
 pub const LARGE_PARTIAL: usize = 32_768;
 
-/// What happened.
+/// An event of a connection.
 #[derive(Debug)]
 pub enum Progress {
     /// A binary message arrived.
@@ -77,7 +77,7 @@ impl Outgoing {
         self.header.len() + self.payload.len()
     }
 
-    /// What is not written yet, in at most two parts.
+    /// Returns everything that is not written yet, in at most two parts.
     fn rest(&self) -> impl Iterator<Item = &[u8]> {
         let of_payload = self.written.saturating_sub(self.header.len());
         let parts = [self.header.get(self.written..), self.payload.get(of_payload..)];

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 pub const MAX_HEAD: usize = 8_192;
 /// Maximum number of header lines.
 const MAX_HEADERS: usize = 64;
-/// What a server hashes behind the client's key (RFC 6455 section 1.3).
+/// The suffix that a server hashes behind the client's key (RFC 6455 section 1.3).
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// No WebSocket.

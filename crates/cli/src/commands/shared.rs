@@ -57,7 +57,7 @@ pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
     Ok(client.close().await?)
 }
 
-/// What to tell the user if the clock of this machine and a relay show different days.
+/// Returns the line for the user if the clock of this machine and a relay show different days.
 pub(super) fn clock_line(clock: &ClockStatus) -> Option<String> {
     let (relay, day) = clock.disagreement()?;
     Some(format!(

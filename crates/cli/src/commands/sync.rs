@@ -51,7 +51,7 @@ pub(super) fn left(report: &SyncReport) -> Vec<String> {
     lines
 }
 
-/// How a relay is doing, for people.
+/// Returns the state of a relay, for people.
 pub(super) fn relay_line(state: Connectivity) -> &'static str {
     match state {
         Connectivity::CaughtUp => "everything that waited there has been fetched",
@@ -83,7 +83,7 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
     }
 }
 
-/// How a relay is doing, in JSON. Words stay.
+/// Returns the state of a relay, in JSON. Words stay.
 pub(super) fn relay_word(state: Connectivity) -> &'static str {
     match state {
         Connectivity::Connecting => "connecting",

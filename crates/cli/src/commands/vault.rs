@@ -1,4 +1,4 @@
-//! How full the vault is, for people and for programs.
+//! The fill level of the vault, for people and for programs.
 
 use deaddrop_client::{VaultRoom, VaultStatus};
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use deaddrop_client::{Client, Config, ContactState, Event, EventKind, RelayAddre
 
 use crate::failure::Failure;
 
-/// What an app gets to see.
+/// News that an app gets to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A text has arrived.
@@ -44,7 +44,7 @@ impl Person {
         Ok(Self { name, home, client, peer, last: 0, sent: 0, receipted: 0, texts: Vec::new() })
     }
 
-    /// What everybody calls this person.
+    /// Returns the name that everybody uses for this person.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -98,7 +98,7 @@ impl Person {
         Ok(())
     }
 
-    /// What the app gets next. Waits for ever while offline. Safe to cancel.
+    /// Returns the next news. While offline it never returns. Safe to cancel.
     pub async fn next(&mut self) -> Result<News, Failure> {
         let Some(client) = &self.client else { return std::future::pending().await };
         let event = client.next_event(self.last).await?;
@@ -134,7 +134,7 @@ impl Person {
         }
     }
 
-    /// How many messages no relay has taken yet.
+    /// Returns the number of messages that no relay has taken yet.
     pub async fn queued(&self) -> Result<usize, Failure> {
         Ok(self.client()?.status()?.unsent)
     }
@@ -149,17 +149,17 @@ impl Person {
         self.texts.iter().map(String::as_str).collect()
     }
 
-    /// How many texts arrived.
+    /// Returns the number of texts that arrived.
     pub fn got(&self) -> usize {
         self.texts.len()
     }
 
-    /// How many texts were given to the vault.
+    /// Returns the number of texts that were given to the vault.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// How many of them the other side's vault has confirmed.
+    /// Returns the number of texts that the other side's vault has confirmed.
     pub fn receipted(&self) -> u64 {
         self.receipted
     }
@@ -169,8 +169,8 @@ impl Person {
     }
 }
 
-/// On one machine nobody's habits need hiding from a network, and nobody wants to wait: receipts leave sooner, and a relay that was
-/// killed is tried again sooner.
+/// Returns the settings for a run on one machine. Habits need no hiding from a network there, so receipts leave sooner. A relay that was
+/// killed is tried again sooner, too.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(200),

@@ -7,9 +7,9 @@ use crate::transcript::Transcript;
 /// The two people of a demonstration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Who invites; in a replay, who says the lines of "me".
+    /// The person who invites; in a replay, the speaker of the lines of "me".
     One,
-    /// Who accepts; in a replay, who says all other lines.
+    /// The person who accepts; in a replay, the speaker of all other lines.
     Two,
 }
 
@@ -29,9 +29,9 @@ impl Side {
 /// One of two things, one per side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pair<T> {
-    /// What belongs to [`Side::One`].
+    /// The part of [`Side::One`].
     pub one: T,
-    /// What belongs to [`Side::Two`].
+    /// The part of [`Side::Two`].
     pub two: T,
 }
 
@@ -58,7 +58,7 @@ impl<T> Pair<T> {
 pub struct Saying {
     /// Its place in the transcript, counted from 0.
     pub place: usize,
-    /// How many lines of the other side stand before it: it answers to them.
+    /// Number of lines of the other side that stand before it: it answers to them.
     pub after: usize,
     /// The text.
     pub text: String,
@@ -67,24 +67,25 @@ pub struct Saying {
 /// One side is offline while the other goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flight {
-    /// Who is offline.
+    /// The side that is offline.
     pub side: Side,
-    /// From when the line at `start` is next to be said, until the other side has said all of its own before `end`.
+    /// Lines of the flight: it begins when the line at `start` is next to be said, and ends when the other side has said all of its own
+    /// before `end`.
     pub lines: Range<usize>,
 }
 
-/// What is going to happen.
+/// The course of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The lines of each side.
     pub sayings: Pair<Vec<Saying>>,
-    /// In order of their start, not overlapping, sides taking turns.
+    /// Flights in order of their start, not overlapping, sides taking turns.
     pub flights: Vec<Flight>,
-    /// After how many lines said in all the relay is killed, ascending.
+    /// Numbers of lines, counted over both sides, after which the relay is killed; ascending.
     pub crashes: Vec<usize>,
 }
 
-/// How many lines somebody in flight misses, if there are enough.
+/// Number of lines that somebody in flight misses, if there are enough.
 const FLIGHT_LINES: usize = 12;
 
 impl Plan {
@@ -113,7 +114,7 @@ impl Plan {
         Self { sayings, flights, crashes }
     }
 
-    /// How many lines there are.
+    /// Returns the number of lines.
     pub fn lines(&self) -> usize {
         self.sayings.one.len() + self.sayings.two.len()
     }

@@ -29,11 +29,11 @@ mailbox_put_burst = 10000
 full_pause_ms = 500
 full_retry_s = 1
 ";
-/// How long a relay may take until it says its address.
+/// Maximum time until a relay says its address.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a relay may take to end when asked to.
+/// Maximum time that a relay takes to end when asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long to try again when the port of a killed relay is not free yet.
+/// Time for which a start is tried again while the port of a killed relay is not free yet.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running relay. Dropped, it is killed; should this process be killed, the relay sees its standard input end and goes too.
@@ -74,7 +74,7 @@ impl RelayProcess {
         &self.address
     }
 
-    /// Where the relay writes what it has to say.
+    /// Returns the file to which the relay writes its log.
     pub fn log(&self) -> PathBuf {
         log(&self.folder)
     }
@@ -110,7 +110,7 @@ impl RelayProcess {
         }
     }
 
-    /// How many blobs the relay's own `inspect --json` counts.
+    /// Returns the number of blobs that the relay's own `inspect --json` counts.
     pub async fn blobs(&self) -> Result<u64, Failure> {
         let said = self.inspect(&["--json"]).await?;
         let seen: Value = serde_json::from_str(&said).unwrap_or_default();
@@ -191,7 +191,7 @@ async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> 
         let why = said.lines().last().unwrap_or("it said nothing");
         return Err(Failure::new(format_args!("the relay did not become ready: {why}")));
     };
-    // A pipe nobody reads would stop the relay one day.
+    // A full pipe would stop the relay, so its output is read until it ends.
     tokio::spawn(async move {
         while let Some(Ok(Some(_))) = match &mut lines {
             Some(lines) => Some(lines.next_line().await),

@@ -17,14 +17,14 @@ use crate::failure::Failure;
 
 /// If nothing at all has moved for so long, the replay ends and tells the true figures.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the one on the ground may take to have everything stored that the one in flight misses.
+/// Maximum time that the one on the ground takes to have everything stored that the one in flight misses.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
 /// The relay is killed at most this long after the line that triggers it: in the middle of its put, delivery or ack.
 const CRASH_DELAY_MS: u64 = 15;
-/// How often the relay is asked, at the end, what it holds.
+/// Interval at which the relay is asked, at the end, what it holds.
 const INSPECT_EVERY: Duration = Duration::from_millis(200);
 
-/// What came out of it.
+/// The result of a replay.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Figures {
     /// Lines in the transcript.
@@ -36,17 +36,17 @@ pub struct Figures {
     pub delivered: usize,
     /// Lines they did not get.
     pub lost: usize,
-    /// What they got beyond that.
+    /// Lines they got more than once, or that were never sent.
     pub duplicated: usize,
     /// Lines they got elsewhere than in their place.
     pub out_of_order: usize,
     /// Blobs on the relay at the end; none if the relay cannot be asked.
     pub relay_blobs: Option<u64>,
-    /// How many times somebody was offline.
+    /// Number of times that somebody was offline.
     pub flights: usize,
-    /// How many times the relay was killed.
+    /// Number of times that the relay was killed.
     pub crashes: usize,
-    /// How long it took.
+    /// Duration of the replay.
     pub seconds: f64,
 }
 
@@ -76,7 +76,7 @@ pub struct Replay<'a> {
     plan: &'a Plan,
     relay: &'a mut RelayProcess,
     people: &'a mut Pair<Person>,
-    /// How many lines each side has said.
+    /// Number of lines that each side has said.
     said: Pair<usize>,
     flights: usize,
     flying: Option<&'a Flight>,
@@ -87,7 +87,7 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Between two people who are connected.
+    /// Creates a replay between two people who are connected.
     pub fn new(plan: &'a Plan, relay: &'a mut RelayProcess, people: &'a mut Pair<Person>, seed: u64) -> Self {
         let said = Pair { one: 0, two: 0 };
         let rng = StdRng::seed_from_u64(seed);

@@ -14,7 +14,7 @@ use crate::{failure::Failure, output::Output};
 
 /// No step takes longer unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the relay is asked what it holds.
+/// Interval at which the relay is asked what it holds.
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
 
 /// Told to people; programs get the figures of it at the end.
@@ -25,7 +25,7 @@ pub struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// With a relay that runs and two people who have vaults but do not know each other.
+    /// Creates a story with a relay that runs and two people who have vaults but do not know each other.
     pub fn new(output: Output, relay: &'a mut RelayProcess, people: &'a mut Pair<Person>) -> Self {
         Self { output, relay, people }
     }
@@ -42,7 +42,7 @@ impl<'a> Story<'a> {
         output.text(format_args!(
             "deaddrop: two people, a relay, a flight. All of it is real, and runs on this machine only.\n\n\
              1. A relay runs as a process of its own, with its store on disk. Its address carries its fingerprint,\n   \
-             so nobody can stand in for it:\n\n    {}\n",
+             so no other relay can stand in for it:\n\n    {}\n",
             self.relay.address()
         ))?;
         self.show_relay("What the relay can see now (`inspect`, all that an operator has):").await?;
@@ -56,7 +56,7 @@ impl<'a> Story<'a> {
         self.people.two.accept(&link, "Ada").await?;
         output.text(screens::head("Ada", "Ben"))?;
         self.say(Side::Two, "Hi Ada, got your link.").await?;
-        self.say(Side::One, "Hello Ben! Nobody between us can read this.").await?;
+        self.say(Side::One, "Hello Ben! No one between us can read this.").await?;
         self.say(Side::Two, "Not the relay either?").await?;
         self.say(
             Side::One,
@@ -70,7 +70,7 @@ impl<'a> Story<'a> {
         if one != two {
             return Err(Failure::new("the safety numbers differ: somebody sits in between"));
         }
-        output.text("\n   The safety numbers are the same on both sides: nobody sits in between.\n")
+        output.text("\n   The safety numbers are the same on both sides: no one sits in between.\n")
     }
 
     async fn fly(&mut self) -> Result<(), Failure> {

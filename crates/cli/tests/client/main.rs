@@ -43,7 +43,7 @@ impl World {
         Self { folder, relay }
     }
 
-    /// With a relay that takes messages as fast as they come.
+    /// Creates a world with a relay that takes messages as fast as they come.
     fn hasty() -> Self {
         let mut world = Self::new();
         world.relay.kill();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_offline_gets_it_on_landing_and_the_sender_gets_the_receipt() {
+async fn an_offline_person_gets_it_on_landing_and_the_sender_gets_the_receipt() {
     let world = World::new();
     let (ada, ben) = world.pair().await;
     wait_for(&ada, |kind| *kind == EventKind::InviteAccepted).await;
@@ -41,7 +41,7 @@ async fn a_text_is_at_most_the_longest() {
     let (ada, ben) = world.pair().await;
     let longest = "\u{e4}".repeat(MAX_TEXT / 2);
     assert_eq!(ben.send("Ada", &format!("{longest}x")).await, Err(ClientError::TextTooLong));
-    assert_eq!(ben.send("Nobody", "x").await, Err(ClientError::UnknownContact));
+    assert_eq!(ben.send("Unknown", "x").await, Err(ClientError::UnknownContact));
     // The first message carries the most besides the text.
     ben.send("Ada", &longest).await.unwrap();
     ben.send("Ada", "").await.unwrap();

@@ -34,7 +34,7 @@ pub fn deaddrop() -> Command {
     command
 }
 
-/// What a finished command left behind.
+/// The result of a finished command.
 #[derive(Debug)]
 pub struct Done {
     pub code: i32,
@@ -43,14 +43,14 @@ pub struct Done {
 }
 
 impl Done {
-    /// It succeeded.
+    /// Asserts that it succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:#?}");
         self
     }
 
-    /// It failed with a sentence on stderr that holds these words, and without a panic.
+    /// Asserts that it failed with a sentence on stderr that holds these words, and without a panic.
     #[track_caller]
     pub fn fails(self, words: &[&str]) -> Self {
         assert!(self.code == 1 || self.code == 2, "{self:#?}");
@@ -222,7 +222,7 @@ impl Relay {
         relay
     }
 
-    /// Its host and port.
+    /// Returns its host and port.
     pub fn listen(&self) -> &str {
         self.address.strip_prefix("ws://").map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
     }
@@ -262,7 +262,7 @@ impl Relay {
         }
     }
 
-    /// Where its stderr goes.
+    /// Returns the file to which its stderr goes.
     pub fn log(&self) -> PathBuf {
         self.folder.join("relay.log")
     }
@@ -272,7 +272,7 @@ impl Relay {
         self.process = None;
     }
 
-    /// What an operator sees.
+    /// Returns everything that an operator sees.
     #[track_caller]
     pub fn inspect(&self) -> Value {
         run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(self.folder.join("data")))
@@ -290,7 +290,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// With vaults that need no passphrase.
+    /// Creates a sandbox with vaults that need no passphrase.
     #[track_caller]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -304,7 +304,7 @@ impl Sandbox {
         Self { folder, relay, ada, ben }
     }
 
-    /// With two people who can talk: Ada invited, Ben accepted.
+    /// Creates a sandbox with two people who can talk: Ada invited, Ben accepted.
     #[track_caller]
     pub fn connected() -> Self {
         let sandbox = Self::new();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a text is held back behind a missing one.
+/// Time for which a text is held back behind a missing one.
 const GAP_WAIT: Duration = Duration::from_secs(30);
 /// Longer than it takes until what is missing is sent again.
 const PATIENCE: Duration = Duration::from_secs(240);

@@ -87,7 +87,7 @@ fn vaults_that_were_put_back_a_moment_ago_go_on_by_themselves() {
     ]);
 }
 
-/// How the one whose vault was put back helps.
+/// The means by which the one whose vault was put back helps.
 #[derive(Clone, Copy)]
 enum Help {
     Invite,

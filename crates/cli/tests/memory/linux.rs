@@ -156,7 +156,7 @@ impl Subject {
         answer.trim_start_matches("ok").trim().to_owned()
     }
 
-    /// It lives; and when it began, in ticks of the system.
+    /// Asserts that it lives, and returns its start time in ticks of the system.
     fn is_the_same(&mut self) -> String {
         assert!(self.process.try_wait().unwrap().is_none(), "the client has ended");
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();

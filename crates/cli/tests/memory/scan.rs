@@ -18,14 +18,14 @@ pub(crate) struct Needle {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
     pub(crate) kind: &'static str,
-    /// Which of the needles of this kind.
+    /// Index among the needles of this kind.
     pub(crate) needle: usize,
     pub(crate) address: u64,
-    /// What kind of memory holds it.
+    /// The kind of memory that holds it.
     pub(crate) place: Place,
 }
 
-/// What a mapping of a process is for.
+/// The purpose of a mapping of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// The main heap, or an arena of the allocator.
@@ -48,7 +48,7 @@ struct Mapping {
 /// Scans everything that the process can have written.
 ///
 /// # Errors
-/// When the system refuses to show the memory.
+/// Fails if the system refuses to show the memory.
 pub(crate) fn scan(pid: u32, needles: &[Needle]) -> io::Result<Vec<Hit>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let pointers = stack_pointers(pid);
@@ -93,7 +93,7 @@ fn read(memory: &File, mapping: &Mapping) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Where the stacks of the threads end now; threads that run are left out.
+/// Returns the current ends of the threads' stacks; threads that run are left out.
 fn stack_pointers(pid: u32) -> Vec<u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let pointer = |task: io::Result<fs::DirEntry>| {
@@ -108,7 +108,7 @@ fn stack_pointers(pid: u32) -> Vec<u64> {
 struct Wanted<'a> {
     needles: &'a [Needle],
     by_word: HashMap<u64, Vec<(usize, usize)>>,
-    /// Which first two bytes any half has: most windows end here.
+    /// First two bytes that any half has: most windows end here.
     first: Vec<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! What people do with the messenger: read twice, paste mangled links, choose odd names, fill disks, change relays.
+//! Habits of people who use the messenger: read twice, paste mangled links, choose odd names, fill disks, change relays.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! What was shown once is not shown again, and remembering it does not grow.
+//! Events that were shown are not shown again, and remembering them does not grow.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -121,7 +121,7 @@ fn a_relay_that_says_nothing_is_being_connected_to() {
 }
 
 #[test]
-fn nobody_is_said_to_agree_about_the_clock_before_a_relay_was_asked() {
+fn no_agreement_about_the_clock_is_shown_before_a_relay_was_asked() {
     let (sandbox, _hole) = in_the_dark();
     let status = sandbox.ada.json(&["status"]).ok().json();
     assert_eq!(status["clock"]["agrees"], serde_json::Value::Null, "{status}");

@@ -29,7 +29,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Where the relay listens, and where the line to it begins: the same port at two addresses.
+/// The addresses at which the relay listens and at which the line to it begins, with the same port.
 const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 

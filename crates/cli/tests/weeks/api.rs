@@ -1,4 +1,4 @@
-//! What the simulation uses of the client, and what it makes of its events: all that depends on how the client names them.
+//! The parts of the client that the simulation uses, and its view of events: all that depends on how the client names them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use deaddrop_client::{Client, ClientError, Config, Event, EventKind, MessageId, 
 
 use super::time::SimulatedTime;
 
-/// What `send` gives, and what `Delivered` names.
+/// The key of a message, as `send` returns it and as `Delivered` names it.
 pub type MessageKey = MessageId;
 
 /// Settings that wait for nothing in real time.
@@ -30,7 +30,7 @@ pub async fn send(client: &Client, to: &str, text: &str) -> Result<MessageKey, C
     client.send(to, text).await
 }
 
-/// What an event tells the simulated user.
+/// The meaning of an event for the simulated user.
 pub enum Told {
     Text {
         text: String,

@@ -18,14 +18,14 @@ pub struct Text {
     pub key: MessageKey,
 }
 
-/// What became of a text.
+/// The fate of a text.
 #[derive(Clone, Debug, Default)]
 pub struct Fate {
     /// Its sender's vault was put back from a copy that is older than the text.
     pub is_undone: bool,
     /// Moments at which the receiver's present vault has shown it.
     pub shown: Vec<u64>,
-    /// It was shown by a vault of the receiver that was put back later, and which the copy does not know.
+    /// A vault of the receiver that was put back later had shown it, and the copy does not know this.
     pub is_forgotten: bool,
     /// Moments at which the sender's present vault has told that it is delivered.
     pub delivered: Vec<u64>,

@@ -22,7 +22,7 @@ pub type Who = usize;
 
 /// The longest wait for a relay that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long nothing must happen at any open client until an exchange is taken to be over.
+/// Time without any event at an open client after which an exchange is taken to be over.
 const QUIET: Duration = Duration::from_millis(100);
 /// The longest exchange.
 const LONGEST: Duration = Duration::from_secs(4);
@@ -34,7 +34,7 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What a vault that was put back has forgotten.
+/// The past that a vault that was put back has forgotten.
 pub struct Forgotten {
     pub copied: u64,
     pub restored: u64,
@@ -52,7 +52,7 @@ pub struct Person {
     pub name: &'static str,
     home: PathBuf,
     pub client: Option<Client>,
-    /// What the present vault has shown.
+    /// Events that the present vault has shown.
     pub log: Vec<Entry>,
     cursor: u64,
     pub forgotten: Vec<Forgotten>,

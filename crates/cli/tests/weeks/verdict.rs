@@ -1,4 +1,4 @@
-//! What must hold in the end, and a report that names every text for which it does not.
+//! Checks of the end, and a report that names every text for which one of them fails.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},

@@ -37,7 +37,7 @@ const PAIRS: [(Who, Who); 8] =
 const HOURS: [u64; 2] = [8, 18];
 /// Bytes of a long text: its envelope is of the largest class, which a relay keeps for a week.
 const LONG_TEXT: usize = 20_000;
-/// After so many days in which both are there and a text is not delivered, two people meet again by a new invite.
+/// Number of days in which both are there and a text is not delivered, after which two people meet again by a new invite.
 const PATIENCE_DAYS: u32 = 2;
 
 /// Everything.
@@ -49,7 +49,7 @@ pub struct World {
     rng: StdRng,
     /// Orders what happens, sends, exchanges, copies and restores: a thousand times the day, and a count.
     moment: u64,
-    /// What the simulated users did about what they were told, and what failed.
+    /// Actions of the simulated users in response to events, and failures.
     pub notes: Vec<String>,
     /// The day since which each person has been there; `None` for those who are away.
     there_since: [Option<u32>; 6],

@@ -1,4 +1,4 @@
-//! What waiting on purpose has done and what is left (spec/14-client.md section 6.4).
+//! The result of waiting on purpose: what was done and what is left (spec/14-client.md section 6.4).
 
 use super::Client;
 use crate::{
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// What [`Client::sync`] has done, and what waits.
+/// The result of [`Client::sync`]: what was read and sent, and what waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncReport {
     /// Each relay on which own mailboxes lie. [`CaughtUp`](Connectivity::CaughtUp): everything that lay there was read in this call.
@@ -35,7 +35,7 @@ impl SyncReport {
     }
 }
 
-/// What was sent to one contact, and what waits.
+/// The texts that were sent to one contact, and those that wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactSync {
     /// The contact's name.
@@ -52,7 +52,7 @@ pub struct ContactSync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendWait {
-    /// It is on its way: there was not enough time.
+    /// The item is on its way: there was not enough time.
     UnderWay,
     /// No link to the contact's relay stands yet, and no attempt has failed.
     Connecting,
@@ -73,12 +73,12 @@ pub enum SendWait {
     PrivateAddress(IpAddr),
     /// The contact's mailbox is full.
     MailboxFull {
-        /// It is tried again after this, or when the contact tells another address.
+        /// The item is tried again after this, or when the contact tells another address.
         retry_after: Duration,
     },
     /// The relay of the contact is busy.
     RelayBusy {
-        /// It is tried again after this.
+        /// The item is tried again after this.
         retry_after: Duration,
     },
     /// No known address of the contact takes messages; tried again by itself.
@@ -161,20 +161,20 @@ impl SendWait {
     }
 }
 
-/// What a caller waits for.
+/// The aim of a caller that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// What lies at the relays is read.
+    /// Wait until everything that lies at the relays is read.
     Read,
     /// Wait until the mailboxes at these relays are read.
     ReadAt(BTreeSet<String>),
-    /// What waits for contacts is sent: for all, or for one.
+    /// Wait until everything that waits for contacts is sent: for all, or for one.
     Send(Option<u32>),
     /// Both, for all.
     All,
 }
 
-/// How long a caller waits for what can change by itself.
+/// The limit up to which a caller waits for things that can change by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistence {
     /// Until the deadline.
@@ -183,13 +183,13 @@ pub(super) enum Persistence {
     FirstFailure { is_silent: bool },
 }
 
-/// How long a caller that goes at the first failure waits for a relay's first answer.
+/// Maximum time that a caller that goes at the first failure waits for a relay's first answer.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// Something that is not done.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    /// What to say if it stays so. `None`: nothing that a caller asked for.
+    /// The error if it stays so. `None`: nothing that a caller asked for.
     pub(super) error: Option<ClientError>,
     /// Waiting longer does not help.
     pub(super) is_settled: bool,
@@ -326,7 +326,7 @@ impl View {
 }
 
 impl Client {
-    /// What of a scope is not done, as far as it concerns the caller.
+    /// Returns everything of a scope that is not done, as far as it concerns the caller.
     pub(super) fn pending(
         &self,
         scope: &Scope,
@@ -408,7 +408,7 @@ impl Client {
         Ok(())
     }
 
-    /// What concerns own mailboxes. Tidying up holds back no message: it is waited for as long as
+    /// Adds everything that concerns own mailboxes. Tidying up holds back no message: it is waited for as long as
     /// it goes on, and never fails.
     fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
         for relay in &needs.make {
@@ -430,7 +430,7 @@ impl Client {
         }
     }
 
-    /// What was sent to the contacts since the given numbers of stored texts, and what waits.
+    /// Returns the texts that were sent to the contacts since the given numbers of stored texts, and those that wait.
     pub(super) fn contacts_since(
         &self,
         before: &BTreeMap<u32, u64>,

@@ -1,4 +1,4 @@
-//! How a client is doing, and waiting on purpose.
+//! The state of a client, and waiting on purpose.
 
 use super::{
     Client,
@@ -10,7 +10,7 @@ use deaddrop_wire::Day;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How a client is doing.
+/// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Each relay on which own mailboxes lie.
@@ -25,15 +25,15 @@ pub struct Status {
     pub missing: usize,
     /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
     pub damaged: u64,
-    /// What the clock of this machine and the relays say about the day.
+    /// The days that the clock of this machine and the relays say.
     pub clock: ClockStatus,
     /// Own mailboxes that are not used any more and wait to be deleted at their relays.
     pub deletions: usize,
-    /// How full the vault is, and what was erased and lies on the disk still.
+    /// The fill level of the vault, with what was erased and lies on the disk still.
     pub vault: VaultStatus,
 }
 
-/// What the clock of this machine and the relays say about the day.
+/// The days that the clock of this machine and the relays say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockStatus {
     /// The day that the clock of this machine shows.
@@ -45,7 +45,7 @@ pub struct ClockStatus {
     pub relays: BTreeMap<String, Day>,
 }
 
-/// How long a call waits. A [`Duration`] is a time that is kept exactly.
+/// The patience of a call. A [`Duration`] is a time that is kept exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     least: Duration,
@@ -82,7 +82,7 @@ impl ClockStatus {
 }
 
 impl Client {
-    /// How it is doing now.
+    /// Returns the present state.
     ///
     /// # Errors
     /// The vault's.
@@ -149,11 +149,11 @@ impl Client {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
     }
 
-    /// As [`wait_caught_up`](Self::wait_caught_up), for the relays alone on which one contact's messages are awaited
+    /// Does the same as [`wait_caught_up`](Self::wait_caught_up), but only for the relays on which one contact's messages are awaited
     /// ([`ContactInfo::relays`](crate::ContactInfo::relays)).
     ///
     /// # Errors
-    /// As [`wait_caught_up`](Self::wait_caught_up); [`ClientError::UnknownContact`].
+    /// Those of [`wait_caught_up`](Self::wait_caught_up); [`ClientError::UnknownContact`].
     pub async fn wait_caught_up_from(
         &self,
         name: &str,
@@ -173,11 +173,11 @@ impl Client {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
 
-    /// As [`flush`](Self::flush), but what is known to have failed is not waited for: for an app that is about to close. A relay that is
-    /// down takes no time from the others, and one that does not answer at all takes a second.
+    /// Does the same as [`flush`](Self::flush), but does not wait for what is known to have failed: for an app that is about to close.
+    /// A relay that is down takes no time from the others, and one that does not answer at all takes a second.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// Those of [`flush`](Self::flush).
     pub async fn flush_reachable(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         let persistence = Persistence::FirstFailure { is_silent: false };
         result_of(&self.wait(Scope::Send(None), persistence, patience.into()).await?)

@@ -41,7 +41,7 @@ pub(crate) struct Connection {
     moved: Moved,
     /// Bytes written and read when that was last looked at.
     passed: (u64, u64),
-    /// What an own relay says counts while the link stands.
+    /// The day that an own relay says, which counts while the link stands.
     _heard_day: Option<HeardDay>,
 }
 
@@ -59,7 +59,7 @@ impl Connection {
         Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
     }
 
-    /// As [`open`](Self::open), in a turn that was taken, and with what the user has allowed for this connection. The time for it
+    /// Acts as [`open`](Self::open) in a turn that was taken, and with what the user has allowed for this connection. The time for it
     /// begins now, and with it the turn ends.
     pub(crate) async fn open_in(
         turn: Turn,
@@ -94,7 +94,7 @@ impl Connection {
         self.stream.bytes_written().saturating_add(self.stream.unsent_bytes() as u64)
     }
 
-    /// What its relay has said, and where it was reached.
+    /// Returns everything that its relay has said, and the address where it was reached.
     pub(crate) fn opened(&self) -> LinkInfo {
         self.link.opened()
     }
@@ -118,7 +118,7 @@ impl Connection {
         }
     }
 
-    /// As [`receive`](Self::receive), but returns `None` when everything that waited for the relay has been taken.
+    /// Does the same as [`receive`](Self::receive), but returns `None` when everything that waited for the relay has been taken.
     pub(crate) async fn proceed(&mut self) -> Result<Option<Vec<Item>>, LinkClosed> {
         if !self.received.is_empty() {
             return Ok(Some(std::mem::take(&mut self.received)));

@@ -44,7 +44,7 @@ impl RelayDays {
         HeardDay { days: Arc::clone(self), link: *next }
     }
 
-    /// What each of these relays would say now.
+    /// Returns the days that these relays would say now.
     pub(crate) fn now(&self) -> Vec<Day> {
         self.lock().1.values().map(Heard::now).collect()
     }

@@ -52,7 +52,7 @@ async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     found.iter().take(MAX_RESOLVED).map(IpAddr::to_canonical).collect()
 }
 
-/// What the user allows by having named relays, or addresses.
+/// The addresses that the user allows by having named relays, or addresses.
 #[derive(Default)]
 struct Own {
     /// The user has named this very host as a relay.

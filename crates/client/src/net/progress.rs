@@ -1,4 +1,4 @@
-//! How the links of a client are doing, as its tasks see it. A caller that waits begins a *round*: a state that is older than the
+//! The states of a client's links, as its tasks see them. A caller that waits begins a *round*: a state that is older than the
 //! round does not answer the caller.
 
 use super::moved::Moved;
@@ -12,7 +12,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dated<T> {
     pub(crate) state: T,
-    /// What led to the state began after this round did.
+    /// The events that led to the state began after this round did.
     pub(crate) round: u64,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Progress(Mutex<States>);
 #[derive(Default)]
 struct States {
     links: BTreeMap<String, Dated<Connectivity>>,
-    /// By contact.
+    /// The states of putting, by contact.
     putting: BTreeMap<u32, Dated<PutState>>,
     /// Contacts whose invite mailbox could not be emptied when it was last tried.
     not_emptied: BTreeSet<u32>,

@@ -1,4 +1,4 @@
-//! What the tasks of a client share.
+//! The state that the tasks of a client share.
 
 use super::{
     clock::ClientClock,
@@ -33,9 +33,9 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// The clock on which the moments of the conversations are.
     pub(super) clock: ClientClock,
-    /// What carries the links.
+    /// The transport that carries the links.
     pub(super) transport: Box<dyn Transport>,
-    /// From which the tokens derive that name this client's reading links, another one for each relay. In memory only.
+    /// The secret from which the tokens derive that name this client's reading links, another one for each relay. In memory only.
     pub(crate) tokens: ClientTokenSecret,
     /// Changes whenever the engine may have something new to do.
     pub(crate) changed: watch::Sender<u64>,
@@ -73,7 +73,7 @@ impl Shared {
         Self::with_transport(engine, config, transport)
     }
 
-    /// With links that this transport carries.
+    /// Creates the state of a client whose links this transport carries.
     pub(super) fn with_transport(
         engine: Engine<FileDisk>,
         config: Config,
@@ -350,7 +350,7 @@ mod tests {
         assert!(!retries.has_changed().unwrap(), "a step that failed is followed by nothing");
     }
 
-    /// What a step has changed in memory and not stored must not reach a relay: a link that stands asks for it at once.
+    /// Changes of a step that are in memory and not stored must not reach a relay: a link that stands asks for them at once.
     #[tokio::test]
     async fn after_a_step_that_was_not_stored_nothing_is_told_but_what_was_stored_before() {
         let folder = tempfile::tempdir().unwrap();

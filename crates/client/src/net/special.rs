@@ -1,11 +1,11 @@
-//! Which IP addresses are public: the IANA special-purpose address registries as a table (RFC 6890), with the multicast and the
+//! The public IP addresses: the IANA special-purpose address registries as a table (RFC 6890), with the multicast and the
 //! unallocated space that the registries leave out.
 //!
 //! The standard library's `is_global` is not stable, and it passes addresses that carry an IPv4 address inside.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address of a range is.
+/// The class of an address of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     /// A host of the internet.

@@ -14,7 +14,7 @@ use deaddrop_wire::Day;
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
-/// What a task was for.
+/// The task that ended.
 enum Ended {
     Reader(String),
     Putter(u32),

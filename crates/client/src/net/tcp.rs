@@ -20,7 +20,7 @@ pub(super) struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// With the resolver and the rule about private addresses of these settings.
+    /// Creates a transport with the resolver and the rule about private addresses of these settings.
     pub(super) const fn new(config: Config) -> Self {
         Self { config }
     }

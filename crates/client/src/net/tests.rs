@@ -51,7 +51,7 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// What a scripted relay answers to an item, and whether it closes then.
+/// The answer of a scripted relay to an item, and whether it closes then.
 struct Reply {
     items: Vec<Item>,
     closes: bool,
@@ -117,7 +117,7 @@ impl Scripted {
         self.opened.lock().unwrap().len()
     }
 
-    /// When items of a kind came.
+    /// Returns the times at which items of a kind came.
     fn heard(&self, wanted: &str) -> Vec<Instant> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|(_, _, kind)| *kind == wanted).map(|(_, at, _)| *at).collect()
@@ -238,14 +238,14 @@ impl Drop for World {
 }
 
 impl World {
-    /// With own mailboxes at a relay, and a contact at another one with nothing amiss.
+    /// Creates a client with own mailboxes at a relay, and a contact at another one with nothing amiss.
     async fn at(own: &RelayAddress) -> (Scripted, Self) {
         let peer = Scripted::start(|_, item| obey(item)).await;
         let world = Self::new(own, &peer.address).await;
         (peer, world)
     }
 
-    /// With own mailboxes at one relay and a contact at another.
+    /// Creates a client with own mailboxes at one relay and a contact at another.
     async fn new(own: &RelayAddress, peer: &RelayAddress) -> Self {
         Self::with_transport(own, peer, None).await
     }
@@ -293,7 +293,7 @@ impl World {
         tokio::spawn(supervise(Arc::clone(&self.shared)));
     }
 
-    /// What [`Client::send`](crate::Client::send) does.
+    /// Does the same as [`Client::send`](crate::Client::send).
     async fn send(&self, text: &str) {
         let text = text.to_owned();
         let send = move |engine: &mut Engine<_>, _| engine.send_text("Eve", &text, 0);

@@ -15,7 +15,7 @@ const ENTITIES: [(&str, &str); 8] = [
     ("&#39;", "'"),
     ("&nbsp;", " "),
 ];
-/// How often a text that is passed on is percent-encoded.
+/// Number of times that a text that is passed on is percent-encoded.
 const PERCENT_PASSES: usize = 2;
 
 /// A text in which a link stands as it was made, but perhaps in several lines.
@@ -46,14 +46,14 @@ impl Cleaned {
         Self(cleaned)
     }
 
-    /// How many underscores stand before a place: as many may stand behind what begins there.
+    /// Returns the number of underscores before a place: as many may stand behind what begins there.
     pub(super) fn emphasis(&self, start: usize) -> usize {
         let before = self.get(..start).unwrap_or_default();
         before.len() - before.trim_end_matches('_').len()
     }
 }
 
-/// Without characters that are not seen, and with plain hyphens.
+/// Removes characters that are not seen, and makes hyphens plain.
 fn without_invisible(text: &str) -> Zeroizing<String> {
     // A dash of three bytes becomes two hyphens, so nothing grows.
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
@@ -71,7 +71,7 @@ fn without_invisible(text: &str) -> Zeroizing<String> {
     plain
 }
 
-/// Without the `>` that answers put before each line of what they answer.
+/// Removes the `>` that answers put before each line of what they answer.
 fn without_quoting(text: &str) -> Zeroizing<String> {
     let mut lines = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split_inclusive('\n') {
@@ -80,7 +80,7 @@ fn without_quoting(text: &str) -> Zeroizing<String> {
     lines
 }
 
-/// Without the `=` at the ends of lines that quoted-printable puts there, and its code for `=`.
+/// Removes the `=` that quoted-printable puts at the ends of lines, and decodes its code for `=`.
 fn without_soft_breaks(text: &str) -> Zeroizing<String> {
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     let mut is_encoded = false;
@@ -96,7 +96,7 @@ fn without_soft_breaks(text: &str) -> Zeroizing<String> {
     if is_encoded { Zeroizing::new(joined.replace("=3D", "=").replace("=23", "#")) } else { joined }
 }
 
-/// With the visible ASCII characters that percent signs stand for. No link holds a percent sign.
+/// Decodes percent signs that stand for visible ASCII characters. No link holds a percent sign.
 fn without_percent(text: &str) -> Zeroizing<String> {
     let mut decoded = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text;

@@ -209,7 +209,7 @@ fn nearly_all_wrapped_links_are_read() {
     assert!(read_ones * 100 >= all * 98, "{read_ones} of {all}");
 }
 
-/// What a program or a person does to a text that holds a link.
+/// The changes that a program or a person makes to a text that holds a link.
 fn mangled(link: String) -> impl Strategy<Value = (String, bool)> {
     let harmless = prop_oneof![
         (

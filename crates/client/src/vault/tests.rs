@@ -127,7 +127,7 @@ impl Person {
     }
 }
 
-/// What `from` has to send comes to the other one by the relay. What that one has no room for is not taken from `from`.
+/// Passes everything that `from` has to send to the other one by the relay. What that one has no room for is not taken from `from`.
 fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultError> {
     let to = 1 - from;
     if let Some(id) = people[from].engine().receipts_due().first().copied() {

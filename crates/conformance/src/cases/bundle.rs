@@ -17,7 +17,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::{Fingerprint, RelayAddress};
 
-/// Where the fields of a body begin.
+/// Offsets at which the fields of a body begin.
 const IDENTITY: usize = 38;
 pub(super) const X25519: usize = IDENTITY + 32;
 pub(super) const ML_KEM: usize = IDENTITY + 64;

@@ -8,7 +8,7 @@ use crate::{
 use deaddrop_e2ee::{hazmat, identity::IdentityKeyPair};
 use deaddrop_primitives::{aead, kem, x25519};
 
-/// How a first message differs from an honest one.
+/// The differences between a first message and an honest one.
 #[derive(Clone, Default)]
 pub(super) struct Tweak {
     /// E, if it is not the public key of e.

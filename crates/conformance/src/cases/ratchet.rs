@@ -142,7 +142,7 @@ fn refused_anywhere(f: &mut Family) {
     );
 }
 
-/// What the forged messages below are made of: without a fault they open.
+/// Adds the messages of which the forged ones below are made: without a fault they open.
 fn from_the_formulas(f: &mut Family) {
     let mut talk = Talk::met(57);
     talk.send(B, &plain("held back"));

@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
         scene.rules(message(None), "yes", vec![], vec![]),
     );
     add("refused-c-44-stale", "C-44: proved by a secret that does not count.", plain(Some([7; 32])));
-    add("refused-c-56-hard", "C-56: a hard reset, and nobody was asked.", plain(None));
+    add("refused-c-56-hard", "C-56: a hard reset, and the user was not asked.", plain(None));
     let other = scene.rules_for([0x33; 32], message(Some(scene.proofs[0])), "no", vec![], vec![]);
     add("refused-c-55-other", "C-55: by somebody who is not the contact.", other);
     let proved = || message(Some(scene.proofs[0]));

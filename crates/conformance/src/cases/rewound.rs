@@ -1,4 +1,4 @@
-//! What a side sees of a peer whose state was put back (chapter 05 section 5).
+//! Messages of a peer whose state was put back, as the other side sees them (chapter 05 section 5).
 
 use super::{
     family::Family,

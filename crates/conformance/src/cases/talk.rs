@@ -93,7 +93,7 @@ impl Talk {
         self.push(step, blob.into_bytes())
     }
 
-    /// As many more messages of a turn that has begun, all with the same content and the same r.
+    /// Sends so many more messages of a turn that has begun, all with the same content and the same r.
     pub(super) fn send_times(&mut self, by: bool, content: &[u8], times: u32) -> usize {
         let random = vec![0x5a; 12 * usize::try_from(times).expect("few")];
         let mut script = Script::new(random.clone());
@@ -110,7 +110,7 @@ impl Talk {
         self.push(step, last)
     }
 
-    /// What cannot be sent draws nothing.
+    /// Adds a step of a content that cannot be sent. It draws nothing.
     pub(super) fn send_refused(&mut self, by: bool, content: &[u8]) {
         let sent = self.session(by).hazmat_encrypt(content, &mut Script::new(Vec::new()));
         assert!(sent.is_err(), "nothing to refuse");
@@ -156,7 +156,7 @@ impl Talk {
     }
 }
 
-/// What a side whose state was put back to this one sends next.
+/// Returns the next message of a side whose state was put back to this one.
 pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Vec<u8> {
     let mut old = Session::load(snapshot, &NO_RESETS, []).expect("a snapshot");
     let (blob, _) = old.hazmat_encrypt(content, &mut talk.world.recorder).expect("short");

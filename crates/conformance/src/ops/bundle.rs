@@ -17,7 +17,7 @@ use deaddrop_wire::{Day, RelayAddress};
 /// Random bytes of a bundle: salt 32, X25519 prekey 32, ML-KEM prekey seed 64. With 12 more, those are the nonce.
 const DRAWN_WITHOUT_NONCE: usize = 128;
 
-/// What an inviter makes.
+/// Makes a bundle, as an inviter does.
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let mut random = Script::new(input.bytes("random")?);
@@ -51,7 +51,7 @@ fn open_body(h: &[u8; 32], blob: &[u8]) -> Option<Vec<u8>> {
     Some(padded)
 }
 
-/// What an acceptor checks.
+/// Checks a bundle, as an acceptor does.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let expected = match input.find("expected") {
         Some(_) => Some(IdentityHash::from_bytes(input.array("expected")?)),
@@ -82,7 +82,7 @@ pub(super) fn write_link(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("link", link.to_text().as_str())))
 }
 
-/// And back.
+/// Reads a relay and a secret from a link.
 pub(super) fn read_link(input: &Object) -> Result<Outcome, BadField> {
     Ok(match input.text("link")?.parse::<InviteLink>() {
         Err(error) => Outcome::refused(error),

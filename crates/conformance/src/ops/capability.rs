@@ -46,7 +46,7 @@ pub(super) fn encode_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("bytes", address.encode())))
 }
 
-/// And back.
+/// Reads a relay and a send secret from bytes.
 pub(super) fn decode_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(match MailboxAddress::decode(&input.bytes("bytes")?) {
         Err(error) => Outcome::refused(error),

@@ -88,7 +88,7 @@ pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// What a responder does with an InitialMessage. A refusal must leave the invite usable: the same one still accepts.
+/// Takes an InitialMessage, as a responder does. A refusal must leave the invite usable: the same one still accepts.
 pub(super) fn accept(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let invite =

@@ -37,7 +37,7 @@ pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(secrets, Object::new().hex("h", bundle.hash).hex("bundle", bundle.body)))
 }
 
-/// What the contact of its maker does with a reset bundle that arrives.
+/// Opens a reset bundle that arrives, as the contact of its maker does.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let opened = hazmat::open_reset_bundle(
         &input.bytes("bundle")?,

@@ -1,4 +1,4 @@
-//! How an attachment is cut into segments (spec/06-envelope-and-content.md section 3).
+//! The layout of an attachment: its segments (spec/06-envelope-and-content.md section 3).
 
 use crate::labels;
 use alloc::vec::Vec;

@@ -84,9 +84,9 @@ pub(crate) enum Kind {
 /// bundle.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
-    /// In the mailbox of an invite, with the signature of its owner.
+    /// The body was in the mailbox of an invite, with the signature of its owner.
     Invite(&'a [u8; SIGNATURE_LEN]),
-    /// In a message of the ratchet, which only the peer and the reader can write. A signature would prove to others that
+    /// The body was in a message of the ratchet, which only the peer and the reader can write. A signature would prove to others that
     /// the peer was in a session.
     Session,
 }

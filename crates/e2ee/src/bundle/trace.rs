@@ -50,7 +50,7 @@ pub fn invite_nonce(secret: &[u8; 32]) -> [u8; 12] {
 /// [`PendingInvite::create`] with a nonce of 12 bytes that is drawn last.
 ///
 /// # Errors
-/// As there.
+/// Those of [`PendingInvite::create`].
 pub fn create_invite(
     identity: &IdentityKeyPair,
     not_after: Day,

@@ -26,7 +26,7 @@ pub(super) enum Origin {
     Reset,
 }
 
-/// How a session relates to the most recent reset by the user or new invite.
+/// The relation of a session to the most recent reset by the user or new invite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
     /// The session was created by it, or after it.
@@ -316,7 +316,7 @@ impl Sessions {
 
     /// Notes that the peer has just used a session. Returns `true` if anything changed.
     ///
-    /// Of several sessions that the peer has begun and that have no reply, the peer holds the one that it goes on using. And while no newer
+    /// If the peer has begun several sessions that have no reply, it holds the one that it goes on using. While no newer
     /// one has a reply, any that the peer uses can be followed.
     pub(super) fn note_use(&mut self, id: SessionId) -> bool {
         let newest = self.newest_era();

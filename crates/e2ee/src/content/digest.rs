@@ -16,7 +16,7 @@ impl ItemHash {
         Self(Box::new(sha256_of_secret(&[&kind.to_le_bytes(), body])))
     }
 
-    /// From stored bytes.
+    /// Restores a hash from stored bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Box::new(bytes))
@@ -53,7 +53,7 @@ impl StreamDigest {
         self.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// From stored bytes.
+    /// Restores a digest from stored bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Box::new(bytes))

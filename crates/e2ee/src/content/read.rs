@@ -42,7 +42,7 @@ pub fn decode_with_hashes(bytes: &[u8]) -> Result<Vec<(Content, ItemHash)>, Cont
     Ok(items)
 }
 
-/// As many places as items at most, so that no copy of a key is left by growing.
+/// Returns the maximum number of items. A list with that capacity never grows, so no copy of a key is left behind.
 fn places(bytes: &[u8]) -> usize {
     let heads = core::iter::successors(split(bytes), |(.., rest)| split(rest));
     heads.take(MAX_ITEMS).count()

@@ -1,6 +1,6 @@
-//! Receiving: which header key opens says where a message belongs (spec/05-ratchet.md section 4).
+//! Receiving: the header key that opens a message shows where it belongs (spec/05-ratchet.md section 4).
 //!
-//! At most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or KEM
+//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or KEM
 //! unless its header was authentic.
 
 use super::{
@@ -262,7 +262,7 @@ struct Steps {
     chain: ChainKey,
 }
 
-/// From number `from`, whose chain key this is, to number `to`, which is below [`MAX_TURN_LEN`].
+/// Steps from number `from`, whose chain key this is, to number `to`, which is below [`MAX_TURN_LEN`].
 fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     let (mut message, mut chain) = key.step();
     let mut skipped = Vec::new();

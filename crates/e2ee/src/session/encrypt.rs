@@ -179,10 +179,10 @@ struct NewTurn {
     reset: super::keys::ResetSecret,
 }
 
-/// How the nonces of a message are made.
+/// The rule by which the nonces of a message are made.
 #[derive(Clone, Copy)]
 pub(crate) enum NonceRule {
-    /// From the message key, 32 bytes of the generator, header and content.
+    /// Derived from the message key, 32 bytes of the generator, header and content.
     Hedged,
     /// Drawn as they are: vectors give r.
     #[cfg(feature = "hazmat")]

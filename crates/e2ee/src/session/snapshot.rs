@@ -15,7 +15,7 @@ use deaddrop_primitives::{kem, x25519};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 2;
-/// Without what was seen of a chain.
+/// Version without what was seen of a chain.
 const VERSION_1: u8 = 1;
 /// Everything in front of the chains.
 const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;

@@ -146,7 +146,7 @@ impl Session {
     /// [`encrypt`](Session::encrypt) with r and, for an InitialMessage, r' drawn from `rng` as they are, 12 bytes each.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`encrypt`](Session::encrypt).
     pub fn hazmat_encrypt(
         &mut self,
         content: &[u8],

@@ -78,7 +78,7 @@ fn hear(to: &mut Person, envelope: &[u8]) {
     }
 }
 
-/// What an app does when it cannot send: soft, else hard, else a new invite.
+/// Recovers as an app does when it cannot send: soft, else hard, else a new invite.
 fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     if person.contact.is_lost() || person.contact.sending().is_none() {
         let now = Hour::from_number(hour);

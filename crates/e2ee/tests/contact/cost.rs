@@ -1,4 +1,4 @@
-//! What an envelope costs a contact when nothing comes of it, in operations: bounded by what is held, whatever it claims.
+//! The cost, in operations, of an envelope of which nothing comes: bounded by what is held, whatever it claims.
 
 use crate::people::*;
 use deaddrop_e2ee::{

@@ -25,7 +25,7 @@ pub(crate) struct SessionRows {
     pub(crate) skipped: BTreeMap<SkippedId, Vec<u8>>,
 }
 
-/// What an app has stored, from changes alone.
+/// The rows that an app has stored, from changes alone.
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) contact: Vec<u8>,
@@ -85,7 +85,7 @@ pub(crate) struct Person {
     pub(crate) read: BTreeSet<u64>,
     pub(crate) said: u64,
     pub(crate) rng: ChaCha20Rng,
-    /// To the other person, not delivered yet.
+    /// Envelopes to the other person that are not delivered yet.
     pub(crate) sent: Vec<Vec<u8>>,
 }
 
@@ -319,7 +319,7 @@ pub(crate) fn describe(person: &Person) -> String {
     text
 }
 
-/// From now on both use one session, and all that is said is read.
+/// Asserts that both use one session from now on, and that all that is said is read.
 pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     talk(one, two, 4);
     assert_eq!(one.sending(), two.sending(), "{}\n{}", describe(one), describe(two));

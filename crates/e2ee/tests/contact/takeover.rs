@@ -1,4 +1,4 @@
-//! What a thief of an old state, or of the identity, can do: nothing in silence.
+//! The power of a thief of an old state, or of the identity: nothing that stays silent.
 
 use crate::people::*;
 use deaddrop_e2ee::{

@@ -1,4 +1,4 @@
-//! What a conversation is, and what it asks of its caller.
+//! The interface of a conversation: its inputs, and the actions that it asks of its caller.
 
 use super::{
     end::StepError,
@@ -80,6 +80,6 @@ pub trait LinkConversation<E> {
     /// Whether to look when the line has taken everything that was queued.
     fn looks_when_sent(&self) -> bool;
 
-    /// When to look again though nothing has happened.
+    /// Returns the time of the next look, if one is due although nothing has happened.
     fn deadline(&self, now: Moment) -> Option<Moment>;
 }

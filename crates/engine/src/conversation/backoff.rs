@@ -26,7 +26,7 @@ pub(crate) struct Backoff {
     next: Duration,
     /// Failures since the last reset.
     failures: u32,
-    /// When a short link last was a reason to reset.
+    /// The last time that a short link was a reason to reset.
     short_link_at: Option<Moment>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum WaitEnd {
 }
 
 impl Wait {
-    /// When it ends.
+    /// Returns the end of the wait.
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }
@@ -70,7 +70,7 @@ impl Wait {
 }
 
 impl Backoff {
-    /// With a first and a longest span.
+    /// Creates a backoff with a first and a longest span.
     pub(crate) const fn new(spans: Range<Duration>) -> Self {
         Self { next: spans.start, spans, failures: 0, short_link_at: None }
     }

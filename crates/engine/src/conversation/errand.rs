@@ -82,7 +82,7 @@ pub trait Errand {
     /// The deadline has come. `is_moving`: something has got on a moment ago.
     fn on_time(&mut self, now: Moment, is_moving: bool);
 
-    /// When to call [`on_time`](Self::on_time).
+    /// Returns the time at which to call [`on_time`](Self::on_time).
     fn deadline(&self) -> Option<Moment>;
 }
 
@@ -101,7 +101,7 @@ impl ErrandTime {
         Self { until, longest: until.max(now.plus(LONGEST_ERRAND)) }
     }
 
-    /// When [`is_over`](Self::is_over) is to be asked.
+    /// Returns the time at which to ask [`is_over`](Self::is_over).
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }

@@ -82,7 +82,7 @@ impl Link {
         self.pulse.look(line, now)
     }
 
-    /// When to look again though nothing has happened.
+    /// Returns the time of the next look, which is due although nothing has happened.
     pub fn deadline(&self) -> Moment {
         self.pulse.deadline()
     }

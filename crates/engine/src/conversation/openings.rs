@@ -1,4 +1,4 @@
-//! How often links for one contact begin, whatever their relay does with them.
+//! Limits the rate at which links for one contact begin, whatever their relay does with them.
 
 use super::moment::Moment;
 use std::{

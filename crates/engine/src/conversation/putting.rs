@@ -70,7 +70,7 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// It began after this round did.
+    /// The attempt began after this round did.
     round: u64,
     /// The user wants something since it began.
     retries: bool,
@@ -85,7 +85,7 @@ enum StepKind {
 }
 
 impl PutConversation {
-    /// With a contact for which something waits.
+    /// Creates a conversation for a contact for which something waits.
     pub fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
         Self {
             contact,

@@ -66,14 +66,14 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// It began after this round did.
+    /// The attempt began after this round did.
     round: u64,
     /// The user wants something since it began.
     retries: bool,
 }
 
 impl ReadConversation {
-    /// At a relay, with the name that the engine has for its address.
+    /// Creates a conversation with a relay, with the name that the engine has for its address.
     pub fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
         Self {
             relay,

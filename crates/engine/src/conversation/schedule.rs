@@ -109,9 +109,9 @@ pub struct Schedule {
     receipts: BTreeMap<u32, ReceiptWait>,
     /// The day that has begun.
     day: Day,
-    /// When addresses that have refused are tried next.
+    /// The next time at which addresses that have refused are tried.
     stale_at: Moment,
-    /// When messages behind missing ones are looked at next.
+    /// The next time at which messages behind missing ones are looked at.
     gap_at: Moment,
     phase: Phase,
     /// The contacts to whom a receipt is due in this pass and was not looked at.
@@ -125,7 +125,7 @@ pub struct Schedule {
 
 /// The emptying of one invite mailbox.
 struct Emptying {
-    /// When it is tried next; `None`: it is being tried.
+    /// The time of the next try; `None`: it is being tried.
     next: Option<Moment>,
     failures: u32,
 }
@@ -133,7 +133,7 @@ struct Emptying {
 /// The wait of one receipt.
 struct ReceiptWait {
     until: Moment,
-    /// It could not be sealed: a flush does not shorten the wait.
+    /// The receipt could not be sealed: a flush does not shorten the wait.
     is_stuck: bool,
 }
 
@@ -154,7 +154,7 @@ enum Phase {
 }
 
 impl Schedule {
-    /// For a client whose vault has begun this day. A receipt waits for a random time of this range.
+    /// Creates the schedule of a client whose vault has begun this day. A receipt waits for a random time of this range.
     pub fn new(day: Day, receipt_delay: Range<Duration>, now: Moment) -> Self {
         Self {
             receipt_delay,
@@ -322,7 +322,7 @@ impl Schedule {
         self.is_short.then_some(VAULT_PAUSE)
     }
 
-    /// When the next pass begins though nothing has happened.
+    /// Returns the start of the next pass, which is due although nothing has happened.
     pub fn deadline(&self, now: Moment) -> Moment {
         let receipts = self.receipts.values().map(|wait| wait.until);
         let emptyings = self.emptyings.values().filter_map(|emptying| emptying.next);

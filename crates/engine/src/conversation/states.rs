@@ -13,7 +13,7 @@ pub enum Connectivity {
     Fetching,
     /// Connected; everything that waited has been read.
     CaughtUp,
-    /// It cannot be reached; tried again by itself.
+    /// The relay cannot be reached; the client tries again by itself.
     Down,
     /// Another relay answers at its address; not tried again soon.
     WrongRelay,

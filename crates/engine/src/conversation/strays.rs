@@ -11,7 +11,7 @@ const MAX_STRAYS: u32 = 128;
 pub(crate) struct Strays(u32);
 
 impl Strays {
-    /// For a link that was just opened.
+    /// Creates the counter of a link that was just opened.
     pub(crate) const fn new() -> Self {
         Self(0)
     }

@@ -10,9 +10,9 @@ pub const MAX_OPENING: usize = 2;
 /// The urgency of opening a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Haste {
-    /// A user waits for it: it goes before all that are not errands.
+    /// A user waits for the link: it is opened before all links that are not errands.
     Errand,
-    /// It goes on by itself.
+    /// Background work: no user waits for the link.
     Background,
 }
 

@@ -73,7 +73,7 @@ enum State {
 }
 
 impl Visit {
-    /// To a mailbox at a relay. A connection, and each answer, may take `patience`.
+    /// Creates a visit to a mailbox at a relay. A connection, and each answer, may take `patience`.
     pub fn new(purpose: Purpose, relay: Fingerprint, read: ReadCapability, patience: Duration) -> Self {
         Self {
             purpose,

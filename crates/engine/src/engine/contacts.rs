@@ -18,7 +18,7 @@ use std::net::IpAddr;
 pub struct ContactInfo {
     /// The name that the user gave.
     pub name: String,
-    /// How far the connection has come.
+    /// The progress of the connection.
     pub state: ContactState,
     /// The user has compared the safety number.
     pub verified: bool,
@@ -56,9 +56,9 @@ pub enum UnreachableReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactAsks {
-    /// To begin again without a proof that it knew the session: its device was restored, or somebody has stolen its identity.
+    /// A new session, without a proof that it knew the old one: its device was restored, or somebody has stolen its identity.
     Reset,
-    /// To be known by another identity: somebody has used an invite that was made for this contact. The safety number is the one that
+    /// Another identity for this contact: somebody has used an invite that was made for it. The safety number is the one that
     /// there would be with this identity: compare it with the contact first.
     NewIdentity(SafetyNumber),
 }
@@ -182,7 +182,7 @@ impl OutStream {
 }
 
 impl Peer {
-    /// How far the session that sends has come.
+    /// Returns the progress of the session that sends.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.ratchet.as_ref()?.standing()
     }

@@ -76,7 +76,7 @@ pub(super) fn contacts<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, Peer>,
     Ok(contacts)
 }
 
-/// For each contact the number up to which its events were shown.
+/// Returns for each contact the number up to which its events were shown.
 pub(super) fn shown<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, u64>, VaultError> {
     let rows = vault.keys(Table::Shown);
     rows.iter().map(|row| Ok((parts(row).0, read(vault, row)?))).collect()

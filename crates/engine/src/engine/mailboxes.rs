@@ -85,7 +85,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// At opening: makes sure that each contact with a session has a private mailbox. A vault of an earlier version may lack one.
+    /// Makes sure, when the vault is opened, that each contact with a session has a private mailbox. A vault of an earlier version may
+    /// lack one.
     pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let lacks = |contact: &Peer| contact.standing().is_some() && contact.private().next().is_none();

@@ -3,12 +3,12 @@
 use crate::event::EventKind;
 use deaddrop_e2ee::contact::SessionUse;
 
-/// How a message comes to the app.
+/// The manner in which a message comes to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     InOrder,
     Late,
-    /// By a superseded session (spec/05-ratchet.md section 6.1).
+    /// The message came by a superseded session (spec/05-ratchet.md section 6.1).
     LeftSession,
 }
 

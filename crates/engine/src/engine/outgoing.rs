@@ -186,7 +186,7 @@ impl Peer {
         self.items.values().any(|item| item.sealed.is_some())
     }
 
-    /// How many messages the turn that is being sent still takes.
+    /// Returns the number of messages that the turn that is being sent still takes.
     pub(super) fn room_in_turn(&self) -> u32 {
         self.ratchet
             .as_ref()
@@ -194,7 +194,7 @@ impl Peer {
             .map_or(0, Session::room_in_turn)
     }
 
-    /// For what is sealed now; `None`: nothing can be.
+    /// Returns the target of everything that is sealed now; `None`: nothing can be sealed.
     pub(super) fn target(&self, own: &IdentityHash) -> Result<Option<Target>, VaultError> {
         let (prefix, address) = (self.prefix(own)?, self.best_address());
         Ok(prefix.zip(address).map(|(prefix, address)| Target { prefix, address }))

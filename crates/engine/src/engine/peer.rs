@@ -26,9 +26,9 @@ pub(super) struct Peer {
     pub(super) missing: BTreeMap<u64, MissingRow>,
     /// The hour and the number of bytes that were sent again in it.
     pub(super) again: Option<AgainRow>,
-    /// How often an address was learnt, since the vault was opened.
+    /// Number of times that an address was learnt, since the vault was opened.
     pub(super) learnt: u64,
-    /// How many texts a relay has stored for the first time, since the vault was opened.
+    /// Number of texts that a relay has stored for the first time, since the vault was opened.
     pub(super) texts_stored: u64,
     /// The day on which the app was told of a trouble with the session that may heal by itself.
     pub(super) healing_told: Option<Day>,
@@ -64,7 +64,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// With nothing but its rows.
+    /// Creates a peer with nothing but its rows.
     pub(super) fn new(person: PersonRow, conversation: ConversationRow, row: PeerRow) -> Self {
         Self {
             person,

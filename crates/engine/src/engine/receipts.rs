@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 const STILL_RECEIPTS: u8 = 8;
 /// Number of such receipts for which a receipt counts that is below what was confirmed.
 const OLDER_COUNTS: u8 = 3;
-/// How often the first missing item is sent again before receipts are counted.
+/// Number of times that the first missing item is sent again before receipts are counted.
 const TRIES_BEFORE_STILL: u8 = 2;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {

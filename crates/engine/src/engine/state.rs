@@ -23,7 +23,7 @@ pub struct Engine<V, R> {
     pub(super) events: BTreeSet<u64>,
     pub(super) next_event: u64,
     pub(super) cursor: u64,
-    /// For each contact the number up to which its events were shown; 0: events that concern no contact.
+    /// The number up to which each contact's events were shown; 0: events that concern no contact.
     pub(super) shown: BTreeMap<u32, u64>,
     /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     pub(super) stale_tried: Option<u64>,
@@ -53,7 +53,7 @@ pub(super) struct Sentinel {
     pub(super) made: bool,
     /// The relay has shown since the vault was opened whether the newest one is there.
     pub(super) looked_at: bool,
-    /// How often a relay said in a row that the newest one is not there.
+    /// Number of times in a row that a relay said that the newest one is not there.
     pub(super) losses: u32,
 }
 

@@ -127,7 +127,7 @@ impl Step {
             && self.conversations.is_empty()
     }
 
-    /// How many more things of two rows each have room.
+    /// Returns the number of things of two rows each that still have room.
     pub(super) fn room(&self) -> usize {
         if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }
     }

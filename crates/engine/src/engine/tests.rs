@@ -45,7 +45,7 @@ impl Person {
         Self::with(MemoryLimits::default())
     }
 
-    /// With a vault of these sizes.
+    /// Creates a person with a vault of these sizes.
     fn with(limits: MemoryLimits) -> Self {
         let disk = MemoryVault::with_limits(limits);
         let engine = Engine::create(disk.clone(), random(), Some(&RELAY.parse().unwrap()), NOW).unwrap();
@@ -114,7 +114,7 @@ impl World {
         Self::with(seed, [MemoryLimits::default(); 2])
     }
 
-    /// With vaults of these sizes.
+    /// Creates a world with vaults of these sizes.
     fn with(seed: u64, limits: [MemoryLimits; 2]) -> Self {
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    /// As [`settle`](Self::settle), and the hours of a day pass, in which what is missing is sent again and what is lost heals.
+    /// Does the same as [`settle`](Self::settle), and the hours of a day pass, in which what is missing is sent again and what is lost heals.
     fn settle_in_time(&mut self) {
         let today = self.today;
         let read = BTreeSet::from([RELAY.to_owned()]);

@@ -30,7 +30,7 @@ impl Default for MemoryLimits {
 
 /// A vault in memory. Clones are handles of the same storage, so that it outlives the engine that is dropped in place of a crash.
 ///
-/// For tests: nothing is encrypted.
+/// Meant for tests: nothing is encrypted.
 #[derive(Clone)]
 pub struct MemoryVault(Arc<Mutex<State>>);
 

@@ -37,12 +37,12 @@ impl<V: Vault> Rows<V> {
         (0..=u8::MAX).flat_map(|table| self.vault.table(table))
     }
 
-    /// How full the vault is.
+    /// Returns the fill level of the vault.
     pub(crate) fn status(&self) -> VaultStatus {
         status(&self.vault.report(), self.used)
     }
 
-    /// How much the vault has room for.
+    /// Returns what the vault has room for.
     pub(crate) fn room(&self) -> VaultRoom {
         self.status().room
     }

@@ -25,9 +25,9 @@ pub(crate) enum Table {
     Parked,
     /// The secrets of an invite that waits.
     Invite,
-    /// One row: how far a simple app has shown events.
+    /// One row: the number up to which a simple app has shown events.
     Cursor,
-    /// How often a blob was begun and not finished; number = its first bytes.
+    /// Number of times that a blob was begun and not finished; number = its first bytes.
     Attempt,
     /// One row: there while the vault is open.
     Running,
@@ -51,7 +51,7 @@ pub(crate) enum Table {
     StaleTried,
     /// An outbox item that a receipt showed to be missing.
     Missing,
-    /// How much was sent again to a contact within an hour.
+    /// The amount that was sent again to a contact within an hour.
     Again,
     /// An envelope that needs the user's word.
     Asked,

@@ -153,7 +153,7 @@ struct Work<'a, V: Vault, R: CryptoRng> {
     done: FormatRow,
     /// Empty once the contacts' rows are being replaced.
     known: Known,
-    /// How many texts of each contact's outbox have become messages.
+    /// Number of texts of each contact's outbox that have become messages.
     clocks: BTreeMap<u32, u64>,
 }
 

@@ -1,4 +1,4 @@
-//! How full a vault is, and what it has room for (spec/14-client.md section 2.3).
+//! The fill level of a vault, and what it has room for (spec/14-client.md section 2.3).
 
 use super::port::StorageReport;
 use core::time::Duration;
@@ -23,7 +23,7 @@ pub enum VaultRoom {
     Full,
 }
 
-/// How full the vault is. A vault without room loses nothing: see [`VaultError::Full`](crate::VaultError::Full).
+/// The fill level of the vault. A vault without room loses nothing: see [`VaultError::Full`](crate::VaultError::Full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VaultStatus {
@@ -37,7 +37,7 @@ pub struct VaultStatus {
     pub send_bytes: u64,
     /// Bytes up to which received messages may fill the vault.
     pub receive_bytes: u64,
-    /// How much the vault has room for now.
+    /// The kinds of things that the vault has room for now.
     pub room: VaultRoom,
     /// Bytes of erased records that lie in the file still, encrypted under keys that are destroyed. They are overwritten within minutes
     /// while the vault is open.
@@ -60,7 +60,7 @@ pub(super) fn weight(least_row: u64, length: usize) -> u64 {
     least_row.max(u64::try_from(length).unwrap_or(u64::MAX))
 }
 
-/// How full a storage is whose rows weigh `used_bytes`.
+/// Returns the status of a storage whose rows weigh `used_bytes`.
 pub(super) fn status(storage: &StorageReport, used_bytes: u64) -> VaultStatus {
     let bytes_of = |parts| storage.room_bytes / PARTS * parts;
     let (send_bytes, receive_bytes) = (bytes_of(SEND_PARTS), bytes_of(RECEIVE_PARTS));

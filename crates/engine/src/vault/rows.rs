@@ -1,6 +1,6 @@
 //! The fields of all rows. Fields are only ever appended, with a new row version.
 //!
-//! What opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
+//! Everything that opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
 //! [`Zeroizing`]. No row that has such a field is `Clone`.
 
 use super::secret;
@@ -65,7 +65,7 @@ pub(crate) struct PeerRow {
     /// The device's identity, once a session stands.
     pub(crate) leaf: Option<[u8; 32]>,
     pub(crate) kind: PeerKind,
-    /// Under which sub number the rows of a session lie.
+    /// The sub numbers under which the rows of the sessions lie.
     pub(crate) slots: Vec<SessionSlot>,
     pub(crate) established: bool,
     pub(crate) unreachable: bool,
@@ -74,7 +74,7 @@ pub(crate) struct PeerRow {
     /// Oldest first.
     pub(crate) addresses: Vec<PeerAddress>,
     pub(crate) outgoing: OutStream,
-    /// At most [`MAX_IN_STREAMS`].
+    /// Maximum length: [`MAX_IN_STREAMS`].
     pub(crate) incoming: Vec<InStream>,
     /// The peer was not told yet where to write: only before its first answer.
     pub(crate) hello_due: bool,
@@ -82,7 +82,8 @@ pub(crate) struct PeerRow {
     pub(crate) reset_due: bool,
     /// The day on which trouble with the session was last told; 0: never.
     pub(crate) troubled_on: u32,
-    /// How many blobs in a row opened under no key though they came where the peer alone puts; after a restore as if it were many.
+    /// Number of blobs in a row that opened under no key although they came where only the peer puts. After a restore a high number,
+    /// as if there had been many.
     pub(crate) unread: u8,
     /// Blobs that are stored here and perhaps not yet destroyed at the relay: their first 16 bytes.
     pub(crate) unacked: Vec<[u8; 16]>,
@@ -123,7 +124,7 @@ pub(crate) struct OutStream {
     /// The digest of these.
     #[serde(with = "secret::array")]
     pub(crate) confirmed_digest: StreamDigest,
-    /// How many receipts in a row have named items above one that is missing, with the same low-water mark.
+    /// Number of receipts in a row that named items above a missing one, with the same low-water mark.
     pub(crate) still: u8,
     /// The day on which a receipt has last drawn a new stream; 0: never.
     pub(crate) drawn_on: u32,
@@ -153,7 +154,7 @@ impl OutStream {
 /// A stream of items from a peer.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InStream {
-    /// Under which sub number its held rows lie.
+    /// The sub number under which its held rows lie.
     pub(crate) slot: u8,
     pub(crate) id: [u8; 16],
     /// Every number up to here was received and given to the app.
@@ -196,20 +197,20 @@ pub(crate) struct MailboxRow {
 /// The purpose of an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxKind {
-    /// For the first message of an invite.
+    /// A mailbox for the first message of an invite.
     Landing,
-    /// For the messages of one peer, which alone knows it.
+    /// A mailbox for the messages of one peer, which alone knows it.
     Private,
 }
 
 /// The state of an own mailbox at its relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxState {
-    /// To be created.
+    /// Not yet created at the relay.
     Wanted,
     /// Created; read it.
     Live,
-    /// To be deleted.
+    /// No longer used; the relay is asked to delete it.
     Retiring,
     /// The relay does not have it any more: to be created again with the same capabilities. Its address stays as it was told.
     Lost,
@@ -322,7 +323,7 @@ pub(crate) struct SentinelRow {
     /// The days on which the user was last told of a restore and of another reader; 0: never.
     pub(crate) restored_on: u32,
     pub(crate) displaced_on: u32,
-    /// How often a restore was told on that day.
+    /// Number of times that a restore was told on that day.
     pub(crate) restored_times: u8,
 }
 
@@ -335,7 +336,7 @@ pub(crate) struct CalendarRow {
     pub(crate) waits: Option<ClockWait>,
 }
 
-/// For how long the clock has kept to another day.
+/// The time for which the clock has kept to another day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClockWait {
     /// The time of the look that was counted last, in seconds since 1970-01-01.
@@ -374,7 +375,7 @@ pub(crate) struct Sealed {
 /// An item that a receipt showed to be missing.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct MissingRow {
-    /// How often it was sent again.
+    /// Number of times that the item was sent again.
     pub(crate) tries: u8,
     /// The time of the next try, in seconds since 1970-01-01; 0: not scheduled yet.
     pub(crate) at: u64,

@@ -52,7 +52,7 @@ macro_rules! hash {
 
 hash!(ItemHash StreamDigest);
 
-/// For `#[serde(with = "secret::array")]`.
+/// Serialises an array of secret bytes, by `#[serde(with = "secret::array")]`.
 pub(crate) mod array {
     use crate::vault::secret::{LEN, Secret};
     use core::fmt;
@@ -92,7 +92,7 @@ pub(crate) mod array {
     }
 }
 
-/// For `#[serde(with = "secret::bytes")]`: read by one copy into a buffer of its length.
+/// Serialises secret bytes, by `#[serde(with = "secret::bytes")]`: reads them by one copy into a buffer of their length.
 pub(crate) mod bytes {
     use core::fmt;
     use serde::{

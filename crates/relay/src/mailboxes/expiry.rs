@@ -14,7 +14,7 @@ pub(crate) struct SweepStep {
     pub(crate) day: Option<(Calendar, Job)>,
     /// Changes of mailboxes by reading that were not written before.
     pub(crate) unsaved: Vec<(Handle, Job)>,
-    /// For each mailbox that is over: the job for the store of the mailboxes, and the one for memory.
+    /// Jobs of each mailbox that is over: the one for the store of the mailboxes, and the one for memory.
     pub(crate) mailboxes: Vec<(Job, Job)>,
     /// Blobs that are over.
     pub(crate) blobs: Vec<AckStep>,

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_nobody() {
+    fn an_unreadable_header_names_no_client() {
         assert_eq!(said(&["A: b"]), None);
         assert_eq!(said(&["X-Forwarded-For: 10.0.0.1"]), None, "only proxies");
         assert_eq!(said(&["X-Forwarded-For: 203.0.113.7, unknown"]), None);

@@ -49,9 +49,9 @@ pub(super) struct Reading {
 /// The purpose of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// To find blobs to deliver.
+    /// Find blobs to deliver.
     Deliver,
-    /// To find the destroyed blobs in flight. It needs no room in the window.
+    /// Find the destroyed blobs in flight. It needs no room in the window.
     Check,
 }
 

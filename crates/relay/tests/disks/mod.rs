@@ -26,7 +26,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// From now on the disk is not longer than this.
+    /// Limits the length of the disk from now on.
     pub fn set_room(&self, room: Option<u64>) {
         *self.room.lock().unwrap() = room;
     }

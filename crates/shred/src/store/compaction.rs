@@ -20,6 +20,6 @@ pub(crate) struct Compaction {
 pub(crate) struct Gate {
     /// Bytes that must have died since the opening.
     pub(super) died_bytes: u64,
-    /// Or have been put.
+    /// Bytes that must have been put since the opening, if not enough have died.
     pub(super) taken: u64,
 }

@@ -24,6 +24,6 @@ pub(crate) enum Grown {
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     pub(super) segments: Vec<Segment>,
-    /// From this commit on no cell names them.
+    /// The commit from which on no cell names them.
     pub(super) ready_at: u64,
 }

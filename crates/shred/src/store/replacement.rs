@@ -7,6 +7,6 @@ use crate::superblock::Superblock;
 pub(super) struct Replacement {
     /// The superblock without the old key. It is sealed at the beginning, because nothing keeps what opens the store.
     pub(super) last: Superblock,
-    /// From this commit on all cells are under the new key.
+    /// The commit from which on all cells are under the new key.
     pub(super) cells_from: u64,
 }

@@ -230,12 +230,12 @@ fn a_store_opens_at_the_cost_it_was_made_at() {
 fn nothing_a_caller_gave_stands_in_the_file() {
     let (disk, mut store) = fresh(&tiny());
     let name = RecordKey(*b"a name to look f");
-    let body = b"a body that nobody may find here".to_vec();
+    let body = b"a body that must not be found here".to_vec();
     let batch =
         Batch { puts: vec![Record { key: name, meta: *b"metadata", expiry_day: 0, body }], erases: vec![] };
     store.commit(batch, &mut rng(1)).unwrap();
     let bytes = disk.to_bytes();
-    for needle in [b"a name to".as_slice(), b"metadata", b"nobody may"] {
+    for needle in [b"a name to".as_slice(), b"metadata", b"must not be"] {
         assert!(!bytes.windows(needle.len()).any(|w| w == needle));
     }
 }

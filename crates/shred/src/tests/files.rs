@@ -85,7 +85,7 @@ fn open_answers_differ() {
 }
 
 #[test]
-fn a_killed_creation_is_no_store_and_in_nobodys_way() {
+fn a_killed_creation_is_no_store_and_does_not_hinder_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
     // What a kill leaves: a file without its proper name, in whatever state.

@@ -19,7 +19,7 @@ struct State {
     seen: Vec<u8>,
     /// The bytes that were synced.
     durable: Vec<u8>,
-    /// For each sector written since the last sync, all its contents since then, oldest first.
+    /// The contents since the last sync of each sector that was written since then, oldest first.
     unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
     /// Writes and syncs so far.
     ops: u64,

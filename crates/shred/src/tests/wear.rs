@@ -206,7 +206,7 @@ fn s15_a_small_store_that_may_grow_replaces_its_data_key() {
 }
 
 #[test]
-fn s15_segments_that_wait_to_be_cut_are_begun_anew_too() {
+fn s15_segments_that_wait_to_be_cut_are_begun_again_too() {
     let (disk, mut store) = fresh(&Geometry { initial_segments: 8, max_segments: 12, ..tiny() });
     store.commit(puts(&[(1, &[1; 500])]), &mut rng(1)).unwrap();
     let mut now = 10 * SECOND;

@@ -45,7 +45,7 @@ struct World {
     session: Session,
     random: ChaCha20Rng,
     today: Day,
-    /// What the client has put.
+    /// Envelopes that the client has put.
     toward_peer: Vec<Vec<u8>>,
     /// The stream of the client's messages, once one was read.
     stream: Option<StreamId>,

@@ -30,7 +30,7 @@ struct SessionRows {
     skipped: BTreeMap<SkippedId, Vec<u8>>,
 }
 
-/// What an app has stored, from changes alone.
+/// The rows that an app has stored, from changes alone.
 #[derive(Clone, Default)]
 struct Rows {
     contact: Vec<u8>,
@@ -85,7 +85,7 @@ struct Person {
     /// Numbers of texts that were read.
     read: BTreeSet<u64>,
     sent: Vec<Vec<u8>>,
-    /// An envelope by which the peer wants to begin anew.
+    /// An envelope in which the peer asks for a reset.
     asked: Option<Vec<u8>>,
     /// The peer went back to an older state.
     rewound: bool,
@@ -303,7 +303,7 @@ impl World {
                             person.rewound = true;
                         }
                         ContactEvent::VerificationCleared => assert!(!person.contact.is_verified()),
-                        ContactEvent::IdentityChanged { .. } => panic!("nobody has another identity"),
+                        ContactEvent::IdentityChanged { .. } => panic!("no person has another identity"),
                         _ => {}
                     }
                 }

@@ -63,7 +63,7 @@ pub fn bundle(data: &[u8]) {
     match open(&blob) {
         Ok(bundle) => {
             assert!(bundle.not_after() >= scenes::TODAY);
-            // Whoever holds a signing key can put other keys beside it: another hash, another person.
+            // An owner of a signing key can put other keys beside it: another hash, another person.
             let signed_by = &signer.identity_key().as_bytes()[..32];
             assert_eq!(&bundle.identity().as_bytes()[..32], signed_by);
             assert!(expected.is_none_or(|expected| bundle.identity().hash() == expected));

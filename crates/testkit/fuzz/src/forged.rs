@@ -7,7 +7,7 @@ use deaddrop_primitives::{aead, kem, x25519};
 
 const SIZES: [usize; 3] = [4_096, 16_384, 65_536];
 
-/// What is not a genuine message is refused, and leaves no trace.
+/// Asserts that an envelope that is not genuine is refused, and leaves no trace.
 pub fn envelope(data: &[u8]) {
     let mut input = Input(data);
     let scene = &scenes::scenes()[input.pick(scenes::scenes().len())];

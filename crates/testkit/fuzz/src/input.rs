@@ -1,6 +1,6 @@
-//! How a body takes its bytes: values from the front, zeros when there are no more.
+//! The input of a body: values from the front, zeros when there are no more.
 
-/// What is left of the fuzzer's bytes.
+/// The rest of the fuzzer's bytes.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {

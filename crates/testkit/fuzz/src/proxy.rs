@@ -1,4 +1,4 @@
-//! What proxies say in front of a request and in its head.
+//! Texts that proxies send in front of a request and in its head.
 
 use deaddrop_relay::proxy::{
     Proxies,

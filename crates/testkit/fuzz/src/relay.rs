@@ -45,7 +45,7 @@ struct World {
     clients: [Client; 2],
     now: Now,
     puts: u32,
-    /// Which doors a blob was put through.
+    /// The doors through which a blob was put.
     doors: BTreeMap<u32, u8>,
     /// Doors that a mailbox ever had, by the name of its reader's right.
     granted: BTreeSet<(u8, u8)>,
@@ -178,7 +178,7 @@ impl World {
                 for _ in 0..=input.pick(2) {
                     let (sub, reader) = (u32::from(input.u8() % 4), input.u8() % 4);
                     self.clients[by].subscribed.insert(sub, reader);
-                    // Tags begin anew.
+                    // Tags begin again at the start.
                     self.clients[by].in_flight.retain(|(other, _), _| *other != sub);
                     mailboxes.push(Subscription { sub, read: PresentedRead::from_bytes([reader; 32]) });
                 }
@@ -274,7 +274,7 @@ impl World {
         }
     }
 
-    /// What was begun happens nevertheless.
+    /// Closes a link. The calls that were begun happen nevertheless.
     fn close(&mut self, by: usize) {
         let client = &mut self.clients[by];
         let Some(session) = client.session.take() else { return };

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 pub const TODAY: Day = Day::from_number(20_780);
 
-/// What an app has stored of a session, from change sets alone.
+/// The rows that an app has stored of a session, from change sets alone.
 #[derive(Clone)]
 pub struct Rows {
     pub session: Vec<u8>,
@@ -136,7 +136,7 @@ impl People {
 pub struct Message {
     pub envelope: Vec<u8>,
     pub text: Vec<u8>,
-    /// Of its sender when it was sent.
+    /// The turn of its sender when it was sent.
     pub turn: u32,
     pub read: bool,
 }

@@ -1,4 +1,4 @@
-//! What lies on a disk: stores whose bytes were changed, and rows of a client's vault.
+//! Bytes on a disk: stores whose bytes were changed, and rows of a client's vault.
 
 use super::input::Input;
 use deaddrop_shred::{
@@ -11,7 +11,7 @@ const SECTOR: usize = 512;
 const PAGE: usize = 4_096;
 
 struct Images {
-    /// After each of the commits.
+    /// The bytes after each of the commits.
     states: Vec<Vec<u8>>,
     /// Everything that ever stood under a key.
     history: Vec<(RecordKey, Vec<u8>)>,

@@ -1,4 +1,4 @@
-//! What the tests over the tree share: where it is, and its files.
+//! The root and the files of the workspace, for the tests over the tree.
 #![allow(
     dead_code,
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Where a client connects to, with listeners that must hear nothing.
+//! The addresses to which a client connects, with listeners that must hear nothing.
 // The whole of 127.0.0.0/8 is this machine on Linux alone.
 #![cfg(target_os = "linux")]
 

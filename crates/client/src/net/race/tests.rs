@@ -11,14 +11,14 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What an address does.
+/// The behaviour of an address.
 #[derive(Clone, Copy, Debug)]
 enum Plays {
-    /// It never answers.
+    /// Never answers.
     BlackHole,
-    /// It refuses after so many milliseconds.
+    /// Refuses after so many milliseconds.
     Refuses(u64),
-    /// It accepts after so many milliseconds.
+    /// Accepts after so many milliseconds.
     Accepts(u64),
 }
 use Plays::{Accepts, BlackHole, Refuses};
@@ -39,7 +39,7 @@ impl Drop for Open {
     }
 }
 
-/// What a race came to.
+/// The result of a race.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     /// The address that was connected to.

@@ -32,7 +32,7 @@ async fn visited(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> (Sc
 
 const READ: [u8; 32] = [5; 32];
 
-/// What lies in an invite mailbox, if anything.
+/// Returns the contents of an invite mailbox, if there are any.
 async fn fetched(
     script: impl Fn(&Item) -> Reply + Send + Sync + 'static,
 ) -> Result<Option<Vec<u8>>, ClientError> {
@@ -46,7 +46,7 @@ async fn emptied(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> Res
     fetch::empty(&world.shared, &relay.address, &ReadCapability::from_bytes(READ)).await
 }
 
-/// What a relay says to a Subscribe; it obeys everything else.
+/// Returns a script that gives this reply to a Subscribe and obeys everything else.
 fn to_subscribe(reply: impl Fn(&Subscribe) -> Vec<Item>) -> impl Fn(&Item) -> Reply {
     move |item| match item {
         Item::Subscribe(subscribe) => say(reply(subscribe)),

@@ -1,4 +1,4 @@
-//! When a relay counts as caught up: never while a mailbox at it is not read.
+//! The moment at which a relay counts as caught up: never while a mailbox at it is not read.
 
 use super::*;
 use deaddrop_wire::item::Displaced;
@@ -16,7 +16,7 @@ async fn stays_unread(world: &World, relay: &RelayAddress, wanted: Connectivity)
     assert_eq!(world.link(relay), Some(wanted));
 }
 
-/// What a relay does with a Subscribe.
+/// The reply of a relay to a Subscribe.
 type OnSubscribe = fn(&deaddrop_wire::item::Subscribe) -> Vec<Item>;
 
 async fn subscribing(on_subscribe: OnSubscribe) -> (Scripted, Scripted, World) {

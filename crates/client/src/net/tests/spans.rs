@@ -1,8 +1,8 @@
-//! How soon a client connects again to the relay of a contact.
+//! The spans after which a client connects again to the relay of a contact.
 
 use super::*;
 
-/// What a relay does that answers each put and then closes the link.
+/// Answers each put and then closes the link.
 fn answer_and_close(item: &Item) -> Reply {
     match item {
         Item::Put(_) => Reply { closes: true, ..obey(item) },

@@ -1,6 +1,6 @@
 //! deaddrop beside vodozemac in one run: interleaved rounds, medians, targets, and at the end one JSON line a figure.
 //!
-//! What is compared is not equal: vodozemac's Olm has no post-quantum part, no padding and encrypts no headers. The figures
+//! The two libraries do not do the same: vodozemac's Olm has no post-quantum part, no padding and encrypts no headers. The figures
 //! say what ours cost.
 
 use deaddrop_e2ee::{
@@ -139,7 +139,7 @@ struct Figure {
     note: String,
 }
 
-/// What the primitives of a handshake cost by themselves: initiator, responder.
+/// Measures the cost of the primitives of a handshake by themselves: initiator, responder.
 fn primitives() -> (f64, f64) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let peer = x25519::SecretKey::generate(&mut rng);

@@ -23,7 +23,7 @@ pub(super) struct PutLink {
     pub(super) lives: BlobLives,
     /// The attempt to open it began after this round did.
     pub(super) round: u64,
-    /// By their request numbers.
+    /// Puts without an answer, by their request numbers.
     under_way: BTreeMap<u32, OpenPut>,
     /// The time of the last answer to a put; before the first one, the time at which the link was opened.
     pub(super) answered_at: Moment,

@@ -73,7 +73,7 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// What happened, and after how many whole seconds.
+/// An event, and the whole seconds after which it happened.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
     Open(u16),

@@ -58,7 +58,7 @@ pub(super) struct ReadLink {
 pub(super) enum Looked {
     /// Nothing is read over it, and nothing was asked for.
     NothingToRead,
-    /// It is of use.
+    /// Something is read over it, or was asked for.
     InUse,
 }
 
@@ -137,7 +137,7 @@ impl ReadLink {
         (self.state, self.probes.round())
     }
 
-    /// When the relay has been silent for too long, if it is asked whether it is still there.
+    /// Returns the time at which the relay has been silent for too long. `None`: no answer to a probe is awaited.
     pub(super) fn deadline(&self, patience: Duration) -> Option<Moment> {
         self.probes.next_look(patience)
     }

@@ -1,4 +1,4 @@
-//! How long a mailbox that its relay lost is left alone: longer with each loss.
+//! The times for which a mailbox that its relay lost is left alone: longer with each loss.
 
 use crate::{conversation::moment::Moment, engine::MailboxName};
 use std::{collections::BTreeMap, time::Duration};

@@ -38,7 +38,7 @@ pub enum MailboxStep {
     SentinelLost {
         /// The mailbox.
         name: MailboxName,
-        /// It has mailboxes of contacts.
+        /// Mailboxes of contacts are read at this relay, too.
         others: bool,
     },
     /// Note that the relay has one of the vault's own mailboxes.

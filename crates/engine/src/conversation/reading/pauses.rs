@@ -76,7 +76,7 @@ impl Pauses {
         self.cause(name, now).is_some()
     }
 
-    /// When the next mailbox is not left alone any more.
+    /// Returns the time at which the next pause of a mailbox ends.
     pub(super) fn next_end(&self, now: Moment) -> Option<Moment> {
         self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
     }

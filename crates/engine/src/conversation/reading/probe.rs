@@ -25,7 +25,7 @@ struct Open {
 }
 
 impl Probes {
-    /// For a link that was opened after this round began.
+    /// Creates the probes of a link that was opened after this round began.
     pub(super) const fn new(round: u64) -> Self {
         Self { round, open: None }
     }
@@ -65,7 +65,7 @@ impl Probes {
         })
     }
 
-    /// When [`is_silent`](Self::is_silent) is to be asked.
+    /// Returns the time at which to ask [`is_silent`](Self::is_silent).
     pub(super) fn next_look(&self, patience: Duration) -> Option<Moment> {
         self.open.as_ref().map(|open| open.silent_since.plus(patience))
     }

@@ -1,4 +1,4 @@
-//! What is kept about relays: by whom it was set, for how long, how much of it.
+//! The engine's rows about relays: by whom each was set, for how long it is kept, how much is kept.
 
 use super::*;
 use crate::{
@@ -25,7 +25,7 @@ impl Person {
         Self { disk, engine }
     }
 
-    /// As after a crash: what was not committed is lost.
+    /// Opens the vault as after a crash: what was not committed is lost.
     fn reopen(self) -> Self {
         let disk = self.disk.copy();
         let engine = Engine::open_on_day(disk.clone(), random(), TODAY).unwrap();

@@ -23,7 +23,7 @@ fn limits_are_errors_and_change_nothing() {
 }
 
 #[test]
-fn who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
+fn a_person_who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
     let mut world = World::new(17);
     world.settle();
     for _ in 0..2_100 {

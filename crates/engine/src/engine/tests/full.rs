@@ -34,7 +34,7 @@ fn read(world: &mut World) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// What Ada has received, and forgets.
+/// Returns the texts that Ada has received, and forgets them.
 fn take_history(world: &mut World) -> Vec<String> {
     take_history_of(world, 0)
 }
@@ -102,7 +102,7 @@ fn a_full_vault_refuses_goes_on_receiving_leaves_the_rest_and_goes_on_after_forg
     assert_eq!(world.people[1].engine().waiting().1, 0, "all were receipted");
 }
 
-/// What is forgotten leaves rows by which it is recognised if it comes again: they alone must not keep a vault full.
+/// Forgotten messages leave rows by which they are recognised if they come again: these rows alone must not keep a vault full.
 #[test]
 fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
     let mut world = friends_of(World::with(304, [small(), MemoryLimits::default()]));

@@ -7,7 +7,7 @@ pub(super) fn friends(seed: u64) -> World {
     friends_of(World::new(seed))
 }
 
-/// As [`friends`], of these people.
+/// Returns the world of [`friends`] with these people.
 pub(super) fn friends_of(mut world: World) -> World {
     for who in [1, 0, 1, 0] {
         world.say(who);
@@ -97,7 +97,7 @@ fn the_one_that_asked_to_begin_again_hears_that_the_other_agreed() {
     world.settle_in_time();
     let asks = |world: &mut World| world.people[0].engine().contact_list().remove(0).begins_again;
     assert!(asks(&mut world));
-    // Nobody writes anything.
+    // Neither of them writes anything.
     world.people[1].engine().agree("Ada", &crate::ContactAsks::Reset, today).unwrap();
     world.settle_in_time();
     assert!(!asks(&mut world));

@@ -128,7 +128,7 @@ fn an_invite_that_leads_nowhere_is_refused() {
 
 /// Both have invited, and one of them accepts what the other sent: the invite that is then left open must not hold what they say.
 #[test]
-fn who_accepts_beside_an_own_open_invite_reads_at_a_private_mailbox() {
+fn a_person_who_accepts_beside_an_own_open_invite_reads_at_a_private_mailbox() {
     let mut world = World::new(12);
     let today = world.today;
     // World::new: Ada has invited Ben, and Ben has accepted. Two others meet crosswise.

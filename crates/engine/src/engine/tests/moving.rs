@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::EngineError;
 
-/// Where the messages of the one contact are awaited.
+/// Returns the relays at which the messages of the one contact are awaited.
 fn relays(person: &mut Person) -> Vec<String> {
     person.engine().contact_list()[0].relays.clone()
 }

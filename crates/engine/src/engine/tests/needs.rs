@@ -1,4 +1,4 @@
-//! What is left to be sent, and what it waits for.
+//! The list of what is left to be sent, and the reasons for which it waits.
 
 use super::*;
 

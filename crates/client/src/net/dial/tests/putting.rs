@@ -48,7 +48,7 @@ async fn what_waits_for_a_relay_that_is_down_goes_to_a_newer_one() {
     moving.tell_and_expect_a_put().await;
 }
 
-/// It completes the handshake, then sends Ping without end and answers no put.
+/// Completes the handshake, then sends Ping without end and answers no put.
 async fn answer_no_put(listener: TcpListener, identity: RelayIdentity) -> Option<()> {
     loop {
         let (mut stream, _) = listener.accept().await.ok()?;
