@@ -14,7 +14,7 @@ use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{
     Ack, Acked, Answer, AnswerCode, CaughtUp, Deliver, Displaced, Gone, Subscribe, Subscribed, Unsubscribe,
 };
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Maximum number of bytes of blobs that one look brings into memory.
 const LOOK_BYTES: usize = 131_072;
@@ -22,9 +22,9 @@ const LOOK_BYTES: usize = 131_072;
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    subs: HashMap<u32, Sub>,
+    subs: BTreeMap<u32, Sub>,
     /// Claims under way, and what was heard of them.
-    claiming: HashMap<u32, Early>,
+    claiming: BTreeMap<u32, Early>,
     /// Subscriptions that wait for their turn.
     turns: VecDeque<u32>,
     /// Subscriptions of which blobs in flight may be destroyed.
@@ -46,7 +46,7 @@ pub(super) struct Reading {
     blobs: usize,
     bytes: usize,
     /// Of each open subscribe request: its number, and how many mailboxes are behind.
-    requests: HashMap<u64, (u32, usize)>,
+    requests: BTreeMap<u64, (u32, usize)>,
     next_request: u64,
 }
 
