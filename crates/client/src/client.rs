@@ -8,14 +8,14 @@ pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
-    engine::{self, Acceptance, ContactAsks, ContactInfo, Engine},
+    engine::{self, Engine},
     error::{ClientError, OpenError, VaultError},
     home::{self, Unlock},
     net::{self, Consent, STEP_STACK, Shared},
     pasted,
 };
 use deaddrop_crypto::{BundleError, InviteLink, MessageId, SafetyNumber, wipe_stack};
-use deaddrop_engine::Event;
+use deaddrop_engine::{Acceptance, ContactAsks, ContactInfo, Event};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;

@@ -1,12 +1,5 @@
 //! The engine over this crate's storage and randomness.
 
-pub use deaddrop_engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
-
-pub(crate) use deaddrop_engine::{
-    Acceptance, BlobLives, InviteToEmpty, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach,
-    SentPut, is_same_day,
-};
-
 use crate::{error::OpenError, random::SystemRandom, vault::ShredVault};
 use deaddrop_shred::{Disk, FileDisk, Shred};
 use deaddrop_wire::RelayAddress;

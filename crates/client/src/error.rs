@@ -4,7 +4,10 @@ pub(crate) use deaddrop_engine::VaultError;
 
 use crate::pasted::PasteError;
 use deaddrop_crypto::BundleError;
-use deaddrop_engine::EngineError;
+use deaddrop_engine::{
+    EngineError,
+    conversation::{ConnectError, ErrandError},
+};
 use deaddrop_wire::Day;
 
 macro_rules! errors {
@@ -228,6 +231,29 @@ impl From<EngineError> for ClientError {
             EngineError::NoResetBundle => Self::NoResetBundle,
             EngineError::NoSession => Self::NoSession,
             EngineError::Vault(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConnectError> for ClientError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Down => Self::RelayDown,
+            ConnectError::WrongRelay => Self::WrongRelay,
+            ConnectError::NoCommonVersion => Self::NoCommonVersion,
+            ConnectError::NoTls => Self::NoTls,
+            ConnectError::Private(_) => Self::PrivateAddress,
+        }
+    }
+}
+
+impl From<ErrandError> for ClientError {
+    fn from(error: ErrandError) -> Self {
+        match error {
+            ErrandError::Connect(error) => error.into(),
+            ErrandError::NeedsToken => Self::NeedsToken,
+            ErrandError::Busy => Self::RelayBusy,
+            ErrandError::Corrupt => Self::VaultCorrupt,
         }
     }
 }

@@ -6,11 +6,11 @@
 pub use deaddrop_engine::hazmat::row;
 
 use crate::{
-    engine::{BlobLives, Engine, MailboxName, PutJob, create_in},
+    engine::{Engine, create_in},
     random::SystemRandom,
-    vault::{MailboxState, ShredVault},
+    vault::ShredVault,
 };
-use deaddrop_engine::{EngineError, Event};
+use deaddrop_engine::{BlobLives, EngineError, Event, MailboxName, MailboxState, PutJob};
 use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
 use std::{collections::BTreeSet, sync::Arc};

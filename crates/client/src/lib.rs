@@ -47,7 +47,6 @@
 
 mod client;
 mod config;
-mod conversation;
 mod engine;
 mod error;
 #[cfg(feature = "hazmat")]
@@ -65,18 +64,16 @@ pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, S
 pub use config::{
     Config, DEFAULT_VAULT_MIB, MAX_GAP_WAIT, MAX_INVITE_DAYS, MAX_VAULT_MIB, MIN_VAULT_MIB, PrivateAddresses,
 };
-pub use conversation::Connectivity;
-pub use deaddrop_engine::{Event, EventKind, invisible_in, is_invisible};
-pub use engine::{ContactAsks, ContactInfo, ContactState, UnreachableReason};
 pub use error::{ClientError, OpenError, WrongClock};
 pub use home::Unlock;
 pub use pasted::{MAX_PASTED, PasteError, read_pasted_invite, read_pasted_relay};
 pub use resolve::{Resolve, Resolving, SystemResolver};
-pub use vault::{VaultRoom, VaultStatus};
 
 pub use deaddrop_crypto::{BundleError, InviteLink, LinkError, MAX_TEXT, MessageId, SafetyNumber};
+pub use deaddrop_engine::{
+    ContactAsks, ContactInfo, ContactState, Event, EventKind, UnreachableReason, VaultRoom, VaultStatus,
+    conversation::Connectivity, invisible_in, is_invisible,
+};
 pub use deaddrop_shred::PassphraseCost;
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;
-
-use deaddrop_engine::named;

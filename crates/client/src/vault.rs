@@ -1,9 +1,5 @@
 //! The vault of a client on a disk: the engine's rows as records of a store that really deletes.
 
-pub use deaddrop_engine::{VaultRoom, VaultStatus};
-
-pub(crate) use deaddrop_engine::{MailboxKind, MailboxState};
-
 use crate::{error::VaultError, random::SystemRandom};
 use deaddrop_engine::{NewRow, RowBatch, RowEntry, RowKey, StorageReport, Vault};
 use deaddrop_shred::{

@@ -11,6 +11,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod conversation;
 mod engine;
 mod error;
 mod event;

@@ -2,12 +2,15 @@
 
 use super::Client;
 use crate::{
-    conversation::{Connectivity, Moment, PutState},
-    engine::{Engine, MailboxNeeds, Need},
+    engine::Engine,
     error::ClientError,
     net::{Dated, Moving},
 };
 use deaddrop_crypto::MessageId;
+use deaddrop_engine::{
+    MailboxNeeds, Need,
+    conversation::{Connectivity, Moment, PutState},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,

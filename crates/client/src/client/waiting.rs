@@ -4,12 +4,8 @@ use super::{
     Client,
     sync::{ContactSync, Pending, Persistence, SILENCE, Scope, SyncReport},
 };
-use crate::{
-    conversation::Connectivity,
-    engine::{Engine, is_same_day},
-    error::ClientError,
-    vault::VaultStatus,
-};
+use crate::{engine::Engine, error::ClientError};
+use deaddrop_engine::{VaultStatus, conversation::Connectivity, is_same_day};
 use deaddrop_wire::Day;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};

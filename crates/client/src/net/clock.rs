@@ -1,6 +1,6 @@
 //! The client's own clock, on which the moments of its conversations are.
 
-use crate::conversation::Moment;
+use deaddrop_engine::conversation::Moment;
 use tokio::time::Instant;
 
 /// A clock that begins at zero and only goes forward.

@@ -10,13 +10,10 @@ use super::{
     },
     turns::Turn,
 };
-use crate::{
-    conversation::{
-        ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE,
-        Moment, OpeningStep,
-    },
-    engine::Engine,
-    random::SystemRandom,
+use crate::{engine::Engine, random::SystemRandom};
+use deaddrop_engine::conversation::{
+    ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE, Moment,
+    OpeningStep,
 };
 use deaddrop_link::MAX_RECORD_LEN;
 use deaddrop_websocket::{Ahead, Pace, STALL_MS, WRITE_STALLS};

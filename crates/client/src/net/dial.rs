@@ -8,11 +8,8 @@ use super::{
     special::is_public,
     transport::{Consent, Destination},
 };
-use crate::{
-    config::{Config, PrivateAddresses},
-    conversation::ConnectError,
-    engine::Reach,
-};
+use crate::config::{Config, PrivateAddresses};
+use deaddrop_engine::{Reach, conversation::ConnectError};
 use deaddrop_wire::RelayAddress;
 use std::net::{IpAddr, SocketAddr};
 use tokio::{net::TcpStream, time::timeout};

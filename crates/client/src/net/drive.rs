@@ -5,11 +5,8 @@ use super::{
     moved::Moved,
     shared::{Shared, closed},
 };
-use crate::{
-    conversation::{Action, EngineStep, LinkClosed, LinkConversation, Situation, StepError},
-    engine::Engine,
-    error::ClientError,
-};
+use crate::{engine::Engine, error::ClientError};
+use deaddrop_engine::conversation::{Action, EngineStep, LinkClosed, LinkConversation, Situation, StepError};
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{ClientToken, Item};
 use std::{future::pending, ops::ControlFlow, sync::Arc};

@@ -7,10 +7,8 @@ use super::{
     shared::Shared,
     transport::Consent,
 };
-use crate::{
-    conversation::{Errand, ErrandAction, Haste, LinkClosed},
-    error::ClientError,
-};
+use crate::error::ClientError;
+use deaddrop_engine::conversation::{Errand, ErrandAction, Haste, LinkClosed};
 use deaddrop_wire::{ClientToken, RelayAddress};
 use std::pin::pin;
 
@@ -68,7 +66,7 @@ pub(super) async fn run<E: Errand>(
                     link.close().await;
                 }
             }
-            ErrandAction::Finish(result) => return result,
+            ErrandAction::Finish(result) => return Ok(result?),
         }
     }
 }

@@ -6,10 +6,8 @@ use super::{
     shared::Shared,
     transport::Consent,
 };
-use crate::{
-    conversation::{FoundBundle, Haste, Purpose, Visit},
-    error::ClientError,
-};
+use crate::error::ClientError;
+use deaddrop_engine::conversation::{FoundBundle, Haste, Purpose, Visit};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::RelayAddress;
 

@@ -2,7 +2,7 @@
 //! round does not answer the caller.
 
 use super::moved::Moved;
-use crate::conversation::{Connectivity, PutState};
+use deaddrop_engine::conversation::{Connectivity, PutState};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},

@@ -7,10 +7,10 @@ use super::{
     shared::Shared,
     transport::Consent,
 };
-use crate::{
+use crate::error::ClientError;
+use deaddrop_engine::{
+    Publication,
     conversation::{ConnectError, Haste, Publishing},
-    engine::Publication,
-    error::ClientError,
 };
 use deaddrop_wire::{ClientToken, RelayAddress};
 

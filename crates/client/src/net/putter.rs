@@ -4,7 +4,7 @@ use super::{
     drive::{Links, drive},
     shared::Shared,
 };
-use crate::conversation::{PutConversation, PutTimes};
+use deaddrop_engine::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use super::{
     drive::{Links, drive},
     shared::Shared,
 };
-use crate::conversation::{Connectivity, ReadConversation, ReadTimes};
+use deaddrop_engine::conversation::{Connectivity, ReadConversation, ReadTimes};
 use deaddrop_wire::RelayAddress;
 use std::sync::Arc;
 

@@ -10,11 +10,14 @@ use super::{
 };
 use crate::{
     config::{Config, MAX_GAP_WAIT},
-    conversation::{Connectivity, Moment, Openings, PutState},
-    engine::{Engine, is_same_day},
+    engine::Engine,
     error::{ClientError, VaultError, WrongClock},
 };
 use deaddrop_crypto::wipe_stack;
+use deaddrop_engine::{
+    conversation::{Connectivity, Moment, Openings, PutState},
+    is_same_day,
+};
 use deaddrop_link::ClientTokenSecret;
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{Day, Fingerprint, RelayAddress};

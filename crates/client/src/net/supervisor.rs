@@ -5,9 +5,10 @@ use super::{
     fetch, putter, reader,
     shared::{Shared, closed},
 };
-use crate::{
-    conversation::{Duty, LOOK, PassSituation, Schedule, StepError},
-    engine::{Engine, InviteToEmpty},
+use crate::engine::Engine;
+use deaddrop_engine::{
+    InviteToEmpty,
+    conversation::{Duty, LOOK_INTERVAL, PassSituation, Schedule, StepError},
 };
 use deaddrop_wire::Day;
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
@@ -109,7 +110,7 @@ impl Supervisor {
     fn read(&mut self, relay: String) {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            outlive(reader::read(Arc::clone(&shared), relay.clone()), LOOK, &shared.closing).await;
+            outlive(reader::read(Arc::clone(&shared), relay.clone()), LOOK_INTERVAL, &shared.closing).await;
             Ended::Reader(relay)
         });
     }
@@ -117,7 +118,7 @@ impl Supervisor {
     fn put(&mut self, contact: u32) {
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            outlive(putter::put(Arc::clone(&shared), contact), LOOK, &shared.closing).await;
+            outlive(putter::put(Arc::clone(&shared), contact), LOOK_INTERVAL, &shared.closing).await;
             Ended::Putter(contact)
         });
     }

@@ -4,7 +4,8 @@ use super::{
     dial::dial,
     transport::{ConnectedStream, Connecting, Destination, MessageStream, StreamEvent, Transport},
 };
-use crate::{config::Config, conversation::ConnectError};
+use crate::config::Config;
+use deaddrop_engine::conversation::ConnectError;
 use deaddrop_websocket::{Progress, Socket};
 use deaddrop_wire::RelayAddress;
 use std::{

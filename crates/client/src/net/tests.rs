@@ -3,12 +3,15 @@
 use super::*;
 use crate::{
     Config, PrivateAddresses,
-    conversation::{ConnectError, Connectivity, PutState},
-    engine::{Engine, MailboxName},
+    engine::Engine,
     error::{ClientError, VaultError},
     home,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, VerifiedBundle, content};
+use deaddrop_engine::{
+    MailboxName,
+    conversation::{ConnectError, Connectivity, PutState},
+};
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
 };

@@ -3,7 +3,7 @@
 //! A link needs a connection that carries messages whole and in order. How one comes about, and through what, is the affair of a
 //! [`Transport`]: this build has WebSockets over TCP ([`TcpTransport`](super::tcp::TcpTransport)).
 
-use crate::{conversation::ConnectError, engine::Reach};
+use deaddrop_engine::{Reach, conversation::ConnectError};
 use deaddrop_wire::RelayAddress;
 use std::{
     future::poll_fn,

@@ -1,7 +1,7 @@
 //! Waiting for a turn to open a link.
 
 use super::moved::Moved;
-use crate::conversation::{Haste, Ticket, TurnQueues};
+use deaddrop_engine::conversation::{Haste, Ticket, TurnQueues};
 use deaddrop_wire::RelayAddress;
 use std::{
     collections::BTreeMap,

@@ -4,10 +4,10 @@ mod disk;
 mod years;
 
 use super::*;
-use crate::engine::{Acceptance, BlobLives, Engine, PutJob, open_in};
+use crate::engine::{Engine, open_in};
 use deaddrop_crypto::InviteLink;
 use deaddrop_engine::{
-    EventKind,
+    Acceptance, BlobLives, EventKind, MailboxState, PutJob, VaultRoom,
     testing::{VaultFixture, check_contract},
 };
 use deaddrop_shred::{MasterKey, MemoryDisk, Unlock};

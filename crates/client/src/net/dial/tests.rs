@@ -5,12 +5,13 @@
 use super::*;
 use crate::{
     ContactInfo, Event, EventKind, Resolve, UnreachableReason,
-    engine::{Engine, MailboxName},
+    engine::Engine,
     home,
     net::{self, Shared},
     resolve::Resolving,
 };
 use deaddrop_crypto::{Content, IdentityKeyPair, InviteLink, Session, StreamId, VerifiedBundle, content};
+use deaddrop_engine::MailboxName;
 use deaddrop_link::{
     ClientHello, MailboxAddress, RelayHandshake, RelayIdentity, RelaySeed, capability::SendCapability,
 };
@@ -200,7 +201,7 @@ async fn a_contact_does_not_point_a_client_into_its_own_network() {
     assert_eq!(world.info().unreachable, Some(UnreachableReason::PrivateAddress(canary_ip)));
     assert_eq!(world.info().waiting, 1);
     let state = world.shared.progress.putting()[&id].state;
-    assert_eq!(state, crate::conversation::PutState::Private(canary_ip));
+    assert_eq!(state, deaddrop_engine::conversation::PutState::Private(canary_ip));
     // With the user's consent what waited goes to where it was meant to go.
     world.shared.step(move |engine, _| engine.allow_private(canary_ip)).await.unwrap();
     world.shared.wake_all();

@@ -1,7 +1,7 @@
 //! Slow lines: links are opened one after the other, and what gets on is waited for.
 
 use super::{connection::Connection, *};
-use crate::conversation::MAX_OPENING;
+use deaddrop_engine::conversation::MAX_OPENING;
 use deaddrop_wire::ClientToken;
 use std::{
     net::SocketAddr,
@@ -158,7 +158,7 @@ async fn a_link_that_does_not_stand_yet_is_being_connected() {
 fn the_specification_has_these_numbers() {
     let spec = include_str!("../../../../../spec/14-client.md");
     let (opening, moving) = (MAX_OPENING, moved::MOVING.as_secs());
-    let errand = crate::conversation::LONGEST_ERRAND.as_secs();
+    let errand = deaddrop_engine::conversation::LONGEST_ERRAND.as_secs();
     for text in [
         format!("At most {opening} links are opened to one address of a relay at once"),
         format!("| links that are opened to one address of a relay at once | {opening} |"),

@@ -1,17 +1,16 @@
 //! Errands: conversations that are over after an answer or two, within a time.
 
 use super::{line::LinkInfo, moment::Moment, states::ConnectError};
-use crate::error::ClientError;
 use deaddrop_wire::Item;
 use std::time::Duration;
 
 /// Maximum time of an errand whose link is slow and moves.
-pub(crate) const LONGEST_ERRAND: Duration = Duration::from_secs(120);
+pub const LONGEST_ERRAND: Duration = Duration::from_secs(120);
 /// Time between two looks at whether a late errand moves.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A task for the caller of an errand.
-pub(crate) enum ErrandAction<T> {
+pub enum ErrandAction<T> {
     /// Wait for a turn to open a link and report to [`Errand::on_turn`]; then open it and report to [`Errand::on_opened`].
     Open,
     /// Queue these items on the link.
@@ -19,11 +18,46 @@ pub(crate) enum ErrandAction<T> {
     /// Send what is queued, and close the link.
     Close,
     /// The errand is over.
-    Finish(Result<T, ClientError>),
+    Finish(Result<T, ErrandError>),
+}
+
+/// The reason for which an errand was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrandError {
+    /// No link stands, it was lost, or an answer did not come in time.
+    Connect(ConnectError),
+    /// The relay makes mailboxes only for those who show its token, and none or another one was shown.
+    NeedsToken,
+    /// The relay does not do now what it was asked for.
+    Busy,
+    /// No relay stores a bundle of this length: the row that holds it is damaged.
+    Corrupt,
+}
+
+impl ErrandError {
+    /// The relay cannot be reached, or does not answer.
+    pub(crate) const DOWN: Self = Self::Connect(ConnectError::Down);
+}
+
+impl core::fmt::Display for ErrandError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Connect(_) => "there is no link to the relay",
+            Self::NeedsToken => "the relay makes new mailboxes only with a token that was not shown",
+            Self::Busy => "the relay does not do now what it was asked for",
+            Self::Corrupt => "the bundle has a length that no relay stores",
+        })
+    }
+}
+
+impl core::error::Error for ErrandError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        if let Self::Connect(error) = self { Some(error) } else { None }
+    }
 }
 
 /// A conversation that ends with a result.
-pub(crate) trait Errand {
+pub trait Errand {
     /// The result of a successful errand.
     type Found;
 

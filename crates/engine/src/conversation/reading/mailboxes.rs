@@ -8,7 +8,7 @@ use deaddrop_wire::{Blob, Fingerprint};
 use zeroize::Zeroizing;
 
 /// The own mailboxes, as a conversation that reads them sees the engine.
-pub(crate) trait OwnMailboxes {
+pub trait OwnMailboxes {
     /// Whether own mailboxes lie at a relay, or are to be made there.
     fn is_read_at(&self, relay: &str) -> bool;
 
@@ -23,7 +23,7 @@ pub(crate) trait OwnMailboxes {
 }
 
 /// A step of the engine about own mailboxes.
-pub(crate) enum MailboxStep {
+pub enum MailboxStep {
     /// Store what came.
     Deliver(Vec<(MailboxName, Blob)>),
     /// Note that the relay has destroyed the blobs that begin with these bytes.
@@ -36,6 +36,7 @@ pub(crate) enum MailboxStep {
     Lost(MailboxName),
     /// Note that the relay does not have one of the vault's own mailboxes.
     SentinelLost {
+        /// The mailbox.
         name: MailboxName,
         /// It has mailboxes of contacts.
         others: bool,
@@ -47,4 +48,4 @@ pub(crate) enum MailboxStep {
 }
 
 /// An action of reading.
-pub(crate) type ReadAction = Action<MailboxStep, Connectivity>;
+pub(super) type ReadAction = Action<MailboxStep, Connectivity>;

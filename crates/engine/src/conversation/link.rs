@@ -16,23 +16,24 @@ use std::time::Duration;
 pub(super) const PING_S: u16 = 45;
 
 /// A record that is to be sent.
-pub(crate) struct SealedRecord {
-    pub(crate) bytes: Vec<u8>,
+pub struct SealedRecord {
+    /// The record.
+    pub bytes: Vec<u8>,
     /// Number of its bytes that answer what the relay has sent.
-    pub(crate) reply_bytes: usize,
+    pub reply_bytes: usize,
 }
 
 /// The content of a record.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct OpenedRecord {
+pub struct OpenedRecord {
     /// The items, without those that concern the link alone.
-    pub(crate) items: Vec<Item>,
+    pub items: Vec<Item>,
     /// The answers to the others.
-    pub(crate) replies: Vec<Item>,
+    pub replies: Vec<Item>,
 }
 
 /// A link that stands.
-pub(crate) struct Link {
+pub struct Link {
     seal: SealHalf,
     open: OpenHalf,
     opened: LinkInfo,
@@ -53,12 +54,12 @@ impl Link {
     }
 
     /// The relay's Hello, and the address at which it was reached.
-    pub(crate) const fn opened(&self) -> LinkInfo {
+    pub const fn opened(&self) -> LinkInfo {
         self.opened
     }
 
     /// Seals items in their order.
-    pub(crate) fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
+    pub fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
         let records = self.seal.seal(items).map_err(|_| LinkClosed)?;
         // All but the blobs that we put are replies to the relay.
         let put: usize = items.iter().map(put_bytes).sum();
@@ -72,17 +73,17 @@ impl Link {
     }
 
     /// Opens the next record.
-    pub(crate) fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, LinkClosed> {
+    pub fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, LinkClosed> {
         self.open.open_in_place(record).map(sort).map_err(|_| LinkClosed)
     }
 
     /// Looks at the line: returns a ping that is due. Fails if the relay has been silent for too long.
-    pub(crate) fn look(&mut self, line: &LineState, now: Moment) -> Result<Option<Ping>, LinkClosed> {
+    pub fn look(&mut self, line: &LineState, now: Moment) -> Result<Option<Ping>, LinkClosed> {
         self.pulse.look(line, now)
     }
 
     /// When to look again though nothing has happened.
-    pub(crate) fn deadline(&self) -> Moment {
+    pub fn deadline(&self) -> Moment {
         self.pulse.deadline()
     }
 }

@@ -2,13 +2,12 @@
 
 use super::{
     end::LinkClosed,
-    errand::{Errand, ErrandAction, ErrandTime},
+    errand::{Errand, ErrandAction, ErrandError, ErrandTime},
     line::LinkInfo,
     moment::Moment,
     states::ConnectError,
     strays::Strays,
 };
-use crate::error::ClientError;
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{
     Fingerprint, Item,
@@ -21,7 +20,7 @@ const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
 /// The purpose of a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
     /// Read what lies in the mailbox, and leave it there.
     Read,
     /// Ack what lies in the mailbox. An empty or missing mailbox is as good.
@@ -29,15 +28,15 @@ pub(crate) enum Purpose {
 }
 
 /// The result of a visit to the relay of an invite.
-pub(crate) struct FoundBundle {
+pub struct FoundBundle {
     /// The content of the mailbox. `None`: it is empty, or there is no such mailbox.
-    pub(crate) bundle: Option<Vec<u8>>,
+    pub bundle: Option<Vec<u8>>,
     /// The link over which it was found.
-    pub(crate) link: LinkInfo,
+    pub link: LinkInfo,
 }
 
 /// A visit to an invite mailbox.
-pub(crate) struct Visit {
+pub struct Visit {
     purpose: Purpose,
     relay: Fingerprint,
     read: ReadCapability,
@@ -75,12 +74,7 @@ enum State {
 
 impl Visit {
     /// To a mailbox at a relay. A connection, and each answer, may take `patience`.
-    pub(crate) fn new(
-        purpose: Purpose,
-        relay: Fingerprint,
-        read: ReadCapability,
-        patience: Duration,
-    ) -> Self {
+    pub fn new(purpose: Purpose, relay: Fingerprint, read: ReadCapability, patience: Duration) -> Self {
         Self {
             purpose,
             relay,
@@ -115,7 +109,7 @@ impl Visit {
         self.actions.push_back(ErrandAction::Finish(Ok(FoundBundle { bundle, link })));
     }
 
-    fn fail(&mut self, error: ClientError) {
+    fn fail(&mut self, error: ErrandError) {
         if !matches!(self.state, State::Over) {
             self.state = State::Over;
             self.actions.push_back(ErrandAction::Finish(Err(error)));
@@ -145,7 +139,7 @@ impl Visit {
                 }
                 Item::Gone(gone) if gone.sub == *sub => self.succeed(None),
                 Item::Answer(answer) if answer.req == *req && !*is_answered => {
-                    self.fail(ClientError::RelayBusy);
+                    self.fail(ErrandError::Busy);
                 }
                 Item::Subscribed(answer) if answer.req == *req && !*is_answered => {
                     *is_answered = true;
@@ -200,25 +194,25 @@ impl Errand for Visit {
                 (self.link, self.last, self.strays) = (Some(link), 0, Strays::new());
                 self.ask();
             }
-            Err(error) => self.fail(error.into()),
+            Err(error) => self.fail(ErrandError::Connect(error)),
         }
     }
 
     fn on_items(&mut self, items: Vec<Item>, now: Moment) {
         for item in items {
             if self.take_item(item, now) == Err(LinkClosed) {
-                self.fail(ClientError::RelayDown);
+                self.fail(ErrandError::DOWN);
             }
         }
     }
 
     fn on_lost(&mut self) {
-        self.fail(ClientError::RelayDown);
+        self.fail(ErrandError::DOWN);
     }
 
     fn on_time(&mut self, now: Moment, is_moving: bool) {
         if self.time.as_mut().is_some_and(|time| time.is_over(now, is_moving)) {
-            self.fail(ClientError::RelayDown);
+            self.fail(ErrandError::DOWN);
             return;
         }
         match self.state {

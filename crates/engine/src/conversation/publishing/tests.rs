@@ -28,7 +28,7 @@ fn publication() -> Publication {
 }
 
 /// Publishes at a relay. Returns the result, when it came, and the kinds of what was done.
-fn publish(relay: impl Fn(&Item) -> Vec<Item>) -> (Result<(), ClientError>, u64, String) {
+fn publish(relay: impl Fn(&Item) -> Vec<Item>) -> (Result<(), ErrandError>, u64, String) {
     let mut now = Moment::default();
     let mut publishing = Publishing::begin(&publication(), b"", Duration::from_secs(15), now).unwrap();
     let mut done = String::new();
@@ -83,12 +83,12 @@ fn the_mailboxes_are_made_over_one_link_and_the_bundle_is_put_over_another() {
 #[test]
 fn a_relay_that_does_not_do_it_fails_it() {
     let wants = publish(|item| answer(item, AnswerCode::NeedToken));
-    assert_eq!((wants.0, wants.1), (Err(ClientError::NeedsToken), 0));
+    assert_eq!((wants.0, wants.1), (Err(ErrandError::NeedsToken), 0));
     let refuses = publish(|item| match item {
         Item::Put(_) => answer(item, AnswerCode::Refused),
         item => answer(item, AnswerCode::Done),
     });
-    assert_eq!((refuses.0, refuses.1), (Err(ClientError::RelayBusy), 0));
+    assert_eq!((refuses.0, refuses.1), (Err(ErrandError::Busy), 0));
 }
 
 #[test]
@@ -99,11 +99,11 @@ fn a_relay_that_answers_something_else_has_its_time() {
         Item::Put(_) => other(77),
         item => answer(item, AnswerCode::Done),
     });
-    assert_eq!((silent.0, silent.1), (Err(ClientError::RelayDown), 30));
+    assert_eq!((silent.0, silent.1), (Err(ErrandError::DOWN), 30));
     let stray = || Deliver { sub: 1, tag: 1, via: 0, blob: Blob::new(vec![1; 4_096]).unwrap() }.into();
     let strays = publish(|item| match item {
         Item::Create(_) => (0..129).map(|_| stray()).collect(),
         _ => Vec::new(),
     });
-    assert_eq!((strays.0, strays.1), (Err(ClientError::RelayDown), 0));
+    assert_eq!((strays.0, strays.1), (Err(ErrandError::DOWN), 0));
 }

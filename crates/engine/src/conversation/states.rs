@@ -1,7 +1,6 @@
 //! The states of links, as the app is told.
 
 use super::moment::Moment;
-use crate::error::ClientError;
 use std::net::IpAddr;
 
 /// The state of a relay on which own mailboxes lie.
@@ -30,7 +29,7 @@ pub enum Connectivity {
     /// tried again by itself.
     Displaced,
     /// Nothing is fetched there: the vault has no room, or its disk is too slow. What lies there is safe, and is fetched as soon as
-    /// there is room: see [`ClientError::VaultFull`](crate::ClientError::VaultFull).
+    /// there is room.
     VaultFull,
     /// Connected; everything that waited has been read. The relay does not make a mailbox that is wanted now; tried again by itself.
     Waiting,
@@ -38,12 +37,12 @@ pub enum Connectivity {
 
 impl Connectivity {
     /// Everything that lay at the relay has been read: a mailbox that is not made yet holds nothing.
-    pub(crate) const fn is_read(self) -> bool {
+    pub const fn is_read(self) -> bool {
         matches!(self, Self::CaughtUp | Self::NeedsToken | Self::Waiting)
     }
 
     /// The state does not change without the user, or not soon.
-    pub(crate) const fn needs_user(self) -> bool {
+    pub const fn needs_user(self) -> bool {
         matches!(
             self,
             Self::WrongRelay
@@ -58,7 +57,7 @@ impl Connectivity {
 
 /// The state of the putting link of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PutState {
+pub enum PutState {
     /// A link is being opened, and the attempt before it, if there was one, did not fail.
     Connecting,
     /// A link stands, or stood and was closed because it was idle.
@@ -82,9 +81,9 @@ pub(crate) enum PutState {
     },
 }
 
-/// Why no link stands.
+/// The reason for which no link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectError {
+pub enum ConnectError {
     /// Nothing answers, or not as a relay does.
     Down,
     /// Another relay answers.
@@ -97,14 +96,16 @@ pub(crate) enum ConnectError {
     Private(IpAddr),
 }
 
-impl From<ConnectError> for ClientError {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Down => Self::RelayDown,
-            ConnectError::WrongRelay => Self::WrongRelay,
-            ConnectError::NoCommonVersion => Self::NoCommonVersion,
-            ConnectError::NoTls => Self::NoTls,
-            ConnectError::Private(_) => Self::PrivateAddress,
-        }
+impl core::fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Down => "the relay cannot be reached",
+            Self::WrongRelay => "another relay answers at this address",
+            Self::NoCommonVersion => "the relay and this client speak no version of the protocol in common",
+            Self::NoTls => "the address needs TLS",
+            Self::Private(_) => "the relay's name leads to an address that is not public and not allowed",
+        })
     }
 }
+
+impl core::error::Error for ConnectError {}

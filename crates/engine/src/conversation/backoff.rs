@@ -1,7 +1,8 @@
 //! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not at once.
 
 use super::moment::Moment;
-use rand::{Rng, RngExt};
+use super::uniform::duration_within;
+use rand_core::Rng;
 use std::{ops::Range, time::Duration};
 
 /// The part of a first wait that no user's action shortens. It doubles with each failure.
@@ -107,7 +108,7 @@ impl Backoff {
 
 /// A random time between half of a span and the whole of it.
 fn jitter(span: Duration, rng: &mut dyn Rng) -> Duration {
-    span.mul_f64(rng.random_range(0.5..=1.0))
+    duration_within(span / 2..span, rng)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const HASTE_EVERY: Duration = Duration::from_secs(10);
 /// Start times of the links for contacts, shared by all conversations of a client. They outlive a conversation: a relay that answers a
 /// put and closes ends it, and the next text would begin another one at once.
 #[derive(Debug, Default)]
-pub(crate) struct Openings(Mutex<BTreeMap<u32, Opening>>);
+pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 
 #[derive(Debug)]
 struct Opening {

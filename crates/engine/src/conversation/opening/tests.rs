@@ -1,10 +1,13 @@
 //! Opening links to a relay that is made up, without a socket.
 
 use super::*;
-use crate::random::SystemRandom;
 use deaddrop_link::{ClientHello, Cookie, LinkSession, RelayHandshake, RelayIdentity, RelaySeed, retry};
 use deaddrop_wire::{Day, item::Ping};
-use std::net::Ipv4Addr;
+use rand::{SeedableRng, rngs::StdRng};
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 const RELAY: RelayHello = RelayHello {
     day: Day::from_number(20_000),
@@ -22,18 +25,24 @@ fn identity() -> RelayIdentity {
     RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32]))
 }
 
+/// A generator with another seed at each call.
+fn rng() -> StdRng {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 fn begin() -> (LinkOpening, Vec<u8>) {
-    LinkOpening::begin(identity().fingerprint(), ClientToken::from_bytes([0; 16]), &mut SystemRandom)
+    LinkOpening::begin(identity().fingerprint(), ClientToken::from_bytes([0; 16]), &mut rng())
 }
 
 fn take(opening: &mut LinkOpening, message: &[u8]) -> Result<OpeningStep, ConnectError> {
-    opening.on_message(message, ADDRESS, 77, Moment::default(), &mut SystemRandom)
+    opening.on_message(message, ADDRESS, 77, Moment::default(), &mut rng())
 }
 
 /// Answers C1 and C2 as a relay. Returns its end of the link, and the client's Hello.
 fn answer(opening: &mut LinkOpening, c1: &[u8]) -> (LinkSession, Hello) {
     let c1 = ClientHello::parse(c1).unwrap();
-    let answer = RelayHandshake::answer(&identity(), &Offer::v1(), &c1, &mut SystemRandom);
+    let answer = RelayHandshake::answer(&identity(), &Offer::v1(), &c1, &mut rng());
     let (handshake, s1) = answer.unwrap();
     assert!(s1.len() <= MAX_HANDSHAKE_MESSAGE);
     let Ok(OpeningStep::Send(c2)) = take(opening, &s1) else { panic!("C2 follows") };

@@ -7,37 +7,37 @@ use std::net::IpAddr;
 
 /// The state of a link's line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LineState {
+pub struct LineState {
     /// Whether something waits for the relay.
-    pub(crate) is_sending: bool,
+    pub is_sending: bool,
     /// Number of bytes that the line has taken.
-    pub(crate) taken: u64,
+    pub taken: u64,
     /// Number of bytes that came.
-    pub(crate) read: u64,
+    pub read: u64,
     /// Number of bytes that the line takes in a few seconds: no more is queued at once, unless one item is longer.
-    pub(crate) ahead: usize,
+    pub ahead: usize,
 }
 
 /// The time, and the state of the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Situation {
+pub struct Situation {
     /// The present moment.
-    pub(crate) now: Moment,
+    pub now: Moment,
     /// The newest round that a caller of the client has begun.
-    pub(crate) round: u64,
+    pub round: u64,
     /// The line, if a link stands.
-    pub(crate) line: LineState,
+    pub line: LineState,
 }
 
 /// A link that was opened, as far as a conversation needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinkInfo {
+pub struct LinkInfo {
     /// The address that the relay was reached at.
-    pub(crate) address: IpAddr,
+    pub address: IpAddr,
     /// Time for which the relay keeps blobs.
-    pub(crate) lives: BlobLives,
+    pub lives: BlobLives,
     /// The relay makes mailboxes only for those who show its token.
-    pub(crate) needs_token: bool,
+    pub needs_token: bool,
     /// The day that the relay says.
-    pub(crate) day: Day,
+    pub day: Day,
 }

@@ -7,7 +7,7 @@ use crate::{
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// The outbox, as a conversation that puts sees the engine.
-pub(crate) trait Outbox {
+pub trait Outbox {
     /// The next envelope for a contact.
     fn next_put(&self, contact: u32) -> Option<PutJob>;
 
@@ -20,13 +20,15 @@ pub(crate) trait Outbox {
 }
 
 /// A step of the engine for one contact.
-pub(crate) struct OutboxStep {
-    pub(crate) contact: u32,
-    pub(crate) change: OutboxChange,
+pub struct OutboxStep {
+    /// The contact.
+    pub contact: u32,
+    /// The change.
+    pub change: OutboxChange,
 }
 
 /// The change that a step makes.
-pub(crate) enum OutboxChange {
+pub enum OutboxChange {
     /// Seal for the newest address what is sealed for an older one.
     SealForNewest,
     /// Note that the contact's address leads to an IP address that is not allowed.
@@ -38,4 +40,4 @@ pub(crate) enum OutboxChange {
 }
 
 /// An action of putting.
-pub(crate) type PutAction = Action<OutboxStep, PutState>;
+pub(super) type PutAction = Action<OutboxStep, PutState>;

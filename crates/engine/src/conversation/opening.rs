@@ -12,7 +12,7 @@ use deaddrop_wire::{
     ClientToken, Fingerprint, Item, Offer,
     item::{Hello, RelayHello},
 };
-use rand::CryptoRng;
+use rand_core::CryptoRng;
 use std::{net::IpAddr, time::Duration};
 
 /// Blobs that may be in flight to this client.
@@ -20,10 +20,10 @@ const WINDOW_BLOBS: u16 = 64;
 /// Bytes of blobs that may be in flight to this client.
 const WINDOW_BYTES: u32 = 1 << 20;
 /// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
-pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
+pub const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
 /// A link that is being opened.
-pub(crate) struct LinkOpening {
+pub struct LinkOpening {
     hello: Hello,
     state: State,
     /// The relay has asked for a cookie.
@@ -38,28 +38,31 @@ enum State {
 }
 
 /// The result of taking a message of the relay.
-pub(crate) enum OpeningStep {
+pub enum OpeningStep {
     /// Connect again, and send this message first.
     Reconnect(Vec<u8>),
     /// Send this message. From now on messages are records.
     Send(Vec<u8>),
     /// The link stands. The items have come behind the relay's Hello; the replies are to be sent.
-    Opened { link: Box<Link>, items: Vec<Item>, replies: Vec<Item> },
+    Opened {
+        /// The link.
+        link: Box<Link>,
+        /// Items of the relay that have come already.
+        items: Vec<Item>,
+        /// Items to be sent at once.
+        replies: Vec<Item>,
+    },
 }
 
 impl LinkOpening {
     /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link, zeros name none.
-    pub(crate) fn begin(
-        relay: &Fingerprint,
-        token: ClientToken,
-        rng: &mut impl CryptoRng,
-    ) -> (Self, Vec<u8>) {
+    pub fn begin(relay: &Fingerprint, token: ClientToken, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
         let (handshake, first) = ClientHandshake::start(relay, Offer::v1(), rng);
         (Self { hello: hello(token), state: State::Handshake(handshake), has_cookie: false }, first)
     }
 
     /// Takes a message of the relay, which was reached at this address; so many bytes have come over its connection.
-    pub(crate) fn on_message(
+    pub fn on_message(
         &mut self,
         message: &[u8],
         address: IpAddr,

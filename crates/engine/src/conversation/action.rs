@@ -8,11 +8,11 @@ use super::{
 };
 use crate::error::VaultError;
 use deaddrop_wire::{Day, Item, RelayAddress};
-use rand::Rng;
+use rand_core::Rng;
 
 /// A task for the caller of a conversation. An action depends on all before it: once one has failed, the conversation gives others.
 #[derive(Debug)]
-pub(crate) enum Action<Step, State> {
+pub enum Action<Step, State> {
     /// Open a link to this relay and report to [`LinkConversation::on_opened`].
     Open(RelayAddress),
     /// Queue these items on the link and report to [`LinkConversation::on_queued`].
@@ -32,13 +32,13 @@ pub(crate) enum Action<Step, State> {
 }
 
 /// A change of the engine that a conversation asks for.
-pub(crate) trait EngineStep<E>: Send + 'static {
+pub trait EngineStep<E>: Send + 'static {
     /// Does it. `time` in seconds since 1970-01-01.
     fn run(self, engine: &mut E, time: u64, today: Day) -> Result<(), VaultError>;
 }
 
 /// A conversation that opens links again and again, over an engine of type `E`.
-pub(crate) trait LinkConversation<E> {
+pub trait LinkConversation<E> {
     /// A step of the engine.
     type Step: EngineStep<E>;
     /// A state that the app is told.

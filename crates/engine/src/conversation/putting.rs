@@ -4,7 +4,7 @@ mod asked;
 mod link;
 mod outbox;
 
-pub(crate) use outbox::{Outbox, OutboxChange, OutboxStep};
+pub use outbox::{Outbox, OutboxChange, OutboxStep};
 
 use super::{
     action::{Action, EngineStep, LinkConversation},
@@ -19,7 +19,7 @@ use asked::AskedToWait;
 use deaddrop_wire::{Item, RelayAddress};
 use link::{Answers, PutLink};
 use outbox::PutAction;
-use rand::Rng;
+use rand_core::Rng;
 use std::{collections::VecDeque, net::IpAddr, ops::Range, sync::Arc, time::Duration};
 
 /// A vault that has taken nothing is not asked again before this.
@@ -27,15 +27,15 @@ const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The times that an app may set.
 #[derive(Clone, Debug)]
-pub(crate) struct PutTimes {
+pub struct PutTimes {
     /// The first and the longest span between two tries.
-    pub(crate) backoff: Range<Duration>,
+    pub backoff: Range<Duration>,
     /// The link ends after so much time without an answer.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
 }
 
 /// The conversation with the relays of one contact.
-pub(crate) struct PutConversation {
+pub struct PutConversation {
     contact: u32,
     times: PutTimes,
     openings: Arc<Openings>,
@@ -86,7 +86,7 @@ enum StepKind {
 
 impl PutConversation {
     /// With a contact for which something waits.
-    pub(crate) fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
+    pub fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
         Self {
             contact,
             openings,

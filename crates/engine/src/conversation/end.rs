@@ -2,11 +2,11 @@
 
 /// The link is to end, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LinkClosed;
+pub struct LinkClosed;
 
 /// The reason for which a step of the engine was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StepError {
+pub enum StepError {
     /// The vault takes nothing for now. Nothing was changed.
     NoRoom,
     /// The vault has failed.

@@ -5,11 +5,11 @@ use deaddrop_wire::RelayAddress;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Maximum number of links that are being opened to one address at once.
-pub(crate) const MAX_OPENING: usize = 2;
+pub const MAX_OPENING: usize = 2;
 
 /// The urgency of opening a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Haste {
+pub enum Haste {
     /// A user waits for it: it goes before all that are not errands.
     Errand,
     /// It goes on by itself.
@@ -18,11 +18,11 @@ pub(crate) enum Haste {
 
 /// A place in the queue of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ticket(u64);
+pub struct Ticket(u64);
 
 /// The queues of all addresses.
 #[derive(Debug, Default)]
-pub(crate) struct TurnQueues {
+pub struct TurnQueues {
     last: u64,
     queues: BTreeMap<String, TurnQueue>,
 }
@@ -39,7 +39,7 @@ struct TurnQueue {
 
 impl TurnQueues {
     /// Takes a place in the queue of an address. Returns whether it is its turn at once.
-    pub(crate) fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
+    pub fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
         self.last += 1;
         let ticket = Ticket(self.last);
         let queue = self.queues.entry(relay.to_string()).or_default();
@@ -56,7 +56,7 @@ impl TurnQueues {
     }
 
     /// Gives a place up, whether it is its turn or not. Returns the place whose turn it is now.
-    pub(crate) fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) -> Option<Ticket> {
+    pub fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) -> Option<Ticket> {
         let name = relay.to_string();
         let queue = self.queues.get_mut(&name)?;
         queue.errands.retain(|waiting| *waiting != ticket);
@@ -73,14 +73,13 @@ impl TurnQueues {
     }
 
     /// The places that wait for their turn at an address.
-    pub(crate) fn waiting(&self, relay: &RelayAddress) -> Vec<Ticket> {
+    pub fn waiting(&self, relay: &RelayAddress) -> Vec<Ticket> {
         let queue = self.queues.get(&relay.to_string());
         queue.into_iter().flat_map(|queue| queue.errands.iter().chain(&queue.others)).copied().collect()
     }
 
     /// Whether there is no queue: one that is not used takes no room.
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 }

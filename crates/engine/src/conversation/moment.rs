@@ -4,26 +4,26 @@ use std::time::Duration;
 
 /// A moment, as the time since some fixed one. Only moments of one clock can be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
+pub struct Moment(Duration);
 
 impl Moment {
     /// The moment this long after the fixed one.
-    pub(crate) const fn after_start(time: Duration) -> Self {
+    pub const fn after_start(time: Duration) -> Self {
         Self(time)
     }
 
     /// The time since the fixed one.
-    pub(crate) const fn since_start(self) -> Duration {
+    pub const fn since_start(self) -> Duration {
         self.0
     }
 
     /// The moment this much later.
-    pub(crate) const fn plus(self, time: Duration) -> Self {
+    pub const fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(time))
     }
 
     /// The time since an earlier moment; zero if that one is later.
-    pub(crate) const fn since(self, earlier: Self) -> Duration {
+    pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }

@@ -17,7 +17,7 @@ const LINK: LinkInfo = LinkInfo {
 /// The end of a visit, when it ended, the number of its links, and of its Subscribes.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
-    result: Result<Option<Vec<u8>>, ClientError>,
+    result: Result<Option<Vec<u8>>, ErrandError>,
     after: Duration,
     links: u32,
     asks: u32,
@@ -100,7 +100,7 @@ fn a_mailbox_that_another_reader_has_is_asked_for_again_until_the_time_is_over()
         }
         _ => Vec::new(),
     });
-    let result = Err(ClientError::RelayDown);
+    let result = Err(ErrandError::DOWN);
     assert_eq!(outcome, Outcome { result, after: seconds(300), links: 1, asks: 20 });
 }
 
@@ -121,23 +121,20 @@ fn emptying_waits_for_the_ack_and_begins_again_when_another_reader_comes_first()
         Item::Subscribe(subscribe) => vec![deliver(subscribe.mailboxes[0].sub)],
         _ => Vec::new(),
     });
-    assert_eq!((outcome.result, outcome.after), (Err(ClientError::RelayDown), seconds(450)));
+    assert_eq!((outcome.result, outcome.after), (Err(ErrandError::DOWN), seconds(450)));
 }
 
 #[test]
 fn a_missing_mailbox_is_empty_and_other_answers_say_nothing() {
     type Script = fn(u32, u32) -> Vec<Item>;
-    type Found = Result<Option<Vec<u8>>, ClientError>;
+    type Found = Result<Option<Vec<u8>>, ErrandError>;
     let scripts: [(Script, Found); 6] = [
         (|req, sub| vec![Subscribed { req, refused: vec![sub], contended: Vec::new() }.into()], Ok(None)),
         (|req, sub| vec![subscribed(req, Vec::new()), Gone { sub }.into()], Ok(None)),
-        (
-            |req, _| vec![Answer { req, code: AnswerCode::Done, retry_s: 1 }.into()],
-            Err(ClientError::RelayBusy),
-        ),
-        (|req, _| vec![CaughtUp { req }.into()], Err(ClientError::RelayDown)),
-        (|req, sub| vec![subscribed(req + 7, vec![sub]), deliver(sub + 7)], Err(ClientError::RelayDown)),
-        (|_, _| (0..129).map(|_| deliver(4_000_000)).collect(), Err(ClientError::RelayDown)),
+        (|req, _| vec![Answer { req, code: AnswerCode::Done, retry_s: 1 }.into()], Err(ErrandError::Busy)),
+        (|req, _| vec![CaughtUp { req }.into()], Err(ErrandError::DOWN)),
+        (|req, sub| vec![subscribed(req + 7, vec![sub]), deliver(sub + 7)], Err(ErrandError::DOWN)),
+        (|_, _| (0..129).map(|_| deliver(4_000_000)).collect(), Err(ErrandError::DOWN)),
     ];
     for (script, result) in scripts {
         let outcome = visit(Purpose::Read, |_, item| match item {

@@ -3,10 +3,10 @@
 //! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
 //! [`Schedule::next_duty`] gives until there is nothing left.
 
-use super::{end::StepError, moment::Moment};
+use super::{end::StepError, moment::Moment, uniform::duration_within};
 use crate::engine::InviteToEmpty;
 use deaddrop_wire::Day;
-use rand::{Rng, RngExt};
+use rand_core::Rng;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
@@ -14,14 +14,14 @@ use std::{
 };
 
 /// The engine is looked at at least so often.
-pub(crate) const LOOK: Duration = Duration::from_secs(60);
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// The wait after the first failure to empty an invite mailbox, and the longest one.
 const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 /// A vault that takes nothing is not asked again before this.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The engine, as the schedule sees it. `time` in seconds since 1970-01-01.
-pub(crate) trait Agenda {
+pub trait Agenda {
     /// The relays on which own mailboxes lie, or are to be made.
     fn reading_relays(&self) -> Vec<String>;
     /// The contacts for whom envelopes wait.
@@ -46,7 +46,7 @@ pub(crate) trait Agenda {
 
 /// A step of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DutyStep {
+pub enum DutyStep {
     /// End the invites whose last day has passed.
     EndInvites,
     /// Seal the receipt to a contact. It cannot be sealed while the contact has to answer first.
@@ -70,7 +70,7 @@ pub(crate) enum DutyStep {
 }
 
 /// Something to do.
-pub(crate) enum Duty {
+pub enum Duty {
     /// Read at this relay, and report the end to [`Schedule::on_read_end`].
     Read(String),
     /// Put what waits for this contact, and report the end to [`Schedule::on_put_end`].
@@ -85,23 +85,23 @@ pub(crate) enum Duty {
 
 /// The situation of one pass.
 #[derive(Clone, Debug)]
-pub(crate) struct PassSituation {
+pub struct PassSituation {
     /// The present moment.
-    pub(crate) now: Moment,
+    pub now: Moment,
     /// The present time in seconds since 1970-01-01.
-    pub(crate) time: u64,
+    pub time: u64,
     /// The day that is believed.
-    pub(crate) today: Day,
+    pub today: Day,
     /// Receipts that are due leave at once.
-    pub(crate) flushes_receipts: bool,
+    pub flushes_receipts: bool,
     /// Seconds for which a message waits behind a missing one.
-    pub(crate) gap_wait_s: u64,
+    pub gap_wait_s: u64,
     /// The relays of which everything that lay there has been read.
-    pub(crate) read: BTreeSet<String>,
+    pub read: BTreeSet<String>,
 }
 
 /// The schedule of one client.
-pub(crate) struct Schedule {
+pub struct Schedule {
     receipt_delay: Range<Duration>,
     readers: BTreeSet<String>,
     putters: BTreeSet<u32>,
@@ -155,7 +155,7 @@ enum Phase {
 
 impl Schedule {
     /// For a client whose vault has begun this day. A receipt waits for a random time of this range.
-    pub(crate) fn new(day: Day, receipt_delay: Range<Duration>, now: Moment) -> Self {
+    pub fn new(day: Day, receipt_delay: Range<Duration>, now: Moment) -> Self {
         Self {
             receipt_delay,
             readers: BTreeSet::new(),
@@ -174,17 +174,12 @@ impl Schedule {
     }
 
     /// Begins a pass.
-    pub(crate) const fn begin_pass(&mut self) {
+    pub const fn begin_pass(&mut self) {
         (self.phase, self.is_short) = (Phase::EndedInvites, false);
     }
 
     /// The next thing to do in this pass.
-    pub(crate) fn next_duty(
-        &mut self,
-        agenda: &impl Agenda,
-        at: &PassSituation,
-        rng: &mut dyn Rng,
-    ) -> Option<Duty> {
+    pub fn next_duty(&mut self, agenda: &impl Agenda, at: &PassSituation, rng: &mut dyn Rng) -> Option<Duty> {
         while self.duties.is_empty() && self.phase != Phase::Over {
             self.look(agenda, at, rng);
         }
@@ -225,13 +220,14 @@ impl Schedule {
             }
             Phase::Gaps => {
                 let left = agenda.gap_due(at.time, at.gap_wait_s, &at.read);
-                self.gap_at = at.now.plus(left.map_or(LOOK, |left| Duration::from_secs(left.max(1))));
+                self.gap_at =
+                    at.now.plus(left.map_or(LOOK_INTERVAL, |left| Duration::from_secs(left.max(1))));
                 let shows = left == Some(0);
                 (shows.then(|| DutyStep::ShowGaps(at.gap_wait_s, at.read.clone())), Phase::Day)
             }
             Phase::Day => ((at.today != self.day).then_some(DutyStep::BeginDay), Phase::Stale),
             Phase::Stale if self.stale_at <= at.now => {
-                self.stale_at = at.now.plus(LOOK);
+                self.stale_at = at.now.plus(LOOK_INTERVAL);
                 (Some(DutyStep::RetryStale), Phase::Over)
             }
             Phase::Stale | Phase::Over => (None, Phase::Over),
@@ -264,7 +260,7 @@ impl Schedule {
     fn next_receipt(&mut self, at: &PassSituation, rng: &mut dyn Rng) -> Option<DutyStep> {
         while let Some(contact) = self.receipts_left.pop_front() {
             let range = self.receipt_delay.clone();
-            let delay = || if range.is_empty() { range.start } else { rng.random_range(range) };
+            let delay = || duration_within(range, rng);
             let wait = self
                 .receipts
                 .entry(contact)
@@ -277,15 +273,11 @@ impl Schedule {
     }
 
     /// A step was done, or not. `Ok` says whether a receipt was sealed. `Err`: the vault has failed.
-    pub(crate) fn on_step(
-        &mut self,
-        done: Result<bool, StepError>,
-        at: &PassSituation,
-    ) -> Result<(), StepError> {
+    pub fn on_step(&mut self, done: Result<bool, StepError>, at: &PassSituation) -> Result<(), StepError> {
         match (self.step.take(), done) {
             // It waits for the peer's answer: not tried again at once.
             (Some(DutyStep::SealReceipt(contact)), Ok(false)) => {
-                let wait = ReceiptWait { until: at.now.plus(LOOK), is_stuck: true };
+                let wait = ReceiptWait { until: at.now.plus(LOOK_INTERVAL), is_stuck: true };
                 self.receipts.insert(contact, wait);
             }
             (Some(DutyStep::SealReceipt(contact)), Ok(true)) => drop(self.receipts.remove(&contact)),
@@ -293,7 +285,7 @@ impl Schedule {
             (step, Err(StepError::NoRoom)) => {
                 self.is_short = true;
                 if matches!(step, Some(DutyStep::ShowGaps(..))) {
-                    self.gap_at = at.now.plus(LOOK);
+                    self.gap_at = at.now.plus(LOOK_INTERVAL);
                 }
             }
             (_, Err(StepError::Stopped)) => return Err(StepError::Stopped),
@@ -303,17 +295,17 @@ impl Schedule {
     }
 
     /// Reading at a relay has ended.
-    pub(crate) fn on_read_end(&mut self, relay: &str) {
+    pub fn on_read_end(&mut self, relay: &str) {
         self.readers.remove(relay);
     }
 
     /// Putting to a contact has ended.
-    pub(crate) fn on_put_end(&mut self, contact: u32) {
+    pub fn on_put_end(&mut self, contact: u32) {
         self.putters.remove(&contact);
     }
 
     /// The emptying of an invite mailbox has ended.
-    pub(crate) fn on_empty_end(&mut self, contact: u32, is_emptied: bool, now: Moment) {
+    pub fn on_empty_end(&mut self, contact: u32, is_emptied: bool, now: Moment) {
         self.duties.push_back(Duty::ShowEmptied(contact, is_emptied));
         if is_emptied {
             self.emptyings.remove(&contact);
@@ -326,15 +318,15 @@ impl Schedule {
     }
 
     /// After a pass in which the vault had no room: how long to wait, whatever happens.
-    pub(crate) fn pause(&self) -> Option<Duration> {
+    pub fn pause(&self) -> Option<Duration> {
         self.is_short.then_some(VAULT_PAUSE)
     }
 
     /// When the next pass begins though nothing has happened.
-    pub(crate) fn deadline(&self, now: Moment) -> Moment {
+    pub fn deadline(&self, now: Moment) -> Moment {
         let receipts = self.receipts.values().map(|wait| wait.until);
         let emptyings = self.emptyings.values().filter_map(|emptying| emptying.next);
-        let latest = now.plus(LOOK);
+        let latest = now.plus(LOOK_INTERVAL);
         let due = receipts.chain(emptyings).filter(|at| *at > now);
         due.chain([self.stale_at, self.gap_at]).min().map_or(latest, |at| at.min(latest))
     }

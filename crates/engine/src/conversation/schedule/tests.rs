@@ -30,7 +30,8 @@ impl Agenda for FakeAgenda {
     fn invites_to_empty(&self) -> Vec<InviteToEmpty> {
         let relay = "ws://relay.example:1/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
         let read = || ReadCapability::from_bytes([5; 32]);
-        let taken = |contact: &u32| InviteToEmpty { contact: *contact, relay: relay.parse().unwrap(), read: read() };
+        let taken =
+            |contact: &u32| InviteToEmpty { contact: *contact, relay: relay.parse().unwrap(), read: read() };
         self.to_empty.iter().map(taken).collect()
     }
 

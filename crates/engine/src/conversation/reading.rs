@@ -6,7 +6,7 @@ mod mailboxes;
 mod pauses;
 mod probe;
 
-pub(crate) use mailboxes::{MailboxStep, OwnMailboxes};
+pub use mailboxes::{MailboxStep, OwnMailboxes};
 
 use super::{
     action::{Action, EngineStep, LinkConversation},
@@ -20,7 +20,7 @@ use deaddrop_wire::{Item, RelayAddress};
 use link::{Looked, ReadLink};
 use mailboxes::ReadAction;
 use pauses::Pauses;
-use rand::Rng;
+use rand_core::Rng;
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
 /// A relay that is not the pinned one is looked at again after about this.
@@ -28,15 +28,15 @@ const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
 /// The times that an app may set.
 #[derive(Clone, Debug)]
-pub(crate) struct ReadTimes {
+pub struct ReadTimes {
     /// The first and the longest span between two tries.
-    pub(crate) backoff: Range<Duration>,
+    pub backoff: Range<Duration>,
     /// The link ends if nothing at all came for so long though an answer to a round is awaited.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
 }
 
 /// The conversation with one relay on which own mailboxes lie.
-pub(crate) struct ReadConversation {
+pub struct ReadConversation {
     relay: RelayAddress,
     /// The address as the engine names it.
     name: String,
@@ -74,7 +74,7 @@ struct Attempt {
 
 impl ReadConversation {
     /// At a relay, with the name that the engine has for its address.
-    pub(crate) fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
+    pub fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
         Self {
             relay,
             name,

@@ -1,14 +1,14 @@
 //! Publishing an invite: both mailboxes are made over one link, the bundle is put over another.
 
 use super::{
-    errand::{Errand, ErrandAction, ErrandTime},
+    errand::{Errand, ErrandAction, ErrandError, ErrandTime},
     line::LinkInfo,
     moment::Moment,
     requests::{INVITE, LANDING, create},
     states::ConnectError,
     strays::Strays,
 };
-use crate::{engine::Publication, error::ClientError};
+use crate::engine::Publication;
 use deaddrop_wire::{
     Blob, Item,
     item::{Answer, AnswerCode, CreateFlags, Put},
@@ -23,7 +23,7 @@ use std::{
 const WAITS: u32 = 2;
 
 /// The errand that publishes an invite. Repeating it changes nothing.
-pub(crate) struct Publishing {
+pub struct Publishing {
     patience: Duration,
     time: Option<ErrandTime>,
     state: State,
@@ -49,19 +49,19 @@ impl Publishing {
     /// Over a link to the relay of the invite that stands. A connection, and each answer, may take `patience`.
     ///
     /// # Errors
-    /// [`ClientError::VaultCorrupt`]: no bundle has this length.
-    pub(crate) fn begin(
+    /// [`ErrandError::Corrupt`]: no bundle has this length.
+    pub fn begin(
         publication: &Publication,
         token: &[u8],
         patience: Duration,
         now: Moment,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<Self, ErrandError> {
         let relay = publication.relay.fingerprint();
         let (own, read, send) = &publication.landing;
         let landing = create(LANDING_REQ, relay, (own, read, send), LANDING, CreateFlags::NONE, token);
         let (own, read, send) = &publication.invite;
         let invite = create(INVITE_REQ, relay, (own, read, send), INVITE, CreateFlags::FIXED, token);
-        let blob = Blob::new(publication.bundle.clone()).map_err(|_| ClientError::VaultCorrupt)?;
+        let blob = Blob::new(publication.bundle.clone()).map_err(|_| ErrandError::Corrupt)?;
         let put = Put { req: PUT_REQ, send: send.present(relay), blob };
         Ok(Self {
             patience,
@@ -73,13 +73,13 @@ impl Publishing {
     }
 
     /// The relay has answered: the link is closed politely.
-    fn finish(&mut self, result: Result<(), ClientError>) {
+    fn finish(&mut self, result: Result<(), ErrandError>) {
         self.state = State::Over;
         self.actions.push_back(ErrandAction::Close);
         self.actions.push_back(ErrandAction::Finish(result));
     }
 
-    fn fail(&mut self, error: ClientError) {
+    fn fail(&mut self, error: ErrandError) {
         if !matches!(self.state, State::Over) {
             self.state = State::Over;
             self.actions.push_back(ErrandAction::Finish(Err(error)));
@@ -99,10 +99,10 @@ impl Publishing {
         };
         match answer.code {
             AnswerCode::Done => {}
-            AnswerCode::NeedToken => return self.finish(Err(ClientError::NeedsToken)),
+            AnswerCode::NeedToken => return self.finish(Err(ErrandError::NeedsToken)),
             // A Create that was done before is refused when it is repeated; the Put then tells.
             AnswerCode::Refused if is_create => {}
-            _ => return self.finish(Err(ClientError::RelayBusy)),
+            _ => return self.finish(Err(ErrandError::Busy)),
         }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Creating(open, put) if open.is_empty() => {
@@ -137,7 +137,7 @@ impl Errand for Publishing {
 
     fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>) {
         if let Err(error) = opened {
-            return self.fail(error.into());
+            return self.fail(ErrandError::Connect(error));
         }
         match std::mem::replace(&mut self.state, State::Putting(PUT_REQ)) {
             State::Opening(put) => {
@@ -152,19 +152,19 @@ impl Errand for Publishing {
         for item in items {
             match item {
                 Item::Answer(answer) => self.take_answer(&answer),
-                Item::Deliver(_) if self.strays.note().is_err() => self.fail(ClientError::RelayDown),
+                Item::Deliver(_) if self.strays.note().is_err() => self.fail(ErrandError::DOWN),
                 _ => {}
             }
         }
     }
 
     fn on_lost(&mut self) {
-        self.fail(ClientError::RelayDown);
+        self.fail(ErrandError::DOWN);
     }
 
     fn on_time(&mut self, now: Moment, is_moving: bool) {
         if self.time.as_mut().is_some_and(|time| time.is_over(now, is_moving)) {
-            self.fail(ClientError::RelayDown);
+            self.fail(ErrandError::DOWN);
         }
     }
 

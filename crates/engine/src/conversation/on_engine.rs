@@ -7,15 +7,16 @@ use super::{
     schedule::{Agenda, DutyStep},
 };
 use crate::{
-    engine::{Engine, OwnMailbox, PutJob, InviteToEmpty},
+    engine::{Engine, InviteToEmpty, OwnMailbox, PutJob},
     error::VaultError,
+    vault::Vault,
 };
-use deaddrop_shred::Disk;
 use deaddrop_wire::{Day, Fingerprint};
+use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-impl<D: Disk + 'static> Outbox for Engine<D> {
+impl<V: Vault, R: CryptoRng> Outbox for Engine<V, R> {
     fn next_put(&self, contact: u32) -> Option<PutJob> {
         self.take_puts(contact, &BTreeSet::new(), 1).pop()
     }
@@ -29,8 +30,8 @@ impl<D: Disk + 'static> Outbox for Engine<D> {
     }
 }
 
-impl<D: Disk + 'static> EngineStep<Engine<D>> for OutboxStep {
-    fn run(self, engine: &mut Engine<D>, _time: u64, today: Day) -> Result<(), VaultError> {
+impl<V: Vault, R: CryptoRng> EngineStep<Engine<V, R>> for OutboxStep {
+    fn run(self, engine: &mut Engine<V, R>, _time: u64, today: Day) -> Result<(), VaultError> {
         let contact = self.contact;
         match self.change {
             OutboxChange::SealForNewest => engine.seal_for_newest(contact),
@@ -41,7 +42,7 @@ impl<D: Disk + 'static> EngineStep<Engine<D>> for OutboxStep {
     }
 }
 
-impl<D: Disk + 'static> OwnMailboxes for Engine<D> {
+impl<V: Vault, R: CryptoRng> OwnMailboxes for Engine<V, R> {
     fn is_read_at(&self, relay: &str) -> bool {
         self.reading_relays().iter().any(|needed| needed == relay)
     }
@@ -59,8 +60,8 @@ impl<D: Disk + 'static> OwnMailboxes for Engine<D> {
     }
 }
 
-impl<D: Disk + 'static> EngineStep<Engine<D>> for MailboxStep {
-    fn run(self, engine: &mut Engine<D>, time: u64, today: Day) -> Result<(), VaultError> {
+impl<V: Vault, R: CryptoRng> EngineStep<Engine<V, R>> for MailboxStep {
+    fn run(self, engine: &mut Engine<V, R>, time: u64, today: Day) -> Result<(), VaultError> {
         match self {
             Self::Deliver(blobs) => blobs
                 .iter()
@@ -82,7 +83,7 @@ impl<D: Disk + 'static> EngineStep<Engine<D>> for MailboxStep {
     }
 }
 
-impl<D: Disk + 'static> Agenda for Engine<D> {
+impl<V: Vault, R: CryptoRng> Agenda for Engine<V, R> {
     fn reading_relays(&self) -> Vec<String> {
         self.reading_relays()
     }
@@ -126,9 +127,9 @@ impl<D: Disk + 'static> Agenda for Engine<D> {
 
 impl DutyStep {
     /// Does the step. Returns whether a receipt was sealed. `time` in seconds since 1970-01-01.
-    pub(crate) fn run<D: Disk + 'static>(
+    pub fn run<V: Vault, R: CryptoRng>(
         self,
-        engine: &mut Engine<D>,
+        engine: &mut Engine<V, R>,
         time: u64,
         today: Day,
     ) -> Result<bool, VaultError> {
