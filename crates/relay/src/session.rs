@@ -7,7 +7,7 @@ mod reading;
 mod requests;
 mod subscription;
 
-pub use call::{Call, Outcome};
+pub use call::{Acking, Call, Outcome};
 
 use crate::admission::{Prefix, Rates, Shares};
 use crate::bucket::Bucket;

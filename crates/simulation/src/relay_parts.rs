@@ -1,0 +1,16 @@
+//! The parts of a relay, from the crate that holds them.
+
+use crate::disk::NodeDisk;
+use deaddrop_relay::store::ShredBacking;
+use std::sync::Arc;
+
+pub(crate) use deaddrop_relay::{
+    Limits, Prefix, StoreKey,
+    clock::{Belief, Now},
+    session::{Acking, Call, Close, Outcome, Output, Session, Shared},
+    store::{Fence, Handle, KeptStore, Reader, Store, Verdict},
+};
+pub(crate) use deaddrop_wire::item::QuotaClass;
+
+/// The store of a relay.
+pub(crate) type RelayStore = KeptStore<ShredBacking<Arc<NodeDisk>>>;
