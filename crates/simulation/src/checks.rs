@@ -8,6 +8,9 @@ use crate::{
     world::World,
 };
 
+/// Days after which no lease is left.
+const LONGEST_LEASE: u32 = 130;
+
 impl World {
     /// The first thing for which the run is not settled.
     pub(crate) fn unsettled(&self) -> Option<Breach> {
@@ -25,6 +28,10 @@ impl World {
         }
         if !self.ledger.untold().is_empty() {
             let what = format!("the delivery of text {:?} is not told", self.ledger.untold());
+            return Some(Breach::new(Check::Stuck, what));
+        }
+        if let Some(stranger) = self.strangers.iter().find(|stranger| !stranger.is_over()) {
+            let what = format!("a stranger is not done with relay {}", stranger.relay);
             return Some(Breach::new(Check::Stuck, what));
         }
         for relay in &self.relays {
@@ -52,6 +59,9 @@ impl World {
         for relay in &self.relays {
             Relay::check_residue(relay)?;
         }
+        for relay in &mut self.relays {
+            relay.let_days_pass(LONGEST_LEASE, &mut self.sim)?;
+        }
         Ok(())
     }
 }
@@ -69,8 +79,11 @@ impl Person {
         if engine.last_event() > self.user.shown {
             return Some("events are not shown".to_owned());
         }
-        if let Some((relay, state)) = running.shell.links.iter().find(|(_, state)| !is_caught_up(**state)) {
-            return Some(format!("reading at {relay} is {state:?}"));
+        for relay in engine.reading_relays() {
+            let state = running.shell.links.get(&relay);
+            if !state.is_some_and(|state| is_caught_up(*state)) {
+                return Some(format!("reading at {relay} is {state:?}"));
+            }
         }
         let needs = engine.mailbox_needs(running.shell.true_s());
         if needs != deaddrop_engine::MailboxNeeds::default() {

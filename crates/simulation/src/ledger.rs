@@ -5,7 +5,7 @@ use crate::{
     sim::PersonId,
 };
 use deaddrop_engine::MessageId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A text.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     texts: Vec<Text>,
     /// The highest text that was given, by sender and receiver.
     newest: BTreeMap<(PersonId, PersonId), usize>,
+    /// The people whose vault was put back: nothing is expected of what they send and receive, until [`expect`](Self::expect).
+    put_back: BTreeSet<PersonId>,
 }
 
 impl Ledger {
@@ -45,7 +47,7 @@ impl Ledger {
             is_stored: false,
             given: 0,
             is_delivered: false,
-            is_excused: false,
+            is_excused: self.put_back.contains(&from) || self.put_back.contains(&to),
         });
         let filling = if is_long { "long ".repeat(1_500) } else { String::new() };
         (number, format!("{number} {filling}"))
@@ -117,14 +119,17 @@ impl Ledger {
         ))
     }
 
-    /// The vault of a person was put back to a copy of this time.
-    pub(crate) fn excuse(&mut self, person: PersonId, copied_ms: u64) {
+    /// The vault of a person was put back.
+    pub(crate) fn excuse(&mut self, person: PersonId) {
+        self.put_back.insert(person);
         for text in &mut self.texts {
-            let is_sent = text.from == person && text.accepted_ms.is_none_or(|at| at >= copied_ms);
-            let is_received = text.to == person;
-            let is_under_way = text.from == person && text.given == 0;
-            text.is_excused |= is_sent || is_received || is_under_way;
+            text.is_excused |= text.from == person || text.to == person;
         }
+    }
+
+    /// From now on every text is expected again.
+    pub(crate) fn expect(&mut self) {
+        self.put_back.clear();
     }
 
     /// The first texts that were accepted and not given.

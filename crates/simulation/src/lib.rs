@@ -14,6 +14,7 @@ mod random;
 mod relay;
 mod relay_parts;
 mod sim;
+mod stranger;
 mod trace;
 mod world;
 

@@ -15,7 +15,7 @@ mod vault;
 
 pub(crate) use app::Handed;
 pub(crate) use running::Running;
-pub(crate) use shell::{SimEngine, name_of, person_of};
+pub(crate) use shell::{name_of, person_of};
 pub(crate) use user::{User, Wish};
 
 use crate::{
@@ -29,8 +29,11 @@ use deaddrop_client::testing::SteppedVault;
 use deaddrop_engine::{ContactState, Engine, VaultError};
 use deaddrop_shred::{Geometry, MasterKey, Shred, Unlock};
 use deaddrop_wire::RelayAddress;
-use rand::Rng;
 use shell::Shell;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use vault::PersonVault;
 
 /// A person of a run.
@@ -49,6 +52,7 @@ pub(crate) struct Person {
     copy: Option<(Vec<u8>, u64, Vec<String>)>,
     /// The time of the copy to which the vault was put back last.
     pub(crate) put_back_ms: Option<u64>,
+    writes: Arc<AtomicU64>,
 }
 
 fn unlock() -> Unlock {
@@ -81,6 +85,7 @@ impl Person {
             skew_s: 0,
             copy: None,
             put_back_ms: None,
+            writes: Arc::default(),
         }
     }
 
@@ -113,7 +118,7 @@ impl Person {
         };
         let started = SteppedVault::start(store, &geometry(), self.rng(1));
         let (vault, steps) = started.ok_or_else(|| failed("no steps".to_owned()))?;
-        let vault = PersonVault::new(vault, sim.planted, self.rng(2));
+        let vault = PersonVault::new(vault, sim.planted, self.rng(2), Arc::clone(&self.writes));
         let now = sim.true_s().saturating_add_signed(self.skew_s);
         let engine = if is_new {
             let home = self.home.and_then(|home| self.relays.get(home));
@@ -235,21 +240,21 @@ impl Person {
         }
     }
 
-    /// Puts the last copy back, if it has the contacts of now. Returns the time of the copy.
-    pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> Option<u64> {
-        let contacts = self.established()?;
-        let (bytes, copied_ms, _) = self.copy.take_if(|(_, _, known)| *known == contacts)?;
+    /// Puts the last copy back, if it has the contacts of now. Returns whether it did.
+    pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
+        let Some(contacts) = self.established() else { return false };
+        let Some((bytes, _, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else { return false };
         note!(sim, "the vault of {} is put back", self.name());
         self.kill(sim, down_ms);
         self.bay.replace(bytes);
         self.user.is_put_back = true;
         self.put_back_ms = Some(sim.now_ms);
-        Some(copied_ms)
+        true
     }
 
-    /// The number of steps that this life of the client has stored.
+    /// The number of batches that the vault was given.
     pub(crate) fn stored(&self) -> u64 {
-        self.running.as_ref().map_or(0, |running| running.shell.stored)
+        self.writes.load(Ordering::Relaxed)
     }
 
     /// After the faults: a disk that would fail later is replaced, with what it holds.
@@ -270,11 +275,6 @@ impl Person {
         let Some(running) = self.of_life(connection.incarnation) else { return Ok(()) };
         running.on_network(conn, connection.actor, what, sim);
         Ok(())
-    }
-
-    /// A random number for what the user does.
-    pub(crate) fn draw(sim: &mut Sim, bound: u64) -> u64 {
-        sim.rng.next_u64() % bound.max(1)
     }
 }
 

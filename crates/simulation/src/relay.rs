@@ -1,8 +1,10 @@
 //! A relay of a run: a disk, and a process that runs on it or does not.
 
 mod link;
+mod raw;
 mod serving;
 
+pub(crate) use raw::RawId;
 pub(crate) use serving::Serving;
 
 use crate::{
@@ -125,7 +127,34 @@ impl Relay {
         );
         self.serving = Some(serving);
         sim.after(1, Event::StoreStep { relay: self.id, incarnation: self.incarnation });
-        sim.after(1_000, Event::RelayTick { relay: self.id, incarnation: self.incarnation });
+        sim.after(0, Event::RelayTick { relay: self.id, incarnation: self.incarnation });
+        Ok(())
+    }
+
+    /// Days go by without anybody who reads: what is over must be destroyed.
+    pub(crate) fn let_days_pass(&mut self, days: u32, sim: &mut Sim) -> Checked {
+        for _ in 0..days {
+            sim.now_ms += 86_400_000;
+            let day = self.system_day(sim);
+            let Some(serving) = &mut self.serving else { return Ok(()) };
+            serving.end_links(sim);
+            serving.tick(day, sim)?;
+            for _ in 0..50 {
+                sim.now_ms += 1_000;
+                serving.step(None, sim)?;
+                if serving.is_quiet() {
+                    break;
+                }
+            }
+        }
+        let census = self.serving.as_ref().map(|serving| serving.store().census()).unwrap_or_default();
+        if census.mailboxes > 0 || census.blobs > 0 {
+            let what = format!(
+                "relay {} keeps {} mailboxes and {} blobs for ever",
+                self.id, census.mailboxes, census.blobs
+            );
+            return Err(Breach::new(Check::Expiry, what));
+        }
         Ok(())
     }
 
@@ -193,7 +222,8 @@ impl Relay {
     /// Looks at a copy of the disk for records that can be read and are not there any more. Call it when the store is quiet.
     pub(crate) fn check_residue(&self) -> Checked {
         let Some(serving) = &self.serving else { return Ok(()) };
-        if !serving.is_quiet() {
+        // A store that has failed does no upkeep.
+        if !serving.is_quiet() || self.bay.is_failing() {
             return Ok(());
         }
         let census = serving.store().census();

@@ -49,6 +49,8 @@ pub(crate) enum Event {
     StartPerson(PersonId),
     /// A relay that was killed starts again.
     StartRelay(RelayId),
+    /// A stranger does something.
+    Stranger(usize),
     /// The state of everything is looked at.
     Look,
 }

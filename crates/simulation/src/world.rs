@@ -8,6 +8,7 @@ use crate::{
     planted::Planted,
     relay::Relay,
     sim::{Event, Sim, note},
+    stranger::Stranger,
     trace::Trace,
 };
 
@@ -44,11 +45,17 @@ pub(crate) struct World {
     pub(crate) people: Vec<Person>,
     pub(crate) relays: Vec<Relay>,
     pub(crate) ledger: Ledger,
+    pub(crate) strangers: Vec<Stranger>,
     /// When the faults have ended.
     healed_ms: Option<u64>,
     /// Since when the run is settled, and what was stored by then.
     settled: Option<(u64, u64)>,
     events: u64,
+    /// Why the run was not settled when it was looked at last.
+    reason: Option<Breach>,
+    /// Texts were sent after a vault was put back.
+    has_probed: bool,
+    kinds: std::collections::BTreeMap<String, u64>,
 }
 
 /// Plays a plan.
@@ -82,8 +89,10 @@ impl World {
         let relays: Vec<Relay> = (0..plan.relays).map(|id| Relay::new(id, plan.seed)).collect();
         let addresses = relays.iter().map(Relay::address).collect::<Checked<Vec<_>>>()?;
         let person = |id: usize| {
-            // One in four has no relay before it accepts an invite.
-            let home = (!(plan.seed + id as u64).is_multiple_of(4)).then_some(id % plan.relays);
+            // One in four of those who only accept invites has no relay before.
+            let invites = plan.ops.iter().any(|(_, op)| matches!(op, Op::Invite(from, _) if *from == id));
+            let has_home = invites || !(plan.seed + id as u64).is_multiple_of(4);
+            let home = has_home.then_some(id % plan.relays);
             Person::new(id, plan.seed, addresses.clone(), home)
         };
         let people: Vec<Person> = (0..plan.people).map(person).collect();
@@ -92,7 +101,20 @@ impl World {
         }
         sim.at(LOOK_MS, Event::Look);
         let ledger = Ledger::default();
-        let mut world = Self { sim, plan, people, relays, ledger, healed_ms: None, settled: None, events: 0 };
+        let mut world = Self {
+            sim,
+            plan,
+            people,
+            relays,
+            ledger,
+            strangers: Vec::new(),
+            healed_ms: None,
+            settled: None,
+            events: 0,
+            reason: None,
+            has_probed: false,
+            kinds: std::collections::BTreeMap::new(),
+        };
         for relay in &mut world.relays {
             relay.start(&mut world.sim)?;
         }
@@ -105,8 +127,12 @@ impl World {
     fn run(&mut self) -> Checked {
         while let Some(event) = self.sim.next() {
             self.events += 1;
+            *self.kinds.entry(format!("{event:?}").chars().take(12).collect()).or_default() += 1;
             if self.events > MAX_EVENTS {
-                return Err(Breach::new(Check::Stuck, "the run turns in a circle"));
+                return Err(Breach::new(
+                    Check::Stuck,
+                    format!("the run turns in a circle: {:?}", self.kinds),
+                ));
             }
             if matches!(event, Event::Look) {
                 if self.look()? {
@@ -144,9 +170,7 @@ impl World {
                 };
                 let handed = one.act(&mut self.ledger, &mut self.sim)?;
                 one.look_for_death(&mut self.sim)?;
-                for Handed { from, to, link } in handed {
-                    self.hand(from, to, link);
-                }
+                handed.into_iter().for_each(|handed| self.hand(handed));
             }
             Event::Connected { conn } => self.connected(conn)?,
             Event::ToClient { conn, bytes } => self.to_client(conn, Arrived::Message(bytes))?,
@@ -175,16 +199,32 @@ impl World {
                     one.start(&mut self.sim)?;
                 }
             }
+            Event::Stranger(stranger) => self.visit(stranger)?,
             Event::Look => {}
         }
         Ok(())
     }
 
+    fn visit(&mut self, number: usize) -> Checked {
+        let Some(stranger) = self.strangers.get_mut(number) else { return Ok(()) };
+        if let Some(relay) = self.relays.get_mut(stranger.relay) {
+            if let Some(serving) = &mut relay.serving {
+                stranger.visit(serving, &mut self.sim)?;
+            }
+            relay.look_for_death(&mut self.sim)?;
+        }
+        if !stranger.is_over() {
+            let again = 200 + self.sim.below(8_000);
+            self.sim.after(again, Event::Stranger(number));
+        }
+        Ok(())
+    }
+
     /// A user gives the link of an invite to another one.
-    fn hand(&mut self, from: usize, to: usize, link: String) {
+    fn hand(&mut self, Handed { from, to, link, is_anew }: Handed) {
         let at = self.sim.now_ms + 1_000 + self.sim.below(30_000);
         if let Some(one) = self.people.get_mut(to) {
-            one.user.want(at, Wish::Accept(from, link));
+            one.user.want(at, Wish::Accept(from, link, is_anew));
             self.sim.at(at, Event::User { person: to, incarnation: one.incarnation });
         }
     }
@@ -311,9 +351,9 @@ impl World {
                 }
             }
             Op::PutBack { person, down_ms } => {
-                let back = self.people.get_mut(person).and_then(|one| one.put_back(sim, down_ms));
-                if let Some(copied_ms) = back {
-                    self.ledger.excuse(person, copied_ms);
+                let back = self.people.get_mut(person).is_some_and(|one| one.put_back(sim, down_ms));
+                if back {
+                    self.ledger.excuse(person);
                 }
             }
             Op::Retry(person) => {
@@ -327,7 +367,11 @@ impl World {
                     one.forget_shown(sim);
                 }
             }
-            Op::Stranger { .. } => {}
+            Op::Stranger { relay, visits } => {
+                let number = u8::try_from(self.strangers.len() + 1).unwrap_or(u8::MAX);
+                self.strangers.push(Stranger::new(number, relay, visits));
+                sim.after(0, Event::Stranger(self.strangers.len() - 1));
+            }
         }
         Ok(())
     }
@@ -389,6 +433,26 @@ impl World {
         }
     }
 
+    /// After a vault was put back and everything has settled, each pair sends some texts more: what is sent afterwards arrives. Returns
+    /// whether texts were sent.
+    fn probe(&mut self) -> bool {
+        if self.has_probed || self.people.iter().all(|one| one.put_back_ms.is_none()) {
+            return false;
+        }
+        self.has_probed = true;
+        note!(self.sim, "texts are expected again");
+        self.ledger.expect();
+        let pairs = self.plan.ops.iter().filter_map(|(_, op)| match op {
+            Op::Invite(a, b) => Some([(*a, *b), (*b, *a)]),
+            _ => None,
+        });
+        let pairs: Vec<(usize, usize)> = pairs.flatten().collect();
+        for (from, to) in pairs {
+            self.wish(from, Wish::Send { to, count: 4, is_long: false });
+        }
+        true
+    }
+
     /// Looks at the state of everything. Returns whether the run is over.
     fn look(&mut self) -> Checked<bool> {
         for relay in &self.relays {
@@ -402,8 +466,16 @@ impl World {
             }
             return Ok(false);
         };
+        let unsettled = self.unsettled();
+        if let Some(breach) = &unsettled
+            && self.reason.as_ref() != Some(breach)
+        {
+            note!(self.sim, "not settled: {breach}");
+            self.reason = Some(breach.clone());
+        }
         let stored: u64 = self.people.iter().map(Person::stored).sum();
-        match self.unsettled() {
+        match unsettled {
+            None if self.probe() => Ok(false),
             None => match self.settled {
                 Some((since, before)) if before == stored => Ok(self.sim.now_ms >= since + WATCH_MS),
                 Some((_, before)) => {

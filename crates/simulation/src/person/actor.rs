@@ -1,6 +1,6 @@
 //! A conversation of a running client: it does one thing at a time, so that a crash can come between any two.
 
-use super::{shell::Place, slot::Slot};
+use super::shell::Place;
 use crate::{breach::Checked, sim::ConnId};
 
 /// When a conversation goes on.
@@ -24,8 +24,8 @@ pub(crate) enum Ended {
     Emptier(u32, bool),
     /// An invite to a contact of this name: its link, or why there is none.
     Invited(String, Result<String, String>),
-    /// Accepting an invite of a contact of this name.
-    Accepted(String, Result<(), String>),
+    /// Accepting an invite.
+    Accepted(Result<(), String>),
     /// The supervisor, as the vault has failed.
     Supervisor,
 }
@@ -43,9 +43,4 @@ pub(crate) trait Actor {
 
     /// The connection is over.
     fn on_closed(&mut self, _conn: ConnId) {}
-
-    /// The link.
-    fn slot(&self) -> Option<&Slot> {
-        None
-    }
 }

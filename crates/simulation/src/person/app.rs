@@ -26,6 +26,8 @@ pub(crate) struct Handed {
     pub(crate) from: PersonId,
     pub(crate) to: PersonId,
     pub(crate) link: String,
+    /// The two know each other.
+    pub(crate) is_anew: bool,
 }
 
 impl Person {
@@ -151,19 +153,24 @@ impl App<'_> {
     /// Takes what the errands of the user have come to.
     fn take_ended(&mut self, handed: &mut Vec<Handed>) {
         for ended in std::mem::take(&mut self.running.ended) {
+            let is_anew = matches!(self.user.errand, Some(Wish::InviteAnew(_)));
             let done = match ended {
                 Ended::Invited(name, Ok(link)) => {
                     if let Some(to) = person_of(&name) {
-                        handed.push(Handed { from: self.id, to, link });
+                        handed.push(Handed { from: self.id, to, link, is_anew });
                     }
                     Ok(())
                 }
-                Ended::Invited(_, Err(error)) | Ended::Accepted(_, Err(error)) => Err(error),
-                Ended::Accepted(_, Ok(())) => Ok(()),
+                Ended::Invited(_, Err(error)) | Ended::Accepted(Err(error)) => Err(error),
+                Ended::Accepted(Ok(())) => Ok(()),
                 _ => continue,
             };
             let wish = self.user.errand.take();
             if let (Err(error), Some(wish)) = (done, wish) {
+                // A new invite that was used already, before a crash, is as good.
+                if matches!(wish, Wish::Accept(_, _, true)) && error.contains("used") {
+                    continue;
+                }
                 note!(self.sim, "{}: an errand failed: {error}", name_of(self.id));
                 self.user.want(self.sim.now_ms + AGAIN_MS, wish);
             }
@@ -174,8 +181,9 @@ impl App<'_> {
     fn wish(&mut self, handed: &mut Vec<Handed>) -> Checked {
         while let Some(wish) = self.user.take_wish(self.sim.now_ms) {
             let again = match &wish {
-                Wish::Invite(to) => self.invite(*to, handed),
-                Wish::Accept(from, link) => self.accept(*from, link)?,
+                Wish::Invite(to) => self.invite(*to, false, handed),
+                Wish::InviteAnew(to) => self.invite(*to, true, handed),
+                Wish::Accept(from, link, is_anew) => self.accept(*from, link, *is_anew)?,
                 Wish::Send { to, count, is_long } => {
                     let left = self.send(*to, *count, *is_long);
                     if left > 0 {
@@ -200,13 +208,13 @@ impl App<'_> {
     }
 
     /// Returns whether to try again.
-    fn invite(&mut self, to: PersonId, handed: &mut Vec<Handed>) -> bool {
-        if self.state_of(to).is_some_and(|state| state != ContactState::Invited) {
+    fn invite(&mut self, to: PersonId, is_anew: bool, handed: &mut Vec<Handed>) -> bool {
+        if !is_anew && self.state_of(to).is_some_and(|state| state != ContactState::Invited) {
             return false;
         }
         let name = name_of(to);
         if let Ok(link) = self.running.shell.engine.open_link(name) {
-            handed.push(Handed { from: self.id, to, link: link.as_str().to_owned() });
+            handed.push(Handed { from: self.id, to, link: link.as_str().to_owned(), is_anew });
             return false;
         }
         if self.user.errand.is_some() {
@@ -214,7 +222,7 @@ impl App<'_> {
         }
         match self.running.shell.engine.relay_of_invite(name) {
             Ok(relay) => {
-                self.user.errand = Some(Wish::Invite(to));
+                self.user.errand = Some(if is_anew { Wish::InviteAnew(to) } else { Wish::Invite(to) });
                 self.running.start(Box::new(Inviter::new(name.to_owned(), relay)), self.sim);
                 false
             }
@@ -222,8 +230,8 @@ impl App<'_> {
         }
     }
 
-    fn accept(&mut self, from: PersonId, link: &str) -> Checked<bool> {
-        if self.state_of(from).is_some() {
+    fn accept(&mut self, from: PersonId, link: &str, is_anew: bool) -> Checked<bool> {
+        if !is_anew && self.state_of(from).is_some() {
             return Ok(false);
         }
         if self.user.errand.is_some() {
@@ -234,7 +242,7 @@ impl App<'_> {
         if self.running.shell.engine.check_accept(name_of(from), &invite).is_err() {
             return Ok(true);
         }
-        self.user.errand = Some(Wish::Accept(from, link.to_owned()));
+        self.user.errand = Some(Wish::Accept(from, link.to_owned(), is_anew));
         self.running.start(Box::new(Accepter::new(name_of(from).to_owned(), invite)), self.sim);
         Ok(false)
     }
@@ -286,7 +294,10 @@ impl App<'_> {
         let shell = &mut self.running.shell;
         let done = shell.step(self.sim, |engine, now, today| engine.begin_again(name, now, today));
         shell.retries += 1;
-        matches!(done, Err(Refused::Vault(StepError::NoRoom) | Refused::Engine(EngineError::NoResetBundle)))
+        if done == Err(Refused::Engine(EngineError::NoResetBundle)) {
+            self.user.want(self.sim.now_ms, Wish::InviteAnew(contact));
+        }
+        done == Err(Refused::Vault(StepError::NoRoom))
     }
 
     fn move_to(&mut self, relay: usize) -> bool {

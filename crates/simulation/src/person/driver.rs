@@ -314,8 +314,4 @@ where
     fn on_closed(&mut self, conn: ConnId) {
         self.inbound.push(conn, None);
     }
-
-    fn slot(&self) -> Option<&Slot> {
-        Some(&self.slot)
-    }
 }

@@ -54,10 +54,6 @@ impl Actor for Emptier {
     fn on_closed(&mut self, conn: ConnId) {
         self.visit.push(conn, None);
     }
-
-    fn slot(&self) -> Option<&Slot> {
-        Some(&self.visit.slot)
-    }
 }
 
 /// Accepts an invite.
@@ -99,7 +95,7 @@ impl Actor for Accepter {
                 Some(bundle) => self.accept(&bundle, found.link.day, at),
             },
         };
-        Ok(Next::Ended(Ended::Accepted(self.name.clone(), done)))
+        Ok(Next::Ended(Ended::Accepted(done)))
     }
 
     fn on_connected(&mut self, conn: ConnId, at: &mut Place<'_>) {
@@ -112,10 +108,6 @@ impl Actor for Accepter {
 
     fn on_closed(&mut self, conn: ConnId) {
         self.visit.push(conn, None);
-    }
-
-    fn slot(&self) -> Option<&Slot> {
-        Some(&self.visit.slot)
     }
 }
 

@@ -145,16 +145,6 @@ impl Running {
         let at = sim.now_ms;
         self.wake_at(actor, at, sim);
     }
-
-    /// The number of conversations.
-    pub(crate) fn actors(&self) -> usize {
-        self.actors.len()
-    }
-
-    /// The number of links that are being opened or stand.
-    pub(crate) fn links(&self) -> usize {
-        self.actors.values().filter(|actor| actor.slot().is_some_and(|slot| slot.conn().is_some())).count()
-    }
 }
 
 impl Running {

@@ -62,8 +62,6 @@ pub(crate) struct Shell {
     pub(crate) retries: u64,
     /// The number of rounds.
     pub(crate) round: u64,
-    /// Counts the steps that were stored.
-    pub(crate) stored: u64,
     /// The seconds since 1970-01-01 at the last step.
     seen_s: u64,
 }
@@ -125,7 +123,6 @@ impl Shell {
             changes: 0,
             retries: 0,
             round: 0,
-            stored: 0,
             seen_s: 0,
         }
     }
@@ -181,7 +178,6 @@ impl Shell {
         }
         self.seen_s = now;
         self.changes += 1;
-        self.stored += u64::from(result.is_ok());
         sim.after(1, Event::VaultStep { person: self.person, incarnation: self.incarnation });
         sim.after(1, Event::User { person: self.person, incarnation: self.incarnation });
         result

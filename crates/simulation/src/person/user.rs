@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 pub(crate) enum Wish {
     /// To invite somebody.
     Invite(PersonId),
-    /// To accept the invite of somebody.
-    Accept(PersonId, String),
+    /// To accept the invite of somebody, perhaps of a contact.
+    Accept(PersonId, String, bool),
+    /// To invite a contact once more, because no session can begin otherwise.
+    InviteAnew(PersonId),
     /// To send texts.
     Send { to: PersonId, count: u32, is_long: bool },
     /// To agree to what a contact asks for.
@@ -69,7 +71,7 @@ impl Wish {
     /// The wish in words.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Accept(from, _) => format!("Accept({from})"),
+            Self::Accept(from, ..) => format!("Accept({from})"),
             other => format!("{other:?}"),
         }
     }

@@ -4,7 +4,10 @@ use crate::{disk::NodeDisk, planted::Planted, random::SimRandom};
 use deaddrop_client::testing::SteppedVault;
 use deaddrop_engine::{RowBatch, RowEntry, RowKey, StorageReport, Vault, VaultError};
 use rand::RngExt;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use zeroize::Zeroizing;
 
 /// Tables of rows that planted faults lose (spec/14-client.md section 2).
@@ -18,15 +21,18 @@ pub(crate) struct PersonVault {
     inner: SteppedVault<Arc<NodeDisk>>,
     planted: Option<Planted>,
     rng: SimRandom,
+    writes: Arc<AtomicU64>,
 }
 
 impl PersonVault {
+    /// Counts what is stored in `writes`.
     pub(crate) const fn new(
         inner: SteppedVault<Arc<NodeDisk>>,
         planted: Option<Planted>,
         rng: SimRandom,
+        writes: Arc<AtomicU64>,
     ) -> Self {
-        Self { inner, planted, rng }
+        Self { inner, planted, rng, writes }
     }
 
     fn loses(&mut self, batch: &mut RowBatch, table: u8, one_in: u32) {
@@ -58,10 +64,12 @@ impl Vault for PersonVault {
             Some(Planted::ShownTwice) => self.loses(&mut batch, CURSOR, 1),
             _ => {}
         }
+        self.writes.fetch_add(1, Ordering::Relaxed);
         self.inner.commit(batch)
     }
 
     fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
         self.inner.erase(keys)
     }
 

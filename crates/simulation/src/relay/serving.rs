@@ -1,6 +1,9 @@
 //! A relay that serves: its store, its day, its links.
 
-use super::link::{End, RelayLink, now_of};
+use super::{
+    link::{End, RelayLink, now_of},
+    raw::{RawId, RawLink},
+};
 use crate::{
     breach::{Breach, Check, Checked},
     calls::{Calls, RunningCall},
@@ -22,8 +25,6 @@ use std::{
 
 /// Milliseconds between two looks of a relay.
 const TICK_MS: u64 = 5_000;
-/// Milliseconds without a commit after which a store is quiet.
-const QUIET_MS: u64 = 3_000;
 
 /// A relay that serves.
 pub(crate) struct Serving {
@@ -38,12 +39,12 @@ pub(crate) struct Serving {
     rng: SimRandom,
     began_ms: u64,
     links: BTreeMap<ConnId, RelayLink>,
+    raw: BTreeMap<(u8, RawId), RawLink>,
     calls: Calls,
     sweep: Option<RunningSweep>,
-    swept_ms: u64,
+    swept_ms: Option<u64>,
     /// The next step of the store.
     step_ms: Option<u64>,
-    wrote_ms: u64,
     /// When links look for hints again.
     listens_ms: Option<u64>,
 }
@@ -74,11 +75,11 @@ impl Serving {
             rng,
             began_ms: sim.now_ms,
             links: BTreeMap::new(),
+            raw: BTreeMap::new(),
             calls: Calls::default(),
             sweep: None,
-            swept_ms: 0,
+            swept_ms: None,
             step_ms: None,
-            wrote_ms: sim.now_ms,
             listens_ms: None,
         }
     }
@@ -182,13 +183,69 @@ impl Serving {
             let done = link.on_tick(&self.limits, now, sim);
             self.or_end(conn, done, sim)?;
         }
-        if self.sweep.is_none() && sim.now_ms.saturating_sub(self.swept_ms) >= self.limits.sweep_every_ms {
-            self.swept_ms = sim.now_ms;
+        let is_due = |swept: u64| sim.now_ms.saturating_sub(swept) >= self.limits.sweep_every_ms;
+        if self.sweep.is_none() && self.swept_ms.is_none_or(is_due) {
+            self.swept_ms = Some(sim.now_ms);
             let (store, batch) = (Arc::clone(&self.store), self.limits.sweep_batch as usize);
             self.sweep = Some(Box::pin(async move { store.sweep(now, batch).await }));
         }
         sim.after(TICK_MS, Event::RelayTick { relay: self.id, incarnation: self.incarnation });
         self.pump(None, sim)
+    }
+
+    pub(crate) const fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// Takes items of a stranger over one of its links, which begins if there is none.
+    pub(crate) fn raw_say(&mut self, id: (u8, RawId), items: Vec<Item>, sim: &mut Sim) -> Checked {
+        let now = self.now(sim);
+        let shared = &self.shared;
+        let link =
+            self.raw.entry(id).or_insert_with(|| RawLink::new(shared, id.0.wrapping_mul(4) + id.1, now));
+        if !link.hear(items, now) {
+            let what = format!("relay {} takes stranger {} for hostile", self.id, id.0);
+            return Err(Breach::new(Check::Protocol, what));
+        }
+        self.pump(None, sim)
+    }
+
+    /// Takes what was said over a link of a stranger.
+    pub(crate) fn raw_heard(&mut self, id: (u8, RawId)) -> Vec<Item> {
+        self.raw.get_mut(&id).map(|link| std::mem::take(&mut link.said)).unwrap_or_default()
+    }
+
+    /// Ends a link of a stranger.
+    pub(crate) fn raw_leave(&mut self, id: (u8, RawId)) {
+        self.raw.remove(&id);
+    }
+
+    /// Lets the links of strangers go on. Returns whether something happened.
+    fn pump_raw(&mut self, now: Now, sim: &mut Sim) -> bool {
+        let mut is_moved = false;
+        for link in self.raw.values_mut() {
+            for outcome in poll_all(&mut link.calls) {
+                is_moved = true;
+                self.calls.note(&outcome);
+                // A store that has stopped ends the relay.
+                let _ = link.session.on_outcome(outcome, now, &mut link.out);
+            }
+            let hints = link.session.hints();
+            let mut next = std::pin::pin!(hints.next());
+            if sim.below(4) > 0
+                && let Poll::Ready(news) = next.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            {
+                is_moved = true;
+                link.session.on_news(news, now, &mut link.out);
+            }
+            for call in std::mem::take(&mut link.out.calls) {
+                is_moved = true;
+                let running = self.calls.run(call, &self.store, link.session.reader(), now, sim);
+                link.calls.push(running);
+            }
+            link.said.append(&mut link.out.items);
+        }
+        is_moved
     }
 
     /// Lets everything go on until nothing happens any more.
@@ -207,7 +264,7 @@ impl Serving {
             self.listen_soon(sim);
         }
         loop {
-            let mut is_moved = false;
+            let mut is_moved = self.pump_raw(now, sim);
             for (conn, hears) in &conns {
                 is_moved |= self.pump_link(*conn, *hears, now, withheld, sim)?;
             }
@@ -217,7 +274,6 @@ impl Serving {
         }
         if self.steps.has_queued() && self.step_ms.is_none_or(|at| at > sim.now_ms + 20) {
             let at = sim.now_ms + 1 + sim.below(15);
-            self.wrote_ms = at;
             self.step_at(at, sim);
         }
         Ok(())
@@ -271,11 +327,6 @@ impl Serving {
         for conn in std::mem::take(&mut self.links).into_keys() {
             sim.close(conn, true);
         }
-    }
-
-    /// Milliseconds since the last write.
-    pub(crate) fn rested(&self, sim: &Sim) -> bool {
-        sim.now_ms.saturating_sub(self.wrote_ms) >= QUIET_MS
     }
 }
 
