@@ -76,7 +76,8 @@ impl Person {
             return Some(format!("the user still wants {}", open.join(", ")));
         }
         let engine = &running.shell.engine;
-        if engine.last_event() > self.user.shown {
+        let shown = if self.user.has_store { self.user.shown } else { engine.cursor() };
+        if engine.last_event() > shown {
             return Some("events are not shown".to_owned());
         }
         for relay in engine.reading_relays() {

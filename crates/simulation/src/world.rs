@@ -15,7 +15,7 @@ use crate::{
 /// Milliseconds between two looks at the state of everything.
 const LOOK_MS: u64 = 30_000;
 /// Milliseconds after the last fault within which everything must have settled.
-const SETTLE_MS: u64 = 4 * 86_400_000;
+const SETTLE_MS: u64 = 8 * 3_600_000;
 /// Events at one moment above which something turns in a circle.
 const MAX_EVENTS: u64 = 3_000_000;
 /// Milliseconds for which a settled run is watched: nothing may be stored.

@@ -287,7 +287,7 @@ impl App<'_> {
     fn begin_again(&mut self, contact: PersonId) -> bool {
         let name = name_of(contact);
         let info = self.running.shell.engine.contact_info(name);
-        if !info.is_some_and(|info| info.session_trouble.is_some() && !info.begins_again) {
+        if info.is_none_or(|info| info.session_trouble.is_none()) {
             return false;
         }
         note!(self.sim, "{} begins again with {name}", name_of(self.id));
