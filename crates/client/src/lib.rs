@@ -56,6 +56,8 @@ mod net;
 mod pasted;
 mod random;
 mod resolve;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod vault;
 
 pub use client::{Client, ClockStatus, ContactSync, Patience, SendWait, Status, SyncReport};

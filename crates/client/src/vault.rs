@@ -25,6 +25,7 @@ pub(crate) struct ShredVault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
     sizes: Sizes,
+    busy_wait: Duration,
 }
 
 impl<D: Disk + 'static> ShredVault<D> {
@@ -36,7 +37,12 @@ impl<D: Disk + 'static> ShredVault<D> {
     /// Takes over an open store whose segments have this geometry.
     pub(crate) fn start_with(store: Shred<D>, geometry: &Geometry) -> Result<Self, VaultError> {
         let writer = Writer::start(store, SystemRandom).map_err(|_| VaultError::Io)?;
-        Ok(Self { reader: writer.reader(), writer, sizes: Sizes::of(geometry) })
+        Ok(Self::over(writer, geometry, BUSY_WAIT))
+    }
+
+    /// Takes over a writer of a store whose segments have this geometry. A commit waits so long for a store that is busy.
+    pub(crate) fn over(writer: Writer<D>, geometry: &Geometry, busy_wait: Duration) -> Self {
+        Self { reader: writer.reader(), writer, sizes: Sizes::of(geometry), busy_wait }
     }
 }
 
@@ -60,7 +66,7 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
 
     /// Waits for a store that is busy, within a bound.
     fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError> {
-        let until = Instant::now() + BUSY_WAIT;
+        let until = Instant::now() + self.busy_wait;
         while let Err(error) = self.writer.commit(records(&batch)) {
             if error != CommitError::Busy || Instant::now() >= until {
                 return Err(refused(error));

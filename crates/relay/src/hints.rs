@@ -1,6 +1,6 @@
 //! Hints: a store tells a reader that another look may find something. Hints may be lost; a lost hint costs time only.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -17,9 +17,9 @@ pub enum SubscriptionEnd {
 #[derive(Debug, Default)]
 pub struct News {
     /// Subscriptions into whose mailboxes blobs were put.
-    pub changed: HashSet<u32>,
+    pub changed: BTreeSet<u32>,
     /// Subscriptions of whose mailboxes blobs were destroyed that the reader did not ack.
-    pub expired: HashSet<u32>,
+    pub expired: BTreeSet<u32>,
     /// Subscriptions that are over, in order.
     pub ended: Vec<(u32, SubscriptionEnd)>,
 }

@@ -10,7 +10,7 @@ mod reading;
 mod requests;
 mod subscription;
 
-pub use call::{Call, Outcome};
+pub use call::{Acking, Call, Outcome};
 pub use context::SessionContext;
 pub use output::{Close, Output};
 

@@ -46,6 +46,8 @@ mod segments;
 mod slot;
 pub mod store;
 mod superblock;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod upkeep;
 mod volume;
 pub mod writer;

@@ -1,25 +1,30 @@
 //! Group commit: one thread that writes for everyone (S1).
 
-use crate::commit::{Admission, Job, order};
+#[cfg(any(test, feature = "testing"))]
+mod steps;
+mod work;
+
+use crate::commit::Job;
 use crate::disk::Disk;
 use crate::error::CommitError;
 use crate::reader::Reader;
 use crate::record::{Batch, Committed, Record, RecordKey};
 use crate::store::Shred;
-use rand_core::{CryptoRng, Rng, TryCryptoRng, TryRng};
+use rand_core::CryptoRng;
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use work::{Done, Loop, Shared, SharedRng, Waiting};
+
+#[cfg(any(test, feature = "testing"))]
+pub use steps::WriterSteps;
+pub use work::SCRUB_AT_CLOSING;
 
 /// Longest time between a commit and the destruction of the keys it replaced or erased, when no other
 /// commit comes first (S6).
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
-/// Longest time for which closing zeroes what is dead.
-pub const SCRUB_AT_CLOSING: Duration = Duration::from_secs(2);
 
 /// Owns a store on a thread of its own and commits whatever has queued up, one flush at a time.
 /// Share it by reference (or `Arc`). Dropping it commits what is queued, settles and joins the thread.
@@ -31,51 +36,8 @@ pub struct Writer<D: Disk + 'static> {
     rng: SharedRng,
     names_body: fn(&Record) -> bool,
     thread: Option<JoinHandle<Result<u64, CommitError>>>,
-}
-
-struct Shared {
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    closing: bool,
-    /// The thread waits to be woken. Waking costs a system call, so it is done only then.
-    sleeping: bool,
-    /// The thread is gone.
-    gone: bool,
-}
-
-struct Waiting {
-    job: Job,
-    done: Done,
-}
-
-/// The callback of a caller. It is called once: with `Stopped` if it is dropped without an answer.
-struct Done(Option<Callback>);
-
-type Callback = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
-
-impl Done {
-    /// Calls the callback. If it panics, no other caller is affected.
-    fn answer(mut self, result: Result<Committed, CommitError>) {
-        self.call(result);
-    }
-
-    fn call(&mut self, result: Result<Committed, CommitError>) {
-        if let Some(callback) = self.0.take() {
-            // The callback is gone afterwards, so nothing sees what it left half done.
-            let _ = catch_unwind(AssertUnwindSafe(|| callback(result)));
-        }
-    }
-}
-
-impl Drop for Done {
-    fn drop(&mut self) {
-        self.call(Err(CommitError::Stopped));
-    }
+    #[cfg(any(test, feature = "testing"))]
+    steps: Option<WriterSteps<D>>,
 }
 
 impl<D: Disk + 'static> fmt::Debug for Writer<D> {
@@ -109,10 +71,40 @@ impl<D: Disk + 'static> Writer<D> {
         let rng = SharedRng(Arc::new(Mutex::new(Box::new(rng))));
         let theirs_rng = rng.clone();
         let thread = std::thread::Builder::new().name("shred-writer".to_owned()).spawn(move || {
-            Loop { shred, shared: theirs, backlog: VecDeque::new(), rng: theirs_rng, begun: Instant::now() }
-                .run()
+            Loop { shred, shared: theirs, backlog: VecDeque::new(), rng: theirs_rng }.run(Instant::now())
         })?;
-        Ok(Self { reader, shared, rng, names_body, thread: Some(thread) })
+        Ok(Self {
+            reader,
+            shared,
+            rng,
+            names_body,
+            thread: Some(thread),
+            #[cfg(any(test, feature = "testing"))]
+            steps: None,
+        })
+    }
+
+    /// As [`start_with`](Self::start_with), without a thread. What is submitted waits for [`WriterSteps::step`];
+    /// [`commit`](Self::commit) and [`erase`](Self::erase) write the queue themselves. Dropping the writer writes nothing: what is
+    /// queued is lost, as in a crash.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn without_thread(
+        shred: Shred<D>,
+        rng: impl CryptoRng + Send + 'static,
+        names_body: fn(&Record) -> bool,
+    ) -> Self {
+        let reader = shred.reader();
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new() });
+        let rng = SharedRng(Arc::new(Mutex::new(Box::new(rng))));
+        let work = Loop { shred, shared: Arc::clone(&shared), backlog: VecDeque::new(), rng: rng.clone() };
+        Self { reader, shared, rng, names_body, thread: None, steps: Some(WriterSteps::of(work)) }
+    }
+
+    /// The steps of a writer without a thread.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn steps(&self) -> Option<WriterSteps<D>> {
+        self.steps.clone()
     }
 
     /// Queues a batch and, beside it, records to erase at once, each on its own account.
@@ -180,6 +172,10 @@ impl<D: Disk + 'static> Writer<D> {
     /// # Errors
     /// `Stopped` when the disk has failed.
     pub fn close(mut self) -> Result<u64, CommitError> {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(steps) = self.steps.take() {
+            return steps.close();
+        }
         self.join()
     }
 
@@ -188,6 +184,10 @@ impl<D: Disk + 'static> Writer<D> {
         self.submit(batch, erases, move |result| {
             let _ = sender.send(result);
         });
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(steps) = &self.steps {
+            steps.write_queue();
+        }
         receiver.recv().unwrap_or(Err(CommitError::Stopped))
     }
 
@@ -206,148 +206,5 @@ impl<D: Disk + 'static> Writer<D> {
 impl<D: Disk + 'static> Drop for Writer<D> {
     fn drop(&mut self) {
         let _ = self.join();
-    }
-}
-
-impl Shared {
-    fn locked(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Moves what has queued up over; waits for it until `deadline` or, without one, for as long as it takes.
-    fn wait(&self, backlog: &mut VecDeque<Waiting>, deadline: Option<Instant>) -> Woken {
-        let mut queue = self.locked();
-        loop {
-            if !queue.waiting.is_empty() {
-                std::mem::swap(&mut queue.waiting, backlog);
-                return Woken::ByWork;
-            }
-            if queue.closing {
-                return Woken::ToClose;
-            }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return Woken::ByTime;
-            }
-            queue.sleeping = true;
-            queue = match left {
-                Some(left) => {
-                    self.changed.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
-            };
-            queue.sleeping = false;
-        }
-    }
-}
-
-/// The source of randomness of all callers, locked for each value.
-#[derive(Clone)]
-struct SharedRng(Arc<Mutex<Box<dyn CryptoRng + Send>>>);
-
-impl SharedRng {
-    fn locked(&self) -> MutexGuard<'_, Box<dyn CryptoRng + Send>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl TryRng for SharedRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(self.locked().next_u32())
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(self.locked().next_u64())
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.locked().fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for SharedRng {}
-
-enum Woken {
-    ByWork,
-    ByTime,
-    ToClose,
-}
-
-/// The writer's thread.
-struct Loop<D: Disk> {
-    shred: Shred<D>,
-    shared: Arc<Shared>,
-    backlog: VecDeque<Waiting>,
-    rng: SharedRng,
-    begun: Instant,
-}
-
-impl<D: Disk> Loop<D> {
-    fn run(mut self) -> Result<u64, CommitError> {
-        let mut deadline = self.maintain();
-        loop {
-            if self.backlog.is_empty() {
-                match self.shared.wait(&mut self.backlog, deadline) {
-                    Woken::ByWork => {}
-                    Woken::ByTime => {
-                        deadline = self.maintain();
-                        continue;
-                    }
-                    Woken::ToClose => {
-                        let over = Instant::now() + SCRUB_AT_CLOSING;
-                        return self.shred.scrub_all(|| Instant::now() >= over);
-                    }
-                }
-            }
-            self.shred.set_now(self.begun.elapsed());
-            self.commit_once();
-            deadline = self.maintain();
-        }
-    }
-
-    /// Does a part of the upkeep. Returns when to do the next. S13: a failure is told to the caller that asks next.
-    fn maintain(&mut self) -> Option<Instant> {
-        let next = self.shred.maintain(self.begun.elapsed(), &mut self.rng).ok().flatten();
-        next.map(|at| self.begun + at)
-    }
-
-    /// One commit of everything that has queued up and fits.
-    fn commit_once(&mut self) {
-        let mut group = self.shred.begin();
-        let mut answers = Vec::with_capacity(self.backlog.len());
-        while let Some(Waiting { job, done }) = self.backlog.pop_front() {
-            match self.shred.admit(&mut group, job, &mut self.rng) {
-                Admission::Taken(first) => answers.push((done, Ok(first))),
-                Admission::Refused(error) => answers.push((done, Err(error))),
-                Admission::Later(job) | Admission::NoRoom(job) => {
-                    self.backlog.push_front(Waiting { job, done });
-                    break;
-                }
-            }
-            if self.backlog.is_empty() {
-                std::mem::swap(&mut self.shared.locked().waiting, &mut self.backlog);
-            }
-        }
-        let flushed = self.shred.flush(group);
-        for (done, answer) in answers {
-            let first = answer.and_then(|first| flushed.map(|number| order(number, first)));
-            done.answer(first.map(|first_order| Committed { first_order }));
-        }
-    }
-}
-
-impl<D: Disk> Drop for Loop<D> {
-    /// Answers all jobs, however the thread ends.
-    fn drop(&mut self) {
-        let mut queue = self.shared.locked();
-        queue.gone = true;
-        let left = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        for waiting in self.backlog.drain(..).chain(left) {
-            waiting.done.answer(Err(CommitError::Stopped));
-        }
     }
 }

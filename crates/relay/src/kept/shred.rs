@@ -58,6 +58,34 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         shred.set_dead_bytes_limit(limits.dead_bytes());
         let writer = Writer::start_with(shred, SystemRandom, record::names_body);
         let writer = writer.map_err(|_| OpenStoreError::NoThread)?;
+        Self::over_writer(writer, key, limits, rng)
+    }
+
+    /// As [`over`](Self::over), with a writer that has no thread: what is submitted is stored by its steps, and salts come from
+    /// `salts`. Outside of a runtime bodies are read by the caller.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    #[cfg(feature = "testing")]
+    pub fn over_steps(
+        mut shred: Shred<D>,
+        key: &StoreKey,
+        limits: Limits,
+        rng: &mut (impl CryptoRng + ?Sized),
+        salts: impl CryptoRng + Send + 'static,
+    ) -> Result<(Self, deaddrop_shred::writer::WriterSteps<D>), OpenStoreError> {
+        shred.set_dead_bytes_limit(limits.dead_bytes());
+        let writer = Writer::without_thread(shred, salts, record::names_body);
+        let steps = writer.steps().ok_or(OpenStoreError::NoThread)?;
+        Ok((Self::over_writer(writer, key, limits, rng)?, steps))
+    }
+
+    fn over_writer(
+        writer: Writer<D>,
+        key: &StoreKey,
+        limits: Limits,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Self, OpenStoreError> {
         let reader = writer.reader();
         let backing = ShredBacking { writer, reader };
         let store = Self::new(backing, key.index_key(), limits, false, rng);
@@ -114,7 +142,12 @@ impl<D: Disk + 'static> Backing for ShredBacking<D> {
         let count = keys.len();
         // The disk may take its time; others shall not wait for it.
         let read = move || keys.iter().map(|key| reader.read(key)).collect();
-        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| vec![Err(ReadError::Io); count])
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn_blocking(read).await.unwrap_or_else(|_| vec![Err(ReadError::Io); count])
+            }
+            Err(_) => read(),
+        }
     }
 }
 

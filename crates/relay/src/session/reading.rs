@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::store::Peek;
 use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{CaughtUp, Displaced, Gone};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Maximum number of bytes of blobs that one look brings into memory.
 const LOOK_BYTES: usize = 131_072;
@@ -18,9 +18,9 @@ const LOOK_BYTES: usize = 131_072;
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    pub(super) subs: HashMap<u32, Sub>,
+    pub(super) subs: BTreeMap<u32, Sub>,
     /// Claims under way, and the news of each.
-    pub(super) claiming: HashMap<u32, Early>,
+    pub(super) claiming: BTreeMap<u32, Early>,
     /// Subscriptions that wait for their turn.
     pub(super) turns: VecDeque<u32>,
     /// Subscriptions of which blobs in flight may be destroyed.
@@ -42,7 +42,7 @@ pub(super) struct Reading {
     pub(super) blobs: usize,
     pub(super) bytes: usize,
     /// The open subscribe requests: the number of each, and its number of mailboxes that are behind.
-    pub(super) requests: HashMap<u64, (u32, usize)>,
+    pub(super) requests: BTreeMap<u64, (u32, usize)>,
     pub(super) next_request: u64,
 }
 

@@ -1,11 +1,11 @@
 //! Power loss at every write and every sync, each unsynced sector old or new; and again during recovery.
 
 use super::model::{Op, State, contents, opening, recovered};
-use super::sim::{SECTOR, SimDisk, Torn};
 use super::{rng, tiny, unlock};
 use crate::cell::{Cell, Range};
 use crate::geometry::{SEGMENTS_AT, SlotAt};
 use crate::superblock::Superblock;
+use crate::testing::{SECTOR, SimDisk, Torn};
 use crate::{Batch, CommitError, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;

@@ -1,10 +1,10 @@
 //! Damaged slots: they are counted, and they keep no segment from being used again.
 
 use super::reserve::{fill, maintain};
-use super::sim::SimDisk;
 use super::{fresh, key, puts, rng, tiny, unlock};
 use crate::geometry::{SLOT, SlotAt};
 use crate::slot::Word;
+use crate::testing::SimDisk;
 use crate::{Batch, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use std::sync::Arc;
 use std::time::Duration;

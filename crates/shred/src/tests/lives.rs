@@ -2,8 +2,8 @@
 
 use super::crash::{below, empty};
 use super::model::{Op, State, contents, recovered};
-use super::sim::SimDisk;
 use super::{fresh, puts, rng, tiny, unlock};
+use crate::testing::SimDisk;
 use crate::{Batch, CommitError, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;

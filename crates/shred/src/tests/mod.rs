@@ -16,7 +16,6 @@ mod recycle;
 mod replace;
 mod reserve;
 mod rot;
-mod sim;
 mod wear;
 mod writer;
 

@@ -1,7 +1,7 @@
 //! Dead bytes leave the disk, and their space is used again (S10).
 
-use super::sim::SimDisk;
 use super::{fresh, key, record, rng, tiny, unlock};
+use crate::testing::SimDisk;
 use crate::{
     Batch, ChangeError, CommitError, Geometry, MemoryDisk, OpenError, Passphrase, PassphraseCost, Record,
     RecordKey, Shred, Unlock, residue,

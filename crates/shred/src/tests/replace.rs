@@ -1,10 +1,10 @@
 //! The data key is replaced (S15), and limits change.
 
-use super::sim::SimDisk;
 use super::{fresh, key, puts, record, rng, tiny, unlock};
 use crate::keys::StoreKeys;
 use crate::slot::Head;
 use crate::superblock::Superblock;
+use crate::testing::SimDisk;
 use crate::{
     Batch, ChangeError, CommitError, Geometry, MasterKey, MemoryDisk, Passphrase, PassphraseCost, Shred,
     Unlock, residue,

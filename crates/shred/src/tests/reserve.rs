@@ -1,7 +1,7 @@
 //! Room that is kept for copies, so that a full store or a full volume gives room again when records die.
 
-use super::sim::SimDisk;
 use super::{key, puts, rng, tiny, unlock};
+use crate::testing::SimDisk;
 use crate::{CommitError, Disk, Geometry, Shred};
 use std::sync::Arc;
 use std::time::Duration;

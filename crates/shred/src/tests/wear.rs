@@ -1,8 +1,8 @@
 //! States that a store comes to after much use, each of which once kept dead bytes or kept a store full.
 
-use super::sim::SimDisk;
 use super::{fresh, key, puts, record, rng, tiny, unlock};
 use crate::segment::Condition;
+use crate::testing::SimDisk;
 use crate::{Batch, CommitError, Disk, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The writer's thread: many callers, one flush, every answer true.
 
 use super::model::contents;
-use super::sim::SimDisk;
 use super::{key, puts, record, rng, tiny, unlock};
+use crate::testing::SimDisk;
 use crate::{
     Batch, CommitError, Committed, Disk, Geometry, MemoryDisk, ReadError, Record, RecordKey, Shred, Writer,
     residue,

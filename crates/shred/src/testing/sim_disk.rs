@@ -1,15 +1,22 @@
 //! A simulated disk: what was not synced may be lost, torn and reordered, sector by sector.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a simulation in the memory of a test"
+)]
 
 use crate::Disk;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 
-pub(super) const SECTOR: usize = 512;
+/// Bytes that a disk writes as a whole.
+pub const SECTOR: usize = 512;
 
 /// A disk that remembers what it would have after a power loss.
 #[derive(Default)]
-pub(super) struct SimDisk {
+pub struct SimDisk {
     state: Mutex<State>,
 }
 
@@ -38,20 +45,21 @@ struct State {
 
 /// A disk at the moment of a crash: synced bytes, and versions of the sectors that were not.
 #[derive(Clone)]
-pub(super) struct Torn {
+pub struct Torn {
     durable: Vec<u8>,
     length: usize,
-    pub(super) sectors: Vec<(usize, Vec<[u8; SECTOR]>)>,
+    /// The sectors that were written since the last sync, with all their contents since then, oldest first.
+    pub sectors: Vec<(usize, Vec<[u8; SECTOR]>)>,
 }
 
 impl Torn {
     /// The number of images; saturating.
-    pub(super) fn images(&self) -> u64 {
+    pub fn images(&self) -> u64 {
         self.sectors.iter().fold(1u64, |n, (_, versions)| n.saturating_mul(versions.len() as u64 + 1))
     }
 
     /// The image in which sector n has its version `choose(n, versions)`; 0 is the synced one.
-    pub(super) fn image(&self, mut choose: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
+    pub fn image(&self, mut choose: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         bytes.resize(self.length, 0);
         for (n, (sector, versions)) in self.sectors.iter().enumerate() {
@@ -65,7 +73,7 @@ impl Torn {
     }
 
     /// The `index`-th of all images.
-    pub(super) fn nth(&self, mut index: u64) -> Vec<u8> {
+    pub fn nth(&self, mut index: u64) -> Vec<u8> {
         self.image(|_, versions| {
             let base = versions as u64 + 1;
             let choice = index % base;
@@ -76,58 +84,69 @@ impl Torn {
 }
 
 impl SimDisk {
-    pub(super) fn from_bytes(bytes: Vec<u8>) -> Self {
+    /// A disk that holds these bytes, durably.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { state: Mutex::new(State { seen: bytes.clone(), durable: bytes, ..State::default() }) }
     }
 
     /// Keeps the crash state before every sync from now on.
-    pub(super) fn recording(self) -> Self {
+    pub fn recording(self) -> Self {
         self.locked().record = true;
         self
     }
 
-    pub(super) fn fail_from(&self, op: u64) {
+    /// From this write or sync on everything fails; they are counted from 0.
+    pub fn fail_from(&self, op: u64) {
         self.locked().fails_from = Some(op);
     }
 
     /// Does as the page cache of a real system does.
-    pub(super) fn forget_on_failure(&self) {
+    pub fn forget_on_failure(&self) {
         self.locked().forgets = true;
     }
 
     /// Limits the volume to so many more bytes.
-    pub(super) fn set_room(&self, bytes: usize) {
+    pub fn set_room(&self, bytes: usize) {
         self.locked().room = Some(bytes);
     }
 
+    /// Ends the limit of the volume.
+    pub fn clear_room(&self) {
+        self.locked().room = None;
+    }
+
     /// Makes each failing write write half of its bytes.
-    pub(super) fn write_halves(&self) {
+    pub fn write_halves(&self) {
         self.locked().writes_halves = true;
     }
 
-    pub(super) fn heal(&self) {
+    /// Nothing fails any more.
+    pub fn heal(&self) {
         self.locked().fails_from = None;
     }
 
-    pub(super) fn ops(&self) -> u64 {
+    /// Number of writes and syncs so far.
+    pub fn ops(&self) -> u64 {
         self.locked().ops
     }
 
-    pub(super) fn durable(&self) -> Vec<u8> {
+    /// The synced bytes.
+    pub fn durable(&self) -> Vec<u8> {
         self.locked().durable.clone()
     }
 
-    pub(super) fn seen(&self) -> Vec<u8> {
+    /// The bytes that reads see.
+    pub fn seen(&self) -> Vec<u8> {
         self.locked().seen.clone()
     }
 
     /// The crash states before each sync since the last call, or since recording began.
-    pub(super) fn take_syncs(&self) -> Vec<Torn> {
+    pub fn take_syncs(&self) -> Vec<Torn> {
         std::mem::take(&mut self.locked().syncs)
     }
 
     /// The crash state now.
-    pub(super) fn torn(&self) -> Torn {
+    pub fn torn(&self) -> Torn {
         self.locked().torn()
     }
 

@@ -1,0 +1,63 @@
+//! The checks, and how a run breaks one.
+
+use std::fmt;
+
+/// A promise that every run checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Check {
+    /// Every accepted text is given.
+    Lost,
+    /// Every text is given once.
+    Twice,
+    /// Texts are given in their order, or marked as late.
+    Order,
+    /// Only texts that were sent are given, and to their receiver.
+    Forged,
+    /// What is told as delivered is held by the receiver's vault.
+    FalselyDelivered,
+    /// A vault opens again after a crash, and no call fails for another reason than the faults of the run.
+    Vault,
+    /// A relay's store opens again after a crash.
+    Store,
+    /// A relay breaks no rule of the protocol, and takes no client for hostile.
+    Protocol,
+    /// A mailbox holds no more than its quota.
+    Quota,
+    /// A mailbox is read by the reader with the present fence alone.
+    Fence,
+    /// What is over is destroyed.
+    Expiry,
+    /// What was acked can be read on no relay's disk.
+    Residue,
+    /// Relays are empty at the end.
+    NotEmpty,
+    /// A quiet system has nothing due, and one with something due gets on.
+    Stuck,
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The promise.
+    pub check: Check,
+    /// The details.
+    pub what: String,
+}
+
+impl Breach {
+    pub(crate) fn new(check: Check, what: impl Into<String>) -> Self {
+        Self { check, what: what.into() }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.check, self.what)
+    }
+}
+
+impl std::error::Error for Breach {}
+
+/// The result of something that is checked.
+pub(crate) type Checked<T = ()> = Result<T, Breach>;

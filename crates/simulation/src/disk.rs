@@ -1,0 +1,116 @@
+//! The disk of a person or a relay, which outlives its process.
+
+use crate::random::SimRandom;
+use deaddrop_shred::{Disk, testing::SimDisk};
+use rand::RngExt;
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// A simulated disk that can die in the middle of a write, and lie.
+#[derive(Default)]
+pub(crate) struct NodeDisk {
+    sim: SimDisk,
+    /// A sync says that it is done, and does nothing.
+    lies: AtomicBool,
+    /// Writes fail from some number on.
+    fails: AtomicBool,
+}
+
+impl Disk for NodeDisk {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.sim.read_at(offset, buffer)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.sim.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.lies.load(Ordering::Relaxed) { Ok(()) } else { self.sim.sync() }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.sim.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.sim.set_length(length)
+    }
+}
+
+/// The place of a disk: the disk of each life holds what the one before it has left.
+#[derive(Default)]
+pub(crate) struct DiskBay(Mutex<Arc<NodeDisk>>);
+
+impl DiskBay {
+    fn locked(&self) -> MutexGuard<'_, Arc<NodeDisk>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present disk.
+    pub(crate) fn disk(&self) -> Arc<NodeDisk> {
+        Arc::clone(&self.locked())
+    }
+
+    /// Takes the power away: what was not synced is lost, torn or reordered by chance. The process of before goes on with a disk that
+    /// nobody reads again.
+    pub(crate) fn cut_power(&self, rng: &mut SimRandom) {
+        let mut disk = self.locked();
+        let torn = disk.sim.torn();
+        // All is lost, all is there, or each sector has its chance.
+        let luck = rng.random_range(0..4);
+        let image = torn.image(|_, versions| match luck {
+            0 => 0,
+            1 => versions,
+            _ => rng.random_range(0..=versions),
+        });
+        let lies = AtomicBool::new(disk.lies.load(Ordering::Relaxed));
+        *disk = Arc::new(NodeDisk { sim: SimDisk::from_bytes(image), lies, fails: AtomicBool::new(false) });
+    }
+
+    /// Puts other bytes onto the disk.
+    pub(crate) fn replace(&self, bytes: Vec<u8>) {
+        *self.locked() = Arc::new(NodeDisk { sim: SimDisk::from_bytes(bytes), ..NodeDisk::default() });
+    }
+
+    /// What would be there after a crash in which all is lost that was not synced.
+    pub(crate) fn durable(&self) -> Vec<u8> {
+        self.disk().sim.durable()
+    }
+
+    /// A disk with all that was written, for a look.
+    pub(crate) fn copy(&self) -> SimDisk {
+        SimDisk::from_bytes(self.disk().sim.seen())
+    }
+
+    /// Whether a failure of the disk was asked for: after so many writes, or for lack of room.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.disk().fails.load(Ordering::Relaxed)
+    }
+
+    /// From the given number of writes and syncs on, everything fails.
+    pub(crate) fn fail_after(&self, ops: u64) {
+        let disk = self.disk();
+        disk.fails.store(true, Ordering::Relaxed);
+        disk.sim.fail_from(disk.sim.ops() + ops);
+    }
+
+    /// The disk takes no more than it holds now and so many bytes.
+    pub(crate) fn set_room(&self, more: Option<usize>) {
+        let disk = self.disk();
+        match more {
+            Some(more) => disk.sim.set_room(disk.sim.seen().len() + more),
+            None => disk.sim.clear_room(),
+        }
+    }
+
+    /// From now on syncs are not done.
+    pub(crate) fn lie(&self) {
+        self.disk().lies.store(true, Ordering::Relaxed);
+    }
+}

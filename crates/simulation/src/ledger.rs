@@ -1,0 +1,155 @@
+//! The texts of a run: what was accepted, what was given, and in which order.
+
+use crate::{
+    breach::{Breach, Check, Checked},
+    sim::PersonId,
+};
+use deaddrop_engine::MessageId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A text.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) from: PersonId,
+    pub(crate) to: PersonId,
+    /// The client has said that the text is stored.
+    pub(crate) message: Option<MessageId>,
+    pub(crate) accepted_ms: Option<u64>,
+    /// The receiver's vault holds it.
+    pub(crate) is_stored: bool,
+    /// The number of times that it was given.
+    pub(crate) given: u32,
+    /// The sender was told that it is delivered.
+    pub(crate) is_delivered: bool,
+    /// A vault was put back: the text may be lost, given again, or out of order.
+    pub(crate) is_excused: bool,
+}
+
+/// The texts of a run.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    texts: Vec<Text>,
+    /// The highest text that was given, by sender and receiver.
+    newest: BTreeMap<(PersonId, PersonId), usize>,
+    /// The people whose vault was put back: nothing is expected of what they send and receive, until [`expect`](Self::expect).
+    put_back: BTreeSet<PersonId>,
+}
+
+impl Ledger {
+    /// Begins a text. Returns its number and its words.
+    pub(crate) fn begin(&mut self, from: PersonId, to: PersonId, is_long: bool) -> (usize, String) {
+        let number = self.texts.len();
+        self.texts.push(Text {
+            from,
+            to,
+            message: None,
+            accepted_ms: None,
+            is_stored: false,
+            given: 0,
+            is_delivered: false,
+            is_excused: self.put_back.contains(&from) || self.put_back.contains(&to),
+        });
+        let filling = if is_long { "long ".repeat(1_500) } else { String::new() };
+        (number, format!("{number} {filling}"))
+    }
+
+    /// The client has accepted a text.
+    pub(crate) fn accept(&mut self, number: usize, message: MessageId, now_ms: u64) {
+        if let Some(text) = self.texts.get_mut(number) {
+            (text.message, text.accepted_ms) = (Some(message), Some(now_ms));
+        }
+    }
+
+    /// The text of these words that somebody has sent to somebody else.
+    fn find(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked<(usize, &mut Text)> {
+        let number = words.split(' ').next().and_then(|word| word.parse::<usize>().ok());
+        let found = number.and_then(|number| Some((number, self.texts.get_mut(number)?)));
+        found
+            .filter(|(_, text)| (text.from, text.to) == (from, to))
+            .ok_or_else(|| Breach::new(Check::Forged, format!("{to} has a text of {from} that was not sent")))
+    }
+
+    /// The vault of the receiver holds a text.
+    pub(crate) fn note_stored(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked {
+        self.find(from, to, words)?.1.is_stored = true;
+        Ok(())
+    }
+
+    /// An app shows a text. `order`: whether it is late, if it has an order. `again`: it may be shown for the second time.
+    pub(crate) fn give(
+        &mut self,
+        (from, to): (PersonId, PersonId),
+        words: &str,
+        order: Option<bool>,
+        again: bool,
+    ) -> Checked<usize> {
+        let newest = self.newest.get(&(from, to)).copied();
+        let (number, text) = self.find(from, to, words)?;
+        text.is_stored = true;
+        if text.given > 0 && !again && !text.is_excused {
+            return Err(Breach::new(Check::Twice, format!("text {number} is given again")));
+        }
+        let is_excused = text.is_excused;
+        text.given += 1;
+        if order == Some(false) && !is_excused && !again && newest.is_some_and(|newest| number < newest) {
+            let what = format!("text {number} is given behind {newest:?} and is not marked as late");
+            return Err(Breach::new(Check::Order, what));
+        }
+        if !is_excused {
+            let newest = self.newest.entry((from, to)).or_insert(number);
+            *newest = number.max(*newest);
+        }
+        Ok(number)
+    }
+
+    /// The sender is told that a message is delivered.
+    pub(crate) fn deliver(&mut self, from: PersonId, to: PersonId, message: &MessageId) -> Checked {
+        let found =
+            self.texts.iter_mut().enumerate().find(|(_, text)| {
+                (text.from, text.to) == (from, to) && text.message.as_ref() == Some(message)
+            });
+        let Some((number, text)) = found else { return Ok(()) };
+        text.is_delivered = true;
+        if text.is_stored || text.is_excused {
+            return Ok(());
+        }
+        Err(Breach::new(
+            Check::FalselyDelivered,
+            format!("text {number} is told as delivered, and is not there"),
+        ))
+    }
+
+    /// The vault of a person was put back.
+    pub(crate) fn excuse(&mut self, person: PersonId) {
+        self.put_back.insert(person);
+        for text in &mut self.texts {
+            text.is_excused |= text.from == person || text.to == person;
+        }
+    }
+
+    /// From now on every text is expected again.
+    pub(crate) fn expect(&mut self) {
+        self.put_back.clear();
+    }
+
+    /// The first texts that were accepted and not given.
+    pub(crate) fn lost(&self) -> Vec<usize> {
+        let is_lost = |text: &Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
+        self.texts.iter().enumerate().filter(|(_, text)| is_lost(text)).map(|(at, _)| at).take(8).collect()
+    }
+
+    /// The first texts that were accepted and whose delivery was not told.
+    pub(crate) fn untold(&self) -> Vec<usize> {
+        let is_untold = |text: &Text| text.accepted_ms.is_some() && !text.is_delivered && !text.is_excused;
+        self.texts.iter().enumerate().filter(|(_, text)| is_untold(text)).map(|(at, _)| at).take(8).collect()
+    }
+
+    pub(crate) fn text(&self, number: usize) -> Option<&Text> {
+        self.texts.get(number)
+    }
+
+    /// The number of texts that were given.
+    pub(crate) fn given(&self) -> usize {
+        self.texts.iter().filter(|text| text.given > 0).count()
+    }
+}

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod breach;
+mod calls;
+mod checks;
+mod conversations;
+mod disk;
+mod ledger;
+mod network;
+mod person;
+mod plan;
+mod planted;
+mod random;
+mod relay;
+mod relay_parts;
+mod shorten;
+mod sim;
+mod stranger;
+mod trace;
+mod world;
+
+pub use breach::{Breach, Check};
+pub use planted::Planted;
+pub use world::Outcome;
+
+use plan::Plan;
+
+/// Plays the run of a seed. `keeps_lines`: the outcome tells its history.
+#[must_use]
+pub fn run(seed: u64, planted: Option<Planted>, keeps_lines: bool) -> Outcome {
+    world::play(&Plan::of(seed), planted, keeps_lines)
+}
+
+/// Plays the run of a seed with some entries of its plan alone, and tells its history.
+#[must_use]
+pub fn run_entries(seed: u64, entries: &[usize], planted: Option<Planted>) -> Outcome {
+    world::play(&Plan::of(seed).keeping(entries), planted, true)
+}
+
+/// Leaves out what does not matter of a run that breaks a promise. Returns the numbers of the entries of its plan that are left.
+#[must_use]
+pub fn shorten(seed: u64, planted: Option<Planted>, check: Check) -> Vec<usize> {
+    shorten::shorten(&Plan::of(seed), planted, check)
+}

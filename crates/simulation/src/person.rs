@@ -1,0 +1,286 @@
+//! A person: a disk, a client that runs on it or does not, a user, and an app.
+
+mod actor;
+mod app;
+mod driver;
+mod errand;
+mod errands;
+mod inbound;
+mod running;
+mod shell;
+mod slot;
+mod supervisor;
+mod user;
+mod vault;
+
+pub(crate) use app::Handed;
+pub(crate) use running::Running;
+pub(crate) use shell::{name_of, person_of};
+pub(crate) use user::{User, Wish};
+
+use crate::{
+    breach::{Breach, Check, Checked},
+    disk::DiskBay,
+    planted::Planted,
+    random::SimRandom,
+    sim::{ConnId, Event, PersonId, Sim, note},
+};
+use deaddrop_client::testing::SteppedVault;
+use deaddrop_engine::{ContactState, Engine, VaultError};
+use deaddrop_shred::{Geometry, MasterKey, Shred, Unlock};
+use deaddrop_wire::RelayAddress;
+use shell::Shell;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use vault::PersonVault;
+
+/// A person of a run.
+pub(crate) struct Person {
+    pub(crate) id: PersonId,
+    bay: DiskBay,
+    relays: Vec<RelayAddress>,
+    /// The relay on which mailboxes are made; `None`: that of the first invite that is accepted.
+    home: Option<usize>,
+    seed: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) running: Option<Running>,
+    pub(crate) user: User,
+    skew_s: i64,
+    /// A copy of the vault, its time, and the contacts in it.
+    copy: Option<(Vec<u8>, u64, Vec<String>)>,
+    /// The time of the copy to which the vault was put back last.
+    pub(crate) put_back_ms: Option<u64>,
+    writes: Arc<AtomicU64>,
+}
+
+fn unlock() -> Unlock {
+    Unlock::Key(MasterKey::from_bytes([7; 32]))
+}
+
+fn geometry() -> Geometry {
+    Geometry {
+        segment_bytes: 256 << 10,
+        slots_per_segment: 256,
+        initial_segments: 1,
+        max_segments: 64,
+        ..Geometry::vault()
+    }
+}
+
+impl Person {
+    /// A person who has no client yet.
+    pub(crate) fn new(id: PersonId, seed: u64, relays: Vec<RelayAddress>, home: Option<usize>) -> Self {
+        let user = User { has_store: id.is_multiple_of(2), ..User::default() };
+        Self {
+            id,
+            bay: DiskBay::default(),
+            relays,
+            home,
+            seed,
+            incarnation: 0,
+            running: None,
+            user,
+            skew_s: 0,
+            copy: None,
+            put_back_ms: None,
+            writes: Arc::default(),
+        }
+    }
+
+    fn rng(&self, use_of: u64) -> SimRandom {
+        SimRandom::of(
+            self.seed,
+            1_000 + 100_000 * use_of + 1_000 * self.id as u64 + u64::from(self.incarnation),
+        )
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        name_of(self.id)
+    }
+
+    /// Makes the client, or opens it. What a full disk keeps from opening is tried again.
+    pub(crate) fn start(&mut self, sim: &mut Sim) -> Checked {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        self.incarnation += 1;
+        let (disk, mut rng) = (self.bay.disk(), self.rng(0));
+        let is_new = self.incarnation == 1;
+        let failed =
+            |what: String| Breach::new(Check::Vault, format!("{} cannot open: {what}", name_of(self.id)));
+        let store = if is_new {
+            Shred::create(disk, &geometry(), &unlock(), &mut rng)
+                .map_err(|error| failed(error.to_string()))?
+        } else {
+            Shred::open(disk, &unlock(), &mut rng).map_err(|error| failed(error.to_string()))?
+        };
+        let started = SteppedVault::start(store, &geometry(), self.rng(1));
+        let (vault, steps) = started.ok_or_else(|| failed("no steps".to_owned()))?;
+        let vault = PersonVault::new(vault, sim.planted, self.rng(2), Arc::clone(&self.writes));
+        let now = sim.true_s().saturating_add_signed(self.skew_s);
+        let engine = if is_new {
+            let home = self.home.and_then(|home| self.relays.get(home));
+            Engine::create(vault, self.rng(3), home, now)
+        } else {
+            Engine::open(vault, self.rng(3), now)
+        };
+        let engine = match engine {
+            Ok(engine) => engine,
+            Err(VaultError::Full | VaultError::Busy) => {
+                sim.after(5_000, Event::StartPerson(self.id));
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        note!(sim, "{} starts for the {}. time", self.name(), self.incarnation);
+        if sim.planted == Some(Planted::UnsyncedVault) {
+            self.bay.lie();
+        }
+        let who = (self.id, self.incarnation);
+        let mut shell = Shell::new(who, engine, steps, self.relays.clone(), self.rng(4), sim.now_ms);
+        shell.skew_s = self.skew_s;
+        self.running = Some(Running::new(shell, sim));
+        self.user.unmarked = None;
+        self.user.looked = 0;
+        if let Some(wish) = self.user.errand.take() {
+            self.user.want(sim.now_ms + 1_000, wish);
+        }
+        self.app_starts();
+        sim.after(10, Event::VaultStep { person: self.id, incarnation: self.incarnation });
+        sim.after(10, Event::User { person: self.id, incarnation: self.incarnation });
+        Ok(())
+    }
+
+    /// Takes the power away.
+    pub(crate) fn kill(&mut self, sim: &mut Sim, down_ms: u64) {
+        if self.running.take().is_some() {
+            note!(sim, "{} is killed", self.name());
+            for conn in sim.network.of_person(self.id) {
+                sim.close(conn, false);
+            }
+        }
+        let mut rng = sim.rng.clone();
+        self.bay.cut_power(&mut rng);
+        sim.after(down_ms + 1, Event::StartPerson(self.id));
+    }
+
+    /// From so many writes on the disk fails, as if the power were cut in the middle of a step.
+    pub(crate) fn kill_after(&self, writes: u64) {
+        self.bay.fail_after(writes);
+    }
+
+    /// Closes the client in good order.
+    pub(crate) fn close(&mut self, sim: &mut Sim, down_ms: u64) -> Checked {
+        let Some(running) = self.running.take() else { return Ok(()) };
+        note!(sim, "{} closes", self.name());
+        for conn in sim.network.of_person(self.id) {
+            sim.close(conn, false);
+        }
+        let is_dead = running.shell.engine.is_dead();
+        match running.into_engine().close() {
+            Ok(()) | Err(VaultError::Full | VaultError::Busy) => {}
+            Err(_) if is_dead => {}
+            Err(error) if self.bay.is_failing() => note!(sim, "{}: {error}", self.name()),
+            Err(error) => {
+                return Err(Breach::new(Check::Vault, format!("{} cannot close: {error}", self.name())));
+            }
+        }
+        if self.bay.is_failing() || is_dead {
+            let mut rng = sim.rng.clone();
+            self.bay.cut_power(&mut rng);
+        }
+        sim.after(down_ms + 1, Event::StartPerson(self.id));
+        Ok(())
+    }
+
+    /// A client whose vault has failed is killed and starts again.
+    pub(crate) fn look_for_death(&mut self, sim: &mut Sim) -> Checked {
+        if !self.running.as_ref().is_some_and(|running| running.shell.engine.is_dead()) {
+            return Ok(());
+        }
+        if !self.bay.is_failing() {
+            return Err(Breach::new(
+                Check::Vault,
+                format!("the vault of {} has failed by itself", self.name()),
+            ));
+        }
+        let down = sim.below(20_000);
+        self.kill(sim, down);
+        Ok(())
+    }
+
+    pub(crate) fn set_room(&self, more: Option<usize>) {
+        self.bay.set_room(more);
+    }
+
+    pub(crate) fn set_skew(&mut self, days: i64) {
+        self.skew_s = days * 86_400;
+        if let Some(running) = &mut self.running {
+            running.shell.skew_s = self.skew_s;
+            running.shell.changes += 1;
+        }
+    }
+
+    /// The contacts that are established.
+    fn established(&self) -> Option<Vec<String>> {
+        let list = self.running.as_ref()?.shell.engine.contact_list();
+        let is_established = list.iter().all(|contact| contact.state == ContactState::Established);
+        is_established.then(|| list.into_iter().map(|contact| contact.name).collect())
+    }
+
+    /// Copies the vault as it is on the disk.
+    pub(crate) fn make_copy(&mut self, sim: &mut Sim) {
+        if let Some(contacts) = self.established()
+            && !contacts.is_empty()
+        {
+            note!(sim, "the vault of {} is copied", self.name());
+            self.copy = Some((self.bay.durable(), sim.now_ms, contacts));
+        }
+    }
+
+    /// Puts the last copy back, if it has the contacts of now. Returns whether it did.
+    pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
+        let Some(contacts) = self.established() else { return false };
+        let Some((bytes, _, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else { return false };
+        note!(sim, "the vault of {} is put back", self.name());
+        self.kill(sim, down_ms);
+        self.bay.replace(bytes);
+        self.user.is_put_back = true;
+        self.put_back_ms = Some(sim.now_ms);
+        true
+    }
+
+    /// The number of batches that the vault was given.
+    pub(crate) fn stored(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// After the faults: a disk that would fail later is replaced, with what it holds.
+    pub(crate) fn recover(&mut self, sim: &mut Sim) {
+        if self.bay.is_failing() {
+            self.kill(sim, 1_000);
+        }
+    }
+
+    /// Returns the client's life if an event is of it.
+    pub(crate) fn of_life(&mut self, incarnation: u32) -> Option<&mut Running> {
+        self.running.as_mut().filter(|_| incarnation == self.incarnation)
+    }
+
+    /// Takes what came over a connection.
+    pub(crate) fn on_network(&mut self, conn: ConnId, what: Arrived, sim: &mut Sim) -> Checked {
+        let Some(connection) = sim.network.connection(conn).copied() else { return Ok(()) };
+        let Some(running) = self.of_life(connection.incarnation) else { return Ok(()) };
+        running.on_network(conn, connection.actor, what, sim);
+        Ok(())
+    }
+}
+
+/// What came over a connection.
+pub(crate) enum Arrived {
+    Connected,
+    Message(Vec<u8>),
+    Closed,
+}

@@ -1,0 +1,36 @@
+//! What has come over the connection of a conversation and was not looked at yet.
+
+use super::{
+    shell::Place,
+    slot::{Slot, SlotEvent},
+};
+use crate::{breach::Checked, sim::ConnId};
+use std::collections::VecDeque;
+
+/// Messages and the end of a connection, in their order.
+#[derive(Default)]
+pub(crate) struct Inbound(VecDeque<(ConnId, Option<Vec<u8>>)>);
+
+impl Inbound {
+    pub(crate) fn push(&mut self, conn: ConnId, bytes: Option<Vec<u8>>) {
+        self.0.push_back((conn, bytes));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the next of them to the link. Returns `None` if there is none.
+    pub(crate) fn take(&mut self, slot: &mut Slot, at: &mut Place<'_>) -> Checked<Option<SlotEvent>> {
+        while let Some((conn, bytes)) = self.0.pop_front() {
+            if slot.conn() != Some(conn) {
+                continue;
+            }
+            return Ok(Some(match bytes {
+                Some(bytes) => slot.on_message(bytes, at)?,
+                None => slot.on_closed(at),
+            }));
+        }
+        Ok(None)
+    }
+}

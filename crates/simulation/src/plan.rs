@@ -1,0 +1,185 @@
+//! The plan of a run: who there is, what the users do, and which faults happen when. All of it comes from the seed; entries can be left
+//! out, to find those that matter.
+
+use crate::{
+    random::SimRandom,
+    sim::{PersonId, RelayId},
+};
+use rand::RngExt;
+
+/// An entry of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// A user invites another one, who accepts.
+    Invite(PersonId, PersonId),
+    /// A user sends texts to another one.
+    Send { from: PersonId, to: PersonId, count: u32, is_long: bool },
+    /// A client is closed in good order and opened after some milliseconds.
+    Close { person: PersonId, down_ms: u64 },
+    /// The power of a client is cut, perhaps after some more writes to its disk.
+    KillPerson { person: PersonId, writes: Option<u64>, down_ms: u64 },
+    /// The power of a relay is cut, perhaps after some more writes to its disk.
+    KillRelay { relay: RelayId, writes: Option<u64>, down_ms: u64 },
+    /// A connection of a person breaks after some messages.
+    Cut { person: PersonId, messages: u64, is_silent: bool },
+    /// The messages of a person are late.
+    Slow { person: PersonId, ms: u64, for_ms: u64 },
+    /// A person reaches no relay.
+    Unreachable { person: PersonId, for_ms: u64 },
+    /// The disk of a person is full.
+    FullVault { person: PersonId, room: usize, for_ms: u64 },
+    /// The disk of a relay is full.
+    FullStore { relay: RelayId, room: usize, for_ms: u64 },
+    /// The clock of a person is wrong.
+    PersonClock { person: PersonId, days: i64, for_ms: u64 },
+    /// The clock of a relay is wrong.
+    RelayClock { relay: RelayId, days: i64, for_ms: u64 },
+    /// A relay holds back what it should say.
+    Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
+    /// A copy of a vault is made.
+    Copy(PersonId),
+    /// The last copy of a vault is put back.
+    PutBack { person: PersonId, down_ms: u64 },
+    /// Somebody who is nobody's contact uses mailboxes of a relay.
+    Stranger { relay: RelayId, visits: u32 },
+    /// A user wants everything tried now.
+    Retry(PersonId),
+    /// An app lets its client forget what was shown.
+    Forget(PersonId),
+    /// A user moves to another relay.
+    Move(PersonId, RelayId),
+}
+
+/// What a relay holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withheld {
+    /// Deliveries.
+    Deliveries,
+    /// Answers to puts.
+    Answers,
+    /// Confirmations of acks.
+    Confirmations,
+    /// Everything.
+    Everything,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) people: usize,
+    pub(crate) relays: usize,
+    /// Entries and their times, in their order.
+    pub(crate) ops: Vec<(u64, Op)>,
+}
+
+const MINUTE_MS: u64 = 60_000;
+
+impl Plan {
+    /// The plan of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut rng = SimRandom::of(seed, 0);
+        let people = rng.random_range(2..=4);
+        let relays = rng.random_range(1..=3);
+        let minutes = rng.random_range(3..=40);
+        let mut plan = Self { seed, people, relays, ops: Vec::new() };
+        let mut pairs = Vec::new();
+        for b in 1..people {
+            let a = rng.random_range(0..b);
+            pairs.push(if rng.random() { (a, b) } else { (b, a) });
+        }
+        let end_ms = minutes * MINUTE_MS;
+        for (at, (a, b)) in pairs.iter().enumerate() {
+            let first = if at == 0 { 1_000 } else { rng.random_range(1_000..end_ms / 2) };
+            plan.ops.push((first, Op::Invite(*a, *b)));
+        }
+        let faulty = rng.random_range(0..6_u32);
+        for _ in 0..rng.random_range(6..30) {
+            let at = rng.random_range(2_000..end_ms);
+            let (a, b) = pairs.get(rng.random_range(0..pairs.len())).copied().unwrap_or((0, 1));
+            let (from, to) = if rng.random() { (a, b) } else { (b, a) };
+            let count = if rng.random_range(0..8) == 0 { rng.random_range(5..40) } else { 1 };
+            let is_long = rng.random_range(0..6) == 0;
+            plan.ops.push((at, Op::Send { from, to, count, is_long }));
+        }
+        for _ in 0..(faulty * rng.random_range(1..6)) {
+            let at = rng.random_range(0..end_ms);
+            let op = plan.fault(&mut rng);
+            plan.ops.push((at, op));
+        }
+        for _ in 0..rng.random_range(0..3) {
+            let at = rng.random_range(0..end_ms);
+            let (relay, visits) = (rng.random_range(0..relays), rng.random_range(1..6));
+            plan.ops.push((at, Op::Stranger { relay, visits }));
+        }
+        if rng.random_range(0..8) == 0 {
+            let person = rng.random_range(0..people);
+            let copied = rng.random_range(end_ms / 4..end_ms * 3 / 4);
+            let back = rng.random_range(copied..end_ms);
+            plan.ops.push((copied, Op::Copy(person)));
+            plan.ops.push((back, Op::PutBack { person, down_ms: rng.random_range(0..2 * MINUTE_MS) }));
+        }
+        if relays > 1 && rng.random_range(0..6) == 0 {
+            let (person, relay) = (rng.random_range(0..people), rng.random_range(0..relays));
+            plan.ops.push((rng.random_range(end_ms / 2..end_ms), Op::Move(person, relay)));
+        }
+        plan.ops.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    fn fault(&self, rng: &mut SimRandom) -> Op {
+        let person = rng.random_range(0..self.people);
+        let relay = rng.random_range(0..self.relays);
+        let for_ms = rng.random_range(1_000..10 * MINUTE_MS);
+        let down_ms = rng.random_range(0..5 * MINUTE_MS);
+        let writes = rng.random::<bool>().then(|| rng.random_range(0..40));
+        match rng.random_range(0..17) {
+            0..=2 => Op::KillPerson { person, writes, down_ms },
+            3 | 4 => Op::KillRelay { relay, writes, down_ms },
+            5..=7 => {
+                Op::Cut { person, messages: rng.random_range(0..60), is_silent: rng.random_range(0..3) == 0 }
+            }
+            8 => Op::Slow { person, ms: rng.random_range(100..8_000), for_ms },
+            9 => Op::Unreachable { person, for_ms },
+            10 => Op::FullVault { person, room: rng.random_range(0..600_000), for_ms },
+            11 => Op::FullStore { relay, room: rng.random_range(0..600_000), for_ms },
+            12 => Op::PersonClock { person, days: wrong_days(rng), for_ms },
+            13 => Op::RelayClock { relay, days: wrong_days(rng), for_ms },
+            14 => {
+                let what =
+                    [Withheld::Deliveries, Withheld::Answers, Withheld::Confirmations, Withheld::Everything];
+                let what = what.get(rng.random_range(0..what.len())).copied().unwrap_or(Withheld::Everything);
+                Op::Withhold { relay, what, for_ms }
+            }
+            15 => Op::Close { person, down_ms },
+            _ => {
+                if rng.random() {
+                    Op::Retry(person)
+                } else {
+                    Op::Forget(person)
+                }
+            }
+        }
+    }
+}
+
+fn wrong_days(rng: &mut SimRandom) -> i64 {
+    let days = if rng.random() { rng.random_range(1..=3) } else { rng.random_range(4..=400) };
+    if rng.random() { days } else { -days }
+}
+
+impl Op {
+    /// Milliseconds for which the fault of the entry lasts.
+    pub(crate) const fn lasts_ms(&self) -> Option<u64> {
+        match self {
+            Self::Slow { for_ms, .. }
+            | Self::Unreachable { for_ms, .. }
+            | Self::FullVault { for_ms, .. }
+            | Self::FullStore { for_ms, .. }
+            | Self::PersonClock { for_ms, .. }
+            | Self::RelayClock { for_ms, .. }
+            | Self::Withhold { for_ms, .. } => Some(*for_ms),
+            _ => None,
+        }
+    }
+}

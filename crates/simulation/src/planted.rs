@@ -1,0 +1,80 @@
+//! Faults that a run can have on purpose. Each is a small wrapper of the simulation around a vault, a disk, a store or a link; no product
+//! code knows them. A simulation that does not find them is worth nothing.
+
+use std::fmt;
+
+/// A planted fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Planted {
+    /// A client acks what was delivered before its vault has stored it.
+    AckBeforeCommit,
+    /// A client takes a receipt for sent that it has not sealed.
+    LostReceipt,
+    /// A vault loses the row that says which number comes next.
+    ReusedNumber,
+    /// A relay takes an ack under an older fence for one under the present fence.
+    ForgottenFence,
+    /// A relay destroys a blob when it is delivered, not when it is acked.
+    EraseBeforeAck,
+    /// A vault loses the event of a text that is then receipted.
+    ReceiptWithoutText,
+    /// A relay answers a put before the blob is on stable storage.
+    AnswerBeforeDurable,
+    /// A vault loses the mark up to which events were shown.
+    ShownTwice,
+    /// A relay does not count blobs for the quota of a mailbox.
+    UncountedQuota,
+    /// A relay believes that nothing expires.
+    IgnoredExpiry,
+    /// A relay confirms an ack of what it has kept.
+    KeptAfterAck,
+    /// A client takes each answer to a put for a success.
+    RefusalForDone,
+    /// The disk of a vault says that it has synced, and has not.
+    UnsyncedVault,
+    /// The disk of a relay says that it has synced, and has not.
+    UnsyncedStore,
+    /// A client forgets to look when something has changed.
+    MissedWake,
+}
+
+impl Planted {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::AckBeforeCommit,
+        Self::LostReceipt,
+        Self::ReusedNumber,
+        Self::ForgottenFence,
+        Self::EraseBeforeAck,
+        Self::ReceiptWithoutText,
+        Self::AnswerBeforeDurable,
+        Self::ShownTwice,
+        Self::UncountedQuota,
+        Self::IgnoredExpiry,
+        Self::KeptAfterAck,
+        Self::RefusalForDone,
+        Self::UnsyncedVault,
+        Self::UnsyncedStore,
+        Self::MissedWake,
+    ];
+
+    /// The fault of a name, as it is printed.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|planted| planted.to_string() == name)
+    }
+}
+
+impl fmt::Display for Planted {
+    /// The name in lower case with hyphens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, letter) in format!("{self:?}").char_indices() {
+            if letter.is_uppercase() && at > 0 {
+                f.write_str("-")?;
+            }
+            write!(f, "{}", letter.to_ascii_lowercase())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The parts of a run that everything in it shares: the time, the queue of what comes, the network, the randomness, the history.
+
+use crate::{network::Network, planted::Planted, random::SimRandom, trace::Trace};
+use rand::RngExt;
+use std::collections::BTreeMap;
+
+/// The number of a person.
+pub(crate) type PersonId = usize;
+/// The number of a relay.
+pub(crate) type RelayId = usize;
+/// The number of a connection.
+pub(crate) type ConnId = u64;
+/// The number of a conversation of a client.
+pub(crate) type ActorId = u32;
+
+/// Seconds since 1970-01-01 at which runs begin: 2026-12-01, at noon.
+pub(crate) const BEGIN_S: u64 = 1_796_126_400;
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// An entry of the plan.
+    Plan(usize),
+    /// The end of a fault of the plan.
+    PlanEnd(usize),
+    /// A conversation of a client has something to do.
+    Wake { person: PersonId, incarnation: u32, actor: ActorId },
+    /// The upkeep of a client's vault is due.
+    VaultStep { person: PersonId, incarnation: u32 },
+    /// A user does what is next.
+    User { person: PersonId, incarnation: u32 },
+    /// A message reaches a client.
+    ToClient { conn: ConnId, bytes: Vec<u8> },
+    /// A client learns that a connection is over.
+    ClosedToClient { conn: ConnId },
+    /// A connection stands.
+    Connected { conn: ConnId },
+    /// A message reaches a relay.
+    ToRelay { conn: ConnId, bytes: Vec<u8> },
+    /// A relay learns that a connection is over.
+    ClosedToRelay { conn: ConnId },
+    /// The store of a relay writes.
+    StoreStep { relay: RelayId, incarnation: u32 },
+    /// A relay looks at its clock, its links and what is over.
+    RelayTick { relay: RelayId, incarnation: u32 },
+    /// The links of a relay look for hints.
+    Listen { relay: RelayId, incarnation: u32 },
+    /// A person that was killed starts again.
+    StartPerson(PersonId),
+    /// A relay that was killed starts again.
+    StartRelay(RelayId),
+    /// A stranger does something.
+    Stranger(usize),
+    /// The state of everything is looked at.
+    Look,
+}
+
+/// The shared parts of a run.
+pub(crate) struct Sim {
+    /// Milliseconds since the run began.
+    pub(crate) now_ms: u64,
+    queue: BTreeMap<(u64, u64), Event>,
+    last: u64,
+    pub(crate) network: Network,
+    pub(crate) rng: SimRandom,
+    pub(crate) trace: Trace,
+    pub(crate) planted: Option<Planted>,
+    /// Faults happen.
+    pub(crate) has_faults: bool,
+}
+
+impl Sim {
+    pub(crate) fn new(seed: u64, planted: Option<Planted>, keeps_lines: bool) -> Self {
+        Self {
+            now_ms: 0,
+            queue: BTreeMap::new(),
+            last: 0,
+            network: Network::default(),
+            rng: SimRandom::of(seed, 1),
+            trace: Trace::new(keeps_lines),
+            planted,
+            has_faults: true,
+        }
+    }
+
+    /// Lets something happen after so many milliseconds.
+    pub(crate) fn after(&mut self, ms: u64, event: Event) {
+        self.at(self.now_ms.saturating_add(ms), event);
+    }
+
+    /// Lets something happen at a time.
+    pub(crate) fn at(&mut self, ms: u64, event: Event) {
+        self.last += 1;
+        self.queue.insert((ms.max(self.now_ms), self.last), event);
+    }
+
+    /// Takes the next event, and goes to its time.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        let ((ms, _), event) = self.queue.pop_first()?;
+        self.now_ms = ms;
+        Some(event)
+    }
+
+    /// The seconds since 1970-01-01 of a true clock.
+    pub(crate) const fn true_s(&self) -> u64 {
+        BEGIN_S + self.now_ms / 1_000
+    }
+
+    /// A number below a bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.rng.random_range(0..bound.max(1))
+    }
+
+    /// Whether a planted fault is this one, and strikes now: once in so many times.
+    pub(crate) fn strikes(&mut self, planted: Planted, one_in: u64) -> bool {
+        self.planted == Some(planted) && self.below(one_in) == 0
+    }
+}
+
+/// Notes something in the history of a run.
+macro_rules! note {
+    ($sim:expr, $($what:tt)*) => {{
+        let now = $sim.now_ms;
+        $sim.trace.note(now, format_args!($($what)*))
+    }};
+}
+pub(crate) use note;

@@ -1,0 +1,334 @@
+//! Somebody who is nobody's contact: makes a mailbox at a relay, fills it, reads it with two readers who take it from each other, and
+//! empties it. A small model says what has to be there.
+
+use crate::{
+    breach::{Breach, Check, Checked},
+    relay::{RawId, Serving},
+    relay_parts::QuotaClass,
+    sim::{RelayId, Sim, note},
+};
+use deaddrop_link::capability::{mailbox_id, own_id, send_id};
+use deaddrop_wire::{
+    Blob, Item, PresentedOwn, PresentedRead, PresentedSend, SizeClass,
+    item::{
+        Ack, AckEntry, AnswerCode, Create, CreateFlags, Delete, LeaseClass, Put, SendGrant, Subscribe,
+        Subscription,
+    },
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The readers, and the link over which the owner and the sender speak.
+const READERS: [RawId; 2] = [1, 2];
+const OWNER: RawId = 3;
+
+/// A stranger.
+pub(crate) struct Stranger {
+    number: u8,
+    pub(crate) relay: RelayId,
+    /// Visits that are left before the mailbox is emptied.
+    visits: u32,
+    phase: Phase,
+    last_req: u32,
+    last_blob: u32,
+    /// Puts without an answer.
+    putting: BTreeMap<u32, u32>,
+    /// Blobs that must be there, that may be there, that may be destroyed, and that are destroyed.
+    stored: BTreeSet<u32>,
+    maybe: BTreeSet<u32>,
+    dying: BTreeSet<u32>,
+    gone: BTreeSet<u32>,
+    /// Blobs that were acked by a reader who had lost the mailbox.
+    acked_stale: BTreeSet<u32>,
+    /// The reader who has the mailbox.
+    present: Option<RawId>,
+    readers: BTreeMap<RawId, ReaderState>,
+    /// Blobs that the last reader was given.
+    seen: BTreeSet<u32>,
+    /// The life of the relay.
+    incarnation: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Create,
+    Use,
+    Empty,
+    Delete,
+    Over,
+}
+
+#[derive(Default)]
+struct ReaderState {
+    req: u32,
+    sub: u32,
+    /// Delivered and not acked.
+    tags: BTreeMap<u32, u32>,
+    /// Acked, and not confirmed.
+    acking: BTreeMap<u32, u32>,
+    is_caught_up: bool,
+}
+
+fn blob(stranger: u8, number: u32) -> Option<Blob> {
+    let mut bytes = vec![stranger; SizeClass::Small.bytes()];
+    bytes.get_mut(..4)?.copy_from_slice(&number.to_le_bytes());
+    Blob::new(bytes).ok()
+}
+
+fn number_of(blob: &Blob) -> u32 {
+    blob.as_bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
+impl Stranger {
+    pub(crate) fn new(number: u8, relay: RelayId, visits: u32) -> Self {
+        Self {
+            number,
+            relay,
+            visits: visits * 4,
+            phase: Phase::Create,
+            last_req: 0,
+            last_blob: 0,
+            putting: BTreeMap::new(),
+            stored: BTreeSet::new(),
+            maybe: BTreeSet::new(),
+            dying: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            acked_stale: BTreeSet::new(),
+            present: None,
+            readers: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            incarnation: 0,
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+
+    /// Does something at the relay.
+    pub(crate) fn visit(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        if self.incarnation != serving.incarnation() {
+            // All links are gone with the process.
+            self.incarnation = serving.incarnation();
+            self.maybe.extend(std::mem::take(&mut self.putting).into_values());
+            self.readers.clear();
+            self.present = None;
+        }
+        self.hear(serving, sim)?;
+        match self.phase {
+            Phase::Create => self.create(serving, sim)?,
+            Phase::Use => {
+                self.visits = self.visits.saturating_sub(1);
+                match sim.below(7) {
+                    0 | 1 => self.put(serving, sim)?,
+                    2 | 3 => self.take_over(serving, sim)?,
+                    4 | 5 => {
+                        for reader in READERS {
+                            self.ack(reader, serving, sim)?;
+                        }
+                    }
+                    _ => {
+                        let reader = READERS[usize::from(sim.below(2) == 0)];
+                        self.leave(reader, serving);
+                    }
+                }
+                if self.visits == 0 {
+                    self.phase = Phase::Empty;
+                    READERS.into_iter().for_each(|reader| self.leave(reader, serving));
+                }
+            }
+            Phase::Empty => self.empty(serving, sim)?,
+            Phase::Delete => self.delete(serving, sim)?,
+            Phase::Over => {}
+        }
+        self.hear(serving, sim)
+    }
+
+    fn req(&mut self) -> u32 {
+        self.last_req += 1;
+        self.last_req
+    }
+
+    fn say(&self, link: RawId, item: impl Into<Item>, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        serving.raw_say((self.number, link), vec![item.into()], sim)
+    }
+
+    fn leave(&mut self, reader: RawId, serving: &mut Serving) {
+        serving.raw_leave((self.number, reader));
+        self.readers.remove(&reader);
+        if self.present == Some(reader) {
+            self.present = None;
+        }
+    }
+
+    fn create(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let number = self.number;
+        let create = Create {
+            req: 0,
+            own: own_id(&PresentedOwn::from_bytes([number; 32])),
+            read: mailbox_id(&PresentedRead::from_bytes([number; 32])),
+            sends: vec![SendGrant { send: send_id(&PresentedSend::from_bytes([number; 32])), via: 0 }],
+            lease: LeaseClass::Month,
+            quota: QuotaClass::Few,
+            flags: CreateFlags::NONE,
+            token: vec![].into(),
+        };
+        self.say(OWNER, create, serving, sim)
+    }
+
+    fn put(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let quota = u64::from(QuotaClass::Few.blobs().unwrap_or(0));
+        let count = if sim.below(3) == 0 { quota + 4 } else { 1 + sim.below(5) };
+        for _ in 0..count {
+            self.last_blob += 1;
+            let (req, number) = (self.req(), self.last_blob);
+            let Some(blob) = blob(self.number, number) else { continue };
+            self.putting.insert(req, number);
+            let send = PresentedSend::from_bytes([self.number; 32]);
+            self.say(OWNER, Put { req, send, blob }, serving, sim)?;
+        }
+        Ok(())
+    }
+
+    fn subscribe(&mut self, reader: RawId, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let (req, sub) = (self.req(), self.req());
+        self.readers.insert(reader, ReaderState { req, sub, ..ReaderState::default() });
+        let mailboxes = vec![Subscription { sub, read: PresentedRead::from_bytes([self.number; 32]) }];
+        self.say(reader, Subscribe { req, mailboxes }, serving, sim)
+    }
+
+    /// One reader takes the mailbox, and the other one acks what it has, as if it did not know.
+    fn take_over(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let at = usize::from(sim.below(2) == 0);
+        let (reader, other) = (READERS[at], READERS[1 - at]);
+        if self.readers.contains_key(&reader) {
+            return Ok(());
+        }
+        self.subscribe(reader, serving, sim)?;
+        self.hear_reader(reader, serving, sim)?;
+        self.ack(other, serving, sim)
+    }
+
+    fn ack(&mut self, reader: RawId, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let is_present = self.present == Some(reader);
+        let Some(state) = self.readers.get_mut(&reader) else { return Ok(()) };
+        let Some((upto, _)) = state.tags.last_key_value() else { return Ok(()) };
+        let entry = AckEntry { sub: state.sub, upto: *upto, also: Vec::new() };
+        let acked = std::mem::take(&mut state.tags);
+        for number in acked.values() {
+            if is_present {
+                self.stored.remove(number);
+                self.maybe.remove(number);
+                self.dying.insert(*number);
+            } else if self.stored.contains(number) {
+                self.acked_stale.insert(*number);
+            }
+        }
+        state.acking.extend(acked);
+        self.say(reader, Ack { acks: vec![entry] }, serving, sim)
+    }
+
+    fn empty(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let reader = READERS[0];
+        if !self.putting.is_empty() {
+            return Ok(());
+        }
+        match self.readers.get(&reader) {
+            None => {
+                self.seen.clear();
+                self.subscribe(reader, serving, sim)
+            }
+            Some(_) if self.present != Some(reader) => {
+                self.leave(reader, serving);
+                Ok(())
+            }
+            Some(state) if state.is_caught_up => {
+                if let Some(lost) = self.stored.iter().find(|number| !self.seen.contains(number)) {
+                    let is_stale = self.acked_stale.contains(lost);
+                    let check = if is_stale { Check::Fence } else { Check::Lost };
+                    let what = format!("blob {lost} of stranger {} was stored and is gone", self.number);
+                    return Err(Breach::new(check, what));
+                }
+                self.phase = Phase::Delete;
+                Ok(())
+            }
+            Some(_) => self.ack(reader, serving, sim),
+        }
+    }
+
+    fn delete(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        let req = self.req();
+        self.putting.clear();
+        self.say(OWNER, Delete { req, own: PresentedOwn::from_bytes([self.number; 32]) }, serving, sim)
+    }
+
+    fn hear(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
+        for item in serving.raw_heard((self.number, OWNER)) {
+            let Item::Answer(answer) = item else { continue };
+            match self.phase {
+                Phase::Create if answer.code == AnswerCode::Done => self.phase = Phase::Use,
+                Phase::Delete if answer.code != AnswerCode::Busy => {
+                    note!(sim, "stranger {} is done", self.number);
+                    self.phase = Phase::Over;
+                    READERS
+                        .into_iter()
+                        .chain([OWNER])
+                        .for_each(|link| serving.raw_leave((self.number, link)));
+                }
+                _ => {}
+            }
+            let Some(number) = self.putting.remove(&answer.req) else { continue };
+            if answer.code == AnswerCode::Done {
+                self.stored.insert(number);
+                let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
+                if self.stored.len() > quota {
+                    let what = format!("a mailbox of relay {} takes {} blobs", self.relay, self.stored.len());
+                    return Err(Breach::new(Check::Quota, what));
+                }
+            }
+        }
+        for reader in READERS {
+            self.hear_reader(reader, serving, sim)?;
+        }
+        Ok(())
+    }
+
+    fn hear_reader(&mut self, reader: RawId, serving: &mut Serving, _: &mut Sim) -> Checked {
+        for item in serving.raw_heard((self.number, reader)) {
+            let Some(state) = self.readers.get_mut(&reader) else { continue };
+            match item {
+                Item::Subscribed(answer) if answer.req == state.req => {
+                    if answer.refused.is_empty() && answer.contended.is_empty() {
+                        self.present = Some(reader);
+                    } else {
+                        self.readers.remove(&reader);
+                    }
+                }
+                Item::Deliver(deliver) if deliver.sub == state.sub => {
+                    let number = number_of(&deliver.blob);
+                    if self.gone.contains(&number) {
+                        let what =
+                            format!("relay {} delivers blob {number}, which it has destroyed", self.relay);
+                        return Err(Breach::new(Check::Residue, what));
+                    }
+                    if self.maybe.remove(&number) {
+                        self.stored.insert(number);
+                    }
+                    self.seen.insert(number);
+                    state.tags.insert(deliver.tag, number);
+                }
+                Item::Acked(acked) => {
+                    for entry in acked.acks.iter().filter(|entry| entry.sub == state.sub) {
+                        let later = state.acking.split_off(&(entry.upto + 1));
+                        for number in std::mem::replace(&mut state.acking, later).into_values() {
+                            self.dying.remove(&number);
+                            self.gone.insert(number);
+                        }
+                    }
+                }
+                Item::CaughtUp(caught_up) if caught_up.req == state.req => state.is_caught_up = true,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,497 @@
+//! A run: people, relays and the network between them, until everything has settled.
+
+use crate::{
+    breach::{Breach, Check, Checked},
+    ledger::Ledger,
+    person::{Arrived, Handed, Person, Wish},
+    plan::{Op, Plan},
+    planted::Planted,
+    relay::Relay,
+    sim::{Event, Sim, note},
+    stranger::Stranger,
+    trace::Trace,
+};
+
+/// Milliseconds between two looks at the state of everything.
+const LOOK_MS: u64 = 30_000;
+/// Milliseconds after the last fault within which everything must have settled.
+const SETTLE_MS: u64 = 8 * 3_600_000;
+/// Events at one moment above which something turns in a circle.
+const MAX_EVENTS: u64 = 3_000_000;
+/// Milliseconds for which a settled run is watched: nothing may be stored.
+const WATCH_MS: u64 = 150_000;
+
+/// The result of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The promise that was broken.
+    pub breach: Option<Breach>,
+    /// A hash of everything that happened.
+    pub hash: u64,
+    /// The time that passed in the run, in milliseconds.
+    pub ms: u64,
+    /// Number of events.
+    pub events: u64,
+    /// Number of texts that were given.
+    pub given: usize,
+    /// The history, if it was asked for.
+    pub lines: Vec<String>,
+}
+
+/// A run under way.
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    pub(crate) plan: Plan,
+    pub(crate) people: Vec<Person>,
+    pub(crate) relays: Vec<Relay>,
+    pub(crate) ledger: Ledger,
+    pub(crate) strangers: Vec<Stranger>,
+    /// When the faults have ended.
+    healed_ms: Option<u64>,
+    /// Since when the run is settled, and what was stored by then.
+    settled: Option<(u64, u64)>,
+    events: u64,
+    /// Why the run was not settled when it was looked at last.
+    reason: Option<Breach>,
+    /// Texts were sent after a vault was put back.
+    has_probed: bool,
+    kinds: std::collections::BTreeMap<String, u64>,
+}
+
+/// Plays a plan.
+pub(crate) fn play(plan: &Plan, planted: Option<Planted>, keeps_lines: bool) -> Outcome {
+    let mut world = match World::new(plan.clone(), planted, keeps_lines) {
+        Ok(world) => world,
+        Err(breach) => {
+            let trace = Trace::new(false);
+            return Outcome {
+                breach: Some(breach),
+                hash: trace.hash(),
+                ms: 0,
+                events: 0,
+                given: 0,
+                lines: Vec::new(),
+            };
+        }
+    };
+    let breach = world.run().err();
+    if let Some(breach) = &breach {
+        note!(world.sim, "{breach}");
+    }
+    let World { sim, ledger, events, .. } = world;
+    let (hash, ms) = (sim.trace.hash(), sim.now_ms);
+    Outcome { breach, hash, ms, events, given: ledger.given(), lines: sim.trace.into_lines() }
+}
+
+impl World {
+    fn new(plan: Plan, planted: Option<Planted>, keeps_lines: bool) -> Checked<Self> {
+        let mut sim = Sim::new(plan.seed, planted, keeps_lines);
+        let relays: Vec<Relay> = (0..plan.relays).map(|id| Relay::new(id, plan.seed)).collect();
+        let addresses = relays.iter().map(Relay::address).collect::<Checked<Vec<_>>>()?;
+        let person = |id: usize| {
+            // One in four of those who only accept invites has no relay before.
+            let invites = plan.ops.iter().any(|(_, op)| matches!(op, Op::Invite(from, _) if *from == id));
+            let has_home = invites || !(plan.seed + id as u64).is_multiple_of(4);
+            let home = has_home.then_some(id % plan.relays);
+            Person::new(id, plan.seed, addresses.clone(), home)
+        };
+        let people: Vec<Person> = (0..plan.people).map(person).collect();
+        for (at, (ms, _)) in plan.ops.iter().enumerate() {
+            sim.at(*ms, Event::Plan(at));
+        }
+        sim.at(LOOK_MS, Event::Look);
+        let ledger = Ledger::default();
+        let mut world = Self {
+            sim,
+            plan,
+            people,
+            relays,
+            ledger,
+            strangers: Vec::new(),
+            healed_ms: None,
+            settled: None,
+            events: 0,
+            reason: None,
+            has_probed: false,
+            kinds: std::collections::BTreeMap::new(),
+        };
+        for relay in &mut world.relays {
+            relay.start(&mut world.sim)?;
+        }
+        for person in &mut world.people {
+            person.start(&mut world.sim)?;
+        }
+        Ok(world)
+    }
+
+    fn run(&mut self) -> Checked {
+        while let Some(event) = self.sim.next() {
+            self.events += 1;
+            *self.kinds.entry(format!("{event:?}").chars().take(12).collect()).or_default() += 1;
+            if self.events > MAX_EVENTS {
+                return Err(Breach::new(
+                    Check::Stuck,
+                    format!("the run turns in a circle: {:?}", self.kinds),
+                ));
+            }
+            if matches!(event, Event::Look) {
+                if self.look()? {
+                    return self.end();
+                }
+                self.sim.after(LOOK_MS, Event::Look);
+            } else {
+                self.handle(event)?;
+            }
+        }
+        Err(Breach::new(Check::Stuck, "nothing is left to happen"))
+    }
+
+    fn handle(&mut self, event: Event) -> Checked {
+        match event {
+            Event::Plan(at) => self.begin_op(at)?,
+            Event::PlanEnd(at) => self.end_op(at),
+            Event::Wake { person, incarnation, actor } => {
+                if let Some(one) = self.people.get_mut(person) {
+                    if let Some(running) = one.of_life(incarnation) {
+                        running.wake(actor, &mut self.sim)?;
+                    }
+                    one.look_for_death(&mut self.sim)?;
+                }
+            }
+            Event::VaultStep { person, incarnation } => {
+                if let Some(running) = self.people.get_mut(person).and_then(|one| one.of_life(incarnation)) {
+                    running.vault_step(&mut self.sim);
+                }
+            }
+            Event::User { person, incarnation } => {
+                let Some(one) = self.people.get_mut(person).filter(|one| one.incarnation == incarnation)
+                else {
+                    return Ok(());
+                };
+                let handed = one.act(&mut self.ledger, &mut self.sim)?;
+                one.look_for_death(&mut self.sim)?;
+                handed.into_iter().for_each(|handed| self.hand(handed));
+            }
+            Event::Connected { conn } => self.connected(conn)?,
+            Event::ToClient { conn, bytes } => self.to_client(conn, Arrived::Message(bytes))?,
+            Event::ClosedToClient { conn } => self.to_client(conn, Arrived::Closed)?,
+            Event::ToRelay { conn, bytes } => self.to_relay(conn, Some(bytes))?,
+            Event::ClosedToRelay { conn } => self.to_relay(conn, None)?,
+            Event::StoreStep { relay, incarnation } => {
+                self.at_relay(relay, incarnation, |serving, withheld, sim| serving.step(withheld, sim))?;
+            }
+            Event::Listen { relay, incarnation } => {
+                self.at_relay(relay, incarnation, |serving, withheld, sim| serving.pump(withheld, sim))?;
+            }
+            Event::RelayTick { relay, incarnation } => {
+                if let Some(one) = self.relays.get_mut(relay).filter(|one| one.incarnation == incarnation) {
+                    one.tick(&mut self.sim)?;
+                    one.look_for_death(&mut self.sim)?;
+                }
+            }
+            Event::StartPerson(person) => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.start(&mut self.sim)?;
+                }
+            }
+            Event::StartRelay(relay) => {
+                if let Some(one) = self.relays.get_mut(relay) {
+                    one.start(&mut self.sim)?;
+                }
+            }
+            Event::Stranger(stranger) => self.visit(stranger)?,
+            Event::Look => {}
+        }
+        Ok(())
+    }
+
+    fn visit(&mut self, number: usize) -> Checked {
+        let Some(stranger) = self.strangers.get_mut(number) else { return Ok(()) };
+        if let Some(relay) = self.relays.get_mut(stranger.relay) {
+            if let Some(serving) = &mut relay.serving {
+                stranger.visit(serving, &mut self.sim)?;
+            }
+            relay.look_for_death(&mut self.sim)?;
+        }
+        if !stranger.is_over() {
+            let again = 200 + self.sim.below(8_000);
+            self.sim.after(again, Event::Stranger(number));
+        }
+        Ok(())
+    }
+
+    /// A user gives the link of an invite to another one.
+    fn hand(&mut self, Handed { from, to, link, is_anew }: Handed) {
+        let at = self.sim.now_ms + 1_000 + self.sim.below(30_000);
+        if let Some(one) = self.people.get_mut(to) {
+            one.user.want(at, Wish::Accept(from, link, is_anew));
+            self.sim.at(at, Event::User { person: to, incarnation: one.incarnation });
+        }
+    }
+
+    fn at_relay(
+        &mut self,
+        relay: usize,
+        incarnation: u32,
+        act: impl FnOnce(&mut crate::relay::Serving, Option<crate::plan::Withheld>, &mut Sim) -> Checked,
+    ) -> Checked {
+        let Some(one) = self.relays.get_mut(relay) else { return Ok(()) };
+        let withheld = one.withheld;
+        if let Some(serving) = one.of_life(incarnation) {
+            act(serving, withheld, &mut self.sim)?;
+        }
+        one.look_for_death(&mut self.sim)
+    }
+
+    fn connected(&mut self, conn: u64) -> Checked {
+        let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
+        let is_unreachable = self.sim.network.is_unreachable(connection.person);
+        let serving = self.relays.get_mut(connection.relay).and_then(|one| one.serving.as_mut());
+        match serving.filter(|_| !is_unreachable) {
+            Some(serving) => {
+                serving.accept(conn, &mut self.sim);
+                self.to_client(conn, Arrived::Connected)
+            }
+            None => self.to_client(conn, Arrived::Closed),
+        }
+    }
+
+    fn to_client(&mut self, conn: u64, what: Arrived) -> Checked {
+        let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
+        match self.people.get_mut(connection.person) {
+            Some(one) => one.on_network(conn, what, &mut self.sim),
+            None => Ok(()),
+        }
+    }
+
+    fn to_relay(&mut self, conn: u64, bytes: Option<Vec<u8>>) -> Checked {
+        let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
+        let Some(incarnation) = connection.relay_incarnation else { return Ok(()) };
+        self.at_relay(connection.relay, incarnation, |serving, withheld, sim| match bytes {
+            Some(bytes) => serving.on_message(conn, bytes, withheld, sim),
+            None => serving.on_closed(conn, withheld, sim),
+        })
+    }
+
+    fn wish(&mut self, person: usize, wish: Wish) {
+        if let Some(one) = self.people.get_mut(person) {
+            one.user.want_more(self.sim.now_ms, wish);
+            self.sim.after(0, Event::User { person, incarnation: one.incarnation });
+        }
+    }
+
+    fn begin_op(&mut self, at: usize) -> Checked {
+        let Some((_, op)) = self.plan.ops.get(at).copied() else { return Ok(()) };
+        note!(self.sim, "plan {at}: {op:?}");
+        if let Some(ms) = op.lasts_ms() {
+            self.sim.after(ms, Event::PlanEnd(at));
+        }
+        let sim = &mut self.sim;
+        match op {
+            Op::Invite(from, to) => self.wish(from, Wish::Invite(to)),
+            Op::Send { from, to, count, is_long } => self.wish(from, Wish::Send { to, count, is_long }),
+            Op::Move(person, relay) => self.wish(person, Wish::Move(relay)),
+            Op::Cut { person, messages, is_silent } => sim.network.cut_after(person, messages, is_silent),
+            Op::Slow { person, ms, .. } => sim.network.set_slow(person, ms),
+            Op::Unreachable { person, .. } => {
+                sim.network.set_unreachable(person, true);
+                for conn in sim.network.of_person(person) {
+                    sim.break_connection(conn);
+                }
+            }
+            Op::Close { person, down_ms } => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.close(sim, down_ms)?;
+                }
+            }
+            Op::KillPerson { person, writes, down_ms } => {
+                if let Some(one) = self.people.get_mut(person).filter(|one| one.running.is_some()) {
+                    match writes {
+                        Some(writes) => one.kill_after(writes),
+                        None => one.kill(sim, down_ms),
+                    }
+                }
+            }
+            Op::KillRelay { relay, writes, down_ms } => {
+                if let Some(one) = self.relays.get_mut(relay).filter(|one| one.serving.is_some()) {
+                    match writes {
+                        Some(writes) => one.kill_after(writes),
+                        None => one.kill(sim, down_ms),
+                    }
+                }
+            }
+            Op::FullVault { person, room, .. } => {
+                if let Some(one) = self.people.get(person) {
+                    one.set_room(Some(room));
+                }
+            }
+            Op::FullStore { relay, room, .. } => {
+                if let Some(one) = self.relays.get(relay) {
+                    one.set_room(Some(room));
+                }
+            }
+            Op::PersonClock { person, days, .. } => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.set_skew(days);
+                }
+            }
+            Op::RelayClock { relay, days, .. } => {
+                if let Some(one) = self.relays.get_mut(relay) {
+                    one.set_skew(days);
+                }
+            }
+            Op::Withhold { relay, what, .. } => {
+                if let Some(one) = self.relays.get_mut(relay) {
+                    one.withheld = Some(what);
+                }
+            }
+            Op::Copy(person) => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.make_copy(sim);
+                }
+            }
+            Op::PutBack { person, down_ms } => {
+                let back = self.people.get_mut(person).is_some_and(|one| one.put_back(sim, down_ms));
+                if back {
+                    self.ledger.excuse(person);
+                }
+            }
+            Op::Retry(person) => {
+                let running = self.people.get_mut(person).and_then(|one| one.running.as_mut());
+                if let Some(running) = running {
+                    running.retry(sim);
+                }
+            }
+            Op::Forget(person) => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.forget_shown(sim);
+                }
+            }
+            Op::Stranger { relay, visits } => {
+                let number = u8::try_from(self.strangers.len() + 1).unwrap_or(u8::MAX);
+                self.strangers.push(Stranger::new(number, relay, visits));
+                sim.after(0, Event::Stranger(self.strangers.len() - 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn end_op(&mut self, at: usize) {
+        let Some((_, op)) = self.plan.ops.get(at).copied() else { return };
+        let sim = &mut self.sim;
+        match op {
+            Op::Slow { person, .. } => sim.network.set_slow(person, 0),
+            Op::Unreachable { person, .. } => sim.network.set_unreachable(person, false),
+            Op::FullVault { person, .. } => {
+                if let Some(one) = self.people.get(person) {
+                    one.set_room(None);
+                }
+            }
+            Op::FullStore { relay, .. } => {
+                if let Some(one) = self.relays.get(relay) {
+                    one.set_room(None);
+                }
+            }
+            Op::PersonClock { person, .. } => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.set_skew(0);
+                }
+            }
+            Op::RelayClock { relay, .. } => {
+                if let Some(one) = self.relays.get_mut(relay) {
+                    one.set_skew(0);
+                }
+            }
+            Op::Withhold { relay, .. } => self.stop_withholding(relay),
+            _ => {}
+        }
+    }
+
+    /// What was held back comes again over other links.
+    fn stop_withholding(&mut self, relay: usize) {
+        if let Some(one) = self.relays.get_mut(relay)
+            && one.withheld.take().is_some()
+            && let Some(serving) = &mut one.serving
+        {
+            serving.end_links(&mut self.sim);
+        }
+    }
+
+    /// Ends all faults.
+    fn heal(&mut self) {
+        note!(self.sim, "all faults end");
+        self.sim.network.heal();
+        self.sim.has_faults = false;
+        for at in 0..self.plan.ops.len() {
+            self.end_op(at);
+        }
+        for one in &mut self.people {
+            one.recover(&mut self.sim);
+        }
+        for one in &mut self.relays {
+            one.recover(&mut self.sim);
+        }
+    }
+
+    /// After a vault was put back and everything has settled, each pair sends some texts more: what is sent afterwards arrives. Returns
+    /// whether texts were sent.
+    fn probe(&mut self) -> bool {
+        if self.has_probed || self.people.iter().all(|one| one.put_back_ms.is_none()) {
+            return false;
+        }
+        self.has_probed = true;
+        note!(self.sim, "texts are expected again");
+        self.ledger.expect();
+        let pairs = self.plan.ops.iter().filter_map(|(_, op)| match op {
+            Op::Invite(a, b) => Some([(*a, *b), (*b, *a)]),
+            _ => None,
+        });
+        let pairs: Vec<(usize, usize)> = pairs.flatten().collect();
+        for (from, to) in pairs {
+            self.wish(from, Wish::Send { to, count: 4, is_long: false });
+        }
+        true
+    }
+
+    /// Looks at the state of everything. Returns whether the run is over.
+    fn look(&mut self) -> Checked<bool> {
+        for relay in &self.relays {
+            relay.check_residue()?;
+        }
+        let last = self.plan.ops.iter().map(|(at, op)| at + op.lasts_ms().unwrap_or(0)).max().unwrap_or(0);
+        let Some(healed) = self.healed_ms else {
+            if self.sim.now_ms > last + LOOK_MS {
+                self.heal();
+                self.healed_ms = Some(self.sim.now_ms);
+            }
+            return Ok(false);
+        };
+        let unsettled = self.unsettled();
+        if let Some(breach) = &unsettled
+            && self.reason.as_ref() != Some(breach)
+        {
+            note!(self.sim, "not settled: {breach}");
+            self.reason = Some(breach.clone());
+        }
+        let stored: u64 = self.people.iter().map(Person::stored).sum();
+        match unsettled {
+            None if self.probe() => Ok(false),
+            None => match self.settled {
+                Some((since, before)) if before == stored => Ok(self.sim.now_ms >= since + WATCH_MS),
+                Some((_, before)) => {
+                    let what = format!("{} steps are stored though nothing is to be done", stored - before);
+                    Err(Breach::new(Check::Stuck, what))
+                }
+                None => {
+                    self.settled = Some((self.sim.now_ms, stored));
+                    Ok(false)
+                }
+            },
+            Some(breach) if self.sim.now_ms >= healed + SETTLE_MS => Err(breach),
+            Some(_) => {
+                self.settled = None;
+                Ok(false)
+            }
+        }
+    }
+}
