@@ -42,10 +42,10 @@ fn key(id: RelayId) -> StoreKey {
 
 fn geometry() -> Geometry {
     Geometry {
-        segment_bytes: 512 << 10,
-        slots_per_segment: 128,
+        segment_bytes: 128 << 10,
+        slots_per_segment: 32,
         initial_segments: 1,
-        max_segments: 32,
+        max_segments: 128,
         ..Geometry::server()
     }
 }

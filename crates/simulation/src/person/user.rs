@@ -1,7 +1,7 @@
 //! The user of a client, and the app that shows its events. Both outlive the client's process.
 
 use crate::sim::PersonId;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Something that a user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub(crate) struct User {
     pub(crate) is_put_back: bool,
     /// Events up to this number were looked at for what the vault holds.
     pub(crate) looked: u64,
-    /// Number of events of each kind that were shown.
-    pub(crate) events: u64,
+    /// The contacts with whom there is trouble, and since when.
+    pub(crate) trouble_since: BTreeMap<PersonId, u64>,
 }
 
 impl User {
