@@ -167,10 +167,10 @@ impl World {
                 handed.into_iter().for_each(|handed| self.hand(handed));
             }
             Event::Connected { conn } => self.connected(conn)?,
-            Event::ToClient { conn, bytes } => self.to_client(conn, Arrived::Message(bytes))?,
-            Event::ClosedToClient { conn } => self.to_client(conn, Arrived::Closed)?,
-            Event::ToRelay { conn, bytes } => self.to_relay(conn, Some(bytes))?,
-            Event::ClosedToRelay { conn } => self.to_relay(conn, None)?,
+            Event::ToClient { conn, bytes } => self.reach_client(conn, Arrived::Message(bytes))?,
+            Event::ClosedToClient { conn } => self.reach_client(conn, Arrived::Closed)?,
+            Event::ToRelay { conn, bytes } => self.reach_relay(conn, Some(bytes))?,
+            Event::ClosedToRelay { conn } => self.reach_relay(conn, None)?,
             Event::StoreStep { relay, incarnation } => {
                 self.at_relay(relay, incarnation, |serving, withheld, sim| serving.step(withheld, sim))?;
             }
@@ -244,13 +244,13 @@ impl World {
         match serving.filter(|_| !is_unreachable) {
             Some(serving) => {
                 serving.accept(conn, &mut self.sim);
-                self.to_client(conn, Arrived::Connected)
+                self.reach_client(conn, Arrived::Connected)
             }
-            None => self.to_client(conn, Arrived::Closed),
+            None => self.reach_client(conn, Arrived::Closed),
         }
     }
 
-    fn to_client(&mut self, conn: u64, what: Arrived) -> Checked {
+    fn reach_client(&mut self, conn: u64, what: Arrived) -> Checked {
         let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
         match self.people.get_mut(connection.person) {
             Some(one) => one.on_network(conn, what, &mut self.sim),
@@ -258,7 +258,7 @@ impl World {
         }
     }
 
-    fn to_relay(&mut self, conn: u64, bytes: Option<Vec<u8>>) -> Checked {
+    fn reach_relay(&mut self, conn: u64, bytes: Option<Vec<u8>>) -> Checked {
         let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
         let Some(incarnation) = connection.relay_incarnation else { return Ok(()) };
         self.at_relay(connection.relay, incarnation, |serving, withheld, sim| match bytes {
