@@ -14,7 +14,7 @@ pub enum Check {
     Order,
     /// Only texts that were sent are given, and to their receiver.
     Forged,
-    /// What is told as delivered is held by the receiver's vault.
+    /// The receiver's vault holds each text that is reported as delivered.
     FalselyDelivered,
     /// A vault opens again after a crash, and no call fails for another reason than the faults of the run.
     Vault,
@@ -26,9 +26,9 @@ pub enum Check {
     Quota,
     /// A mailbox is read by the reader with the present fence alone.
     Fence,
-    /// What is over is destroyed.
+    /// Ended mailboxes and acked blobs are destroyed.
     Expiry,
-    /// What was acked can be read on no relay's disk.
+    /// No acked blob can be read on a relay's disk.
     Residue,
     /// Relays are empty at the end.
     NotEmpty,

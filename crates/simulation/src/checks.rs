@@ -51,7 +51,7 @@ impl World {
     }
 
     fn name(&self, person: usize) -> &'static str {
-        self.people.get(person).map_or("nobody", Person::name)
+        self.people.get(person).map_or("no person", Person::name)
     }
 
     /// The last checks.
@@ -67,7 +67,7 @@ impl World {
 }
 
 impl Person {
-    /// What is not settled. `excused`: a vault was put back, and what only its users or time can mend is passed over.
+    /// Returns the unsettled promises. `excused`: a vault was put back, so states that only its users or time can end are passed over.
     fn unsettled(&self, excused: bool) -> Option<String> {
         let Some(running) = &self.running else { return Some("does not run".to_owned()) };
         let wishes = self.user.wishes.iter().map(|(_, wish)| wish).chain(&self.user.errand);

@@ -58,7 +58,7 @@ impl DiskBay {
     }
 
     /// Takes the power away: what was not synced is lost, torn or reordered by chance. The process of before goes on with a disk that
-    /// nobody reads again.
+    /// no store reads again.
     pub(crate) fn cut_power(&self, rng: &mut SimRandom) {
         let mut disk = self.locked();
         let torn = disk.sim.torn();
@@ -78,7 +78,7 @@ impl DiskBay {
         *self.locked() = Arc::new(NodeDisk { sim: SimDisk::from_bytes(bytes), ..NodeDisk::default() });
     }
 
-    /// What would be there after a crash in which all is lost that was not synced.
+    /// Returns the bytes after a crash that loses everything that was not synced.
     pub(crate) fn durable(&self) -> Vec<u8> {
         self.disk().sim.durable()
     }
@@ -93,7 +93,7 @@ impl DiskBay {
         self.disk().fails.load(Ordering::Relaxed)
     }
 
-    /// From the given number of writes and syncs on, everything fails.
+    /// Makes everything fail from the given number of writes and syncs on.
     pub(crate) fn fail_after(&self, ops: u64) {
         let disk = self.disk();
         disk.fails.store(true, Ordering::Relaxed);
@@ -109,7 +109,7 @@ impl DiskBay {
         }
     }
 
-    /// From now on syncs are not done.
+    /// Makes the disk ignore syncs from now on.
     pub(crate) fn lie(&self) {
         self.disk().lies.store(true, Ordering::Relaxed);
     }

@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// From now on every text is expected again.
+    /// Expects every text again from now on.
     pub(crate) fn expect(&mut self) {
         self.put_back.clear();
     }

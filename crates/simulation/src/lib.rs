@@ -1,3 +1,5 @@
+//! The whole system on virtual time, with faults, from one seed.
+//!
 #![doc = include_str!("../README.md")]
 
 mod breach;

@@ -166,7 +166,7 @@ impl Person {
         sim.after(down_ms + 1, Event::StartPerson(self.id));
     }
 
-    /// From so many writes on the disk fails, as if the power were cut in the middle of a step.
+    /// Makes the disk fail after so many writes, as if the power were cut in the middle of a step.
     pub(crate) fn kill_after(&self, writes: u64) {
         self.bay.fail_after(writes);
     }
@@ -278,7 +278,7 @@ impl Person {
     }
 }
 
-/// What came over a connection.
+/// An arrival over a connection.
 pub(crate) enum Arrived {
     Connected,
     Message(Vec<u8>),

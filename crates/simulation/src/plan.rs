@@ -40,7 +40,7 @@ pub(crate) enum Op {
     Copy(PersonId),
     /// The last copy of a vault is put back.
     PutBack { person: PersonId, down_ms: u64 },
-    /// Somebody who is nobody's contact uses mailboxes of a relay.
+    /// A stranger, who is no contact of a person, uses mailboxes of a relay.
     Stranger { relay: RelayId, visits: u32 },
     /// A user wants everything tried now.
     Retry(PersonId),
@@ -50,7 +50,7 @@ pub(crate) enum Op {
     Move(PersonId, RelayId),
 }
 
-/// What a relay holds back.
+/// The kind of items that a relay holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Withheld {
     /// Deliveries.
@@ -119,6 +119,14 @@ impl Plan {
             plan.ops.push((copied, Op::Copy(person)));
             plan.ops.push((back, Op::PutBack { person, down_ms: rng.random_range(0..2 * MINUTE_MS) }));
         }
+        if rng.random_range(0..12) == 0
+            && let Some((from, to)) = pairs.first().copied()
+        {
+            // More than a mailbox holds, for somebody who is away.
+            let at = rng.random_range(end_ms / 4..end_ms);
+            plan.ops.push((at, Op::Close { person: to, down_ms: 8 * MINUTE_MS }));
+            plan.ops.push((at + 1_000, Op::Send { from, to, count: 280, is_long: false }));
+        }
         if relays > 1 && rng.random_range(0..6) == 0 {
             let (person, relay) = (rng.random_range(0..people), rng.random_range(0..relays));
             plan.ops.push((rng.random_range(end_ms / 2..end_ms), Op::Move(person, relay)));
@@ -142,7 +150,7 @@ impl Plan {
             8 => Op::Slow { person, ms: rng.random_range(100..8_000), for_ms },
             9 => Op::Unreachable { person, for_ms },
             10 => Op::FullVault { person, room: rng.random_range(0..600_000), for_ms },
-            11 => Op::FullStore { relay, room: rng.random_range(0..600_000), for_ms },
+            11 => Op::FullStore { relay, room: rng.random_range(0..200_000), for_ms },
             12 => Op::PersonClock { person, days: wrong_days(rng), for_ms },
             13 => Op::RelayClock { relay, days: wrong_days(rng), for_ms },
             14 => {

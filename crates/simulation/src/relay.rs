@@ -31,7 +31,7 @@ pub(crate) struct Relay {
     pub(crate) incarnation: u32,
     pub(crate) serving: Option<Serving>,
     skew_days: i64,
-    /// What it holds back.
+    /// The items that it holds back.
     pub(crate) withheld: Option<Withheld>,
 }
 
@@ -42,10 +42,10 @@ fn key(id: RelayId) -> StoreKey {
 
 fn geometry() -> Geometry {
     Geometry {
-        segment_bytes: 512 << 10,
-        slots_per_segment: 128,
+        segment_bytes: 128 << 10,
+        slots_per_segment: 32,
         initial_segments: 1,
-        max_segments: 32,
+        max_segments: 128,
         ..Geometry::server()
     }
 }
@@ -150,7 +150,7 @@ impl Relay {
         let census = self.serving.as_ref().map(|serving| serving.store().census()).unwrap_or_default();
         if census.mailboxes > 0 || census.blobs > 0 {
             let what = format!(
-                "relay {} keeps {} mailboxes and {} blobs for ever",
+                "relay {} keeps {} mailboxes and {} blobs without end",
                 self.id, census.mailboxes, census.blobs
             );
             return Err(Breach::new(Check::Expiry, what));

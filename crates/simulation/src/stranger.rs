@@ -1,4 +1,4 @@
-//! Somebody who is nobody's contact: makes a mailbox at a relay, fills it, reads it with two readers who take it from each other, and
+//! A stranger, who is no contact of a person: makes a mailbox at a relay, fills it, reads it with two readers who take it from each other, and
 //! empties it. A small model says what has to be there.
 
 use crate::{
@@ -74,6 +74,12 @@ fn blob(stranger: u8, number: u32) -> Option<Blob> {
     Blob::new(bytes).ok()
 }
 
+/// The readers in one order or the other.
+fn shuffled(sim: &mut Sim) -> [RawId; 2] {
+    let [one, other] = READERS;
+    if sim.below(2) == 0 { [one, other] } else { [other, one] }
+}
+
 fn number_of(blob: &Blob) -> u32 {
     blob.as_bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
@@ -127,7 +133,7 @@ impl Stranger {
                         }
                     }
                     _ => {
-                        let reader = READERS[usize::from(sim.below(2) == 0)];
+                        let [reader, _] = shuffled(sim);
                         self.leave(reader, serving);
                     }
                 }
@@ -198,8 +204,7 @@ impl Stranger {
 
     /// One reader takes the mailbox, and the other one acks what it has, as if it did not know.
     fn take_over(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
-        let at = usize::from(sim.below(2) == 0);
-        let (reader, other) = (READERS[at], READERS[1 - at]);
+        let [reader, other] = shuffled(sim);
         if self.readers.contains_key(&reader) {
             return Ok(());
         }
@@ -228,7 +233,7 @@ impl Stranger {
     }
 
     fn empty(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
-        let reader = READERS[0];
+        let [reader, _] = READERS;
         if !self.putting.is_empty() {
             return Ok(());
         }

@@ -46,7 +46,7 @@ pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
     pub(crate) ledger: Ledger,
     pub(crate) strangers: Vec<Stranger>,
-    /// When the faults have ended.
+    /// The time at which the faults have ended.
     healed_ms: Option<u64>,
     /// Since when the run is settled, and what was stored by then.
     settled: Option<(u64, u64)>,
@@ -55,7 +55,6 @@ pub(crate) struct World {
     reason: Option<Breach>,
     /// Texts were sent after a vault was put back.
     has_probed: bool,
-    kinds: std::collections::BTreeMap<String, u64>,
 }
 
 /// Plays a plan.
@@ -113,7 +112,6 @@ impl World {
             events: 0,
             reason: None,
             has_probed: false,
-            kinds: std::collections::BTreeMap::new(),
         };
         for relay in &mut world.relays {
             relay.start(&mut world.sim)?;
@@ -127,12 +125,8 @@ impl World {
     fn run(&mut self) -> Checked {
         while let Some(event) = self.sim.next() {
             self.events += 1;
-            *self.kinds.entry(format!("{event:?}").chars().take(12).collect()).or_default() += 1;
             if self.events > MAX_EVENTS {
-                return Err(Breach::new(
-                    Check::Stuck,
-                    format!("the run turns in a circle: {:?}", self.kinds),
-                ));
+                return Err(Breach::new(Check::Stuck, "the run turns in a circle"));
             }
             if matches!(event, Event::Look) {
                 if self.look()? {
@@ -173,10 +167,10 @@ impl World {
                 handed.into_iter().for_each(|handed| self.hand(handed));
             }
             Event::Connected { conn } => self.connected(conn)?,
-            Event::ToClient { conn, bytes } => self.to_client(conn, Arrived::Message(bytes))?,
-            Event::ClosedToClient { conn } => self.to_client(conn, Arrived::Closed)?,
-            Event::ToRelay { conn, bytes } => self.to_relay(conn, Some(bytes))?,
-            Event::ClosedToRelay { conn } => self.to_relay(conn, None)?,
+            Event::ToClient { conn, bytes } => self.reach_client(conn, Arrived::Message(bytes))?,
+            Event::ClosedToClient { conn } => self.reach_client(conn, Arrived::Closed)?,
+            Event::ToRelay { conn, bytes } => self.reach_relay(conn, Some(bytes))?,
+            Event::ClosedToRelay { conn } => self.reach_relay(conn, None)?,
             Event::StoreStep { relay, incarnation } => {
                 self.at_relay(relay, incarnation, |serving, withheld, sim| serving.step(withheld, sim))?;
             }
@@ -250,13 +244,13 @@ impl World {
         match serving.filter(|_| !is_unreachable) {
             Some(serving) => {
                 serving.accept(conn, &mut self.sim);
-                self.to_client(conn, Arrived::Connected)
+                self.reach_client(conn, Arrived::Connected)
             }
-            None => self.to_client(conn, Arrived::Closed),
+            None => self.reach_client(conn, Arrived::Closed),
         }
     }
 
-    fn to_client(&mut self, conn: u64, what: Arrived) -> Checked {
+    fn reach_client(&mut self, conn: u64, what: Arrived) -> Checked {
         let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
         match self.people.get_mut(connection.person) {
             Some(one) => one.on_network(conn, what, &mut self.sim),
@@ -264,7 +258,7 @@ impl World {
         }
     }
 
-    fn to_relay(&mut self, conn: u64, bytes: Option<Vec<u8>>) -> Checked {
+    fn reach_relay(&mut self, conn: u64, bytes: Option<Vec<u8>>) -> Checked {
         let Some(connection) = self.sim.network.connection(conn).copied() else { return Ok(()) };
         let Some(incarnation) = connection.relay_incarnation else { return Ok(()) };
         self.at_relay(connection.relay, incarnation, |serving, withheld, sim| match bytes {
@@ -407,7 +401,7 @@ impl World {
         }
     }
 
-    /// What was held back comes again over other links.
+    /// Sends the items that were held back over other links.
     fn stop_withholding(&mut self, relay: usize) {
         if let Some(one) = self.relays.get_mut(relay)
             && one.withheld.take().is_some()
@@ -457,6 +451,9 @@ impl World {
     fn look(&mut self) -> Checked<bool> {
         for relay in &self.relays {
             relay.check_residue()?;
+        }
+        for one in &self.people {
+            self.sim.after(0, Event::User { person: one.id, incarnation: one.incarnation });
         }
         let last = self.plan.ops.iter().map(|(at, op)| at + op.lasts_ms().unwrap_or(0)).max().unwrap_or(0);
         let Some(healed) = self.healed_ms else {

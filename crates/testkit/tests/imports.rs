@@ -10,7 +10,7 @@ use common::{files, text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The crates of the workspace with more than one file.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "cli",
     "client",
     "conformance",
@@ -20,6 +20,7 @@ const CRATES: [&str; 11] = [
     "primitives",
     "relay",
     "shred",
+    "simulation",
     "websocket",
     "wire",
 ];

@@ -95,7 +95,7 @@ impl SimDisk {
         self
     }
 
-    /// From this write or sync on everything fails; they are counted from 0.
+    /// Makes everything fail from this write or sync on; they are counted from 0.
     pub fn fail_from(&self, op: u64) {
         self.locked().fails_from = Some(op);
     }

@@ -3,17 +3,17 @@
 use super::shell::Place;
 use crate::{breach::Checked, sim::ConnId};
 
-/// When a conversation goes on.
+/// The next step of a conversation.
 pub(crate) enum Next {
     /// Soon.
     Now,
-    /// At a time of the run, or when something happens.
+    /// The conversation waits for a time of the run, or for an event.
     At(Option<u64>),
-    /// It is over.
+    /// The conversation is over.
     Ended(Ended),
 }
 
-/// What has ended.
+/// A conversation that has ended, with its result.
 #[derive(Clone, Debug)]
 pub(crate) enum Ended {
     /// Reading at a relay.

@@ -1,4 +1,4 @@
-//! What the user and the app of a person do with a running client.
+//! The user and the app of a person, at a running client.
 
 use super::{
     Person, User, Wish,
@@ -20,6 +20,9 @@ use deaddrop_engine::{ContactAsks, ContactState, EngineError, Event, EventKind, 
 const AT_ONCE: usize = 100;
 /// Milliseconds until a wish that failed is tried again.
 const AGAIN_MS: u64 = 20_000;
+
+/// Milliseconds of trouble with a session after which the user makes a new invite.
+const PATIENCE_MS: u64 = 1_200_000;
 
 /// An invite that one person hands to another.
 pub(crate) struct Handed {
@@ -49,6 +52,7 @@ impl Person {
         app.look_into_vault()?;
         app.take_ended(&mut handed);
         let shows_more = app.show()?;
+        app.see_asks();
         app.wish(&mut handed)?;
         let next = if shows_more { Some(app.sim.now_ms + 3) } else { app.user.next_wish() };
         app.running.spread(app.sim);
@@ -128,7 +132,6 @@ impl App<'_> {
             event.kind,
             event.contact
         );
-        self.user.events += 1;
         let Some(contact) = person_of(&event.contact) else { return Ok(()) };
         let soon = self.sim.now_ms + 5_000 + self.sim.below(60_000);
         match &event.kind {
@@ -173,6 +176,28 @@ impl App<'_> {
                 }
                 note!(self.sim, "{}: an errand failed: {error}", name_of(self.id));
                 self.user.want(self.sim.now_ms + AGAIN_MS, wish);
+            }
+        }
+    }
+
+    /// The user sees which contacts ask for something.
+    fn see_asks(&mut self) {
+        for info in self.running.shell.engine.contact_list() {
+            if let (true, Some(contact)) = (info.asks.contains(&ContactAsks::Reset), person_of(&info.name)) {
+                self.user.want(self.sim.now_ms + 20_000, Wish::Agree(contact));
+            }
+            let Some(contact) = person_of(&info.name) else { continue };
+            if info.session_trouble.is_none() && !info.begins_again {
+                self.user.trouble_since.remove(&contact);
+                continue;
+            }
+            // What does not heal by itself or by a word of the users heals by a new invite, which
+            // one of the two makes first.
+            let since = *self.user.trouble_since.entry(contact).or_insert(self.sim.now_ms);
+            let patience = PATIENCE_MS * (1 + self.id as u64);
+            if self.sim.now_ms >= since + patience && self.user.errand.is_none() {
+                self.user.trouble_since.insert(contact, self.sim.now_ms);
+                self.user.want(self.sim.now_ms, Wish::InviteAnew(contact));
             }
         }
     }

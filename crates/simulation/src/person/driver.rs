@@ -19,9 +19,9 @@ use deaddrop_wire::{
     ClientToken, Item,
     item::{Answer, AnswerCode, Put},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-/// What a conversation is for.
+/// The purpose of a conversation.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
     Read(String),
@@ -39,8 +39,8 @@ pub(crate) struct Driver<C: LinkConversation<SimEngine>> {
     /// The user's actions and the changes of which the conversation knows.
     retries: u64,
     changes: u64,
-    /// A step that was reported as done and is not (a planted fault).
-    owed: Option<C::Step>,
+    /// Steps that were reported as done and are not, and when they are done (a planted fault).
+    owed: VecDeque<(u64, C::Step)>,
 }
 
 /// A state that the client shows.
@@ -72,7 +72,7 @@ where
             first: Vec::new(),
             retries: 0,
             changes: 0,
-            owed: None,
+            owed: VecDeque::new(),
         }
     }
 
@@ -190,7 +190,7 @@ where
     fn step(&mut self, step: C::Step, at: &mut Place<'_>) {
         note!(at.sim, "{}: {}", at.shell.name(), step.name());
         let done = if step.is_delivery() && at.sim.strikes(Planted::AckBeforeCommit, 1) {
-            self.owed = Some(step);
+            self.owed.push_back((at.sim.now_ms + 15_000, step));
             Ok(())
         } else {
             at.shell.step(at.sim, |engine, time, today| step.run(engine, time, today))
@@ -263,7 +263,7 @@ where
         if let Some(action) = self.conversation.next_action() {
             return Ok(self.perform(action, at)?.unwrap_or(Next::Now));
         }
-        if let Some(step) = self.owed.take() {
+        if let Some((_, step)) = self.owed.pop_front_if(|(due, _)| *due <= at.sim.now_ms) {
             let _ = at.shell.step(at.sim, |engine, time, today| step.run(engine, time, today));
         }
         if !self.first.is_empty() {
@@ -298,7 +298,8 @@ where
             self.retries = at.shell.retries;
         }
         let deadline = self.conversation.deadline(now).into_iter().chain(self.slot.deadline()).min();
-        Ok(Next::At(deadline.map(|moment| at.shell.at_ms(moment))))
+        let owed = self.owed.front().map(|(due, _)| *due);
+        Ok(Next::At(deadline.map(|moment| at.shell.at_ms(moment)).into_iter().chain(owed).min()))
     }
 
     fn on_connected(&mut self, conn: ConnId, at: &mut Place<'_>) {

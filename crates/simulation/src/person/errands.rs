@@ -126,7 +126,7 @@ enum Stage {
 }
 
 impl Inviter {
-    /// To a contact of this name, at the relay that the engine names.
+    /// Begins an invite to a contact of this name, at the relay that the engine names.
     pub(crate) fn new(name: String, relay: RelayAddress) -> Self {
         Self { name, relay, stage: Stage::Begin }
     }

@@ -1,4 +1,4 @@
-//! What has come over the connection of a conversation and was not looked at yet.
+//! Arrivals over the connection of a conversation that were not looked at yet.
 
 use super::{
     shell::Place,

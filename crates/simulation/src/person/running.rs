@@ -20,13 +20,13 @@ pub(crate) struct Running {
     pub(crate) shell: Shell,
     supervisor: Supervisor,
     actors: BTreeMap<ActorId, Box<dyn Actor>>,
-    /// When each of them goes on.
+    /// The next step of each of them.
     wakes: BTreeMap<ActorId, u64>,
     last: ActorId,
     /// The changes that all of them know.
     changes: u64,
     retries: u64,
-    /// What has ended and concerns the user.
+    /// The ended conversations that concern the user.
     pub(crate) ended: Vec<Ended>,
     /// The next upkeep of the vault.
     steps_ms: Option<u64>,

@@ -1,4 +1,4 @@
-//! What the conversations of a running client share: its engine, its clock, and the order in which links are opened.
+//! The state that the conversations of a running client share: its engine, its clock, and the order in which links are opened.
 
 use super::vault::PersonVault;
 use crate::{

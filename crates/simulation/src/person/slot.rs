@@ -50,12 +50,12 @@ pub(crate) struct OpenLink {
     taken: u64,
 }
 
-/// What has come of a link.
+/// The state of a link.
 pub(crate) enum SlotEvent {
     Nothing,
     /// The turn to open it has come.
     Turn,
-    /// It stands; items have come with the relay's Hello.
+    /// The link is open; items have come with the relay's Hello.
     Opened(LinkInfo, Vec<Item>),
     Failed(ConnectError),
     Items(Vec<Item>),
@@ -203,7 +203,7 @@ impl Slot {
         }
     }
 
-    /// When to look at the time again.
+    /// Returns the time of the next look at the clock.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Empty | Self::Queued { .. } => None,

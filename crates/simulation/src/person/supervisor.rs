@@ -25,7 +25,7 @@ pub(crate) struct Supervisor {
     changes: u64,
 }
 
-/// What the supervisor wants.
+/// A wish of the supervisor.
 pub(crate) enum Wanted {
     Nothing(Next),
     Start(Box<dyn Actor>),

@@ -1,31 +1,31 @@
 //! The user of a client, and the app that shows its events. Both outlive the client's process.
 
 use crate::sim::PersonId;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Something that a user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// To invite somebody.
+    /// Invite a person.
     Invite(PersonId),
-    /// To accept the invite of somebody, perhaps of a contact.
+    /// Accept the invite of a person, who may be a contact already.
     Accept(PersonId, String, bool),
-    /// To invite a contact once more, because no session can begin otherwise.
+    /// Invite a contact once more, because no session can begin otherwise.
     InviteAnew(PersonId),
-    /// To send texts.
+    /// Send texts.
     Send { to: PersonId, count: u32, is_long: bool },
-    /// To agree to what a contact asks for.
+    /// Agree to the request of a contact.
     Agree(PersonId),
-    /// To begin again with a contact whose session is lost.
+    /// Begin again with a contact whose session is lost.
     BeginAgain(PersonId),
-    /// To move to another relay.
+    /// Move to another relay.
     Move(usize),
 }
 
 /// A user and an app.
 #[derive(Default)]
 pub(crate) struct User {
-    /// What the user wants, and when it is tried next.
+    /// The wishes of the user, each with the time of its next try.
     pub(crate) wishes: VecDeque<(u64, Wish)>,
     /// An errand for this wish is under way.
     pub(crate) errand: Option<Wish>,
@@ -39,8 +39,8 @@ pub(crate) struct User {
     pub(crate) is_put_back: bool,
     /// Events up to this number were looked at for what the vault holds.
     pub(crate) looked: u64,
-    /// Number of events of each kind that were shown.
-    pub(crate) events: u64,
+    /// The contacts with whom there is trouble, and since when.
+    pub(crate) trouble_since: BTreeMap<PersonId, u64>,
 }
 
 impl User {
@@ -61,7 +61,7 @@ impl User {
         self.wishes.remove(at).map(|(_, wish)| wish)
     }
 
-    /// When the next wish is tried.
+    /// Returns the time at which the next wish is tried.
     pub(crate) fn next_wish(&self) -> Option<u64> {
         self.wishes.iter().map(|(at, _)| *at).min()
     }

@@ -17,7 +17,7 @@ use deaddrop_link::RelayIdentity;
 use deaddrop_shred::writer::WriterSteps;
 use deaddrop_wire::{Day, Item};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -45,7 +45,7 @@ pub(crate) struct Serving {
     swept_ms: Option<u64>,
     /// The next step of the store.
     step_ms: Option<u64>,
-    /// When links look for hints again.
+    /// The time at which links look for hints again.
     listens_ms: Option<u64>,
 }
 
@@ -221,9 +221,9 @@ impl Serving {
     }
 
     /// Lets the links of strangers go on. Returns whether something happened.
-    fn pump_raw(&mut self, now: Now, sim: &mut Sim) -> bool {
+    fn pump_raw(&mut self, deaf: &BTreeSet<(u8, RawId)>, now: Now, sim: &mut Sim) -> bool {
         let mut is_moved = false;
-        for link in self.raw.values_mut() {
+        for (id, link) in &mut self.raw {
             for outcome in poll_all(&mut link.calls) {
                 is_moved = true;
                 self.calls.note(&outcome);
@@ -232,7 +232,7 @@ impl Serving {
             }
             let hints = link.session.hints();
             let mut next = std::pin::pin!(hints.next());
-            if sim.below(4) > 0
+            if !deaf.contains(id)
                 && let Poll::Ready(news) = next.as_mut().poll(&mut Context::from_waker(Waker::noop()))
             {
                 is_moved = true;
@@ -260,11 +260,12 @@ impl Serving {
         // Hints reach a link sometimes later.
         let conns: Vec<(ConnId, bool)> =
             self.links.keys().copied().map(|conn| (conn, sim.below(4) > 0)).collect();
-        if conns.iter().any(|(_, hears)| !hears) {
+        let deaf: BTreeSet<(u8, RawId)> = self.raw.keys().copied().filter(|_| sim.below(2) == 0).collect();
+        if conns.iter().any(|(_, hears)| !hears) || !deaf.is_empty() {
             self.listen_soon(sim);
         }
         loop {
-            let mut is_moved = self.pump_raw(now, sim);
+            let mut is_moved = self.pump_raw(&deaf, now, sim);
             for (conn, hears) in &conns {
                 is_moved |= self.pump_link(*conn, *hears, now, withheld, sim)?;
             }
