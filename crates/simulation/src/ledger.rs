@@ -2,7 +2,7 @@
 
 use crate::{
     breach::{Breach, Check, Checked},
-    sim::PersonId,
+    ids::PersonId,
 };
 use deaddrop_engine::MessageId;
 use std::collections::{BTreeMap, BTreeSet};

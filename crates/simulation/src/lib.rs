@@ -7,6 +7,7 @@ mod calls;
 mod checks;
 mod conversations;
 mod disk;
+mod ids;
 mod ledger;
 mod network;
 mod person;
@@ -19,6 +20,7 @@ mod shorten;
 mod sim;
 mod stranger;
 mod trace;
+mod transit;
 mod world;
 
 pub use breach::{Breach, Check};

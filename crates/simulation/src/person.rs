@@ -2,6 +2,7 @@
 
 mod actor;
 mod app;
+mod arrived;
 mod driver;
 mod errand;
 mod errands;
@@ -14,6 +15,7 @@ mod user;
 mod vault;
 
 pub(crate) use app::Handed;
+pub(crate) use arrived::Arrived;
 pub(crate) use running::Running;
 pub(crate) use shell::{name_of, person_of};
 pub(crate) use user::{User, Wish};
@@ -21,9 +23,10 @@ pub(crate) use user::{User, Wish};
 use crate::{
     breach::{Breach, Check, Checked},
     disk::DiskBay,
+    ids::{ConnId, PersonId},
     planted::Planted,
     random::SimRandom,
-    sim::{ConnId, Event, PersonId, Sim, note},
+    sim::{Event, Sim, note},
 };
 use deaddrop_client::testing::SteppedVault;
 use deaddrop_engine::{ContactState, Engine, VaultError};
@@ -276,11 +279,4 @@ impl Person {
         running.on_network(conn, connection.actor, what, sim);
         Ok(())
     }
-}
-
-/// An arrival over a connection.
-pub(crate) enum Arrived {
-    Connected,
-    Message(Vec<u8>),
-    Closed,
 }

@@ -2,8 +2,8 @@
 //! out, to find those that matter.
 
 use crate::{
+    ids::{PersonId, RelayId},
     random::SimRandom,
-    sim::{PersonId, RelayId},
 };
 use rand::RngExt;
 

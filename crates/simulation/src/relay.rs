@@ -10,11 +10,12 @@ pub(crate) use serving::Serving;
 use crate::{
     breach::{Breach, Check, Checked},
     disk::DiskBay,
+    ids::RelayId,
     plan::Withheld,
     planted::Planted,
     random::SimRandom,
     relay_parts::{Belief, KeptStore, Limits, Store, StoreKey},
-    sim::{Event, RelayId, Sim, note},
+    sim::{Event, Sim, note},
 };
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{Geometry, Shred, residue};

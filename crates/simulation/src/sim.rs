@@ -1,17 +1,14 @@
 //! The parts of a run that everything in it shares: the time, the queue of what comes, the network, the randomness, the history.
 
-use crate::{network::Network, planted::Planted, random::SimRandom, trace::Trace};
+use crate::{
+    ids::{ActorId, ConnId, PersonId, RelayId},
+    network::Network,
+    planted::Planted,
+    random::SimRandom,
+    trace::Trace,
+};
 use rand::RngExt;
 use std::collections::BTreeMap;
-
-/// The number of a person.
-pub(crate) type PersonId = usize;
-/// The number of a relay.
-pub(crate) type RelayId = usize;
-/// The number of a connection.
-pub(crate) type ConnId = u64;
-/// The number of a conversation of a client.
-pub(crate) type ActorId = u32;
 
 /// Seconds since 1970-01-01 at which runs begin: 2026-12-01, at noon.
 pub(crate) const BEGIN_S: u64 = 1_796_126_400;

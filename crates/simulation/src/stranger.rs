@@ -3,9 +3,10 @@
 
 use crate::{
     breach::{Breach, Check, Checked},
+    ids::RelayId,
     relay::{RawId, Serving},
     relay_parts::QuotaClass,
-    sim::{RelayId, Sim, note},
+    sim::{Sim, note},
 };
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_wire::{

@@ -1,7 +1,7 @@
 //! A conversation of a running client: it does one thing at a time, so that a crash can come between any two.
 
 use super::shell::Place;
-use crate::{breach::Checked, sim::ConnId};
+use crate::{breach::Checked, ids::ConnId};
 
 /// The next step of a conversation.
 pub(crate) enum Next {

@@ -11,8 +11,9 @@ use super::{
 use crate::{
     breach::{Breach, Check, Checked},
     conversations::StepError,
+    ids::PersonId,
     ledger::Ledger,
-    sim::{Event as SimEvent, PersonId, Sim, note},
+    sim::{Event as SimEvent, Sim, note},
 };
 use deaddrop_engine::{ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, VaultError};
 

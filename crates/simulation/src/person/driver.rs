@@ -12,8 +12,9 @@ use crate::{
         Action, Connectivity, EngineStep, Haste, LinkClosed, LinkConversation, MailboxStep, OutboxStep,
         PutState, Situation, StepError,
     },
+    ids::ConnId,
     planted::Planted,
-    sim::{ConnId, note},
+    sim::note,
 };
 use deaddrop_wire::{
     ClientToken, Item,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     breach::Checked,
     conversations::{Errand, ErrandAction, Haste},
-    sim::ConnId,
+    ids::ConnId,
 };
 use deaddrop_wire::{ClientToken, RelayAddress};
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     breach::Checked,
     conversations::{Haste, Publishing, Purpose, Visit},
-    sim::ConnId,
+    ids::ConnId,
 };
 use deaddrop_engine::{Acceptance, InviteLink, InviteToEmpty, is_same_day};
 use deaddrop_link::capability::ReadCapability;

@@ -4,7 +4,7 @@ use super::{
     shell::Place,
     slot::{Slot, SlotEvent},
 };
-use crate::{breach::Checked, sim::ConnId};
+use crate::{breach::Checked, ids::ConnId};
 use std::collections::VecDeque;
 
 /// Messages and the end of a connection, in their order.

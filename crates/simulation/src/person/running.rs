@@ -1,14 +1,15 @@
 //! A running client: its conversations, which take turns.
 
 use super::{
-    Arrived,
     actor::{Actor, Ended, Next},
+    arrived::Arrived,
     shell::{Place, Shell, SimEngine},
     supervisor::{Supervisor, Wanted},
 };
 use crate::{
     breach::Checked,
-    sim::{ActorId, ConnId, Event, Sim},
+    ids::{ActorId, ConnId},
+    sim::{Event, Sim},
 };
 use std::{collections::BTreeMap, time::Duration};
 

@@ -5,8 +5,9 @@ use crate::{
     breach::{Breach, Check, Checked},
     conversations::{Connectivity, Haste, Moment, Openings, StepError, Ticket, TurnQueues},
     disk::NodeDisk,
+    ids::{ActorId, ConnId, PersonId},
     random::SimRandom,
-    sim::{ActorId, ConnId, Event, PersonId, Sim},
+    sim::{Event, Sim},
 };
 use deaddrop_engine::{Engine, EngineError, VaultError};
 use deaddrop_link::ClientTokenSecret;

@@ -6,7 +6,7 @@ use crate::{
     conversations::{
         ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, Moment, OpeningStep, Ticket,
     },
-    sim::ConnId,
+    ids::ConnId,
 };
 use deaddrop_wire::{ClientToken, Item, RelayAddress};
 use std::net::{IpAddr, Ipv4Addr};

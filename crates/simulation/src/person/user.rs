@@ -1,6 +1,6 @@
 //! The user of a client, and the app that shows its events. Both outlive the client's process.
 
-use crate::sim::PersonId;
+use crate::ids::PersonId;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Something that a user wants.

@@ -2,9 +2,10 @@
 
 use crate::{
     calls::RunningCall,
+    ids::ConnId,
     planted::Planted,
     relay_parts::{Call, Close, Limits, Now, Outcome, Output, Prefix, RelaySession, SessionContext},
-    sim::{ConnId, Sim},
+    sim::Sim,
 };
 use deaddrop_link::{ClientHello, Cookie, OpenHalf, RelayHandshake, RelayIdentity, SealHalf, retry};
 use deaddrop_wire::{Item, Offer, Received};

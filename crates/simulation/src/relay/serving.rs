@@ -8,10 +8,11 @@ use crate::{
     breach::{Breach, Check, Checked},
     calls::{Calls, RunningCall},
     disk::NodeDisk,
+    ids::{ConnId, RelayId},
     plan::Withheld,
     random::SimRandom,
     relay_parts::{Belief, Limits, Now, Outcome, RelayStore, SessionContext, Store},
-    sim::{ConnId, Event, RelayId, Sim, note},
+    sim::{Event, Sim, note},
 };
 use deaddrop_link::RelayIdentity;
 use deaddrop_shred::writer::WriterSteps;
