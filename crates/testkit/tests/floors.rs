@@ -116,6 +116,40 @@ fn the_test_kit_and_the_simulation_are_linked_by_tests_only() {
     }
 }
 
+/// Our crates that a program is built with, without its tests, each with its features: `deaddrop-NAME FEATURES`.
+fn features(package: &str, more: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--format", "{p} {f}", "--package", &format!("deaddrop-{package}")])
+        .args(more)
+        .current_dir(common::root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let ours = text.lines().filter(|line| line.starts_with("deaddrop-"));
+    ours.map(|line| format!("{} {}", line.split(' ').next().unwrap(), line.rsplit(' ').next().unwrap()))
+        .collect()
+}
+
+/// Whether a line of [`features`] has a feature that is for tests.
+fn is_for_tests(line: &str) -> bool {
+    let mut features = line.rsplit(' ').next().unwrap().split(',');
+    features.any(|feature| ["testing", "hazmat", "count"].contains(&feature))
+}
+
+#[test]
+fn programs_have_no_features_for_tests() {
+    for package in ["cli", "relay"] {
+        let built = features(package, &[]);
+        assert!(built.len() > 4 && !built.iter().any(|line| is_for_tests(line)), "{package}: {built:?}");
+    }
+    assert!(
+        features("relay", &["--features", "testing"]).iter().any(|line| is_for_tests(line)),
+        "it is not seen"
+    );
+}
+
 #[test]
 fn a_relay_that_could_open_envelopes_would_be_seen() {
     let mut edges = tree("relay", &["--depth", "1"]);
