@@ -62,7 +62,10 @@ async fn a_vault_of_the_first_version_of_the_store_opens_and_is_improved_in_plac
     is_whole(&client, 1);
     assert_eq!(received(&client), ["unread 1", "unread 2", "unread 3"]);
     let vault = client.status().unwrap().vault;
-    assert_eq!((vault.limit_bytes, vault.file_bytes), (40_960 + (4 << 30), before.len() as u64));
+    assert_eq!(vault.limit_bytes, 40_960 + (4 << 30));
+    // The upkeep may have made a second segment ahead of need already.
+    let grown = vault.file_bytes - before.len() as u64;
+    assert!([0, 4 << 20].contains(&grown), "{grown}");
     client.send("cara", "after the way to the present version").await.unwrap();
     client.forget_events_before(u64::MAX).await.unwrap();
     // What was dead before, and never zeroed by the version that made it, goes, too.
