@@ -1,4 +1,4 @@
-//! The contract of a [`Store`]: every implementation passes [`check_all`].
+//! The contract of a [`Store`](crate::store::Store): every implementation passes [`check_all`].
 //!
 //! A check fails with a panic that says what was expected. Each check gets a new store from a [`StoreFactory`]. If the factory can
 //! reopen a store, the checks of what survives run too, and the random histories reopen at random moments.
