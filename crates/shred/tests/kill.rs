@@ -48,6 +48,19 @@ const LIVE: u64 = 60;
 /// The record that every batch replaces, so that half a batch would be seen.
 const COUNTER: u64 = 0;
 
+/// Opens a store's file. A child of another test holds the locks of this process for the moment between its fork and its program.
+fn open_disk(path: &Path) -> FileDisk {
+    let begin = std::time::Instant::now();
+    loop {
+        match FileDisk::open(path) {
+            Err(OpenError::InUse) if begin.elapsed() < Duration::from_secs(10) => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 fn start(role: &str, place: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
@@ -91,7 +104,7 @@ fn churn(mut store: Shred<FileDisk>, replaces: bool) {
     }
 }
 
-/// Not a test of its own: what the children do.
+/// The work of the children; as a test of its own it does nothing.
 #[test]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -101,7 +114,7 @@ fn child() {
         drop(Shred::create(FileDisk::create(place).unwrap(), &geometry(), &unlock(), &mut rng(1)).unwrap());
         return;
     }
-    let store = Shred::open(FileDisk::open(place).unwrap(), &unlock(), &mut rng(1)).unwrap();
+    let store = Shred::open(open_disk(place.as_ref()), &unlock(), &mut rng(1)).unwrap();
     if role.starts_with("churn") {
         return churn(store, role == "churn and replace");
     }
@@ -152,7 +165,7 @@ fn killed_writers_lose_nothing_and_keep_nothing() {
                 _ => live.remove(&n) && gone.insert(n),
             };
         }
-        let store = Shred::open(FileDisk::open(&path).unwrap(), &unlock(), &mut rng(1)).unwrap();
+        let store = Shred::open(open_disk(&path), &unlock(), &mut rng(1)).unwrap();
         let entries: Vec<_> = store.entries().collect();
         let residue = residue::scan(&FileDisk::open_read_only(&path).unwrap(), &unlock()).unwrap();
         assert_eq!((residue.heads, residue.bodies), (entries.len() as u64, entries.len() as u64));
@@ -200,7 +213,7 @@ fn killed_writers_of_a_small_store_lose_nothing_and_keep_nothing() {
                 _ => live.remove(&n) && gone.insert(n),
             };
         }
-        let disk = FileDisk::open(&path).unwrap();
+        let disk = open_disk(&path);
         let mut store = Shred::open(disk, &unlock(), &mut random).unwrap();
         let there: BTreeSet<u64> = store.entries().map(|entry| u64::from_le_bytes(entry.meta)).collect();
         assert!(gone.is_disjoint(&there), "round {round}");
