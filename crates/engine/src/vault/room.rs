@@ -15,7 +15,7 @@ const RECEIVE_PARTS: u64 = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum VaultRoom {
-    /// There is room for everything.
+    /// There is room for all of it.
     Enough,
     /// There is room for received messages, but not for a new text, contact or invite of the user. Erase events, or raise the limit.
     ReceivesOnly,

@@ -121,7 +121,7 @@ fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     (status, text)
 }
 
-/// Pages for browsers. They run no script, load nothing, set no cookie, and are the same for every client.
+/// Pages for browsers. They run no script, load nothing, set no cookie, and are the same for all clients.
 fn pages(health: (StatusCode, String)) -> Router {
     Router::new()
         .route("/", get(|| async { still(Html(include_str!("about.html"))) }))

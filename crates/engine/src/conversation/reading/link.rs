@@ -101,7 +101,7 @@ impl ReadLink {
         }
     }
 
-    /// Asks for everything that the engine wants and that was not asked for, and whether the relay is still there if a caller wants to
+    /// Asks for all that the engine wants and that was not asked for, and whether the relay is still there if a caller wants to
     /// know. `Err`: the relay has been silent for too long.
     pub(super) fn look(
         &mut self,

@@ -128,7 +128,7 @@ pub(super) async fn claim(
     one(store.claim(vec![Claim { read: read(number), sub: number }], reader, at).await)
 }
 
-/// A look with room for everything.
+/// A look with room for all blobs.
 pub(super) fn wide(claimed: &Claimed) -> Peek {
     let (handle, fence) = (claimed.handle, claimed.fence);
     Peek { handle, fence, in_flight: vec![], blobs: 1_000, bytes: 1 << 30, any_first: true }
@@ -137,7 +137,7 @@ pub(super) fn wide(claimed: &Claimed) -> Peek {
 /// All blobs of a mailbox.
 pub(super) async fn look(store: &impl Store, claimed: &Claimed, at: Now) -> Result<Vec<Stored>, Stale> {
     let peeked = store.peek(wide(claimed), at).await?;
-    assert!(!peeked.more && !peeked.unread, "a look with room for everything finds everything");
+    assert!(!peeked.more && !peeked.unread, "a look with room for all blobs finds all");
     Ok(peeked.blobs)
 }
 
