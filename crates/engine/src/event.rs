@@ -75,7 +75,9 @@ pub enum EventKind {
     /// new invite for the contact.
     StaleReset,
     /// A new session has begun by an invite or by a reset without proof. Compare safety numbers again. After a call of
-    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree.
+    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree. If the contact says by another way
+    /// that it is not asked, make a new invite for it: the question does not arrive if one of the two vaults was put back to a copy from before
+    /// a move to another relay.
     BegunAgain,
     /// The contact uses an older session again: it has lost the newer one, or somebody has an old state of it. Compare safety
     /// numbers again.
