@@ -5,7 +5,7 @@ use deaddrop_simulation::run;
 use std::thread;
 
 /// The seeds of each of two threads.
-const SEEDS: u64 = 260;
+const SEEDS: u64 = 200;
 
 fn play(first: u64) {
     for seed in first..first + SEEDS {
