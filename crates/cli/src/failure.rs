@@ -114,6 +114,7 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::AlreadyContact => "already_contact",
         ClientError::OtherIdentity => "other_identity",
         ClientError::NothingAsked => "nothing_asked",
+        ClientError::AsksAlready => "asks_already",
         ClientError::NoResetBundle => "no_reset_bundle",
         ClientError::NoSession => "no_session",
         ClientError::TimedOut => "timed_out",

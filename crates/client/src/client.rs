@@ -231,7 +231,8 @@ impl Client {
     /// [`agree`](Self::agree); both have to compare safety numbers again.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite.
+    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite;
+    /// [`ClientError::AsksAlready`]: the contact asks for a new session, [`agree`](Self::agree) or [`decline`](Self::decline) first.
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);

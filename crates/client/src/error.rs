@@ -156,6 +156,8 @@ errors! {
         OtherIdentity = "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name",
         /// The contact wants nothing that needs the user's word.
         NothingAsked = "this contact asks for nothing",
+        /// The contact asks for a new session already: agree or decline first.
+        AsksAlready = "this contact asks for a new session already; agree to that, or decline it first",
         /// Nothing is there to begin again with: make a new invite for the contact.
         NoResetBundle = "there is nothing to begin again with; make a new invite for this contact",
         /// There is no session with this contact yet.
@@ -228,6 +230,7 @@ impl From<EngineError> for ClientError {
             EngineError::AlreadyContact => Self::AlreadyContact,
             EngineError::OtherIdentity => Self::OtherIdentity,
             EngineError::NothingAsked => Self::NothingAsked,
+            EngineError::AsksAlready => Self::AsksAlready,
             EngineError::NoResetBundle => Self::NoResetBundle,
             EngineError::NoSession => Self::NoSession,
             EngineError::Vault(error) => error.into(),

@@ -177,6 +177,13 @@ impl Contact {
         self.sessions.is_lost()
     }
 
+    /// This side has begun the only session that is in use, by an invite or a hard reset, and the peer has not replied in it. A session of a
+    /// soft reset is used beside the one that proved it, and does not count.
+    #[must_use]
+    pub fn is_starting_over(&self) -> bool {
+        self.sessions.is_starting_over()
+    }
+
     /// Takes a session that [`Session::initiate`] began. `reply_deadline` is the bundle's last day: a day later an unanswered
     /// session is told as [`ContactEvent::InviteTaken`] by [`tidy`](Self::tidy).
     ///

@@ -82,6 +82,8 @@ pub enum EngineError {
     OtherIdentity,
     /// The contact asks for nothing that the user has to allow.
     NothingAsked,
+    /// The contact asks for a new session already: the user agrees or declines first.
+    AsksAlready,
     /// There is no bundle with which a new session could begin.
     NoResetBundle,
     /// There is no session with this contact yet.
@@ -113,6 +115,7 @@ impl core::fmt::Display for EngineError {
             Self::AlreadyContact => "there is a contact with this identity already",
             Self::OtherIdentity => "the invite is from another identity than this contact has",
             Self::NothingAsked => "this contact asks for nothing",
+            Self::AsksAlready => "this contact asks for a new session already",
             Self::NoResetBundle => "there is no bundle with which a new session could begin",
             Self::NoSession => "there is no session with this contact yet",
             Self::Vault(_) => "the vault failed",

@@ -41,7 +41,8 @@ pub enum EventKind {
     InviteAccepted,
     /// A second person has tried to use the same invite. Told once for each invite. Compare safety numbers before you trust the contact.
     InviteContested,
-    /// No known address of the contact takes messages. They wait.
+    /// No known address of the contact takes messages. They wait. If this vault was put back from a copy, the contact may have moved since then;
+    /// [`begin_again`](crate::Engine::begin_again) does not reach it: make a new invite for the contact.
     Unreachable,
     /// A content needs a newer version of this program. It is kept.
     NeedsNewerVersion,
@@ -66,20 +67,24 @@ pub enum EventKind {
     /// each other at the same time. Nothing needs to be done.
     SessionReset,
     /// The contact asks for a new session and cannot prove that it knew the old one: its device was restored, or somebody has stolen its
-    /// identity. Ask the contact by another way; then call [`agree`](crate::Engine::agree).
+    /// identity. Ask the contact by another way; then call [`agree`](crate::Engine::agree). If this user has begun again, too, one of the two
+    /// has to agree.
     ResetRequested,
     /// The contact asks for a new session with a proof that is too old, because one of the two vaults was put back to an old state. There is
     /// nothing to agree to. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a
     /// new invite for the contact.
     StaleReset,
     /// A new session has begun by an invite or by a reset without proof. Compare safety numbers again. After a call of
-    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree.
+    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree. If the contact says by another way
+    /// that it is not asked, make a new invite for it: the question does not arrive if one of the two vaults was put back to a copy from before
+    /// a move to another relay.
     BegunAgain,
     /// The contact uses an older session again: it has lost the newer one, or somebody has an old state of it. Compare safety
     /// numbers again.
     PeerFellBack,
     /// The contact's vault was put back from a copy. The messages that it has sent since then cannot be read. A new session begins by itself
-    /// if that is possible.
+    /// if that is possible. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a new
+    /// invite for the contact.
     PeerRewound,
     /// The contact was verified and is not verified any more. Compare safety numbers again.
     VerificationCleared,

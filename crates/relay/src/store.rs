@@ -23,7 +23,8 @@ use std::sync::Arc;
 
 /// A place for mailboxes. A caller may drop every future: the store finishes what it has begun.
 pub trait Store: Send + Sync + 'static {
-    /// Creates mailboxes. A repeated create finds the same mailbox.
+    /// Creates mailboxes. A repeated create finds the same mailbox. If the store remembers no calendar, it remembers that of `now` with the
+    /// first mailbox.
     fn create(&self, new: Vec<NewMailbox>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
     /// Changes mailboxes by the right of their owners.

@@ -49,11 +49,11 @@ fn an_acked_blob_cannot_be_read_on_the_disk_when_the_ack_is_answered() {
         let peek = Peek { handle, fence, in_flight: vec![], blobs: 8, bytes: 1 << 20, any_first: true };
         let found = store.peek(peek, now).await.unwrap().blobs;
         assert_eq!(found.len(), 8);
-        on_disk.check_stored(&store, StoredCounts { mailboxes: 1, blobs: 8, has_day: false });
+        on_disk.check_stored(&store, StoredCounts { mailboxes: 1, blobs: 8, has_day: true });
         for (stored, left) in found.iter().zip((0..8).rev()) {
             let acked = store.ack(vec![(handle, fence, vec![stored.record])], now).await;
             assert_eq!(acked, [Ok(())]);
-            assert_eq!(on_disk.readable_bodies(), 1 + left);
+            assert_eq!(on_disk.readable_bodies(), 2 + left, "the mailbox and the day stay");
         }
     });
 }

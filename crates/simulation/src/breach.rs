@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Check {
     /// Every accepted text is given.
     Lost,
+    /// Texts arrive after a vault was put back, or the users are told that a step is needed.
+    Deaf,
     /// Every text is given once.
     Twice,
     /// Texts are given in their order, or marked as late.

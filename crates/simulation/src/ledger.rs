@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     newest: BTreeMap<(PersonId, PersonId), usize>,
     /// The people whose vault was put back: nothing is expected of what they send and receive, until [`expect`](Self::expect).
     put_back: BTreeSet<PersonId>,
+    /// The people whose vault was put back, whatever is expected since then.
+    have_old_vault: BTreeSet<PersonId>,
 }
 
 impl Ledger {
@@ -84,12 +86,14 @@ impl Ledger {
         again: bool,
     ) -> Checked<usize> {
         let newest = self.newest.get(&(from, to)).copied();
+        // A vault that was not put back knows what it has given, even if it is sent again.
+        let forgets = self.have_old_vault.contains(&to);
         let (number, text) = self.find(from, to, words)?;
         text.is_stored = true;
-        if text.given > 0 && !again && !text.is_excused {
+        let is_excused = text.is_excused && forgets;
+        if text.given > 0 && !again && !is_excused {
             return Err(Breach::new(Check::Twice, format!("text {number} is given again")));
         }
-        let is_excused = text.is_excused;
         text.given += 1;
         if order == Some(false) && !is_excused && !again && newest.is_some_and(|newest| number < newest) {
             let what = format!("text {number} is given behind {newest:?} and is not marked as late");
@@ -122,6 +126,7 @@ impl Ledger {
     /// The vault of a person was put back.
     pub(crate) fn excuse(&mut self, person: PersonId) {
         self.put_back.insert(person);
+        self.have_old_vault.insert(person);
         for text in &mut self.texts {
             text.is_excused |= text.from == person || text.to == person;
         }
@@ -136,6 +141,12 @@ impl Ledger {
     pub(crate) fn lost(&self) -> Vec<usize> {
         let is_lost = |text: &Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
         self.texts.iter().enumerate().filter(|(_, text)| is_lost(text)).map(|(at, _)| at).take(8).collect()
+    }
+
+    /// The senders and receivers between whom texts were accepted and not given.
+    pub(crate) fn deaf(&self) -> BTreeSet<(PersonId, PersonId)> {
+        let is_lost = |text: &&Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
+        self.texts.iter().filter(is_lost).map(|text| (text.from, text.to)).collect()
     }
 
     /// The first texts that were accepted and whose delivery was not told.

@@ -7,6 +7,7 @@ mod calls;
 mod checks;
 mod conversations;
 mod disk;
+mod healing;
 mod ids;
 mod ledger;
 mod network;
@@ -25,6 +26,7 @@ mod world;
 
 pub use breach::{Breach, Check};
 pub use planted::Planted;
+pub use shorten::Shortening;
 pub use world::Outcome;
 
 use plan::Plan;
@@ -41,8 +43,13 @@ pub fn run_entries(seed: u64, entries: &[usize], planted: Option<Planted>) -> Ou
     world::play(&Plan::of(seed).keeping(entries), planted, true)
 }
 
-/// Leaves out what does not matter of a run that breaks a promise. Returns the numbers of the entries of its plan that are left.
-#[must_use]
-pub fn shorten(seed: u64, planted: Option<Planted>, check: Check) -> Vec<usize> {
-    shorten::shorten(&Plan::of(seed), planted, check)
+/// Leaves out what does not matter of a run that breaks a promise. Returns the numbers of the entries of its plan that are left. `tell` is
+/// called after each run that this takes, and at the end.
+pub fn shorten(
+    seed: u64,
+    planted: Option<Planted>,
+    check: Check,
+    tell: &mut dyn FnMut(Shortening),
+) -> Vec<usize> {
+    shorten::shorten(&Plan::of(seed), planted, check, tell)
 }

@@ -1,7 +1,7 @@
 //! The command line of the simulation: plays seeds, and shows the first that breaks a promise.
 
 use clap::Parser;
-use deaddrop_simulation::{Breach, Outcome, Planted, run, run_entries, shorten};
+use deaddrop_simulation::{Breach, Outcome, Planted, Shortening, run, run_entries, shorten};
 use std::{io::Write, process::ExitCode, time::Instant};
 
 /// Plays people, relays and the network between them on virtual time, with faults. One seed is one run.
@@ -23,6 +23,9 @@ struct Arguments {
     /// Play the first seed alone, and print its history
     #[arg(long)]
     history: bool,
+    /// Name each seed that breaks a promise, and shorten none
+    #[arg(long)]
+    keep_going: bool,
 }
 
 fn planted(name: &str) -> Result<Planted, String> {
@@ -46,13 +49,16 @@ fn main() -> ExitCode {
     }
     #[allow(clippy::disallowed_methods, reason = "the rate is measured, and no run depends on it")]
     let begun = Instant::now();
-    let (mut played, mut texts, mut events) = (0, 0, 0);
+    let (mut played, mut texts, mut events, mut broken) = (0, 0, 0, 0);
     for seed in first..first.saturating_add(seeds) {
         let outcome = run(seed, planted, false);
         played += 1;
         texts += outcome.given;
         events += outcome.events;
-        if let Some(breach) = &outcome.breach {
+        if let Some(breach) = outcome.breach.as_ref().filter(|_| arguments.keep_going) {
+            broken += 1;
+            print(&format!("seed {seed}: {breach}\n"));
+        } else if let Some(breach) = &outcome.breach {
             print(&format!("seed {seed} breaks a promise after {played} seeds\n"));
             return explain(seed, planted, breach);
         }
@@ -61,10 +67,10 @@ fn main() -> ExitCode {
         }
     }
     print(&format!(
-        "{played} seeds, {:.1} a second; {texts} texts given, {events} events; no promise broken\n",
+        "{played} seeds, {:.1} a second; {texts} texts given, {events} events; {broken} seeds break a promise\n",
         rate(played, begun)
     ));
-    ExitCode::SUCCESS
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn rate(played: u64, begun: Instant) -> f64 {
@@ -93,7 +99,14 @@ fn show(outcome: &Outcome) -> ExitCode {
 /// Prints the shortened history of a run that breaks a promise, and how to play it again.
 fn explain(seed: u64, planted: Option<Planted>, breach: &Breach) -> ExitCode {
     print(&format!("{breach}\nshortening ...\n"));
-    let entries = shorten(seed, planted, breach.check);
+    let entries =
+        shorten(seed, planted, breach.check, &mut |Shortening { runs, left, is_shortest, .. }| {
+            if is_shortest {
+                print(&format!("{runs} runs, {left} entries left, none of which can be left out\n"));
+            } else if runs % 10 == 0 {
+                print(&format!("{runs} runs, {left} entries left\n"));
+            }
+        });
     let outcome = run_entries(seed, &entries, planted);
     for line in &outcome.lines {
         print(&format!("{line}\n"));

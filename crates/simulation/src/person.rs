@@ -55,6 +55,10 @@ pub(crate) struct Person {
     copy: Option<(Vec<u8>, u64, Vec<String>)>,
     /// The time of the copy to which the vault was put back last.
     pub(crate) put_back_ms: Option<u64>,
+    /// The vault was put back to a copy from before a move, and does not know where its contacts send.
+    pub(crate) has_lost_move: bool,
+    /// When the user moved to another relay last.
+    pub(crate) moved_ms: u64,
     writes: Arc<AtomicU64>,
 }
 
@@ -88,6 +92,8 @@ impl Person {
             skew_s: 0,
             copy: None,
             put_back_ms: None,
+            has_lost_move: false,
+            moved_ms: 0,
             writes: Arc::default(),
         }
     }
@@ -246,11 +252,17 @@ impl Person {
     /// Puts the last copy back, if it has the contacts of now. Returns whether it did.
     pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
         let Some(contacts) = self.established() else { return false };
-        let Some((bytes, _, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else { return false };
+        let Some((bytes, copied_ms, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else {
+            return false;
+        };
         note!(sim, "the vault of {} is put back", self.name());
         self.kill(sim, down_ms);
         self.bay.replace(bytes);
         self.user.is_put_back = true;
+        self.user.has_old_vault = true;
+        self.has_lost_move |= self.moved_ms > copied_ms;
+        self.user.told.clear();
+        self.user.steps.clear();
         self.put_back_ms = Some(sim.now_ms);
         true
     }

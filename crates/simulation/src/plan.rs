@@ -135,6 +135,12 @@ impl Plan {
         plan
     }
 
+    /// Whether the users do nothing about trouble until they must have been told of it.
+    pub(crate) fn is_patient(&self) -> bool {
+        let is_put_back = self.ops.iter().any(|(_, op)| matches!(op, Op::PutBack { .. }));
+        is_put_back && self.seed.is_multiple_of(2)
+    }
+
     fn fault(&self, rng: &mut SimRandom) -> Op {
         let person = rng.random_range(0..self.people);
         let relay = rng.random_range(0..self.relays);

@@ -53,8 +53,8 @@ pub(crate) struct World {
     events: u64,
     /// Why the run was not settled when it was looked at last.
     reason: Option<Breach>,
-    /// Texts were sent after a vault was put back.
-    has_probed: bool,
+    /// When texts were sent after a vault was put back.
+    pub(crate) probed_ms: Option<u64>,
 }
 
 /// Plays a plan.
@@ -92,7 +92,9 @@ impl World {
             let invites = plan.ops.iter().any(|(_, op)| matches!(op, Op::Invite(from, _) if *from == id));
             let has_home = invites || !(plan.seed + id as u64).is_multiple_of(4);
             let home = has_home.then_some(id % plan.relays);
-            Person::new(id, plan.seed, addresses.clone(), home)
+            let mut one = Person::new(id, plan.seed, addresses.clone(), home);
+            one.user.is_patient = plan.is_patient();
+            one
         };
         let people: Vec<Person> = (0..plan.people).map(person).collect();
         for (at, (ms, _)) in plan.ops.iter().enumerate() {
@@ -111,7 +113,7 @@ impl World {
             settled: None,
             events: 0,
             reason: None,
-            has_probed: false,
+            probed_ms: None,
         };
         for relay in &mut world.relays {
             relay.start(&mut world.sim)?;
@@ -267,7 +269,7 @@ impl World {
         })
     }
 
-    fn wish(&mut self, person: usize, wish: Wish) {
+    pub(crate) fn wish(&mut self, person: usize, wish: Wish) {
         if let Some(one) = self.people.get_mut(person) {
             one.user.want_more(self.sim.now_ms, wish);
             self.sim.after(0, Event::User { person, incarnation: one.incarnation });
@@ -284,7 +286,12 @@ impl World {
         match op {
             Op::Invite(from, to) => self.wish(from, Wish::Invite(to)),
             Op::Send { from, to, count, is_long } => self.wish(from, Wish::Send { to, count, is_long }),
-            Op::Move(person, relay) => self.wish(person, Wish::Move(relay)),
+            Op::Move(person, relay) => {
+                if let Some(one) = self.people.get_mut(person) {
+                    one.moved_ms = self.sim.now_ms;
+                }
+                self.wish(person, Wish::Move(relay));
+            }
             Op::Cut { person, messages, is_silent } => sim.network.cut_after(person, messages, is_silent),
             Op::Slow { person, ms, .. } => sim.network.set_slow(person, ms),
             Op::Unreachable { person, .. } => {
@@ -335,6 +342,8 @@ impl World {
                 }
             }
             Op::Withhold { relay, what, .. } => {
+                // A link on which some deliveries are missing must not go on with later ones: an ack covers all before it.
+                self.stop_withholding(relay);
                 if let Some(one) = self.relays.get_mut(relay) {
                     one.withheld = Some(what);
                 }
@@ -427,26 +436,6 @@ impl World {
         }
     }
 
-    /// After a vault was put back and everything has settled, each pair sends some texts more: what is sent afterwards arrives. Returns
-    /// whether texts were sent.
-    fn probe(&mut self) -> bool {
-        if self.has_probed || self.people.iter().all(|one| one.put_back_ms.is_none()) {
-            return false;
-        }
-        self.has_probed = true;
-        note!(self.sim, "texts are expected again");
-        self.ledger.expect();
-        let pairs = self.plan.ops.iter().filter_map(|(_, op)| match op {
-            Op::Invite(a, b) => Some([(*a, *b), (*b, *a)]),
-            _ => None,
-        });
-        let pairs: Vec<(usize, usize)> = pairs.flatten().collect();
-        for (from, to) in pairs {
-            self.wish(from, Wish::Send { to, count: 4, is_long: false });
-        }
-        true
-    }
-
     /// Looks at the state of everything. Returns whether the run is over.
     fn look(&mut self) -> Checked<bool> {
         for relay in &self.relays {
@@ -463,6 +452,7 @@ impl World {
             }
             return Ok(false);
         };
+        self.check_told()?;
         let unsettled = self.unsettled();
         if let Some(breach) = &unsettled
             && self.reason.as_ref() != Some(breach)
@@ -475,17 +465,21 @@ impl World {
             None if self.probe() => Ok(false),
             None => match self.settled {
                 Some((since, before)) if before == stored => Ok(self.sim.now_ms >= since + WATCH_MS),
-                // Receipts of what was given last, and what follows from a reset, may come behind.
-                Some((_, before)) if self.sim.now_ms >= healed + SETTLE_MS => {
+                // What waited for the users of a vault that was put back goes on.
+                Some(_) if self.probed_ms.is_some() && self.sim.now_ms < healed + SETTLE_MS => {
+                    self.settled = Some((self.sim.now_ms, stored));
+                    Ok(false)
+                }
+                Some((_, before)) => {
                     let what = format!("{} steps are stored though nothing is to be done", stored - before);
                     Err(Breach::new(Check::Stuck, what))
                 }
-                Some(_) | None => {
+                None => {
                     self.settled = Some((self.sim.now_ms, stored));
                     Ok(false)
                 }
             },
-            Some(breach) if self.sim.now_ms >= healed + SETTLE_MS => Err(breach),
+            Some(breach) if self.sim.now_ms >= healed + SETTLE_MS + self.patience_ms() => Err(breach),
             Some(_) => {
                 self.settled = None;
                 Ok(false)

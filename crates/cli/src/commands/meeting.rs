@@ -296,6 +296,15 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
                 ),
             ));
         }
+        Err(error @ ClientError::AsksAlready) => {
+            return Err(Failure::of(
+                error,
+                format_args!(
+                    "{name} asks for a new session already; ask {name} by another way, then agree to that: deaddrop --home {home} agree \
+                     {typed} (or decline it with --decline)"
+                ),
+            ));
+        }
         Err(error) => return Err(error.into()),
     }
     let state = if sent { "asked" } else { "queued" };

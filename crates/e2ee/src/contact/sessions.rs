@@ -193,6 +193,13 @@ impl Sessions {
             || best.peer_replied && self.0.iter().any(smaller)
     }
 
+    /// The session that sends is an own one without a reply, and none is left that it has not superseded or left behind.
+    pub(super) fn is_starting_over(&self) -> bool {
+        let Some(best) = self.best().filter(|entry| entry.is_waiting()) else { return false };
+        let mut others = self.0.iter().filter(|entry| entry.id != best.id);
+        others.all(|entry| entry.generation != Generation::Current)
+    }
+
     /// The ids in the order in which an envelope is tried: highest era first, then latest.
     pub(super) fn newest_first(&self) -> Vec<SessionId> {
         let mut order: Vec<_> = self.0.iter().enumerate().collect();

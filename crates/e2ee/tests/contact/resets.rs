@@ -215,3 +215,25 @@ fn an_own_reset_is_used_although_the_peer_has_begun_one() {
     assert_eq!(two.contact.sending().map(Session::id), begun);
     assert_converged(&mut two, &mut one);
 }
+
+#[test]
+fn only_a_hard_reset_or_an_invite_starts_over() {
+    let (mut one, mut two) = friends(9, 3);
+    assert!(!one.contact.is_starting_over());
+    one.lose_sessions();
+    one.reset(ResetKind::Soft, NOW).unwrap();
+    assert!(!one.contact.is_starting_over(), "the lost session still counts");
+    one.reset(ResetKind::Hard, NOW).unwrap();
+    assert!(one.contact.is_starting_over());
+    one.reload();
+    assert!(one.contact.is_starting_over());
+    one.say();
+    let envelope = one.sent.pop().unwrap();
+    two.hear(&envelope).unwrap();
+    let received = two.contact.agree_to_reset(&two.identity, &envelope, TODAY).unwrap();
+    two.keep(received);
+    assert!(!two.contact.is_starting_over());
+    two.say();
+    pass(&mut two, &mut one);
+    assert!(!one.contact.is_starting_over());
+}

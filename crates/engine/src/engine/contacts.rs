@@ -29,9 +29,11 @@ pub struct ContactInfo {
     /// The requests that only the user can allow: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
     pub asks: Vec<ContactAsks>,
     /// The day on which trouble with the session was last told ([`SessionLost`](crate::EventKind::SessionLost) and the like); `None` once a
-    /// session is established again.
+    /// session is established again. If it stays and `begins_again` is `false`, no texts come until a user calls
+    /// [`begin_again`](crate::Engine::begin_again), or makes a new invite for the contact.
     pub session_trouble: Option<Day>,
-    /// A new beginning waits for the contact's answer: after [`begin_again`](crate::Engine::begin_again) the contact has to agree.
+    /// A new beginning waits for the contact's answer: after [`begin_again`](crate::Engine::begin_again) the contact has to agree. `false` while
+    /// a session that the client has begun by itself waits: if `session_trouble` stays, the user has to do something.
     pub begins_again: bool,
     /// The last day of an open invite for this contact, whose link [`open_link`](crate::Engine::open_link) gives again.
     pub invite_until: Option<Day>,
@@ -45,7 +47,8 @@ pub struct ContactInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreachableReason {
-    /// No known address of the contact takes messages.
+    /// No known address of the contact takes messages. The contact's relay may have lost its mailboxes, and takes messages again once they are
+    /// made again. If this vault was put back from a copy, the contact may have moved since then: make a new invite for it.
     Refused,
     /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
     /// the user allows it: see [`allow_private`](crate::Engine::allow_private).
@@ -218,7 +221,8 @@ impl Peer {
             waiting: self.messages(),
             session_trouble: (self.row.troubled_on != 0).then(|| Day::from_number(self.row.troubled_on)),
             // Before the first answer nothing numbered was ever received.
-            begins_again: self.standing() == Some(Standing::Unanswered) && !self.row.incoming.is_empty(),
+            begins_again: !self.row.incoming.is_empty()
+                && self.ratchet.as_ref().is_some_and(deaddrop_e2ee::contact::Contact::is_starting_over),
             invite_until: self.invite.as_ref().map(|(_, pending)| pending.not_after()),
             relays: self.relays(),
         }

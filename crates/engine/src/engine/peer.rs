@@ -32,6 +32,8 @@ pub(super) struct Peer {
     pub(super) texts_stored: u64,
     /// The day on which the app was told of a trouble with the session that may heal by itself.
     pub(super) healing_told: Option<Day>,
+    /// The day on which the app was told at most that a new session begins by itself.
+    pub(super) rewound_told: Option<Day>,
     /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
     pub(super) rests_until: u64,
     /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
@@ -80,6 +82,7 @@ impl Peer {
             texts_stored: 0,
             rests_until: 0,
             healing_told: None,
+            rewound_told: None,
             uses_mailbox: None,
             told_again: None,
             holds_back: false,

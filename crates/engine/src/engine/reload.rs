@@ -63,6 +63,7 @@ impl Peer {
     fn remember(&mut self, before: &Self) {
         (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
         (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);
-        (self.healing_told, self.doubts_all) = (before.healing_told, before.doubts_all);
+        (self.healing_told, self.rewound_told) = (before.healing_told, before.rewound_told);
+        self.doubts_all = before.doubts_all;
     }
 }

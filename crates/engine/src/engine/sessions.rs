@@ -6,7 +6,7 @@ use super::{
 use crate::{
     error::{EngineError, VaultError},
     event::EventKind,
-    vault::{ItemRow, Table, Vault, key},
+    vault::{ItemRow, Question, Table, Vault, key},
 };
 use deaddrop_e2ee::{
     contact::{ContactEvent, Hour, Received, ResetError, ResetKind},
@@ -40,6 +40,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 // What goes wrong from here on is another trouble.
                 (contact.row.troubled_on, contact.row.unread) = (0, 0);
                 let is_first = !std::mem::replace(&mut contact.row.established, true);
+                if is_first {
+                    // Both users have begun again, and one of them has agreed.
+                    self.forget_resets(step, id);
+                }
                 let kind = if is_first { EventKind::Established } else { EventKind::SessionReset };
                 self.add_event(step, id, today, kind)
             }
@@ -98,7 +102,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.tell_trouble(step, id, kind, today)
     }
 
-    /// Tells the app of trouble with a session, once a day for each contact: a relay can repeat the cause.
+    /// Tells the app of trouble with a session, once a day for each contact: a relay can repeat the cause. That the peer was put back, which
+    /// may heal by itself, does not hide a trouble for which the user is needed.
     pub(super) fn tell_trouble(
         &mut self,
         step: &mut Step,
@@ -107,10 +112,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         today: Day,
     ) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
-        if contact.row.troubled_on == today.number() {
+        let is_rewound = kind == EventKind::PeerRewound;
+        if contact.row.troubled_on == today.number() && (is_rewound || contact.rewound_told != Some(today)) {
             return Ok(());
         }
         contact.row.troubled_on = today.number();
+        contact.rewound_told = is_rewound.then_some(today);
         contact.healing_told = (kind != EventKind::SessionLost).then_some(today);
         step.contacts.insert(id);
         self.add_event(step, id, today, kind)
@@ -149,11 +156,19 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Begins a new session without a proof, because the user wants it. The contact has to agree.
+    ///
+    /// # Errors
+    /// [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines first.
+    /// [`EngineError::NoResetBundle`]: make a new invite.
     pub fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         self.check_room()?;
         let (rng, identity) = (&mut self.rng, &self.identity);
         let contact = self.contacts.get_mut(&id).ok_or(EngineError::UnknownContact)?;
+        // The question would be dropped, and each of the two would wait for the other.
+        if contact.asked.values().any(|asked| asked.question == Question::Reset) {
+            return Err(EngineError::AsksAlready);
+        }
         let ratchet = contact.ratchet.as_mut().ok_or(EngineError::NoSession)?;
         let reset = ratchet
             .reset(identity, ResetKind::Hard, hour_of(now, today), rng)
@@ -173,6 +188,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 contact.row.reset_due = false;
                 // What was told today of a trouble that was to heal by itself does not hide that it cannot.
                 let is_worse = contact.healing_told.take() == Some(today);
+                contact.rewound_told.take_if(|_| is_worse);
                 let mut step = self.step();
                 step.contacts.insert(id);
                 if is_worse {

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bounds;
+mod crossing;
 mod delivery;
 mod edges;
 mod full;

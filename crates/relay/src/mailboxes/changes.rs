@@ -6,7 +6,7 @@
 use super::job::Job;
 use super::mailbox::{Mailbox, renewed};
 use super::{Mailboxes, record, record::Lasting};
-use crate::clock::Now;
+use crate::clock::{Calendar, Now};
 use crate::hints::SubscriptionEnd;
 use crate::limits::Limits;
 use crate::names::{Handle, Name};
@@ -38,6 +38,8 @@ pub(crate) struct Planned {
     edit: Edit,
     /// Changes by reading are written along.
     saves: bool,
+    /// The calendar that is written along, because the store remembers none.
+    calendar: Option<Calendar>,
 }
 
 /// The effect of a change on a mailbox.
@@ -116,8 +118,11 @@ impl Mailboxes {
             unused_until: Some(now.day.plus(u32::from(limits.unused_days))),
         };
         let handle = self.fresh_handle();
-        let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
-        Ok(ChangeStep::Write(Planned { handle, edit: Edit::Make(lasting), saves: false }, job))
+        let mut job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
+        // A store with a mailbox remembers a day: a process that begins with it does not believe every clock.
+        let calendar = self.calendar.is_none().then(|| now.calendar());
+        job.puts.extend(calendar.map(record::day));
+        Ok(ChangeStep::Write(Planned { handle, edit: Edit::Make(lasting), saves: false, calendar }, job))
     }
 
     fn try_change(&mut self, own: &OwnId, change: Change, now: Now) -> Result<ChangeStep, Verdict> {
@@ -193,13 +198,16 @@ impl Mailboxes {
         edit.apply_to(&mut lasting);
         self.changing = Some(handle);
         let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
-        Some(ChangeStep::Write(Planned { handle, edit, saves }, job))
+        Some(ChangeStep::Write(Planned { handle, edit, saves, calendar: None }, job))
     }
 
     /// Makes a change that is on stable storage. If it was not written, nothing changes. Returns whether the mailbox still exists.
     pub(crate) fn finish_change(&mut self, planned: Planned, written: bool) -> bool {
-        let Planned { handle, edit, saves } = planned;
+        let Planned { handle, edit, saves, calendar } = planned;
         self.changing = None;
+        if let Some(calendar) = calendar.filter(|_| written) {
+            self.note_day(calendar);
+        }
         if let Edit::Make(lasting) = edit {
             if written {
                 self.index(handle, &lasting);

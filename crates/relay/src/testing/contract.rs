@@ -130,6 +130,7 @@ pub async fn check_survival(factory: &mut impl StoreFactory) {
     survival::each_change_survives_at_once(factory).await;
     survival::destroyed_blobs_stay_destroyed(factory).await;
     survival::volatile_blobs_do_not_survive(factory).await;
+    survival::a_store_with_a_mailbox_remembers_the_day(factory).await;
     survival::the_calendar_and_expiry_survive(factory).await;
 }
 

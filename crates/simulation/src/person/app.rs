@@ -15,15 +15,14 @@ use crate::{
     ledger::Ledger,
     sim::{Event as SimEvent, Sim, note},
 };
-use deaddrop_engine::{ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, VaultError};
+use deaddrop_engine::{
+    ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, UnreachableReason, VaultError,
+};
 
 /// Events that are looked at together.
 const AT_ONCE: usize = 100;
 /// Milliseconds until a wish that failed is tried again.
 const AGAIN_MS: u64 = 20_000;
-
-/// Milliseconds of trouble with a session after which the user makes a new invite.
-const PATIENCE_MS: u64 = 1_200_000;
 
 /// An invite that one person hands to another.
 pub(crate) struct Handed {
@@ -134,7 +133,7 @@ impl App<'_> {
             event.contact
         );
         let Some(contact) = person_of(&event.contact) else { return Ok(()) };
-        let soon = self.sim.now_ms + 5_000 + self.sim.below(60_000);
+        self.user.note_told(contact, &event.kind);
         match &event.kind {
             EventKind::MessageReceived { text, late } => {
                 self.ledger.give((contact, self.id), text, Some(*late), again)?;
@@ -147,8 +146,6 @@ impl App<'_> {
                     self.ledger.deliver(self.id, contact, message)?;
                 }
             }
-            EventKind::ResetRequested => self.user.want(soon, Wish::Agree(contact)),
-            EventKind::StaleReset | EventKind::SessionLost => self.user.want(soon, Wish::BeginAgain(contact)),
             _ => {}
         }
         Ok(())
@@ -181,24 +178,34 @@ impl App<'_> {
         }
     }
 
-    /// The user sees which contacts ask for something.
+    /// The user does what the last event about a contact asks for, as long as the contact's state needs it.
     fn see_asks(&mut self) {
+        if self.user.is_patient {
+            return;
+        }
         for info in self.running.shell.engine.contact_list() {
-            if let (true, Some(contact)) = (info.asks.contains(&ContactAsks::Reset), person_of(&info.name)) {
-                self.user.want(self.sim.now_ms + 20_000, Wish::Agree(contact));
-            }
             let Some(contact) = person_of(&info.name) else { continue };
-            if info.session_trouble.is_none() && !info.begins_again {
-                self.user.trouble_since.remove(&contact);
+            let is_gone = info.unreachable == Some(UnreachableReason::Refused);
+            let wish = if info.asks.contains(&ContactAsks::Reset) {
+                Wish::Agree(contact)
+            } else if !self.user.told.contains_key(&contact) {
                 continue;
-            }
-            // What does not heal by itself or by a word of the users heals by a new invite, which
-            // one of the two makes first.
-            let since = *self.user.trouble_since.entry(contact).or_insert(self.sim.now_ms);
-            let patience = PATIENCE_MS * (1 + self.id as u64);
-            if self.sim.now_ms >= since + patience && self.user.errand.is_none() {
-                self.user.trouble_since.insert(contact, self.sim.now_ms);
-                self.user.want(self.sim.now_ms, Wish::InviteAnew(contact));
+            } else if is_gone && self.user.has_old_vault && info.invite_until.is_none() {
+                Wish::InviteAnew(contact)
+            } else if info.session_trouble.is_some() && !info.begins_again {
+                Wish::BeginAgain(contact)
+            } else if info.begins_again
+                && info.invite_until.is_none()
+                && self.user.waits_long(self.sim.now_ms, contact)
+            {
+                // The question of the user does not arrive.
+                Wish::InviteAnew(contact)
+            } else {
+                continue;
+            };
+            if self.user.begin_step(self.sim.now_ms, contact, &wish) {
+                let soon = self.sim.now_ms + 5_000 + self.sim.below(60_000);
+                self.user.want(soon, wish);
             }
         }
     }
@@ -313,15 +320,21 @@ impl App<'_> {
     fn begin_again(&mut self, contact: PersonId) -> bool {
         let name = name_of(contact);
         let info = self.running.shell.engine.contact_info(name);
-        if info.is_none_or(|info| info.session_trouble.is_none()) {
+        if info.is_none_or(|info| info.session_trouble.is_none() || info.begins_again) {
             return false;
         }
         note!(self.sim, "{} begins again with {name}", name_of(self.id));
         let shell = &mut self.running.shell;
         let done = shell.step(self.sim, |engine, now, today| engine.begin_again(name, now, today));
         shell.retries += 1;
-        if done == Err(Refused::Engine(EngineError::NoResetBundle)) {
-            self.user.want(self.sim.now_ms, Wish::InviteAnew(contact));
+        match &done {
+            Err(Refused::Engine(EngineError::NoResetBundle)) => {
+                self.user.want(self.sim.now_ms, Wish::InviteAnew(contact));
+            }
+            Err(Refused::Engine(EngineError::AsksAlready)) => {
+                self.user.want(self.sim.now_ms + 5_000, Wish::Agree(contact));
+            }
+            _ => {}
         }
         done == Err(Refused::Vault(StepError::NoRoom))
     }

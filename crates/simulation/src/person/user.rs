@@ -1,7 +1,14 @@
 //! The user of a client, and the app that shows its events. Both outlive the client's process.
 
 use crate::ids::PersonId;
+use deaddrop_engine::EventKind;
 use std::collections::{BTreeMap, VecDeque};
+
+/// Milliseconds within which a user does not take the same step again.
+const REPEAT_MS: u64 = 600_000;
+
+/// Milliseconds for which a user waits for the contact's answer after beginning again.
+const ANSWER_MS: u64 = 1_800_000;
 
 /// Something that a user wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +46,46 @@ pub(crate) struct User {
     pub(crate) is_put_back: bool,
     /// Events up to this number were looked at for what the vault holds.
     pub(crate) looked: u64,
-    /// The contacts with whom there is trouble, and since when.
-    pub(crate) trouble_since: BTreeMap<PersonId, u64>,
+    /// The vault was put back, and the user knows it.
+    pub(crate) has_old_vault: bool,
+    /// The user does nothing about trouble yet.
+    pub(crate) is_patient: bool,
+    /// The last event about the session with a contact said, if something is to be done since then.
+    pub(crate) told: BTreeMap<PersonId, EventKind>,
+    /// The last step of the user for each contact, and its time.
+    pub(crate) steps: BTreeMap<PersonId, (Wish, u64)>,
 }
 
 impl User {
+    /// Notes an event about the session with a contact.
+    pub(crate) fn note_told(&mut self, contact: PersonId, kind: &EventKind) {
+        match kind {
+            EventKind::SessionLost
+            | EventKind::StaleReset
+            | EventKind::PeerRewound
+            | EventKind::ResetRequested
+            | EventKind::BegunAgain
+            | EventKind::Unreachable => drop(self.told.insert(contact, kind.clone())),
+            EventKind::SessionReset | EventKind::Established => drop(self.told.remove(&contact)),
+            _ => {}
+        }
+    }
+
+    /// Returns whether the contact has not answered for a long time after the user has begun again.
+    pub(crate) fn waits_long(&self, now_ms: u64, contact: PersonId) -> bool {
+        matches!(self.steps.get(&contact), Some((Wish::BeginAgain(_), at)) if now_ms >= at + ANSWER_MS)
+    }
+
+    /// Returns whether a step is taken: not the same one within [`REPEAT_MS`].
+    pub(crate) fn begin_step(&mut self, now_ms: u64, contact: PersonId, wish: &Wish) -> bool {
+        let is_repeated =
+            self.steps.get(&contact).is_some_and(|(last, at)| last == wish && now_ms < at + REPEAT_MS);
+        if !is_repeated {
+            self.steps.insert(contact, (wish.clone(), now_ms));
+        }
+        !is_repeated
+    }
+
     pub(crate) fn want(&mut self, at_ms: u64, wish: Wish) {
         if self.errand.as_ref() != Some(&wish) && !self.wishes.iter().any(|(_, known)| *known == wish) {
             self.wishes.push_back((at_ms, wish));

@@ -16,7 +16,7 @@ pub(super) fn friends_of(mut world: World) -> World {
     world
 }
 
-fn assert_talk(world: &mut World) {
+pub(super) fn assert_talk(world: &mut World) {
     for who in [0, 1, 0] {
         let text = format!("checked {who} {}", world.people[who].engine().last_event());
         world.people[who].engine().send_text(NAMES[1 - who], &text, NOW).unwrap();
@@ -29,7 +29,7 @@ fn assert_talk(world: &mut World) {
 }
 
 /// Both talk, and what one has said is in no copy. `rounds` 0: within a turn of the one side that is put back.
-fn put_back(world: &mut World, sides: &[usize], rounds: usize) {
+pub(super) fn put_back(world: &mut World, sides: &[usize], rounds: usize) {
     let say = |world: &mut World| {
         for who in sides {
             world.say(*who);

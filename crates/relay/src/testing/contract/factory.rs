@@ -28,6 +28,6 @@ pub struct StoredCounts {
     pub mailboxes: u64,
     /// Blobs of mailboxes that are not volatile.
     pub blobs: u64,
-    /// Whether the store has been told a day, so that it remembers the calendar.
+    /// Whether the store has made a mailbox or swept, so that it remembers the calendar.
     pub has_day: bool,
 }

@@ -99,6 +99,7 @@ impl ModelStore {
             taken_ms: None,
         };
         self.mailboxes.insert(self.created, mailbox);
+        self.calendar.get_or_insert(now.calendar());
         Verdict::Done
     }
 

@@ -144,6 +144,19 @@ pub(super) async fn the_calendar_and_expiry_survive(factory: &mut impl StoreFact
     assert_eq!(claimed, Err(NotClaimed::Refused));
 }
 
+/// The first mailbox brings the day with it: no start with this store believes every clock.
+pub(super) async fn a_store_with_a_mailbox_remembers_the_day(factory: &mut impl StoreFactory) {
+    let store = factory.create(limits()).await;
+    assert_eq!(store_day(&store), None);
+    create(&store, 1).await;
+    assert_eq!(store_day(&store), Some(TODAY));
+    let Some(store) = factory.reopen(store, limits()).await else { return };
+    assert_eq!((counts(&store).0, store_day(&store)), (1, Some(TODAY)));
+    // Later mailboxes leave the day to the sweeps.
+    create_with(&store, mailbox(2, QuotaClass::Few), on(3)).await;
+    assert_eq!(store_day(&store), Some(TODAY));
+}
+
 fn store_day(store: &impl Store) -> Option<Day> {
     store.census().calendar.map(|calendar| calendar.day)
 }

@@ -1,0 +1,72 @@
+//! The promise after a vault was put back: texts flow again, or the users are told that a step is needed.
+
+use crate::{
+    breach::{Breach, Check, Checked},
+    ids::PersonId,
+    person::Wish,
+    plan::Op,
+    sim::note,
+    world::World,
+};
+use deaddrop_engine::EventKind;
+
+/// Milliseconds after which the users who have done nothing about trouble must have been told of it.
+const PATIENCE_MS: u64 = 2 * 3_600_000;
+
+impl World {
+    /// After a vault was put back and everything has settled, each pair sends some texts more: what is sent afterwards arrives. Returns
+    /// whether texts were sent.
+    pub(crate) fn probe(&mut self) -> bool {
+        if self.probed_ms.is_some() || self.people.iter().all(|one| one.put_back_ms.is_none()) {
+            return false;
+        }
+        self.probed_ms = Some(self.sim.now_ms);
+        note!(self.sim, "texts are expected again");
+        self.ledger.expect();
+        let pairs = self.plan.ops.iter().filter_map(|(_, op)| match op {
+            Op::Invite(a, b) => Some([(*a, *b), (*b, *a)]),
+            _ => None,
+        });
+        let pairs: Vec<(usize, usize)> = pairs.flatten().collect();
+        for (from, to) in pairs {
+            self.wish(from, Wish::Send { to, count: 4, is_long: false });
+        }
+        true
+    }
+
+    /// Milliseconds by which patient users delay the end of a run.
+    pub(crate) fn patience_ms(&self) -> u64 {
+        if self.plan.is_patient() { PATIENCE_MS } else { 0 }
+    }
+
+    /// Demands that both users know that a step is needed where texts do not flow. From then on they take it.
+    pub(crate) fn check_told(&mut self) -> Checked {
+        let is_time = self.probed_ms.is_some_and(|probed| self.sim.now_ms >= probed + PATIENCE_MS);
+        if !is_time || self.people.iter().all(|one| !one.user.is_patient) {
+            return Ok(());
+        }
+        for (from, to) in self.ledger.deaf() {
+            for (who, other) in [(from, to), (to, from)] {
+                // A contact that moved hears nothing of a vault that does not know where it is, nor does a vault that does not know where it
+                // moved itself.
+                let has_lost_move = self.people.get(who).is_some_and(|one| one.has_lost_move);
+                let is_out_of_reach = match self.told(other, who) {
+                    Some(EventKind::Unreachable) => true,
+                    told => has_lost_move && told.is_some(),
+                };
+                if self.told(who, other).is_none() && !is_out_of_reach {
+                    let what = format!("texts of {from} to {to} do not arrive, and {who} is told nothing");
+                    return Err(Breach::new(Check::Deaf, what));
+                }
+            }
+        }
+        note!(self.sim, "users act on what they were told");
+        self.people.iter_mut().for_each(|one| one.user.is_patient = false);
+        Ok(())
+    }
+
+    /// Returns what a person was told last about the session with another one.
+    fn told(&self, person: PersonId, other: PersonId) -> Option<&EventKind> {
+        self.people.get(person)?.user.told.get(&other)
+    }
+}
