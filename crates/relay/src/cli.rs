@@ -9,9 +9,9 @@ use crate::clock::{Belief, Calendar, Clock, system_day};
 use crate::data_dir::{CreateToken, DataDir, RelayConfig, StoreSize};
 use crate::kept::KeptStore;
 use crate::limits::Limits;
-use crate::proxy::{Network, Proxies};
+use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
-use crate::server::{Server, ServerEnd};
+use crate::server::{Listeners, Server, ServerEnd};
 use crate::session::SessionContext;
 use crate::store::Store;
 use crate::{inspect, logging};
@@ -61,6 +61,10 @@ enum Command {
         /// Address to listen on; port 0 takes a free port.
         #[arg(long)]
         listen: Option<String>,
+        /// Path of a unix socket to listen on, for a proxy on this machine.
+        #[cfg(unix)]
+        #[arg(long, value_name = "PATH")]
+        unix: Option<PathBuf>,
         /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
         #[arg(long)]
         url: Option<String>,
@@ -73,9 +77,9 @@ enum Command {
         /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Address or network of a proxy that names the clients' addresses. Can be repeated.
-        #[arg(long = "proxy", value_name = "ADDR")]
-        proxies: Vec<Network>,
+        /// Address or network of a proxy that names the clients' addresses, or `unix` for the one at the unix socket. Can be repeated.
+        #[arg(long = "proxy", value_name = "ADDR|unix")]
+        proxies: Vec<ProxyName>,
         /// Print one JSON object when ready.
         #[arg(long)]
         json: bool,
@@ -132,10 +136,25 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Init { data, segment_mib, max_mib, json } => {
             init(&DataDir::at(data), StoreSize { segment_mib, max_mib }, json)
         }
-        Command::Serve { data, listen, url, volatile, config, trust_clock, proxies, json } => {
+        Command::Serve {
+            data,
+            listen,
+            #[cfg(unix)]
+            unix,
+            url,
+            volatile,
+            config,
+            trust_clock,
+            proxies,
+            json,
+        } => {
             let data = DataDir::at(data);
             let mut settings = data.config(config.as_deref())?;
             settings.listen = listen.or(settings.listen);
+            #[cfg(unix)]
+            {
+                settings.unix = unix.or(settings.unix);
+            }
             settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
             settings.proxies.extend(proxies);
@@ -247,24 +266,31 @@ async fn listen<S: Store>(
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
-    let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
-    let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
-        Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
-    })?;
+    let listeners = bind(config).await?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
     let shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
-    let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
-    let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
-    let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
+    let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
+    let local = server.address().ok();
+    let url = match (&config.url, local) {
+        (Some(url), _) => url.clone(),
+        (None, Some(local)) => format!("ws://{local}/"),
+        (None, None) => {
+            return Err(Failure::Say(
+                "clients need an address: give the one of the proxy, with --url wss://HOST/ or `url` in the configuration"
+                    .to_owned(),
+            ));
+        }
+    };
     let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
         Failure::Say(
             "--url (or `url` in the configuration) is not one of a relay: ws://HOST:PORT/".to_owned(),
         )
     })?;
-    if config.url.is_none() && local.ip().is_unspecified() {
+    let server = server.with_path(address.path());
+    if config.url.is_none() && local.is_some_and(|local| local.ip().is_unspecified()) {
         complain(
             "clients cannot use this address: say by which name or number they come, with --url ws://HOST:PORT/ \
              or `url` in the configuration",
@@ -280,6 +306,34 @@ async fn listen<S: Store>(
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
     Ok(server.run(orders).await)
+}
+
+/// Opens the sockets that the configuration names: TCP on loopback if it names none.
+async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
+    let tcp = match (&config.listen, &config.unix) {
+        (Some(listen), _) => Some(listen.as_str()),
+        (None, None) => Some("127.0.0.1:0"),
+        (None, Some(_)) => None,
+    };
+    let mut listeners = match tcp {
+        Some(place) => tokio::net::TcpListener::bind(place).await.map(Listeners::from).map_err(|error| {
+            Failure::Say(format!(
+                "cannot listen on {place}: {error}; choose another address or port with --listen"
+            ))
+        })?,
+        None => Listeners::default(),
+    };
+    #[cfg(unix)]
+    if let Some(path) = &config.unix {
+        listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
+    }
+    #[cfg(not(unix))]
+    if config.unix.is_some() {
+        return Err(Failure::Say(
+            "this system has no unix sockets; remove `unix` from the configuration".to_owned(),
+        ));
+    }
+    Ok(listeners)
 }
 
 /// The limits and their defaults, as the specification lists them.

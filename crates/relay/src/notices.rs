@@ -10,6 +10,8 @@ pub(crate) enum Notice {
     NoDescriptors,
     /// Accepting failed for another reason.
     NotAccepted,
+    /// WebSockets came without the header Upgrade.
+    WithoutUpgrade,
     /// Half-open connections lost their places.
     HalfOpenEnded,
     /// Links lost their places.
@@ -32,9 +34,10 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// All of them, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::NoDescriptors,
         Self::NotAccepted,
+        Self::WithoutUpgrade,
         Self::HalfOpenEnded,
         Self::LinksEnded,
         Self::ConnectionsRefused,
@@ -51,6 +54,7 @@ impl Notice {
         match self {
             Self::NoDescriptors => "without descriptors",
             Self::NotAccepted => "not accepted",
+            Self::WithoutUpgrade => "websockets without upgrade",
             Self::HalfOpenEnded => "half-open connections ended",
             Self::LinksEnded => "links ended",
             Self::ConnectionsRefused => "connections refused",
@@ -70,6 +74,9 @@ impl Notice {
                 "the system refused connections: raise the limit of open files above `connections`, or add memory"
             }
             Self::NotAccepted => "connections broke off before they were accepted",
+            Self::WithoutUpgrade => {
+                "WebSockets came without their header Upgrade: the proxy in front must pass Upgrade and Connection, and speak HTTP/1.1"
+            }
             Self::HalfOpenEnded => {
                 "half-open connections gave their places to others: a flood, or a proxy that is not in `proxies`"
             }

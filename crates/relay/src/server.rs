@@ -5,9 +5,17 @@ mod arrival;
 mod close_reason;
 mod http;
 mod link;
+mod listeners;
+mod paths;
 mod peeked_stream;
 mod relay;
 mod report;
+mod request;
+mod stream;
+
+pub use listeners::Listeners;
+#[cfg(unix)]
+pub use listeners::UnixSocketError;
 
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};
@@ -16,13 +24,15 @@ use crate::session::SessionContext;
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
+use listeners::Peer;
+use paths::BasePath;
 use rand::CryptoRng;
 use relay::{Counters, Relay};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use stream::Stream;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -53,14 +63,14 @@ pub enum ServerEnd {
 #[derive(Debug)]
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
-    listener: TcpListener,
+    listeners: Listeners,
 }
 
 impl<S: Store> Server<S> {
     /// A relay with this identity over this store.
     #[must_use]
     pub fn new(
-        listener: TcpListener,
+        listeners: impl Into<Listeners>,
         store: S,
         identity: RelayIdentity,
         shared: SessionContext,
@@ -77,20 +87,30 @@ impl<S: Store> Server<S> {
             cookies: CookieKey::generate(rng),
             admission: Arc::new(Admission::new(rng)),
             proxies,
+            base: BasePath::default(),
             memory: Arc::default(),
             counters: Counters::default(),
             failed: Notify::new(),
             leaving: watch::Sender::new(false),
         };
-        Self { relay: Arc::new(relay), listener }
+        Self { relay: Arc::new(relay), listeners: listeners.into() }
     }
 
-    /// The address on which the relay listens.
+    /// Answers below this path, too: the path of the relay's URL, for proxies that do not remove it.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        if let Some(relay) = Arc::get_mut(&mut self.relay) {
+            relay.base = BasePath::new(path);
+        }
+        self
+    }
+
+    /// The address of the TCP socket on which the relay listens.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's; [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listeners.tcp_address()
     }
 
     /// The fingerprint by which clients know the relay.
@@ -102,15 +122,15 @@ impl<S: Store> Server<S> {
     /// Serves until `orders` gives [`Order::Stop`] or has lost its sender, or the store fails; then says goodbye to every link
     /// and waits for it, within the limits.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
-        let Self { relay, listener } = self;
+        let Self { relay, listeners } = self;
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
         let mut watching = std::pin::pin!(report::watch(&relay));
         let ended = loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => {
-                        admit(&relay, stream, address, &mut links);
+                accepted = listeners.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        admit(&relay, stream, peer, &mut links);
                         // Finished tasks are removed here too, because accepting may always be ready.
                         while links.try_join_next().is_some() {}
                     }
@@ -131,7 +151,7 @@ impl<S: Store> Server<S> {
                 },
             }
         };
-        drop(listener);
+        drop(listeners);
         let _ = relay.leaving.send(true);
         tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
@@ -147,18 +167,18 @@ impl<S: Store> Server<S> {
 /// Pause after the system has refused to give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr, links: &mut JoinSet<()>) {
-    let from_proxy = relay.proxies.contains(address.ip());
-    let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
+fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
+    let (from_proxy, prefix) = match peer {
+        Peer::Address(address) if relay.proxies.contains(address.ip()) => (true, Prefix::SHARED),
+        Peer::Address(address) => (false, relay.admission.prefix(address.ip())),
+        #[cfg(unix)]
+        Peer::Local => (relay.proxies.contains_unix(), Prefix::SHARED),
+    };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection was refused: a limit is reached");
-        return arrival::refuse(stream);
+        return arrival::refuse(&stream);
     };
-    // Small records matter more than full packets.
-    let _ = stream.set_nodelay(true);
-    // Unsent bytes wait in this process, where they are counted: then the pace of a slow client shows soon.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
+    stream.tune();
     let evicted = connected.evicted_half_open();
     let serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
     links.spawn(async move {

@@ -3,10 +3,9 @@
 
 use super::peeked_stream::{self, PeekedStream, read_proxy_header};
 use super::relay::Relay;
+use super::stream::Stream;
 use crate::admission::Connected;
 use crate::proxy::Named;
-use std::io::{Read, Write};
-use tokio::net::TcpStream;
 
 /// The answer to a connection that gets no place.
 const NO_PLACE: &[u8] =
@@ -16,7 +15,7 @@ const NO_PLACE: &[u8] =
 /// `None`: nothing came that is understood, or the network has no room, as the peer is told then.
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
-    mut stream: TcpStream,
+    mut stream: Stream,
     from_proxy: bool,
     connected: &mut Connected,
 ) -> Option<PeekedStream> {
@@ -29,7 +28,7 @@ pub(super) async fn read_head<S>(
             && !relay.proxies.contains(address)
             && !connected.came_from(relay.admission.prefix(address), limits)
         {
-            return no_room(stream);
+            return no_room(&stream);
         }
     }
     let stream = PeekedStream::read_head(stream, begun).await?;
@@ -38,23 +37,22 @@ pub(super) async fn read_head<S>(
     let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
     match client {
         Some(client) if !connected.came_from(relay.admission.prefix(client), limits) => {
-            no_room(stream.into_parts().0)
+            no_room(&stream.into_parts().0)
         }
         _ => Some(stream),
     }
 }
 
 /// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
-fn no_room(stream: TcpStream) -> Option<PeekedStream> {
+fn no_room(stream: &Stream) -> Option<PeekedStream> {
     tracing::debug!("a connection was refused: its network has too many");
     refuse(stream);
     None
 }
 
 /// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
-pub(super) fn refuse(stream: TcpStream) {
-    let Ok(mut stream) = stream.into_std() else { return };
+pub(super) fn refuse(stream: &Stream) {
     // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
-    let _ = stream.read(&mut [0; peeked_stream::MAX_HEAD]);
-    let _ = stream.write(NO_PLACE);
+    let _ = stream.try_read(&mut [0; peeked_stream::MAX_HEAD]);
+    let _ = stream.try_write(NO_PLACE);
 }
