@@ -43,7 +43,7 @@ impl Request {
 
 /// The answer to [`Request::WithoutUpgrade`] (RFC 9110 section 15.5.22). Names the remedy: a person with a browser or `curl` sees it.
 pub(super) const UPGRADE_REQUIRED: &str = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 181\r\n\r\n\
+    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 178\r\n\r\n\
     A WebSocket came without its header Upgrade: the proxy in front of this relay removes it.\n\
     The proxy must pass Upgrade and Connection, and speak HTTP/1.1. See the relay's README.\n";
 
