@@ -132,6 +132,8 @@ impl Visit {
     fn take_item(&mut self, item: Item, now: Moment) -> Result<(), LinkClosed> {
         match &mut self.state {
             State::Asked { req, sub, is_answered } => match item {
+                // The tags of a subscription begin with 1.
+                Item::Deliver(deliver) if deliver.sub == *sub && deliver.tag != 1 => return Err(LinkClosed),
                 Item::Deliver(deliver) if deliver.sub == *sub => self.take(deliver),
                 Item::Deliver(_) => self.strays.note()?,
                 Item::Displaced(lost) if lost.sub == *sub => {

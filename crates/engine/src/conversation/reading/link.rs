@@ -79,6 +79,8 @@ enum Request {
 /// A mailbox that is being read.
 struct OpenMailbox {
     name: MailboxName,
+    /// The tag of the last delivery. 0 before the first.
+    last_tag: u32,
     /// Delivered and not yet destroyed: tag, first bytes.
     unacked: VecDeque<(u32, [u8; 16])>,
 }
@@ -160,7 +162,10 @@ impl ReadLink {
                 }
                 MailboxState::Live if !is_left_alone && !self.is_read(mailbox.name) => {
                     let sub = self.number();
-                    self.reading.insert(sub, OpenMailbox { name: mailbox.name, unacked: VecDeque::new() });
+                    self.reading.insert(
+                        sub,
+                        OpenMailbox { name: mailbox.name, last_tag: 0, unacked: VecDeque::new() },
+                    );
                     subscriptions.push(Subscription { sub, read: mailbox.read.present(&self.relay) });
                 }
                 _ => {}
@@ -265,6 +270,11 @@ impl ReadLink {
                 self.strays.note()?;
                 continue;
             };
+            // An Ack confirms all lower tags, and so would destroy a blob that the relay has left out.
+            if deliver.tag != reading.last_tag.wrapping_add(1) {
+                return Err(LinkClosed);
+            }
+            reading.last_tag = deliver.tag;
             if let Some(tag) = deliver.blob.as_bytes().first_chunk::<16>() {
                 reading.unacked.push_back((deliver.tag, *tag));
             }

@@ -430,3 +430,18 @@ fn deliveries_that_were_not_asked_for_or_are_never_confirmed_end_the_link() {
     }
     assert_eq!(world.times(Event::Drop), [0]);
 }
+
+/// An Ack confirms all tags below its own: a blob that the relay has left out would be destroyed unread.
+#[test]
+fn a_delivery_whose_tag_does_not_follow_ends_the_link_before_it_is_acked() {
+    for tags in [&[2][..], &[1, 3], &[1, 1], &[1, 2, 0], &[0]] {
+        let mut world = World::new([Live]);
+        world.go_on(Duration::ZERO);
+        for tag in tags {
+            assert!(world.times(Event::Drop).is_empty(), "{tags:?}");
+            world.hear(vec![deliver(1, *tag)]);
+        }
+        assert_eq!(world.times(Event::Drop), [0], "{tags:?}");
+        assert_eq!(world.times(Event::Ack).len(), tags.len() - 1, "{tags:?}");
+    }
+}

@@ -63,7 +63,7 @@ fn subscribed(req: u32, contended: Vec<u32>) -> Item {
 }
 
 fn deliver(sub: u32) -> Item {
-    Deliver { sub, tag: 7, via: 0, blob: Blob::new(vec![1; 4_096]).unwrap() }.into()
+    Deliver { sub, tag: 1, via: 0, blob: Blob::new(vec![1; 4_096]).unwrap() }.into()
 }
 
 fn seconds(tenths: u64) -> Duration {
