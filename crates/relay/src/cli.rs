@@ -17,12 +17,14 @@ use crate::store::Store;
 use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
 use deaddrop_link::RelayIdentity;
+use deaddrop_tls::Reloader;
 use deaddrop_wire::RelayAddress;
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use terminal::{Failure, complain, say, system_random};
 
 /// A blind relay: keeps sealed messages for people who are away, and forgets them.
@@ -65,6 +67,12 @@ enum Command {
         #[cfg(unix)]
         #[arg(long, value_name = "PATH")]
         unix: Option<PathBuf>,
+        /// Path of the TLS certificate with its chain (PEM).
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_cert: Option<PathBuf>,
+        /// Path of the certificate's key (PEM, P-256 or P-384).
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_key: Option<PathBuf>,
         /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
         #[arg(long)]
         url: Option<String>,
@@ -141,6 +149,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             listen,
             #[cfg(unix)]
             unix,
+            tls_cert,
+            tls_key,
             url,
             volatile,
             config,
@@ -155,6 +165,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             {
                 settings.unix = unix.or(settings.unix);
             }
+            settings.tls_cert = tls_cert.or(settings.tls_cert);
+            settings.tls_key = tls_key.or(settings.tls_key);
             settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
             settings.proxies.extend(proxies);
@@ -266,6 +278,7 @@ async fn listen<S: Store>(
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
+    let certificate = certificate(config)?;
     let listeners = bind(config).await?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
@@ -276,7 +289,7 @@ async fn listen<S: Store>(
     let local = server.address().ok();
     let url = match (&config.url, local) {
         (Some(url), _) => url.clone(),
-        (None, Some(local)) => format!("ws://{local}/"),
+        (None, Some(local)) => format!("{}://{local}/", if certificate.is_some() { "wss" } else { "ws" }),
         (None, None) => {
             return Err(Failure::Say(
                 "clients need an address: give the one of the proxy, with --url wss://HOST/ or `url` in the configuration"
@@ -289,7 +302,10 @@ async fn listen<S: Store>(
             "--url (or `url` in the configuration) is not one of a relay: ws://HOST:PORT/".to_owned(),
         )
     })?;
-    let server = server.with_path(address.path());
+    let mut server = server.with_path(address.path());
+    if let Some(certificate) = certificate {
+        server = server.with_tls(certificate).map_err(|error| Failure::Say(error.to_string()))?;
+    }
     if config.url.is_none() && local.is_some_and(|local| local.ip().is_unspecified()) {
         complain(
             "clients cannot use this address: say by which name or number they come, with --url ws://HOST:PORT/ \
@@ -306,6 +322,26 @@ async fn listen<S: Store>(
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
     Ok(server.run(orders).await)
+}
+
+/// Reads the files of the TLS certificate that the configuration names.
+fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
+    let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Failure::Say(
+                "TLS needs a certificate and its key: give both --tls-cert and --tls-key (`tls_cert` and `tls_key` in the configuration), or neither"
+                    .to_owned(),
+            ));
+        }
+    };
+    let now = SystemTime::now();
+    let reloader = Reloader::load(certificate, key, now).map_err(|error| Failure::Say(error.to_string()))?;
+    if let Some(warning) = reloader.current().warning(now) {
+        complain(&format!("{}: {warning}", certificate.display()));
+    }
+    Ok(Some(reloader))
 }
 
 /// Opens the sockets that the configuration names: TCP on loopback if it names none.

@@ -33,6 +33,10 @@ pub struct RelayConfig {
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
+    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks no TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// Path of the file with the certificate's key (PEM, P-256 or P-384).
+    pub tls_key: Option<PathBuf>,
     /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
     pub url: Option<String>,
     /// The token that a client must show to create mailboxes.
@@ -295,6 +299,8 @@ const NEW_CONFIG: &str = "\
 # listen = \"127.0.0.1:0\"
 # url = \"ws://relay.example:7700/\"
 # create_token = \"a client must show this to create mailboxes\"
+# tls_cert = \"/etc/letsencrypt/live/relay.example/fullchain.pem\"
+# tls_key = \"/etc/letsencrypt/live/relay.example/privkey.pem\"
 # unix = \"/run/deaddrop/relay.sock\"
 # proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
 # proxy_protocol = false

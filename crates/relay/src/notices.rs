@@ -20,6 +20,8 @@ pub(crate) enum Notice {
     ConnectionsRefused,
     /// Handshakes came too fast.
     HandshakesRefused,
+    /// TLS handshakes came too fast.
+    TlsRefused,
     /// Creates came too fast.
     CreatesRefused,
     /// The store is at a limit.
@@ -34,7 +36,7 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// All of them, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::NoDescriptors,
         Self::NotAccepted,
         Self::WithoutUpgrade,
@@ -42,6 +44,7 @@ impl Notice {
         Self::LinksEnded,
         Self::ConnectionsRefused,
         Self::HandshakesRefused,
+        Self::TlsRefused,
         Self::CreatesRefused,
         Self::Busy,
         Self::NoRoom,
@@ -59,6 +62,7 @@ impl Notice {
             Self::LinksEnded => "links ended",
             Self::ConnectionsRefused => "connections refused",
             Self::HandshakesRefused => "handshakes refused",
+            Self::TlsRefused => "TLS handshakes refused",
             Self::CreatesRefused => "creates refused",
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
@@ -85,6 +89,7 @@ impl Notice {
                 "connections were refused: `connections` or `connections_per_prefix` is reached"
             }
             Self::HandshakesRefused => "handshakes were refused: they came too fast",
+            Self::TlsRefused => "TLS handshakes were refused: they came too fast",
             Self::CreatesRefused => "creates were refused: they came too fast",
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
@@ -157,6 +162,11 @@ impl Intake {
 mod tests {
     use super::*;
 
+    /// Totals of which only this one is not 0.
+    fn only(notice: Notice, total: u64) -> [u64; Notice::ALL.len()] {
+        Notice::ALL.map(|other| if other == notice { total } else { 0 })
+    }
+
     #[test]
     fn a_store_that_is_full_by_turns_is_told_once_a_minute_and_its_end_in_the_end() {
         let mut intake = Intake::default();
@@ -174,11 +184,7 @@ mod tests {
     #[test]
     fn a_trouble_is_told_at_once_and_then_counted_for_a_while() {
         let mut notices = Notices::default();
-        let totals = |busy: u64| {
-            let mut totals = [0; Notice::ALL.len()];
-            totals[7] = busy;
-            totals
-        };
+        let totals = |busy: u64| only(Notice::Busy, busy);
         assert_eq!(notices.due(totals(0), 5, 60_000), []);
         assert_eq!(notices.due(totals(3), 10, 60_000), [(Notice::Busy, 3)]);
         for ms in 11..1_000 {
@@ -192,9 +198,7 @@ mod tests {
     fn a_wrong_clock_is_told_once_an_hour() {
         let mut notices = Notices::default();
         let lines = (0..180_u64).filter(|minute| {
-            let mut totals = [0; Notice::ALL.len()];
-            totals[10] = minute + 1;
-            !notices.due(totals, minute * 60_000, 60_000).is_empty()
+            !notices.due(only(Notice::ClockRefused, minute + 1), minute * 60_000, 60_000).is_empty()
         });
         assert_eq!(lines.count(), 3);
     }

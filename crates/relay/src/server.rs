@@ -3,6 +3,7 @@
 
 mod arrival;
 mod close_reason;
+mod connection;
 mod http;
 mod link;
 mod listeners;
@@ -12,6 +13,7 @@ mod relay;
 mod report;
 mod request;
 mod stream;
+mod tls;
 
 pub use listeners::Listeners;
 #[cfg(unix)]
@@ -45,7 +47,7 @@ pub enum Order {
     Stop,
     /// Log the counters now.
     Report,
-    /// Read the configuration again. A running relay cannot do that; it logs so.
+    /// Read the files of the TLS certificate again. The configuration is not read again; without TLS this is logged.
     Reload,
 }
 
@@ -88,6 +90,7 @@ impl<S: Store> Server<S> {
             admission: Arc::new(Admission::new(rng)),
             proxies,
             base: BasePath::default(),
+            tls: None,
             memory: Arc::default(),
             counters: Counters::default(),
             failed: Notify::new(),
@@ -103,6 +106,18 @@ impl<S: Store> Server<S> {
             relay.base = BasePath::new(path);
         }
         self
+    }
+
+    /// Speaks TLS on the TCP socket, with this certificate. A unix socket stays without TLS.
+    ///
+    /// # Errors
+    /// [`TlsError`](deaddrop_tls::TlsError).
+    pub fn with_tls(mut self, certificate: deaddrop_tls::Reloader) -> Result<Self, deaddrop_tls::TlsError> {
+        let tls = tls::Tls::new(certificate)?;
+        if let Some(relay) = Arc::get_mut(&mut self.relay) {
+            relay.tls = Some(tls);
+        }
+        Ok(self)
     }
 
     /// The address of the TCP socket on which the relay listens.
@@ -126,6 +141,7 @@ impl<S: Store> Server<S> {
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
         let mut watching = std::pin::pin!(report::watch(&relay));
+        let mut renewing = std::pin::pin!(tls::renew(&relay));
         let ended = loop {
             tokio::select! {
                 accepted = listeners.accept() => match accepted {
@@ -141,13 +157,15 @@ impl<S: Store> Server<S> {
                 Some(_) = links.join_next() => {}
                 () = &mut sweeping => {}
                 () = &mut watching => {}
+                () = &mut renewing => {}
                 () = relay.failed.notified() => break ServerEnd::StoreFailed,
                 order = orders.recv() => match order.unwrap_or(Order::Stop) {
                     Order::Stop => break ServerEnd::Asked,
                     Order::Report => relay.report(),
-                    Order::Reload => {
-                        tracing::warn!("the configuration was not read again: to change it, restart the relay");
-                    }
+                    Order::Reload => match &relay.tls {
+                        Some(tls) => tls.wanted.notify_one(),
+                        None => tracing::warn!("there is nothing to read again: to change the configuration, restart the relay"),
+                    },
                 },
             }
         };
@@ -176,7 +194,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mu
     };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection was refused: a limit is reached");
-        return arrival::refuse(&stream);
+        return arrival::refuse(&stream, relay.tls.is_some());
     };
     stream.tune();
     let evicted = connected.evicted_half_open();

@@ -1,6 +1,7 @@
 //! The server on the port: a WebSocket for clients, a few static pages for people.
 
 use super::arrival;
+use super::connection::Connection;
 use super::link;
 use super::paths::BasePath;
 use super::peeked_stream::PeekedStream;
@@ -67,7 +68,7 @@ pub(super) async fn serve<S: Store>(
 }
 
 /// Sends an answer, and closes the connection.
-async fn answer(mut stream: Stream, text: &str) {
+async fn answer(mut stream: Connection, text: &str) {
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -78,6 +78,7 @@ impl<S: Store> Relay<S> {
             Notice::LinksEnded => places.links_ended,
             Notice::ConnectionsRefused => places.refused,
             Notice::HandshakesRefused => refused_handshakes,
+            Notice::TlsRefused => load(&self.counters.tls_refused),
             Notice::CreatesRefused => self.shared.creates_too_fast(),
             Notice::Busy => self.shared.busy(),
             Notice::NoRoom => self.store.census().without_room,
