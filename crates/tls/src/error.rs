@@ -23,8 +23,8 @@ pub enum TlsError {
     NothingInCommon,
     /// The peer refused the connection, with this alert.
     Refused(AlertDescription),
-    /// The peer sent more than a handshake may have; see [`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO) and
-    /// [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE).
+    /// The peer sent too much: for a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO), [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)),
+    /// for records without data ([`MAX_QUIET`](crate::MAX_QUIET)), or for a record.
     TooLarge,
     /// The certificates of the operating system cannot be used.
     NoPlatformRoots,
@@ -111,7 +111,7 @@ impl std::fmt::Display for TlsError {
                 f.write_str("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")
             }
             Self::Refused(alert) => write!(f, "the peer refused the TLS connection ({alert:?})"),
-            Self::TooLarge => f.write_str("the peer sent too many bytes during the TLS handshake"),
+            Self::TooLarge => f.write_str("the peer sent too many bytes that carry no data, or too long a record"),
             Self::NoPlatformRoots => f.write_str(
                 "the certificates of this system cannot be used: install its package of certificates (ca-certificates), \
                  or give a file of root certificates",

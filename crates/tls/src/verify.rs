@@ -85,6 +85,22 @@ pub(crate) fn verifier(
     }
 }
 
+/// Verifies the server's signature of the handshake (RFC 8446 section 4.4.3).
+fn verify_handshake(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    verify_tls13_signature(message, certificate, signed, algorithms).map_err(|error| match error {
+        // The kind of signature does not go with the kind of key: it is not of this key.
+        Error::InvalidCertificate(
+            rustls::CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => CertificateError::BadSignature.into(),
+        error => error,
+    })
+}
+
 /// A verifier whose refusals name a broken hash or a weak key where that is the reason.
 #[derive(Debug)]
 struct Explained<V> {
@@ -170,7 +186,7 @@ impl<V: Inner> ServerCertVerifier for Explained<V> {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        verify_handshake(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -211,7 +227,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        verify_handshake(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

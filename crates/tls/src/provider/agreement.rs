@@ -47,6 +47,13 @@ impl ActiveX25519 {
     }
 }
 
+#[cfg(test)]
+impl From<x25519::SecretKey> for ActiveX25519 {
+    fn from(secret: x25519::SecretKey) -> Self {
+        Self(secret)
+    }
+}
+
 impl ActiveKeyExchange for ActiveX25519 {
     fn complete(self: Box<Self>, share: &[u8]) -> Result<SharedSecret, Error> {
         Ok(SharedSecret::from(&self.agree(share)?.expose()[..]))

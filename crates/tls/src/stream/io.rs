@@ -4,6 +4,7 @@ use super::{
     machine::{MAX_FRAGMENT, MAX_UNSENT, Machine, Plaintext, Wish},
     scratch::{self, wipe},
 };
+use crate::error::TlsError;
 use rustls::{CipherSuite, NamedGroup};
 use std::{
     io,
@@ -88,7 +89,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             let Some((before, free)) =
                 scratch.split_at_mut_checked(kept).filter(|(_, free)| !free.is_empty())
             else {
-                return Poll::Ready(Err(self.fail(io::ErrorKind::InvalidData)));
+                // A record that fills it and is not whole is longer than a record may be.
+                self.fail(io::ErrorKind::InvalidData);
+                return Poll::Ready(Err(TlsError::TooLarge.into()));
             };
             let mut received = ReadBuf::new(free);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut received))?;
@@ -125,21 +128,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         })
     }
 
-    /// Notes that reading is over, and drops what was kept for it.
+    /// Notes that reading is over.
     fn fail(&mut self, kind: io::ErrorKind) -> io::Error {
         self.failed = Some(kind);
-        self.incoming = Vec::new();
         kind.into()
+    }
+
+    /// Whether TLS itself failed; then the machine must not run again.
+    fn is_broken(&self) -> bool {
+        self.failed.is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof)
     }
 
     /// Asks the machine for something to send.
     fn encrypt(&mut self, wish: Wish<'_>) -> io::Result<()> {
         let mut incoming = std::mem::take(&mut self.incoming);
         let plaintext = &mut self.plaintext;
-        let used = self.machine.advance(&mut incoming, wish, &mut |bytes| plaintext.push(bytes))?;
-        incoming.drain(..used.min(incoming.len()));
-        self.incoming = incoming;
-        Ok(())
+        match self.machine.advance(&mut incoming, wish, &mut |bytes| plaintext.push(bytes)) {
+            Ok(used) => {
+                incoming.drain(..used.min(incoming.len()));
+                self.incoming = incoming;
+                Ok(())
+            }
+            Err(error) => {
+                let error = io::Error::from(error);
+                self.fail(error.kind());
+                Err(error)
+            }
+        }
     }
 }
 
@@ -168,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         if this.close_sent {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if this.failed == Some(io::ErrorKind::InvalidData) {
+        if this.is_broken() {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         if let Poll::Ready(Err(error)) = this.poll_send(cx) {
@@ -198,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
         let this = self.get_mut();
         if !this.close_sent {
             this.close_sent = true;
-            if this.failed != Some(io::ErrorKind::InvalidData) {
+            if !this.is_broken() {
                 this.encrypt(Wish::Close)?;
             }
         }

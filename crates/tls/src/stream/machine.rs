@@ -172,8 +172,9 @@ impl Machine {
         &self.connection
     }
 
-    /// Processes the records in `incoming`, gives their plaintext to `deliver`, and returns how many bytes were used up. The rest is given
-    /// again, with what follows it. `incoming` holds plaintext afterwards: the caller wipes it.
+    /// Processes the records in `incoming`, gives their plaintext to `deliver`, and returns how many bytes were used up. The rest must be
+    /// given again, with what follows it: rustls refers to it. `incoming` holds plaintext afterwards: the caller wipes it. After an error
+    /// it must not be called again.
     pub(super) fn advance(
         &mut self,
         incoming: &mut [u8],
@@ -204,7 +205,7 @@ impl Machine {
                 Ok(Step::PeerClosed) => self.peer_closed = true,
                 Ok(Step::Blocked) => break,
                 Err(error) => {
-                    self.take_alert();
+                    self.take_alert(incoming.get_mut(used..).unwrap_or_default());
                     return Err(error.into());
                 }
             }
@@ -215,23 +216,17 @@ impl Machine {
         Ok(used)
     }
 
-    /// Readies the alert that tells the peer of an error.
-    fn take_alert(&mut self) {
-        // Each call encodes one message that waits; then the same error comes again.
-        for _ in 0..4 {
+    /// Readies the alert that tells the peer of an error. `rest` is what was not used up: rustls still refers to it.
+    fn take_alert(&mut self, rest: &mut [u8]) {
+        // As long as something waits, it comes before anything is read from `rest`.
+        while self.connection.wants_write() {
             let (_, step) = match &mut *self.connection {
-                Connection::Server(connection) => step(
-                    connection.process_tls_records(&mut []),
-                    &mut self.unsent,
-                    &Wish::Nothing,
-                    &mut |_| {},
-                ),
-                Connection::Client(connection) => step(
-                    connection.process_tls_records(&mut []),
-                    &mut self.unsent,
-                    &Wish::Nothing,
-                    &mut |_| {},
-                ),
+                Connection::Server(connection) => {
+                    step(connection.process_tls_records(rest), &mut self.unsent, &Wish::Nothing, &mut |_| {})
+                }
+                Connection::Client(connection) => {
+                    step(connection.process_tls_records(rest), &mut self.unsent, &Wish::Nothing, &mut |_| {})
+                }
             };
             if step != Ok(Step::Again) {
                 break;
