@@ -173,9 +173,10 @@ pub fn with(passphrase: Passphrase) -> Unlock {
 pub fn tls_verify(common: &Common) -> Result<TlsVerify, Failure> {
     let roots = |path| TlsRoots::load(path).map(TlsVerify::Roots);
     match (&common.tls_roots, common.tls_verify) {
-        (Some(path), _) => roots(path).map_err(|error| Failure::new(format_args!("{}: {error}", path.display()))),
+        (Some(path), _) => {
+            roots(path).map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
+        }
         (None, TlsVerification::Platform) => Ok(TlsVerify::Platform),
         (None, TlsVerification::PinnedOnly) => Ok(TlsVerify::PinnedOnly),
     }
 }
-

@@ -69,7 +69,9 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
         Connectivity::Tls(TlsFault::Expired | TlsFault::NotYetValid) => {
             "its TLS CERTIFICATE IS NOT VALID today: check the date of this machine, or tell the operator"
         }
-        Connectivity::Tls(TlsFault::WrongHost) => "its TLS CERTIFICATE IS FOR ANOTHER NAME: check the address",
+        Connectivity::Tls(TlsFault::WrongHost) => {
+            "its TLS CERTIFICATE IS FOR ANOTHER NAME: check the address"
+        }
         Connectivity::Tls(TlsFault::NotTls) => "what answers there does not speak TLS 1.3: check the address",
         Connectivity::Tls(TlsFault::NoAuthorities) => {
             "this system has no list of certificate authorities (see --tls-verify and --tls-roots)"

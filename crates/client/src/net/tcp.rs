@@ -71,8 +71,7 @@ async fn upgrade<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     relay: &RelayAddress,
     max_message: usize,
 ) -> Result<Box<dyn MessageStream>, ConnectError> {
-    let upgraded =
-        deaddrop_websocket::upgrade(stream, &host_header(relay), relay.path(), max_message).await;
+    let upgraded = deaddrop_websocket::upgrade(stream, &host_header(relay), relay.path(), max_message).await;
     Ok(Box::new(upgraded.map_err(|_| ConnectError::Down)?))
 }
 
