@@ -47,6 +47,22 @@ pub struct Common {
     /// Read the vault's passphrase from the first line of this file (else DEADDROP_PASSPHRASE, else a prompt)
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// How to verify the TLS certificates of relays with wss:// addresses. The relay's fingerprint is verified in any case
+    #[arg(long, global = true, value_enum, default_value_t = TlsVerification::Platform, env = "DEADDROP_TLS_VERIFY")]
+    pub tls_verify: TlsVerification,
+    /// Trust the certificate authorities of this file (PEM) instead of the system's
+    #[arg(long, global = true, value_name = "FILE", env = "DEADDROP_TLS_ROOTS")]
+    pub tls_roots: Option<PathBuf>,
+}
+
+/// The verification of TLS certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum TlsVerification {
+    /// By the authorities that this system trusts
+    #[default]
+    Platform,
+    /// None: the relay proves its fingerprint inside
+    PinnedOnly,
 }
 
 /// The commands.

@@ -57,7 +57,7 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
         home.folder(),
         unlock,
         relay.clone(),
-        Config { vault_mib: init.vault_mib, ..Config::default() },
+        Config { vault_mib: init.vault_mib, tls_verify: home::tls_verify(common)?, ..Config::default() },
     )
     .await;
     let client = made.map_err(|error| home.failure(error))?;

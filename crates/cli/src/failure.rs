@@ -107,7 +107,7 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::NeedsToken => "needs_token",
         ClientError::BadToken => "bad_token",
         ClientError::PrivateAddress => "private_address",
-        ClientError::NoTls => "no_tls",
+        ClientError::Tls(fault) => fault.word(),
         ClientError::Link(error) => link_code(error),
         ClientError::Bundle(_) => "invite_refused",
         ClientError::InviteUsed => "invite_used",

@@ -5,11 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use deaddrop_client::{Client, Config, OpenError, Unlock};
+use deaddrop_client::{Client, Config, OpenError, TlsRoots, TlsVerify, Unlock};
 use zeroize::Zeroizing;
 
 use crate::{
-    args::Common,
+    args::{Common, TlsVerification},
     failure::Failure,
     marks,
     output::{Output, Typed},
@@ -58,7 +58,8 @@ impl Home {
     }
 
     /// Opens the vault in it and connects in the background.
-    pub async fn open(&self, common: &Common, config: Config) -> Result<Client, Failure> {
+    pub async fn open(&self, common: &Common, mut config: Config) -> Result<Client, Failure> {
+        config.tls_verify = tls_verify(common)?;
         let unlock = self.unlock(common)?;
         let client = Client::open(&self.folder, unlock, config).await.map_err(|error| self.failure(error))?;
         let output = Output::new(common.json);
@@ -167,4 +168,15 @@ impl Home {
 /// A passphrase as the vault takes it.
 pub fn with(passphrase: Passphrase) -> Unlock {
     Unlock::Passphrase(Zeroizing::new(passphrase.expose().to_owned()))
+}
+/// The verification of TLS certificates that the options ask for.
+pub fn tls_verify(common: &Common) -> Result<TlsVerify, Failure> {
+    let roots = |path| TlsRoots::load(path).map(TlsVerify::Roots);
+    match (&common.tls_roots, common.tls_verify) {
+        (Some(path), _) => {
+            roots(path).map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
+        }
+        (None, TlsVerification::Platform) => Ok(TlsVerify::Platform),
+        (None, TlsVerification::PinnedOnly) => Ok(TlsVerify::PinnedOnly),
+    }
 }

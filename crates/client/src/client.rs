@@ -109,11 +109,8 @@ impl Client {
     /// Sets the relay on which new mailboxes are made. Those that are there stay: see [`move_to_relay`](Self::move_to_relay).
     ///
     /// # Errors
-    /// [`ClientError::NoTls`], or the vault's.
+    /// Those of the vault.
     pub async fn set_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
-        if relay.is_tls() {
-            return Err(ClientError::NoTls);
-        }
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }
 
@@ -122,11 +119,8 @@ impl Client {
     /// the contacts to learn of the new one.
     ///
     /// # Errors
-    /// [`ClientError::NoTls`], [`ClientError::StillMoving`], or the vault's.
+    /// [`ClientError::StillMoving`], or the vault's.
     pub async fn move_to_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
-        if relay.is_tls() {
-            return Err(ClientError::NoTls);
-        }
         self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
         self.shared.wake_all();
         Ok(())

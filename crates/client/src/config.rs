@@ -2,6 +2,7 @@
 
 use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_shred::PassphraseCost;
+use deaddrop_tls::Verify as TlsVerify;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 /// The longest [`Config::gap_wait`].
@@ -52,6 +53,9 @@ pub struct Config {
     pub invite_days: u32,
     /// Rule about the addresses, of those that are not public, to which a contact or an invite may lead.
     pub private_addresses: PrivateAddresses,
+    /// Rule about the TLS certificates of relays with `wss://` addresses. The link inside proves the relay's fingerprint in any case, so
+    /// [`TlsVerify::PinnedOnly`] is as safe for messages; certificates keep others from seeing that it is a relay that is talked to.
+    pub tls_verify: TlsVerify,
     /// Resolves the names of relays.
     pub resolver: Arc<dyn Resolve>,
     /// The cost of one guess of the passphrase of a *new* vault; a vault that exists opens at its own cost. A device with
@@ -73,6 +77,7 @@ impl Default for Config {
             patience: Duration::from_secs(15),
             invite_days: 7,
             private_addresses: PrivateAddresses::Refuse,
+            tls_verify: TlsVerify::Platform,
             resolver: Arc::new(SystemResolver),
             passphrase_cost: PassphraseCost::default(),
             vault_mib: DEFAULT_VAULT_MIB,

@@ -6,7 +6,7 @@ use crate::pasted::PasteError;
 use deaddrop_e2ee::invite::BundleError;
 use deaddrop_engine::{
     EngineError,
-    conversation::{ConnectError, ErrandError},
+    conversation::{ConnectError, ErrandError, TlsFault},
 };
 use deaddrop_wire::Day;
 
@@ -41,6 +41,7 @@ impl core::fmt::Display for ClientError {
             Self::Link(error) => core::fmt::Display::fmt(error, f),
             Self::Bundle(error) => core::fmt::Display::fmt(error, f),
             Self::WrongClock(error) => core::fmt::Display::fmt(error, f),
+            Self::Tls(fault) => core::fmt::Display::fmt(fault, f),
             other => f.write_str(other.text()),
         }
     }
@@ -142,8 +143,8 @@ errors! {
         BadToken = "a relay's token has 1 to 256 bytes, and at most 64 relays can have one",
         /// The address leads to a private network or to this machine, and the user has not allowed that.
         PrivateAddress = "the address leads to a private network or to this machine; nothing was connected to, because only the user can allow that",
-        /// The address needs TLS.
-        NoTls = "this build has no TLS; use the relay's ws:// address (the link inside is encrypted either way)",
+        /// No TLS connection to the relay was made, for this reason.
+        Tls(TlsFault) = "no TLS connection to the relay was made",
         /// The text is no usable invite link.
         Link(PasteError) = "not a usable invite link",
         /// The bundle to which the link leads was refused.
@@ -244,7 +245,7 @@ impl From<ConnectError> for ClientError {
             ConnectError::Down => Self::RelayDown,
             ConnectError::WrongRelay => Self::WrongRelay,
             ConnectError::NoCommonVersion => Self::NoCommonVersion,
-            ConnectError::NoTls => Self::NoTls,
+            ConnectError::Tls(fault) => Self::Tls(fault),
             ConnectError::Private(_) => Self::PrivateAddress,
         }
     }

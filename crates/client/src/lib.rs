@@ -76,9 +76,11 @@ pub use deaddrop_e2ee::{
 };
 pub use deaddrop_engine::{
     ContactAsks, ContactInfo, ContactState, Event, EventKind, UnreachableReason, VaultRoom, VaultStatus,
-    conversation::Connectivity, invisible_in, is_invisible,
+    conversation::{Connectivity, TlsFault},
+    invisible_in, is_invisible,
 };
 pub use deaddrop_shred::PassphraseCost;
+pub use deaddrop_tls::{Roots as TlsRoots, TlsError, Verify as TlsVerify};
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;
 

@@ -31,6 +31,7 @@ pub(crate) struct Admission {
 struct Gate {
     connections: Connections,
     handshakes: Shares,
+    tls_handshakes: Shares,
     /// Valid C1s, of whatever kind.
     first_messages: Bucket,
     refused_handshakes: u64,
@@ -103,6 +104,17 @@ impl Admission {
         }
     }
 
+    /// Counts a TLS handshake. Returns whether it may begin. R-84: of one prefix not too many in a short time, and of all in fair shares.
+    pub(crate) fn admit_tls(&self, prefix: Prefix, limits: &Limits, now_ms: u64) -> bool {
+        let rates = Rates {
+            per_s: limits.tls_handshakes_per_s,
+            burst: limits.tls_handshakes_per_s,
+            prefix_per_min: limits.tls_handshakes_per_s_per_prefix.saturating_mul(60),
+            prefix_burst: limits.tls_handshake_burst_per_prefix,
+        };
+        self.locked().tls_handshakes.take(prefix, &rates, now_ms).is_ok()
+    }
+
     /// Ends a connection that can be spared, because the system has no descriptors left.
     pub(crate) fn give_one_up(&self) -> bool {
         self.locked().connections.give_one_up()
@@ -110,7 +122,9 @@ impl Admission {
 
     /// Forgets prefixes that were not seen for long.
     pub(crate) fn tidy(&self, now_ms: u64) {
-        self.locked().handshakes.tidy(now_ms);
+        let mut gate = self.locked();
+        gate.handshakes.tidy(now_ms);
+        gate.tls_handshakes.tidy(now_ms);
     }
 
     /// Number of connections now.
@@ -249,6 +263,24 @@ mod tests {
         assert_eq!(gate.handshake(far, false, &limits, 0), Handshake::AskForCookie);
         assert_eq!(gate.handshake(far, true, &limits, 0), Handshake::Answer);
         assert_eq!(gate.handshake(Prefix::SHARED, false, &limits, 0), Handshake::Answer);
+    }
+
+    #[test]
+    fn a_flood_of_tls_handshakes_leaves_the_others_theirs() {
+        let (gate, limits) = (gate(), Limits::DEFAULT);
+        let honest = Prefix::numbered(9);
+        let mut served = 0;
+        for ms in 0..20_000_u64 {
+            for flooder in 1..=8 {
+                served += u64::from(gate.admit_tls(Prefix::numbered(flooder), &limits, ms));
+            }
+            if ms % 1_000 == 999 {
+                assert!(gate.admit_tls(honest, &limits, ms), "{ms}");
+            }
+        }
+        let lasting = u64::from(limits.tls_handshakes_per_s_per_prefix);
+        let burst = u64::from(limits.tls_handshake_burst_per_prefix);
+        assert!(served <= 8 * (20 * lasting + burst), "{served}");
     }
 
     #[test]

@@ -9,20 +9,22 @@ use crate::clock::{Belief, Calendar, Clock, system_day};
 use crate::data_dir::{CreateToken, DataDir, RelayConfig, StoreSize};
 use crate::kept::KeptStore;
 use crate::limits::Limits;
-use crate::proxy::{Network, Proxies};
+use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
-use crate::server::{Server, ServerEnd};
+use crate::server::{Listeners, Server, ServerEnd};
 use crate::session::SessionContext;
 use crate::store::Store;
 use crate::{inspect, logging};
 use clap::{Parser, Subcommand};
 use deaddrop_link::RelayIdentity;
+use deaddrop_tls::Reloader;
 use deaddrop_wire::RelayAddress;
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use terminal::{Failure, complain, say, system_random};
 
 /// A blind relay: keeps sealed messages for people who are away, and forgets them.
@@ -61,6 +63,16 @@ enum Command {
         /// Address to listen on; port 0 takes a free port.
         #[arg(long)]
         listen: Option<String>,
+        /// Path of a unix socket to listen on, for a proxy on this machine.
+        #[cfg(unix)]
+        #[arg(long, value_name = "PATH")]
+        unix: Option<PathBuf>,
+        /// Path of the TLS certificate with its chain (PEM).
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        tls_cert: Option<PathBuf>,
+        /// Path of the certificate's key (PEM, P-256 or P-384).
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        tls_key: Option<PathBuf>,
         /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
         #[arg(long)]
         url: Option<String>,
@@ -73,9 +85,9 @@ enum Command {
         /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Address or network of a proxy that names the clients' addresses. Can be repeated.
-        #[arg(long = "proxy", value_name = "ADDR")]
-        proxies: Vec<Network>,
+        /// Address or network of a proxy that names the clients' addresses, or `unix` for the one at the unix socket. Can be repeated.
+        #[arg(long = "proxy", value_name = "ADDR|unix")]
+        proxies: Vec<ProxyName>,
         /// Print one JSON object when ready.
         #[arg(long)]
         json: bool,
@@ -132,10 +144,29 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Init { data, segment_mib, max_mib, json } => {
             init(&DataDir::at(data), StoreSize { segment_mib, max_mib }, json)
         }
-        Command::Serve { data, listen, url, volatile, config, trust_clock, proxies, json } => {
+        Command::Serve {
+            data,
+            listen,
+            #[cfg(unix)]
+            unix,
+            tls_cert,
+            tls_key,
+            url,
+            volatile,
+            config,
+            trust_clock,
+            proxies,
+            json,
+        } => {
             let data = DataDir::at(data);
             let mut settings = data.config(config.as_deref())?;
             settings.listen = listen.or(settings.listen);
+            #[cfg(unix)]
+            {
+                settings.unix = unix.or(settings.unix);
+            }
+            settings.tls_cert = tls_cert.or(settings.tls_cert);
+            settings.tls_key = tls_key.or(settings.tls_key);
             settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
             settings.proxies.extend(proxies);
@@ -247,24 +278,35 @@ async fn listen<S: Store>(
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
-    let wanted = config.listen.as_deref().unwrap_or("127.0.0.1:0");
-    let listener = tokio::net::TcpListener::bind(wanted).await.map_err(|_| {
-        Failure::Say("cannot listen there; is the address right, and is the port free?".to_owned())
-    })?;
+    let certificate = certificate(config)?;
+    let listeners = bind(config).await?;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
     let shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
-    let server = Server::new(listener, store, identity, shared, clock, proxies, &mut rng);
-    let local = server.address().map_err(|_| Failure::Say("the socket is gone".to_owned()))?;
-    let url = config.url.clone().unwrap_or_else(|| format!("ws://{local}/"));
+    let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
+    let local = server.address().ok();
+    let url = match (&config.url, local) {
+        (Some(url), _) => url.clone(),
+        (None, Some(local)) => format!("{}://{local}/", if certificate.is_some() { "wss" } else { "ws" }),
+        (None, None) => {
+            return Err(Failure::Say(
+                "clients need an address: give the one of the proxy, with --url wss://HOST/ or `url` in the configuration"
+                    .to_owned(),
+            ));
+        }
+    };
     let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
         Failure::Say(
             "--url (or `url` in the configuration) is not one of a relay: ws://HOST:PORT/".to_owned(),
         )
     })?;
-    if config.url.is_none() && local.ip().is_unspecified() {
+    let mut server = server.with_path(address.path());
+    if let Some(certificate) = certificate {
+        server = server.with_tls(certificate).map_err(|error| Failure::Say(error.to_string()))?;
+    }
+    if config.url.is_none() && local.is_some_and(|local| local.ip().is_unspecified()) {
         complain(
             "clients cannot use this address: say by which name or number they come, with --url ws://HOST:PORT/ \
              or `url` in the configuration",
@@ -280,6 +322,54 @@ async fn listen<S: Store>(
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
     Ok(server.run(orders).await)
+}
+
+/// Reads the files of the TLS certificate that the configuration names.
+fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
+    let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Failure::Say(
+                "TLS needs a certificate and its key: give both --tls-cert and --tls-key (`tls_cert` and `tls_key` in the configuration), or neither"
+                    .to_owned(),
+            ));
+        }
+    };
+    let now = SystemTime::now();
+    let reloader = Reloader::load(certificate, key, now).map_err(|error| Failure::Say(error.to_string()))?;
+    if let Some(warning) = reloader.current().warning(now) {
+        complain(&format!("{}: {warning}", certificate.display()));
+    }
+    Ok(Some(reloader))
+}
+
+/// Opens the sockets that the configuration names: TCP on loopback if it names none.
+async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
+    let tcp = match (&config.listen, &config.unix) {
+        (Some(listen), _) => Some(listen.as_str()),
+        (None, None) => Some("127.0.0.1:0"),
+        (None, Some(_)) => None,
+    };
+    let mut listeners = match tcp {
+        Some(place) => tokio::net::TcpListener::bind(place).await.map(Listeners::from).map_err(|error| {
+            Failure::Say(format!(
+                "cannot listen on {place}: {error}; choose another address or port with --listen"
+            ))
+        })?,
+        None => Listeners::default(),
+    };
+    #[cfg(unix)]
+    if let Some(path) = &config.unix {
+        listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
+    }
+    #[cfg(not(unix))]
+    if config.unix.is_some() {
+        return Err(Failure::Say(
+            "this system has no unix sockets; remove `unix` from the configuration".to_owned(),
+        ));
+    }
+    Ok(listeners)
 }
 
 /// The limits and their defaults, as the specification lists them.

@@ -6,7 +6,7 @@
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
 use crate::names::StoreKey;
-use crate::proxy::Network;
+use crate::proxy::ProxyName;
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
 use rand::CryptoRng;
@@ -29,8 +29,14 @@ pub const STORE: &str = "store.shred";
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
-    /// Address to listen on; `127.0.0.1:0` takes a free port.
+    /// Address to listen on; `127.0.0.1:0` takes a free port. Not used if only `unix` is given.
     pub listen: Option<String>,
+    /// Path of a unix socket to listen on, for a proxy on this machine.
+    pub unix: Option<PathBuf>,
+    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks no TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// Path of the file with the certificate's key (PEM, P-256 or P-384).
+    pub tls_key: Option<PathBuf>,
     /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
     pub url: Option<String>,
     /// The token that a client must show to create mailboxes.
@@ -38,7 +44,7 @@ pub struct RelayConfig {
     /// The system's clock is right, however far it is ahead of the stored day.
     pub trust_clock: bool,
     /// Proxies in front of the relay: what they say about where a connection comes from is believed.
-    pub proxies: Vec<Network>,
+    pub proxies: Vec<ProxyName>,
     /// The proxies begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// The limits that differ from the defaults.
@@ -293,7 +299,10 @@ const NEW_CONFIG: &str = "\
 # listen = \"127.0.0.1:0\"
 # url = \"ws://relay.example:7700/\"
 # create_token = \"a client must show this to create mailboxes\"
-# proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]
+# tls_cert = \"/etc/letsencrypt/live/relay.example/fullchain.pem\"
+# tls_key = \"/etc/letsencrypt/live/relay.example/privkey.pem\"
+# unix = \"/run/deaddrop/relay.sock\"
+# proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
 # proxy_protocol = false
 
 # Limits alone stand below this line.

@@ -84,6 +84,12 @@ limits! {
     handshakes_per_s_per_prefix: u32, from 1 = 5;
     /// Handshakes at once from one address prefix after a pause.
     handshake_burst_per_prefix: u32, from 1 = 20;
+    /// TLS handshakes in a second, in total.
+    tls_handshakes_per_s: u32, from 1 = 300;
+    /// Sustained rate of TLS handshakes in a second from one address prefix.
+    tls_handshakes_per_s_per_prefix: u32, from 1 = 5;
+    /// TLS handshakes at once from one address prefix after a pause.
+    tls_handshake_burst_per_prefix: u32, from 1 = 64;
     /// Valid C1s in a second above which a cookie is asked for.
     cookie_above_per_s: u32, from 0 = 100;
     /// Connections without a finished handshake above which a cookie is asked for.

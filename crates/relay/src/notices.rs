@@ -10,6 +10,8 @@ pub(crate) enum Notice {
     NoDescriptors,
     /// Accepting failed for another reason.
     NotAccepted,
+    /// WebSockets came without the header Upgrade.
+    WithoutUpgrade,
     /// Half-open connections lost their places.
     HalfOpenEnded,
     /// Links lost their places.
@@ -18,6 +20,8 @@ pub(crate) enum Notice {
     ConnectionsRefused,
     /// Handshakes came too fast.
     HandshakesRefused,
+    /// TLS handshakes came too fast.
+    TlsRefused,
     /// Creates came too fast.
     CreatesRefused,
     /// The store is at a limit.
@@ -32,13 +36,15 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// All of them, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::NoDescriptors,
         Self::NotAccepted,
+        Self::WithoutUpgrade,
         Self::HalfOpenEnded,
         Self::LinksEnded,
         Self::ConnectionsRefused,
         Self::HandshakesRefused,
+        Self::TlsRefused,
         Self::CreatesRefused,
         Self::Busy,
         Self::NoRoom,
@@ -51,10 +57,12 @@ impl Notice {
         match self {
             Self::NoDescriptors => "without descriptors",
             Self::NotAccepted => "not accepted",
+            Self::WithoutUpgrade => "websockets without upgrade",
             Self::HalfOpenEnded => "half-open connections ended",
             Self::LinksEnded => "links ended",
             Self::ConnectionsRefused => "connections refused",
             Self::HandshakesRefused => "handshakes refused",
+            Self::TlsRefused => "TLS handshakes refused",
             Self::CreatesRefused => "creates refused",
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
@@ -70,6 +78,9 @@ impl Notice {
                 "the system refused connections: raise the limit of open files above `connections`, or add memory"
             }
             Self::NotAccepted => "connections broke off before they were accepted",
+            Self::WithoutUpgrade => {
+                "WebSockets came without their header Upgrade: the proxy in front must pass Upgrade and Connection, and speak HTTP/1.1"
+            }
             Self::HalfOpenEnded => {
                 "half-open connections gave their places to others: a flood, or a proxy that is not in `proxies`"
             }
@@ -78,6 +89,7 @@ impl Notice {
                 "connections were refused: `connections` or `connections_per_prefix` is reached"
             }
             Self::HandshakesRefused => "handshakes were refused: they came too fast",
+            Self::TlsRefused => "TLS handshakes were refused: they came too fast",
             Self::CreatesRefused => "creates were refused: they came too fast",
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
@@ -150,6 +162,11 @@ impl Intake {
 mod tests {
     use super::*;
 
+    /// Totals of which only this one is not 0.
+    fn only(notice: Notice, total: u64) -> [u64; Notice::ALL.len()] {
+        Notice::ALL.map(|other| if other == notice { total } else { 0 })
+    }
+
     #[test]
     fn a_store_that_is_full_by_turns_is_told_once_a_minute_and_its_end_in_the_end() {
         let mut intake = Intake::default();
@@ -167,11 +184,7 @@ mod tests {
     #[test]
     fn a_trouble_is_told_at_once_and_then_counted_for_a_while() {
         let mut notices = Notices::default();
-        let totals = |busy: u64| {
-            let mut totals = [0; Notice::ALL.len()];
-            totals[7] = busy;
-            totals
-        };
+        let totals = |busy: u64| only(Notice::Busy, busy);
         assert_eq!(notices.due(totals(0), 5, 60_000), []);
         assert_eq!(notices.due(totals(3), 10, 60_000), [(Notice::Busy, 3)]);
         for ms in 11..1_000 {
@@ -185,9 +198,7 @@ mod tests {
     fn a_wrong_clock_is_told_once_an_hour() {
         let mut notices = Notices::default();
         let lines = (0..180_u64).filter(|minute| {
-            let mut totals = [0; Notice::ALL.len()];
-            totals[10] = minute + 1;
-            !notices.due(totals, minute * 60_000, 60_000).is_empty()
+            !notices.due(only(Notice::ClockRefused, minute + 1), minute * 60_000, 60_000).is_empty()
         });
         assert_eq!(lines.count(), 3);
     }

@@ -7,7 +7,7 @@ pub mod protocol;
 mod proxies;
 
 pub use network::{Network, NotANetwork};
-pub use proxies::Proxies;
+pub use proxies::{Proxies, ProxyName};
 
 use std::net::IpAddr;
 
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn a_head_is_believed_only_from_a_proxy() {
         let head = b"GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
-        let proxies = Proxies::new(vec![network("127.0.0.1"), network("10.0.0.0/8")], true);
+        let proxies = Proxies::new(vec!["127.0.0.1".parse().unwrap(), "10.0.0.0/8".parse().unwrap()], true);
         assert_eq!(proxies.client(Named::Nothing, head), Some(at("203.0.113.7")));
         assert_eq!(proxies.client(Named::Address(at("198.51.100.1")), head), Some(at("198.51.100.1")));
         assert_eq!(proxies.client(Named::Address(at("10.0.0.9")), head), Some(at("203.0.113.7")));

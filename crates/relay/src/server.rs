@@ -3,11 +3,21 @@
 
 mod arrival;
 mod close_reason;
+mod connection;
 mod http;
 mod link;
+mod listeners;
+mod paths;
 mod peeked_stream;
 mod relay;
 mod report;
+mod request;
+mod stream;
+mod tls;
+
+pub use listeners::Listeners;
+#[cfg(unix)]
+pub use listeners::UnixSocketError;
 
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};
@@ -16,13 +26,15 @@ use crate::session::SessionContext;
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
+use listeners::Peer;
+use paths::BasePath;
 use rand::CryptoRng;
 use relay::{Counters, Relay};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use stream::Stream;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -35,7 +47,7 @@ pub enum Order {
     Stop,
     /// Log the counters now.
     Report,
-    /// Read the configuration again. A running relay cannot do that; it logs so.
+    /// Read the files of the TLS certificate again. The configuration is not read again; without TLS this is logged.
     Reload,
 }
 
@@ -53,14 +65,14 @@ pub enum ServerEnd {
 #[derive(Debug)]
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
-    listener: TcpListener,
+    listeners: Listeners,
 }
 
 impl<S: Store> Server<S> {
     /// A relay with this identity over this store.
     #[must_use]
     pub fn new(
-        listener: TcpListener,
+        listeners: impl Into<Listeners>,
         store: S,
         identity: RelayIdentity,
         shared: SessionContext,
@@ -77,20 +89,43 @@ impl<S: Store> Server<S> {
             cookies: CookieKey::generate(rng),
             admission: Arc::new(Admission::new(rng)),
             proxies,
+            base: BasePath::default(),
+            tls: None,
             memory: Arc::default(),
             counters: Counters::default(),
             failed: Notify::new(),
             leaving: watch::Sender::new(false),
         };
-        Self { relay: Arc::new(relay), listener }
+        Self { relay: Arc::new(relay), listeners: listeners.into() }
     }
 
-    /// The address on which the relay listens.
+    /// Answers below this path, too: the path of the relay's URL, for proxies that do not remove it.
+    #[must_use]
+    pub fn with_path(mut self, path: &str) -> Self {
+        if let Some(relay) = Arc::get_mut(&mut self.relay) {
+            relay.base = BasePath::new(path);
+        }
+        self
+    }
+
+    /// Speaks TLS on the TCP socket, with this certificate. A unix socket stays without TLS.
     ///
     /// # Errors
-    /// The system's.
+    /// [`TlsError`](deaddrop_tls::TlsError).
+    pub fn with_tls(mut self, certificate: deaddrop_tls::Reloader) -> Result<Self, deaddrop_tls::TlsError> {
+        let tls = tls::Tls::new(certificate)?;
+        if let Some(relay) = Arc::get_mut(&mut self.relay) {
+            relay.tls = Some(tls);
+        }
+        Ok(self)
+    }
+
+    /// The address of the TCP socket on which the relay listens.
+    ///
+    /// # Errors
+    /// The system's; [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.listeners.tcp_address()
     }
 
     /// The fingerprint by which clients know the relay.
@@ -102,15 +137,16 @@ impl<S: Store> Server<S> {
     /// Serves until `orders` gives [`Order::Stop`] or has lost its sender, or the store fails; then says goodbye to every link
     /// and waits for it, within the limits.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
-        let Self { relay, listener } = self;
+        let Self { relay, listeners } = self;
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
         let mut watching = std::pin::pin!(report::watch(&relay));
+        let mut renewing = std::pin::pin!(tls::renew(&relay));
         let ended = loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => {
-                        admit(&relay, stream, address, &mut links);
+                accepted = listeners.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        admit(&relay, stream, peer, &mut links);
                         // Finished tasks are removed here too, because accepting may always be ready.
                         while links.try_join_next().is_some() {}
                     }
@@ -121,17 +157,19 @@ impl<S: Store> Server<S> {
                 Some(_) = links.join_next() => {}
                 () = &mut sweeping => {}
                 () = &mut watching => {}
+                () = &mut renewing => {}
                 () = relay.failed.notified() => break ServerEnd::StoreFailed,
                 order = orders.recv() => match order.unwrap_or(Order::Stop) {
                     Order::Stop => break ServerEnd::Asked,
                     Order::Report => relay.report(),
-                    Order::Reload => {
-                        tracing::warn!("the configuration was not read again: to change it, restart the relay");
-                    }
+                    Order::Reload => match &relay.tls {
+                        Some(tls) => tls.wanted.notify_one(),
+                        None => tracing::warn!("there is nothing to read again: to change the configuration, restart the relay"),
+                    },
                 },
             }
         };
-        drop(listener);
+        drop(listeners);
         let _ = relay.leaving.send(true);
         tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
@@ -147,18 +185,18 @@ impl<S: Store> Server<S> {
 /// Pause after the system has refused to give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: TcpStream, address: SocketAddr, links: &mut JoinSet<()>) {
-    let from_proxy = relay.proxies.contains(address.ip());
-    let prefix = if from_proxy { Prefix::SHARED } else { relay.admission.prefix(address.ip()) };
+fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
+    let (from_proxy, prefix) = match peer {
+        Peer::Address(address) if relay.proxies.contains(address.ip()) => (true, Prefix::SHARED),
+        Peer::Address(address) => (false, relay.admission.prefix(address.ip())),
+        #[cfg(unix)]
+        Peer::Local => (relay.proxies.contains_unix(), Prefix::SHARED),
+    };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection was refused: a limit is reached");
-        return arrival::refuse(stream);
+        return arrival::refuse(&stream, relay.tls.is_some());
     };
-    // Small records matter more than full packets.
-    let _ = stream.set_nodelay(true);
-    // Unsent bytes wait in this process, where they are counted: then the pace of a slow client shows soon.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
+    stream.tune();
     let evicted = connected.evicted_half_open();
     let serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
     links.spawn(async move {

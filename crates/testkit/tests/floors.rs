@@ -6,16 +6,17 @@ mod common;
 use std::{collections::BTreeSet, process::Command};
 
 /// Each crate, its floor, and the only crates of the workspace it may name.
-const FLOORS: [(&str, u8, &[&str]); 11] = [
+const FLOORS: [(&str, u8, &[&str]); 12] = [
     ("primitives", 0, &[]),
     ("wire", 0, &[]),
     ("shred", 0, &[]),
     ("websocket", 0, &[]),
     ("e2ee", 1, &["primitives", "wire"]),
     ("link", 1, &["primitives", "wire"]),
-    ("relay", 2, &["link", "primitives", "shred", "websocket", "wire"]),
+    ("tls", 1, &["primitives"]),
+    ("relay", 2, &["link", "primitives", "shred", "tls", "websocket", "wire"]),
     ("engine", 2, &["e2ee", "link", "primitives", "wire"]),
-    ("client", 3, &["e2ee", "engine", "link", "shred", "websocket", "wire"]),
+    ("client", 3, &["e2ee", "engine", "link", "shred", "tls", "websocket", "wire"]),
     ("cli", 4, &["client", "relay"]),
     ("conformance", 4, &["e2ee", "link", "primitives", "wire"]),
 ];

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use deaddrop_client::{Client, ClientError, ClockStatus, Config, Patience, RelayAddress, read_pasted_relay};
+use deaddrop_client::{Client, ClockStatus, Config, Patience, RelayAddress, read_pasted_relay};
 
 use crate::{
     args::Common,
@@ -77,12 +77,11 @@ pub(super) fn client_patience() -> Duration {
 }
 
 pub(super) fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
-    let address = read_pasted_relay(text).map_err(|error| {
+    read_pasted_relay(text).map_err(|error| {
         Failure::new(format_args!(
-            "this is no relay address: {error}. Give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT"
+            "this is no relay address: {error}. Give what `deaddrop-relay serve` prints: ws://HOST:PORT/#FINGERPRINT (or wss://)"
         ))
-    })?;
-    if address.is_tls() { Err(ClientError::NoTls.into()) } else { Ok(address) }
+    })
 }
 
 /// All of standard input, without a newline at its end; `None` if it has more bytes than `max`.

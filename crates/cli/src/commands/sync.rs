@@ -1,6 +1,6 @@
 //! `sync`, and the words for what was done and what waits.
 
-use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport};
+use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport, TlsFault};
 use serde_json::{Value, json};
 
 use super::shared::{finish, open, patience, patiently};
@@ -63,7 +63,20 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
         Connectivity::NoCommonVersion => {
             "answers, but it and this program SPEAK NO VERSION IN COMMON: one of the two must be updated"
         }
-        Connectivity::NoTls => "needs TLS, which this program has not",
+        Connectivity::Tls(TlsFault::UnknownIssuer) => {
+            "its TLS CERTIFICATE IS NOT TRUSTED here (see --tls-verify and --tls-roots)"
+        }
+        Connectivity::Tls(TlsFault::Expired | TlsFault::NotYetValid) => {
+            "its TLS CERTIFICATE IS NOT VALID today: check the date of this machine, or tell the operator"
+        }
+        Connectivity::Tls(TlsFault::WrongHost) => {
+            "its TLS CERTIFICATE IS FOR ANOTHER NAME: check the address"
+        }
+        Connectivity::Tls(TlsFault::NotTls) => "what answers there does not speak TLS 1.3: check the address",
+        Connectivity::Tls(TlsFault::NoAuthorities) => {
+            "this system has no list of certificate authorities (see --tls-verify and --tls-roots)"
+        }
+        Connectivity::Tls(_) => "its TLS CERTIFICATE IS REFUSED: tell the operator",
         Connectivity::NeedsToken => {
             "answers, but MAKES NO MAILBOX for you without the right token from its operator (see relay-token)"
         }
@@ -91,7 +104,7 @@ pub(super) fn relay_word(state: Connectivity) -> &'static str {
         Connectivity::CaughtUp => "caught_up",
         Connectivity::WrongRelay => "wrong_relay",
         Connectivity::NoCommonVersion => "no_common_version",
-        Connectivity::NoTls => "no_tls",
+        Connectivity::Tls(fault) => fault.word(),
         Connectivity::NeedsToken => "needs_token",
         Connectivity::PrivateAddress => "private_address",
         Connectivity::Displaced => "displaced",
@@ -140,7 +153,7 @@ pub(crate) fn wait_word(why: &SendWait) -> &'static str {
         SendWait::RelayDown => "relay_down",
         SendWait::WrongRelay => "wrong_relay",
         SendWait::NoCommonVersion => "no_common_version",
-        SendWait::NoTls => "no_tls",
+        SendWait::Tls(fault) => fault.word(),
         SendWait::PrivateAddress(_) => "private_address",
         SendWait::MailboxFull { .. } => "mailbox_full",
         SendWait::RelayBusy { .. } => "relay_busy",

@@ -202,14 +202,19 @@ impl Relay {
     /// Makes its data and serves it at an IP address of this machine. With a token, it makes mailboxes only for those who show it.
     #[track_caller]
     pub fn start_at(folder: &Path, ip: &str, token: Option<&str>) -> Self {
+        let settings = token.map(|token| format!("create_token = \"{token}\"\n")).unwrap_or_default();
+        Self::start_with(folder, ip, &settings)
+    }
+
+    /// Makes its data and serves it at an IP address of this machine, with these lines of configuration.
+    #[track_caller]
+    pub fn start_with(folder: &Path, ip: &str, settings: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         run(deaddrop().args(["relay", "init", "--segment-mib", "4", "--data"]).arg(folder.join("data"))).ok();
         fs::write(folder.join("limits.toml"), deaddrop_cli::demo::relay_process::LIMITS).unwrap();
-        if let Some(token) = token {
-            let config = folder.join("data/config.toml");
-            let text = fs::read_to_string(&config).unwrap();
-            fs::write(config, format!("create_token = \"{token}\"\n{text}")).unwrap();
-        }
+        let config = folder.join("data/config.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(config, format!("{settings}{text}")).unwrap();
         let mut relay = Self {
             folder: folder.to_owned(),
             address: String::new(),
@@ -224,7 +229,10 @@ impl Relay {
 
     /// Returns its host and port.
     pub fn listen(&self) -> &str {
-        self.address.strip_prefix("ws://").map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
+        self.address
+            .split_once("://")
+            .map(|(_, rest)| rest)
+            .map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
     }
 
     /// Serves on the same port as before, if there was one.
@@ -247,7 +255,7 @@ impl Relay {
             self.process = Some(Running(child));
             let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
                 line.split_whitespace()
-                    .find(|word| word.starts_with("ws://") && word.contains('#'))
+                    .find(|word| word.starts_with("ws") && word.contains('#'))
                     .map(str::to_owned)
             });
             thread::spawn(move || for _ in lines {});

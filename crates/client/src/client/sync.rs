@@ -9,7 +9,7 @@ use crate::{
 use deaddrop_e2ee::content::MessageId;
 use deaddrop_engine::{
     MailboxNeeds, Need,
-    conversation::{Connectivity, Moment, PutState},
+    conversation::{Connectivity, Moment, PutState, TlsFault},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -66,8 +66,8 @@ pub enum SendWait {
     WrongRelay,
     /// The contact's relay and this build speak no version of the protocol in common: one of the two must be updated.
     NoCommonVersion,
-    /// The address of the contact's relay needs TLS, which this build has not.
-    NoTls,
+    /// No TLS connection to the contact's relay was made, for this reason; tried again by itself.
+    Tls(TlsFault),
     /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
     /// [`Client::allow_private_address`].
     PrivateAddress(IpAddr),
@@ -113,9 +113,7 @@ impl core::fmt::Display for SendWait {
             Self::NoCommonVersion => f.write_str(
                 "the contact's relay and this program speak no version in common; one of the two must be updated",
             ),
-            Self::NoTls => {
-                f.write_str("the address of the contact's relay needs TLS, which this build has not")
-            }
+            Self::Tls(fault) => fault.fmt(f),
             Self::PrivateAddress(address) => write!(
                 f,
                 "the contact's address leads to {address}, in a private network or on this machine; nothing was connected to, because only the user can allow that"
@@ -150,7 +148,9 @@ impl SendWait {
             Self::NoCommonVersion | Self::OwnMailbox { state: Connectivity::NoCommonVersion, .. } => {
                 ClientError::NoCommonVersion
             }
-            Self::NoTls | Self::OwnMailbox { state: Connectivity::NoTls, .. } => ClientError::NoTls,
+            Self::Tls(fault) | Self::OwnMailbox { state: Connectivity::Tls(fault), .. } => {
+                ClientError::Tls(*fault)
+            }
             Self::PrivateAddress(_) | Self::OwnMailbox { state: Connectivity::PrivateAddress, .. } => {
                 ClientError::PrivateAddress
             }
@@ -274,7 +274,7 @@ impl View {
                     PutState::Down => (SendWait::RelayDown, fails_first),
                     PutState::WrongRelay => (SendWait::WrongRelay, is_known),
                     PutState::NoCommonVersion => (SendWait::NoCommonVersion, is_known),
-                    PutState::NoTls => (SendWait::NoTls, is_known),
+                    PutState::Tls(fault) => (SendWait::Tls(fault), is_known),
                     PutState::Private(address) => (SendWait::PrivateAddress(address), is_known),
                     PutState::Asked { is_full, until } => {
                         let retry_after = until.since(self.now);
@@ -388,7 +388,7 @@ impl Client {
             let error = match state {
                 Connectivity::WrongRelay => ClientError::WrongRelay,
                 Connectivity::NoCommonVersion => ClientError::NoCommonVersion,
-                Connectivity::NoTls => ClientError::NoTls,
+                Connectivity::Tls(fault) => ClientError::Tls(fault),
                 Connectivity::PrivateAddress => ClientError::PrivateAddress,
                 Connectivity::Displaced => ClientError::Displaced,
                 Connectivity::VaultFull => ClientError::VaultFull,

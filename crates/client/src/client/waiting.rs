@@ -143,7 +143,7 @@ impl Client {
     /// A relay that cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
-    /// [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::NoTls`],
+    /// [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::Tls`],
     /// [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
@@ -168,7 +168,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or
-    /// [`ClientError::NoTls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
+    /// [`ClientError::Tls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
     pub async fn flush(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
@@ -278,7 +278,6 @@ fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
         ClientError::TimedOut,
         ClientError::NeedsToken,
         ClientError::PrivateAddress,
-        ClientError::NoTls,
     ];
     let errors = || pending.iter().filter_map(|pending| pending.error);
     let first = order.into_iter().find(|error| errors().any(|other| other == *error));

@@ -292,7 +292,7 @@ where
             Err(ConnectError::Down) => PutState::Down,
             Err(ConnectError::WrongRelay) => PutState::WrongRelay,
             Err(ConnectError::NoCommonVersion) => PutState::NoCommonVersion,
-            Err(ConnectError::NoTls) => PutState::NoTls,
+            Err(ConnectError::Tls(fault)) => PutState::Tls(fault),
         };
         self.fail(state, attempt);
     }

@@ -185,7 +185,7 @@ where
             Err(ConnectError::Down) => (Connectivity::Down, Duration::ZERO),
             Err(ConnectError::WrongRelay) => (Connectivity::WrongRelay, WRONG_RELAY_WAIT),
             Err(ConnectError::NoCommonVersion) => (Connectivity::NoCommonVersion, Duration::ZERO),
-            Err(ConnectError::NoTls) => (Connectivity::NoTls, WRONG_RELAY_WAIT),
+            Err(ConnectError::Tls(fault)) => (Connectivity::Tls(fault), WRONG_RELAY_WAIT),
             Err(ConnectError::Private(_)) => (Connectivity::PrivateAddress, Duration::ZERO),
         };
         self.fail(state, attempt, shortest);

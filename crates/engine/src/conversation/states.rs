@@ -1,6 +1,6 @@
 //! The states of links, as the app is told.
 
-use super::moment::Moment;
+use super::{moment::Moment, tls_fault::TlsFault};
 use std::net::IpAddr;
 
 /// The state of a relay on which own mailboxes lie.
@@ -19,8 +19,8 @@ pub enum Connectivity {
     WrongRelay,
     /// The relay answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. The client tries again by itself.
     NoCommonVersion,
-    /// Its address needs TLS, which this build has not.
-    NoTls,
+    /// No TLS connection was made, for this reason; not tried again soon.
+    Tls(TlsFault),
     /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
     NeedsToken,
     /// Its name leads to a private network or to this machine, which the user has not allowed; tried again by itself.
@@ -47,7 +47,7 @@ impl Connectivity {
             self,
             Self::WrongRelay
                 | Self::NoCommonVersion
-                | Self::NoTls
+                | Self::Tls(_)
                 | Self::PrivateAddress
                 | Self::Displaced
                 | Self::VaultFull
@@ -68,8 +68,8 @@ pub enum PutState {
     WrongRelay,
     /// The relay and this client speak no version in common.
     NoCommonVersion,
-    /// The address needs TLS.
-    NoTls,
+    /// No TLS connection was made.
+    Tls(TlsFault),
     /// The address is not public and not allowed.
     Private(IpAddr),
     /// The relay asks to wait until this moment.
@@ -90,8 +90,8 @@ pub enum ConnectError {
     WrongRelay,
     /// The relay and this client speak no version in common.
     NoCommonVersion,
-    /// The address needs TLS.
-    NoTls,
+    /// No TLS connection was made.
+    Tls(TlsFault),
     /// The relay's name leads to this address, which is not public and not allowed.
     Private(IpAddr),
 }
@@ -99,10 +99,10 @@ pub enum ConnectError {
 impl core::fmt::Display for ConnectError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
+            Self::Tls(fault) => return fault.fmt(f),
             Self::Down => "the relay cannot be reached",
             Self::WrongRelay => "another relay answers at this address",
             Self::NoCommonVersion => "the relay and this client speak no version of the protocol in common",
-            Self::NoTls => "the address needs TLS",
             Self::Private(_) => "the relay's name leads to an address that is not public and not allowed",
         })
     }

@@ -19,7 +19,7 @@ pub struct NotANetwork;
 
 impl fmt::Display for NotANetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address or a network; write 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32")
+        f.write_str("not an address, a network or `unix`; write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or unix")
     }
 }
 

@@ -8,6 +8,8 @@ pub const MAX_V1: usize = 107;
 /// Maximum number of bytes of a header of version 2, with its extensions.
 pub const MAX_V2: usize = 536;
 
+/// Bytes of the shortest header of version 1: `PROXY UNKNOWN` and the line end.
+const SHORTEST_V1: usize = 15;
 /// First bytes of version 2.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 /// First bytes of version 1.
@@ -47,6 +49,17 @@ pub fn parse(bytes: &[u8]) -> Parsed {
         Some(_) => None,
     };
     parsed.unwrap_or(Parsed::Malformed)
+}
+
+/// Number of bytes, at least 1, that surely belong to the header of which these bytes are an incomplete beginning.
+#[must_use]
+pub fn missing(bytes: &[u8]) -> u64 {
+    let least = match (bytes.first(), bytes.get(V2_HEAD - 2..V2_HEAD)) {
+        (Some(b'\r'), Some(&[high, low])) => V2_HEAD + usize::from(u16::from_be_bytes([high, low])),
+        (Some(b'\r'), _) => V2_HEAD,
+        _ => SHORTEST_V1,
+    };
+    least.saturating_sub(bytes.len()).max(1) as u64
 }
 
 fn parse_v1(bytes: &[u8]) -> Option<Parsed> {

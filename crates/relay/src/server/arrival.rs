@@ -1,60 +1,94 @@
-//! The beginning of a connection: what a proxy says in front of it, the head of a request, and the network that it counts
+//! The beginning of a connection: what a proxy says in front of it, TLS, the head of a request, and the network that it counts
 //! for from then on.
 
+use super::connection::Connection;
 use super::peeked_stream::{self, PeekedStream, read_proxy_header};
 use super::relay::Relay;
+use super::stream::Stream;
 use crate::admission::Connected;
 use crate::proxy::Named;
-use std::io::{Read, Write};
-use tokio::net::TcpStream;
+use futures_util::FutureExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::io::AsyncWriteExt;
 
 /// The answer to a connection that gets no place.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// The same before a TLS handshake: a fatal alert `internal_error` (RFC 8446 section 6).
+const NO_PLACE_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
 /// `None`: nothing came that is understood, or the network has no room, as the peer is told then.
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
-    mut stream: TcpStream,
+    mut stream: Stream,
     from_proxy: bool,
     connected: &mut Connected,
 ) -> Option<PeekedStream> {
     let limits = &relay.shared.limits;
-    let (mut named, mut begun) = (Named::Nothing, Vec::new());
+    let mut named = Named::Nothing;
     if from_proxy && relay.proxies.speak_proxy_protocol {
-        (named, begun) = read_proxy_header(&mut stream).await?;
+        named = read_proxy_header(&mut stream).await?;
         // A silent connection counts for the network of its own already.
         if let Named::Address(address) = named
             && !relay.proxies.contains(address)
             && !connected.came_from(relay.admission.prefix(address), limits)
         {
-            return no_room(stream);
+            note_no_room();
+            refuse(&stream, relay.tls.is_some());
+            return None;
         }
     }
-    let stream = PeekedStream::read_head(stream, begun).await?;
+    let connection = begin_tls(relay, stream, connected).await?;
+    let stream = PeekedStream::read_head(connection).await?;
     connected.came_on(limits);
     // what is said about an address counts if a configured proxy says it.
     let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
     match client {
         Some(client) if !connected.came_from(relay.admission.prefix(client), limits) => {
-            no_room(stream.into_parts().0)
+            note_no_room();
+            let (mut connection, _) = stream.into_parts();
+            let _ = connection.write_all(NO_PLACE).now_or_never();
+            let _ = connection.shutdown().now_or_never();
+            None
         }
         _ => Some(stream),
     }
 }
 
+/// Makes the TLS handshake, where the relay speaks TLS. It costs more than anything else that a stranger can ask for, so it counts
+/// as a handshake of its network before it begins.
+async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -> Option<Connection> {
+    let (Some(tls), Stream::Tcp(socket)) = (&relay.tls, &stream) else {
+        return Some(Connection::Plain(stream));
+    };
+    // A connection that says nothing costs nothing.
+    socket.readable().await.ok()?;
+    let now_ms = relay.clock.now().ms;
+    if !relay.admission.admit_tls(connected.prefix(), &relay.shared.limits, now_ms) {
+        relay.counters.tls_refused.fetch_add(1, Ordering::Relaxed);
+        refuse(&stream, true);
+        return None;
+    }
+    match deaddrop_tls::accept(stream, Arc::clone(&tls.config)).await {
+        Ok(stream) => Some(Connection::Tls(Box::new(stream))),
+        Err(error) => {
+            tracing::debug!("a TLS handshake failed: {error}");
+            None
+        }
+    }
+}
+
 /// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
-fn no_room(stream: TcpStream) -> Option<PeekedStream> {
+fn note_no_room() {
     tracing::debug!("a connection was refused: its network has too many");
-    refuse(stream);
-    None
 }
 
 /// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
-pub(super) fn refuse(stream: TcpStream) {
-    let Ok(mut stream) = stream.into_std() else { return };
+pub(super) fn refuse(stream: &Stream, is_tls: bool) {
     // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
-    let _ = stream.read(&mut [0; peeked_stream::MAX_HEAD]);
-    let _ = stream.write(NO_PLACE);
+    let _ = stream.try_read(&mut [0; peeked_stream::MAX_HEAD]);
+    let answer = if is_tls && matches!(stream, Stream::Tcp(_)) { NO_PLACE_TLS } else { NO_PLACE };
+    let _ = stream.try_write(answer);
 }

@@ -1,12 +1,13 @@
 //! A stream whose first bytes were read before a consumer takes it over.
 
+use super::connection::Connection;
+use super::stream::Stream;
 use crate::proxy::Named;
 use crate::proxy::protocol::{self, Parsed};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Maximum number of bytes of a request's head.
 pub(super) const MAX_HEAD: usize = 8_192;
@@ -16,13 +17,13 @@ pub(super) const MAX_HEAD: usize = 8_192;
 pub(super) struct PeekedStream {
     head: Vec<u8>,
     given: usize,
-    stream: TcpStream,
+    stream: Connection,
 }
 
 impl PeekedStream {
-    /// Reads the head of a request, of which `head` has arrived already. Returns `None` if no head arrives within the limit.
-    pub(super) async fn read_head(mut stream: TcpStream, mut head: Vec<u8>) -> Option<Self> {
-        head.reserve(512);
+    /// Reads the head of a request. Returns `None` if no head arrives within the limit.
+    pub(super) async fn read_head(mut stream: Connection) -> Option<Self> {
+        let mut head = Vec::with_capacity(512);
         // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.
         let mut seen = 0_usize;
         loop {
@@ -48,24 +49,23 @@ impl PeekedStream {
     }
 
     /// The connection, and the bytes that were read from it.
-    pub(super) fn into_parts(self) -> (TcpStream, Vec<u8>) {
+    pub(super) fn into_parts(self) -> (Connection, Vec<u8>) {
         (self.stream, self.head)
     }
 }
 
-/// Reads a header of the PROXY protocol. Returns what it says and what came behind it; `None` if it is not one.
-pub(super) async fn read_proxy_header(stream: &mut TcpStream) -> Option<(Named, Vec<u8>)> {
-    let mut bytes = Vec::with_capacity(512);
+/// Reads a header of the PROXY protocol, and nothing behind it. Returns `None` if it is not one.
+pub(super) async fn read_proxy_header(stream: &mut Stream) -> Option<Named> {
+    let mut bytes = Vec::with_capacity(64);
     loop {
         match protocol::parse(&bytes) {
             Parsed::Incomplete => {}
             Parsed::Malformed => return None,
-            Parsed::Header { source, len } => {
-                let behind = bytes.get(len..).unwrap_or_default().to_vec();
-                return Some((source.map_or(Named::Unknown, Named::Address), behind));
-            }
+            Parsed::Header { source, .. } => return Some(source.map_or(Named::Unknown, Named::Address)),
         }
-        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+        // What stands behind the header may belong to TLS.
+        let mut within = (&mut *stream).take(protocol::missing(&bytes));
+        if within.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }

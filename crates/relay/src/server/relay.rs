@@ -1,5 +1,7 @@
 //! The state that all tasks of a server share.
 
+use super::paths::BasePath;
+use super::tls::Tls;
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::memory::Memory;
@@ -22,6 +24,8 @@ pub(super) struct Relay<S> {
     pub(super) cookies: CookieKey,
     pub(super) admission: Arc<Admission>,
     pub(super) proxies: Proxies,
+    pub(super) base: BasePath,
+    pub(super) tls: Option<Tls>,
     pub(super) memory: Arc<Memory>,
     pub(super) counters: Counters,
     /// The store has failed.
@@ -36,6 +40,10 @@ pub(super) struct Counters {
     pub(super) records_in: AtomicU64,
     pub(super) records_out: AtomicU64,
     pub(super) breaches: AtomicU64,
+    /// Requests for a WebSocket that lost their header Upgrade on the way.
+    pub(super) without_upgrade: AtomicU64,
+    /// TLS handshakes that came too fast.
+    pub(super) tls_refused: AtomicU64,
     /// Connections that the system refused because it had no descriptors or no memory.
     pub(super) no_descriptors: AtomicU64,
     /// Connections that the system refused for other reasons.

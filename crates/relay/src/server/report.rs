@@ -73,10 +73,12 @@ impl<S: Store> Relay<S> {
         Notice::ALL.map(|notice| match notice {
             Notice::NoDescriptors => load(&self.counters.no_descriptors),
             Notice::NotAccepted => load(&self.counters.not_accepted),
+            Notice::WithoutUpgrade => load(&self.counters.without_upgrade),
             Notice::HalfOpenEnded => places.half_open_ended,
             Notice::LinksEnded => places.links_ended,
             Notice::ConnectionsRefused => places.refused,
             Notice::HandshakesRefused => refused_handshakes,
+            Notice::TlsRefused => load(&self.counters.tls_refused),
             Notice::CreatesRefused => self.shared.creates_too_fast(),
             Notice::Busy => self.shared.busy(),
             Notice::NoRoom => self.store.census().without_room,

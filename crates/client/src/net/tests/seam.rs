@@ -4,6 +4,7 @@ use super::{
     transport::{ConnectedStream, Connecting, Destination, MessageStream, StreamEvent, Transport},
     *,
 };
+use deaddrop_engine::conversation::TlsFault;
 use std::{
     net::{IpAddr, Ipv4Addr},
     pin::Pin,
@@ -36,7 +37,7 @@ fn pair() -> (QueueEnd, QueueEnd) {
 
 impl Transport for QueueTransport {
     fn check(&self, relay: &RelayAddress) -> Result<(), ConnectError> {
-        if *relay == self.known { Ok(()) } else { Err(ConnectError::NoTls) }
+        if *relay == self.known { Ok(()) } else { Err(ConnectError::Tls(TlsFault::NotTls)) }
     }
 
     fn open_stream<'a>(&'a self, _: Destination<'a>, _: usize) -> Connecting<'a> {
@@ -143,5 +144,5 @@ async fn a_client_reads_and_puts_over_a_transport_without_sockets() {
     // An address that the transport does not know is not connected to.
     let other = RelayAddress::new(*identity().fingerprint(), "ws://queue.example:2/").unwrap();
     let link = open_link(&world.shared, &other, &Moved::default()).await;
-    assert_eq!(link.err(), Some(ConnectError::NoTls));
+    assert_eq!(link.err(), Some(ConnectError::Tls(TlsFault::NotTls)));
 }

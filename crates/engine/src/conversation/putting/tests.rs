@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    conversation::line::LineState,
+    conversation::{TlsFault, line::LineState},
     engine::{BlobLives, PutJob},
     error::VaultError,
 };
@@ -296,7 +296,7 @@ fn a_vault_without_room_is_asked_to_seal_again_only_after_a_pause() {
     for is_linked in [true, false] {
         let mut world = World::new([1]);
         world.answer = Some((AnswerCode::Busy, 900));
-        world.opens = if is_linked { Ok(()) } else { Err(ConnectError::NoTls) };
+        world.opens = if is_linked { Ok(()) } else { Err(ConnectError::Tls(TlsFault::Expired)) };
         world.step = Err(StepError::NoRoom);
         world.outbox.has_newer = true;
         world.go_on(seconds(100));

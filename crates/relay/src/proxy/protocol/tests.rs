@@ -121,3 +121,18 @@ proptest! {
         prop_assert_eq!(parse(line.as_bytes()), expected);
     }
 }
+
+/// What stands behind a header is not read with it.
+#[test]
+fn the_missing_bytes_never_reach_behind_the_header() {
+    let mut v2 = [&SIGNATURE[..], &[0x21, 0x11, 0, 20]].concat();
+    v2.extend([7; 20]);
+    let local = [&SIGNATURE[..], &[0x20, 0, 0, 0]].concat();
+    let v1: [&[u8]; 2] = [b"PROXY UNKNOWN\r\n", b"PROXY TCP4 203.0.113.7 192.0.2.1 1 2\r\n"];
+    for header in v1.into_iter().chain([&v2[..], &local]) {
+        for cut in 0..header.len() {
+            let missing = usize::try_from(missing(&header[..cut])).unwrap();
+            assert!((1..=header.len() - cut).contains(&missing), "{header:?} {cut}: {missing}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The sockets on which a relay listens: one of TCP, a unix socket, or both.
+
+use super::stream::Stream;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+
+/// The sockets of a relay.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    tcp: Option<TcpListener>,
+    #[cfg(unix)]
+    unix: Option<UnixSocket>,
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A host.
+    Address(SocketAddr),
+    /// A process of this machine, by the unix socket.
+    #[cfg(unix)]
+    Local,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(tcp: TcpListener) -> Self {
+        Self { tcp: Some(tcp), ..Self::default() }
+    }
+}
+
+impl Listeners {
+    /// Listens on a unix socket, too. A socket file that a process left behind is replaced. Processes of the same user and group may
+    /// connect. The file is removed when the relay stops.
+    ///
+    /// # Errors
+    /// [`UnixSocketError`].
+    #[cfg(unix)]
+    pub fn add_unix(&mut self, path: &Path) -> Result<(), UnixSocketError> {
+        self.unix = Some(UnixSocket::bind(path)?);
+        Ok(())
+    }
+
+    /// The address of the TCP socket.
+    pub(super) fn tcp_address(&self) -> io::Result<SocketAddr> {
+        self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
+    }
+
+    /// Waits for the next connection. May be dropped before it resolves.
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let tcp = async {
+            match &self.tcp {
+                Some(tcp) => {
+                    tcp.accept().await.map(|(stream, address)| (Stream::Tcp(stream), Peer::Address(address)))
+                }
+                None => std::future::pending().await,
+            }
+        };
+        #[cfg(unix)]
+        {
+            let unix = async {
+                match &self.unix {
+                    Some(unix) => {
+                        unix.listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::Local))
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                accepted = tcp => accepted,
+                accepted = unix => accepted,
+            }
+        }
+        #[cfg(not(unix))]
+        tcp.await
+    }
+}
+
+/// A unix socket. Its file is removed with it.
+#[cfg(unix)]
+#[derive(Debug)]
+struct UnixSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// The reason for which a unix socket was not made.
+#[cfg(unix)]
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UnixSocketError {
+    /// A process listens there.
+    InUse,
+    /// The file there is not a socket.
+    Occupied,
+    /// The system refused.
+    System(io::Error),
+}
+
+#[cfg(unix)]
+impl fmt::Display for UnixSocketError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InUse => "another process listens on this unix socket; stop it, or choose another path",
+            Self::Occupied => "the path of the unix socket is that of another file; choose another path",
+            Self::System(_) => {
+                "the unix socket cannot be made; its directory must exist and belong to the relay's user, and the path \
+                 must be shorter than 108 bytes"
+            }
+        })
+    }
+}
+
+#[cfg(unix)]
+impl std::error::Error for UnixSocketError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System(error) => Some(error),
+            Self::InUse | Self::Occupied => None,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl UnixSocket {
+    fn bind(path: &Path) -> Result<Self, UnixSocketError> {
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+        match std::fs::symlink_metadata(path) {
+            Ok(file) if !file.file_type().is_socket() => return Err(UnixSocketError::Occupied),
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+                return Err(UnixSocketError::InUse);
+            }
+            Ok(_) => std::fs::remove_file(path).map_err(UnixSocketError::System)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(UnixSocketError::System(error)),
+        }
+        let listener = UnixListener::bind(path).map_err(UnixSocketError::System)?;
+        let socket = Self { listener, path: path.to_owned() };
+        // The user of the proxy joins the relay's group.
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o660)).map_err(UnixSocketError::System)?;
+        Ok(socket)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_file_that_was_left_behind_is_replaced_and_another_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let mut listeners = Listeners::default();
+        listeners.add_unix(&path).unwrap();
+        let again = Listeners::default().add_unix(&path);
+        assert!(matches!(again, Err(UnixSocketError::InUse)), "{again:?}");
+        let (accepted, _client) = tokio::join!(listeners.accept(), tokio::net::UnixStream::connect(&path));
+        assert_eq!(accepted.unwrap().1, Peer::Local);
+        drop(listeners);
+        assert!(!path.exists());
+        std::fs::write(&path, "notes").unwrap();
+        let refused = Listeners::default().add_unix(&path);
+        assert!(matches!(refused, Err(UnixSocketError::Occupied)), "{refused:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"notes");
+    }
+}

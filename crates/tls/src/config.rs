@@ -1,0 +1,48 @@
+//! The configurations: TLS 1.3 alone, no resumption, no 0-RTT, one protocol inside.
+
+use crate::{
+    error::TlsError,
+    provider::provider,
+    verify::{Verify, verifier},
+};
+use rustls::{
+    ClientConfig, ServerConfig,
+    client::Resumption,
+    server::{NoServerSessionStorage, ResolvesServerCert},
+    version::TLS13,
+};
+use std::sync::Arc;
+
+/// The protocol inside, as ALPN names it (RFC 7301): HTTP/1.1, which the WebSocket's opening handshake is.
+pub const ALPN: &[u8] = b"http/1.1";
+
+/// Makes the configuration of a server, which takes its certificate from `resolver` for each handshake.
+///
+/// A client that offers other protocols alone by ALPN is refused; one that offers none is accepted.
+///
+/// # Errors
+/// [`TlsError::Protocol`] if rustls refuses the provider, which it does not.
+pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+/// Makes the configuration of a client.
+///
+/// # Errors
+/// [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there is nothing to verify with.
+pub fn client_config(verify: &Verify) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = provider();
+    let verifier = verifier(verify, &provider)?;
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13])?;
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,198 @@
+//! Errors of a connection, each with a text that tells a person what to do.
+
+use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use std::{io, sync::Arc};
+
+/// The reason why a connection was not made or ended.
+///
+/// No variant holds a name, an address or received bytes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// Reading from or writing to the connection failed.
+    Io(io::Error),
+    /// The peer closed the connection during the handshake.
+    Closed,
+    /// The name given to [`connect`](crate::connect) is neither a host name nor an address.
+    BadName,
+    /// The server's certificate was refused.
+    Certificate(CertificateError),
+    /// The peer speaks something other than TLS.
+    NotTls,
+    /// The peer has no version, suite, group or signature in common with us.
+    NothingInCommon,
+    /// The peer refused the connection, with this alert.
+    Refused(AlertDescription),
+    /// The peer sent too much: for a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO), [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)),
+    /// for records without data ([`MAX_QUIET`](crate::MAX_QUIET)), or for a record.
+    TooLarge,
+    /// The certificates of the operating system cannot be used.
+    NoPlatformRoots,
+    /// A file of root certificates holds none that can be used.
+    NoRoots,
+    /// The peer broke a rule of TLS.
+    Protocol(rustls::Error),
+}
+
+/// The reason why a server's certificate was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// It is for other names than the one that was asked for.
+    WrongHost,
+    /// It is no longer valid.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// No trusted authority signed it.
+    UnknownIssuer,
+    /// It, or one above it, is signed with SHA-1 or MD5.
+    BrokenHash,
+    /// It, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
+    WeakKey,
+    /// It, or one above it, uses an algorithm that this crate does not have.
+    UnsupportedAlgorithm,
+    /// It was revoked.
+    Revoked,
+    /// It is not for servers.
+    NotForServers,
+    /// A signature does not verify: of the certificate, or of the handshake.
+    BadSignature,
+    /// It cannot be read, or breaks a rule of certificates.
+    Malformed,
+}
+
+impl std::fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::WrongHost => {
+                "the server's certificate is for another host name: check the address; the operator needs a certificate for it"
+            }
+            Self::Expired => {
+                "the server's certificate has expired: check the date of this machine; if it is right, the operator must renew the certificate"
+            }
+            Self::NotYetValid => {
+                "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
+            }
+            Self::UnknownIssuer => {
+                "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; \
+                 for an authority of your own, give its certificate file"
+            }
+            Self::BrokenHash => {
+                "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
+            }
+            Self::WeakKey => {
+                "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
+            }
+            Self::UnsupportedAlgorithm => {
+                "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
+            }
+            Self::Revoked => "the server's certificate was revoked: do not connect; the operator needs a new certificate",
+            Self::NotForServers => "the certificate is not for servers: the operator needs a certificate for TLS servers",
+            Self::BadSignature => {
+                "a signature of the server does not verify: someone may be changing the connection; try another network, or tell the operator"
+            }
+            Self::Malformed => "the server's certificate is malformed: the operator needs a new certificate",
+        })
+    }
+}
+
+impl std::error::Error for CertificateError {}
+
+impl std::fmt::Display for TlsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::Closed => f.write_str("the peer closed the connection during the TLS handshake: try again, or check the address and port"),
+            Self::BadName => f.write_str("this is no host name and no address: give one such as relay.example.org"),
+            Self::Certificate(error) => error.fmt(f),
+            Self::NotTls => f.write_str("the peer does not speak TLS: check the port and whether the address asks for TLS"),
+            Self::NothingInCommon => {
+                f.write_str("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")
+            }
+            Self::Refused(alert) => write!(f, "the peer refused the TLS connection ({alert:?})"),
+            Self::TooLarge => f.write_str("the peer sent too many bytes that carry no data, or too long a record"),
+            Self::NoPlatformRoots => f.write_str(
+                "the certificates of this system cannot be used: install its package of certificates (ca-certificates), \
+                 or give a file of root certificates",
+            ),
+            Self::NoRoots => f.write_str("the file of root certificates holds no certificate that can be used: give a PEM file"),
+            Self::Protocol(error) => write!(f, "the peer broke a rule of TLS: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for TlsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Certificate(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for TlsError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<TlsError> for io::Error {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Io(error) => error,
+            TlsError::Closed => Self::new(io::ErrorKind::UnexpectedEof, error),
+            TlsError::BadName => Self::new(io::ErrorKind::InvalidInput, error),
+            _ => Self::new(io::ErrorKind::InvalidData, error),
+        }
+    }
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::Certificate(error.into()),
+            rustls::Error::AlertReceived(alert) => Self::Refused(alert),
+            rustls::Error::InvalidMessage(
+                InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+            ) => Self::NotTls,
+            rustls::Error::PeerIncompatible(
+                PeerIncompatible::ServerSentHelloRetryRequestWithUnknownExtension,
+            ) => Self::Protocol(error),
+            rustls::Error::PeerIncompatible(_) | rustls::Error::NoApplicationProtocol => {
+                Self::NothingInCommon
+            }
+            rustls::Error::PeerMisbehaved(
+                PeerMisbehaved::IllegalHelloRetryRequestWithUnofferedNamedGroup,
+            ) => Self::NothingInCommon,
+            error => Self::Protocol(error),
+        }
+    }
+}
+
+impl From<rustls::CertificateError> for CertificateError {
+    fn from(error: rustls::CertificateError) -> Self {
+        use rustls::CertificateError as Theirs;
+        match error {
+            Theirs::NotValidForName | Theirs::NotValidForNameContext { .. } => Self::WrongHost,
+            Theirs::Expired | Theirs::ExpiredContext { .. } => Self::Expired,
+            Theirs::NotValidYet | Theirs::NotValidYetContext { .. } => Self::NotYetValid,
+            Theirs::UnknownIssuer => Self::UnknownIssuer,
+            Theirs::UnsupportedSignatureAlgorithmContext { .. }
+            | Theirs::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::UnsupportedAlgorithm,
+            Theirs::Revoked => Self::Revoked,
+            Theirs::InvalidPurpose | Theirs::InvalidPurposeContext { .. } => Self::NotForServers,
+            Theirs::BadSignature => Self::BadSignature,
+            Theirs::Other(error) => error.0.downcast_ref::<Self>().copied().unwrap_or(Self::Malformed),
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl From<CertificateError> for rustls::Error {
+    fn from(error: CertificateError) -> Self {
+        Self::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(Arc::new(error))))
+    }
+}

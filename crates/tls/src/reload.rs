@@ -1,0 +1,150 @@
+//! The certificate files of a server that runs: they change, and new handshakes use the new pair.
+
+use crate::certificate::{CertificateWarning, LoadError, LoadFault, ServerCertificate};
+use rustls::{
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use std::{
+    fs::Metadata,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+
+/// A file that changed less than this before it was read may change again and keep its time.
+const TICK: Duration = Duration::from_secs(2);
+
+/// The result of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// The files hold what is used.
+    Unchanged,
+    /// New handshakes use another pair from now on, which may have a fault that clients object to.
+    Replaced(Option<CertificateWarning>),
+}
+
+/// A pair of files and the certificate that was read from them.
+///
+/// It follows symbolic links, so it notices when certbot or Kubernetes points them elsewhere. The two files need not change at once: the
+/// old pair is used until both fit again.
+#[derive(Debug)]
+pub struct Reloader {
+    certificate_path: PathBuf,
+    key_path: PathBuf,
+    current: ServerCertificate,
+    slot: Arc<Slot>,
+    /// The files as they were when the current pair was read; `None` when they must be read again.
+    seen: Option<[Stamp; 2]>,
+}
+
+impl Reloader {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// As [`ServerCertificate::load`].
+    pub fn load(certificate_path: &Path, key_path: &Path, now: SystemTime) -> Result<Self, LoadError> {
+        let (current, seen) = read(certificate_path, key_path, now)?;
+        let slot = Arc::new(Slot(RwLock::new(current.certified_key())));
+        let (certificate_path, key_path) = (certificate_path.to_owned(), key_path.to_owned());
+        Ok(Self { certificate_path, key_path, current, slot, seen })
+    }
+
+    /// What a [`server_config`](crate::server_config) takes; it always gives the pair in use.
+    #[must_use]
+    pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
+        Arc::clone(&self.slot) as Arc<dyn ResolvesServerCert>
+    }
+
+    /// The certificate in use.
+    #[must_use]
+    pub fn current(&self) -> &ServerCertificate {
+        &self.current
+    }
+
+    /// Reads the files if they changed, and uses their pair in new handshakes. It reads files: call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// As [`ServerCertificate::load`]. The pair in use stays, and the next check tries again.
+    pub fn check(&mut self, now: SystemTime) -> Result<Reload, LoadError> {
+        if let Some(seen) = self.seen
+            && stamps(&self.certificate_path, &self.key_path)? == seen
+        {
+            return Ok(Reload::Unchanged);
+        }
+        let (certificate, seen) = read(&self.certificate_path, &self.key_path, now)?;
+        self.seen = seen;
+        if certificate.chain() == self.current.chain() {
+            return Ok(Reload::Unchanged);
+        }
+        *self.slot.0.write().unwrap_or_else(PoisonError::into_inner) = certificate.certified_key();
+        self.current = certificate;
+        Ok(Reload::Replaced(self.current.warning(now)))
+    }
+}
+
+/// The pair that handshakes use.
+#[derive(Debug)]
+struct Slot(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Slot {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// Reads both files, and fails if one of them changed meanwhile. The stamps are `None` if they cannot tell a later change.
+fn read(
+    certificate_path: &Path,
+    key_path: &Path,
+    now: SystemTime,
+) -> Result<(ServerCertificate, Option<[Stamp; 2]>), LoadError> {
+    let before = stamps(certificate_path, key_path)?;
+    let certificate = ServerCertificate::load(certificate_path, key_path)?;
+    let after = stamps(certificate_path, key_path)?;
+    if before != after {
+        let path = if before[0] == after[0] { key_path } else { certificate_path };
+        return Err(LoadError::new(path, LoadFault::Changing));
+    }
+    let settled = before.iter().all(|stamp| stamp.is_settled(now));
+    Ok((certificate, settled.then_some(before)))
+}
+
+fn stamps(certificate_path: &Path, key_path: &Path) -> Result<[Stamp; 2], LoadError> {
+    let stamp = |path: &Path| {
+        std::fs::metadata(path).map(|metadata| Stamp::of(&metadata)).map_err(|error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            LoadError::new(path, if missing { LoadFault::Missing } else { LoadFault::Unreadable(error) })
+        })
+    };
+    Ok([stamp(certificate_path)?, stamp(key_path)?])
+}
+
+/// What tells that a file is no longer the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    len: u64,
+    modified: Option<SystemTime>,
+    /// Device, inode, and seconds and nanoseconds of the last change of either the contents or the inode.
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether a later change must show: the time of the last one is known and lies back.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let modified = self.modified.and_then(|modified| now.duration_since(modified).ok());
+        modified.is_some_and(|age| age > TICK)
+    }
+}

@@ -1,0 +1,236 @@
+//! The ways to verify a server's certificate.
+
+use crate::{
+    error::{CertificateError, TlsError},
+    x509::Fields,
+};
+use rustls::{
+    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+};
+use std::{path::Path, sync::Arc};
+
+/// The way to verify a server's certificate.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Verify {
+    /// As the operating system does, or on Unix systems other than Apple's and Android by its certificate files.
+    ///
+    /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first: without it, connecting panics. A program
+    /// without a Java machine uses [`Roots`](Self::Roots) there.
+    #[cfg(feature = "platform")]
+    Platform,
+    /// Accepts each certificate, and verifies only that the server has the key of the certificate that it sent.
+    ///
+    /// **This authenticates nobody.** It is for a link that authenticates the relay itself, by its fingerprint (spec/10-link.md section 2);
+    /// then a false server can do no more than one that cuts the connection, except that it sees what TLS would have hidden of the link's
+    /// outside.
+    PinnedOnly,
+    /// With these authorities alone.
+    Roots(Roots),
+}
+
+/// Authorities that are trusted to sign certificates of servers.
+#[derive(Clone, Debug)]
+pub struct Roots(Arc<RootCertStore>);
+
+impl Roots {
+    /// Reads the certificates of a PEM file. Certificates in it that cannot be used are skipped.
+    ///
+    /// # Errors
+    /// [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no certificate in it can be used.
+    pub fn load(path: &Path) -> Result<Self, TlsError> {
+        Self::from_pem(&std::fs::read(path)?)
+    }
+
+    /// Takes the certificates of PEM text.
+    ///
+    /// # Errors
+    /// [`TlsError::NoRoots`] when no certificate in it can be used.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok));
+        if roots.is_empty() {
+            return Err(TlsError::NoRoots);
+        }
+        Ok(Self(Arc::new(roots)))
+    }
+}
+
+/// Makes the verifier.
+pub(crate) fn verifier(
+    verify: &Verify,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let algorithms = provider.signature_verification_algorithms;
+    match verify {
+        #[cfg(feature = "platform")]
+        Verify::Platform => {
+            let inner = rustls_platform_verifier::Verifier::new(Arc::clone(provider))
+                .map_err(|_| TlsError::NoPlatformRoots)?;
+            Ok(Arc::new(Explained { inner, algorithms }))
+        }
+        Verify::PinnedOnly => Ok(Arc::new(AnyCertificate { algorithms })),
+        Verify::Roots(roots) => {
+            let builder =
+                WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots.0), Arc::clone(provider));
+            let inner = builder.build().map_err(|_| TlsError::NoRoots)?;
+            Ok(Arc::new(Explained { inner, algorithms }))
+        }
+    }
+}
+
+/// Verifies the server's signature of the handshake (RFC 8446 section 4.4.3).
+fn verify_handshake(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    verify_tls13_signature(message, certificate, signed, algorithms).map_err(|error| match error {
+        // The kind of signature does not go with the kind of key: it is not of this key.
+        Error::InvalidCertificate(
+            rustls::CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => CertificateError::BadSignature.into(),
+        error => error,
+    })
+}
+
+/// A verifier whose refusals name a broken hash or a weak key where that is the reason.
+#[derive(Debug)]
+struct Explained<V> {
+    inner: V,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// The verifiers that [`Explained`] wraps.
+trait Inner: std::fmt::Debug + Send + Sync {
+    fn as_verifier(&self) -> &dyn ServerCertVerifier;
+}
+
+impl Inner for Arc<WebPkiServerVerifier> {
+    fn as_verifier(&self) -> &dyn ServerCertVerifier {
+        self.as_ref()
+    }
+}
+
+#[cfg(feature = "platform")]
+impl Inner for rustls_platform_verifier::Verifier {
+    fn as_verifier(&self) -> &dyn ServerCertVerifier {
+        self
+    }
+}
+
+/// Finds the reason that a person can act on. Only looked for after a refusal, since a server may send a root that is never used.
+fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
+    let Error::InvalidCertificate(_) = &error else { return error };
+    let fields = || chain.iter().filter_map(|certificate| Fields::parse(certificate));
+    let known: CertificateError = match &error {
+        Error::InvalidCertificate(error) => error.clone().into(),
+        _ => return error,
+    };
+    match known {
+        CertificateError::UnsupportedAlgorithm
+            if fields().any(|certificate| certificate.has_broken_signature()) =>
+        {
+            CertificateError::BrokenHash.into()
+        }
+        CertificateError::BadSignature | CertificateError::UnsupportedAlgorithm
+            if fields().any(|certificate| certificate.has_weak_key()) =>
+        {
+            CertificateError::WeakKey.into()
+        }
+        _ => error,
+    }
+}
+
+impl<V: Inner> ServerCertVerifier for Explained<V> {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // A key that no signature of the handshake could verify with is named at once.
+        if Fields::parse(end_entity).is_some_and(|fields| fields.has_weak_key()) {
+            return Err(CertificateError::WeakKey.into());
+        }
+        let verifier = self.inner.as_verifier();
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now).map_err(
+            |error| {
+                let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).collect();
+                explain(error, &chain)
+            },
+        )
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOfferedOrEnabled))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_handshake(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// [`Verify::PinnedOnly`].
+#[derive(Debug)]
+struct AnyCertificate {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(rustls::PeerIncompatible::Tls12NotOfferedOrEnabled))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_handshake(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
