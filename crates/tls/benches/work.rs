@@ -11,8 +11,10 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{pair, send, server, trusting};
+use common::{NAME, pair, server, trusting};
+use deaddrop_tls::{accept, connect};
 use std::{sync::Arc, time::Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -29,10 +31,18 @@ async fn main() {
         times.sort_unstable();
         println!("handshake, {certificate}: {} us (median of {})", times[times.len() / 2], times.len());
     }
-    let (mut near, mut far) = pair(client, server("p256.pem", "p256.key")).await;
-    let begin = Instant::now();
-    for _ in 0..2_000 {
-        send(&mut near, &mut far, 16_384).await;
+    let (near, far) = tokio::io::duplex(32 << 10);
+    let server = server("p256.pem", "p256.key");
+    let (near, far) = tokio::join!(connect(near, client, NAME), accept(far, server));
+    let (mut near, mut far) = (near.unwrap(), far.unwrap());
+    for len in [1_024, 16_384] {
+        let (sent, mut got) = (vec![7; len], vec![0; len]);
+        let begin = Instant::now();
+        for _ in 0..2_000 {
+            let (wrote, read) = tokio::join!(near.write_all(&sent), far.read_exact(&mut got));
+            wrote.unwrap();
+            read.unwrap();
+        }
+        println!("{len} bytes, {:?}: {} us", near.suite().unwrap(), begin.elapsed().as_micros() / 2_000);
     }
-    println!("16 KiB, {:?}: {} us", near.suite().unwrap(), begin.elapsed().as_micros() / 2_000);
 }

@@ -73,7 +73,7 @@ impl ServerCertificate {
         Ok(Self { key: Arc::new(CertifiedKey::new(chain.0, Arc::new(key))), not_before, not_after })
     }
 
-    /// Returns what a client would object to at the time `now`.
+    /// Returns the fault that clients object to at the time `now`.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -42,3 +42,8 @@ pub use verify::{Roots, Verify};
 pub use rustls;
 #[cfg(all(feature = "platform", target_os = "android"))]
 pub use rustls_platform_verifier;
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -50,7 +50,7 @@ impl Reloader {
         Ok(Self { certificate_path, key_path, current, slot, seen })
     }
 
-    /// What a [`server_config`](crate::server_config) takes; it always gives the pair in use.
+    /// The resolver that [`server_config`](crate::server_config) takes. It always gives the pair in use.
     #[must_use]
     pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::clone(&self.slot) as Arc<dyn ResolvesServerCert>
@@ -120,7 +120,7 @@ fn stamps(certificate_path: &Path, key_path: &Path) -> Result<[Stamp; 2], LoadEr
     Ok([stamp(certificate_path)?, stamp(key_path)?])
 }
 
-/// What tells that a file is no longer the same.
+/// The marks by which a changed file is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     len: u64,

@@ -27,7 +27,7 @@ pub enum Verify {
     Platform,
     /// Accepts each certificate, and verifies only that the server has the key of the certificate that it sent.
     ///
-    /// **This authenticates nobody.** It is for a link that authenticates the relay itself, by its fingerprint (spec/10-link.md section 2);
+    /// **This authenticates no server.** It is for a link that authenticates the relay itself, by its fingerprint (spec/10-link.md section 2);
     /// then a false server can do no more than one that cuts the connection, except that it sees what TLS would have hidden of the link's
     /// outside.
     PinnedOnly,

@@ -16,7 +16,7 @@ const BROKEN_SIGNATURES: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"),
 ];
 
-/// What a certificate says of itself.
+/// Statements of a certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
     /// The algorithm that it is signed with.

@@ -363,7 +363,7 @@ const PADDED: &[u8] = b"an empty record with padding, please";
 /// A client whose suite is wrapped in [`Emptying`].
 fn client_that_sends_empty_records() -> Arc<ClientConfig> {
     let mut some = (*provider()).clone();
-    let SupportedCipherSuite::Tls13(suite) = some.cipher_suites[0];
+    let suite = some.cipher_suites[0].tls13().unwrap();
     let wrapped = Tls13CipherSuite {
         common: deaddrop_tls::rustls::crypto::CipherSuiteCommon {
             suite: suite.common.suite,

@@ -1,4 +1,4 @@
-//! What may be wrong with a server's certificate files, and what to do about it.
+//! Faults of a server's certificate files, each with a text that says what to do.
 
 use std::{
     io,
@@ -139,7 +139,7 @@ impl std::fmt::Display for LoadFault {
     }
 }
 
-/// What a client would object to in a certificate that was loaded.
+/// A fault of a certificate that was loaded, which clients object to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CertificateWarning {

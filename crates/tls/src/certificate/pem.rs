@@ -50,8 +50,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     Ok(bytes)
 }
 
+/// A section: its kind and what it holds.
+type Section = (SectionKind, Zeroizing<Vec<u8>>);
+
 /// The sections of a file. Those of kinds that rustls does not know are skipped.
-fn sections(pem: &[u8]) -> Result<Vec<(SectionKind, Zeroizing<Vec<u8>>)>, LoadFault> {
+fn sections(pem: &[u8]) -> Result<Vec<Section>, LoadFault> {
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
     sections
         .map(|section| section.map(|(kind, der)| (kind, Zeroizing::new(der))).map_err(|_| LoadFault::BadPem))

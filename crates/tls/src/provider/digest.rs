@@ -70,7 +70,6 @@ struct Keyed<M>(M);
 macro_rules! hmacs {
     ($($name:ident = $digest:ty, $len:literal;)*) => {$(
         impl Hmac for $name {
-            #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
             fn with_key(&self, key: &[u8]) -> Box<dyn Key> {
                 Box::new(Keyed(hmac::Hmac::<$digest>::new_from_slice(key).expect("any length")))
             }

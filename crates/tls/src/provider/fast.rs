@@ -1,6 +1,5 @@
 //! The provider from graviola, whose assembly asks more of a processor than every one has.
 
-use super::signing;
 use rustls::{
     CipherSuite, SignatureScheme,
     crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms},

@@ -83,7 +83,8 @@ impl ActiveKeyExchange for Active {
 
 fn join(kem: &[u8; 32], classical: &x25519::SharedSecret) -> SharedSecret {
     let mut secret = Zeroizing::new([0; 64]);
-    secret[..32].copy_from_slice(kem);
-    secret[32..].copy_from_slice(classical.expose());
+    let (first, second) = secret.split_at_mut(32);
+    first.copy_from_slice(kem);
+    second.copy_from_slice(classical.expose());
     SharedSecret::from(&secret[..])
 }

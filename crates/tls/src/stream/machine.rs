@@ -18,7 +18,7 @@ pub const MAX_QUIET: usize = 48 << 10;
 /// Bytes of plaintext in one record.
 pub(super) const MAX_FRAGMENT: usize = 16_384;
 
-/// What encryption adds to a record, with room for an answer to a request for new keys.
+/// Bytes that encryption adds to a record, with room for an answer to a request for new keys.
 const OVERHEAD: usize = 5 + 1 + 16 + 64;
 
 /// Either side of a connection, as rustls knows it.
@@ -38,7 +38,7 @@ impl Deref for Connection {
     }
 }
 
-/// Plaintext that nobody has taken yet, wiped when it was and on drop.
+/// Plaintext that the caller has not taken yet. It is wiped when it was taken, and on drop.
 #[derive(Default)]
 pub(super) struct Plaintext {
     bytes: Vec<u8>,
@@ -124,7 +124,7 @@ impl Unsent {
     }
 }
 
-/// What the caller wants from the connection beside the next received bytes.
+/// The caller's request beside the next received bytes.
 pub(super) enum Wish<'a> {
     Nothing,
     /// To send these bytes, at most [`MAX_FRAGMENT`].
@@ -133,7 +133,7 @@ pub(super) enum Wish<'a> {
     Close,
 }
 
-/// Where the connection stands after its input was used up.
+/// The state of the connection after one call of rustls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// There may be more to do.
