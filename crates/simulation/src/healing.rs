@@ -1,4 +1,4 @@
-//! What is expected after a vault was put back: texts flow again, or the users are told that a step is needed.
+//! The promise after a vault was put back: texts flow again, or the users are told that a step is needed.
 
 use crate::{
     breach::{Breach, Check, Checked},
@@ -39,7 +39,7 @@ impl World {
         if self.plan.is_patient() { PATIENCE_MS } else { 0 }
     }
 
-    /// Where texts do not flow although nobody has stopped them, both users know that a step is needed. From then on they take it.
+    /// Demands that both users know that a step is needed where texts do not flow. From then on they take it.
     pub(crate) fn check_told(&mut self) -> Checked {
         let is_time = self.probed_ms.is_some_and(|probed| self.sim.now_ms >= probed + PATIENCE_MS);
         if !is_time || self.people.iter().all(|one| !one.user.is_patient) {
@@ -65,7 +65,7 @@ impl World {
         Ok(())
     }
 
-    /// What a person was told last about the session with another one.
+    /// Returns what a person was told last about the session with another one.
     fn told(&self, person: PersonId, other: PersonId) -> Option<&EventKind> {
         self.people.get(person)?.user.told.get(&other)
     }
