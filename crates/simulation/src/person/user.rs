@@ -50,7 +50,7 @@ pub(crate) struct User {
     pub(crate) has_old_vault: bool,
     /// The user does nothing about trouble yet.
     pub(crate) is_patient: bool,
-    /// The last event about the session with a contact said, if something is to be done since then.
+    /// The last event about the session with a contact after which something is to be done.
     pub(crate) told: BTreeMap<PersonId, EventKind>,
     /// The last step of the user for each contact, and its time.
     pub(crate) steps: BTreeMap<PersonId, (Wish, u64)>,
