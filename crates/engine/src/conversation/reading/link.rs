@@ -162,7 +162,10 @@ impl ReadLink {
                 }
                 MailboxState::Live if !is_left_alone && !self.is_read(mailbox.name) => {
                     let sub = self.number();
-                    self.reading.insert(sub, OpenMailbox { name: mailbox.name, last_tag: 0, unacked: VecDeque::new() });
+                    self.reading.insert(
+                        sub,
+                        OpenMailbox { name: mailbox.name, last_tag: 0, unacked: VecDeque::new() },
+                    );
                     subscriptions.push(Subscription { sub, read: mailbox.read.present(&self.relay) });
                 }
                 _ => {}
