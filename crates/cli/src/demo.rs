@@ -42,8 +42,7 @@ pub async fn run(output: Output, args: &args::Demo) -> Result<ExitCode, Failure>
 }
 
 fn read(path: &Path) -> Result<Transcript, Failure> {
-    Transcript::read(path, deaddrop_client::MAX_TEXT)
-        .map_err(|error| Failure::new(format_args!("{}: {error}", path.display())))
+    Transcript::read(path, deaddrop_client::MAX_TEXT).map_err(|error| Failure::about(path.display(), &error))
 }
 
 /// The setting of the demonstration: the relay, the people, the folder.

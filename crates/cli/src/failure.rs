@@ -8,7 +8,8 @@ use deaddrop_client::{ClientError, OpenError, PasteError};
 const OTHER: &str = "failed";
 
 /// A failure in words, and what to do about it. Never holds a link, a key, a passphrase or a text.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
 pub struct Failure {
     text: String,
     code: &'static str,
@@ -19,6 +20,17 @@ impl Failure {
     /// Creates a failure from words that end with what to do.
     pub fn new(text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), code: OTHER, reader_gone: false }
+    }
+
+    /// Creates a failure from what was worked on, and the texts of an error and of its sources.
+    pub fn about(subject: impl fmt::Display, error: &dyn std::error::Error) -> Self {
+        let mut text = format!("{subject}: {error}");
+        let mut source = error.source();
+        while let Some(error) = source {
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        Self::new(text)
     }
 
     /// Creates a failure with the code of an error, and words for this case.
@@ -55,14 +67,6 @@ impl Failure {
         }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// The codes of errors of opening. Codes stay, whatever the variants are called.
 const fn open_code(error: OpenError) -> &'static str {

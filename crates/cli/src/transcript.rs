@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs,
+    fs,
     io::{self, Read},
     path::Path,
 };
@@ -25,55 +25,41 @@ pub struct Transcript {
     lines: Vec<Line>,
 }
 
-/// Why something is no transcript.
-#[derive(Debug)]
+/// The layout of a transcript, for errors.
+const SHAPE: &str = "each line must be: speaker, TAB, text";
+
+/// A file was not read as a transcript.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranscriptError {
     /// The file cannot be read.
-    Unreadable(io::Error),
+    #[error("the transcript cannot be read")]
+    Unreadable(#[source] io::Error),
     /// The file is larger than [`MAX_TRANSCRIPT_BYTES`].
+    #[error("the transcript is larger than {} MiB", MAX_TRANSCRIPT_BYTES >> 20)]
     TooLarge,
     /// There is no line in it.
+    #[error("the transcript is empty; {shape}", shape = SHAPE)]
     Empty,
     /// This line (counted from 1) is not UTF-8.
+    #[error("line {0} is not UTF-8 text, so this is no transcript; {shape}", shape = SHAPE)]
     NotText(usize),
     /// This line has no TAB.
+    #[error("line {0} has no TAB, so this is no transcript; {shape}", shape = SHAPE)]
     NoTab(usize),
     /// Nothing stands before this line's TAB.
+    #[error("line {0} names no speaker before the TAB; {shape}", shape = SHAPE)]
     NoSpeaker(usize),
     /// Nothing stands after this line's TAB.
+    #[error("line {0} has no text after the TAB; {shape}", shape = SHAPE)]
     NoText(usize),
     /// The text of this line is longer than a message may be.
+    #[error("line {0} is longer than one message may be; split it")]
     TooLong(usize),
     /// No speaker has the name that was given.
+    #[error("no speaker in the transcript has the name given with --me; names count letter by letter")]
     NoSuchSpeaker,
 }
-
-impl fmt::Display for TranscriptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHAPE: &str = "each line must be: speaker, TAB, text";
-        match self {
-            Self::Unreadable(error) => write!(f, "the transcript cannot be read: {error}"),
-            Self::TooLarge => write!(f, "the transcript is larger than {} MiB", MAX_TRANSCRIPT_BYTES >> 20),
-            Self::Empty => write!(f, "the transcript is empty; {SHAPE}"),
-            Self::NotText(line) => {
-                write!(f, "line {line} is not UTF-8 text, so this is no transcript; {SHAPE}")
-            }
-            Self::NoTab(line) => write!(f, "line {line} has no TAB, so this is no transcript; {SHAPE}"),
-            Self::NoSpeaker(line) => write!(f, "line {line} names no speaker before the TAB; {SHAPE}"),
-            Self::NoText(line) => write!(f, "line {line} has no text after the TAB; {SHAPE}"),
-            Self::TooLong(line) => write!(f, "line {line} is longer than one message may be; split it"),
-            Self::NoSuchSpeaker => {
-                write!(
-                    f,
-                    "no speaker in the transcript has the name given with --me; names count letter by letter"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for TranscriptError {}
 
 impl Transcript {
     /// Reads a file whose texts are at most `max_text` bytes long.

@@ -10,48 +10,13 @@ use deaddrop_engine::{
 };
 use deaddrop_wire::Day;
 
-macro_rules! errors {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident $(($inner:ty))? = $text:expr,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[non_exhaustive]
-        $vis enum $name { $($(#[$doc])* $variant $(($inner))?,)* }
-
-        impl $name {
-            const fn text(&self) -> &'static str {
-                match self {
-                    $(Self::$variant { .. } => $text,)*
-                }
-            }
-        }
-    };
-}
-
-impl core::fmt::Display for OpenError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-impl core::error::Error for OpenError {}
-
-impl core::fmt::Display for ClientError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Link(error) => core::fmt::Display::fmt(error, f),
-            Self::Bundle(error) => core::fmt::Display::fmt(error, f),
-            Self::WrongClock(error) => core::fmt::Display::fmt(error, f),
-            Self::Tls(fault) => core::fmt::Display::fmt(fault, f),
-            other => f.write_str(other.text()),
-        }
-    }
-}
-
-impl core::error::Error for ClientError {}
-
 /// The machine's clock and a relay's show days that are more than two days apart. One of them is wrong: set the clock of this
 /// machine, or ask the relay's operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
+     set the clock, then try again; if the clock is right, tell the relay's operator, or take another relay"
+)]
 pub struct WrongClock {
     /// The day that the clock of this machine shows.
     pub clock: Day,
@@ -59,125 +24,176 @@ pub struct WrongClock {
     pub relay: Day,
 }
 
-impl core::fmt::Display for WrongClock {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { clock, relay } = self;
-        write!(
-            f,
-            "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
-             set the clock, then try again; if the clock is right, tell the relay's operator, or take another relay"
-        )
-    }
+/// A vault was not opened or created. Nothing on the disk was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no vault: create one.
+    #[error("there is no vault here; create one, or choose another folder")]
+    Absent,
+    /// There is one already: open it, or take another folder.
+    #[error("there is a vault here already; use it, or choose another folder")]
+    Exists,
+    /// The passphrase, or the key file, is not this vault's.
+    #[error("wrong passphrase (or key file) for this vault")]
+    WrongPassphrase,
+    /// The vault was made without a passphrase, and its key file is missing.
+    #[error("the vault's key file is missing; if the vault has a passphrase, give it")]
+    KeyFileMissing,
+    /// Another process has it open.
+    #[error("the vault is in use by another process; close that one first")]
+    InUse,
+    /// The requested cost of a guess of the passphrase is out of bounds.
+    #[error("the cost of the passphrase is out of bounds; see PassphraseCost")]
+    BadCost,
+    /// The limit of the vault's file is out of bounds.
+    #[error("a vault's limit is between 64 and 262,144 MiB")]
+    BadLimit,
+    /// This machine has not the memory that checking the passphrase takes.
+    #[error("not enough memory to check the passphrase; close other programs")]
+    OutOfMemory,
+    /// Written by a newer version: update.
+    #[error("the vault was written by a newer version; update this program")]
+    NewerVersion,
+    /// Damaged.
+    #[error("the vault is damaged; nothing was changed in it")]
+    Corrupt,
+    /// The file system keeps old bytes.
+    #[error("this file system cannot really delete; choose a folder on a local one")]
+    UnsupportedFileSystem,
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes; nothing is done without them")]
+    NoRandomness,
+    /// The disk is full, or files may not grow. Nothing was made.
+    #[error("the disk is full: the vault could not be written; free some space and try again")]
+    DiskFull,
+    /// Other users of the machine may read the vault's key file.
+    #[error(
+        "other users of this machine may read or change the vault's key file; make it readable by its owner alone (mode 0600)"
+    )]
+    KeyFileExposed,
+    /// The disk refused.
+    #[error("the vault's folder cannot be read or written; check permissions")]
+    Io,
 }
 
-errors! {
-    /// A vault was not opened or created. Nothing on the disk was changed.
-    pub enum OpenError {
-        /// There is no vault: create one.
-        Absent = "there is no vault here; create one, or choose another folder",
-        /// There is one already: open it, or take another folder.
-        Exists = "there is a vault here already; use it, or choose another folder",
-        /// The passphrase, or the key file, is not this vault's.
-        WrongPassphrase = "wrong passphrase (or key file) for this vault",
-        /// The vault was made without a passphrase, and its key file is missing.
-        KeyFileMissing = "the vault's key file is missing; if the vault has a passphrase, give it",
-        /// Another process has it open.
-        InUse = "the vault is in use by another process; close that one first",
-        /// The requested cost of a guess of the passphrase is out of bounds.
-        BadCost = "the cost of the passphrase is out of bounds; see PassphraseCost",
-        /// The limit of the vault's file is out of bounds.
-        BadLimit = "a vault's limit is between 64 and 262,144 MiB",
-        /// This machine has not the memory that checking the passphrase takes.
-        OutOfMemory = "not enough memory to check the passphrase; close other programs",
-        /// Written by a newer version: update.
-        NewerVersion = "the vault was written by a newer version; update this program",
-        /// Damaged.
-        Corrupt = "the vault is damaged; nothing was changed in it",
-        /// The file system keeps old bytes.
-        UnsupportedFileSystem = "this file system cannot really delete; choose a folder on a local one",
-        /// The operating system gives no random bytes.
-        NoRandomness = "the operating system gives no random bytes; nothing is done without them",
-        /// The disk is full, or files may not grow. Nothing was made.
-        DiskFull = "the disk is full: the vault could not be written; free some space and try again",
-        /// Other users of the machine may read the vault's key file.
-        KeyFileExposed = "other users of this machine may read or change the vault's key file; make it readable by its owner alone (mode 0600)",
-        /// The disk refused.
-        Io = "the vault's folder cannot be read or written; check permissions",
-    }
-}
-
-errors! {
-    /// An operation of a client failed, and changed nothing.
-    pub enum ClientError {
-        /// There is no contact of this name.
-        UnknownContact = "there is no contact of this name",
-        /// An invite for this contact was made and is not used yet.
-        InviteOpen = "an invite for this contact is open: give its link once more, or withdraw it first",
-        /// There is no open invite for this contact.
-        NoInvite = "there is no open invite for this contact; make one",
-        /// A name is empty, too long, or holds control characters or invisible ones.
-        BadName = "a name has 1 to 64 characters, none of them invisible or a control character; type it by hand if it was pasted",
-        /// A name can be taken for that of a contact.
-        NameLooksAlike = "the name looks like that of another contact; choose one that cannot be taken for it",
-        /// The text is longer than the protocol allows.
-        TextTooLong = "the text is longer than 60,000 bytes; send it in parts",
-        /// No relay is set.
-        NoRelay = "no relay is set; set one first",
-        /// Contacts have not moved from earlier relays yet.
-        StillMoving = "contacts have not moved from earlier relays yet; try again when they have",
-        /// The relay is the one that is set, or a contact has no mailbox elsewhere.
-        RelayInUse = "mailboxes are needed on this relay; set another one first, and withdraw the open invites that were made on it",
-        /// The relay cannot be reached now.
-        RelayDown = "the relay cannot be reached; check the address, or try again later",
-        /// Another relay answers at the address: its fingerprint differs.
-        WrongRelay = "another relay answers at this address (its fingerprint differs); do not use it",
-        /// The relay and this program speak no version of the protocol in common.
-        NoCommonVersion = "the relay answers, but it and this program speak no version of the protocol in common; one of the two must be updated",
-        /// The machine's clock and the relay's show different days.
-        WrongClock(WrongClock) = "the clock is wrong",
-        /// The relay does not do now what was asked: it is busy, or refuses new mailboxes.
-        RelayBusy = "the relay does not take this now; try again later",
-        /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.
-        NeedsToken = "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again",
-        /// A token for a relay is empty or too long, or too many relays have one.
-        BadToken = "a relay's token has 1 to 256 bytes, and at most 64 relays can have one",
-        /// The address leads to a private network or to this machine, and the user has not allowed that.
-        PrivateAddress = "the address leads to a private network or to this machine; nothing was connected to, because only the user can allow that",
-        /// No TLS connection to the relay was made, for this reason.
-        Tls(TlsFault) = "no TLS connection to the relay was made",
-        /// The text is no usable invite link.
-        Link(PasteError) = "not a usable invite link",
-        /// The bundle to which the link leads was refused.
-        Bundle(BundleError) = "the invite was refused",
-        /// The invite was used, withdrawn or has expired.
-        InviteUsed = "the invite was used already, withdrawn, or has expired; ask for a new link",
-        /// This person is a contact already.
-        AlreadyContact = "this person is a contact already, by another name; accept the invite by that name",
-        /// The invite is of another identity than the contact has.
-        OtherIdentity = "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name",
-        /// The contact wants nothing that needs the user's word.
-        NothingAsked = "this contact asks for nothing",
-        /// The contact asks for a new session already: agree or decline first.
-        AsksAlready = "this contact asks for a new session already; agree to that, or decline it first",
-        /// Nothing is there to begin again with: make a new invite for the contact.
-        NoResetBundle = "there is nothing to begin again with; make a new invite for this contact",
-        /// There is no session with this contact yet.
-        NoSession = "the contact has not accepted the invite yet",
-        /// Another reader has taken over a mailbox; what waits in it is not read.
-        Displaced = "another copy of this vault, or another program, reads your mailboxes; use one copy only",
-        /// The call did not end within the time allowed; its work goes on.
-        TimedOut = "it takes longer than allowed; it goes on when the relay can be reached",
-        /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
-        /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit
-        /// ([`change_vault_limit`](crate::Client::change_vault_limit)).
-        VaultFull = "the vault is full; erase received messages that you have read, or free space on its disk",
-        /// The disk is too slow to overwrite what was erased; nothing new is stored until it has.
-        VaultBusy = "the vault's disk is too slow for now; try again in a moment",
-        /// The vault failed: close the client and open it again.
-        VaultStopped = "the vault's disk failed; close the program and open the vault again",
-        /// The vault is damaged.
-        VaultCorrupt = "a part of the vault is damaged; nothing was overwritten",
-    }
+/// An operation of a client failed, and changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no contact of this name.
+    #[error("there is no contact of this name")]
+    UnknownContact,
+    /// An invite for this contact was made and is not used yet.
+    #[error("an invite for this contact is open: give its link once more, or withdraw it first")]
+    InviteOpen,
+    /// There is no open invite for this contact.
+    #[error("there is no open invite for this contact; make one")]
+    NoInvite,
+    /// A name is empty, too long, or holds control characters or invisible ones.
+    #[error(
+        "a name has 1 to 64 characters, none of them invisible or a control character; type it by hand if it was pasted"
+    )]
+    BadName,
+    /// A name can be taken for that of a contact.
+    #[error("the name looks like that of another contact; choose one that cannot be taken for it")]
+    NameLooksAlike,
+    /// The text is longer than the protocol allows.
+    #[error("the text is longer than 60,000 bytes; send it in parts")]
+    TextTooLong,
+    /// No relay is set.
+    #[error("no relay is set; set one first")]
+    NoRelay,
+    /// Contacts have not moved from earlier relays yet.
+    #[error("contacts have not moved from earlier relays yet; try again when they have")]
+    StillMoving,
+    /// The relay is the one that is set, or a contact has no mailbox elsewhere.
+    #[error(
+        "mailboxes are needed on this relay; set another one first, and withdraw the open invites that were made on it"
+    )]
+    RelayInUse,
+    /// The relay cannot be reached now.
+    #[error("the relay cannot be reached; check the address, or try again later")]
+    RelayDown,
+    /// Another relay answers at the address: its fingerprint differs.
+    #[error("another relay answers at this address (its fingerprint differs); do not use it")]
+    WrongRelay,
+    /// The relay and this program speak no version of the protocol in common.
+    #[error(
+        "the relay answers, but it and this program speak no version of the protocol in common; one of the two must be updated"
+    )]
+    NoCommonVersion,
+    /// The machine's clock and the relay's show different days.
+    #[error(transparent)]
+    WrongClock(#[from] WrongClock),
+    /// The relay does not do now what was asked: it is busy, or refuses new mailboxes.
+    #[error("the relay does not take this now; try again later")]
+    RelayBusy,
+    /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.
+    #[error(
+        "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again"
+    )]
+    NeedsToken,
+    /// A token for a relay is empty or too long, or too many relays have one.
+    #[error("a relay's token has 1 to 256 bytes, and at most 64 relays can have one")]
+    BadToken,
+    /// The address leads to a private network or to this machine, and the user has not allowed that.
+    #[error(
+        "the address leads to a private network or to this machine; nothing was connected to, because only the user can allow that"
+    )]
+    PrivateAddress,
+    /// No TLS connection to the relay was made, for this reason.
+    #[error(transparent)]
+    Tls(TlsFault),
+    /// The text is no usable invite link.
+    #[error(transparent)]
+    Link(#[from] PasteError),
+    /// The bundle to which the link leads was refused.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The invite was used, withdrawn or has expired.
+    #[error("the invite was used already, withdrawn, or has expired; ask for a new link")]
+    InviteUsed,
+    /// This person is a contact already.
+    #[error("this person is a contact already, by another name; accept the invite by that name")]
+    AlreadyContact,
+    /// The invite is of another identity than the contact has.
+    #[error(
+        "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name"
+    )]
+    OtherIdentity,
+    /// The contact wants nothing that needs the user's word.
+    #[error("this contact asks for nothing")]
+    NothingAsked,
+    /// The contact asks for a new session already: agree or decline first.
+    #[error("this contact asks for a new session already; agree to that, or decline it first")]
+    AsksAlready,
+    /// Nothing is there to begin again with: make a new invite for the contact.
+    #[error("there is nothing to begin again with; make a new invite for this contact")]
+    NoResetBundle,
+    /// There is no session with this contact yet.
+    #[error("the contact has not accepted the invite yet")]
+    NoSession,
+    /// Another reader has taken over a mailbox; what waits in it is not read.
+    #[error("another copy of this vault, or another program, reads your mailboxes; use one copy only")]
+    Displaced,
+    /// The call did not end within the time allowed; its work goes on.
+    #[error("it takes longer than allowed; it goes on when the relay can be reached")]
+    TimedOut,
+    /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
+    /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit
+    /// ([`change_vault_limit`](crate::Client::change_vault_limit)).
+    #[error("the vault is full; erase received messages that you have read, or free space on its disk")]
+    VaultFull,
+    /// The disk is too slow to overwrite what was erased; nothing new is stored until it has.
+    #[error("the vault's disk is too slow for now; try again in a moment")]
+    VaultBusy,
+    /// The vault failed: close the client and open it again.
+    #[error("the vault's disk failed; close the program and open the vault again")]
+    VaultStopped,
+    /// The vault is damaged.
+    #[error("a part of the vault is damaged; nothing was overwritten")]
+    VaultCorrupt,
 }
 
 impl ClientError {

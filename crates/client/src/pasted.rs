@@ -7,7 +7,6 @@
 mod clean;
 
 use clean::Cleaned;
-use core::fmt;
 use deaddrop_e2ee::invite::{FRAGMENT_LEN, InviteLink, LINK_VERSION, LinkError};
 use deaddrop_wire::RelayAddress;
 use zeroize::Zeroizing;
@@ -18,49 +17,42 @@ pub const MAX_PASTED: usize = 65_536;
 const FINGERPRINT_LEN: usize = 43;
 
 /// A pasted text is not the link that is wanted; see the variants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasteError {
     /// There is no link in it.
+    #[error(
+        "there is no link in this; an invite link begins with deaddrop:, a relay's address with ws:// or wss://, and both hold a #"
+    )]
     NotALink,
     /// A part of the link is missing, or other words stand in it.
+    #[error(
+        "the link is cut off, or other words stand in it; copy all of the link, in one line, and nothing else"
+    )]
     CutShort,
     /// The link holds characters that do not belong there.
+    #[error("the link is damaged; copy it again, or ask for a new one")]
     Damaged,
     /// The link was made by a newer version.
+    #[error("the link needs a newer version of this program; update")]
     NewerVersion,
     /// The text holds two links that differ.
+    #[error("there are two different links in this; give one of them")]
     TwoLinks,
     /// The text is the address of a relay, and an invite is wanted.
+    #[error(
+        "this is the address of a relay, not an invite link; an invite link comes from the person who invites you"
+    )]
     IsRelayAddress,
     /// The text is an invite, and the address of a relay is wanted.
+    #[error(
+        "this is an invite link, not the address of a relay; accept the invite, or ask the relay's operator for its address"
+    )]
     IsInvite,
     /// The text is longer than [`MAX_PASTED`].
+    #[error("this is too long; give the link alone")]
     TooLong,
 }
-
-impl fmt::Display for PasteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotALink => "there is no link in this; an invite link begins with deaddrop:, a relay's address with ws:// or wss://, and both hold a #",
-            Self::CutShort => {
-                "the link is cut off, or other words stand in it; copy all of the link, in one line, and nothing else"
-            }
-            Self::Damaged => "the link is damaged; copy it again, or ask for a new one",
-            Self::NewerVersion => "the link needs a newer version of this program; update",
-            Self::TwoLinks => "there are two different links in this; give one of them",
-            Self::IsRelayAddress => {
-                "this is the address of a relay, not an invite link; an invite link comes from the person who invites you"
-            }
-            Self::IsInvite => {
-                "this is an invite link, not the address of a relay; accept the invite, or ask the relay's operator for its address"
-            }
-            Self::TooLong => "this is too long; give the link alone",
-        })
-    }
-}
-
-impl core::error::Error for PasteError {}
 
 impl From<LinkError> for PasteError {
     fn from(error: LinkError) -> Self {

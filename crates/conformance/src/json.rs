@@ -28,7 +28,8 @@ pub enum Json {
 pub struct Object(pub Vec<(String, Json)>);
 
 /// A field is missing or has the wrong form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the field {0} is missing or has the wrong form")]
 pub struct BadField(pub String);
 
 impl Object {

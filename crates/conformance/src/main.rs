@@ -44,7 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { vectors, json } => {
-            runner::run(&vectors).map_err(|error| error.to_string()).map(|families| {
+            runner::run(&vectors).map_err(|error| text_with_sources(&error)).map(|families| {
                 let text = if json { as_json(&families) } else { as_text(&families) };
                 print(&text);
                 families.iter().all(|family| family.failures.is_empty())
@@ -52,10 +52,10 @@ fn main() -> ExitCode {
         }
         Command::Talk { seed } => {
             let served = Talk::new(seed).serve(std::io::stdin().lock(), std::io::stdout().lock());
-            served.map(|()| true).map_err(|error| error.to_string())
+            served.map(|()| true).map_err(|error| text_with_sources(&error))
         }
         Command::Generate { vectors } => {
-            runner::generate(&vectors).map_err(|error| error.to_string()).map(|count| {
+            runner::generate(&vectors).map_err(|error| text_with_sources(&error)).map(|count| {
                 print(&format!("{count} vectors written\n"));
                 true
             })
@@ -69,6 +69,17 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The texts of an error and of its sources.
+fn text_with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
 }
 
 /// A closed pipe is no failure.

@@ -32,24 +32,15 @@ pub struct Failure {
 }
 
 /// Vectors cannot be made or read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
-    Io(PathBuf, io::Error),
+    #[error("{path} cannot be read or written", path = .0.display())]
+    Io(PathBuf, #[source] io::Error),
     /// A case does not fit its operation: a fault of this program.
-    Case(String, BadField),
+    #[error("case {0} cannot be computed")]
+    Case(String, #[source] BadField),
 }
-
-impl core::fmt::Display for Error {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::Case(name, field) => write!(f, "case {name} cannot be computed: {}", field.0),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// Every vector as (family, name, text), families and cases in their order.
 ///

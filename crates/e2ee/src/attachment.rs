@@ -64,62 +64,35 @@ pub struct OpenedSegment<'a> {
 }
 
 /// A segment was not sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {
     /// The attachment has no segment of this number.
+    #[error("the attachment has fewer segments; ask for those below their number")]
     NoSuchSegment,
     /// The bytes are not as many as [`SegmentLayout::range`] says.
+    #[error("these are not the bytes of this segment; give those that its range names")]
     WrongLength,
 }
 
-impl core::fmt::Display for SegmentError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NoSuchSegment => "the attachment has fewer segments; ask for those below their number",
-            Self::WrongLength => "these are not the bytes of this segment; give those that its range names",
-        })
-    }
-}
-
-impl core::error::Error for SegmentError {}
-
 /// A segment was not opened: it is another attachment's, belongs elsewhere in this one, or was changed on its way. Fetch it
 /// again; the bytes given are of no use any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not this segment of the attachment, or damaged; fetch it again")]
 pub struct BadSegment;
 
-impl core::fmt::Display for BadSegment {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("not this segment of the attachment, or damaged; fetch it again")
-    }
-}
-
-impl core::error::Error for BadSegment {}
-
 /// The segments that were opened are not shown to be the attachment that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
     /// Not every segment was opened yet.
+    #[error("{}", Incomplete)]
     Incomplete,
     /// All segments opened, and together they are not what the manifest names: the sender made several segments for one place,
     /// so recipients of the manifest can see different files. Do not use the bytes.
+    #[error("the segments are not the attachment that its manifest names; do not use it")]
     BadAttachment,
 }
-
-impl core::fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Incomplete => Incomplete.fmt(f),
-            Self::BadAttachment => {
-                f.write_str("the segments are not the attachment that its manifest names; do not use it")
-            }
-        }
-    }
-}
-
-impl core::error::Error for VerifyError {}
 
 impl AttachmentSealer {
     /// Seals an attachment of `length` bytes. Draws its key, 32 bytes, from `rng`.

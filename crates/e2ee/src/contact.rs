@@ -48,39 +48,21 @@ pub enum InvitePolicy {
 }
 
 /// The error of adding a session to a contact; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
     /// The session is with another person.
+    #[error("the session is with another identity; make a new contact, or change this one's identity")]
     OtherPerson,
     /// The contact already has the session: the same first message was accepted twice.
+    #[error("the contact holds this session; drop it, the invite was used")]
     Known,
 }
 
-impl core::fmt::Display for AddError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::OtherPerson => {
-                "the session is with another identity; make a new contact, or change this one's identity"
-            }
-            Self::Known => "the contact holds this session; drop it, the invite was used",
-        })
-    }
-}
-
-impl core::error::Error for AddError {}
-
 /// The error of a scanned safety number that is not that of these two people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the safety numbers differ; do not trust this contact before you have met in another way")]
 pub struct SafetyNumberDiffers;
-
-impl core::fmt::Display for SafetyNumberDiffers {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the safety numbers differ; do not trust this contact before you have met in another way")
-    }
-}
-
-impl core::error::Error for SafetyNumberDiffers {}
 
 /// The state before a message was read.
 struct Prior {

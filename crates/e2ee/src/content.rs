@@ -225,22 +225,13 @@ impl ZeroizeOnDrop for Content {}
 deaddrop_primitives::assert_secret!(Content);
 
 /// The error of decoding content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContentError {
     /// The bytes do not have the form of content: the peer's software is at fault.
+    #[error("malformed content; the peer's software is at fault")]
     Malformed,
     /// The content has a critical item of a type that this version does not know. Keep it for a newer version.
+    #[error("content for a newer version; update to read it")]
     NeedsNewerVersion,
 }
-
-impl core::fmt::Display for ContentError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "malformed content; the peer's software is at fault",
-            Self::NeedsNewerVersion => "content for a newer version; update to read it",
-        })
-    }
-}
-
-impl core::error::Error for ContentError {}

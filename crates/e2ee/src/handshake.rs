@@ -34,46 +34,30 @@ use zeroize::Zeroizing;
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
 /// The error of beginning a session with a bundle that holds a key of low order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the invite holds an invalid key; do not use it")]
 pub struct BadBundleKey;
 
-impl core::fmt::Display for BadBundleKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the invite holds an invalid key; do not use it")
-    }
-}
-
-impl core::error::Error for BadBundleKey {}
-
 /// The error of an InitialMessage that was not accepted. Nothing changed, and the invite can still be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// The envelope was not made with this invite's link, or was changed on its way. Count and acknowledge it.
+    #[error("not a first message for this invite; drop it")]
     Junk,
     /// The invite's last day has passed.
+    #[error("the invite has expired; make a new one")]
     Expired,
     /// The user sent it.
+    #[error("a first message from oneself; drop it")]
     Own,
     /// The sender is blocked.
+    #[error("the sender is blocked; drop the message")]
     Blocked,
     /// The sender broke the protocol or sent an invalid key. Its software is at fault.
+    #[error("the peer broke the protocol; drop the message")]
     PeerMisbehaved,
 }
-
-impl core::fmt::Display for AcceptError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Junk => "not a first message for this invite; drop it",
-            Self::Expired => "the invite has expired; make a new one",
-            Self::Own => "a first message from oneself; drop it",
-            Self::Blocked => "the sender is blocked; drop the message",
-            Self::PeerMisbehaved => "the peer broke the protocol; drop the message",
-        })
-    }
-}
-
-impl core::error::Error for AcceptError {}
 
 /// A session that began with an own invite.
 pub struct Accepted {

@@ -56,16 +56,9 @@ pub struct IdentityKey {
 }
 
 /// A key of an identity is not valid. Do not use the identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the identity holds an invalid key; do not use it")]
 pub struct BadIdentity;
-
-impl core::fmt::Display for BadIdentity {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the identity holds an invalid key; do not use it")
-    }
-}
-
-impl core::error::Error for BadIdentity {}
 
 impl IdentityKey {
     /// Parses and checks the 1,248-byte encoding.

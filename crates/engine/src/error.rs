@@ -3,19 +3,25 @@
 use deaddrop_e2ee::{LoadError, invite::BundleError};
 
 /// A vault did not do what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The vault has no room, or its disk has none. Nothing was stored and nothing is lost.
+    #[error("the vault is full")]
     Full,
     /// The disk is too slow for now. Nothing was stored and nothing is lost.
+    #[error("the vault's disk is too slow")]
     Busy,
     /// Writing failed. What the disk holds is known only when the vault is opened again.
+    #[error("the vault has stopped")]
     Stopped,
     /// A row is damaged.
+    #[error("a row of the vault is damaged")]
     Corrupt,
     /// A row was written by a newer version.
+    #[error("the vault was written by a newer version")]
     NewerVersion,
     /// Reading failed.
+    #[error("the vault cannot be read")]
     Io,
 }
 
@@ -27,21 +33,6 @@ impl VaultError {
     }
 }
 
-impl core::fmt::Display for VaultError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the vault is full",
-            Self::Busy => "the vault's disk is too slow",
-            Self::Stopped => "the vault has stopped",
-            Self::Corrupt => "a row of the vault is damaged",
-            Self::NewerVersion => "the vault was written by a newer version",
-            Self::Io => "the vault cannot be read",
-        })
-    }
-}
-
-impl core::error::Error for VaultError {}
-
 impl From<LoadError> for VaultError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -52,83 +43,60 @@ impl From<LoadError> for VaultError {
 }
 
 /// A call of the user was refused, and changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// There is no contact with this name.
+    #[error("there is no contact with this name")]
     UnknownContact,
     /// An invite for this contact was made and is not used yet.
+    #[error("an invite for this contact is open")]
     InviteOpen,
     /// There is no open invite for this contact.
+    #[error("there is no open invite for this contact")]
     NoInvite,
     /// The name is empty, too long, or holds control characters or invisible ones.
+    #[error("a name has 1 to 64 characters, none of them invisible or a control character")]
     BadName,
     /// The name can be taken for that of another contact.
+    #[error("the name looks like that of another contact")]
     NameLooksAlike,
     /// The text is longer than the protocol allows.
+    #[error("the text is longer than 60,000 bytes")]
     TextTooLong,
     /// No relay is set.
+    #[error("no relay is set")]
     NoRelay,
     /// Contacts have not moved from earlier relays yet.
+    #[error("contacts have not moved from earlier relays yet")]
     StillMoving,
     /// The relay is the one that is set, or a contact has no mailbox elsewhere.
+    #[error("mailboxes are needed on this relay")]
     RelayInUse,
     /// A token for a relay is empty or too long, or too many relays have one.
+    #[error("a relay's token has 1 to 256 bytes, and at most 64 relays can have one")]
     BadToken,
     /// The bundle of the invite was refused.
-    Bundle(BundleError),
+    #[error("the invite was refused")]
+    Bundle(#[source] BundleError),
     /// The person of the invite is a contact already, under another name.
+    #[error("there is a contact with this identity already")]
     AlreadyContact,
     /// The invite is from another identity than the contact has.
+    #[error("the invite is from another identity than this contact has")]
     OtherIdentity,
     /// The contact asks for nothing that the user has to allow.
+    #[error("this contact asks for nothing")]
     NothingAsked,
     /// The contact asks for a new session already: the user agrees or declines first.
+    #[error("this contact asks for a new session already")]
     AsksAlready,
     /// There is no bundle with which a new session could begin.
+    #[error("there is no bundle with which a new session could begin")]
     NoResetBundle,
     /// There is no session with this contact yet.
+    #[error("there is no session with this contact yet")]
     NoSession,
     /// The vault failed.
-    Vault(VaultError),
-}
-
-impl From<VaultError> for EngineError {
-    fn from(error: VaultError) -> Self {
-        Self::Vault(error)
-    }
-}
-
-impl core::fmt::Display for EngineError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::UnknownContact => "there is no contact with this name",
-            Self::InviteOpen => "an invite for this contact is open",
-            Self::NoInvite => "there is no open invite for this contact",
-            Self::BadName => "a name has 1 to 64 characters, none of them invisible or a control character",
-            Self::NameLooksAlike => "the name looks like that of another contact",
-            Self::TextTooLong => "the text is longer than 60,000 bytes",
-            Self::NoRelay => "no relay is set",
-            Self::StillMoving => "contacts have not moved from earlier relays yet",
-            Self::RelayInUse => "mailboxes are needed on this relay",
-            Self::BadToken => "a relay's token has 1 to 256 bytes, and at most 64 relays can have one",
-            Self::Bundle(_) => "the invite was refused",
-            Self::AlreadyContact => "there is a contact with this identity already",
-            Self::OtherIdentity => "the invite is from another identity than this contact has",
-            Self::NothingAsked => "this contact asks for nothing",
-            Self::AsksAlready => "this contact asks for a new session already",
-            Self::NoResetBundle => "there is no bundle with which a new session could begin",
-            Self::NoSession => "there is no session with this contact yet",
-            Self::Vault(_) => "the vault failed",
-        })
-    }
-}
-
-impl core::error::Error for EngineError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Bundle(error) => Some(error),
-            Self::Vault(error) => Some(error),
-            _ => None,
-        }
-    }
+    #[error("the vault failed")]
+    Vault(#[from] VaultError),
 }

@@ -16,16 +16,9 @@ pub struct MailboxAddress {
 }
 
 /// The bytes are no mailbox address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the mailbox address is damaged; ask the peer for a new one")]
 pub struct BadMailboxAddress;
-
-impl core::fmt::Display for BadMailboxAddress {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("the mailbox address is damaged; ask the peer for a new one")
-    }
-}
-
-impl core::error::Error for BadMailboxAddress {}
 
 impl MailboxAddress {
     /// The longest encoding.

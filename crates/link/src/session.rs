@@ -87,25 +87,16 @@ pub struct SealHalf {
 }
 
 /// Items cannot be sealed. Nothing was, and the link goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
     /// A list of an item is longer than the protocol allows: send it in parts.
+    #[error("a list is longer than the protocol allows; send it in parts")]
     TooMany,
     /// The link has carried all the records that it can: open a new one.
+    #[error("the keys of the link are used up; open a new link")]
     Exhausted,
 }
-
-impl core::fmt::Display for SealError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::TooMany => "a list is longer than the protocol allows; send it in parts",
-            Self::Exhausted => "the keys of the link are used up; open a new link",
-        })
-    }
-}
-
-impl core::error::Error for SealError {}
 
 impl SealHalf {
     /// Seals items in their order into as few records as padding makes sensible; each is one WebSocket message, to be
@@ -134,37 +125,21 @@ pub struct OpenHalf {
 }
 
 /// A record was not taken, and the link is dead: close it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// No record has this length.
+    #[error("record of impossible length; close the link")]
     Length,
     /// The record is not the next one of this peer.
+    #[error("record changed, lost, repeated or out of order; close the link")]
     Unauthentic,
     /// The peer itself sent what breaks the rules.
-    Malformed(DecodeError),
+    #[error("peer sent a malformed record; close the link")]
+    Malformed(#[from] DecodeError),
     /// An earlier record failed.
+    #[error("the link failed before; close it")]
     Dead,
-}
-
-impl core::fmt::Display for RecordError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Length => "record of impossible length; close the link",
-            Self::Unauthentic => "record changed, lost, repeated or out of order; close the link",
-            Self::Malformed(_) => "peer sent a malformed record; close the link",
-            Self::Dead => "the link failed before; close it",
-        })
-    }
-}
-
-impl core::error::Error for RecordError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Malformed(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 impl OpenHalf {

@@ -15,16 +15,9 @@ pub const KEY_LEN: usize = 32;
 pub const NONCE_LEN: usize = 12;
 
 /// The tag did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("authentication failed")]
 pub struct Invalid;
-
-impl core::fmt::Display for Invalid {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("authentication failed")
-    }
-}
-
-impl core::error::Error for Invalid {}
 
 /// Seals `plaintext`; the result is [`TAG_LEN`] longer.
 #[must_use]

@@ -14,16 +14,9 @@ pub const KEY_LEN: usize = 32;
 pub const SIGNATURE_LEN: usize = 64;
 
 /// The key or the signature was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("signature does not verify")]
 pub struct BadSignature;
-
-impl core::fmt::Display for BadSignature {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("signature does not verify")
-    }
-}
-
-impl core::error::Error for BadSignature {}
 
 /// A signing key with its public key computed once; boxed, so that moving it leaves no copy behind.
 pub struct SecretKey(Box<SigningKey>);

@@ -28,16 +28,9 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub const PROVIDER: &str = back_end::PROVIDER;
 
 /// The encapsulation key failed the modulus check of FIPS 203 section 7.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ML-KEM key fails the modulus check")]
 pub struct BadKey;
-
-impl core::fmt::Display for BadKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("ML-KEM key fails the modulus check")
-    }
-}
-
-impl core::error::Error for BadKey {}
 
 /// A checked public key.
 #[derive(Clone)]

@@ -14,25 +14,16 @@ const STACK: usize = 8 << 10;
 pub const KEY_LEN: usize = 32;
 
 /// A point was refused; see the variants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadPoint {
     /// The encoding is not the one canonical encoding of its u-coordinate (u >= p, or the top bit is set).
+    #[error("public key is not canonically encoded")]
     NotCanonical,
     /// The point has low order: the shared secret with any key is all zero (RFC 7748 section 6.1).
+    #[error("public key has low order")]
     LowOrder,
 }
-
-impl core::fmt::Display for BadPoint {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NotCanonical => "public key is not canonically encoded",
-            Self::LowOrder => "public key has low order",
-        })
-    }
-}
-
-impl core::error::Error for BadPoint {}
 
 /// A public key in its canonical encoding, not of low order.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -134,8 +134,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
     match dispatch(arguments.command) {
         Ok(code) => code,
-        Err(Failure::Directory(error)) => complain(&error.to_string()),
-        Err(Failure::Say(text)) => complain(&text),
+        Err(failure) => complain(&failure.to_string()),
     }
 }
 

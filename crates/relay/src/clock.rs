@@ -67,31 +67,22 @@ const BELIEVED_AFTER_MS: u64 = DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// No day can be believed. What to do stands in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDay {
     /// The system's clock is outside of the years of this build, and no other day is known.
+    #[error(
+        "the system's clock is wrong: it is outside of the years in which this build can run, so nothing that the \
+                 relay stores could be dated; set the clock, then start again"
+    )]
     SystemClock,
     /// The store remembers a day beyond the years of this build.
+    #[error(
+        "the relay remembers a day beyond the years in which this build can run: its clock was wrong once; set the \
+                 day back with `deaddrop-relay day set YYYY-MM-DD --data DIR`, then start again"
+    )]
     StoredDay,
 }
-
-impl std::fmt::Display for NoDay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::SystemClock => {
-                "the system's clock is wrong: it is outside of the years in which this build can run, so nothing that the \
-                 relay stores could be dated; set the clock, then start again"
-            }
-            Self::StoredDay => {
-                "the relay remembers a day beyond the years in which this build can run: its clock was wrong once; set the \
-                 day back with `deaddrop-relay day set YYYY-MM-DD --data DIR`, then start again"
-            }
-        })
-    }
-}
-
-impl std::error::Error for NoDay {}
 
 /// The result of a look at the system's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

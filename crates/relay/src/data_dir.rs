@@ -81,51 +81,40 @@ impl<'de> Deserialize<'de> for CreateToken {
     }
 }
 
-/// Why a directory was not used. What to do stands in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A directory was not used. The text says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
     /// `init` found something there.
+    #[error("there is something in this directory already; choose an empty or a new one")]
     NotEmpty,
     /// `init` has not been run.
+    #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
     /// A file is missing.
+    #[error("a file of this relay is missing; restore the directory, or begin with a new one")]
     Incomplete,
     /// A key file has not 32 bytes.
+    #[error("a key file is damaged; it holds 32 bytes, restore it")]
     BadKey,
     /// The configuration does not parse.
+    #[error(
+        "config.toml has a line that the relay does not understand; `deaddrop-relay check --data DIR` says which"
+    )]
     BadConfig,
     /// The store was not created.
-    Create(CreateError),
+    #[error(transparent)]
+    Create(#[from] CreateError),
     /// The store was not opened.
-    Open(OpenError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The store did not become ready.
-    Ready(OpenStoreError),
+    #[error(transparent)]
+    Ready(#[from] OpenStoreError),
     /// The system refused.
+    #[error("the directory cannot be read or written; check the disk and the permissions")]
     Io,
 }
-
-impl std::fmt::Display for DataDirError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::NotEmpty => "there is something in this directory already; choose an empty or a new one",
-            Self::NotInitialised => {
-                "this is no relay's directory; run `deaddrop-relay init --data DIR` first"
-            }
-            Self::Incomplete => {
-                "a file of this relay is missing; restore the directory, or begin with a new one"
-            }
-            Self::BadKey => "a key file is damaged; it holds 32 bytes, restore it",
-            Self::BadConfig => "config.toml has a line that the relay does not understand; `deaddrop-relay check --data DIR` says which",
-            Self::Create(error) => return error.fmt(f),
-            Self::Open(error) => return error.fmt(f),
-            Self::Ready(error) => return error.fmt(f),
-            Self::Io => "the directory cannot be read or written; check the disk and the permissions",
-        })
-    }
-}
-
-impl std::error::Error for DataDirError {}
 
 /// A relay's directory.
 #[derive(Clone, Debug)]
@@ -181,8 +170,8 @@ impl DataDir {
         let key = StoreKey::generate(rng);
         write_new(&self.path.join(IDENTITY_KEY), seed.expose())?;
         write_new(&self.path.join(STORE_KEY), key.expose())?;
-        let disk = FileDisk::create(self.path.join(STORE)).map_err(DataDirError::Create)?;
-        Shred::create(disk, &size.geometry(), &key.unlock(), rng).map_err(DataDirError::Create)?;
+        let disk = FileDisk::create(self.path.join(STORE))?;
+        Shred::create(disk, &size.geometry(), &key.unlock(), rng)?;
         write_new(&self.path.join(CONFIG), NEW_CONFIG.as_bytes())?;
         sync_directory(&self.path)
     }

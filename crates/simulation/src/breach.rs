@@ -1,7 +1,5 @@
 //! The checks, and how a run breaks one.
 
-use std::fmt;
-
 /// A promise that every run checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -39,7 +37,8 @@ pub enum Check {
 }
 
 /// A broken promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{check:?}: {what}")]
 pub struct Breach {
     /// The promise.
     pub check: Check,
@@ -52,14 +51,6 @@ impl Breach {
         Self { check, what: what.into() }
     }
 }
-
-impl fmt::Display for Breach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.check, self.what)
-    }
-}
-
-impl std::error::Error for Breach {}
 
 /// The result of something that is checked.
 pub(crate) type Checked<T = ()> = Result<T, Breach>;

@@ -99,6 +99,46 @@ fn no_documentation_begins_with_a_question_word() {
 }
 
 #[test]
+fn errors_derive_their_texts_and_their_sources() {
+    let by_hand = ["error::Err", "or for "].concat();
+    for name in files("crates", &[".rs"]) {
+        assert!(!text(&name).contains(&by_hand), "{name}: derive `thiserror::Error` instead");
+        if let Some(variant) = repeated_source(&text(&name)) {
+            panic!("{name}: the text of {variant} repeats its source: leave it out, or use `transparent`");
+        }
+    }
+}
+
+/// The first variant with one error inside whose text also shows that error.
+fn repeated_source(code: &str) -> Option<String> {
+    let mut shown = "";
+    for line in code.lines().map(str::trim_start) {
+        if let Some(attribute) = line.strip_prefix("#[error(") {
+            shown = attribute;
+        }
+        let inner = line.find("#[source]").or_else(|| line.find("#[from]"));
+        if let Some((before, _)) = inner.and_then(|inner| line.split_at_checked(inner)) {
+            let place = before.matches(',').count();
+            let shows = [format!("{{{place}}}"), format!(".{place}"), "{source}".to_owned()];
+            if shows.iter().any(|shows| shown.contains(shows)) {
+                return Some(line.to_owned());
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn a_repeated_source_would_be_seen() {
+    let with = |text: &str| format!("    #[error({text})]\n    Read(PathBuf, #[source] io::Error),\n");
+    assert_eq!(repeated_source(&with("\"{path} is not read\", path = .0.display()")), None);
+    assert!(repeated_source(&with("\"{0} is not read: {1}\"")).is_some());
+    let transparent = "    #[error(transparent)]\n    Vault(#[from] VaultError),\n";
+    assert_eq!(repeated_source(transparent), None);
+    assert!(repeated_source(&transparent.replace("transparent", "\"the vault failed: {0}\"")).is_some());
+}
+
+#[test]
 fn the_visible_top_level_is_what_the_readme_says() {
     let allowed = [
         "ARCHITECTURE.md",

@@ -17,26 +17,17 @@ pub enum Role {
 }
 
 /// The peer does not keep to the protocol, or to this program's limits. The connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
     /// A reserved bit, an unknown or a text opcode, a wrong mask bit, a length that is not written in its shortest form, a control
     /// frame that is fragmented or too long, a fragment out of place.
+    #[error("the peer does not keep to WebSocket")]
     Malformed,
     /// A message longer than the limit.
+    #[error("the peer sends a message over the limit")]
     TooLong,
 }
-
-impl core::fmt::Display for FrameError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "the peer does not keep to WebSocket",
-            Self::TooLong => "the peer sends a message over the limit",
-        })
-    }
-}
-
-impl core::error::Error for FrameError {}
 
 /// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

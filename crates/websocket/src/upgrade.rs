@@ -13,28 +13,19 @@ const MAX_HEADERS: usize = 64;
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// No WebSocket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
     /// The connection broke.
+    #[error("the connection broke during the WebSocket handshake")]
     Closed,
     /// The answer is not that of a WebSocket server, or longer than [`MAX_HEAD`].
+    #[error("no WebSocket server answers at this address")]
     Refused,
     /// The request is no correct request for a WebSocket. It was answered with status 400.
+    #[error("not a correct request for a WebSocket")]
     BadRequest,
 }
-
-impl core::fmt::Display for UpgradeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the connection broke during the WebSocket handshake",
-            Self::Refused => "no WebSocket server answers at this address",
-            Self::BadRequest => "not a correct request for a WebSocket",
-        })
-    }
-}
-
-impl core::error::Error for UpgradeError {}
 
 /// Asks for a WebSocket as client. `host` is the value of the Host header, `path` begins with `/`. Messages longer than
 /// `max_message` will be refused.

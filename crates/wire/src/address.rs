@@ -21,27 +21,16 @@ pub struct RelayAddress {
 }
 
 /// The address was not taken; see the variants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// The URL is not one of a relay.
+    #[error("not a relay address; it looks like ws://HOST:PORT/#FINGERPRINT (or wss://), in lower case")]
     Url,
     /// The part behind `#` is missing or is no fingerprint.
+    #[error("the relay's fingerprint (43 characters behind #) is missing or damaged; copy the whole address")]
     Fingerprint,
 }
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Url => "not a relay address; it looks like ws://HOST:PORT/#FINGERPRINT (or wss://), in lower case",
-            Self::Fingerprint => {
-                "the relay's fingerprint (43 characters behind #) is missing or damaged; copy the whole address"
-            }
-        })
-    }
-}
-
-impl core::error::Error for AddressError {}
 
 impl RelayAddress {
     /// Checks the URL: `ws://` or `wss://`, host in lower case, port unless it is the scheme's own, path.

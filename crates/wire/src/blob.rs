@@ -78,16 +78,9 @@ impl TryFrom<u8> for SizeClass {
 }
 
 /// The length, or the code, is that of no size class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a size class; a blob has 4096, 16384 or 65536 bytes")]
 pub struct NotASizeClass;
-
-impl core::fmt::Display for NotASizeClass {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("not a size class; a blob has 4096, 16384 or 65536 bytes")
-    }
-}
-
-impl core::error::Error for NotASizeClass {}
 
 /// Opaque bytes in a mailbox. Its length is always that of a size class.
 #[derive(Clone, PartialEq, Eq, Hash)]

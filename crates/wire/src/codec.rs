@@ -7,46 +7,30 @@ use crate::limits::MAX_LIST_ENTRIES;
 use alloc::vec::Vec;
 
 /// The bytes are not those of a peer that follows the rules: the link is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The record is longer than any record.
+    #[error("record too long; close the link")]
     TooLong,
     /// An item or a field reaches beyond the end of what holds it.
+    #[error("record ends within an item; close the link")]
     Truncated,
     /// Something other than zeros behind the last item.
+    #[error("record padded with other than zeros; close the link")]
     Padding,
     /// A value that no peer of this version sends: reserved bits, integers in a longer form than needed.
+    #[error("malformed item; close the link")]
     Malformed,
     /// More items, or longer lists, than allowed.
+    #[error("too many items or list entries; close the link")]
     TooMany,
 }
 
-impl core::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "record too long; close the link",
-            Self::Truncated => "record ends within an item; close the link",
-            Self::Padding => "record padded with other than zeros; close the link",
-            Self::Malformed => "malformed item; close the link",
-            Self::TooMany => "too many items or list entries; close the link",
-        })
-    }
-}
-
-impl core::error::Error for DecodeError {}
-
 /// An item cannot be sent: one of its lists is longer than allowed. Split it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a list of the item is longer than the protocol allows; send it in parts")]
 pub struct EncodeError;
-
-impl core::fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("a list of the item is longer than the protocol allows; send it in parts")
-    }
-}
-
-impl core::error::Error for EncodeError {}
 
 /// Reads one body; all lists of a record share one budget of entries.
 pub(crate) struct BodyReader<'a, 'b> {

@@ -73,16 +73,9 @@ impl core::fmt::Debug for AttachmentHash {
 }
 
 /// The hash of at least one segment is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("segments of the attachment are missing; seal or open every one of them first")]
 pub struct Incomplete;
-
-impl core::fmt::Display for Incomplete {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("segments of the attachment are missing; seal or open every one of them first")
-    }
-}
-
-impl core::error::Error for Incomplete {}
 
 /// Collects the hashes of an attachment's segments, in any order. It holds one entry for each segment that was sealed or opened.
 #[derive(Default)]

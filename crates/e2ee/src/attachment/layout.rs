@@ -17,16 +17,9 @@ pub const MAX_SEGMENTS: u32 = 1 << 20;
 pub const MAX_ATTACHMENT: u64 = padme_floor(SEGMENT_LEN as u64 * MAX_SEGMENTS as u64);
 
 /// The attachment is longer than [`MAX_ATTACHMENT`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("attachment over {MAX_ATTACHMENT} bytes; send it in parts")]
 pub struct AttachmentTooLong;
-
-impl core::fmt::Display for AttachmentTooLong {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "attachment over {MAX_ATTACHMENT} bytes; send it in parts")
-    }
-}
-
-impl core::error::Error for AttachmentTooLong {}
 
 /// The segments of an attachment of a known length: their number, their sizes and the bytes that each holds.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -27,49 +27,33 @@ const FIXED_LEN: usize =
 pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 
 /// The address is longer than [`MAX_ADDRESS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("mailbox address over 512 bytes; use a shorter relay URL")]
 pub struct AddressTooLong;
 
-impl core::fmt::Display for AddressTooLong {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("mailbox address over 512 bytes; use a shorter relay URL")
-    }
-}
-
-impl core::error::Error for AddressTooLong {}
-
 /// The error of a bundle that was refused. Nothing was written, and nothing may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
     /// The blob is not the one that the link commits to: the mailbox holds something else, or the link was changed.
+    #[error("the link does not fit what lies in its mailbox; ask for a new link")]
     NotThisBundle,
     /// The bundle was made by a newer version, or has a kind that cannot be accepted.
+    #[error("the invite needs a newer version; update, or ask for another link")]
     Unsupported,
     /// The last day of the bundle has passed. Ask for a new link.
+    #[error("the invite has expired; ask for a new link")]
     Expired,
     /// The bundle is the user's own.
+    #[error("this is your own invite; give it to somebody else")]
     Own,
     /// A key or the signature is not valid. Do not use the bundle.
+    #[error("the invite holds an invalid key or signature; do not use it")]
     BadKey,
     /// The bundle is from another person than the expected one.
+    #[error("the invite comes from another person than the one expected; do not use it")]
     OtherPerson,
 }
-
-impl core::fmt::Display for BundleError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NotThisBundle => "the link does not fit what lies in its mailbox; ask for a new link",
-            Self::Unsupported => "the invite needs a newer version; update, or ask for another link",
-            Self::Expired => "the invite has expired; ask for a new link",
-            Self::Own => "this is your own invite; give it to somebody else",
-            Self::BadKey => "the invite holds an invalid key or signature; do not use it",
-            Self::OtherPerson => "the invite comes from another person than the one expected; do not use it",
-        })
-    }
-}
-
-impl core::error::Error for BundleError {}
 
 /// The purpose of a bundle.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -67,31 +67,22 @@ pub struct InviteLink {
 }
 
 /// The error of reading an invite link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
     /// The text is not an invite link.
+    #[error("this is not an invite link; one begins with deaddrop: and holds /i#")]
     NotALink,
     /// A part of the link is missing.
+    #[error("the invite link is cut off; copy all of it")]
     Truncated,
     /// The link holds characters that do not belong there, or too many.
+    #[error("the invite link is damaged; copy it again, or ask for a new one")]
     Damaged,
     /// The link was made by a newer version.
+    #[error("the invite link needs a newer version of this program; update")]
     NewerVersion,
 }
-
-impl core::fmt::Display for LinkError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NotALink => "this is not an invite link; one begins with deaddrop: and holds /i#",
-            Self::Truncated => "the invite link is cut off; copy all of it",
-            Self::Damaged => "the invite link is damaged; copy it again, or ask for a new one",
-            Self::NewerVersion => "the invite link needs a newer version of this program; update",
-        })
-    }
-}
-
-impl core::error::Error for LinkError {}
 
 impl InviteLink {
     /// The link of an invite whose mailbox lies at `relay`.

@@ -33,40 +33,26 @@ pub enum ResetKind {
 }
 
 /// The error of beginning a reset; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetError {
     /// The peer's reset bundle is missing or expired. Send a new invite.
+    #[error("nothing to reset with; send a new invite")]
     NoBundle,
     /// No secret of a recent turn is left. Only a hard reset is possible.
+    #[error("no recent turn is known; ask the user for a hard reset, or send a new invite")]
     NoProof,
     /// The last reset was in the same hour.
+    #[error("the session was reset within the hour; wait before the next reset")]
     TooSoon,
 }
 
-impl core::fmt::Display for ResetError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NoBundle => "nothing to reset with; send a new invite",
-            Self::NoProof => "no recent turn is known; ask the user for a hard reset, or send a new invite",
-            Self::TooSoon => "the session was reset within the hour; wait before the next reset",
-        })
-    }
-}
-
-impl core::error::Error for ResetError {}
-
 /// The error of agreeing to an envelope without a reset to agree to; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "nothing to agree to; decrypt it again, and if that tells nothing begin a hard reset or send a new invite"
+)]
 pub struct AgreeError;
-
-impl core::fmt::Display for AgreeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("nothing to agree to; decrypt it again, and if that tells nothing begin a hard reset or send a new invite")
-    }
-}
-
-impl core::error::Error for AgreeError {}
 
 impl Contact {
     /// A new reset bundle for the peer, if one is due: send it as content with the next message. One is due when there is none

@@ -36,16 +36,9 @@ pub(super) const STREAM_DIGEST: u16 = 24;
 pub(super) const VOID: u16 = 26;
 
 /// The error of encoding content: a part exceeds its limit or does not have its form, or there are too many items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("text or list over its limit, or a list out of order; send it in parts")]
 pub struct TooLong;
-
-impl core::fmt::Display for TooLong {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("text or list over its limit, or a list out of order; send it in parts")
-    }
-}
-
-impl core::error::Error for TooLong {}
 
 pub(super) fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
     if list.len() <= most { Ok(list) } else { Err(TooLong) }

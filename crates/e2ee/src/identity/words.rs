@@ -13,30 +13,19 @@ const BITS: usize = 11;
 static LIST: [&str; LIST_LEN] = list(include_str!("words.txt"));
 
 /// The error of reading an identity's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WordsError {
     /// The text does not have 24 words.
+    #[error("24 words are needed; write down all of them")]
     Count,
     /// The word at this place, counted from 1, is not in the list.
+    #[error("word {0} is not in the list; look for a slip of the pen")]
     Unknown(usize),
     /// The checksum does not match: a word is wrong, or two have changed places.
+    #[error("the words do not fit together; one is wrong, or two are exchanged")]
     Checksum,
 }
-
-impl core::fmt::Display for WordsError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Count => f.write_str("24 words are needed; write down all of them"),
-            Self::Unknown(place) => write!(f, "word {place} is not in the list; look for a slip of the pen"),
-            Self::Checksum => {
-                f.write_str("the words do not fit together; one is wrong, or two are exchanged")
-            }
-        }
-    }
-}
-
-impl core::error::Error for WordsError {}
 
 /// The first `words` words of `bytes`, 11 bits each, with blanks between them.
 pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {

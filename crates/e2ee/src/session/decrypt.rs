@@ -17,36 +17,27 @@ use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::{Day, SizeClass};
 
 /// The error of a message that was not read; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptError {
     /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are gone. Acknowledge it.
+    #[error("not a message of this session; drop it")]
     Junk,
     /// The message was read before, or came after its key was dropped. Acknowledge it.
+    #[error("message was read before; drop it")]
     Duplicate,
     /// A second handshake on a used invite: somebody else has the link. Tell the user.
+    #[error("somebody else tried to use the same invite; compare safety numbers")]
     InviteContested,
     /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, went on with one
     /// that it had ended, or says that it sent less than was read. What it says by used numbers cannot be read. Tell the user,
     /// and begin a reset.
+    #[error("the contact's device was restored from an older backup; reset the session")]
     PeerRewound,
     /// The peer broke a bound or sent an invalid key. Its software is at fault. Count and acknowledge the envelope.
+    #[error("the peer broke the protocol; drop the message")]
     PeerMisbehaved,
 }
-
-impl core::fmt::Display for DecryptError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Junk => "not a message of this session; drop it",
-            Self::Duplicate => "message was read before; drop it",
-            Self::InviteContested => "somebody else tried to use the same invite; compare safety numbers",
-            Self::PeerRewound => "the contact's device was restored from an older backup; reset the session",
-            Self::PeerMisbehaved => "the peer broke the protocol; drop the message",
-        })
-    }
-}
-
-impl core::error::Error for DecryptError {}
 
 /// The chain of a message.
 enum Place {

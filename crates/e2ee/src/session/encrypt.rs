@@ -14,31 +14,22 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 /// The error of encrypting content; nothing changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncryptError {
     /// The content is longer than the largest class holds. Send it in parts.
+    #[error("content over the limit of one message; send it in parts")]
     TooLong,
     /// The turn has its maximum number of messages. Wait for an answer.
+    #[error("too many messages without an answer; wait for one")]
     TurnFull,
     /// The stored session is damaged. Begin a new one.
+    #[error("the session is damaged; begin a new one")]
     Corrupt,
     /// The contact has no session for sending. Begin a reset, or send a new invite.
+    #[error("no session with this person; reset it, or send a new invite")]
     NoSession,
 }
-
-impl core::fmt::Display for EncryptError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::TooLong => "content over the limit of one message; send it in parts",
-            Self::TurnFull => "too many messages without an answer; wait for one",
-            Self::Corrupt => "the session is damaged; begin a new one",
-            Self::NoSession => "no session with this person; reset it, or send a new invite",
-        })
-    }
-}
-
-impl core::error::Error for EncryptError {}
 
 impl Session {
     /// Seals content into an envelope of the smallest class that holds it. Nothing may leave before the change set is

@@ -22,38 +22,25 @@ pub enum ErrandAction<T> {
 }
 
 /// The reason for which an errand was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrandError {
     /// No link stands, it was lost, or an answer did not come in time.
-    Connect(ConnectError),
+    #[error("there is no link to the relay")]
+    Connect(#[from] ConnectError),
     /// The relay makes mailboxes only for those who show its token, and none or another one was shown.
+    #[error("the relay makes new mailboxes only with a token that was not shown")]
     NeedsToken,
     /// The relay does not do now what it was asked for.
+    #[error("the relay does not do now what it was asked for")]
     Busy,
     /// No relay stores a bundle of this length: the row that holds it is damaged.
+    #[error("the bundle has a length that no relay stores")]
     Corrupt,
 }
 
 impl ErrandError {
     /// The relay cannot be reached, or does not answer.
     pub(crate) const DOWN: Self = Self::Connect(ConnectError::Down);
-}
-
-impl core::fmt::Display for ErrandError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Connect(_) => "there is no link to the relay",
-            Self::NeedsToken => "the relay makes new mailboxes only with a token that was not shown",
-            Self::Busy => "the relay does not do now what it was asked for",
-            Self::Corrupt => "the bundle has a length that no relay stores",
-        })
-    }
-}
-
-impl core::error::Error for ErrandError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        if let Self::Connect(error) = self { Some(error) } else { None }
-    }
 }
 
 /// A conversation that ends with a result.

@@ -82,30 +82,21 @@ pub enum PutState {
 }
 
 /// The reason for which no link stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// Nothing answers, or not as a relay does.
+    #[error("the relay cannot be reached")]
     Down,
     /// Another relay answers.
+    #[error("another relay answers at this address")]
     WrongRelay,
     /// The relay and this client speak no version in common.
+    #[error("the relay and this client speak no version of the protocol in common")]
     NoCommonVersion,
     /// No TLS connection was made.
+    #[error(transparent)]
     Tls(TlsFault),
     /// The relay's name leads to this address, which is not public and not allowed.
+    #[error("the relay's name leads to an address that is not public and not allowed")]
     Private(IpAddr),
 }
-
-impl core::fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Tls(fault) => return fault.fmt(f),
-            Self::Down => "the relay cannot be reached",
-            Self::WrongRelay => "another relay answers at this address",
-            Self::NoCommonVersion => "the relay and this client speak no version of the protocol in common",
-            Self::Private(_) => "the relay's name leads to an address that is not public and not allowed",
-        })
-    }
-}
-
-impl core::error::Error for ConnectError {}

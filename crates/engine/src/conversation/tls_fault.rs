@@ -1,24 +1,38 @@
 //! The reasons for which no TLS connection to a relay was made.
 
-use core::fmt;
-
 /// The reason for which no TLS connection was made. None of them goes away soon without the operator or the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
     /// The certificate is for other names.
+    #[error("the relay's TLS certificate is for another host name; check the address, or tell the operator")]
     WrongHost,
     /// The certificate has expired.
+    #[error(
+        "the relay's TLS certificate has expired; if the date of this device is right, the operator must renew it"
+    )]
     Expired,
     /// The certificate is not valid yet.
+    #[error(
+        "the relay's TLS certificate is not valid yet; check the date of this device, or tell the operator"
+    )]
     NotYetValid,
     /// No trusted authority has signed the certificate.
+    #[error(
+        "no authority that is trusted here has signed the relay's TLS certificate; the link inside is safe without one \
+                 (verify by the pinned key only), or trust the operator's own authority"
+    )]
     UnknownIssuer,
     /// The certificate is weak, revoked, damaged, or of a kind that is not known.
+    #[error("the relay's TLS certificate is weak, revoked or damaged; the operator needs a new one")]
     BadCertificate,
     /// Something other than TLS 1.3 answers.
+    #[error("what answers at the relay's address does not speak TLS 1.3; check the address and its port")]
     NotTls,
     /// This system has no authorities that can be used.
+    #[error(
+        "this system has no list of certificate authorities; install it (ca-certificates), or verify by the pinned key only"
+    )]
     NoAuthorities,
 }
 
@@ -35,32 +49,5 @@ impl TlsFault {
             Self::NotTls => "tls_not_spoken",
             Self::NoAuthorities => "tls_no_authorities",
         }
-    }
-}
-
-impl fmt::Display for TlsFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WrongHost => {
-                "the relay's TLS certificate is for another host name; check the address, or tell the operator"
-            }
-            Self::Expired => {
-                "the relay's TLS certificate has expired; if the date of this device is right, the operator must renew it"
-            }
-            Self::NotYetValid => {
-                "the relay's TLS certificate is not valid yet; check the date of this device, or tell the operator"
-            }
-            Self::UnknownIssuer => {
-                "no authority that is trusted here has signed the relay's TLS certificate; the link inside is safe without one \
-                 (verify by the pinned key only), or trust the operator's own authority"
-            }
-            Self::BadCertificate => {
-                "the relay's TLS certificate is weak, revoked or damaged; the operator needs a new one"
-            }
-            Self::NotTls => "what answers at the relay's address does not speak TLS 1.3; check the address and its port",
-            Self::NoAuthorities => {
-                "this system has no list of certificate authorities; install it (ca-certificates), or verify by the pinned key only"
-            }
-        })
     }
 }

@@ -6,17 +6,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// A failure, as the operator is told of it.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The relay's directory was not used.
-    Directory(DataDirError),
+    #[error(transparent)]
+    Directory(#[from] DataDirError),
     /// Any other failure, with its text.
+    #[error("{0}")]
     Say(String),
-}
-
-impl From<DataDirError> for Failure {
-    fn from(error: DataDirError) -> Self {
-        Self::Directory(error)
-    }
 }
 
 impl From<io::Error> for Failure {

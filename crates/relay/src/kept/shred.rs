@@ -20,25 +20,16 @@ pub struct ShredBacking<D: Disk + 'static = FileDisk> {
 }
 
 /// A store did not become ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenStoreError {
     /// The disk failed while damaged or orphaned records were erased.
+    #[error("the disk failed while the store was opened; check the disk, then start again")]
     Stopped,
     /// The system gives no thread.
+    #[error("the system gives no thread; raise its limit, then start again")]
     NoThread,
 }
-
-impl std::fmt::Display for OpenStoreError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Stopped => "the disk failed while the store was opened; check the disk, then start again",
-            Self::NoThread => "the system gives no thread; raise its limit, then start again",
-        })
-    }
-}
-
-impl std::error::Error for OpenStoreError {}
 
 /// Records erased in one step at opening.
 const ERASED_AT_ONCE: usize = 4_096;

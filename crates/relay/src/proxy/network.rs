@@ -14,16 +14,9 @@ pub struct Network {
 }
 
 /// The text is not an address or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an address, a network or `unix`; write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or unix")]
 pub struct NotANetwork;
-
-impl fmt::Display for NotANetwork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an address, a network or `unix`; write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or unix")
-    }
-}
-
-impl std::error::Error for NotANetwork {}
 
 impl Network {
     /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as IPv4.

@@ -1,7 +1,6 @@
 //! The sockets on which a relay listens: one of TCP, a unix socket, or both.
 
 use super::stream::Stream;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -91,39 +90,20 @@ struct UnixSocket {
 
 /// The reason for which a unix socket was not made.
 #[cfg(unix)]
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnixSocketError {
     /// A process listens there.
+    #[error("another process listens on this unix socket; stop it, or choose another path")]
     InUse,
     /// The file there is not a socket.
+    #[error("the path of the unix socket is that of another file; choose another path")]
     Occupied,
     /// The system refused.
-    System(io::Error),
-}
-
-#[cfg(unix)]
-impl fmt::Display for UnixSocketError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InUse => "another process listens on this unix socket; stop it, or choose another path",
-            Self::Occupied => "the path of the unix socket is that of another file; choose another path",
-            Self::System(_) => {
-                "the unix socket cannot be made; its directory must exist and belong to the relay's user, and the path \
-                 must be shorter than 108 bytes"
-            }
-        })
-    }
-}
-
-#[cfg(unix)]
-impl std::error::Error for UnixSocketError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::System(error) => Some(error),
-            Self::InUse | Self::Occupied => None,
-        }
-    }
+    #[error(
+        "the unix socket cannot be made; its directory must exist and belong to the relay's user, and the path must be shorter than 108 bytes"
+    )]
+    System(#[source] io::Error),
 }
 
 #[cfg(unix)]

@@ -38,16 +38,9 @@ impl Day {
 }
 
 /// The text is no date of the form `YYYY-MM-DD`, or there is no such day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a date; write it as YYYY-MM-DD")]
 pub struct NotADate;
-
-impl fmt::Display for NotADate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this is not a date; write it as YYYY-MM-DD")
-    }
-}
-
-impl core::error::Error for NotADate {}
 
 /// Reads `YYYY-MM-DD`, from 1970 to 9999.
 impl FromStr for Day {
