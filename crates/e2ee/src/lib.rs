@@ -75,7 +75,7 @@
 //! 2. Call [`Contact::encrypt`](contact::Contact::encrypt). It returns an envelope of a fixed [size class](SizeClass).
 //! 3. Store the changes in one atomic batch. Only then send the envelope.
 //!
-//! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's (`rand::rngs::SysRng`) to a generator
+//! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's (`rand::rand_core::UnwrapErr(rand::rngs::SysRng)`) to a generator
 //! in memory: a snapshot of a virtual machine restores the latter. Messages of two such copies share no key and nonce even then, but
 //! ephemeral keys are drawn as they are ([chapter 05][05], section 2).
 //!
@@ -100,6 +100,10 @@
 //! them back. Each row begins with a version, and later versions of this crate read it. Keep the rows under an AEAD or a
 //! checksum: the crate detects only damage to their form. Never put back an older copy while the newer one exists.
 //!
+//! Store [`PendingInvite::to_bytes`](invite::PendingInvite::to_bytes) until the invite ends. Call [`Contact::tidy`](contact::Contact::tidy)
+//! once a day, and [`Contact::renew_bundle`](contact::Contact::renew_bundle) before sending: without the peer's bundle a lost session cannot
+//! be reset.
+//!
 //! # When things go wrong
 //!
 //! | what happens | what the crate does | what the app does |
@@ -111,6 +115,8 @@
 //! | the peer's state was put back to an older copy | [`PeerRewound`](contact::ContactEvent::PeerRewound) | tell the user, reset |
 //! | somebody else had the invite link | [`InviteContested`](contact::ContactEvent::InviteContested), [`InviteTaken`](contact::ContactEvent::InviteTaken) | tell the user, compare safety numbers |
 //! | the contact was verified and started over | [`VerificationCleared`](contact::ContactEvent::VerificationCleared) | show it; compare [safety numbers](identity::SafetyNumber) again |
+//! | 2,000 messages without an answer | [`EncryptError::TurnFull`](session::EncryptError::TurnFull) | wait for the peer |
+//! | a content does not fit | [`EncryptError::TooLong`](session::EncryptError::TooLong) | split it; [`Contact::room`](contact::Contact::room) says what fits |
 //! | a row comes from a newer version | [`LoadError::NewerVersion`] | overwrite nothing; update |
 //!
 //! # Threats

@@ -1,4 +1,4 @@
-//! WebSockets over TCP, with TLS for `wss://` (spec/10-link.md sections 7 and 8).
+//! WebSockets over TCP, with TLS for `wss://` (spec/10-link.md sections 7 and 10).
 
 use super::{
     dial::dial,

@@ -1,4 +1,4 @@
-//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md section 8).
+//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md section 10).
 
 use super::relay::Relay;
 use deaddrop_tls::{LoadError, Reload, Reloader, TlsError, rustls::ServerConfig};
