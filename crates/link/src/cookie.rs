@@ -1,4 +1,4 @@
-//! Cookies: under load a relay answers only clients that receive what is sent to their address prefix (spec/10-link.md section 10).
+//! Cookies: under load a relay answers only clients that receive what is sent to their address prefix (spec/10-link.md section 8).
 //!
 //! Keeps no state: the cookie is a keyed hash of the prefix and of a 30-second bucket.
 
