@@ -8,7 +8,7 @@ use std::convert::Infallible;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRandomness;
 
-/// The operating system's generator, which is asked for every value.
+/// The operating system's generator, which is asked for each value.
 ///
 /// The generator keeps nothing in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
 /// repeats no bytes unless the system itself does.

@@ -4,7 +4,7 @@
 //! HKDF-SHA-256 (RFC 5869), ChaCha20-Poly1305 (RFC 8439), SHA-256 (FIPS 180-4), POLYVAL (RFC 8452).
 //!
 //! This crate composes nothing: it holds no label, no protocol and no key schedule, so a relay that links it
-//! can still open no envelope. It exists so that every floor above meets the same refusals at the door
+//! can still open no envelope. It exists so that each floor above gets the same refusals at its input
 //! (non-canonical and low-order points, unreduced ML-KEM keys) and the same wiping of secrets.
 #![no_std]
 

@@ -30,7 +30,7 @@ macro_rules! secret_bytes {
         $(#[$meta])*
         $vis struct $name($crate::Box<[u8; $len]>);
 
-        #[allow(dead_code, unreachable_pub, reason = "not every role uses every door")]
+        #[allow(dead_code, unreachable_pub, reason = "not each role uses each constructor")]
         impl $name {
             /// Length in bytes.
             pub const LEN: usize = $len;

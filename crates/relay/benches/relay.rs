@@ -138,6 +138,6 @@ fn processor_seconds(id: u32) -> f64 {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) else { return f64::INFINITY };
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks: f64 = [fields[11], fields[12]].iter().map(|field| field.parse::<f64>().unwrap()).sum();
-    // Linux counts in hundredths for every architecture we know.
+    // Linux counts in hundredths on each architecture we know.
     ticks / 100.0
 }

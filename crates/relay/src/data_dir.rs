@@ -139,7 +139,7 @@ impl Default for StoreSize {
 
 impl StoreSize {
     fn geometry(self) -> Geometry {
-        // A slot for every 4 KiB of the segment, as a 4 KiB blob takes one page and a slot.
+        // One slot per 4 KiB of the segment, as a 4 KiB blob takes one page and a slot.
         let segment_bytes = self.segment_mib.clamp(1, 256) << 20;
         Geometry {
             segment_bytes,

@@ -17,15 +17,17 @@ pub struct LimitRow {
     pub most: u64,
     /// The value if none is set.
     pub default: u64,
+    /// The lines of its meaning.
+    pub meaning: &'static [&'static str],
 }
 
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident: $kind:ident, from $least:literal $(to $most:literal)? = $default:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $kind:ident, from $least:literal $(to $most:literal)? = $default:expr;)*) => {
         /// The limits of one relay. What is read with serde lies within the ranges of [`Limits::TABLE`].
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "Given")]
         pub struct Limits {
-            $($(#[$doc])* pub $name: $kind,)*
+            $($(#[doc = $doc])* pub $name: $kind,)*
         }
 
         /// Limits whose ranges were not looked at.
@@ -64,6 +66,7 @@ macro_rules! limits {
                 least: $least,
                 most: limits!(@most $kind $(, $most)?),
                 default: $default as u64,
+                meaning: &[$($doc),*],
             },)*];
         }
     };
@@ -76,9 +79,9 @@ macro_rules! limits {
 limits! {
     /// Connections at once.
     connections: u32, from 1 = 5_000;
-    /// Connections at once from one address prefix (/24 or /56); not of loopback and of configured proxies.
+    /// Connections at once from one address prefix (/24 or /56); does not apply to loopback and configured proxies.
     connections_per_prefix: u32, from 1 = 64;
-    /// Handshakes in a second, over all.
+    /// Handshakes in a second, in total.
     handshakes_per_s: u32, from 1 = 500;
     /// Handshakes in a second from one address prefix, lasting.
     handshakes_per_s_per_prefix: u32, from 1 = 5;
@@ -86,32 +89,33 @@ limits! {
     handshake_burst_per_prefix: u32, from 1 = 20;
     /// TLS handshakes in a second, in total.
     tls_handshakes_per_s: u32, from 1 = 300;
-    /// Sustained rate of TLS handshakes in a second from one address prefix.
+    /// TLS handshakes in a second from one address prefix, lasting.
     tls_handshakes_per_s_per_prefix: u32, from 1 = 5;
     /// TLS handshakes at once from one address prefix after a pause.
     tls_handshake_burst_per_prefix: u32, from 1 = 64;
-    /// Valid C1s in a second above which a cookie is asked for.
+    /// Valid C1s in a second above which the relay asks for a cookie.
     cookie_above_per_s: u32, from 0 = 100;
-    /// Connections without a finished handshake above which a cookie is asked for.
+    /// Connections without a finished handshake above which the relay asks for a cookie.
     cookie_above_half_open: u32, from 0 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32, from 2 = 256;
-    /// Milliseconds from the moment in which a connection was accepted to the end of its handshake.
+    /// Milliseconds from accepting a connection to the end of its handshake.
     handshake_ms: u64, from 1 = 10_000;
-    /// Milliseconds that a link may live without a subscription and without a put.
+    /// Milliseconds for which a link may exist without a subscription and without a put.
     idle_ms: u64, from 1 = 600_000;
-    /// Milliseconds within which a client must send 1,024 bytes of a message that it has begun. Within twice as many it must take
-    /// 1,024 bytes of what waits for it.
+    /// Milliseconds within which a client must send 1,024 bytes of a message that it has begun. Within twice this time it must
+    /// take 1,024 bytes of the data that waits for it.
     stall_ms: u64, from 1 = 10_000;
     /// Shortest ping interval that a client can ask for, in seconds.
     ping_min_s: u16, from 1 = 45;
     /// Longest ping interval that a client can ask for, in seconds. Silence of 2.5 intervals ends the link.
     ping_max_s: u16, from 1 = 300;
-    /// Bytes of unfinished requests and unsent answers of one link above which it is not read from. Deliveries do not count.
+    /// Bytes of unfinished requests and unsent answers of one link above which the relay does not read from it. Deliveries do not
+    /// count.
     link_buffer_bytes: u64, from 1 = 524_288;
-    /// Bytes that all links together hold, deliveries and incomplete messages too, above which little is read.
+    /// Bytes that all links together hold, including deliveries and incomplete messages, above which the relay reads little.
     buffer_bytes: u64, from 1 = 134_217_728;
-    /// Requests of one link that wait for the store; above, the link is not read from.
+    /// Requests of one link that wait for the store; above, the relay does not read from the link.
     link_requests: u32, from 1 = 256;
     /// Subscribed mailboxes of one link.
     subscriptions: u32, from 1 = 16_384;
@@ -121,7 +125,7 @@ limits! {
     window_bytes: u32, from 1 = 1_048_576;
     /// Blobs in flight of one mailbox.
     in_flight_per_mailbox: u16, from 1 = 16;
-    /// Milliseconds after which a subscribed mailbox is looked at again without a hint.
+    /// Milliseconds after which the relay peeks into a subscribed mailbox again without a hint.
     peek_again_ms: u64, from 1 = 45_000;
     /// Puts a second on one link, lasting.
     puts_per_s: u16, from 1 = 50;
@@ -139,13 +143,14 @@ limits! {
     creates_per_s: u32, from 1 = 1;
     /// Creates and changes of mailboxes at once on one link after a pause.
     create_burst: u32, from 1 = 64;
-    /// Creates and changes of mailboxes a minute from one address prefix, lasting; not of loopback and of configured proxies.
+    /// Creates and changes of mailboxes a minute from one address prefix, lasting; does not apply to loopback and configured
+    /// proxies.
     creates_per_min_per_prefix: u32, from 1 = 30;
     /// Creates and changes of mailboxes at once from one address prefix after a pause.
     create_burst_per_prefix: u32, from 1 = 128;
-    /// Creates and changes of mailboxes a second over all links, lasting.
+    /// Creates and changes of mailboxes a second on all links together, lasting.
     all_creates_per_s: u32, from 1 = 20;
-    /// Creates and changes of mailboxes at once over all links after a pause.
+    /// Creates and changes of mailboxes at once on all links together after a pause.
     all_create_burst: u32, from 1 = 256;
     /// Senders of one mailbox.
     sends_per_mailbox: u32, from 4 to 255 = 16;
@@ -153,13 +158,13 @@ limits! {
     takeover_ms: u64, from 0 = 5_000;
     /// A class for which a mailbox had no room is closed for a random time up to this many milliseconds.
     full_pause_ms: u64, from 0 = 900_000;
-    /// Seconds that a client is told to wait when a mailbox is full or has `sends_per_mailbox` senders.
+    /// Seconds to wait that a client is told when a mailbox is full or has `sends_per_mailbox` senders.
     full_retry_s: u16, from 0 = 60;
     /// Days after which a blob of the two smaller classes expires, at most the lease.
     blob_days: u16, from 1 = 30;
     /// Days after which a blob of the largest class expires, at most the lease.
     large_blob_days: u16, from 1 = 7;
-    /// Days after which a mailbox is removed if nothing was put into it and no reader claimed it.
+    /// Days after which a mailbox is removed if no put and no read has used it.
     unused_days: u16, from 0 = 1;
     /// Mailboxes.
     mailboxes: u64, from 0 = 500_000;
@@ -169,22 +174,22 @@ limits! {
     store_bytes: u64, from 0 = 8_589_934_592;
     /// Bytes of blobs that are kept in memory only: all of a volatile relay, or those of volatile mailboxes.
     memory_bytes: u64, from 0 = 268_435_456;
-    /// Bytes of blobs kept in memory beside the disk, on their way to a connected reader.
+    /// Bytes of blobs that are kept in memory in addition to the disk, on their way to a connected reader.
     hot_bytes: u64, from 0 = 16_777_216;
     /// Percent of mailboxes, blobs or bytes at which creates are refused.
     create_percent: u8, from 1 to 100 = 80;
     /// Percent of blobs or bytes at which puts are refused. Acks and deletes never are.
     put_percent: u8, from 1 to 100 = 95;
-    /// Seconds for which the sealed bytes of a destroyed blob may lie on the disk, also under full load. Puts are refused from three
-    /// quarters of it on, until they are zeroed.
+    /// Seconds for which the sealed bytes of a destroyed blob may lie on the disk, also under full load (section 11). Puts are
+    /// refused from three quarters of it on, until they are zeroed.
     dead_bytes_s: u32, from 1 = 300;
     /// Records erased in one step of expiry.
     sweep_batch: u32, from 1 = 4_096;
-    /// Milliseconds between two looks at the day.
+    /// Milliseconds between two checks of the day.
     sweep_every_ms: u64, from 1 = 60_000;
-    /// Milliseconds between two lines of the log about the same trouble.
+    /// Milliseconds between two lines of the log about the same event.
     notice_every_ms: u64, from 0 = 60_000;
-    /// Seconds over which clients spread their return when the relay stops.
+    /// Seconds over which clients spread their reconnections when the relay stops.
     go_away_s: u16, from 0 = 10;
     /// Milliseconds that open links get to finish when the relay stops.
     drain_ms: u64, from 0 = 2_000;
@@ -251,21 +256,20 @@ mod tests {
     }
 
     #[test]
-    fn the_specification_lists_every_limit_its_range_and_its_default() {
+    fn the_specification_lists_every_limit_with_its_range_its_default_and_its_meaning() {
         let spec = include_str!("../../../spec/12-relay.md");
         let section = spec.split("\n## ").find(|section| section.starts_with("8. ")).unwrap();
-        let said: Vec<String> = section
-            .lines()
-            .filter(|line| line.starts_with("| `"))
-            .map(|line| line.rsplit_once(" | ").unwrap().0.to_owned())
-            .collect();
+        let said: Vec<String> =
+            section.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
         let row = |row: &LimitRow| {
-            let LimitRow { name, kind, least, most, default } = row;
+            let LimitRow { name, kind, least, most, default, meaning } = row;
+            let meaning = meaning.concat();
+            let meaning = meaning.trim_start().trim_end_matches('.');
             let bits: u32 = kind.trim_start_matches('u').parse().unwrap();
             // The highest value of a TOML integer is 2^63 - 1.
             let is_bounded = *most != u64::MAX >> (64 - bits.min(63));
             let most = if is_bounded { format!(" to {most}") } else { String::new() };
-            format!("| `{name}` | {kind} from {least}{most} | {default}")
+            format!("| `{name}` | {kind} from {least}{most} | {default} | {meaning} |")
         };
         assert_eq!(
             said,

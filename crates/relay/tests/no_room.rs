@@ -53,7 +53,7 @@ async fn state(store: &impl Store) -> Vec<String> {
         ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
     let mut state = vec![format!("{} mailboxes, {} blobs", store.census().mailboxes, store.census().blobs)];
     for sender in [1, 2, 5, 6] {
-        // A blob that is there is stored already, for every sender.
+        // A blob that is there is stored already, whichever sender puts it.
         state.push(format!("sender {sender}: {:?}", put(store, sender, 1_000_000).await));
     }
     for number in [1, 3, 8] {

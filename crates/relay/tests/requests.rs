@@ -103,7 +103,7 @@ fn owners_change_their_mailboxes_in_the_order_of_the_specification() {
 
 /// A Create that names a sender twice gives it the `via` of the first entry.
 #[test]
-fn of_equal_doors_the_first_counts() {
+fn of_equal_senders_the_first_counts() {
     let world = World::new(limits());
     let mut owner = world.link(sender());
     let senders = [(9, 1), (7, 2), (9, 3), (7, 4)];

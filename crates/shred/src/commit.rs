@@ -58,13 +58,13 @@ pub(crate) struct Job {
 impl Job {
     /// Checks limits and seals bodies. Needs no place and no lock, so callers do it on their own threads.
     pub(crate) fn seal(
-        mut batch: Batch,
+        batch: Batch,
         erases: Vec<RecordKey>,
         layout: &Layout,
         keys: &StoreKeys,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, CommitError> {
-        let random = Self::draw(&batch, &erases, layout, rng).inspect_err(|_| batch.wipe())?;
+        let random = Self::draw(&batch, &erases, layout, rng)?;
         Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 
@@ -110,11 +110,12 @@ impl Job {
         names_body: impl Fn(&Record) -> bool,
     ) -> Self {
         let random = random.chunks(batch.puts.len());
-        let puts = batch.puts.into_iter().zip(random).map(|(record, random)| {
+        let puts = batch.puts.into_iter().zip(random).map(|(mut record, random)| {
             let hashed = if names_body(&record) { &[][..] } else { &record.body };
             let salt = keys.salt(random, &record, hashed);
-            let Record { key, meta, expiry_day, mut body } = record;
-            let body_tag = keys.body_key(&salt).seal(&mut body);
+            let (key, meta, expiry_day) = (record.key, record.meta, record.expiry_day);
+            let body_tag = keys.body_key(&salt).seal(&mut record.body);
+            let body = std::mem::take(&mut record.body);
             Sealed { key, meta, expiry_day, salt, body, body_tag, order: None }
         });
         Self { puts: puts.collect(), removes: batch.erases, erases }

@@ -156,7 +156,7 @@ impl<D: Disk> Core<D> {
             let now = self.locate(key)?;
             if now == seen {
                 return match result {
-                    Err(ReadError::Corrupt) if self.is_begun_anew(seen) => Err(ReadError::NotFound),
+                    Err(ReadError::Corrupt) if self.is_segment_reused(seen) => Err(ReadError::NotFound),
                     result => result,
                 };
             }
@@ -165,7 +165,7 @@ impl<D: Disk> Core<D> {
     }
 
     /// Another process has used the segment again: what lay there was erased, or is elsewhere.
-    fn is_begun_anew(&self, (located, stamp): (Located, Stamp)) -> bool {
+    fn is_segment_reused(&self, (located, stamp): (Located, Stamp)) -> bool {
         let header = read_header(&self.disk, &self.layout, &self.keyring(), located.at().segment);
         header.is_ok_and(|(_, there)| there != stamp)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::time::Duration;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Longest body of one record, in bytes (S16). A store whose segments are small holds less:
 /// see [`Geometry::max_body`](crate::Geometry::max_body).
@@ -26,12 +26,12 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// One record on its way in. The store encrypts the body where it lies, and wipes one that it refuses.
+/// One record on its way in. The store encrypts the body where it lies. A body that was not encrypted is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its name. A put under a name that is there replaces the old version.
     pub key: RecordKey,
-    /// Eight bytes of the caller's that are in memory for every record, without reading its body.
+    /// Eight bytes of the caller. Each record in memory has them, so reading them needs no read of the body.
     pub meta: [u8; 8],
     /// Day (since 1970-01-01) after which the caller means to erase it; 0 = never.
     /// The store keeps the day and acts on it only when asked.
@@ -39,6 +39,14 @@ pub struct Record {
     /// The content, at most [`MAX_BODY`] bytes.
     pub body: Vec<u8>,
 }
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.body.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Record {}
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,13 +64,6 @@ pub struct Batch {
     /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit later (S6),
     /// which `settle` (or the writer, within 50 ms) forces.
     pub erases: Vec<RecordKey>,
-}
-
-impl Batch {
-    /// Wipes the bodies of a batch that is not stored.
-    pub(crate) fn wipe(&mut self) {
-        self.puts.iter_mut().for_each(|record| record.body.zeroize());
-    }
 }
 
 /// Proof that a commit is on stable storage.
@@ -118,4 +119,15 @@ pub struct Stats {
     pub oldest_dead: Option<Duration>,
     /// The data key is being replaced: records under the old one are left.
     pub is_replacing_key: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_dropped_is_wiped() {
+        const fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Record>();
+    }
 }

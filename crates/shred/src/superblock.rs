@@ -61,13 +61,13 @@ impl Superblock {
             epochs: Vec::new(),
             sealed_keys: Vec::new(),
         };
-        let block = empty.sealed_anew(cost, unlock, &keys, salt)?;
+        let block = empty.resealed(cost, unlock, &keys, salt)?;
         Some((block, keys))
     }
 
     /// The next revision: the same store under another unlock key, or with other data keys. The salt is fresh, because an unlock key
     /// seals once. `None` when the passphrase cost is out of bounds, or this machine has not the memory.
-    pub(crate) fn sealed_anew(
+    pub(crate) fn resealed(
         &self,
         cost: PassphraseCost,
         unlock: &Unlock,

@@ -114,7 +114,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
-        mut batch: Batch,
+        batch: Batch,
         immediate_erases: Vec<RecordKey>,
         done: impl FnOnce(Result<Committed, CommitError>) + Send + 'static,
     ) {
@@ -125,10 +125,7 @@ impl<D: Disk + 'static> Writer<D> {
         };
         let random = match random {
             Ok(random) => random,
-            Err(error) => {
-                batch.wipe();
-                return done(Err(error));
-            }
+            Err(error) => return done(Err(error)),
         };
         let job = Job::seal_with(batch, immediate_erases, &random, &core.keys(), self.names_body);
         let mut queue = self.shared.locked();

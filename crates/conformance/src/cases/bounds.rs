@@ -10,7 +10,7 @@ use super::{
 pub(super) const MEDIUM: [u8; 1_740] = [0x61; 1_740];
 
 pub(super) fn cases(f: &mut Family) {
-    let mut talk = Talk::met(34);
+    let mut talk = Talk::accepted(34);
     for room in [651, 652] {
         let sent = talk.send(B, &vec![0x61; room]);
         talk.receive(A, sent);
@@ -41,7 +41,7 @@ pub(super) fn cases(f: &mut Family) {
         "The longest content in an InitialMessage, in turn 1 and in turn 2; one byte more is not sent.",
     );
 
-    let mut talk = Talk::met(91);
+    let mut talk = Talk::accepted(91);
     let first = talk.send(B, &plain("number 0"));
     let last = talk.send_times(B, &plain("again"), 1_999);
     talk.send_refused(B, &plain("one too many"));
@@ -57,7 +57,7 @@ pub(super) fn cases(f: &mut Family) {
         "A turn of 2,000 messages, and no more before an answer. Its last is read first.",
     );
 
-    let mut talk = Talk::met(92);
+    let mut talk = Talk::accepted(92);
     let mut lost = Vec::new();
     for turn in [1, 3, 5, 7] {
         lost.push(talk.send(B, &MEDIUM));
@@ -77,7 +77,7 @@ pub(super) fn cases(f: &mut Family) {
         "C-21: of turns 1, 3 and 5, all closed with a gap, turn 1 has been dropped. Late messages of 3, 5 and 7 are read.",
     );
 
-    let mut talk = Talk::met(93);
+    let mut talk = Talk::accepted(93);
     let trace = talk.trace(A);
     let envelope = crafted(&mut talk, &trace, &trace.head, 1);
     talk.receive_crafted(B, &envelope);

@@ -14,7 +14,7 @@ use deaddrop_wire::Day;
 /// Every label of the two crates whose bytes others must match, in the order of spec/labels.md.
 pub(super) const LABELS: [(&str, &[&str]); 2] = [
     (
-        "crypto",
+        "e2ee",
         &[
             "identity",
             "identity ed25519",

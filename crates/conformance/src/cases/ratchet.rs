@@ -27,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn honest(f: &mut Family) {
-    let mut talk = Talk::met(30);
+    let mut talk = Talk::accepted(30);
     for turn in 1..=6_u32 {
         let by = turn % 2 == 0;
         let sent = talk.send(by, &plain(&format!("turn {turn}")));
@@ -35,14 +35,14 @@ fn honest(f: &mut Family) {
     }
     talk.end(f, "ping-pong", "Turns 0 to 6, one message each, with the secrets of each turn.");
 
-    let mut talk = Talk::met(31);
+    let mut talk = Talk::accepted(31);
     let sent: Vec<usize> = (0..4).map(|n| talk.send(B, &plain(&format!("number {n}")))).collect();
     for at in [2, 0, 3, 1] {
         talk.receive(A, sent[at]);
     }
     talk.end(f, "out-of-order", "Four messages of one turn arrive as 2, 0, 3, 1.");
 
-    let mut talk = Talk::met(32);
+    let mut talk = Talk::accepted(32);
     let late = talk.send(B, &plain("late"));
     let known = talk.send(B, &plain("known"));
     let last = talk.send(B, &plain("last of its turn, late"));
@@ -68,7 +68,7 @@ fn honest(f: &mut Family) {
 fn refused_anywhere(f: &mut Family) {
     // Each ends with a genuine message that opens: what was refused has changed nothing.
     let mut refused = |seed, name: &str, comment: &str, bad: &dyn Fn(&mut Talk, &[u8]) -> Vec<u8>| {
-        let mut talk = Talk::met(seed);
+        let mut talk = Talk::accepted(seed);
         let first = talk.send(B, &plain("first"));
         talk.receive(A, first);
         let genuine = talk.send(B, &plain("genuine"));
@@ -108,7 +108,7 @@ fn refused_anywhere(f: &mut Family) {
         "C-22: a message of this session behind a flight that is not the session's.",
     );
 
-    let mut talk = Talk::met(45);
+    let mut talk = Talk::accepted(45);
     let once = talk.send(B, &plain("once"));
     talk.receive(A, once);
     talk.receive(A, once);
@@ -116,7 +116,7 @@ fn refused_anywhere(f: &mut Family) {
     talk.receive(A, next);
     talk.end(f, "refused-c-24-duplicate", "C-24: the same message twice.");
 
-    let mut talk = Talk::met(46);
+    let mut talk = Talk::accepted(46);
     let contested = initial_message(
         &mut talk.world,
         &Tweak { speaker: Some([0x66; 32]), content: Some(hello("me too")), ..Tweak::default() },
@@ -144,14 +144,14 @@ fn refused_anywhere(f: &mut Family) {
 
 /// Adds the messages of which the forged ones below are made: without a fault they open.
 fn from_the_formulas(f: &mut Family) {
-    let mut talk = Talk::met(57);
+    let mut talk = Talk::accepted(57);
     talk.send(B, &plain("held back"));
     let (head, dh) = (talk.trace(B).head, honest_dh(&mut talk));
     let envelope = turn_1(&mut talk, &head, &dh);
     talk.receive_crafted(A, &envelope);
     talk.end(f, "from-the-formulas", "The first message of turn 1, written from the formulas of chapter 05.");
 
-    let mut talk = Talk::met(58);
+    let mut talk = Talk::accepted(58);
     talk.send(B, &plain("held back"));
     let trace = talk.trace(B);
     let envelope = crafted(&mut talk, &trace, &trace.head, 1_999);
@@ -179,7 +179,7 @@ fn from_the_formulas(f: &mut Family) {
 fn refused_in_a_new_turn(f: &mut Family) {
     // B's first message of turn 1 is held back; a forged one of the same turn, whose header opens, comes before it.
     let mut held = |seed, name: &str, comment: &str, forge: &dyn Fn(&mut Talk) -> Vec<u8>| {
-        let mut talk = Talk::met(seed);
+        let mut talk = Talk::accepted(seed);
         let genuine = talk.send(B, &plain("genuine"));
         let envelope = forge(&mut talk);
         talk.receive_crafted(A, &envelope);
@@ -235,7 +235,7 @@ fn refused_in_a_new_turn(f: &mut Family) {
 
 /// One message of turn 1 and one of turn 2 have been read.
 fn two_turns(seed: u64) -> Talk {
-    let mut talk = Talk::met(seed);
+    let mut talk = Talk::accepted(seed);
     for by in [B, A] {
         let sent = talk.send(by, &plain("turn"));
         talk.receive(!by, sent);

@@ -14,7 +14,7 @@ pub(super) fn cases(f: &mut Family) {
 
 /// Edges of the rule that distinguishes two messages of one number.
 fn told_apart(f: &mut Family) {
-    let mut talk = Talk::met(170);
+    let mut talk = Talk::accepted(170);
     let first = talk.send(B, &plain("first"));
     let (head, dh) = (talk.trace(B).head, honest_dh(&mut talk));
     let another = turn_1(&mut talk, &head, &dh);
@@ -41,7 +41,7 @@ fn told_apart(f: &mut Family) {
             "C-24: message 1 is read late, 65 below the next number. Message 65, whose place in the window it does not take, comes again.",
         ),
     ] {
-        let mut talk = Talk::met(seed);
+        let mut talk = Talk::accepted(seed);
         let first = talk.send(B, &plain("first"));
         talk.receive(A, first);
         let trace = talk.trace(B);
@@ -59,7 +59,7 @@ fn told_apart(f: &mut Family) {
         talk.end(f, name, comment);
     }
 
-    let mut talk = Talk::met(173);
+    let mut talk = Talk::accepted(173);
     let first = talk.send(B, &plain("first"));
     talk.receive(A, first);
     let trace = talk.trace(B);
@@ -77,7 +77,7 @@ fn told_apart(f: &mut Family) {
 }
 
 fn put_back(f: &mut Family) {
-    let mut talk = Talk::met(48);
+    let mut talk = Talk::accepted(48);
     let first = talk.send(B, &plain("first"));
     talk.receive(A, first);
     let trace = talk.trace(B);
@@ -105,7 +105,7 @@ fn put_back(f: &mut Family) {
         "C-53: an InitialMessage of the same flight whose rk is not the one that turn 0 began with.",
     );
 
-    let mut talk = Talk::met(49);
+    let mut talk = Talk::accepted(49);
     let first = talk.send(B, &plain("first"));
     talk.receive(A, first);
     let old = talk.snapshot(B);
@@ -136,7 +136,7 @@ fn put_back(f: &mut Family) {
         "C-54: another InitialMessage of the same flight and number, after the first was read.",
     );
 
-    let mut talk = Talk::met(39);
+    let mut talk = Talk::accepted(39);
     let first = talk.send(B, &plain("first"));
     talk.receive(A, first);
     let old = talk.snapshot(B);
@@ -157,7 +157,7 @@ fn put_back(f: &mut Family) {
         "C-54: another message 1, when the next number is 65; when it is 66, that is a duplicate (C-24).",
     );
 
-    let mut talk = Talk::met(36);
+    let mut talk = Talk::accepted(36);
     let late = talk.send(B, &plain("late"));
     let known = talk.send(B, &plain("known"));
     talk.receive(A, known);

@@ -27,7 +27,7 @@ pub(super) fn cases(f: &mut Family) {
         "C-24: 4,065 keys were skipped, most of those of turn 1 when turn 3 told its length. Number 64 was dropped; number 66 is read.",
     );
 
-    let mut talk = Talk::met(166);
+    let mut talk = Talk::accepted(166);
     let first = talk.send(B, &plain("number 0"));
     let trace = talk.trace(B);
     talk.receive(A, first);
@@ -39,7 +39,7 @@ pub(super) fn cases(f: &mut Family) {
         "Number 0 of a turn, and then number 1,999, the last that there can be.",
     );
 
-    let mut talk = Talk::met(167);
+    let mut talk = Talk::accepted(167);
     talk.send(B, &MEDIUM);
     let last = talk.send_times(B, &MEDIUM, 1_999);
     talk.send_refused(B, &[0x61; 62_092]);
@@ -53,7 +53,7 @@ pub(super) fn cases(f: &mut Family) {
 }
 
 fn late_twice(f: &mut Family) {
-    let mut talk = Talk::met(150);
+    let mut talk = Talk::accepted(150);
     let late = talk.send(B, &plain("late"));
     let known = talk.send(B, &plain("known"));
     for of in [known, late, late] {
@@ -63,7 +63,7 @@ fn late_twice(f: &mut Family) {
     talk.receive(A, next);
     talk.end(f, "refused-c-24-late", "C-24: a late message twice. The first time its key was destroyed.");
 
-    let mut talk = Talk::met(151);
+    let mut talk = Talk::accepted(151);
     let sent: Vec<usize> = (0..3).map(|_| talk.send(B, &MEDIUM)).collect();
     talk.receive(A, sent[2]);
     turns(&mut talk, 3);
@@ -86,7 +86,7 @@ fn turns(talk: &mut Talk, last: u32) {
 }
 
 fn closed(f: &mut Family) {
-    let mut talk = Talk::met(152);
+    let mut talk = Talk::accepted(152);
     let (mut lost, mut whole) = (Vec::new(), 0);
     for turn in [1, 3, 5, 7] {
         if turn < 5 {
@@ -178,7 +178,7 @@ fn initial_messages(f: &mut Family) {
 
 /// Turn 1 has 68 messages; of turns 3 and 5 the last of 2,000 is read first. With `gap_is_seen` number 65 of turn 1 is read in its turn.
 fn dropped(f: &mut Family, seed: u64, gap_is_seen: bool, name: &str, comment: &str) {
-    let mut talk = Talk::met(seed);
+    let mut talk = Talk::accepted(seed);
     let first = talk.send(B, &MEDIUM);
     let number_64 = talk.send_times(B, &MEDIUM, 64);
     let number_65 = talk.send(B, &MEDIUM);

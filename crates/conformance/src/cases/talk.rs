@@ -47,8 +47,8 @@ impl Talk {
         Self { world: World::new(seed), responder: None, steps: Vec::new(), envelopes: Vec::new() }
     }
 
-    /// A's first message has arrived at B.
-    pub(super) fn met(seed: u64) -> Self {
+    /// A conversation in which B has accepted A's first message.
+    pub(super) fn accepted(seed: u64) -> Self {
         let mut talk = Self::new(seed);
         let first = talk.send(A, &hello("hello"));
         talk.receive(B, first);

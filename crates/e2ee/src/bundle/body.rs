@@ -92,14 +92,15 @@ pub(crate) struct Prekeys {
 }
 
 impl Prekeys {
-    /// Makes prekeys and the body that shows them. Draws: salt 32, X25519 prekey 32, ML-KEM prekey 64.
+    /// Makes prekeys and the body that shows them. The body is secret: it holds the right to send to the address, and the hash of an
+    /// invite's body is the secret of its link. Draws: salt 32, X25519 prekey 32, ML-KEM prekey 64.
     pub(crate) fn generate(
         kind: Kind,
         identity: &IdentityKeyPair,
         not_after: Day,
         address: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(Self, Vec<u8>), AddressTooLong> {
+    ) -> Result<(Self, Zeroizing<Vec<u8>>), AddressTooLong> {
         let address_len = u16::try_from(address.len()).map_err(|_| AddressTooLong)?;
         if address.len() > MAX_ADDRESS {
             return Err(AddressTooLong);
@@ -111,7 +112,7 @@ impl Prekeys {
             x25519: x25519::SecretKey::generate(rng),
             kem: kem::DecapsulationKey::generate(rng),
         };
-        let mut body = Vec::with_capacity(FIXED_LEN + address.len() + SIGNATURE_LEN);
+        let mut body = Zeroizing::new(Vec::with_capacity(FIXED_LEN + address.len()));
         body.extend_from_slice(&[kind as u8, SUITE]);
         body.extend_from_slice(&not_after.number().to_le_bytes());
         body.extend_from_slice(&salt);

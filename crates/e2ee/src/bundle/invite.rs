@@ -52,7 +52,6 @@ impl PendingInvite {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Self, Vec<u8>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Invite, identity, not_after, address, rng)?;
-        let body = Zeroizing::new(body);
         // At most 2,504 + 512 + 64 bytes: always fits.
         let (secret, blob) = seal_body(identity, &body, None).ok_or(AddressTooLong)?;
         Ok((Self { secret, prekeys }, blob))

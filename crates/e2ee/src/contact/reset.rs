@@ -76,10 +76,13 @@ impl Contact {
         if !self.is_bundle_due(today) {
             return Ok(None);
         }
-        let (pending, bundle) = PendingReset::create(identity, today.plus(RESET_BUNDLE_DAYS), address, rng)?;
+        let (pending, mut bundle) =
+            PendingReset::create(identity, today.plus(RESET_BUNDLE_DAYS), address, rng)?;
         self.own_bundles.push(pending);
         keep_newest(&mut self.own_bundles, MAX_OWN_BUNDLES);
         (self.bundle_made, self.bundle_answered) = (Some(today), false);
+        // The content wipes itself.
+        let bundle = core::mem::take(&mut *bundle);
         Ok(Some((Content::ResetBundle { bundle }, self.changes(None, Vec::new(), true))))
     }
 

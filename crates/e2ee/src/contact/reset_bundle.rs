@@ -107,7 +107,7 @@ impl PendingReset {
         not_after: Day,
         address: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(Self, Vec<u8>), AddressTooLong> {
+    ) -> Result<(Self, Zeroizing<Vec<u8>>), AddressTooLong> {
         let (prekeys, body) = Prekeys::generate(Kind::Reset, identity, not_after, address, rng)?;
         let hash = ResetHash::from_bytes(body::hash(&body));
         Ok((Self::new(hash, prekeys, Vec::new(), Vec::new()), body))

@@ -29,9 +29,9 @@ impl Backing for MemoryBacking {
     fn submit(&self, job: Job, done: impl Done) {
         let mut records = self.locked();
         let first = records.order + 1;
-        for record in job.puts {
+        for mut record in job.puts {
             records.order += 1;
-            records.bodies.insert(record.key, record.body);
+            records.bodies.insert(record.key, std::mem::take(&mut record.body));
         }
         for key in job.erases {
             records.bodies.remove(&key);

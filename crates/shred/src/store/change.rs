@@ -38,7 +38,7 @@ impl<D: Disk> Shred<D> {
         if matches!(unlock, Unlock::Passphrase(_)) && !cost.is_bounded() {
             return Err(ChangeError::BadCost);
         }
-        self.seal_anew(&self.block.clone(), unlock, cost, rng)
+        self.reseal(&self.block.clone(), unlock, cost, rng)
     }
 
     /// Changes how many segments the file may have, as [`set_max_segments`](Self::set_max_segments) does, and for later openings, too.
@@ -60,12 +60,12 @@ impl<D: Disk> Shred<D> {
         }
         let segments = bounded(segments);
         let block = self.block.with_max_segments(segments);
-        self.seal_anew(&block, unlock, block.cost(), rng)?;
+        self.reseal(&block, unlock, block.cost(), rng)?;
         Ok(self.set_max_segments(segments))
     }
 
     /// Seals a superblock again and makes it the store's.
-    fn seal_anew(
+    fn reseal(
         &mut self,
         block: &Superblock,
         unlock: &Unlock,
@@ -75,7 +75,7 @@ impl<D: Disk> Shred<D> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keyring();
         let seal = |block: &Superblock, keys: &Keyring, salt| {
-            block.sealed_anew(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
+            block.resealed(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
         };
         let block = seal(block, &keys, draw(rng))?;
         let last = self.replacement.is_some().then(|| seal(&block, &keys.only_newest(), draw(rng)));
@@ -118,7 +118,7 @@ impl<D: Disk> Shred<D> {
         let keys = before.followed_by(newest);
         let cost = self.block.cost();
         let seal = |block: &Superblock, keys: &Keyring, salt| {
-            block.sealed_anew(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
+            block.resealed(cost, unlock, keys, salt).ok_or(ChangeError::OutOfMemory)
         };
         let block = seal(&self.block, &keys, draw(rng))?;
         let last = seal(&block, &keys.only_newest(), draw(rng))?;
@@ -141,13 +141,13 @@ impl<D: Disk> Shred<D> {
         if self.open_segment.is_some_and(|open| self.is_under_old_key(open)) {
             self.open_segment = None;
         }
-        self.begin_free_anew()?;
+        self.restart_free_segments()?;
         self.publish_segments();
         Ok(())
     }
 
     /// Gives free segments a new generation under the newest data key, so that no commit uses an old one.
-    pub(super) fn begin_free_anew(&mut self) -> Result<(), CommitError> {
+    pub(super) fn restart_free_segments(&mut self) -> Result<(), CommitError> {
         let core = Arc::clone(self.reader.core());
         let keys = core.keys();
         // Those at the end that wait to be cut are in the file still.
@@ -259,7 +259,7 @@ pub(super) fn finish(
 ) -> Result<(Superblock, Option<Superblock>), OpenError> {
     let of_disk = |_: io::Error| OpenError::Io;
     let mut seal = |block: &Superblock, keys: &Keyring| {
-        block.sealed_anew(block.cost(), unlock, keys, draw(rng)).ok_or(OpenError::OutOfMemory)
+        block.resealed(block.cost(), unlock, keys, draw(rng)).ok_or(OpenError::OutOfMemory)
     };
     let block = if block.is_old() { seal(&block, keys)? } else { block };
     if block.differs(disk).map_err(of_disk)? {

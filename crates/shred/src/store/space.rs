@@ -242,7 +242,7 @@ impl<D: Disk> Shred<D> {
         if !rest.is_empty() {
             self.cut = Some(Cut { segments: rest, ready_at: self.next + CELLS });
         }
-        self.begin_free_anew()?;
+        self.restart_free_segments()?;
         self.publish_segments();
         Ok(true)
     }

@@ -45,8 +45,8 @@ struct World {
     clients: [Client; 2],
     now: Now,
     puts: u32,
-    /// The doors through which a blob was put.
-    doors: BTreeMap<u32, u8>,
+    /// The senders through which a blob was put.
+    senders: BTreeMap<u32, u8>,
     /// Doors that a mailbox ever had, by the name of its reader's right.
     granted: BTreeSet<(u8, u8)>,
     readers: BTreeMap<u8, BTreeSet<u8>>,
@@ -69,7 +69,7 @@ pub fn conversation(data: &[u8]) {
         shared,
         now,
         puts: 0,
-        doors: BTreeMap::new(),
+        senders: BTreeMap::new(),
         granted: BTreeSet::new(),
         readers: BTreeMap::new(),
     };
@@ -121,7 +121,7 @@ impl World {
         let req = u32::from(input.u8());
         let name = input.u8() % 4;
         let own = || PresentedOwn::from_bytes([name; 32]);
-        let door = |door: u8| send_id(&PresentedSend::from_bytes([door; 32]));
+        let sender = |sender: u8| send_id(&PresentedSend::from_bytes([sender; 32]));
         match input.u8() % 16 {
             0 | 1 => Hello {
                 features: 0,
@@ -136,12 +136,12 @@ impl World {
                 let reader = input.u8() % 4;
                 self.readers.entry(reader).or_default().insert(name);
                 let sends = (0..input.pick(4)).map(|_| input.u8() % 6).collect::<Vec<_>>();
-                self.granted.extend(sends.iter().map(|door| (name, *door)));
+                self.granted.extend(sends.iter().map(|sender| (name, *sender)));
                 Create {
                     req,
                     own: own_id(&own()),
                     read: mailbox_id(&PresentedRead::from_bytes([reader; 32])),
-                    sends: sends.iter().map(|via| SendGrant { send: door(*via), via: *via }).collect(),
+                    sends: sends.iter().map(|via| SendGrant { send: sender(*via), via: *via }).collect(),
                     lease: LeaseClass::from_code(input.u8() % 4),
                     quota: QuotaClass::from_code(input.u8() % 4),
                     flags: CreateFlags(input.u8() & 3),
@@ -152,9 +152,9 @@ impl World {
             4 => {
                 let via = input.u8() % 6;
                 self.granted.insert((name, via));
-                Grant { req, own: own(), send: door(via), via }.into()
+                Grant { req, own: own(), send: sender(via), via }.into()
             }
-            5 => Revoke { req, own: own(), send: door(input.u8() % 6) }.into(),
+            5 => Revoke { req, own: own(), send: sender(input.u8() % 6) }.into(),
             6 => Renew { req, own: own() }.into(),
             7 => {
                 let reader = input.u8() % 4;
@@ -165,13 +165,13 @@ impl World {
             8 => Delete { req, own: own() }.into(),
             9 | 10 => {
                 self.puts += 1;
-                let door = input.u8() % 6;
-                self.doors.insert(self.puts, door);
+                let sender = input.u8() % 6;
+                self.senders.insert(self.puts, sender);
                 let class = SizeClass::ALL[input.pick(8) / 6];
                 let mut bytes = vec![0; class.bytes()];
                 bytes[..4].copy_from_slice(&self.puts.to_le_bytes());
                 let blob = Blob::new(bytes).expect("a size class");
-                Put { req, send: PresentedSend::from_bytes([door; 32]), blob }.into()
+                Put { req, send: PresentedSend::from_bytes([sender; 32]), blob }.into()
             }
             11 | 12 => {
                 let mut mailboxes = vec![];
@@ -245,11 +245,11 @@ impl World {
         for item in out.items {
             let Item::Deliver(deliver) = item else { continue };
             let number = u32::from_le_bytes(deliver.blob.as_bytes()[..4].try_into().expect("4 bytes"));
-            let door = *self.doors.get(&number).expect("was put");
+            let sender = *self.senders.get(&number).expect("was put");
             let reader = *client.subscribed.get(&deliver.sub).expect("was asked for");
             let owners = self.readers.get(&reader).expect("was made");
             assert!(
-                owners.iter().any(|name| self.granted.contains(&(*name, door))),
+                owners.iter().any(|name| self.granted.contains(&(*name, sender))),
                 "another mailbox's blob"
             );
             let before = client.in_flight.insert((deliver.sub, deliver.tag), number);

@@ -1,4 +1,4 @@
-//! Two people, and states between them in which something is still to arrive: made once, loaded for every input.
+//! Two people, and states between them in which something is still to arrive: made once, loaded for each input.
 
 use deaddrop_conformance::second::label;
 use deaddrop_e2ee::{

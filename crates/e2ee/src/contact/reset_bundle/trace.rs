@@ -76,10 +76,10 @@ pub fn create_reset_bundle(
     address: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Option<ResetBundleTrace> {
-    let (pending, body) = PendingReset::create(identity, not_after, address, rng).ok()?;
+    let (pending, mut body) = PendingReset::create(identity, not_after, address, rng).ok()?;
     let hash = *pending.hash.expose();
     let (px, pk) = (*pending.prekeys.x25519.expose(), *pending.prekeys.kem.expose_seed());
-    Some(ResetBundleTrace { hash, px, pk, body, pending })
+    Some(ResetBundleTrace { hash, px, pk, body: core::mem::take(&mut *body), pending })
 }
 
 impl ResetBundleTrace {

@@ -1,4 +1,4 @@
-//! The same work for every store.
+//! The same work for each store.
 
 use crate::floor::Floor;
 use std::ops::Range;
