@@ -164,7 +164,7 @@ impl<S: Store> Server<S> {
                     Order::Report => relay.report(),
                     Order::Reload => match &relay.tls {
                         Some(tls) => tls.wanted.notify_one(),
-                        None => tracing::warn!("there is nothing to read again: to change the configuration, restart the relay"),
+                        None => tracing::warn!("the configuration was not read again: to change it, restart the relay"),
                     },
                 },
             }
