@@ -47,7 +47,7 @@ pub struct Common {
     /// Read the vault's passphrase from the first line of this file (else DEADDROP_PASSPHRASE, else a prompt)
     #[arg(long, global = true, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
-    /// How to verify the TLS certificates of relays with wss:// addresses. The relay's fingerprint is verified in any case
+    /// Verify the TLS certificates of relays with wss:// addresses by this rule. The relay's fingerprint is verified in any case
     #[arg(long, global = true, value_enum, default_value_t = TlsVerification::Platform, env = "DEADDROP_TLS_VERIFY")]
     pub tls_verify: TlsVerification,
     /// Trust the certificate authorities of this file (PEM) instead of the system's

@@ -141,7 +141,7 @@ impl<S: Store> Server<S> {
         let mut links = JoinSet::new();
         let mut sweeping = std::pin::pin!(sweep(&relay));
         let mut watching = std::pin::pin!(report::watch(&relay));
-        let mut renewing = std::pin::pin!(tls::renew(&relay));
+        let mut renewing = std::pin::pin!(tls::renew(relay.tls.as_ref()));
         let ended = loop {
             tokio::select! {
                 accepted = listeners.accept() => match accepted {

@@ -83,7 +83,10 @@ fn what_the_chapters_name_is_there() {
     }
     let mut named = 0;
     for name in files("spec", &[".md"]) {
-        for line in text(&name).lines().skip_while(|line| !line.ends_with("| shown by |")) {
+        // The table ends with the first line that is none of its rows.
+        let rows = text(&name);
+        let rows = rows.lines().skip_while(|line| !line.ends_with("| shown by |"));
+        for line in rows.take_while(|line| line.starts_with('|')) {
             let Some(shown) =
                 line.trim_end_matches([' ', '|']).rsplit('|').next().filter(|_| line.starts_with('|'))
             else {

@@ -6,131 +6,102 @@ use std::{io, sync::Arc};
 /// The reason why a connection was not made or ended.
 ///
 /// No variant holds a name, an address or received bytes.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// Reading from or writing to the connection failed.
+    #[error("the connection failed: {0}")]
     Io(io::Error),
     /// The peer closed the connection during the handshake.
+    #[error(
+        "the peer closed the connection during the TLS handshake: try again, or check the address and port"
+    )]
     Closed,
     /// The name given to [`connect`](crate::connect) is neither a host name nor an address.
+    #[error("this is no host name and no address: give one such as relay.example.org")]
     BadName,
     /// The server's certificate was refused.
+    #[error(transparent)]
     Certificate(CertificateError),
     /// The peer speaks something other than TLS.
+    #[error("the peer does not speak TLS: check the port and whether the address asks for TLS")]
     NotTls,
     /// The peer has no version, suite, group or signature in common with us.
+    #[error("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")]
     NothingInCommon,
     /// The peer refused the connection, with this alert.
+    #[error("the peer refused the TLS connection ({0:?})")]
     Refused(AlertDescription),
     /// The peer sent too much: for a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO), [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)),
     /// for records without data ([`MAX_QUIET`](crate::MAX_QUIET)), or for a record.
+    #[error("the peer sent too many bytes that carry no data, or too long a record")]
     TooLarge,
     /// The certificates of the operating system cannot be used.
+    #[error(
+        "the certificates of this system cannot be used: install its package of certificates (ca-certificates), or give a file of root certificates"
+    )]
     NoPlatformRoots,
     /// A file of root certificates holds none that can be used.
+    #[error("the file of root certificates holds no certificate that can be used: give a PEM file")]
     NoRoots,
     /// The peer broke a rule of TLS.
+    #[error("the peer broke a rule of TLS: {0}")]
     Protocol(rustls::Error),
 }
 
 /// The reason why a server's certificate was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
     /// It is for other names than the one that was asked for.
+    #[error(
+        "the server's certificate is for another host name: check the address; the operator needs a certificate for it"
+    )]
     WrongHost,
     /// It is no longer valid.
+    #[error(
+        "the server's certificate has expired: check the date of this machine; if it is right, the operator must renew the certificate"
+    )]
     Expired,
     /// It is not valid yet.
+    #[error(
+        "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
+    )]
     NotYetValid,
     /// No trusted authority signed it.
+    #[error(
+        "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
+    )]
     UnknownIssuer,
     /// It, or one above it, is signed with SHA-1 or MD5.
+    #[error(
+        "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
+    )]
     BrokenHash,
     /// It, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
+    #[error(
+        "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
+    )]
     WeakKey,
     /// It, or one above it, uses an algorithm that this crate does not have.
+    #[error(
+        "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
+    )]
     UnsupportedAlgorithm,
     /// It was revoked.
+    #[error("the server's certificate was revoked: do not connect; the operator needs a new certificate")]
     Revoked,
     /// It is not for servers.
+    #[error("the certificate is not for servers: the operator needs a certificate for TLS servers")]
     NotForServers,
     /// A signature does not verify: of the certificate, or of the handshake.
+    #[error(
+        "a signature of the server does not verify: someone may be changing the connection; try another network, or tell the operator"
+    )]
     BadSignature,
     /// It cannot be read, or breaks a rule of certificates.
+    #[error("the server's certificate is malformed: the operator needs a new certificate")]
     Malformed,
-}
-
-impl std::fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::WrongHost => {
-                "the server's certificate is for another host name: check the address; the operator needs a certificate for it"
-            }
-            Self::Expired => {
-                "the server's certificate has expired: check the date of this machine; if it is right, the operator must renew the certificate"
-            }
-            Self::NotYetValid => {
-                "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
-            }
-            Self::UnknownIssuer => {
-                "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; \
-                 for an authority of your own, give its certificate file"
-            }
-            Self::BrokenHash => {
-                "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
-            }
-            Self::WeakKey => {
-                "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
-            }
-            Self::UnsupportedAlgorithm => {
-                "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
-            }
-            Self::Revoked => "the server's certificate was revoked: do not connect; the operator needs a new certificate",
-            Self::NotForServers => "the certificate is not for servers: the operator needs a certificate for TLS servers",
-            Self::BadSignature => {
-                "a signature of the server does not verify: someone may be changing the connection; try another network, or tell the operator"
-            }
-            Self::Malformed => "the server's certificate is malformed: the operator needs a new certificate",
-        })
-    }
-}
-
-impl std::error::Error for CertificateError {}
-
-impl std::fmt::Display for TlsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "the connection failed: {error}"),
-            Self::Closed => f.write_str("the peer closed the connection during the TLS handshake: try again, or check the address and port"),
-            Self::BadName => f.write_str("this is no host name and no address: give one such as relay.example.org"),
-            Self::Certificate(error) => error.fmt(f),
-            Self::NotTls => f.write_str("the peer does not speak TLS: check the port and whether the address asks for TLS"),
-            Self::NothingInCommon => {
-                f.write_str("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")
-            }
-            Self::Refused(alert) => write!(f, "the peer refused the TLS connection ({alert:?})"),
-            Self::TooLarge => f.write_str("the peer sent too many bytes that carry no data, or too long a record"),
-            Self::NoPlatformRoots => f.write_str(
-                "the certificates of this system cannot be used: install its package of certificates (ca-certificates), \
-                 or give a file of root certificates",
-            ),
-            Self::NoRoots => f.write_str("the file of root certificates holds no certificate that can be used: give a PEM file"),
-            Self::Protocol(error) => write!(f, "the peer broke a rule of TLS: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io(error) => Some(error),
-            Self::Certificate(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 impl From<io::Error> for TlsError {

@@ -82,7 +82,7 @@ fn host_header(relay: &RelayAddress) -> String {
     format!("{open}{host}{close}:{}", relay.port())
 }
 
-/// What goes away by itself counts as a relay that cannot be reached.
+/// Returns the error for the app. A fault that goes away by itself counts as a relay that cannot be reached.
 fn connect_error(error: &TlsError) -> ConnectError {
     let fault = match error {
         TlsError::Certificate(CertificateError::WrongHost) => TlsFault::WrongHost,

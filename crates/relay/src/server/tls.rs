@@ -1,6 +1,5 @@
 //! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md section 10).
 
-use super::relay::Relay;
 use deaddrop_tls::{LoadError, Reload, Reloader, TlsError, rustls::ServerConfig};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -32,8 +31,8 @@ impl Tls {
 }
 
 /// Looks at the certificate files at intervals, and when the operator asks for it. Never ends.
-pub(super) async fn renew<S>(relay: &Relay<S>) {
-    let Some(tls) = &relay.tls else { return std::future::pending().await };
+pub(super) async fn renew(tls: Option<&Tls>) {
+    let Some(tls) = tls else { return std::future::pending().await };
     loop {
         let is_asked = tokio::time::timeout(LOOK_EVERY, tls.wanted.notified()).await.is_ok();
         match tls.check().await {

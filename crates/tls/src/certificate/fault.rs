@@ -6,7 +6,8 @@ use std::{
 };
 
 /// A certificate file or a key file was not taken.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {fault}", path.display())]
 pub struct LoadError {
     path: PathBuf,
     fault: LoadFault,
@@ -31,131 +32,91 @@ impl LoadError {
 }
 
 /// The reason why a certificate file or a key file was not taken.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadFault {
     /// There is no such file.
+    #[error("there is no such file: check the path")]
     Missing,
     /// The file cannot be read.
+    #[error("the file cannot be read ({0}): let the user that runs the relay read it")]
     Unreadable(io::Error),
     /// The file is empty.
+    #[error("the file is empty: write it again")]
     Empty,
     /// The file is longer than such files are.
+    #[error("the file is larger than 1 MiB: check the path")]
     TooLarge,
     /// The file has a PEM section that does not end or does not decode.
+    #[error("a PEM section is cut off or damaged: write the file again")]
     BadPem,
     /// The certificate file holds no certificate.
+    #[error(
+        "the file holds no certificate (a section that begins with -----BEGIN CERTIFICATE-----): check the path"
+    )]
     NoCertificate,
     /// The certificate file holds a private key.
+    #[error(
+        "the certificate file holds a private key: keep the key in a file of its own, and check that the two paths are not swapped"
+    )]
     KeyInCertificateFile,
     /// A certificate of the file cannot be read.
+    #[error("a certificate cannot be read: get the file again from its authority")]
     MalformedCertificate,
     /// The key file holds no private key.
+    #[error(
+        "the file holds no private key (a section that begins with -----BEGIN PRIVATE KEY-----): check the path"
+    )]
     NoKey,
     /// The key file holds a certificate in place of a private key.
+    #[error("the file holds a certificate and no private key: check that the two paths are not swapped")]
     CertificateInKeyFile,
     /// The key file holds several private keys.
+    #[error("the file holds several private keys: keep only the one of the certificate")]
     SeveralKeys,
     /// The private key is encrypted with a passphrase.
+    #[error(
+        "the private key is encrypted: write it without a passphrase (openssl pkey -in encrypted.pem -out key.pem)"
+    )]
     EncryptedKey,
     /// The private key is an RSA key.
+    #[error(
+        "this is an RSA key, and a P-256 or P-384 key is needed: make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem` and ask for a certificate for it (certbot: --key-type ecdsa)"
+    )]
     RsaKey,
     /// The private key is for another algorithm or curve than P-256 and P-384.
+    #[error(
+        "this key is of a kind that is not supported (Ed25519 or another curve), and a P-256 or P-384 key is needed: make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem` and ask for a certificate for it"
+    )]
     OtherKey,
     /// The private key cannot be read.
+    #[error("the private key cannot be read: write the file again")]
     MalformedKey,
     /// The private key fits a certificate of the file that is not the first.
+    #[error(
+        "the key fits a certificate that is not the first: put the server's own certificate first, then the intermediate ones"
+    )]
     WrongOrder,
     /// The private key fits no certificate of the file.
+    #[error(
+        "the key fits no certificate of the certificate file: check that both files are of the same renewal"
+    )]
     DoesNotFit,
     /// A file changed while both were read.
+    #[error("the file changed while it was read: it is read again at the next check")]
     Changing,
 }
 
-impl std::fmt::Display for LoadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.fault)
-    }
-}
-
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.fault {
-            LoadFault::Unreadable(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// The command that makes a key which is taken.
-const MAKE_KEY: &str = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem";
-
-impl std::fmt::Display for LoadFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing => f.write_str("there is no such file: check the path"),
-            Self::Unreadable(error) => {
-                write!(f, "the file cannot be read ({error}): let the user that runs the relay read it")
-            }
-            Self::Empty => f.write_str("the file is empty: write it again"),
-            Self::TooLarge => f.write_str("the file is larger than 1 MiB: check the path"),
-            Self::BadPem => f.write_str("a PEM section is cut off or damaged: write the file again"),
-            Self::NoCertificate => {
-                f.write_str("the file holds no certificate (a section that begins with -----BEGIN CERTIFICATE-----): check the path")
-            }
-            Self::KeyInCertificateFile => {
-                f.write_str("the certificate file holds a private key: keep the key in a file of its own, and check that the two paths are not swapped")
-            }
-            Self::MalformedCertificate => f.write_str("a certificate cannot be read: get the file again from its authority"),
-            Self::NoKey => {
-                f.write_str("the file holds no private key (a section that begins with -----BEGIN PRIVATE KEY-----): check the path")
-            }
-            Self::CertificateInKeyFile => {
-                f.write_str("the file holds a certificate and no private key: check that the two paths are not swapped")
-            }
-            Self::SeveralKeys => f.write_str("the file holds several private keys: keep only the one of the certificate"),
-            Self::EncryptedKey => {
-                f.write_str("the private key is encrypted: write it without a passphrase (openssl pkey -in encrypted.pem -out key.pem)")
-            }
-            Self::RsaKey => write!(
-                f,
-                "this is an RSA key, and a P-256 or P-384 key is needed: make one with `{MAKE_KEY}` and ask for a certificate for it \
-                 (certbot: --key-type ecdsa)"
-            ),
-            Self::OtherKey => write!(
-                f,
-                "this key is of a kind that is not supported (Ed25519 or another curve), and a P-256 or P-384 key is needed: make one with \
-                 `{MAKE_KEY}` and ask for a certificate for it"
-            ),
-            Self::MalformedKey => f.write_str("the private key cannot be read: write the file again"),
-            Self::WrongOrder => {
-                f.write_str("the key fits a certificate that is not the first: put the server's own certificate first, then the intermediate ones")
-            }
-            Self::DoesNotFit => {
-                f.write_str("the key fits no certificate of the certificate file: check that both files are of the same renewal")
-            }
-            Self::Changing => f.write_str("the file changed while it was read: it is read again at the next check"),
-        }
-    }
-}
-
 /// A fault of a certificate that was loaded, which clients object to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateWarning {
     /// It is no longer valid.
+    #[error("the certificate has expired, and clients that verify it will refuse it: renew it")]
     Expired,
     /// It is not valid yet.
+    #[error(
+        "the certificate is not valid yet, and clients that verify it will refuse it: check the date of this machine"
+    )]
     NotYetValid,
-}
-
-impl std::fmt::Display for CertificateWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Expired => "the certificate has expired, and clients that verify it will refuse it: renew it",
-            Self::NotYetValid => {
-                "the certificate is not valid yet, and clients that verify it will refuse it: check the date of this machine"
-            }
-        })
-    }
 }
