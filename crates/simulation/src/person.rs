@@ -57,7 +57,7 @@ pub(crate) struct Person {
     pub(crate) put_back_ms: Option<u64>,
     /// The vault was put back to a copy from before a move, and does not know where its contacts send.
     pub(crate) has_lost_move: bool,
-    /// When the user moved to another relay last.
+    /// The time at which the user moved to another relay last.
     pub(crate) moved_ms: u64,
     writes: Arc<AtomicU64>,
 }

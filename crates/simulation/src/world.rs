@@ -53,7 +53,7 @@ pub(crate) struct World {
     events: u64,
     /// Why the run was not settled when it was looked at last.
     reason: Option<Breach>,
-    /// When texts were sent after a vault was put back.
+    /// The time at which texts were sent after a vault was put back.
     pub(crate) probed_ms: Option<u64>,
 }
 
