@@ -109,7 +109,7 @@ impl Client {
     /// Sets the relay on which new mailboxes are made. Those that are there stay: see [`move_to_relay`](Self::move_to_relay).
     ///
     /// # Errors
-    /// Those of the vault.
+    /// [`ClientError::VaultStopped`] after the vault failed.
     pub async fn set_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }

@@ -4,6 +4,7 @@
 mod arrival;
 mod close_reason;
 mod connection;
+mod delegate_io;
 mod http;
 mod link;
 mod listeners;

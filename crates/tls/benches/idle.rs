@@ -103,7 +103,7 @@ async fn make(count: usize, keep_server: bool, exchange: bool) -> Vec<TlsStream<
     kept
 }
 
-/// Which side is kept, and whether data went through it before.
+/// The cases: a name, whether the server's side is kept, and whether data went through it before.
 const CASES: [(&str, bool, bool); 4] = [
     ("server, after the handshake", true, false),
     ("server, after 16 KiB each way", true, true),

@@ -1,9 +1,7 @@
 //! The sockets under connections.
 
+use super::delegate_io::delegate_io;
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -48,49 +46,8 @@ impl Stream {
     }
 }
 
-/// Calls the same method of the socket, whatever its kind.
-macro_rules! of_each_kind {
-    ($this:expr, $method:ident, $($argument:expr),*) => {
-        match $this.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).$method($($argument),*),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::new(stream).$method($($argument),*),
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        of_each_kind!(self, poll_read, context, buffer)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        of_each_kind!(self, poll_write, context, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        of_each_kind!(self, poll_write_vectored, context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        of_each_kind!(self, poll_flush, context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        of_each_kind!(self, poll_shutdown, context)
-    }
-}
+delegate_io!(Stream {
+    Tcp,
+    #[cfg(unix)]
+    Unix
+});

@@ -5,9 +5,9 @@ use rsa::{BoxedUint, PublicKey, pkcs1v15::Pkcs1v15Sign, pss::Pss};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::Digest;
 
-/// Fewest bits of a modulus.
+/// Minimum number of bits of a modulus.
 pub(crate) const MIN_BITS: usize = 2_048;
-/// Most bits of a modulus.
+/// Maximum number of bits of a modulus.
 pub(crate) const MAX_BITS: usize = 8_192;
 
 /// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent, big-endian.

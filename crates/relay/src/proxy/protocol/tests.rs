@@ -122,7 +122,7 @@ proptest! {
     }
 }
 
-/// What stands behind a header is not read with it.
+/// A read of the missing bytes leaves the bytes behind a header unread.
 #[test]
 fn the_missing_bytes_never_reach_behind_the_header() {
     let mut v2 = [&SIGNATURE[..], &[0x21, 0x11, 0, 20]].concat();
