@@ -26,7 +26,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// Returns whether nothing was stored and nothing is lost, so that the same may be stored later.
+    /// Whether nothing was stored and nothing is lost, so that the same may be stored later.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Full | Self::Busy)

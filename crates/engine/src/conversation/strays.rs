@@ -16,7 +16,7 @@ impl Strays {
         Self(0)
     }
 
-    /// Counts one. Fails if there were too many: the link is to end.
+    /// Counts one such delivery. Fails if there were too many: the link is to end.
     pub(crate) const fn note(&mut self) -> Result<(), LinkClosed> {
         self.0 = self.0.saturating_add(1);
         if self.0 > MAX_STRAYS { Err(LinkClosed) } else { Ok(()) }

@@ -43,7 +43,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_place)
     }
 
-    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
+    /// Keeps an item for a newer version. The item has taken its number, so that the items that follow are not held up.
     pub(super) fn park(
         &mut self,
         step: &mut Step,
@@ -82,7 +82,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Returns whether an item is kept for a newer version. This client keeps no attachments; a later one reads the manifest where it is parked.
+/// Whether an item is kept for a newer version. This client stores no attachments; a later version reads the manifest where it is
+/// parked.
 pub(super) fn is_for_later(item: &Content) -> bool {
     match item {
         Content::Attachment { .. } => true,
