@@ -59,7 +59,8 @@ const WATCHED_STARTS: u32 = 64;
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Makes a new person in an empty vault.
     ///
-    /// # Errors Returns the error of the vault.
+    /// # Errors
+    /// Returns the error of the vault.
     pub fn create(vault: V, mut rng: R, relay: Option<&RelayAddress>, now: u64) -> Result<Self, VaultError> {
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
@@ -103,7 +104,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Loads a person and begins a day, without a look at the clock.
     ///
-    /// # Errors Fails as [`open`](Self::open) does.
+    /// # Errors
+    /// Fails as [`open`](Self::open) does.
     #[cfg(any(test, feature = "hazmat"))]
     pub fn open_on_day(vault: V, rng: R, today: Day) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;
@@ -113,7 +115,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Loads the person of a vault, looks at the clock and begins the day that is believed. Brings an older vault to the present format.
     ///
-    /// # Errors Fails with [`VaultError::NewerVersion`] or [`VaultError::Corrupt`], or returns another error of the vault. A
+    /// # Errors
+    /// Fails with [`VaultError::NewerVersion`] or [`VaultError::Corrupt`], or returns another error of the vault. A
     /// vault without room opens.
     pub fn open(vault: V, rng: R, now: u64) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;

@@ -48,7 +48,8 @@ pub enum BlobOutcome {
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Processes a blob that a relay delivered from an own mailbox. The relay may be told to destroy the blob when this returns `Ok`.
     ///
-    /// # Errors Returns the error of the vault. The blob must not be acknowledged then: the relay delivers it again.
+    /// # Errors
+    /// Returns the error of the vault. The blob must not be acknowledged then: the relay delivers it again.
     pub fn delivered(
         &mut self,
         name: MailboxName,

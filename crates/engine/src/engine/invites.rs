@@ -69,7 +69,8 @@ pub struct InviteToEmpty {
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Returns the relay on which an invite for this name will be published.
     ///
-    /// # Errors Fails as [`begin_invite`](Self::begin_invite) does.
+    /// # Errors
+    /// Fails as [`begin_invite`](Self::begin_invite) does.
     pub fn relay_of_invite(&self, name: &str) -> Result<RelayAddress, EngineError> {
         let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
         let relay = match found {

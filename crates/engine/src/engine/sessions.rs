@@ -159,7 +159,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Begins a new session without a proof, because the user wants it. The contact has to agree.
     ///
-    /// # Errors Fails with [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines
+    /// # Errors
+    /// Fails with [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines
     /// first. Fails with [`EngineError::NoResetBundle`] if there is no bundle: make a new invite.
     pub fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;

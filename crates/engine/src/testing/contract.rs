@@ -18,7 +18,8 @@ pub trait VaultFixture {
 
 /// Checks that an implementation keeps the promises 1 to 4 of [`Vault`].
 ///
-/// # Panics Panics if the implementation breaks one of them.
+/// # Panics
+/// Panics if the implementation breaks one of them.
 pub fn check_contract<F: VaultFixture>() {
     check_rows::<F>();
     check_tables::<F>();

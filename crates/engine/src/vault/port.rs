@@ -94,7 +94,8 @@ pub struct StorageReport {
 pub trait Vault {
     /// Reads the body of a row; `None`: there is no such row.
     ///
-    /// # Errors Fails with [`VaultError::Corrupt`] for a damaged row, and with [`VaultError::Io`] if the disk cannot be read.
+    /// # Errors
+    /// Fails with [`VaultError::Corrupt`] for a damaged row, and with [`VaultError::Io`] if the disk cannot be read.
     fn get(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
 
     /// Returns the properties of a row; `None`: there is no such row.
@@ -105,12 +106,14 @@ pub trait Vault {
 
     /// Stores a batch durably.
     ///
-    /// # Errors Fails with [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
+    /// # Errors
+    /// Fails with [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
     fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError>;
 
     /// Erases rows durably. Needs no room.
     ///
-    /// # Errors Fails with [`VaultError::Busy`] or [`VaultError::Stopped`].
+    /// # Errors
+    /// Fails with [`VaultError::Busy`] or [`VaultError::Stopped`].
     fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError>;
 
     /// Reports how large the storage is and how large it may grow.
@@ -118,7 +121,8 @@ pub trait Vault {
 
     /// Finishes the work under way and closes the vault. A vault that is dropped loses nothing, either.
     ///
-    /// # Errors Fails with [`VaultError::Stopped`] if a write failed.
+    /// # Errors
+    /// Fails with [`VaultError::Stopped`] if a write failed.
     fn close(self) -> Result<(), VaultError>
     where
         Self: Sized;
