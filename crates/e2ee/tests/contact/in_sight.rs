@@ -1,5 +1,5 @@
-//! Ways by which somebody who stole something could come into a contact, and by which two honest sides could part: all of them
-//! end in sight, or in one session.
+//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides could part: all of them end
+//! with an event, or in one session.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -12,7 +12,8 @@ fn hours(n: u32) -> Hour {
     Hour::from_number(NOW.number() + n)
 }
 
-/// Nothing was taken over in silence: either the session that sends is as before, or it was told and verification cleared.
+/// Checks that nothing was taken over in silence: either the session that sends is as before, or an event was reported and the
+/// verification cleared.
 fn in_sight(two: &Person, before: Option<SessionId>) {
     let told = two.saw(|e| {
         matches!(
