@@ -1,4 +1,4 @@
-//! Disks that rot, are busy, and hold what was erased for a while.
+//! Disks that rot, are busy, and hold erased records for a while.
 
 use super::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
