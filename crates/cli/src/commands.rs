@@ -130,7 +130,7 @@ const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
     }
 }
 
-/// Why messages for a contact wait, in a word, and the address that is not connected to.
+/// Returns the reason for which messages for a contact wait, in a word, and the address that is not connected to.
 const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Option<IpAddr>) {
     match contact.unreachable {
         Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),

@@ -1,4 +1,4 @@
-//! Why a command ended without doing what was asked, in words for the person at the terminal and as a code for programs.
+//! The reason for which a command failed, in words for the person at the terminal and as a code for programs.
 
 use std::{fmt, io};
 

@@ -108,7 +108,7 @@ impl Home {
 }
 
 impl Home {
-    /// Why the vault of this folder was not made or opened, with the file that it is about.
+    /// Returns the reason for which the vault of this folder was not made or opened, with the file that it is about.
     pub fn failure(&self, error: OpenError) -> Failure {
         let (key, vault) = (self.key_file(), self.folder.join("vault"));
         match error {

@@ -24,7 +24,7 @@ pub(crate) enum TypedLine {
     Unusable(u64, Unusable),
 }
 
-/// Why a line cannot be sent.
+/// The reason for which a line cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// The line is not UTF-8.

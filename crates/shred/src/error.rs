@@ -25,7 +25,7 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    /// Why a disk refused.
+    /// Returns the reason for which a disk refused.
     pub(crate) fn of_disk(error: &std::io::Error) -> Self {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match error.kind() {

@@ -51,7 +51,7 @@ pub(crate) struct World {
     /// Since when the run is settled, and what was stored by then.
     settled: Option<(u64, u64)>,
     events: u64,
-    /// Why the run was not settled when it was looked at last.
+    /// The reason for which the run was not settled at the last look.
     reason: Option<Breach>,
     /// The time at which texts were sent after a vault was put back.
     pub(crate) probed_ms: Option<u64>,

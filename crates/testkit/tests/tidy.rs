@@ -82,7 +82,7 @@ fn words_of(line: &str) -> String {
 
 #[test]
 fn no_documentation_begins_with_a_question_word() {
-    const WORDS: [&str; 6] = ["Whose", "What", "Where", "When", "Who", "How"];
+    const WORDS: [&str; 7] = ["Whose", "What", "Where", "When", "Who", "Why", "How"];
     let is_test = |name: &String| name.contains("/tests/") || name.ends_with("/tests.rs");
     for name in files("crates", &[".rs"]).into_iter().filter(|name| !is_test(name)) {
         let mut is_beginning = true;

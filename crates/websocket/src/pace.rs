@@ -20,7 +20,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Looks at the count of bytes moved so far. Returns `true` if bytes have waited for `limit_ms` without progress.
+    /// Whether bytes have waited for `limit_ms` without progress. Notes the count of bytes moved so far.
     #[must_use]
     pub fn is_stalled(&mut self, is_waiting: bool, bytes: u64, now_ms: u64, limit_ms: u64) -> bool {
         match self.last {

@@ -143,7 +143,7 @@ pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
         .collect()
 }
 
-/// Why something waits, in JSON. Words stay.
+/// Returns the word of JSON output for the reason for which an item waits. The words never change.
 pub(crate) fn wait_word(why: &SendWait) -> &'static str {
     match why {
         SendWait::UnderWay => "under_way",

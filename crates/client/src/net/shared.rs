@@ -351,7 +351,7 @@ mod tests {
         assert!(!retries.has_changed().unwrap(), "a step that failed is followed by nothing");
     }
 
-    /// Changes of a step that are in memory and not stored must not reach a relay: a link that stands asks for them at once.
+    /// Changes of a step that are in memory and not stored must not reach a relay: an open link asks for them at once.
     #[tokio::test]
     async fn after_a_step_that_was_not_stored_nothing_is_told_but_what_was_stored_before() {
         let folder = tempfile::tempdir().unwrap();

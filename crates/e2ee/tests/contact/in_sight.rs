@@ -157,7 +157,7 @@ fn lost_reset_rows_make_no_first_meeting() {
     in_sight(&two, before);
 }
 
-/// The used one of twins is lost with its reset secrets.
+/// Of two sessions that were begun at once, the used one is lost with its reset secrets.
 #[test]
 fn a_lost_twin_is_told() {
     let mut bad = vec![];
@@ -337,7 +337,7 @@ fn a_waiting_hard_reset_is_answered_in_sight() {
     in_sight(&two, before);
 }
 
-/// Put back within a turn; the peer's next turn comes before it speaks.
+/// A peer is put back within a turn, and gets the next turn before it sends.
 #[test]
 fn a_peer_that_was_put_back_and_reads_first_is_seen() {
     let (mut one, mut two) = friends(7, 3);

@@ -67,7 +67,7 @@ impl CalendarRow {
         }
     }
 
-    /// Counts the hours for which the clock has kept to a large step: each look counts for at most one, so that a clock that jumps
+    /// Whether the clock has kept to a large step for long enough. Counts the hours: each look counts for at most one, so that a clock that jumps
     /// again gains nothing.
     fn has_waited(&mut self, now: u64) -> bool {
         let begin = ClockWait { looked_at: now, hours: 0 };

@@ -19,7 +19,7 @@ impl RowKey {
 }
 
 impl core::fmt::Debug for RowKey {
-    /// Redacted, because the names of rows tell what the user does and do not belong into logs.
+    /// Hides the bytes: the names of rows tell what the user does and do not belong into logs.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("RowKey(..)")
     }

@@ -38,7 +38,7 @@ pub(crate) struct UpLink {
     pub(crate) out: Output,
 }
 
-/// Why a link ends.
+/// The reason for which a link ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The handshake failed, or the client is silent or idle.

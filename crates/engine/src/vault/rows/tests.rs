@@ -315,7 +315,7 @@ fn secrets_have_the_bytes_of_plain_fields() {
     assert_eq!(postcard::to_allocvec(&format).unwrap(), [&[2, 0][..], &[0; 16][..]].concat());
 }
 
-/// The numbers in the chapter's tables are what is written.
+/// The numbers in the chapter's tables are those in the rows.
 #[test]
 fn kinds_have_the_numbers_of_the_specification() {
     let first = |kind: &EventKind| postcard::to_allocvec(kind).unwrap()[0];
