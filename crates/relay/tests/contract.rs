@@ -11,7 +11,8 @@ use deaddrop_relay::testing::contract::{Effort, StoreFactory, StoredCounts, chec
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{Blob, ClientToken, Day, MailboxId, OwnId, SendId};
 use std::sync::Arc;
-use stores::{InMemory, OnDisk, Renamed, run};
+use stores::renamed::Renamed;
+use stores::{InMemory, OnDisk, run};
 
 #[test]
 fn a_store_in_memory_keeps_the_contract() {

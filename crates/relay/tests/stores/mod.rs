@@ -10,7 +10,7 @@
 )]
 
 mod crash_disk;
-mod renamed;
+pub mod renamed;
 
 pub use crash_disk::CrashDisk;
 use deaddrop_relay::kept::{KeptStore, MemoryBacking, ShredBacking};
@@ -19,7 +19,6 @@ use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Geometry, Shred, residue};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-pub use renamed::Renamed;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
