@@ -16,6 +16,22 @@
 //! # Ok(()) }
 //! ```
 //!
+//! At the next start the app goes on after the last event that it has shown:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # use deaddrop_client::{Client, Config, EventKind, Unlock};
+//! let alice = Client::open("alice", Unlock::KeyFile, Config::default()).await?;
+//! loop {
+//!     let event = alice.next_event(alice.cursor()?).await?;
+//!     if let EventKind::MessageReceived { text, .. } = &event.kind {
+//!         println!("{text}");
+//!     }
+//!     alice.set_cursor(event.number).await?;
+//! }
+//! # }
+//! ```
+//!
 //! A person is a folder with an encrypted vault. [`Client::open`] opens it and connects in the background; everything else is calls
 //! and events:
 //!
@@ -44,6 +60,7 @@
 //!
 //! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-e2ee`), how bytes are stored
 //! (`deaddrop-shred`), how anything is shown.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod client;
 mod config;

@@ -176,6 +176,25 @@ impl Content {
             | Self::Void { .. } => false,
         }
     }
+
+    /// Returns the stream and the number of an item that takes a place in a stream; `None` for all others.
+    #[must_use]
+    pub const fn place(&self) -> Option<(StreamId, u64)> {
+        match self {
+            Self::Text { stream, number, .. }
+            | Self::MailboxMove { stream, number, .. }
+            | Self::Attachment { stream, number, .. }
+            | Self::Message { stream, number, .. }
+            | Self::Void { stream, number }
+            | Self::Unknown { stream, number, .. } => Some((*stream, *number)),
+            Self::Hello { .. }
+            | Self::DeliveryReceipt { .. }
+            | Self::ResetBundle { .. }
+            | Self::SessionEra { .. }
+            | Self::Device { .. }
+            | Self::StreamDigest { .. } => None,
+        }
+    }
 }
 
 impl core::fmt::Debug for Content {

@@ -16,7 +16,7 @@
 //! use deaddrop_e2ee::{
 //!     Day,
 //!     contact::{Contact, InvitePolicy},
-//!     content::{self, Content},
+//!     content::{self, Content, StreamId},
 //!     identity::IdentityKeyPair,
 //!     invite::{PendingInvite, VerifiedBundle},
 //!     session::Session,
@@ -43,10 +43,12 @@
 //! let accepted = pending.accept(&bob, envelope.as_bytes(), |_| false, today)?;
 //! let mut to_alice = Contact::new(*accepted.peer.hash());
 //! to_alice.add_accepted(accepted, InvitePolicy::KeepSessions)?;
-//! let (envelope, _changes) = to_alice.encrypt(b"hello Alice", rng)?;
+//! let text = Content::Text { stream: StreamId([1; 16]), number: 1, text: "hello Alice".into() };
+//! let (envelope, _changes) = to_alice.encrypt(&content::encode(&[text])?, rng)?;
 //!
 //! let received = to_bob.decrypt(&alice, envelope.as_bytes(), today)?;
-//! assert_eq!(received.content.unwrap().as_slice(), b"hello Alice");
+//! let items = content::decode(&received.content.unwrap())?;
+//! assert!(matches!(&items[..], [Content::Text { text, .. }] if text == "hello Alice"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -77,7 +79,7 @@
 //!
 //! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's (`rand::rand_core::UnwrapErr(rand::rngs::SysRng)`) to a generator
 //! in memory: a snapshot of a virtual machine restores the latter. Messages of two such copies share no key and nonce even then, but
-//! ephemeral keys are drawn as they are ([chapter 05][05], section 2).
+//! ephemeral keys are drawn as they are (`spec/05-ratchet.md`, section 2).
 //!
 //! # Receiving
 //!
@@ -137,18 +139,18 @@
 //!
 //! # Specification
 //!
-//! Every byte, key and check is specified, with test vectors.
+//! Every byte, key and check is specified, with test vectors, in the folder `spec` of the source tree.
 //!
 //! | chapter | modules |
 //! |---|---|
-//! | [00 Words][00], [01 Overview][01], [labels][labels], [checks][checks] | all |
-//! | [02 Identity][02] | [`identity`] |
-//! | [03 Invite][03] | [`invite`] |
-//! | [04 Handshake][04] | [`invite`], [`session`] |
-//! | [05 Ratchet][05] | [`session`]; [`contact`] (section 6) |
-//! | [06 Envelope and content][06] | [`content`], [`attachment`] |
-//! | [07 Safety number][07] | [`identity`] |
-//! | [08 Snapshots][08] | [`session`], [`contact`] |
+//! | `00-words.md`, `01-overview.md`, `labels.md`, `checks.md` | all |
+//! | `02-identity.md` | [`identity`] |
+//! | `03-invite.md` | [`invite`] |
+//! | `04-handshake.md` | [`invite`], [`session`] |
+//! | `05-ratchet.md` | [`session`]; [`contact`] (section 6) |
+//! | `06-envelope-and-content.md` | [`content`], [`attachment`] |
+//! | `07-safety-number.md` | [`identity`] |
+//! | `08-snapshots.md` | [`session`], [`contact`] |
 //!
 //! # Features
 //!
@@ -157,18 +159,7 @@
 //! - `libcrux`: ML-KEM from `libcrux-ml-kem`, which is several times as fast as `ml-kem` and in large parts verified. It pins exact versions
 //!   of its own dependencies.
 //! - `hazmat`: intermediate secrets for test vectors. Never enable it in an app.
-//!
-//! [00]: ../../../spec/00-words.md
-//! [01]: ../../../spec/01-overview.md
-//! [02]: ../../../spec/02-identity.md
-//! [03]: ../../../spec/03-invite.md
-//! [04]: ../../../spec/04-handshake.md
-//! [05]: ../../../spec/05-ratchet.md
-//! [06]: ../../../spec/06-envelope-and-content.md
-//! [07]: ../../../spec/07-safety-number.md
-//! [08]: ../../../spec/08-snapshots.md
-//! [checks]: ../../../spec/checks.md
-//! [labels]: ../../../spec/labels.md
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;

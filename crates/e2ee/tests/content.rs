@@ -248,6 +248,11 @@ fn a_content_takes_no_more_room_than_it_has() {
     assert_eq!(bytes.capacity(), bytes.len());
     assert!(decode(&bytes).unwrap() == items);
     assert!(encode(&[]).unwrap().is_empty());
+    for item in &items {
+        let mut bytes = encode(std::slice::from_ref(item)).unwrap();
+        let has_place = set_place(&mut bytes, STREAM, 9);
+        assert_eq!(decode(&bytes).unwrap()[0].place(), has_place.then_some((STREAM, 9)), "{item:?}");
+    }
 }
 
 #[test]

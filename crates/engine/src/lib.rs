@@ -12,6 +12,7 @@
 //! | what a client does by itself | [`Schedule`](conversation::Schedule), [`Duty`](conversation::Duty), [`TurnQueues`](conversation::TurnQueues) |
 //!
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod conversation;
 mod engine;

@@ -2,6 +2,7 @@
 //! are shown through it (spec/11-capabilities.md). Sans-I/O: bytes, `now` and `rng` go in, bytes and items come out.
 //!
 //! This crate knows no sockets, no mailboxes and no messages between people.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod capability;
 mod client_token;

@@ -6,6 +6,7 @@
 //! This crate composes nothing: it holds no label, no protocol and no key schedule, so a relay that links it
 //! can still open no envelope. It exists so that each floor above gets the same refusals at its input
 //! (non-canonical and low-order points, unreduced ML-KEM keys) and the same wiping of secrets.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;

@@ -14,7 +14,34 @@
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
 //!
+//! A relay in memory, in a process of your own:
+//!
+//! ```
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use deaddrop_link::{RelayIdentity, RelaySeed};
+//! use deaddrop_relay::server::{Order, Server};
+//! use deaddrop_relay::{Limits, clock::Clock, kept::KeptStore, proxy::Proxies, session::SessionContext};
+//!
+//! let rng = &mut rand::rng();
+//! let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let store = KeptStore::in_memory(Limits::DEFAULT, rng);
+//! let context = SessionContext::new(Limits::DEFAULT, None);
+//! let clock = Clock::start(None, false)?;
+//! // Keep the seed: clients know the relay by its identity.
+//! let identity = RelayIdentity::from_seed(&RelaySeed::generate(rng));
+//! let relay = Server::new(socket, store, identity, context, clock, Proxies::default(), rng);
+//! println!("ws://{}/#{}", relay.address()?, relay.fingerprint());
+//!
+//! let (stop, orders) = tokio::sync::mpsc::channel(1);
+//! let running = tokio::spawn(relay.run(orders));
+//! stop.send(Order::Stop).await?;
+//! running.await?;
+//! # Ok(()) }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
 //! Chapter 12 of the specification (`spec/12-relay.md` in the source tree) has the rules, with the number of each check.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
 mod bucket;

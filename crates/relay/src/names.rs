@@ -68,21 +68,26 @@ impl IndexKey {
     }
 }
 
-/// The store's name for a mailbox. It is random and never leaves the relay.
+/// The store's name for a mailbox, by its own choice; unique among the mailboxes that exist. It never leaves the relay.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle([u8; 6]);
 
 impl Handle {
     /// Draws a handle.
-    pub(crate) fn random(rng: &mut impl CryptoRng) -> Self {
+    #[must_use]
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(rng.random())
     }
 
-    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
+    /// Returns the handle of these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 6]) -> Self {
         Self(bytes)
     }
 
-    pub(crate) const fn to_bytes(self) -> [u8; 6] {
+    /// Returns the bytes of the handle.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 6] {
         self.0
     }
 }

@@ -11,6 +11,7 @@ use deaddrop_relay::testing::contract::{Effort, StoreFactory, StoredCounts, chec
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{Blob, ClientToken, Day, MailboxId, OwnId, SendId};
 use std::sync::Arc;
+use stores::renamed::Renamed;
 use stores::{InMemory, OnDisk, run};
 
 #[test]
@@ -21,6 +22,11 @@ fn a_store_in_memory_keeps_the_contract() {
 #[test]
 fn a_store_on_disk_keeps_the_contract() {
     run(check_all(&mut OnDisk::new(), Effort::default()));
+}
+
+#[test]
+fn a_store_that_chooses_its_own_handles_keeps_the_contract() {
+    run(check_all(&mut Renamed(InMemory), Effort::default()));
 }
 
 /// A replaced record may be readable a little longer. A blob is not, once its ack is answered.

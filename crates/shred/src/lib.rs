@@ -22,6 +22,7 @@
 //! [`FileDisk`] stores the log in a file. [`Writer`] serves many callers. [`residue::scan`] shows whether erased records can still be opened.
 //!
 //! Not its concern: what the records mean, when they expire, who may have them.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod aead;
 mod bytes;

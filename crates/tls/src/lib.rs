@@ -21,6 +21,7 @@
 //! | is slow | the caller bounds the time |
 //!
 //! An idle [`TlsStream`] holds no buffer: the benchmark `idle` measures what it costs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod certificate;
 mod config;

@@ -338,18 +338,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         by: SessionUse,
         today: Day,
     ) -> Result<(), VaultError> {
-        match item {
-            Content::Hello { address } if by.decides() => self.learn_address(id, address),
-            Content::Text { stream, number, .. }
-            | Content::MailboxMove { stream, number, .. }
-            | Content::Message { stream, number, .. }
-            | Content::Attachment { stream, number, .. }
-            | Content::Void { stream, number }
-            | Content::Unknown { stream, number, .. } => {
-                self.take_numbered(step, id, *stream, *number, item, hash, by, today)?;
+        match (item.place(), item) {
+            (Some((stream, number)), _) => {
+                self.take_numbered(step, id, stream, number, item, hash, by, today)?;
             }
+            (None, Content::Hello { address }) if by.decides() => self.learn_address(id, address),
             // Resets and eras are the e2ee crate's; one device has no list.
-            _ => {}
+            (None, _) => {}
         }
         Ok(())
     }

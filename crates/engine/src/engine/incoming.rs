@@ -351,11 +351,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 step.contacts.insert(id);
                 Ok(())
             }
-            Content::Attachment { stream, number, .. } | Content::Unknown { stream, number, .. }
-                if is_for_later(item) =>
-            {
-                self.park(step, id, *stream, *number, item, today)
-            }
+            _ if is_for_later(item) => self.park(step, id, item, today),
             _ => Ok(()),
         }
     }

@@ -48,11 +48,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         &mut self,
         step: &mut Step,
         id: u32,
-        stream: StreamId,
-        number: u64,
         item: &Content,
         today: Day,
     ) -> Result<(), VaultError> {
+        let Some((stream, number)) = item.place() else { return Ok(()) };
         let content = content::encode(std::slice::from_ref(item)).map_err(|_| VaultError::Corrupt)?;
         self.park_bytes(step, id, stream, number, content, today)
     }
@@ -82,12 +81,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Whether an item is kept for a newer version. This client stores no attachments; a later version reads the manifest where it is
-/// parked.
+/// Whether a numbered item is kept for a newer version: every critical one that this version does not apply. This version keeps no
+/// attachments; a later one reads the manifest where it is parked.
 pub(super) fn is_for_later(item: &Content) -> bool {
-    match item {
-        Content::Attachment { .. } => true,
-        Content::Unknown { .. } => item.is_critical(),
-        _ => false,
-    }
+    let is_applied =
+        matches!(item, Content::Text { .. } | Content::Message { .. } | Content::MailboxMove { .. });
+    item.place().is_some() && item.is_critical() && !is_applied
 }

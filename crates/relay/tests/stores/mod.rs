@@ -10,6 +10,7 @@
 )]
 
 mod crash_disk;
+pub mod renamed;
 
 pub use crash_disk::CrashDisk;
 use deaddrop_relay::kept::{KeptStore, MemoryBacking, ShredBacking};
