@@ -2,7 +2,7 @@
 
 use deaddrop_e2ee::{LoadError, invite::BundleError};
 
-/// A vault did not do what was asked.
+/// The error of a vault that did not perform a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The vault has no room, or its disk has none. Nothing was stored and nothing is lost.
@@ -42,7 +42,7 @@ impl From<LoadError> for VaultError {
     }
 }
 
-/// A call of the user was refused, and changed nothing.
+/// The error of a refused call of the user. The call changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// There is no contact with this name.

@@ -6,7 +6,7 @@ use super::end::LinkClosed;
 /// reader takes a mailbox over.
 const MAX_STRAYS: u32 = 128;
 
-/// Counts deliveries for subscriptions that the client does not have.
+/// A count of deliveries for subscriptions that the client does not have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strays(u32);
 
