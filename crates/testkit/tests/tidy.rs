@@ -5,7 +5,7 @@ mod common;
 
 use common::{files, root, text};
 
-/// Past this a file holds more than one concept.
+/// Maximum number of lines of a file. A longer one holds more than one concept.
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -109,7 +109,7 @@ fn errors_derive_their_texts_and_their_sources() {
     }
 }
 
-/// The first variant with one error inside whose text also shows that error.
+/// Returns the first variant with one error inside whose text also shows that error.
 fn repeated_source(code: &str) -> Option<String> {
     let mut shown = "";
     for line in code.lines().map(str::trim_start) {
