@@ -103,7 +103,7 @@ pub fn nonces(
 /// The keys of a message.
 #[derive(Clone, Debug)]
 pub struct MessageKeys {
-    /// `HK_t`.
+    /// The header key `HK_t` of the turn.
     pub header: [u8; 32],
     /// The chain key of this message.
     pub chain: [u8; 32],
@@ -121,24 +121,24 @@ impl MessageKeys {
 /// The three key stages of a link (chapter 10 section 4).
 #[derive(Clone, Debug)]
 pub struct LinkKeys {
-    /// H1, H2, H3.
+    /// The transcript hashes H1, H2, H3.
     pub transcripts: [[u8; 32]; 3],
-    /// k_static, c1, k_confirm, c2.
+    /// The outputs of the stages: k_static, c1, k_confirm, c2.
     pub stages: [[u8; 32]; 4],
-    /// k_client, k_relay.
+    /// The keys of the records: k_client, k_relay.
     pub records: [[u8; 32]; 2],
 }
 
 /// The secrets of a link, in the order in which they enter.
 #[derive(Clone, Debug)]
 pub struct LinkSecrets {
-    /// DH(e_c, e_r).
+    /// The product DH(e_c, e_r).
     pub dh_ephemeral: [u8; 32],
-    /// ss_e.
+    /// The KEM secret ss_e.
     pub kem_ephemeral: [u8; 32],
-    /// DH(e_c, x).
+    /// The product DH(e_c, x).
     pub dh_identity: [u8; 32],
-    /// ss_s.
+    /// The KEM secret ss_s.
     pub kem_identity: [u8; 32],
 }
 

@@ -27,13 +27,13 @@ pub struct Report {
     pub blobs: usize,
     /// Number of bytes of blobs.
     pub bytes: u64,
-    /// Each mailbox.
+    /// The mailboxes, in the order of the disk.
     pub each: Vec<MailboxReport>,
     /// The record store.
     pub store: StoreReport,
 }
 
-/// One mailbox.
+/// The report on one mailbox.
 #[derive(Debug, Default, Serialize)]
 pub struct MailboxReport {
     /// Length of the lease in days.
@@ -54,7 +54,7 @@ pub struct MailboxReport {
     pub blobs: Vec<BlobReport>,
 }
 
-/// One blob.
+/// The report on one blob.
 #[derive(Debug, Serialize)]
 pub struct BlobReport {
     /// Size class in bytes.

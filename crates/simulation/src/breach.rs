@@ -40,9 +40,9 @@ pub enum Check {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{check:?}: {what}")]
 pub struct Breach {
-    /// The promise.
+    /// The promise that was broken.
     pub check: Check,
-    /// The details.
+    /// The details of the breach.
     pub what: String,
 }
 

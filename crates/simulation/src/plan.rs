@@ -63,7 +63,7 @@ pub(crate) enum Withheld {
     Everything,
 }
 
-/// A run.
+/// The plan of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,

@@ -40,7 +40,7 @@ pub enum Planted {
 }
 
 impl Planted {
-    /// All faults.
+    /// All planted faults.
     pub const ALL: [Self; 15] = [
         Self::AckBeforeCommit,
         Self::LostReceipt,

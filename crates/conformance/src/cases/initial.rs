@@ -13,7 +13,7 @@ use deaddrop_primitives::{aead, kem, x25519};
 pub(super) struct Tweak {
     /// E, if it is not the public key of e.
     pub(super) ephemeral: Option<[u8; 32]>,
-    /// Sets the top bit of E, which X25519 itself ignores.
+    /// Whether the top bit of E is set, which X25519 itself ignores.
     pub(super) ephemeral_top_bit: bool,
     /// DH(x_B, E) and DH(px, E), if e does not yield them.
     pub(super) ephemeral_products: Option<Products>,
@@ -24,9 +24,9 @@ pub(super) struct Tweak {
     /// The seed of the sender, if it is not the initiator.
     pub(super) speaker: Option<[u8; 32]>,
     pub(super) changed_identity_box: bool,
-    /// rk_0.
+    /// rk_0, if it is not the honest one.
     pub(super) ratchet: Option<[u8; 32]>,
-    /// ek_0.
+    /// ek_0, if it is not the honest one.
     pub(super) kem: Option<Vec<u8>>,
     pub(super) previous_chain_length: u32,
     pub(super) message_number: u32,

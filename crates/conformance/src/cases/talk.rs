@@ -16,9 +16,9 @@ use deaddrop_e2ee::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::Day;
 
-/// The initiator.
+/// The value of `by` for the initiator.
 pub(super) const A: bool = true;
-/// The responder.
+/// The value of `by` for the responder.
 pub(super) const B: bool = false;
 
 /// Number of bytes of a flight (chapter 04).

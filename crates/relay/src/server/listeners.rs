@@ -20,7 +20,7 @@ pub struct Listeners {
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// A host.
+    /// Another host, by its address.
     Address(SocketAddr),
     /// A process of this machine, by the unix socket.
     #[cfg(unix)]

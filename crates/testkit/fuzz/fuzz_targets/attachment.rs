@@ -1,4 +1,4 @@
-//! See `attachment::attachment`.
+//! The fuzz target of `attachment::attachment`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::attachment::attachment(data));

@@ -1,4 +1,4 @@
-//! See `words::words`.
+//! The fuzz target of `words::words`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| deaddrop_fuzz::words::words(data));

@@ -33,7 +33,7 @@ pub mod words;
 /// A target: its name, which is the name of its corpus, too, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// All targets, by their names.
 pub const TARGETS: [Target; 25] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),

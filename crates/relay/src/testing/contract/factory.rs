@@ -24,9 +24,9 @@ pub trait StoreFactory {
 /// Numbers of records on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredCounts {
-    /// Mailboxes.
+    /// Number of mailboxes.
     pub mailboxes: u64,
-    /// Blobs of mailboxes that are not volatile.
+    /// Number of blobs of mailboxes that are not volatile.
     pub blobs: u64,
     /// Whether the store has made a mailbox or swept, so that it remembers the calendar.
     pub has_day: bool,
