@@ -16,6 +16,8 @@ mod queue;
 mod readers;
 pub(crate) mod record;
 mod sends;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use changes::ChangeStep;
 pub(crate) use expiry::SweepStep;

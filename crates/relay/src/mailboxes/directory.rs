@@ -212,3 +212,98 @@ fn handle_hash(handle: Handle) -> u64 {
 fn short_hash(name: &Name) -> u32 {
     name.0.first_chunk().copied().map_or(0, u32::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::cast_possible_truncation)]
+
+    use super::*;
+    use deaddrop_wire::Day;
+    use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass};
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+    use std::collections::BTreeMap;
+
+    fn name(kind: u8, number: u16) -> Name {
+        // Few first bytes, so that names share places and parts in the tables.
+        let mut name = [kind; 16];
+        (name[0], name[4], name[9]) = ((number % 7) as u8, (number % 3) as u8, (number >> 8) as u8);
+        name[10] = number as u8;
+        Name(name)
+    }
+
+    fn lasting(number: u16, senders: &[u16]) -> Lasting {
+        Lasting {
+            own: name(1, number),
+            read: name(2, number),
+            sends: senders.iter().map(|sender| (name(3, *sender), *sender as u8)).collect(),
+            lease: LeaseClass::Month,
+            quota: QuotaClass::Usual,
+            flags: CreateFlags::NONE,
+            ends: Day::from_number(20_000),
+            unused_until: None,
+        }
+    }
+
+    fn handle(number: u16) -> Handle {
+        let [a, b] = number.to_le_bytes();
+        Handle::from_bytes([a % 5, 0, a, b, 0, 9])
+    }
+
+    #[test]
+    fn what_was_added_is_found_by_each_name_until_it_is_removed() {
+        let rng = &mut StdRng::seed_from_u64(1);
+        let mut directory = Directory::default();
+        // The senders of each mailbox. A mailbox may have those of its number and of 1,000, 2,000, ... more.
+        let mut model: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
+        for step in 0..30_000 {
+            let number = rng.random_range(0..1_000);
+            let senders: Vec<u16> =
+                (0..5).map(|more| number + 1_000 * more).filter(|_| rng.random_bool(0.3)).collect();
+            match model.contains_key(&number) {
+                false => {
+                    directory.insert(handle(number), lasting(number, &senders));
+                    model.insert(number, senders);
+                }
+                true if rng.random_bool(0.5) => {
+                    let removed = directory.remove(handle(number)).unwrap();
+                    assert_eq!(removed.lasting, lasting(number, &model.remove(&number).unwrap()));
+                }
+                true => {
+                    let changed = lasting(number, &senders);
+                    directory.change(handle(number), |place| *place = changed);
+                    model.insert(number, senders);
+                }
+            }
+            assert_eq!(directory.len(), model.len());
+            let looked: Vec<u16> = if step % 1_000 == 0 { (0..1_000).collect() } else { vec![number] };
+            for number in looked {
+                let known = model.get(&number).map(|_| handle(number));
+                assert_eq!(directory.by_owner(&name(1, number)), known);
+                assert_eq!(directory.by_reader(&name(2, number)), known);
+                assert_eq!(directory.contains(handle(number)), known.is_some());
+                for sender in (0..5).map(|more| number + 1_000 * more) {
+                    let has = model.get(&number).is_some_and(|senders| senders.contains(&sender));
+                    let found = directory.by_sender(&name(3, sender));
+                    assert_eq!(found, has.then_some((handle(number), sender as u8)));
+                }
+            }
+        }
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(first) = from {
+            let (some, behind) = directory.slots(first, 70);
+            all.extend(some.into_iter().map(|(_, handle)| handle));
+            from = behind;
+        }
+        all.sort_unstable();
+        let mut expected: Vec<_> = model.keys().map(|number| handle(*number)).collect();
+        expected.sort_unstable();
+        assert_eq!(all, expected);
+        assert!(directory.pages.len() <= 1, "slots of removed mailboxes are used again");
+    }
+
+    #[test]
+    fn a_mailbox_at_rest_is_small() {
+        assert!(size_of::<Slot>() <= 112, "{}", size_of::<Slot>());
+    }
+}
