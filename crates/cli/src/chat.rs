@@ -1,4 +1,4 @@
-//! `chat`: lines typed go out, what arrives is shown, both at once.
+//! `chat`: typed lines are sent and arriving events are shown, both at once.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,15 +16,15 @@ use crate::{
     typed_lines::{TypedLine, typed_lines},
 };
 
-/// Time that the last lines get to reach the relay.
+/// Time for the last lines to reach the relay.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// Extra time for receipts and other items than the lines. With the time that closing takes, at most 5 s pass in all.
 const POLITENESS: Duration = Duration::from_secs(1);
-/// Time that the relay gets to hand over what waits there, before anything typed is read.
+/// Time for the relay to hand over what waits there, before anything typed is read.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// Maximum number of texts whose beginning is kept in memory until they are delivered.
 const MAX_SAID: usize = 1_000;
-/// Characters by which a delivered text is named.
+/// Number of characters by which a delivered text is named.
 const BEGINNING: usize = 24;
 
 /// Talks until `/quit`, the end of input, or Ctrl-C.
@@ -122,7 +122,7 @@ impl Talk<'_> {
         }
     }
 
-    /// Sends a line or obeys it. `false`: enough.
+    /// Sends a line, or obeys it if it is a command. Returns `false` if the chat is to end.
     async fn say(&mut self, line: String) -> Result<bool, Failure> {
         match line.trim() {
             "" => return Ok(true),
@@ -143,7 +143,7 @@ impl Talk<'_> {
         }
         let line = line.strip_prefix("//").map_or_else(|| line.clone(), |rest| format!("/{rest}"));
         match self.client.send(self.name, &line).await {
-            // The typed line stands on the screen already.
+            // The typed line is on the screen already.
             Ok(message) => {
                 self.said.push_back((message, beginning(&line)));
                 if self.said.len() > MAX_SAID {
@@ -161,7 +161,8 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    /// The names of the events that this chat shows: of this contact, and of no contact. Others stay unread, for `receive`.
+    /// Returns the names of the events that this chat shows: of this contact, and of no contact. Others stay unread,
+    /// for `receive`.
     fn shows(&self) -> [&str; 2] {
         [self.name, ""]
     }
@@ -188,7 +189,7 @@ impl Talk<'_> {
     }
 }
 
-/// The first words of a text.
+/// Returns the first characters of a text, with an ellipsis if more follow.
 fn beginning(text: &str) -> String {
     let mut beginning: String = text.chars().take(BEGINNING).collect();
     if beginning.len() < text.len() {

@@ -34,10 +34,11 @@ use shared::{GOODBYE, STATUS_PATIENCE, clock_line, home_of, patience, patiently,
 pub(crate) use shared::{finish, open, read_stdin};
 pub(crate) use sync::wait_word;
 
-/// `init`
+/// Runs the command `init`.
 pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
-    // Asked before anybody is asked for a passphrase. An attempt with a key file that was cut short goes on.
+    // This is checked before the user is asked for a passphrase. An attempt with a key file that was cut short is
+    // continued.
     if !init.no_passphrase && home.has_vault()? {
         return Err(Failure::new(OpenError::Exists));
     }
@@ -93,7 +94,7 @@ pub async fn init(output: Output, common: &Common, init: &args::Init) -> Result<
     output.say(text, &json!({ "home": home.folder(), "relay": shown, "key_file": key_file }))
 }
 
-/// `vault-limit`
+/// Runs the command `vault-limit`.
 pub async fn vault_limit(output: Output, common: &Common, limit: &args::VaultLimit) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let changed = Client::change_vault_limit(home.folder(), home.unlock(common)?, limit.mib).await;
@@ -102,7 +103,7 @@ pub async fn vault_limit(output: Output, common: &Common, limit: &args::VaultLim
     output.say(text, &json!({ "vault_mib": limit.mib }))
 }
 
-/// `contacts`
+/// Runs the command `contacts`.
 pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
     let list = client.contacts();
@@ -130,7 +131,7 @@ const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
     }
 }
 
-/// Why messages for a contact wait, in a word, and the address that is not connected to.
+/// Returns the reason for which messages for a contact wait, in a word, and the address that is not connected to.
 const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Option<IpAddr>) {
     match contact.unreachable {
         Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),
@@ -140,7 +141,7 @@ const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Opti
     }
 }
 
-/// A line with the state of a contact, and one for each thing that needs attention.
+/// Returns a line with the state of a contact, and one for each thing that needs attention.
 fn contact_lines(contact: &ContactInfo) -> String {
     let (name, typed) = (Shown(&contact.name), Typed(&contact.name));
     let verified = if contact.verified { "verified" } else { "not verified" };
@@ -188,7 +189,7 @@ fn contact_object(contact: &ContactInfo) -> serde_json::Value {
     })
 }
 
-/// `send`
+/// Runs the command `send`.
 pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<(), Failure> {
     let text = match send.text.as_str() {
         "-" => read_stdin(MAX_TEXT)?.ok_or(ClientError::TextTooLong)?,
@@ -212,7 +213,7 @@ pub async fn send(output: Output, common: &Common, send: &args::Send) -> Result<
         Ok(report) => say_sent(output, send, &message, report, invited),
         Err(error) => Err(error.into()),
     };
-    // What else waits leaves now, as far as its relays answer.
+    // Other waiting messages leave now, as far as their relays answer.
     let _ = client.flush_reachable(GOODBYE).await;
     finish(client).await?;
     said
@@ -252,7 +253,7 @@ fn say_sent(
     )
 }
 
-/// `verify`
+/// Runs the command `verify`.
 pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> Result<(), Failure> {
     let client = open(common).await?;
     let number = client.safety_number(&verify.name);
@@ -281,7 +282,7 @@ pub async fn verify(output: Output, common: &Common, verify: &args::Verify) -> R
     )
 }
 
-/// `status`
+/// Runs the command `status`.
 pub async fn status(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
     // A timeout is an answer here.
@@ -355,7 +356,7 @@ pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
     client.contact(name).ok().flatten().is_some_and(|contact| contact.state == ContactState::Invited)
 }
 
-/// Sixty digits in three rows, as they are read aloud.
+/// Returns the sixty digits in three rows, as they are read aloud.
 pub(crate) fn in_rows(digits: &str) -> String {
     let groups: Vec<&str> = digits.split(' ').collect();
     groups.chunks(4).map(|row| format!("    {}", row.join(" "))).collect::<Vec<_>>().join("\n")

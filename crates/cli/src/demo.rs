@@ -27,7 +27,7 @@ use crate::{args, failure::Failure, output::Output, signals, transcript::Transcr
 
 /// Runs the demonstration, and cleans up however it ends.
 pub async fn run(output: Output, args: &args::Demo) -> Result<ExitCode, Failure> {
-    // What can be refused is refused before anything is started.
+    // Everything that can be refused is refused before anything is started.
     let transcript = match &args.transcript {
         Some(path) => Some(read(path)?),
         None => None,

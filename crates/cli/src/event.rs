@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 
 use crate::output::{Shown, Typed};
 
-/// Bytes of a message's id that people are shown.
+/// Number of bytes of a message's id that people are shown.
 const SHORT_ID: usize = 4;
 
-/// The id of a message, as JSON holds it.
+/// Returns the id of a message as in JSON.
 pub fn message_id(message: &MessageId) -> String {
     hex(&message.0)
 }
 
-/// The start of a message's id: enough for a person to tell messages apart.
+/// Returns the start of a message's id: enough for a person to tell messages apart.
 pub fn short_id(message: &MessageId) -> String {
     hex(message.0.get(..SHORT_ID).unwrap_or_default())
 }
@@ -22,7 +22,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The object of an event. Its `event` is the number to give with `--after`; `from` is null if no contact is concerned.
+/// Returns the object of an event. Its `event` is the number to give with `--after`; `from` is null if no contact is
+/// concerned.
 pub fn object(event: &Event) -> Value {
     let mut object = json!({
         "event": event.number,
@@ -50,7 +51,7 @@ pub fn object(event: &Event) -> Value {
     object
 }
 
-/// The line of an event; none if people do not want to read it.
+/// Returns the line of an event; `None` if people do not want to read it.
 pub fn line(event: &Event) -> Option<String> {
     let name = Shown(&event.contact);
     let typed = Typed(&event.contact);
@@ -103,7 +104,7 @@ pub fn line(event: &Event) -> Option<String> {
     })
 }
 
-/// The line of an event about a session, an identity, or this vault.
+/// Returns the line of an event about a session, an identity, or this vault.
 fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     let (name, typed) = (Shown(contact), Typed(contact));
     Some(match kind {
@@ -164,7 +165,7 @@ fn count(gaps: &[(u64, u64)]) -> u64 {
     gaps.iter().map(one).fold(0, u64::saturating_add)
 }
 
-/// The name of a kind of event in JSON. Names stay.
+/// Returns the name of a kind of event in JSON. The names are stable.
 fn name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::MessageReceived { .. } => "text",

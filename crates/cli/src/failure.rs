@@ -1,10 +1,11 @@
-//! Why a command ended without doing what was asked, in words for the person at the terminal and as a code for programs.
+//! The reason for which a command ended without its result, in words for the person at the terminal and as a code for
+//! programs.
 
 use std::{fmt, io};
 
 use deaddrop_client::{ClientError, OpenError, PasteError};
 
-/// The code of a failure that has no own one: the words say what it is.
+/// The code of a failure that has no code of its own: only the words tell it apart.
 const OTHER: &str = "failed";
 
 /// A failure in words, and what to do about it. Never holds a link, a key, a passphrase or a text.
@@ -22,7 +23,7 @@ impl Failure {
         Self { text: text.to_string(), code: OTHER, reader_gone: false }
     }
 
-    /// Creates a failure from what was worked on, and the texts of an error and of its sources.
+    /// Creates a failure from the subject of the work, and the texts of an error and of its sources.
     pub fn about(subject: impl fmt::Display, error: &dyn std::error::Error) -> Self {
         let mut text = format!("{subject}: {error}");
         let mut source = error.source();
@@ -43,22 +44,22 @@ impl Failure {
         Self { code, ..Self::new(text) }
     }
 
-    /// The command line itself is wrong.
+    /// Creates the failure of a command line that is wrong.
     pub fn usage(text: impl fmt::Display) -> Self {
         Self { code: "usage", ..Self::new(text.to_string().trim_end()) }
     }
 
-    /// One word for programs. Words stay.
+    /// Returns one word for programs. The words are stable.
     pub const fn code(&self) -> &'static str {
         self.code
     }
 
-    /// The reader of our output has gone (`deaddrop receive | head -1`): no reason to complain.
+    /// Whether the reader of the output has gone (`deaddrop receive | head -1`): no reason to complain.
     pub fn reader_is_gone(&self) -> bool {
         self.reader_gone
     }
 
-    /// Writing what was asked for did not work.
+    /// Creates the failure of writing the output.
     pub fn output(error: &io::Error) -> Self {
         Self {
             text: format!("the output cannot be written: {error}"),
@@ -68,7 +69,7 @@ impl Failure {
     }
 }
 
-/// The codes of errors of opening. Codes stay, whatever the variants are called.
+/// Returns the code of an error of opening. The codes are stable, whatever the variants are called.
 const fn open_code(error: OpenError) -> &'static str {
     match error {
         OpenError::Absent => "vault_absent",
@@ -90,7 +91,7 @@ const fn open_code(error: OpenError) -> &'static str {
     }
 }
 
-/// The codes of errors of calls.
+/// Returns the code of an error of a call.
 const fn client_code(error: ClientError) -> &'static str {
     match error {
         ClientError::UnknownContact => "unknown_contact",
@@ -130,7 +131,7 @@ const fn client_code(error: ClientError) -> &'static str {
     }
 }
 
-/// The codes of pasted texts that are not the link that is wanted.
+/// Returns the code of a pasted text that is not the wanted link.
 const fn link_code(error: PasteError) -> &'static str {
     match error {
         PasteError::CutShort => "link_cut_short",

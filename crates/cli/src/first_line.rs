@@ -4,8 +4,8 @@ use std::{fs, io, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-/// The first line without its end, of which at most one byte more than `max` is read: a longer one is seen to be too long. What
-/// stands behind the line need not be text.
+/// Reads the first line of a file, without its end. At most one byte more than `max` is read, so that a longer line can
+/// be recognised. The bytes behind the line need not be text.
 pub(crate) fn read(path: &Path, max: usize) -> io::Result<Zeroizing<String>> {
     // The line, one byte more, and its end. Nothing is left behind by growing.
     let enough = max.saturating_add(3);

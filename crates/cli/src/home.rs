@@ -1,4 +1,4 @@
-//! The folder of one person, and what opens the vault in it.
+//! The folder of one person, and the secret that opens the vault in it.
 
 use std::{
     env,
@@ -26,7 +26,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// The folder asked for, or the default: `$XDG_DATA_HOME/deaddrop`, else `~/.local/share/deaddrop`.
+    /// Returns the folder asked for, or the default: `$XDG_DATA_HOME/deaddrop`, else `~/.local/share/deaddrop`.
     pub fn find(asked: Option<&Path>) -> Result<Self, Failure> {
         if let Some(folder) = asked {
             return Ok(Self { folder: folder.to_owned() });
@@ -40,7 +40,7 @@ impl Home {
         Ok(Self { folder: data.join("deaddrop") })
     }
 
-    /// The folder itself.
+    /// Returns the path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -50,14 +50,14 @@ impl Home {
         self.folder.join(KEY_FILE)
     }
 
-    /// Whether somebody lives here: asked before anybody is asked for a passphrase.
+    /// Whether the folder holds a vault. This is checked before the user is asked for a passphrase.
     pub fn has_vault(&self) -> Result<bool, Failure> {
         self.folder.join("vault").try_exists().map_err(|error| {
             Failure::new(format_args!("the folder {} cannot be looked at: {error}", self.folder.display()))
         })
     }
 
-    /// Opens the vault in it and connects in the background.
+    /// Opens the vault in the folder and connects in the background.
     pub async fn open(&self, common: &Common, mut config: Config) -> Result<Client, Failure> {
         config.tls_verify = tls_verify(common)?;
         let unlock = self.unlock(common)?;
@@ -75,7 +75,7 @@ impl Home {
         Ok(client)
     }
 
-    /// The passphrase or key file that opens the vault in this folder.
+    /// Returns the passphrase or the key file that opens the vault in this folder.
     pub fn unlock(&self, common: &Common) -> Result<Unlock, Failure> {
         if !self.has_vault()? {
             return Err(Failure::of(
@@ -108,7 +108,7 @@ impl Home {
 }
 
 impl Home {
-    /// Why the vault of this folder was not made or opened, with the file that it is about.
+    /// Returns the failure for a vault of this folder that was not made or opened, with the name of its file.
     pub fn failure(&self, error: OpenError) -> Failure {
         let (key, vault) = (self.key_file(), self.folder.join("vault"));
         match error {
@@ -127,7 +127,7 @@ impl Home {
                     key.display()
                 ),
             ),
-            // The file is there: this was looked at before.
+            // The file exists: this was checked before.
             OpenError::Absent if vault.exists() => Failure::of(
                 error,
                 format_args!(
@@ -160,16 +160,16 @@ impl Home {
         }
     }
 
-    /// Nothing is known about other users here.
+    /// Does nothing: on this system nothing is known about other users.
     #[cfg(not(unix))]
     pub fn note_modes(&self, _output: Output) {}
 }
 
-/// A passphrase as the vault takes it.
+/// Returns a passphrase as the vault takes it.
 pub fn with(passphrase: Passphrase) -> Unlock {
     Unlock::Passphrase(Zeroizing::new(passphrase.expose().to_owned()))
 }
-/// The verification of TLS certificates that the options ask for.
+/// Returns the verification of TLS certificates that the options ask for.
 pub fn tls_verify(common: &Common) -> Result<TlsVerify, Failure> {
     let roots = |path| TlsRoots::load(path).map(TlsVerify::Roots);
     match (&common.tls_roots, common.tls_verify) {

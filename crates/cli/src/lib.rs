@@ -31,7 +31,7 @@ use crate::{
     output::Output,
 };
 
-/// Time that background tasks get to end when a command is done.
+/// Time for background tasks to end when a command is done.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Runs a command line, whose first argument is the program's name.

@@ -11,7 +11,7 @@ use deaddrop_client::Client;
 
 use crate::failure::Failure;
 
-/// Takes the numbers over into the vault's marks, and removes the file. A crash in between repeats it.
+/// Moves the numbers into the vault's marks, and removes the file. A crash in between repeats it.
 pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
     let file = folder.join("shown");
     match fs::read(&file) {
@@ -26,7 +26,8 @@ pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The events of a contact were printed in their order, so the mark is the last before the first that is not in the file.
+/// Sets the mark of each contact. The events of a contact were printed in their order, so the mark is the last before
+/// the first that is not in the file.
 async fn take_over_numbers(client: &Client, text: &str) -> Result<(), Failure> {
     let printed: BTreeSet<u64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
     let mut marks = BTreeMap::<String, u64>::new();

@@ -18,17 +18,17 @@ pub struct Output {
 }
 
 impl Output {
-    /// Text for people, or JSON.
+    /// Makes an outlet for JSON, or else for text.
     pub fn new(json: bool) -> Self {
         Self { json }
     }
 
-    /// JSON was asked for.
+    /// Whether JSON was asked for.
     pub fn is_json(self) -> bool {
         self.json
     }
 
-    /// A person sits in front of it.
+    /// Whether text is printed to a terminal.
     pub fn is_terminal(self) -> bool {
         !self.json && io::stdout().is_terminal()
     }
@@ -56,7 +56,7 @@ impl Output {
         write_line(&mut io::stdout().lock(), &visible_json(&line))
     }
 
-    /// Tells a person something beside the output, or prints an object for programs.
+    /// Tells a person a note beside the output, or prints an object for programs.
     pub fn note_or_object(self, text: impl fmt::Display, object: &impl Serialize) -> Result<(), Failure> {
         if self.json {
             return self.object(object);
@@ -65,12 +65,12 @@ impl Output {
         Ok(())
     }
 
-    /// Tells something beside the output, on stderr. A closed stderr is no reason to stop.
+    /// Prints a note to stderr. A closed stderr is no reason to stop.
     pub fn note(self, text: impl fmt::Display) {
         self.tell(&format!("deaddrop: {text}"), &json!({ "note": text.to_string() }));
     }
 
-    /// Tells why a command has failed, on stderr.
+    /// Prints to stderr the reason for which a command has failed.
     pub fn fail(self, failure: &Failure) {
         let object = json!({ "error": failure.code(), "message": failure.to_string() });
         self.tell(&format!("deaddrop: {failure}"), &object);
@@ -82,7 +82,7 @@ impl Output {
     }
 }
 
-/// A number of things: `1 message`, `2 messages`.
+/// Returns a number with its noun: `1 message`, `2 messages`.
 pub fn counted(number: impl Into<u64>, thing: &str) -> String {
     match number.into() {
         1 => format!("1 {thing}"),
@@ -122,7 +122,8 @@ fn visible(text: &str, layout: Layout) -> String {
     visible
 }
 
-/// The same for a line of JSON, in which these characters stand in strings alone: each becomes a JSON escape of four hexadecimal digits.
+/// Replaces the same characters in a line of JSON, where they are in strings only, by JSON escapes of four hexadecimal
+/// digits.
 fn visible_json(line: &str) -> String {
     let mut visible = String::with_capacity(line.len());
     for c in line.chars() {
@@ -137,8 +138,8 @@ fn visible_json(line: &str) -> String {
     visible
 }
 
-/// Somebody else's text on our terminal: what would command the terminal, or is not seen, or reorders what stands around it, is shown as
-/// a visible escape.
+/// The text of another person on this terminal: characters that would command the terminal, are not seen, or reorder
+/// the text around them are shown as visible escapes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 

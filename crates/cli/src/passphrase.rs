@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::{failure::Failure, first_line};
 
-/// The environment variable.
+/// The environment variable that holds the passphrase.
 pub const VARIABLE: &str = "DEADDROP_PASSPHRASE";
-/// Longer than any passphrase a person types or a generator makes.
+/// Maximum number of bytes of a passphrase: more than a person types or a generator makes.
 pub const MAX_PASSPHRASE_BYTES: usize = 4_096;
 
 /// A passphrase: wiped on drop, never printed.
@@ -21,12 +21,12 @@ impl fmt::Debug for Passphrase {
 }
 
 impl Passphrase {
-    /// The secret itself.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Takes it from the file given, else from [`VARIABLE`], else asks for it.
+    /// Takes the passphrase from the file given, else from [`VARIABLE`], else asks for it.
     pub fn obtain(file: Option<&Path>, ask: Ask) -> Result<Self, Failure> {
         if let Some(path) = file {
             return Self::from_file(path);

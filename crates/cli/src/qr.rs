@@ -2,8 +2,8 @@
 
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
-/// Draws a text, or gives nothing if it is too long for any QR code. Light modules are drawn in the text's colour, as most
-/// terminals write light on dark; readers accept both.
+/// Draws a text as a QR code. Returns `None` if it is too long for any QR code. Light modules are drawn in the text's
+/// colour, as most terminals write light on dark; readers accept both.
 pub fn draw(text: &str) -> Option<String> {
     let code = QrCode::with_error_correction_level(text.as_bytes(), EcLevel::L).ok()?;
     let mut drawing = code.render::<Dense1x2>();

@@ -4,8 +4,8 @@ use std::{ffi::OsString, io::Read, process::ExitCode, thread};
 
 use crate::args;
 
-/// Runs the relay's own command line. A tied relay ends when its standard input does: the process at the other end has then
-/// closed it, or has been killed.
+/// Runs the relay's own command line. A tied relay ends when its standard input ends: the process at the other end has
+/// then closed it, or has been killed.
 pub(crate) fn run(args: args::Relay) -> ExitCode {
     if args.tied {
         thread::spawn(|| {

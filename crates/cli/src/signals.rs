@@ -1,4 +1,4 @@
-//! Being asked to end: Ctrl-C, and what a closed terminal or a service manager sends.
+//! The requests to end this process: Ctrl-C, and the signals of a closed terminal or a service manager.
 
 use std::future::pending;
 

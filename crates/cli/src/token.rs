@@ -1,5 +1,5 @@
-//! Reads a relay's token for new mailboxes from a file, the environment, or a prompt, in this order. Never an argument, which
-//! every user of the machine can read in the list of processes.
+//! The source of a relay's token for new mailboxes: a file, the environment, or a prompt, in this order. Never an
+//! argument, which every user of the machine can read in the list of processes.
 
 use std::{env, fmt, path::Path};
 
@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use crate::{failure::Failure, first_line};
 
-/// The environment variable. Only commands that name a relay, or set the token of one's own, look at it.
+/// The environment variable that holds the token. Only commands that name a relay, or set the token of one's own, look
+/// at it.
 pub const VARIABLE: &str = "DEADDROP_RELAY_TOKEN";
-/// Maximum length of a token in bytes; the protocol's.
+/// Maximum number of bytes of a token in the protocol.
 const MAX_TOKEN_BYTES: usize = 256;
 
-/// Takes it from the first line of a file.
+/// Takes the token from the first line of a file.
 pub fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let unusable = |why: &dyn fmt::Display| {
         Failure::new(format_args!("the token file {} cannot be used: {why}", path.display()))
@@ -20,7 +21,7 @@ pub fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     checked(first_line::read(path, MAX_TOKEN_BYTES).map_err(|error| unusable(&error))?)
 }
 
-/// Takes it from the environment, if it is there.
+/// Takes the token from the environment, if it is there.
 pub fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
     match env::var(VARIABLE) {
         Ok(text) => checked(Zeroizing::new(text)).map(Some),
@@ -29,7 +30,7 @@ pub fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
     }
 }
 
-/// Takes it from the file given, else from [`VARIABLE`], else asks for it.
+/// Takes the token from the file given, else from [`VARIABLE`], else asks for it.
 pub fn obtain(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = file {
         return from_file(path);

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// A transcript is read whole; past this size a file is something else.
+/// Maximum number of bytes of a transcript, which is read whole. A larger file is something else.
 pub const MAX_TRANSCRIPT_BYTES: u64 = 64 << 20;
 
 /// One line of a transcript.
@@ -15,7 +15,7 @@ pub const MAX_TRANSCRIPT_BYTES: u64 = 64 << 20;
 pub struct Line {
     /// The speaker.
     pub speaker: String,
-    /// The text, byte for byte as it stands after the TAB.
+    /// The text, byte for byte as it follows the TAB.
     pub text: String,
 }
 
@@ -28,7 +28,7 @@ pub struct Transcript {
 /// The layout of a transcript, for errors.
 const SHAPE: &str = "each line must be: speaker, TAB, text";
 
-/// A file was not read as a transcript.
+/// The reason for which a file was not read as a transcript.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TranscriptError {
@@ -38,7 +38,7 @@ pub enum TranscriptError {
     /// The file is larger than [`MAX_TRANSCRIPT_BYTES`].
     #[error("the transcript is larger than {} MiB", MAX_TRANSCRIPT_BYTES >> 20)]
     TooLarge,
-    /// There is no line in it.
+    /// The file has no line.
     #[error("the transcript is empty; {shape}", shape = SHAPE)]
     Empty,
     /// This line (counted from 1) is not UTF-8.
@@ -47,16 +47,16 @@ pub enum TranscriptError {
     /// This line has no TAB.
     #[error("line {0} has no TAB, so this is no transcript; {shape}", shape = SHAPE)]
     NoTab(usize),
-    /// Nothing stands before this line's TAB.
+    /// This line has nothing before its TAB.
     #[error("line {0} names no speaker before the TAB; {shape}", shape = SHAPE)]
     NoSpeaker(usize),
-    /// Nothing stands after this line's TAB.
+    /// This line has nothing after its TAB.
     #[error("line {0} has no text after the TAB; {shape}", shape = SHAPE)]
     NoText(usize),
     /// The text of this line is longer than a message may be.
     #[error("line {0} is longer than one message may be; split it")]
     TooLong(usize),
-    /// No speaker has the name that was given.
+    /// No speaker has the given name.
     #[error("no speaker in the transcript has the name given with --me; names count letter by letter")]
     NoSuchSpeaker,
 }
@@ -89,7 +89,7 @@ impl Transcript {
         })
     }
 
-    /// The lines in their order.
+    /// Returns the lines in their order.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }

@@ -1,4 +1,5 @@
-//! Lines of standard input, as bytes: one that is no text, or too long, is told by its number, and those behind it still count.
+//! Lines of standard input, as bytes. A line that is no text, or too long, is told by its number, and the lines behind
+//! it still count.
 
 use std::io;
 
@@ -10,9 +11,9 @@ use tokio::{
 
 use crate::failure::Failure;
 
-/// Lines typed ahead of the vault.
+/// Maximum number of lines that are read ahead of the vault.
 const TYPED_AHEAD: usize = 64;
-/// Maximum number of bytes of a line that are kept: a text, and the `/` that stands before one that begins with `/`.
+/// Maximum number of bytes of a line that are kept: a text, and the `/` before one that begins with `/`.
 const MAX_LINE: usize = MAX_TEXT + 1;
 
 /// A line without its end.
@@ -24,7 +25,7 @@ pub(crate) enum TypedLine {
     Unusable(u64, Unusable),
 }
 
-/// Why a line cannot be sent.
+/// The reason for which a line cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// The line is not UTF-8.
@@ -34,7 +35,7 @@ pub(crate) enum Unusable {
 }
 
 impl Unusable {
-    /// The reason for people.
+    /// Returns the reason for people.
     pub(crate) const fn human(self) -> &'static str {
         match self {
             Self::NotText => "it is not UTF-8 text",
@@ -42,7 +43,7 @@ impl Unusable {
         }
     }
 
-    /// The reason in JSON.
+    /// Returns the reason in JSON.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::NotText => "not_utf8",
@@ -51,7 +52,7 @@ impl Unusable {
     }
 }
 
-/// Reads lines and keeps no more of one than [`MAX_LINE`] bytes.
+/// A reader of lines that keeps no more of a line than [`MAX_LINE`] bytes.
 struct LineReader<R> {
     input: R,
     number: u64,
@@ -63,7 +64,7 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
         Self { input, number: 0, line: Vec::new() }
     }
 
-    /// The next line; `None` at the end of the input. The last line may lack its newline.
+    /// Reads the next line; `None` at the end of the input. The last line may lack its newline.
     async fn next(&mut self) -> io::Result<Option<TypedLine>> {
         self.line.clear();
         self.number += 1;
@@ -100,7 +101,7 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
     }
 }
 
-/// Lines of standard input; the read that waits does not hold anything else.
+/// Reads lines of standard input in a task of its own, and sends them over the returned channel.
 pub(crate) fn typed_lines() -> mpsc::Receiver<Result<TypedLine, Failure>> {
     let (to, typed) = mpsc::channel(TYPED_AHEAD);
     tokio::spawn(async move {

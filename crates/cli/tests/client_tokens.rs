@@ -28,7 +28,7 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::sleep};
 /// Client tokens in the order in which readers have shown them.
 type Tokens = Arc<Mutex<Vec<[u8; 16]>>>;
 
-/// A store that notes who reads.
+/// A store that notes the readers.
 struct Watched {
     inner: KeptStore<MemoryBacking>,
     tokens: Tokens,
@@ -117,7 +117,7 @@ impl Relay {
         Self { address, seed, tokens, stop: Some(stop), running }
     }
 
-    /// Stops, with all that it held, and starts at the same address.
+    /// Stops the relay, which loses all that it held, and starts it at the same address.
     async fn restart(mut self) -> Self {
         drop(self.stop.take());
         self.running.await.unwrap();
@@ -129,7 +129,7 @@ impl Relay {
         self.tokens.lock().unwrap().clone()
     }
 
-    /// Waits until readers have shown more tokens than so many; gives the newest.
+    /// Waits until readers have shown more than `seen` tokens. Returns the newest.
     async fn token_after(&self, seen: usize) -> [u8; 16] {
         let begin = Instant::now();
         loop {

@@ -72,7 +72,7 @@ impl Relay {
         Self { address, day, stop }
     }
 
-    /// A day comes; the relay looks at its clock soon.
+    /// Sets the day. The relay looks at its clock soon.
     async fn set_day(&self, day: Day) {
         self.day.store(day.number(), Ordering::SeqCst);
         sleep(Duration::from_millis(100)).await;
@@ -116,12 +116,12 @@ impl Person {
         self.client.take().unwrap().close().await.unwrap();
     }
 
-    /// Closes, and opens again with this clock.
+    /// Closes the client, and opens it again with this day on its clock.
     async fn open_on(&mut self, day: Day) {
         self.open_at(day.unix_seconds() + 43_200).await;
     }
 
-    /// The same, with a time in seconds since 1970-01-01.
+    /// Closes the client, and opens it again with this time in seconds since 1970-01-01 on its clock.
     async fn open_at(&mut self, now: u64) {
         if self.client.is_some() {
             self.close().await;

@@ -36,7 +36,7 @@ struct ReceivingApp {
 }
 
 impl ReceivingApp {
-    /// Starts after the last whole line of its store.
+    /// Starts the app after the last whole line of its store.
     fn start(&mut self) {
         let bytes = fs::read(&self.store).unwrap_or_default();
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
@@ -68,7 +68,7 @@ struct SendingApp {
     person: Person,
     next: usize,
     acknowledged: Vec<String>,
-    /// Given to the process that runs now, and not acknowledged yet; oldest first.
+    /// Texts that were given to the process that runs now and are not acknowledged yet; oldest first.
     open: VecDeque<String>,
     process: Option<(Running, mpsc::Receiver<Value>, std::process::ChildStdin)>,
 }

@@ -5,12 +5,12 @@ mod common;
 
 use common::Sandbox;
 
-/// Each person looks once. Returns what was shown to Ada and to Ben.
+/// Lets each person look once. Returns the texts that were shown to Ada and to Ben.
 fn round(sandbox: &Sandbox) -> [Vec<String>; 2] {
     [&sandbox.ada, &sandbox.ben].map(|person| common::texts(&person.json(&["receive"]).lines()))
 }
 
-/// Looks until both have been shown a text, at most so many times.
+/// Lets both look until each has been shown a text, at most `rounds` times.
 #[track_caller]
 fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
     let mut shown = [Vec::new(), Vec::new()];
@@ -25,7 +25,7 @@ fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
     assert_eq!(shown, wanted.map(|text| vec![text.to_owned()]));
 }
 
-/// Two people who can talk, over a relay that keeps everything in memory.
+/// Makes two people who can talk, over a relay that keeps everything in memory.
 fn connected() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.relay.kill();

@@ -49,7 +49,7 @@ impl World {
         Client::open(self.home(name), Unlock::KeyFile, Self::config()).await.unwrap()
     }
 
-    /// The same folder, for the command line.
+    /// Returns the same folder, for the command line.
     fn shell(&self, name: &str) -> Person {
         Person { home: self.home(name) }
     }

@@ -37,12 +37,12 @@ const SETTLING_DAYS: u32 = 10;
 
 /// The events of a run and the people they happen to. Everything else follows from the seed.
 struct Plan {
-    /// Replaced by `DEADDROP_WEEKS_SEED` if that is set.
+    /// The seed. `DEADDROP_WEEKS_SEED` replaces it if that is set.
     seed: u64,
     days: u32,
-    /// Days on which people are not there.
+    /// The days on which people are away.
     away: Vec<(Who, RangeInclusive<u32>)>,
-    /// People whose vault is copied in the evening of the first day and put back in the morning of the second.
+    /// The people whose vault is copied in the evening of the first day and put back in the morning of the second.
     restores: Vec<(Who, u32, u32)>,
     /// A relay that loses its disk in the night before this day.
     loss: Option<(usize, u32)>,
@@ -88,7 +88,7 @@ impl Plan {
     }
 }
 
-/// Ends a test that hangs.
+/// Plays the plan, and ends a test that hangs.
 async fn bounded(plan: Plan) {
     tokio::time::timeout(Duration::from_secs(300), Box::pin(plan.play()))
         .await

@@ -1,4 +1,4 @@
-//! A person's client: everything an app calls.
+//! A person's client, with all calls of an app.
 
 mod sync;
 mod waiting;
@@ -20,20 +20,20 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-/// Events read at once.
+/// Maximum number of events that are read at once.
 const EVENTS_AT_ONCE: usize = 1_000;
 
-/// An open vault with its connections. Dropping it without [`close`](Self::close) is as safe as pulling the plug.
+/// An open vault with its connections. Dropping it without [`close`](Self::close) is as safe as cutting the power.
 pub struct Client {
     shared: Arc<Shared>,
     supervisor: JoinHandle<()>,
 }
 
 impl Client {
-    /// Makes a new person in a folder that holds none. Works without the relay.
+    /// Creates a new person in a folder that holds none. Works without the relay.
     ///
     /// # Errors
-    /// See [`OpenError`]; nothing that is there is overwritten, and what was made is removed.
+    /// Fails with [`OpenError`]; nothing that is there is overwritten, and what was made is removed.
     pub async fn create(
         home: impl AsRef<Path>,
         unlock: Unlock,
@@ -61,7 +61,7 @@ impl Client {
     /// Opens a person's folder and connects in the background.
     ///
     /// # Errors
-    /// See [`OpenError`]; nothing is changed.
+    /// Fails with [`OpenError`]; nothing is changed.
     pub async fn open(home: impl AsRef<Path>, unlock: Unlock, config: Config) -> Result<Self, OpenError> {
         let home = home.as_ref().to_owned();
         let now = (config.now)();
@@ -75,18 +75,19 @@ impl Client {
         Ok(Self::start(engine.await?, config))
     }
 
-    /// Whether the vault in a folder opens with a passphrase, and not with a key file. Nothing is opened.
+    /// Whether the vault in a folder opens with a passphrase, and not with a key file. Does not open the vault.
     ///
     /// # Errors
-    /// See [`OpenError`].
+    /// Fails with [`OpenError`].
     pub fn has_passphrase(home: impl AsRef<Path>) -> Result<bool, OpenError> {
         home::has_passphrase(home.as_ref())
     }
 
-    /// Changes how many MiB the vault's file may grow to, 64 to 262,144, while no client has it open. A larger file gets smaller later.
+    /// Sets the number of MiB to which the vault's file may grow, 64 to 262,144, while no client has it open. A larger file gets
+    /// smaller later.
     ///
     /// # Errors
-    /// [`OpenError::BadLimit`] and those of [`open`](Self::open); nothing is changed unless the disk fails.
+    /// Fails with [`OpenError::BadLimit`], and as [`open`](Self::open) does; nothing is changed unless the disk fails.
     pub async fn change_vault_limit(home: &Path, unlock: Unlock, vault_mib: u32) -> Result<(), OpenError> {
         let home = home.to_owned();
         blocking(move || home::change_limit(&home, &unlock, vault_mib)).await
@@ -98,18 +99,18 @@ impl Client {
         Self { shared, supervisor }
     }
 
-    /// The relay on which new mailboxes are made.
+    /// Returns the relay on which new mailboxes are made.
     ///
     /// # Errors
-    /// [`ClientError::VaultStopped`] after the vault failed.
+    /// Fails with [`ClientError::VaultStopped`] after the vault failed.
     pub fn relay(&self) -> Result<Option<RelayAddress>, ClientError> {
         self.shared.look(Engine::relay)
     }
 
-    /// Sets the relay on which new mailboxes are made. Those that are there stay: see [`move_to_relay`](Self::move_to_relay).
+    /// Sets the relay on which new mailboxes are made. Existing mailboxes stay: see [`move_to_relay`](Self::move_to_relay).
     ///
     /// # Errors
-    /// [`ClientError::VaultStopped`] after the vault failed.
+    /// Fails with [`ClientError::VaultStopped`] after the vault failed.
     pub async fn set_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }
@@ -119,29 +120,29 @@ impl Client {
     /// the contacts to learn of the new one.
     ///
     /// # Errors
-    /// [`ClientError::StillMoving`], or the vault's.
+    /// Fails with [`ClientError::StillMoving`], or with the error of the vault.
     pub async fn move_to_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.move_to_relay(&relay)).await?;
         self.shared.wake_all();
         Ok(())
     }
 
-    /// Gives up all mailboxes at a relay, without a word to it, and everything that lies in them. For a relay that does not come
-    /// back. A contact that was not told another mailbox yet is not heard until it was.
+    /// Gives up all mailboxes at a relay without telling it, and everything that lies in them. Used for a relay that does not
+    /// come back. Messages of a contact that was not told another mailbox yet do not arrive until it was.
     ///
     /// # Errors
-    /// [`ClientError::RelayInUse`], or the vault's.
+    /// Fails with [`ClientError::RelayInUse`], or with the error of the vault.
     pub async fn leave_relay(&self, relay: &RelayAddress) -> Result<(), ClientError> {
         let relay = relay.clone();
         self.shared.step(move |engine, _| engine.leave_relay(&relay)).await
     }
 
-    /// Makes an invite for one person, to be called `name` here, and gives its link. A contact that has lost its vault, or whose session
-    /// is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be reachable; if it fails after
-    /// the invite was made, calling again with the same name goes on.
+    /// Makes an invite for one person, to be called `name` here, and returns its link. A contact that has lost its vault, or
+    /// whose session is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be
+    /// reachable; if it fails after the invite was made, calling again with the same name continues.
     ///
     /// # Errors
-    /// See [`ClientError`]. [`WrongClock`](ClientError::WrongClock): the invite would end too early or too late.
+    /// Fails with [`ClientError`]. It is [`WrongClock`](ClientError::WrongClock) if the invite would end too early or too late.
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
         let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
         let relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
@@ -158,19 +159,19 @@ impl Client {
         Ok(link.as_str().to_owned())
     }
 
-    /// The link of an open invite once more; [`ContactInfo::invite_until`] tells whether there is one.
+    /// Returns the link of an open invite once more; [`ContactInfo::invite_until`] tells whether there is one.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`].
+    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoInvite`].
     pub fn invite_link(&self, name: &str) -> Result<String, ClientError> {
         Ok(self.shared.look(|engine| engine.open_link(name))??.as_str().to_owned())
     }
 
-    /// Ends an open invite. Its secrets are gone when this returns, so its link connects no more; its mailboxes go as soon as
-    /// their relay answers. The contact stays, with what waits for it.
+    /// Ends an open invite. Its secrets are gone when this returns, so its link no longer works; its mailboxes are deleted as
+    /// soon as their relay answers. The contact stays, with the messages that wait for it.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoInvite`], or the vault's.
+    /// Fails with [`ClientError::UnknownContact`], [`ClientError::NoInvite`], or with the error of the vault.
     pub async fn withdraw_invite(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.withdraw_invite(&name)).await?;
@@ -178,12 +179,13 @@ impl Client {
         Ok(())
     }
 
-    /// Takes an invite, whose link may be as mail programs mangle it (see [`read_pasted_invite`](crate::read_pasted_invite)). Durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of a
-    /// contact whose new invite it is, the two begin again: what was not delivered is sent again in the new session.
+    /// Accepts an invite, whose link may be as mail programs mangle it (see [`read_pasted_invite`](crate::read_pasted_invite)).
+    /// The session is durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of
+    /// a contact that sent a new invite, the two begin again: messages that were not delivered are sent again in the new session.
     ///
     /// # Errors
-    /// See [`ClientError`]. [`PrivateAddress`](ClientError::PrivateAddress): the link leads to a private network or to this machine;
-    /// ask the user, then call [`accept_at_private_address`](Self::accept_at_private_address).
+    /// Fails with [`ClientError`]. [`PrivateAddress`](ClientError::PrivateAddress): the link leads to a private network or to
+    /// this machine; ask the user, then call [`accept_at_private_address`](Self::accept_at_private_address).
     /// [`NeedsToken`](ClientError::NeedsToken): mailboxes would be made at the link's relay, which wants a token; see
     /// [`set_create_token`](Self::set_create_token).
     pub async fn accept(&self, link: &str, name: &str) -> Result<(), ClientError> {
@@ -192,30 +194,30 @@ impl Client {
         self.accept_with(link, name, consent, false).await
     }
 
-    /// Acts as [`accept`](Self::accept) if the user knows that the contact of this name has another identity from now on: it had lost
-    /// the old one. Every session with the old identity ends, and the contact is to be verified again.
+    /// Does the same as [`accept`](Self::accept) if the user knows that the contact of this name has another identity from now
+    /// on, because it had lost the old one. Every session with the old identity ends, and the contact is to be verified again.
     ///
     /// # Errors
-    /// Those of [`accept`](Self::accept).
+    /// Fails as [`accept`](Self::accept) does.
     pub async fn accept_new_identity(&self, link: &str, name: &str) -> Result<(), ClientError> {
         self.accept_with(link, name, Consent::Rule, true).await
     }
 
-    /// Agrees to what a contact wants (see [`ContactInfo::asks`]): to begin again without a proof, or to be known by another
+    /// Agrees to a request of a contact (see [`ContactInfo::asks`]): to begin again without a proof, or to be known by another
     /// identity. Ask the contact by another way first: somebody who has stolen its identity, or found the invite, asks the same.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`]; [`ClientError::NothingAsked`] if it does not want this, or what it wanted is over: make a new
-    /// invite then.
+    /// Fails with [`ClientError::UnknownContact`]. Fails with [`ClientError::NothingAsked`] if the contact does not ask for this,
+    /// or its request is over: make a new invite then.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
         self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::wake_all).await
     }
 
-    /// Declines all that a contact wants. It may ask again.
+    /// Declines all requests of a contact. It may ask again.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`]; [`ClientError::NothingAsked`].
+    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NothingAsked`].
     pub async fn decline(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.decline(&name)).await
@@ -225,19 +227,20 @@ impl Client {
     /// [`agree`](Self::agree); both have to compare safety numbers again.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`]; [`ClientError::NoResetBundle`]: make a new invite;
-    /// [`ClientError::AsksAlready`]: the contact asks for a new session, [`agree`](Self::agree) or [`decline`](Self::decline) first.
+    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoSession`]; with [`ClientError::NoResetBundle`]: make a new
+    /// invite; with [`ClientError::AsksAlready`] if the contact asks for a new session: [`agree`](Self::agree) or
+    /// [`decline`](Self::decline) first.
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);
         self.shared.step_then(begin, Shared::wake_all).await
     }
 
-    /// Acts as [`accept`](Self::accept), and allows that the link leads to a private network or to this machine. The address
-    /// stays allowed, for this contact's messages too.
+    /// Does the same as [`accept`](Self::accept), and allows that the link leads to a private network or to this machine. The
+    /// address stays allowed, for this contact's messages too.
     ///
     /// # Errors
-    /// Those of [`accept`](Self::accept).
+    /// Fails as [`accept`](Self::accept) does.
     pub async fn accept_at_private_address(&self, link: &str, name: &str) -> Result<(), ClientError> {
         self.accept_with(link, name, Consent::Given, false).await
     }
@@ -277,20 +280,20 @@ impl Client {
         self.shared.step_then(accept, Shared::retry_private).await.map(|_| ()).map_err(dated)
     }
 
-    /// Lets the client connect to an IP address of a private network, or of this machine, to which a contact's address or an invite
-    /// leads. What waits for it leaves by itself. Ask the user first: a contact can name any address.
+    /// Allows the client to connect to an IP address of a private network, or of this machine, to which a contact's address or an
+    /// invite leads. Messages that wait for it leave by themselves. Ask the user first: a contact can name any address.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub async fn allow_private_address(&self, address: IpAddr) -> Result<(), ClientError> {
         self.shared.step_then(move |engine, _| engine.allow_private(address), Shared::retry_private).await
     }
 
-    /// Sets what the operator of a relay has given the user for new mailboxes, or forgets it with `None`. It is shown to the relay
-    /// with this fingerprint and to no other. What waits for it goes on by itself.
+    /// Sets the token that the operator of a relay has given the user for new mailboxes, or forgets it with `None`. It is shown
+    /// to the relay with this fingerprint and to no other. Work that waits for it continues by itself.
     ///
     /// # Errors
-    /// [`ClientError::BadToken`], or the vault's.
+    /// Fails with [`ClientError::BadToken`], or with the error of the vault.
     pub async fn set_create_token(
         &self,
         relay: &RelayAddress,
@@ -307,46 +310,47 @@ impl Client {
         self.shared.step_then(set, retry).await
     }
 
-    /// All contacts by name.
+    /// Returns all contacts by name.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn contacts(&self) -> Result<Vec<ContactInfo>, ClientError> {
         self.shared.look(Engine::contact_list)
     }
 
-    /// The contact of a name, in whatever spelling: names are compared in NFC, without white space at the ends.
+    /// Returns the contact with a name, in any spelling: names are compared in NFC, without white space at the ends.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn contact(&self, name: &str) -> Result<Option<ContactInfo>, ClientError> {
         self.shared.look(|engine| engine.contact_info(name))
     }
 
-    /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. Durable in the outbox when this returns, whether or not any relay can
-    /// be reached. Gives the message's name, which the event [`Delivered`](crate::EventKind::Delivered) will have.
+    /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. The text is durable in the outbox when this returns, whether
+    /// or not any relay can be reached. Returns the message's id, which the event [`Delivered`](crate::EventKind::Delivered) will
+    /// have.
     ///
     /// # Errors
-    /// See [`ClientError`]; nothing was sent.
+    /// Fails with [`ClientError`]; nothing was sent.
     pub async fn send(&self, name: &str, text: &str) -> Result<MessageId, ClientError> {
         let (name, text, now) = (name.to_owned(), text.to_owned(), self.shared.now());
         self.shared.step_then(move |engine, _| engine.send_text(&name, &text, now), Shared::retry_now).await
     }
 
-    /// Events with numbers above `after`, oldest first, at most 1,000.
+    /// Returns the events with numbers above `after`, oldest first, at most 1,000.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn events_after(&self, after: u64) -> Result<Vec<Event>, ClientError> {
         self.shared
             .look_at_stored(|engine| engine.events_after(after, EVENTS_AT_ONCE))?
             .map_err(ClientError::from)
     }
 
-    /// The first event with a number above `after`, awaited if there is none yet. Safe to cancel.
+    /// Returns the first event with a number above `after`, and waits if there is none yet. Safe to cancel.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub async fn next_event(&self, after: u64) -> Result<Event, ClientError> {
         let mut newest = self.shared.events.subscribe();
         loop {
@@ -361,10 +365,10 @@ impl Client {
         }
     }
 
-    /// Erases events below a number: an app with a store of its own needs them no more.
+    /// Erases the events below a number. An app with a store of its own does not need them any more.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub async fn forget_events_before(&self, number: u64) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.forget_events_before(number)).await
     }
@@ -372,68 +376,69 @@ impl Client {
     /// Returns the number up to which an app without a store of its own has shown events.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn cursor(&self) -> Result<u64, ClientError> {
         self.shared.look(Engine::cursor)
     }
 
-    /// Remembers how far events were shown.
+    /// Stores the number up to which events were shown.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub async fn set_cursor(&self, number: u64) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.set_cursor(number)).await
     }
 
-    /// Whether an event was shown, as [`set_cursor`](Self::set_cursor) and [`set_shown_of`](Self::set_shown_of) have said.
+    /// Whether an event was shown, according to [`set_cursor`](Self::set_cursor) and [`set_shown_of`](Self::set_shown_of).
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn is_shown(&self, event: &Event) -> Result<bool, ClientError> {
         self.shared.look(|engine| engine.is_shown(event))
     }
 
-    /// The number up to which all events of these contacts were shown: at least the cursor. An empty name stands for events that
-    /// concern no contact.
+    /// Returns the number up to which all events of these contacts were shown: at least the cursor. An empty name stands for
+    /// events that concern no contact.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], or the vault's.
+    /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.
     pub fn shown_of(&self, contacts: &[&str]) -> Result<u64, ClientError> {
         let contacts = owned(contacts);
         Ok(self.shared.look(|engine| engine.shown_of(&contacts))??)
     }
 
-    /// Remembers that the events of these contacts were shown up to a number, for an app without a store of its own that shows one
-    /// contact's events before those of others. Show them in their order. A mark never goes back.
+    /// Stores the number up to which the events of these contacts were shown, for an app without a store of its own that shows
+    /// one contact's events before those of others. Show the events in their order. A lower number than the stored one changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], or the vault's.
+    /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.
     pub async fn set_shown_of(&self, contacts: &[&str], number: u64) -> Result<(), ClientError> {
         let contacts = owned(contacts);
         self.shared.step(move |engine, _| engine.set_shown_of(&contacts, number)).await
     }
 
-    /// The number to compare with a contact, the same on both sides.
+    /// Returns the safety number to compare with a contact, the same on both sides.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`].
+    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoSession`].
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
         Ok(self.shared.look(|engine| engine.safety_number(name))??)
     }
 
-    /// Remembers that the safety number was compared, or that it is not to be trusted.
+    /// Notes that the user has compared the safety number, or that the contact is not to be trusted.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], [`ClientError::NoSession`], the vault's.
+    /// Fails with [`ClientError::UnknownContact`], with [`ClientError::NoSession`], or with the error of the vault.
     pub async fn set_verified(&self, name: &str, verified: bool) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.set_verified(&name, verified)).await
     }
 
-    /// Ends the connections and finishes the vault.
+    /// Ends the connections and closes the vault.
     ///
     /// # Errors
-    /// [`ClientError::VaultStopped`] when the disk failed.
+    /// Fails with [`ClientError::VaultStopped`] when the disk failed.
     pub async fn close(mut self) -> Result<(), ClientError> {
         self.shared.closing.send_replace(true);
         let _ = (&mut self.supervisor).await;
@@ -465,7 +470,7 @@ fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapabili
     deaddrop_link::capability::ReadCapability::copy_of(link.secret().read_capability().expose())
 }
 
-/// Opening and closing wait for the disk and for Argon2id.
+/// Runs work that blocks on a thread of its own. Opening and closing wait for the disk and for Argon2id.
 async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
@@ -477,7 +482,7 @@ async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
 }
 
-/// The blocking task did not end.
+/// The error of a blocking task that did not end.
 struct Stopped;
 
 impl From<Stopped> for OpenError {

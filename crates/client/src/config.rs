@@ -5,64 +5,66 @@ use deaddrop_shred::PassphraseCost;
 use deaddrop_tls::Verify as TlsVerify;
 use std::{ops::Range, sync::Arc, time::Duration};
 
-/// The longest [`Config::gap_wait`].
+/// Maximum of [`Config::gap_wait`].
 pub const MAX_GAP_WAIT: Duration = Duration::from_secs(600);
-/// The least [`Config::vault_mib`]: a part of it is kept for receipts and for the store's own work.
+/// Minimum of [`Config::vault_mib`]. A part of the room is kept for receipts and for the store's own work.
 pub const MIN_VAULT_MIB: u32 = 64;
-/// The largest [`Config::vault_mib`].
+/// Maximum of [`Config::vault_mib`].
 pub const MAX_VAULT_MIB: u32 = 262_144;
-/// [`Config::vault_mib`] unless it is set.
+/// Default of [`Config::vault_mib`].
 pub const DEFAULT_VAULT_MIB: u32 = 4_096;
-/// A relay keeps an invite no longer.
+/// Maximum number of days of an invite. A relay keeps an invite no longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
 
-/// Rule about addresses that are not public. The client also connects to those that its own rule allows: the relay that the user has
-/// set, and what [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite have stored.
+/// Rule about addresses that are not public. The client also connects to those addresses that its own rule allows: the relay that
+/// the user has set, and what [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite
+/// have stored.
 ///
 /// Contacts and invite links name the hosts of relays. Without this rule they could make a client connect to the services of its own
 /// machine and of the network around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PrivateAddresses {
-    /// None.
+    /// The app allows no such address.
     #[default]
     Refuse,
-    /// Those of these hosts: names as they stand in relay addresses, or IP addresses.
+    /// The app allows the addresses of these hosts. They are names as in relay addresses, or IP addresses.
     AllowRelays(Vec<String>),
-    /// All: for networks that have relays of their own and contacts that are trusted with them.
+    /// The app allows all addresses. Meant for networks that have relays of their own and contacts that are trusted with them.
     Allow,
 }
 
 /// Settings of a client. The defaults suit a person's device.
 #[derive(Clone)]
 pub struct Config {
-    /// The time in whole seconds since 1970-01-01 UTC; tests give their own.
+    /// The clock, which returns whole seconds since 1970-01-01 UTC. Tests set their own.
     pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// A receipt waits a random time in this range, so that it says little about when one is there, and so that one receipt
-    /// serves many messages.
+    /// The range of the random time that a receipt waits, so that it reveals little about when the user is there, and so that one
+    /// receipt serves many messages.
     pub receipt_delay: Range<Duration>,
-    /// Time for which a message is held back when one before it is missing though everything that lay at the relays has been read. Then it
-    /// is given, and what was missing is late if it comes. At most [`MAX_GAP_WAIT`].
+    /// The time for which a message is held back if one before it is missing although everything that lay at the relays has been
+    /// read. After that it is shown, and the missing message is late if it comes. At most [`MAX_GAP_WAIT`].
     pub gap_wait: Duration,
-    /// First and longest wait between two tries to connect; jitter is added.
+    /// The first and the longest wait between two tries to connect; jitter is added.
     pub backoff: Range<Duration>,
-    /// A putting link is closed after so much silence; at most a minute.
+    /// The time of silence after which a putting link is closed; at most a minute.
     pub putter_idle: Duration,
-    /// Maximum time for one connection, and for one answer to an errand about an invite. A line of 2 KB/s connects in 4 s.
+    /// The maximum time for one connection, and for one answer to an errand about an invite. A line of 2 KB/s connects in 4 s.
     pub patience: Duration,
-    /// Days for which an invite is good; at most [`MAX_INVITE_DAYS`].
+    /// The number of days for which an invite can be used; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
-    /// Rule about the addresses, of those that are not public, to which a contact or an invite may lead.
+    /// The rule about addresses that are not public, to which a contact or an invite may lead.
     pub private_addresses: PrivateAddresses,
-    /// Rule about the TLS certificates of relays with `wss://` addresses. The link inside proves the relay's fingerprint in any case, so
-    /// [`TlsVerify::PinnedOnly`] is as safe for messages; certificates keep others from seeing that it is a relay that is talked to.
+    /// Rule about the TLS certificates of relays with `wss://` addresses. The link inside proves the relay's fingerprint in any
+    /// case, so [`TlsVerify::PinnedOnly`] is as safe for messages; certificates keep others from seeing that the connection goes
+    /// to a relay.
     pub tls_verify: TlsVerify,
-    /// Resolves the names of relays.
+    /// The resolver of the names of relays.
     pub resolver: Arc<dyn Resolve>,
     /// The cost of one guess of the passphrase of a *new* vault; a vault that exists opens at its own cost. A device with
     /// little memory may take less, and so do tests.
     pub passphrase_cost: PassphraseCost,
-    /// MiB to which the file of a *new* vault may grow: at least [`MIN_VAULT_MIB`], at most [`MAX_VAULT_MIB`]. A vault that exists keeps
-    /// its limit; [`Status::vault`](crate::Status::vault) tells how full it is.
+    /// The number of MiB to which the file of a *new* vault may grow: at least [`MIN_VAULT_MIB`], at most [`MAX_VAULT_MIB`]. A
+    /// vault that exists keeps its limit; [`Status::vault`](crate::Status::vault) tells how full it is.
     pub vault_mib: u32,
 }
 

@@ -7,7 +7,7 @@ use deaddrop_wire::RelayAddress;
 /// The engine of a client.
 pub(crate) type Engine<D = FileDisk> = deaddrop_engine::Engine<ShredVault<D>, SystemRandom>;
 
-/// Makes a new person in an empty store. `now` in seconds since 1970-01-01.
+/// Makes a new person in an empty store. `now` is in seconds since 1970-01-01.
 pub(crate) fn create_in<D: Disk + 'static>(
     store: Shred<D>,
     relay: Option<&RelayAddress>,
@@ -16,7 +16,7 @@ pub(crate) fn create_in<D: Disk + 'static>(
     Ok(Engine::create(ShredVault::start(store)?, SystemRandom, relay, now)?)
 }
 
-/// Loads the person of a store, looks at the clock and begins the day that is believed. `now` in seconds since 1970-01-01.
+/// Loads the person of a store, looks at the clock and begins the day that is believed. `now` is in seconds since 1970-01-01.
 pub(crate) fn open_in<D: Disk + 'static>(store: Shred<D>, now: u64) -> Result<Engine<D>, OpenError> {
     Ok(Engine::open(ShredVault::start(store)?, SystemRandom, now)?)
 }

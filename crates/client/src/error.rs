@@ -10,8 +10,8 @@ use deaddrop_engine::{
 };
 use deaddrop_wire::Day;
 
-/// The machine's clock and a relay's show days that are more than two days apart. One of them is wrong: set the clock of this
-/// machine, or ask the relay's operator.
+/// The error of a machine's clock and a relay's that show days more than two days apart. One of them is wrong: set the clock of
+/// this machine, or ask the relay's operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
@@ -24,14 +24,14 @@ pub struct WrongClock {
     pub relay: Day,
 }
 
-/// A vault was not opened or created. Nothing on the disk was changed.
+/// The error of a vault that was not opened or created. Nothing on the disk was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// There is no vault: create one.
+    /// There is no vault in the folder: create one.
     #[error("there is no vault here; create one, or choose another folder")]
     Absent,
-    /// There is one already: open it, or take another folder.
+    /// There is a vault in the folder already: open it, or take another folder.
     #[error("there is a vault here already; use it, or choose another folder")]
     Exists,
     /// The passphrase, or the key file, is not this vault's.
@@ -40,7 +40,7 @@ pub enum OpenError {
     /// The vault was made without a passphrase, and its key file is missing.
     #[error("the vault's key file is missing; if the vault has a passphrase, give it")]
     KeyFileMissing,
-    /// Another process has it open.
+    /// Another process has the vault open.
     #[error("the vault is in use by another process; close that one first")]
     InUse,
     /// The requested cost of a guess of the passphrase is out of bounds.
@@ -49,19 +49,19 @@ pub enum OpenError {
     /// The limit of the vault's file is out of bounds.
     #[error("a vault's limit is between 64 and 262,144 MiB")]
     BadLimit,
-    /// This machine has not the memory that checking the passphrase takes.
+    /// This machine has less memory than checking the passphrase takes.
     #[error("not enough memory to check the passphrase; close other programs")]
     OutOfMemory,
-    /// Written by a newer version: update.
+    /// A newer version of this program wrote the vault: update.
     #[error("the vault was written by a newer version; update this program")]
     NewerVersion,
-    /// Damaged.
+    /// The vault is damaged.
     #[error("the vault is damaged; nothing was changed in it")]
     Corrupt,
-    /// The file system keeps old bytes.
+    /// The file system keeps old bytes, so that nothing can be erased.
     #[error("this file system cannot really delete; choose a folder on a local one")]
     UnsupportedFileSystem,
-    /// The operating system gives no random bytes.
+    /// The operating system returns no random bytes.
     #[error("the operating system gives no random bytes; nothing is done without them")]
     NoRandomness,
     /// The disk is full, or files may not grow. Nothing was made.
@@ -72,16 +72,16 @@ pub enum OpenError {
         "other users of this machine may read or change the vault's key file; make it readable by its owner alone (mode 0600)"
     )]
     KeyFileExposed,
-    /// The disk refused.
+    /// The disk refused to read or write.
     #[error("the vault's folder cannot be read or written; check permissions")]
     Io,
 }
 
-/// An operation of a client failed, and changed nothing.
+/// The error of an operation of a client that failed and changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// There is no contact of this name.
+    /// There is no contact with this name.
     #[error("there is no contact of this name")]
     UnknownContact,
     /// An invite for this contact was made and is not used yet.
@@ -126,10 +126,10 @@ pub enum ClientError {
     /// The machine's clock and the relay's show different days.
     #[error(transparent)]
     WrongClock(#[from] WrongClock),
-    /// The relay does not do now what was asked: it is busy, or refuses new mailboxes.
+    /// The relay refuses for now: it is busy, or makes no new mailboxes.
     #[error("the relay does not take this now; try again later")]
     RelayBusy,
-    /// The relay makes mailboxes only for those who show its token, and none is set for it, or another one.
+    /// The relay makes mailboxes only for clients that show its token, and none is set for it, or another one.
     #[error(
         "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again"
     )]
@@ -162,13 +162,13 @@ pub enum ClientError {
         "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name"
     )]
     OtherIdentity,
-    /// The contact wants nothing that needs the user's word.
+    /// The contact asks for nothing that needs the user's consent.
     #[error("this contact asks for nothing")]
     NothingAsked,
     /// The contact asks for a new session already: agree or decline first.
     #[error("this contact asks for a new session already; agree to that, or decline it first")]
     AsksAlready,
-    /// Nothing is there to begin again with: make a new invite for the contact.
+    /// There is no reset bundle with which a new session could begin: make a new invite for the contact.
     #[error("there is nothing to begin again with; make a new invite for this contact")]
     NoResetBundle,
     /// There is no session with this contact yet.
@@ -177,15 +177,15 @@ pub enum ClientError {
     /// Another reader has taken over a mailbox; what waits in it is not read.
     #[error("another copy of this vault, or another program, reads your mailboxes; use one copy only")]
     Displaced,
-    /// The call did not end within the time allowed; its work goes on.
+    /// The call did not end within the time allowed. Its work continues.
     #[error("it takes longer than allowed; it goes on when the relay can be reached")]
     TimedOut,
-    /// The vault has no room, or its disk has none. Nothing is lost, and it goes on as soon as there is room: erase events that were
-    /// shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise the limit
-    /// ([`change_vault_limit`](crate::Client::change_vault_limit)).
+    /// The vault has no room, or its disk has none. Nothing is lost, and the work continues as soon as there is room: erase
+    /// events that were shown ([`forget_events_before`](crate::Client::forget_events_before)), free space on the disk, or raise
+    /// the limit ([`change_vault_limit`](crate::Client::change_vault_limit)).
     #[error("the vault is full; erase received messages that you have read, or free space on its disk")]
     VaultFull,
-    /// The disk is too slow to overwrite what was erased; nothing new is stored until it has.
+    /// The disk is too slow to overwrite erased records. Nothing new is stored until they are overwritten.
     #[error("the vault's disk is too slow for now; try again in a moment")]
     VaultBusy,
     /// The vault failed: close the client and open it again.
@@ -197,12 +197,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The vault failed, and not the call.
+    /// Whether the vault failed, and not the call.
     pub(crate) const fn is_of_vault(&self) -> bool {
         matches!(self, Self::VaultStopped | Self::VaultCorrupt)
     }
 
-    /// The vault takes nothing for now, and has changed nothing.
+    /// Whether the vault takes nothing for now, and has changed nothing.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::VaultFull | Self::VaultBusy)
     }

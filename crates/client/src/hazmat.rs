@@ -1,5 +1,5 @@
-//! The vault's rows, and a client without a network, for tests that bring bytes of their own. Rows hold secrets: never enable it
-//! in an app.
+//! The vault's rows, and a client without a network, for tests that bring bytes of their own. Rows hold secrets: never enable
+//! this feature in an app.
 //!
 //! Behind the additive feature `hazmat`.
 
@@ -22,7 +22,7 @@ pub struct OfflineClient {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
     relay: String,
-    /// The time of the last try of addresses that refused.
+    /// The time of the last try of addresses that refused, in seconds since 1970-01-01.
     stale_at: u64,
 }
 
@@ -34,7 +34,7 @@ fn unlock() -> Unlock {
 }
 
 impl OfflineClient {
-    /// Makes a person who invites the contact; the second value is the bundle, the third the secret of its link.
+    /// Makes a person who invites the contact. The second value is the bundle, the third the secret of its link.
     #[must_use]
     pub fn invite(relay: &RelayAddress, today: Day) -> Option<(Self, Vec<u8>, [u8; 32])> {
         let geometry = Geometry {
@@ -103,7 +103,8 @@ impl OfflineClient {
         }
     }
 
-    /// Makes the receipts that are due, and gives up to `most` envelopes to a relay, which stores or refuses them.
+    /// Makes the receipts that are due, and passes up to `most` envelopes to a relay. `taken` tells whether the relay stores or
+    /// refuses them. Returns the envelopes.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {

@@ -16,10 +16,11 @@ use zeroize::Zeroizing;
 
 /// The key or passphrase that opens a vault.
 pub enum Unlock {
-    /// A passphrase; the key derives from it with Argon2id, at the cost that
-    /// [`Config::passphrase_cost`](crate::Config::passphrase_cost) gave when the vault was made.
+    /// A passphrase. The key derives from it with Argon2id, at the cost that
+    /// [`Config::passphrase_cost`](crate::Config::passphrase_cost) had when the vault was made.
     Passphrase(Zeroizing<String>),
-    /// 32 random bytes in a file beside the vault, readable by its owner alone: who has the folder has everything in it.
+    /// A key of 32 random bytes in a file beside the vault, readable by its owner alone. Anyone who has the folder can read
+    /// everything in it.
     KeyFile,
 }
 
@@ -42,10 +43,10 @@ fn key_file(home: &Path) -> PathBuf {
     home.join("vault.key")
 }
 
-/// Files and folders that an attempt has made. Removed if the attempt fails.
+/// The files and folders that an attempt has made. They are removed if the attempt fails.
 pub(crate) struct Unfinished {
     home: PathBuf,
-    /// Folders that were missing, the innermost first.
+    /// The folders that were missing, the innermost first.
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,
 }
@@ -57,7 +58,7 @@ impl Unfinished {
         Self { home: home.to_owned(), folders: missing.map(Path::to_owned).collect(), files: Vec::new() }
     }
 
-    /// The vault is made: all of it stays.
+    /// Keeps all files and folders, because the vault is made.
     pub(crate) fn keep(mut self) {
         self.files.clear();
         self.folders.clear();
@@ -76,7 +77,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Makes an empty vault. Nothing that is there is overwritten, and an attempt that fails leaves nothing behind.
+/// Makes an empty vault. Existing files are not overwritten, and an attempt that fails leaves nothing behind.
 pub(crate) fn begin(
     home: &Path,
     unlock: &Unlock,
@@ -136,7 +137,7 @@ pub(crate) fn open(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Open
     open_with(home, &of_store(home, unlock)?)
 }
 
-/// Changes how large the file may grow. Nothing is changed on any error but one of the disk.
+/// Changes the maximum size of the file. Nothing is changed on any error except one of the disk.
 pub(crate) fn change_limit(home: &Path, unlock: &Unlock, vault_mib: u32) -> Result<(), OpenError> {
     check_limit(vault_mib)?;
     let unlock = of_store(home, unlock)?;
@@ -154,7 +155,7 @@ fn open_with(home: &Path, unlock: &deaddrop_shred::Unlock) -> Result<Shred<FileD
     Shred::open(disk, unlock, &mut SystemRandom).map_err(open_error)
 }
 
-/// The store's key or passphrase, for a vault that exists.
+/// Returns the store's key or passphrase, for a vault that exists.
 fn of_store(home: &Path, unlock: &Unlock) -> Result<deaddrop_shred::Unlock, OpenError> {
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);
@@ -169,7 +170,7 @@ fn check_limit(vault_mib: u32) -> Result<(), OpenError> {
     if (MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) { Ok(()) } else { Err(OpenError::BadLimit) }
 }
 
-/// Returns the number of segments of a file of so many MiB.
+/// Returns the number of segments of a file of this many MiB.
 fn segments(vault_mib: u32) -> u32 {
     vault_mib / (Geometry::vault().segment_bytes >> 20)
 }
@@ -186,7 +187,7 @@ fn make_folder(home: &Path) -> std::io::Result<()> {
     builder.create(home)
 }
 
-/// Writes a new key under another name first: a crash leaves no file that is no key.
+/// Writes a new key under another name first: a crash leaves no file that is not a key.
 fn write_key(made: &mut Unfinished) -> Result<MasterKey, OpenError> {
     let (proper, temporary) = (key_file(&made.home), made.home.join("vault.key.new"));
     let mut options = fs::OpenOptions::new();
@@ -206,7 +207,7 @@ fn write_key(made: &mut Unfinished) -> Result<MasterKey, OpenError> {
     Ok(MasterKey::copy_of(&key))
 }
 
-/// Other users of the machine may neither read nor change the key.
+/// Checks that other users of the machine may neither read nor change the key.
 #[cfg(unix)]
 fn check_mode(file: &fs::File) -> Result<(), OpenError> {
     use std::os::unix::fs::PermissionsExt;

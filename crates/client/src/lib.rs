@@ -55,7 +55,7 @@
 //! **Errors** change nothing, except those of the vault: after [`ClientError::VaultStopped`] the client must be closed and opened
 //! again. [`ClientError::VaultFull`] ends as soon as there is room, without that. A relay that is down is no error of [`Client::send`].
 //!
-//! Dropping a [`Client`] is as safe as pulling the plug. It needs a multi-threaded or current-thread tokio runtime with time and
+//! Dropping a [`Client`] is as safe as cutting the power. It needs a multi-threaded or current-thread tokio runtime with time and
 //! network.
 //!
 //! Not its concern: the rules of a client (`deaddrop-engine`), cryptography (`deaddrop-e2ee`), how bytes are stored

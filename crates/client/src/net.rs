@@ -1,4 +1,5 @@
-//! Connections: one reading link a relay, short putting links a contact, never both in one (spec/14-client.md section 6).
+//! Connections: one reading link to each relay, short putting links to each contact, never both in one (spec/14-client.md section
+//! 6).
 
 mod clock;
 mod connection;

@@ -11,21 +11,21 @@ use deaddrop_e2ee::invite::{FRAGMENT_LEN, InviteLink, LINK_VERSION, LinkError};
 use deaddrop_wire::RelayAddress;
 use zeroize::Zeroizing;
 
-/// Maximum length of a pasted text in bytes: a link and the mail around it.
+/// Maximum length of a pasted text in bytes, for a link and the mail around it.
 pub const MAX_PASTED: usize = 65_536;
-/// Characters of a relay's fingerprint.
+/// Number of characters of a relay's fingerprint.
 const FINGERPRINT_LEN: usize = 43;
 
-/// A pasted text is not the link that is wanted; see the variants.
+/// The error of a pasted text that is not the expected link; see the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PasteError {
-    /// There is no link in it.
+    /// There is no link in the text.
     #[error(
         "there is no link in this; an invite link begins with deaddrop:, a relay's address with ws:// or wss://, and both hold a #"
     )]
     NotALink,
-    /// A part of the link is missing, or other words stand in it.
+    /// A part of the link is missing, or other words are in it.
     #[error(
         "the link is cut off, or other words stand in it; copy all of the link, in one line, and nothing else"
     )]
@@ -39,12 +39,12 @@ pub enum PasteError {
     /// The text holds two links that differ.
     #[error("there are two different links in this; give one of them")]
     TwoLinks,
-    /// The text is the address of a relay, and an invite is wanted.
+    /// The text is the address of a relay, but an invite is expected.
     #[error(
         "this is the address of a relay, not an invite link; an invite link comes from the person who invites you"
     )]
     IsRelayAddress,
-    /// The text is an invite, and the address of a relay is wanted.
+    /// The text is an invite, but the address of a relay is expected.
     #[error(
         "this is an invite link, not the address of a relay; accept the invite, or ask the relay's operator for its address"
     )]
@@ -65,10 +65,10 @@ impl From<LinkError> for PasteError {
     }
 }
 
-/// Reads an invite link out of what was pasted.
+/// Reads an invite link from a pasted text.
 ///
 /// # Errors
-/// [`PasteError`].
+/// Fails with [`PasteError`].
 pub fn read_pasted_invite(text: &str) -> Result<InviteLink, PasteError> {
     let found = Found::in_text(text)?;
     one_of(
@@ -78,10 +78,10 @@ pub fn read_pasted_invite(text: &str) -> Result<InviteLink, PasteError> {
     )
 }
 
-/// Reads the address of a relay out of what was pasted.
+/// Reads the address of a relay from a pasted text.
 ///
 /// # Errors
-/// [`PasteError`].
+/// Fails with [`PasteError`].
 pub fn read_pasted_relay(text: &str) -> Result<RelayAddress, PasteError> {
     let found = Found::in_text(text)?;
     one_of(
@@ -91,7 +91,7 @@ pub fn read_pasted_relay(text: &str) -> Result<RelayAddress, PasteError> {
     )
 }
 
-/// The one link, which may stand there several times.
+/// Returns the one link, which may be in the text several times.
 fn one_of<T>(
     found: Vec<Result<T, PasteError>>,
     other_kind: Option<PasteError>,
@@ -111,7 +111,7 @@ fn one_of<T>(
     only.ok_or(other_kind.unwrap_or(PasteError::NotALink))
 }
 
-/// All that looks like a link in a text.
+/// The parts of a text that look like links.
 #[derive(Default)]
 struct Found {
     invites: Vec<Result<InviteLink, PasteError>>,
@@ -134,7 +134,7 @@ impl Found {
         Ok(found)
     }
 
-    /// Reads what begins with a scheme, up to the next scheme.
+    /// Reads the text that begins with a scheme, up to the next scheme.
     fn read(&mut self, candidate: &str, cleaned: &Cleaned, start: usize) {
         let (place, rest) = match candidate.split_once('#') {
             Some((place, rest)) => (place, Some(rest)),
@@ -177,9 +177,9 @@ impl Found {
 struct Place {
     /// The relay's URL, which ends with `/`.
     url: String,
-    /// The URL is that of an invite.
+    /// Whether the URL is that of an invite.
     is_invite: bool,
-    /// The URL is an address of the web: an invite's page, or something else.
+    /// Whether the URL is an address of the web: an invite's page, or something else.
     is_web: bool,
 }
 
@@ -221,7 +221,7 @@ impl Place {
     }
 }
 
-/// The characters behind the `#`: exactly so many, perhaps in several lines. What stands behind them does not count.
+/// Returns the characters after the `#`: exactly `len`, perhaps in several lines. Characters after them are ignored.
 fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>, PasteError> {
     let rest = rest.trim_start();
     let end = rest.find(|c: char| !is_base64url(c) && !c.is_whitespace()).unwrap_or(rest.len());
@@ -257,7 +257,7 @@ fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>
     }
 }
 
-/// The version that a fragment begins with.
+/// Returns the version with which a fragment begins.
 fn version(fragment: &str) -> Option<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut values = fragment.chars().map(|c| ALPHABET.find(c).and_then(|value| u8::try_from(value).ok()));
@@ -265,7 +265,7 @@ fn version(fragment: &str) -> Option<u8> {
     Some((high << 2) | (low >> 4))
 }
 
-/// Whether a piece of the line is a word rather than a part of a link: letters of one case, but perhaps for the first.
+/// Whether a piece of the line is a word rather than a part of a link: letters of one case, except perhaps the first.
 fn is_word(piece: &str) -> bool {
     piece.bytes().all(|byte| byte.is_ascii_alphabetic())
         && piece.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
@@ -275,7 +275,7 @@ fn is_base64url(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// The text behind a word, in whatever case the word is.
+/// Returns the text after a word, in any case of the word.
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)

@@ -1,10 +1,10 @@
-//! The one place where secret randomness enters: the operating system. (Pauses of connections are drawn elsewhere; nothing
-//! secret depends on them.)
+//! The only source of secret randomness: the operating system. (Pauses of connections are drawn elsewhere; nothing secret depends
+//! on them.)
 
 use rand::{TryCryptoRng, TryRng, rngs::SysRng};
 use std::convert::Infallible;
 
-/// The operating system gives no random bytes.
+/// The error of an operating system that returns no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRandomness;
 
@@ -13,17 +13,17 @@ pub(crate) struct NoRandomness;
 /// The generator keeps nothing in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
 /// repeats no bytes unless the system itself does.
 ///
-/// A system that once gave random bytes and then refuses them ends the call with a panic that says so: no key is ever made from
-/// anything else. [`check`] tells before anything begins.
+/// If a system once returned random bytes and then refuses them, the call panics: no key is ever made from anything else.
+/// [`check`] shows before the start whether the system has random bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemRandom;
 
-/// Whether the system gives random bytes.
+/// Fails if the system returns no random bytes.
 pub(crate) fn check() -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(&mut [0; 32]).map_err(|_| NoRandomness)
 }
 
-/// All bytes, or none and a panic.
+/// Fills all bytes, or panics.
 #[expect(clippy::panic, reason = "the trait has no error, and weak bytes would be worse than an end")]
 fn fill(source: &mut impl TryRng, bytes: &mut [u8]) {
     if source.try_fill_bytes(bytes).is_err() {

@@ -2,15 +2,15 @@
 
 use std::{future::Future, io, net::IpAddr, pin::Pin};
 
-/// The addresses of a name, once they are known.
+/// The future of the addresses of a name.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
-/// Resolves names of relays. An app gives its own to ask another service than the system's.
+/// A resolver of names of relays. An app sets its own to ask another service than the system's.
 ///
-/// The answers are not trusted: the client connects only to addresses that its rule allows (spec/14-client.md section 6.1). It
-/// is never asked for a host that is an IP address already.
+/// The answers are not trusted: the client connects only to addresses that its rule allows (spec/14-client.md section 6.1). The
+/// resolver is never asked for a host that is an IP address already.
 pub trait Resolve: Send + Sync {
-    /// The addresses of a host, in the order in which they are tried. Dropping the future must be harmless.
+    /// Resolves a host to its addresses, in the order in which they are tried. Dropping the future must be harmless.
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a>;
 }
 

@@ -9,12 +9,13 @@ use rand::CryptoRng;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// The adapter that [`Client`](crate::Client) uses, over a writer without a thread. Commits are written by the caller's thread; a store
+/// The adapter that [`Client`](crate::Client) uses, over a writer without a thread. The caller's thread writes commits; a store
 /// that is busy refuses at once.
 pub struct SteppedVault<D: Disk + 'static>(ShredVault<D>);
 
 impl<D: Disk + 'static> SteppedVault<D> {
-    /// Takes over an open store whose segments have this geometry. Salts come from `salts`. Returns the steps that do the upkeep, too.
+    /// Takes over an open store whose segments have this geometry. Salts come from `salts`. Also returns the steps that do the
+    /// upkeep.
     #[must_use]
     pub fn start(
         store: Shred<D>,

@@ -16,11 +16,11 @@ use zeroize::Zeroizing;
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 /// The time between two tries.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-/// Bytes before the first segment of a store.
+/// Number of bytes before the first segment of a store.
 const HEAD: u64 = 10 * 4_096;
 
-/// A vault in a store. Its segments are large against the largest row, as those of [`Geometry::vault`] are: the ends of segments that no
-/// row fits into are then small, and the room is what the engine is told.
+/// A vault in a store. Its segments are much larger than the largest row, as those of [`Geometry::vault`] are: the ends of
+/// segments that no row fits into are then small, and the room is what the engine is told.
 pub(crate) struct ShredVault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
@@ -40,7 +40,7 @@ impl<D: Disk + 'static> ShredVault<D> {
         Ok(Self::over(writer, geometry, BUSY_WAIT))
     }
 
-    /// Takes over a writer of a store whose segments have this geometry. A commit waits so long for a store that is busy.
+    /// Takes over a writer of a store whose segments have this geometry. A commit waits for `busy_wait` for a store that is busy.
     pub(crate) fn over(writer: Writer<D>, geometry: &Geometry, busy_wait: Duration) -> Self {
         Self { reader: writer.reader(), writer, sizes: Sizes::of(geometry), busy_wait }
     }
@@ -101,8 +101,8 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
     }
 }
 
-/// The batch for the store. The rows stay here until it is stored: a store that refuses a batch wipes it. The store encrypts its copies
-/// where they lie.
+/// Returns the batch for the store. The rows stay here until it is stored: a store that refuses a batch wipes it. The store
+/// encrypts its copies in place.
 fn records(batch: &RowBatch) -> deaddrop_shred::Batch {
     let record = |row: &NewRow| Record {
         key: RecordKey(row.key.0),
@@ -133,14 +133,15 @@ fn refused(error: CommitError) -> VaultError {
     }
 }
 
-/// The sizes of a store's segments: they never change.
+/// The sizes of a store's segments, which never change.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     segment: u64,
-    /// Bytes of bodies in a segment.
+    /// Number of bytes of bodies in a segment.
     bodies: u64,
-    /// The least that a record counts: its share of the bodies of a segment whose slots are all used. A segment in which no more
-    /// records have room holds at least as much as its bodies, so that all records together need no more segments than their weights say.
+    /// The minimum weight of a record: its share of the bodies of a segment whose slots are all used. A segment in which no more
+    /// records have room holds at least as much as its bodies, so that all records together need no more segments than their
+    /// weights say.
     share: u64,
 }
 

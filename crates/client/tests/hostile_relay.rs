@@ -1,4 +1,4 @@
-//! A client that was pointed at a hostile place: whatever it sends there, and however little it reads, memory stays bounded.
+//! A client that connects to a hostile relay: its memory stays bounded, whatever the relay sends and however little it reads.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -22,20 +22,20 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Bytes that a hostile relay sends at most.
+/// Maximum number of bytes that a hostile relay sends.
 const FLOOD_BYTES: usize = 256 << 20;
-/// Kibibytes by which the client's process may grow.
+/// Maximum number of kibibytes by which the client's process may grow.
 const GROWTH_KIB: u64 = 32_768;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Play {
     /// A head of an answer that never ends.
     EndlessHead,
-    /// Frames without content behind the upgrade: the first byte and the payload.
+    /// Frames without content after the upgrade: the first byte and the payload.
     Frames(u8, usize),
-    /// The same once the link stands.
+    /// Frames without content once the link is open: the first byte and the payload.
     FramesOnLink(u8, usize),
-    /// Ping items in records, without reading the answers.
+    /// Ping items in records. The relay does not read the answers.
     PingItems,
 }
 
@@ -151,7 +151,8 @@ fn frame(first: u8, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Answers every request with Done, and then delivers blob after blob without confirming an ack. Gives how many the client took.
+/// Answers every request with Done, and then delivers blob after blob without confirming an ack. Returns the number of blobs that
+/// the client took.
 async fn deliver_without_end(mut stream: TcpStream) -> Option<usize> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -271,7 +272,7 @@ async fn a_relay_that_floods_and_never_reads_costs_a_client_little() {
     }
 }
 
-/// The day of the system's clock: a client makes no invite with a relay of another day.
+/// Returns the day of the system's clock. A client makes no invite with a relay of another day.
 fn today() -> deaddrop_wire::Day {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     deaddrop_wire::Day::of_unix_seconds(since.as_secs())

@@ -1,4 +1,4 @@
-//! A relay that says more than ours does: the client answers critical items that it does not know, and pings, on every link, and goes on.
+//! A relay that sends unknown items: the client answers critical ones, and pings, on every link, and continues.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_client::{Client, Config, Unlock};
@@ -17,12 +17,12 @@ use tokio::{
 };
 
 const SEED: [u8; 32] = [7; 32];
-/// Types that no version has.
+/// Types of items that no version has.
 const CRITICAL: [u16; 2] = [0x7777, 0x7779];
 const OPTIONAL: u16 = 0x7778;
 const NONCE: u32 = 77;
 
-/// Gives out bytes that the test knows.
+/// A generator that returns bytes that the test knows.
 struct Known(Vec<u8>);
 
 impl rand::rand_core::TryRng for Known {
@@ -57,7 +57,7 @@ fn expand(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
     hkdf::expand(prk, &[&label(text), context])
 }
 
-/// The relay's key by the formulas of spec/10-link.md section 4.
+/// Computes the relay's key by the formulas of spec/10-link.md section 4.
 fn relay_key(c1: &[u8], s1: &[u8], c2: &[u8], fresh: &[u8; 32], m: &[u8; 32]) -> [u8; 32] {
     let prk = *hkdf::extract(&label("relay identity"), &[&SEED]).expose();
     let x = x25519::SecretKey::from_bytes(&expand(&prk, "relay identity x25519", &[]));
@@ -86,7 +86,7 @@ fn relay_key(c1: &[u8], s1: &[u8], c2: &[u8], fresh: &[u8; 32], m: &[u8; 32]) ->
 }
 
 impl RawLink {
-    /// A record of these bytes and padding.
+    /// Seals a record of these bytes and padding.
     fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let mut padded = plaintext.to_vec();
         padded.resize(512, 0);
@@ -134,11 +134,11 @@ async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
 /// An answer of the client.
 #[derive(Debug, PartialEq, Eq)]
 enum Answered {
-    /// An item of this type is not known.
+    /// The answer that an item of this type is not known.
     Unknown(u16),
     /// A ping with this nonce.
     Ping(u32),
-    /// A request, as only a relay does.
+    /// A request, which the relay answers.
     Request,
 }
 
@@ -237,7 +237,7 @@ async fn critical_items_that_a_client_does_not_know_and_pings_are_answered_on_ev
     relay.abort();
 }
 
-/// The day of the system's clock: a client makes no invite with a relay of another day.
+/// Returns the day of the system's clock. A client makes no invite with a relay of another day.
 fn today() -> deaddrop_wire::Day {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     deaddrop_wire::Day::of_unix_seconds(since.as_secs())

@@ -31,7 +31,7 @@ mod world;
 
 use crate::vector::Case;
 
-/// Every case, families and cases in their order.
+/// Returns every case, families and cases in their order.
 #[must_use]
 pub fn all() -> Vec<Case> {
     let families: [fn() -> Vec<Case>; 14] = [

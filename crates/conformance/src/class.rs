@@ -153,7 +153,7 @@ impl Class for RecordError {
     }
 }
 
-/// The class of a record that opens and does not decode.
+/// Returns the class of a record that opens and does not decode.
 fn malformed(inner: &DecodeError) -> String {
     format!("malformed-{}", inner.class())
 }

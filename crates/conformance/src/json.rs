@@ -3,9 +3,9 @@
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt::Write as _;
 
-/// Runs of equal bytes from this length on are written as a rule.
+/// Number of bytes from which on a run of equal bytes is written as a rule.
 const LONG_RUN: usize = 64;
-/// The most bytes that one field may stand for.
+/// Maximum number of bytes of one field.
 const MAX_BYTES: usize = 1 << 20;
 
 /// A value of a vector file.
@@ -27,13 +27,13 @@ pub enum Json {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object(pub Vec<(String, Json)>);
 
-/// A field is missing or has the wrong form.
+/// The name of a field that is missing or has the wrong form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the field {0} is missing or has the wrong form")]
 pub struct BadField(pub String);
 
 impl Object {
-    /// No fields yet.
+    /// Makes an object without fields.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
@@ -52,24 +52,24 @@ impl Object {
         self.with(name, hex(bytes))
     }
 
-    /// The field, if it is there.
+    /// Returns the field, if it exists.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Json> {
         self.0.iter().find(|field| field.0 == name).map(|field| &field.1)
     }
 
-    /// The field.
+    /// Returns the field.
     ///
     /// # Errors
-    /// [`BadField`] when it is missing.
+    /// Fails with [`BadField`] when the field is missing.
     pub fn field(&self, name: &str) -> Result<&Json, BadField> {
         self.find(name).ok_or_else(|| BadField(name.to_owned()))
     }
 
-    /// A text.
+    /// Returns the text in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing or is no text.
     pub fn text(&self, name: &str) -> Result<&str, BadField> {
         match self.field(name)? {
             Json::Text(text) => Ok(text),
@@ -77,10 +77,10 @@ impl Object {
         }
     }
 
-    /// An integer within its type.
+    /// Returns the integer in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing, is no integer, or is out of the range of its type.
     pub fn number<T: TryFrom<u64>>(&self, name: &str) -> Result<T, BadField> {
         let bad = || BadField(name.to_owned());
         match self.field(name)? {
@@ -89,26 +89,26 @@ impl Object {
         }
     }
 
-    /// A byte string.
+    /// Returns the byte string in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing or is no byte string.
     pub fn bytes(&self, name: &str) -> Result<Vec<u8>, BadField> {
         bytes(self.field(name)?).ok_or_else(|| BadField(name.to_owned()))
     }
 
-    /// A byte string of fixed length.
+    /// Returns the byte string of fixed length in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing, is no byte string, or has another length.
     pub fn array<const N: usize>(&self, name: &str) -> Result<[u8; N], BadField> {
         self.bytes(name)?.try_into().map_err(|_| BadField(name.to_owned()))
     }
 
-    /// A list.
+    /// Returns the list in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing or is no list.
     pub fn list(&self, name: &str) -> Result<&[Json], BadField> {
         match self.field(name)? {
             Json::List(list) => Ok(list),
@@ -116,10 +116,10 @@ impl Object {
         }
     }
 
-    /// A list of objects.
+    /// Returns the list of objects in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing or is no list of objects.
     pub fn objects(&self, name: &str) -> Result<Vec<&Object>, BadField> {
         let objects = self.list(name)?.iter().map(|json| match json {
             Json::Object(object) => Ok(object),
@@ -128,10 +128,10 @@ impl Object {
         objects.collect()
     }
 
-    /// Fields within.
+    /// Returns the object in a field.
     ///
     /// # Errors
-    /// [`BadField`].
+    /// Fails with [`BadField`] when the field is missing or is no object.
     pub fn object(&self, name: &str) -> Result<&Object, BadField> {
         match self.field(name)? {
             Json::Object(object) => Ok(object),
@@ -188,13 +188,13 @@ macro_rules! from_integer {
 
 from_integer!(u8, u16, u32, u64);
 
-/// A length as a number.
+/// Returns a length as a number.
 #[must_use]
 pub fn len(len: usize) -> Json {
     Json::Number(len.try_into().unwrap_or(u64::MAX))
 }
 
-/// Bytes in lower-case hex; with long runs of one byte, a list of hex strings and `{repeat, count}`.
+/// Returns bytes in lower-case hex; with long runs of one byte, a list of hex strings and `{repeat, count}`.
 #[must_use]
 pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
     let bytes = bytes.as_ref();
@@ -222,7 +222,7 @@ pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
     Json::List(parts)
 }
 
-/// The bytes that [`hex`] wrote.
+/// Returns the bytes that [`hex`] wrote.
 fn bytes(json: &Json) -> Option<Vec<u8>> {
     match json {
         Json::Text(text) => lower_hex(text),
@@ -260,7 +260,7 @@ impl Json {
         serde_json::from_str(text)
     }
 
-    /// The one text of this value: two blanks a level, one field or entry a line, a newline at the end.
+    /// Returns the one text of this value: two blanks a level, one field or entry a line, a newline at the end.
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();
@@ -269,7 +269,7 @@ impl Json {
         out
     }
 
-    /// The same on one line, without a newline.
+    /// Returns the text of this value on one line, without a newline.
     #[must_use]
     pub fn render_line(&self) -> String {
         // A newline within a text is written as an escape.

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The texts of an error and of its sources.
+/// Returns the texts of an error and of its sources.
 fn text_with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -82,7 +82,7 @@ fn text_with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A closed pipe is no failure.
+/// Prints a text. A closed pipe is no failure.
 fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

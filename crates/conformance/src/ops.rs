@@ -21,7 +21,7 @@ pub use wire::item as item_as_json;
 /// Computes an operation.
 ///
 /// # Errors
-/// [`BadField`] when there is no such operation or an input is missing or has the wrong form.
+/// Fails with [`BadField`] when there is no such operation or an input is missing or has the wrong form.
 pub fn run(operation: &str, input: &Object) -> Result<Outcome, BadField> {
     match operation {
         "labels" => key_schedule::labels(input),

@@ -7,33 +7,33 @@ use crate::{class::Class, json::Object};
 pub struct Outcome {
     /// `ok`, or the class of the refusal.
     pub expect: String,
-    /// Values on the way.
+    /// The intermediate values.
     pub intermediate: Object,
-    /// Results.
+    /// The results.
     pub output: Object,
 }
 
 impl Outcome {
-    /// A result.
+    /// Makes the outcome of a success.
     #[must_use]
     pub fn ok(output: Object) -> Self {
         Self::traced(Object::new(), output)
     }
 
-    /// A result with values on the way.
+    /// Makes the outcome of a success with intermediate values.
     #[must_use]
     pub fn traced(intermediate: Object, output: Object) -> Self {
         Self { expect: "ok".to_owned(), intermediate, output }
     }
 
-    /// A refusal.
+    /// Makes the outcome of a refusal by this error.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "an error is used up")]
     pub fn refused(error: impl Class) -> Self {
         Self::of_class(&error.class())
     }
 
-    /// A refusal of this class.
+    /// Makes the outcome of a refusal of this class.
     #[must_use]
     pub fn of_class(class: &str) -> Self {
         Self { expect: class.to_owned(), intermediate: Object::new(), output: Object::new() }

@@ -7,14 +7,14 @@ use rand_chacha::{
 };
 use std::convert::Infallible;
 
-/// Gives the bytes of a vector, in order.
+/// A generator that yields the bytes of a vector, in order.
 pub struct Script {
     bytes: std::vec::IntoIter<u8>,
     overrun: bool,
 }
 
 impl Script {
-    /// Randomness that is these bytes.
+    /// Makes a generator that yields these bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self { bytes: bytes.into_iter(), overrun: false }
@@ -23,7 +23,7 @@ impl Script {
     /// Checks that exactly all bytes were drawn.
     ///
     /// # Errors
-    /// [`BadField`] naming the field that the bytes came from.
+    /// Fails with [`BadField`], which names the field of the bytes, when some bytes are left or too few were there.
     pub fn finish(self, field: &str) -> Result<(), BadField> {
         if self.overrun || self.bytes.len() > 0 { Err(BadField(field.to_owned())) } else { Ok(()) }
     }
@@ -57,14 +57,14 @@ impl TryRng for Script {
 
 impl TryCryptoRng for Script {}
 
-/// Draws from a seed and notes what it gave.
+/// A generator from a seed that notes the bytes it has yielded.
 pub struct Recorder {
     rng: ChaCha20Rng,
     drawn: Vec<u8>,
 }
 
 impl Recorder {
-    /// Randomness from a seed.
+    /// Makes a generator from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { rng: ChaCha20Rng::seed_from_u64(seed), drawn: Vec::new() }
@@ -76,7 +76,7 @@ impl Recorder {
         std::mem::take(&mut self.drawn)
     }
 
-    /// Fresh bytes, not noted.
+    /// Returns fresh bytes, which are not noted.
     #[must_use]
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -84,7 +84,7 @@ impl Recorder {
         bytes
     }
 
-    /// Returns so many fresh bytes, which are not noted.
+    /// Returns `len` fresh bytes, which are not noted.
     #[must_use]
     pub fn vec(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];

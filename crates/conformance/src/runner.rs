@@ -14,11 +14,11 @@ use std::{
 /// The result of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
-    /// Its name, that of its folder.
+    /// The name of the family and of its folder.
     pub name: String,
-    /// Vectors that hold.
+    /// Number of vectors that hold.
     pub passed: usize,
-    /// Vectors that do not hold, in the order of the files.
+    /// The vectors that do not hold, in the order of the files.
     pub failures: Vec<Failure>,
 }
 
@@ -27,11 +27,11 @@ pub struct Family {
 pub struct Failure {
     /// Path below the folder of vectors.
     pub file: String,
-    /// The field, or what else is wrong.
+    /// The field, or another description of the fault.
     pub field: String,
 }
 
-/// Vectors cannot be made or read.
+/// The reason for which vectors cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
@@ -42,10 +42,10 @@ pub enum Error {
     Case(String, #[source] BadField),
 }
 
-/// Every vector as (family, name, text), families and cases in their order.
+/// Returns every vector with its case, families and cases in their order.
 ///
 /// # Errors
-/// [`Error::Case`].
+/// Fails with [`Error::Case`] when a case does not fit its operation.
 pub fn all() -> Result<Vec<(Case, String)>, Error> {
     let compute = |case: Case| match compute(&case) {
         Ok(file) => Ok((case, file.render())),
@@ -54,10 +54,10 @@ pub fn all() -> Result<Vec<(Case, String)>, Error> {
     cases::all().into_iter().map(compute).collect()
 }
 
-/// Writes every vector below `dir`; folders of families are replaced.
+/// Writes every vector below `dir`. Folders of families are replaced.
 ///
 /// # Errors
-/// See [`Error`].
+/// Fails with [`Error`] when a case does not fit its operation or a file cannot be written.
 pub fn generate(dir: &Path) -> Result<usize, Error> {
     let all = all()?;
     for family in families(&all) {
@@ -77,7 +77,7 @@ pub fn generate(dir: &Path) -> Result<usize, Error> {
 /// Recomputes every file below `dir` from its inputs, and compares it with what this program generates.
 ///
 /// # Errors
-/// See [`Error`]; a file that differs is a [`Failure`] instead.
+/// Fails with [`Error`] when a file cannot be read. A file that differs is a [`Failure`] instead.
 pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     let all = all()?;
     let mut results = Vec::new();
@@ -105,7 +105,8 @@ pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     Ok(results)
 }
 
-/// Returns the fault of a file's bytes, if there is one. First they must hold by themselves, then be the generated ones.
+/// Returns the fault of a file's bytes, if there is one. First they must hold by themselves, then equal the generated
+/// ones.
 #[must_use]
 pub fn check(bytes: &[u8], generated: &str) -> Option<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Some("not UTF-8".to_owned()) };
@@ -128,7 +129,7 @@ fn families(all: &[(Case, String)]) -> Vec<String> {
     names
 }
 
-/// The names of all entries of a folder; none when there is no folder.
+/// Returns the names of all entries of a folder; none when there is no folder.
 fn files(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let fail = |error| Error::Io(folder.to_owned(), error);
     let entries = match fs::read_dir(folder) {

@@ -1,5 +1,5 @@
-//! The formulas of the spec a second time, from the primitives alone: for values that the crates do not show, and
-//! to make messages that they would never make. Shares no code with what is tested.
+//! The formulas of the spec a second time, from the primitives alone: for values that the crates do not show, and to
+//! make messages that they would never make. Shares no code with the tested crates.
 
 use deaddrop_primitives::{
     aead,
@@ -7,31 +7,31 @@ use deaddrop_primitives::{
     hkdf::{self, Prk},
 };
 
-/// `L"text"`.
+/// Computes `L"text"`.
 #[must_use]
 pub fn label(text: &str) -> Vec<u8> {
     format!("deaddrop/1 {text}\0").into_bytes()
 }
 
-/// `Ext(salt, ikm)`.
+/// Computes `Ext(salt, ikm)`.
 #[must_use]
 pub fn ext(salt: &[u8], ikm: &[&[u8]]) -> [u8; 32] {
     *hkdf::extract(salt, ikm).expose()
 }
 
-/// `Exp(prk, L"text" || context, 32)`.
+/// Computes `Exp(prk, L"text" || context, 32)`.
 #[must_use]
 pub fn exp(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
     Prk::from_bytes(*prk).expand(&[&label(text), context])
 }
 
-/// `SHA-256(L"text" || parts)`.
+/// Computes `SHA-256(L"text" || parts)`.
 #[must_use]
 pub fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(text), &parts.concat()])
 }
 
-/// `pad(bytes, len)`.
+/// Computes `pad(bytes, len)`.
 #[must_use]
 pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
     let mut padded = bytes.to_vec();
@@ -43,20 +43,20 @@ pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
 /// Nonce 0.
 pub const NONCE_0: [u8; 12] = [0; 12];
 
-/// `r || AEAD(key, r, L"text", plaintext)`.
+/// Computes `r || AEAD(key, r, L"text", plaintext)`.
 #[must_use]
 pub fn boxed(key: &[u8; 32], nonce: &[u8; 12], text: &str, plaintext: &[u8]) -> Vec<u8> {
     [&nonce[..], &aead::seal(key, nonce, &label(text), plaintext)].concat()
 }
 
-/// Header box and body box of together `len` bytes (chapter 05 section 2).
+/// Makes the header box and the body box of a message, of together `len` bytes (chapter 05 section 2).
 #[must_use]
 pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u8], len: usize) -> Vec<u8> {
     let room = len.saturating_sub(header.len()).saturating_sub(12 + 2 * aead::TAG_LEN);
     message_of_padded(keys, header, nonce, &pad(content, room))
 }
 
-/// The same with content that is padded already, well or not.
+/// Makes the header box and the body box of a message whose content is padded already, well or not.
 #[must_use]
 pub fn message_of_padded(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], padded: &[u8]) -> Vec<u8> {
     let header_box = boxed(&keys.header, nonce, "header", header);
@@ -65,7 +65,8 @@ pub fn message_of_padded(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], pa
     [header_box, body_box].concat()
 }
 
-/// POLYVAL over the content, padded with zeros, and its length in bits (RFC 8452 sections 3 and 4), a bit at a time.
+/// Computes POLYVAL over the content, padded with zeros, and its length in bits (RFC 8452 sections 3 and 4), a bit at a
+/// time.
 fn polyval(key: &[u8; 16], content: &[u8]) -> [u8; 16] {
     let h = u128::from_le_bytes(*key);
     let times_h = |a: u128| {
@@ -81,7 +82,8 @@ fn polyval(key: &[u8; 16], content: &[u8]) -> [u8; 16] {
     blocks.chain([bits << 64]).fold(0, |sum, block| times_h(sum ^ block)).to_le_bytes()
 }
 
-/// `r` and `r'` of a message. `header` is what of it enters: the whole but `n` at turn 0, `pn` later.
+/// Computes `r` and `r'` of a message. `header` is the part of it that enters: the whole except `n` at turn 0, `pn`
+/// later.
 #[must_use]
 pub fn nonces(
     message_key: &[u8; 32],
@@ -108,7 +110,7 @@ pub struct MessageKeys {
 }
 
 impl MessageKeys {
-    /// Returns the keys of the message that comes so many later in the same turn.
+    /// Returns the keys of the message that comes `messages` later in the same turn.
     #[must_use]
     pub fn later(&self, messages: u32) -> Self {
         let chain = (0..messages).fold(self.chain, |chain, _| exp(&chain, "chain", &[]));
@@ -160,7 +162,7 @@ pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) ->
     })
 }
 
-/// Record number `number` under a key that was not replaced yet.
+/// Seals record number `number` under a key that was not replaced yet.
 #[must_use]
 pub fn record(key: &[u8; 32], number: u64, padded: &[u8]) -> Vec<u8> {
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();

@@ -14,7 +14,7 @@ use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::io::{BufRead, Write};
 
-/// One side.
+/// One side of a conversation.
 pub struct Talk {
     rng: ChaCha20Rng,
     identity: IdentityKeyPair,
@@ -23,7 +23,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// A person whose identity and randomness come from a seed.
+    /// Makes a person whose identity and randomness come from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -34,7 +34,7 @@ impl Talk {
     /// Answers every line of `input` until its end.
     ///
     /// # Errors
-    /// Those of reading and writing.
+    /// Fails with the error of reading or writing.
     pub fn serve(&mut self, input: impl BufRead, mut output: impl Write) -> std::io::Result<()> {
         for line in input.lines() {
             let line = line?;

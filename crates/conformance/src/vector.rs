@@ -8,11 +8,11 @@ use crate::{
 /// A case before it is computed.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The folder.
+    /// The name of the family and of its folder.
     pub family: &'static str,
     /// The file's name without its ending.
     pub name: String,
-    /// The behaviour that it shows.
+    /// The behaviour that the case shows.
     pub comment: String,
     /// The name of the operation.
     pub operation: &'static str,
@@ -20,10 +20,10 @@ pub struct Case {
     pub input: Object,
 }
 
-/// The file of a case.
+/// Computes the file of a case.
 ///
 /// # Errors
-/// [`BadField`] when the inputs do not fit the operation.
+/// Fails with [`BadField`] when the inputs do not fit the operation.
 pub fn compute(case: &Case) -> Result<Json, BadField> {
     let outcome = ops::run(case.operation, &case.input)?;
     let file = Object::new()
@@ -38,10 +38,10 @@ pub fn compute(case: &Case) -> Result<Json, BadField> {
     Ok(file.into())
 }
 
-/// Recomputes a file from its own inputs: the first field that differs, or none.
+/// Recomputes a file from its own inputs. Returns the first field that differs, or none.
 ///
 /// # Errors
-/// [`BadField`] when the file lacks a field.
+/// Fails with [`BadField`] when the file lacks a field.
 pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     let outcome = ops::run(file.text("operation")?, file.object("input")?)?;
     if file.text("expect")? != outcome.expect {
@@ -56,7 +56,7 @@ pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     Ok(None)
 }
 
-/// The first field in which two objects differ.
+/// Returns the first field in which two objects differ.
 #[must_use]
 pub fn difference(one: &Object, other: &Object) -> Option<String> {
     let mut pairs = one.0.iter().zip(&other.0);

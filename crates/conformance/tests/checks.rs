@@ -1,4 +1,5 @@
-//! Each check of a chapter has a vector in each operation that makes it, or stands among the exceptions of spec/15-conformance.md section 2.1.
+//! Each check of a chapter has a vector in each operation that makes it, or is among the exceptions of
+//! spec/15-conformance.md section 2.1.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_conformance::runner;
@@ -14,14 +15,14 @@ fn spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec")
 }
 
-/// The chapter whose file begins with these two digits.
+/// Returns the text of the chapter whose file begins with these two digits.
 fn chapter(number: &str) -> String {
     let mut files = fs::read_dir(spec()).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(number));
     fs::read_to_string(file.unwrap_or_else(|| panic!("no chapter {number}"))).unwrap()
 }
 
-/// A section without its heading, up to the next heading of its level or above.
+/// Returns a section without its heading, up to the next heading of its level or above.
 fn section(text: &str, number: &str) -> String {
     let level = number.split('.').count() + 1;
     let heading = |line: &str| line.starts_with('#').then(|| line.chars().take_while(|c| *c == '#').count());
@@ -34,7 +35,7 @@ fn section(text: &str, number: &str) -> String {
     section.join("\n")
 }
 
-/// The cells of the table rows of a text.
+/// Returns the cells of the table rows of a text.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let rows = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("|--"));
     rows.map(|line| {
@@ -47,7 +48,7 @@ fn is_number(word: &str) -> bool {
     matches!(word.as_bytes(), [b'C' | b'K' | b'W', b'-', a, b] if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
-/// The numbers that a text names; `X to Y` are all known ones from X to Y.
+/// Returns the numbers that a text names; `X to Y` are all known ones from X to Y.
 fn numbers(text: &str, known: &Numbers) -> Numbers {
     let words: Vec<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
@@ -66,7 +67,8 @@ fn numbers(text: &str, known: &Numbers) -> Numbers {
     found
 }
 
-/// The checks of a part of the spec: those in the first cells of its tables, or, where no table lists any, those in its text.
+/// Returns the checks of a part of the spec: those in the first cells of its tables, or, where no table lists any,
+/// those in its text.
 fn checks_of_part(place: &str, known: &Numbers) -> Numbers {
     let (chapter_number, rest) = place.strip_prefix("chapter ").unwrap().split_at(2);
     let mut text = chapter(chapter_number);
@@ -89,7 +91,7 @@ fn every_check_has_a_vector() {
         .collect();
     let known: Numbers = classes.keys().cloned().collect();
 
-    // What the two tables of section 2.1 say.
+    // The content of the two tables of section 2.1.
     let text = section(&chapter("15"), "2.1");
     let (mut made, mut excepted, mut of_part) =
         (BTreeSet::new(), BTreeSet::new(), BTreeMap::<String, Numbers>::new());
@@ -114,7 +116,7 @@ fn every_check_has_a_vector() {
     assert_eq!(named, known, "a check that no operation makes");
     assert!(excepted.is_subset(&made), "an exception from nothing: {excepted:?}");
 
-    // What the files show.
+    // The content of the files.
     let (mut shown, mut dead, mut commented) = (BTreeSet::new(), BTreeSet::new(), Numbers::new());
     for (case, text) in runner::all().unwrap() {
         commented.extend(numbers(&case.comment, &known));

@@ -1,5 +1,5 @@
-//! Messages that one check alone refuses: the formulas, without any check, read them. So an implementation that leaves the check out is
-//! found out by the vector (spec/15-conformance.md section 2 names these files).
+//! Messages that one check alone refuses: the formulas, without any check, read them. So the vector shows when an
+//! implementation leaves the check out (spec/15-conformance.md section 2 names these files).
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_conformance::{
@@ -21,7 +21,7 @@ use deaddrop_primitives::{
 };
 use deaddrop_wire::Day;
 
-/// Bytes of rk and ek.
+/// Number of bytes of rk and ek.
 const KEYS: usize = 1_216;
 
 /// The values that both sides of a vector know.
@@ -73,7 +73,7 @@ impl Known {
         })
     }
 
-    /// Turn 1 from the constants that a header gives, whatever they are; X25519 passes over the top bit.
+    /// Returns turn 1 from the constants of a header, whatever they are; X25519 passes over the top bit.
     fn turn_1(&self, keys: &MessageKeys, constants: &[u8]) -> MessageKeys {
         let own = self.session.hazmat_sending().unwrap();
         let mut rk: [u8; 32] = constants[..32].try_into().unwrap();
@@ -91,7 +91,7 @@ impl Known {
     }
 }
 
-/// Opens header and body; the keys of number n follow from the header's constants and n.
+/// Opens header and body, and returns whether both open. The keys of number n follow from the header's constants and n.
 fn read(
     keys: &MessageKeys,
     turn: u32,
@@ -107,7 +107,7 @@ fn read(
     aead::open(&key, &NONCE_0, header_box, body).is_ok()
 }
 
-/// The envelopes given in full that a vector refuses.
+/// Returns the envelopes given in full that a vector refuses.
 fn refused(file: &Object) -> Vec<Vec<u8>> {
     let steps = file.object("input").unwrap().objects("steps").unwrap();
     let outcomes = file.object("output").unwrap().objects("steps").unwrap();

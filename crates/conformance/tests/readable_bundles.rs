@@ -10,11 +10,11 @@ use deaddrop_conformance::{
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, ed25519};
 
-/// Offsets of the identity and of the length of the address.
+/// The offsets of the identity and of the length of the address.
 const IDENTITY: usize = 38;
 const ADDRESS_LEN: usize = IDENTITY + 1_248 + 32 + 1_184;
 
-/// The files of which nothing but the named check is wrong.
+/// The files in which nothing but the named check is wrong.
 const ALONE: [&str; 16] = [
     "c-01-sealed",
     "c-03-signed",

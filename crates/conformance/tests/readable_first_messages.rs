@@ -89,7 +89,7 @@ impl Responder {
         Self { seed, h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }
     }
 
-    /// The content of an InitialMessage, when nothing is checked but tags and the padding.
+    /// Returns the content of an InitialMessage, when nothing is checked but tags and the padding.
     fn read(&self, envelope: &[u8]) -> Option<Vec<u8>> {
         let (_, x_b, k_b) = hazmat::identity_secrets(&self.seed);
         let (nonce, sealed) = envelope.split_first_chunk()?;
@@ -125,7 +125,8 @@ impl Responder {
     }
 }
 
-/// X25519 of RFC 7748 without any check: the top bit is ignored, a value from p on is reduced, low order gives zeros.
+/// Computes X25519 of RFC 7748 without any check: the top bit is ignored, a value from p on is reduced, low order
+/// yields zeros.
 fn product(secret: &[u8; 32], public: &[u8]) -> [u8; 32] {
     let mut public: [u8; 32] = public.try_into().unwrap();
     public[31] &= 0x7f;

@@ -49,7 +49,7 @@ impl Invited {
         (session, envelope)
     }
 
-    /// Both sides, established, the last message from Bob to Alice.
+    /// Returns both sides of an established session. The last message went from Bob to Alice.
     fn established(&self) -> (Session, Session) {
         let rng = &mut rng(2);
         let (mut alice, first) = self.initiate(rng);
@@ -249,7 +249,7 @@ fn hostile(c: &mut Criterion) {
     group.finish();
 }
 
-/// Alice and Bob, who holds so many skipped keys: half of them of a closed turn.
+/// Returns Alice, and Bob, who holds this many skipped keys, half of them of a closed turn.
 fn holding(invited: &Invited, held: usize) -> (Session, Session) {
     let random = &mut rng(7);
     let (mut alice, mut bob) = invited.established();
@@ -268,7 +268,7 @@ fn holding(invited: &Invited, held: usize) -> (Session, Session) {
     (alice, bob)
 }
 
-/// A segment beside the AEAD and one SHA-256 of the same bytes, which is what it cannot do without.
+/// Measures a segment beside its AEAD and one SHA-256 of the same bytes, which it cannot do without.
 fn attachments(c: &mut Criterion) {
     let sealer = AttachmentSealer::generate(10 * SEGMENT_LEN as u64, &mut rng(8)).unwrap();
     let manifest = Manifest::new(sealer.key().duplicate(), 10 * SEGMENT_LEN as u64, HASH).unwrap();

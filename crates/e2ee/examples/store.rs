@@ -18,7 +18,7 @@ const SESSIONS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("ses
 const RESETS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("resets");
 const SKIPPED: TableDefinition<'_, ([u8; 16], u32, u32), &[u8]> = TableDefinition::new("skipped");
 
-/// All of it or nothing. An app encrypts its database: these rows are keys.
+/// Stores all changes or none. An app encrypts its database, because these rows are keys.
 fn store(database: &Database, changes: &ContactChanges) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -51,7 +51,7 @@ fn store(database: &Database, changes: &ContactChanges) -> Result<(), redb::Erro
     Ok(())
 }
 
-/// The contact as it was stored. A session whose row is damaged comes back as lost, and can be reset.
+/// Loads the contact as it was stored. A session whose row is damaged comes back as lost, and can be reset.
 fn load(database: &Database) -> Result<Contact, Box<dyn std::error::Error>> {
     let read = database.begin_read()?;
     let (contact, sessions) = (read.open_table(CONTACT)?, read.open_table(SESSIONS)?);

@@ -1,7 +1,7 @@
 //! Attachments: long content in segments that are sealed one by one, so that memory stays constant, any segment can be made
 //! or read again, and several at a time (spec/06-envelope-and-content.md section 3).
 //!
-//! The manifest travels as content; segments lie wherever both sides agree. Not its concern: where that is.
+//! The manifest travels as content. The app decides where the segments are stored.
 
 mod hash;
 mod layout;
@@ -23,11 +23,11 @@ use rand_core::CryptoRng;
 use zeroize::ZeroizeOnDrop;
 
 secret_bytes! {
-    /// Opens one attachment; drawn for it alone.
+    /// The key of one attachment, drawn for it alone.
     pub struct AttachmentKey[32];
 }
 
-/// Seals the segments of one attachment for its recipients. For another set of recipients generate another one.
+/// The sender's part of an attachment: seals its segments for its recipients. Generate another one for another set of recipients.
 pub struct AttachmentSealer {
     key: AttachmentKey,
     layout: SegmentLayout,
@@ -63,7 +63,7 @@ pub struct OpenedSegment<'a> {
     pub hash: SegmentHash,
 }
 
-/// A segment was not sealed.
+/// The error of a segment that was not sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {
@@ -75,17 +75,17 @@ pub enum SegmentError {
     WrongLength,
 }
 
-/// A segment was not opened: it is another attachment's, belongs elsewhere in this one, or was changed on its way. Fetch it
-/// again; the bytes given are of no use any more.
+/// The error of a segment that was not opened: the segment is another attachment's, belongs elsewhere in this one, or was changed
+/// on its way. Fetch it again; the bytes that were passed are of no use any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not this segment of the attachment, or damaged; fetch it again")]
 pub struct BadSegment;
 
-/// The segments that were opened are not shown to be the attachment that was sent.
+/// The error of segments that are not shown to be the attachment that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not every segment was opened yet.
+    /// Some segments were not opened yet.
     #[error("{}", Incomplete)]
     Incomplete,
     /// All segments opened, and together they are not what the manifest names: the sender made several segments for one place,
@@ -98,26 +98,26 @@ impl AttachmentSealer {
     /// Seals an attachment of `length` bytes. Draws its key, 32 bytes, from `rng`.
     ///
     /// # Errors
-    /// [`AttachmentTooLong`].
+    /// Fails with [`AttachmentTooLong`].
     pub fn generate(length: u64, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, AttachmentTooLong> {
         Self::new(AttachmentKey::generate(rng), length)
     }
 
-    /// Goes on with an attachment whose key was stored: equal bytes are sealed to equal segments.
+    /// Creates a sealer for an attachment whose key was stored. It seals equal bytes to equal segments.
     ///
     /// # Errors
-    /// [`AttachmentTooLong`].
+    /// Fails with [`AttachmentTooLong`].
     pub fn new(key: AttachmentKey, length: u64) -> Result<Self, AttachmentTooLong> {
         Ok(Self { key, layout: SegmentLayout::new(length)? })
     }
 
-    /// The key, to be stored by a caller who goes on later.
+    /// Returns the key. Store it to continue with the attachment later.
     #[must_use]
     pub const fn key(&self) -> &AttachmentKey {
         &self.key
     }
 
-    /// The segments of the attachment.
+    /// Returns the layout of the attachment's segments.
     #[must_use]
     pub const fn layout(&self) -> &SegmentLayout {
         &self.layout
@@ -127,7 +127,7 @@ impl AttachmentSealer {
     /// is sealed again is equal to the first, and two texts in one place share no key stream.
     ///
     /// # Errors
-    /// See [`SegmentError`].
+    /// Fails with [`SegmentError`].
     pub fn seal(&self, segment: u32, bytes: &[u8]) -> Result<SealedSegment, SegmentError> {
         let range = self.layout.range(segment).ok_or(SegmentError::NoSuchSegment)?;
         if range.end - range.start != bytes.len() as u64 {
@@ -138,10 +138,10 @@ impl AttachmentSealer {
         Ok(SealedSegment { blob, hash })
     }
 
-    /// The manifest, once every segment was sealed.
+    /// Returns the manifest, once every segment was sealed.
     ///
     /// # Errors
-    /// [`Incomplete`].
+    /// Fails with [`Incomplete`].
     pub fn finish(&self, hashes: &SegmentHashes) -> Result<Manifest, Incomplete> {
         let hash = hashes.whole(&self.layout)?;
         Ok(Manifest { key: self.key.duplicate(), layout: self.layout, hash })
@@ -166,10 +166,10 @@ impl AttachmentSealer {
         Blob::new(sealed).map_err(|_| SegmentError::WrongLength)
     }
 
-    /// [`seal`](Self::seal) with a nonce of the caller's.
+    /// Does the same as [`seal`](Self::seal), with a nonce of the caller's.
     ///
     /// # Errors
-    /// Those of [`seal`](Self::seal).
+    /// Fails as [`seal`](Self::seal) does.
     #[cfg(feature = "hazmat")]
     pub fn hazmat_seal(
         &self,
@@ -183,37 +183,37 @@ impl AttachmentSealer {
 }
 
 impl Manifest {
-    /// The manifest that came as content ([`Content::Attachment`](crate::content::Content::Attachment)).
+    /// Creates the manifest that came as content ([`Content::Attachment`](crate::content::Content::Attachment)).
     ///
     /// # Errors
-    /// [`AttachmentTooLong`].
+    /// Fails with [`AttachmentTooLong`].
     pub fn new(key: AttachmentKey, length: u64, hash: AttachmentHash) -> Result<Self, AttachmentTooLong> {
         Ok(Self { key, layout: SegmentLayout::new(length)?, hash })
     }
 
-    /// The key, for the content.
+    /// Returns the key, for the content.
     #[must_use]
     pub const fn key(&self) -> &AttachmentKey {
         &self.key
     }
 
-    /// The segments of the attachment.
+    /// Returns the layout of the attachment's segments.
     #[must_use]
     pub const fn layout(&self) -> &SegmentLayout {
         &self.layout
     }
 
-    /// The hash of the whole attachment, for the content.
+    /// Returns the hash of the whole attachment, for the content.
     #[must_use]
     pub const fn hash(&self) -> &AttachmentHash {
         &self.hash
     }
 
-    /// Opens one segment where it lies, and gives its bytes of the attachment. They are part of the attachment only when
+    /// Opens one segment in place, and returns its bytes of the attachment. They are part of the attachment only when
     /// [`verify`](Self::verify) has found all of them to be.
     ///
     /// # Errors
-    /// [`BadSegment`]; also for a segment that the attachment does not have.
+    /// Fails with [`BadSegment`]; also for a segment that the attachment does not have.
     pub fn open<'a>(&self, segment: u32, sealed: &'a mut [u8]) -> Result<OpenedSegment<'a>, BadSegment> {
         let (range, class) = self.layout.range(segment).zip(self.layout.class(segment)).ok_or(BadSegment)?;
         if sealed.len() != class.bytes() {
@@ -232,10 +232,10 @@ impl Manifest {
         Ok(OpenedSegment { bytes, hash: SegmentHash::of(segment, bytes) })
     }
 
-    /// Whether the segments that were opened are together the attachment that was sent. Until then the file is not whole.
+    /// Checks that the segments that were opened are together the attachment that was sent. Until then the file may not be whole.
     ///
     /// # Errors
-    /// See [`VerifyError`].
+    /// Fails with [`VerifyError`].
     pub fn verify(&self, hashes: &SegmentHashes) -> Result<(), VerifyError> {
         let found = hashes.whole(&self.layout).map_err(|Incomplete| VerifyError::Incomplete)?;
         if found != self.hash {

@@ -1,8 +1,7 @@
 //! A contact: all sessions with one person, and the choice of the one that is used for sending (spec/05-ratchet.md section 6).
 //!
-//! Two people can have several sessions: each has invited the other, or one of them lost a session and began a new one.
-//! All of them receive; one sends, and both sides choose the same one. Not its concern: to whom a text is shown, and
-//! when it is sent again.
+//! Two people can have several sessions: each has invited the other, or one of them lost a session and began a new one. All of
+//! them receive; one sends, and both sides choose the same one. The app decides where a text is shown, and when it is sent again.
 
 mod event;
 mod hour;
@@ -68,7 +67,7 @@ pub struct SafetyNumberDiffers;
 struct Prior {
     turn: u32,
     standing: Standing,
-    /// The peer had replied in a session.
+    /// Whether the peer had replied in a session.
     peer_ever_answered: bool,
 }
 
@@ -79,14 +78,14 @@ pub struct Contact {
     sessions: Sessions,
     /// Own reset bundles, oldest first.
     own_bundles: Vec<PendingReset>,
-    /// The peer's, oldest first.
+    /// The peer's reset bundles, oldest first.
     peer_bundles: Vec<PeerBundle>,
     last_reset: Option<Hour>,
-    /// Day on which the newest own bundle was made.
+    /// The day on which the newest own bundle was made.
     bundle_made: Option<Day>,
-    /// The peer has begun a turn since then.
+    /// Whether the peer has begun a turn since the newest own bundle was made.
     bundle_answered: bool,
-    /// The peer has replied in a session, which may be gone by now.
+    /// Whether the peer has replied in a session, which may be gone by now.
     peer_ever_answered: bool,
 }
 
@@ -95,7 +94,7 @@ impl ZeroizeOnDrop for Contact {}
 deaddrop_primitives::assert_secret!(Contact);
 
 impl Contact {
-    /// A person with whom there is no session yet.
+    /// Creates a contact for a person with whom there is no session yet.
     #[must_use]
     pub const fn new(peer: IdentityHash) -> Self {
         Self {
@@ -111,8 +110,8 @@ impl Contact {
         }
     }
 
-    /// A person whose one session was kept without a contact until now, as the app stored it. The session's own rows stay as
-    /// they are; the contact's [`row`](Self::row) is to be stored beside them.
+    /// Creates a contact from a single session that the app stored without a contact. The session's own rows stay as they are;
+    /// the contact's [`row`](Self::row) is to be stored beside them.
     #[must_use]
     pub fn adopt(session: Session, verified: bool) -> Self {
         let mut contact = Self { verified, ..Self::new(*session.peer()) };
@@ -122,24 +121,24 @@ impl Contact {
         contact
     }
 
-    /// The person's identity.
+    /// Returns the person's identity.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
     }
 
-    /// The user has compared safety numbers, and nothing has happened since that makes another comparison necessary.
+    /// Whether the user has compared safety numbers, and nothing has happened since that makes another comparison necessary.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         self.verified
     }
 
-    /// The sessions, those that were lost among them.
+    /// Returns the ids of the sessions, also of those that were lost.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.sessions.iter().map(|entry| entry.id)
     }
 
-    /// The session that is used for sending; `None` when there is none, or when it was lost.
+    /// Returns the session that is used for sending; `None` if there is none, or if it was lost.
     #[must_use]
     pub fn sending(&self) -> Option<&Session> {
         self.sessions.best().and_then(SessionEntry::session)
@@ -152,25 +151,25 @@ impl Contact {
         self.sending().map(Session::standing)
     }
 
-    /// The session that ought to be used is lost, or one that the peer may be using: its rows are gone or damaged. Begin a
+    /// Whether the session that sends, or one that the peer may be using, is lost: its rows are gone or damaged. Begin a
     /// [`reset`](Self::reset), or send a new invite.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sessions.is_lost()
     }
 
-    /// This side has begun the only session that is in use, by an invite or a hard reset, and the peer has not replied in it. A session of a
-    /// soft reset is used beside the one that proved it, and does not count.
+    /// Whether this side has begun the only session that is in use, by an invite or a hard reset, and the peer has not replied in
+    /// it. A session of a soft reset is used beside the one that proved it, and does not count.
     #[must_use]
     pub fn is_starting_over(&self) -> bool {
         self.sessions.is_starting_over()
     }
 
-    /// Takes a session that [`Session::initiate`] began. `reply_deadline` is the bundle's last day: a day later an unanswered
-    /// session is told as [`ContactEvent::InviteTaken`] by [`tidy`](Self::tidy).
+    /// Takes a session that [`Session::initiate`] began. `reply_deadline` is the bundle's last day: a day later
+    /// [`tidy`](Self::tidy) reports an unanswered session as [`ContactEvent::InviteTaken`].
     ///
     /// # Errors
-    /// [`AddError`]; nothing changed.
+    /// Fails with [`AddError`]; nothing changed.
     pub fn add_initiated(
         &mut self,
         session: Session,
@@ -181,13 +180,13 @@ impl Contact {
         self.add(session, changes, Some(reply_deadline), policy, None)
     }
 
-    /// Takes a session that [`PendingInvite::accept`](crate::invite::PendingInvite::accept) made; gives its first content back.
+    /// Takes a session that [`PendingInvite::accept`](crate::invite::PendingInvite::accept) made, and returns its first content.
     ///
     /// Somebody who has stolen the peer's identity and finds an open invite can come this way, too. If the invite was not meant for this person,
     /// ask the user first. If the peer has ever replied in a session, the result has the event [`ContactEvent::StartedOver`].
     ///
     /// # Errors
-    /// [`AddError`]; nothing changed.
+    /// Fails with [`AddError`]; nothing changed.
     pub fn add_accepted(&mut self, accepted: Accepted, policy: InvitePolicy) -> Result<Received, AddError> {
         let claimed = content::for_contact(&accepted.content).era;
         let mut received = self.add(accepted.session, accepted.changes, None, policy, claimed)?;
@@ -225,7 +224,7 @@ impl Contact {
         Ok(Received { session: Some(id), events, changes, ..Received::default() })
     }
 
-    /// Takes the right to decide from all sessions so far, and forgets the bundles that came in them.
+    /// Makes a new session supersede all earlier ones, and forgets the bundles that came in them.
     fn start_over(&mut self, session: SessionId, era: u32, is_known: bool, events: &mut Vec<ContactEvent>) {
         self.sessions.start_over(era, is_known);
         self.own_bundles.iter_mut().for_each(PendingReset::forget_asked);
@@ -242,7 +241,7 @@ impl Contact {
     /// Draws as [`Session::encrypt`].
     ///
     /// # Errors
-    /// See [`EncryptError`]; nothing changed.
+    /// Fails with [`EncryptError`]; nothing changed.
     pub fn encrypt(
         &mut self,
         content: &[u8],
@@ -266,13 +265,13 @@ impl Contact {
         Ok((envelope, self.changes(Some((id, changes)), Vec::new(), false)))
     }
 
-    /// Bytes of encoded content that fit into an envelope of this class now.
+    /// Returns the number of bytes of encoded content that fit into an envelope of this class now.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         self.sending()?.room(class)?.checked_sub(if self.tells_era() { ERA_ITEM_LEN } else { 0 })
     }
 
-    /// The peer learns the era with the session, and as long as there are several to choose from.
+    /// Whether messages carry the era: until the peer knows it, and as long as there are several sessions to choose from.
     fn tells_era(&self) -> bool {
         let several = self.sessions.len() > 1;
         self.sessions.best().is_some_and(|entry| entry.era > 0 && (!entry.peer_replied || several))
@@ -281,7 +280,7 @@ impl Contact {
     /// Opens an envelope with whichever session it belongs to, or as a soft reset. Ack it only after the changes are stored.
     ///
     /// # Errors
-    /// [`DecryptError::Junk`], [`DecryptError::Duplicate`] or [`DecryptError::PeerMisbehaved`]; nothing changed.
+    /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or [`DecryptError::PeerMisbehaved`]; nothing changed.
     pub fn decrypt(
         &mut self,
         identity: &IdentityKeyPair,
@@ -314,7 +313,7 @@ impl Contact {
         }
     }
 
-    /// Draws the consequences of a message that was read in session `id`.
+    /// Applies a message that was read in session `id` to the contact.
     fn read(
         &mut self,
         id: SessionId,
@@ -382,7 +381,7 @@ impl Contact {
 
     /// Removes skipped keys, bundles and sessions whose time is over. Call it once a day.
     ///
-    /// `caught_up`: everything that waited in this contact's mailboxes has been read.
+    /// `caught_up` tells whether everything that waited in this contact's mailboxes has been read.
     #[must_use = "a change that is not stored is lost"]
     pub fn tidy(&mut self, today: Day, caught_up: bool) -> Received {
         let mut sessions = Vec::new();
@@ -406,16 +405,16 @@ impl Contact {
         Received { events, changes, ..Received::default() }
     }
 
-    /// The user has compared safety numbers in another way, or takes that back.
+    /// Notes whether the user has compared safety numbers in another way than by scanning.
     pub fn set_verified(&mut self, verified: bool) -> ContactChanges {
         self.verified = verified;
         self.changes(None, Vec::new(), true)
     }
 
-    /// The user has scanned the peer's [QR payload](SafetyNumber::to_qr_payload).
+    /// Marks the contact as verified if the scanned [QR payload](SafetyNumber::to_qr_payload) is that of these two people.
     ///
     /// # Errors
-    /// [`SafetyNumberDiffers`]; nothing changed.
+    /// Fails with [`SafetyNumberDiffers`]; nothing changed.
     pub fn verify_scanned(
         &mut self,
         own: &IdentityHash,
@@ -427,9 +426,9 @@ impl Contact {
         Ok(self.set_verified(true))
     }
 
-    /// The person has a new identity, and the user has agreed to go on with it: every session with the old one ends, and the
-    /// person is to be verified again. The peer's new identity comes from a new invite. With the identity that the person has
-    /// nothing changes.
+    /// Gives the contact a new identity, to which the user has agreed. Every session with the old identity ends, and the person
+    /// is to be verified again. The sessions with the new identity come from a new invite. Nothing changes if the contact has
+    /// this identity already.
     pub fn change_identity(&mut self, now: IdentityHash) -> Received {
         if self.peer == now {
             return Received::default();

@@ -28,7 +28,7 @@ use crate::{
 use alloc::{string::String, vec::Vec};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Names one direction of one relationship; drawn at random by the sender.
+/// The name of one direction of one relationship, drawn at random by the sender.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub [u8; 16]);
 
@@ -42,16 +42,16 @@ impl core::fmt::Debug for StreamId {
 #[derive(PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// The mailbox in which the sender reads: the first item of every InitialMessage.
+    /// The mailbox in which the sender reads. First item of every InitialMessage.
     Hello {
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
-    /// A text, numbered.
+    /// A text with a number in its stream.
     Text {
-        /// Direction of the relationship.
+        /// The stream of the text.
         stream: StreamId,
-        /// Place in it, from 1.
+        /// The number of the text in its stream, from 1.
         number: u64,
         /// The text.
         text: String,
@@ -60,33 +60,33 @@ pub enum Content {
     DeliveryReceipt {
         /// The stream that is receipted.
         stream: StreamId,
-        /// Every number up to here has arrived.
+        /// The low-water mark: every number up to this one has arrived.
         low_water: u64,
-        /// Numbers above it that have arrived, ascending.
+        /// The numbers above the low-water mark that have arrived, ascending.
         sparse: Vec<u64>,
     },
-    /// The sender reads at another mailbox from now on, numbered.
+    /// A new mailbox of the sender, who reads there from now on. The item is numbered.
     MailboxMove {
-        /// Direction of the relationship.
+        /// The stream of the item.
         stream: StreamId,
-        /// Place in it, from 1.
+        /// The number of the item in its stream, from 1.
         number: u64,
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
-    /// A file or picture, numbered; its segments lie elsewhere ([`Manifest`](crate::attachment::Manifest)).
+    /// A file or picture, whose segments are stored elsewhere ([`Manifest`](crate::attachment::Manifest)). The item is numbered.
     Attachment {
-        /// Direction of the relationship.
+        /// The stream of the item.
         stream: StreamId,
-        /// Place in it, from 1.
+        /// The number of the item in its stream, from 1.
         number: u64,
-        /// Opens the segments.
+        /// The key that opens the segments.
         key: AttachmentKey,
-        /// Bytes of the attachment.
+        /// The length of the attachment in bytes.
         length: u64,
         /// The hash of the attachment ([`Manifest::hash`](crate::attachment::Manifest::hash)).
         hash: AttachmentHash,
-        /// The place of the segments, in a form of the app's choice, at most [`MAX_PLACE`] bytes.
+        /// The place where the segments are stored, in a form of the app's choice; at most [`MAX_PLACE`] bytes.
         place: Vec<u8>,
         /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.
         media_type: String,
@@ -95,13 +95,13 @@ pub enum Content {
     },
     /// A numbered message of a person. It has an id of its own, so that it is shown once even if it arrives by several ways.
     Message {
-        /// Direction of the relationship.
+        /// The stream of the item.
         stream: StreamId,
-        /// Place in it, from 1.
+        /// The number of the item in its stream, from 1.
         number: u64,
-        /// The receiver's list of devices that the sender goes by; 0 as long as there are no such lists.
+        /// The version of the receiver's list of devices that the sender uses; 0 as long as there are no such lists.
         to_version: u64,
-        /// The receiver's devices that the message is sealed to, bit 0 the main one.
+        /// The receiver's devices that the message is sealed to, as a bit mask. Bit 0 is the main device.
         to_mask: u16,
         /// The message.
         message: Message,
@@ -123,31 +123,31 @@ pub enum Content {
         /// The first bytes of the [`StreamDigest`] at that number.
         digest: [u8; SHORT_DIGEST_LEN],
     },
-    /// A number that stays empty, because what it was given to was withdrawn before it left.
+    /// A number that stays empty, because the item that it was given to was withdrawn before it was sent.
     Void {
-        /// Direction of the relationship.
+        /// The stream of the item.
         stream: StreamId,
-        /// The empty place in it, from 1.
+        /// The empty number in the stream, from 1.
         number: u64,
     },
-    /// A numbered item that this version does not know, or a message with a critical part that it does not know. It takes its
-    /// number; if it is critical it is to be kept for a newer version.
+    /// A numbered item that this version does not know, or a message with a critical part that it does not know. The item takes
+    /// its number; if it is critical it is to be kept for a newer version.
     Unknown {
         /// The item's type.
         kind: u16,
         /// The item's flags.
         flags: u8,
-        /// Direction of the relationship.
+        /// The stream of the item.
         stream: StreamId,
-        /// Place in it, from 1.
+        /// The number of the item in its stream, from 1.
         number: u64,
         /// The whole body, stream and number included.
         body: Vec<u8>,
     },
-    /// With this the receiver can begin a new session when the present one is lost; a [`Contact`](crate::contact::Contact) makes and
-    /// takes it.
+    /// A bundle with which the receiver can begin a new session if the present one is lost. A
+    /// [`Contact`](crate::contact::Contact) makes and takes it.
     ResetBundle {
-        /// The body of a reset bundle. It has no signature, so that it proves nothing to others.
+        /// The body of a reset bundle. The body has no signature, so that it proves nothing to others.
         bundle: Vec<u8>,
     },
     /// The era of this session, which supersedes those of a lower era. A [`Contact`](crate::contact::Contact) makes and takes it.

@@ -48,7 +48,7 @@ pub enum AcceptError {
     /// The invite's last day has passed.
     #[error("the invite has expired; make a new one")]
     Expired,
-    /// The user sent it.
+    /// The user's own identity sent the message.
     #[error("a first message from oneself; drop it")]
     Own,
     /// The sender is blocked.
@@ -85,7 +85,7 @@ impl Session {
     /// Draws from `rng`: ephemeral key 32, encapsulation to the identity 32, to the prekey 32, ratchet key 32, ML-KEM seed 64.
     ///
     /// # Errors
-    /// [`BadBundleKey`].
+    /// Fails with [`BadBundleKey`].
     pub fn initiate(
         identity: &IdentityKeyPair,
         bundle: &VerifiedBundle,
@@ -107,7 +107,7 @@ impl PendingInvite {
     /// Accepts the first InitialMessage that came by this invite. On success the invite is used up.
     ///
     /// # Errors
-    /// See [`AcceptError`]; the invite is as it was.
+    /// Fails with [`AcceptError`]; the invite is as it was.
     pub fn accept(
         &self,
         identity: &IdentityKeyPair,
@@ -130,7 +130,7 @@ impl PendingInvite {
     }
 }
 
-/// The recipient of a first message, and the keys that are shared beforehand.
+/// The recipient of a first message, and the secrets that are shared before it.
 pub(crate) struct Target<'a> {
     pub(crate) bundle: &'a Bundle,
     pub(crate) hash: &'a [u8; 32],
@@ -272,7 +272,7 @@ impl Awaiting<'_> {
         Ok((session, peer, opened.content))
     }
 
-    /// The second step, with the initiator's checked identity.
+    /// Computes the second step, with the initiator's checked identity.
     fn session_secret(&self, first: &FirstStep, peer: &IdentityKey) -> Result<SessionSecret, AcceptError> {
         // C-48: no low order in the identity either.
         let dh = |secret: &x25519::SecretKey| {
@@ -291,7 +291,7 @@ pub(crate) struct OpenFlight<'a> {
 }
 
 impl OpenFlight<'_> {
-    /// The first step, up to the initiator's identity, which is not checked yet.
+    /// Computes the first step, up to the initiator's identity, which is not checked yet.
     pub(crate) fn with_psk(&self, psk: &Psk) -> Option<FirstStep> {
         let (box_key, chain) = self.secrets.step(psk, &self.t1);
         // C-44: the identity was sealed to this bundle's owner, with what was shared beforehand.

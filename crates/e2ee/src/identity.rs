@@ -18,11 +18,11 @@ use deaddrop_primitives::{assert_secret, ed25519, hash::sha256, hkdf, kem, secre
 use rand_core::CryptoRng;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Bytes of a public identity: Ed25519 32, X25519 32, ML-KEM-768 1,184.
+/// Number of bytes of a public identity: Ed25519 32, X25519 32, ML-KEM-768 1,184.
 pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// The seed of an identity: the three secret keys derive from it, so it is all that a person must keep.
+    /// The seed of an identity. The three secret keys derive from it, so it is all that a person must keep.
     pub struct IdentitySeed[32];
 }
 
@@ -36,10 +36,9 @@ secret_bytes! {
 }
 
 impl IdentitySeed {
-    /// The seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
+    /// Returns the seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
     ///
-    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads the
-    /// words, shows it again.
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads the words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
@@ -55,7 +54,7 @@ pub struct IdentityKey {
     hash: IdentityHash,
 }
 
-/// A key of an identity is not valid. Do not use the identity.
+/// The error of an identity with a key that is not valid. Do not use the identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the identity holds an invalid key; do not use it")]
 pub struct BadIdentity;
@@ -64,7 +63,7 @@ impl IdentityKey {
     /// Parses and checks the 1,248-byte encoding.
     ///
     /// # Errors
-    /// [`BadIdentity`] when the X25519 key is not canonical or the ML-KEM key fails the modulus check.
+    /// Fails with [`BadIdentity`] when the X25519 key is not canonical or the ML-KEM key fails the modulus check.
     pub fn from_bytes(bytes: &[u8; IDENTITY_KEY_LEN]) -> Result<Self, BadIdentity> {
         let (_, rest) = bytes.split_first_chunk::<{ ed25519::KEY_LEN }>().ok_or(BadIdentity)?;
         let (x25519, kem) = rest.split_first_chunk().ok_or(BadIdentity)?;
@@ -74,19 +73,19 @@ impl IdentityKey {
         Ok(Self { bytes: Box::new(*bytes), x25519, kem: kem.map_err(|_| BadIdentity)?, hash })
     }
 
-    /// The 1,248-byte encoding.
+    /// Returns the 1,248-byte encoding.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; IDENTITY_KEY_LEN] {
         &self.bytes
     }
 
-    /// The name of the person.
+    /// Returns the hash of the identity, which is the name of the person.
     #[must_use]
     pub const fn hash(&self) -> &IdentityHash {
         &self.hash
     }
 
-    /// The number that people recognise this identity by: one half of each of its safety numbers.
+    /// Returns the number by which people recognise this identity: one half of each of its safety numbers.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         IdentityNumber::of(&self.hash)
@@ -117,7 +116,7 @@ pub struct IdentityKeyPair {
 }
 
 impl IdentityKeyPair {
-    /// Draws the 32-byte seed from `rng`.
+    /// Generates an identity. Draws the 32-byte seed from `rng`.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self::from_seed(IdentitySeed::generate(rng))
@@ -151,13 +150,13 @@ impl IdentityKeyPair {
         Self { seed, ed25519, x25519, kem, public }
     }
 
-    /// The seed, to be stored.
+    /// Returns the seed, to be stored.
     #[must_use]
     pub const fn seed(&self) -> &IdentitySeed {
         &self.seed
     }
 
-    /// The public identity.
+    /// Returns the public identity.
     #[must_use]
     pub const fn identity_key(&self) -> &IdentityKey {
         &self.public

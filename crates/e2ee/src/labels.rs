@@ -16,7 +16,7 @@ labels! {
     BUNDLE = b"deaddrop/1 bundle\0";
     /// The hash of a bundle, the secret in the link.
     BUNDLE_HASH = b"deaddrop/1 bundle hash\0";
-    /// Keys from that hash; associated data of the sealed bundle.
+    /// The keys from that hash, and the associated data of the sealed bundle.
     INVITE = b"deaddrop/1 invite\0";
     INVITE_READ = b"deaddrop/1 invite read\0";
     INVITE_BUNDLE = b"deaddrop/1 invite bundle\0";
@@ -24,7 +24,7 @@ labels! {
     INVITE_PSK = b"deaddrop/1 invite psk\0";
     /// The nonce of a sealed bundle.
     INVITE_NONCE = b"deaddrop/1 invite nonce\0";
-    /// Keys from the hash of a reset bundle.
+    /// The keys from the hash of a reset bundle.
     RESET = b"deaddrop/1 reset\0";
     RESET_INITIAL = b"deaddrop/1 reset initial\0";
     RESET_PSK = b"deaddrop/1 reset psk\0";
@@ -49,16 +49,16 @@ labels! {
     BODY = b"deaddrop/1 body\0";
     /// The nonces of a message: r of its header box, and of the outer box of an InitialMessage.
     NONCE = b"deaddrop/1 nonce\0";
-    /// Key of the universal hash of the content in these nonces.
+    /// The key of the universal hash of the content in these nonces.
     NONCE_HASH = b"deaddrop/1 nonce hash\0";
-    /// Digest of a stream.
+    /// The digest of a stream.
     STREAM = b"deaddrop/1 stream\0";
     TURN = b"deaddrop/1 turn\0";
     TURN_ROOT = b"deaddrop/1 turn root\0";
     TURN_CHAIN = b"deaddrop/1 turn chain\0";
     TURN_HEADER = b"deaddrop/1 turn header\0";
     TURN_RESET = b"deaddrop/1 turn reset\0";
-    /// Associated data of a segment of an attachment.
+    /// The associated data of a segment of an attachment.
     ATTACHMENT = b"deaddrop/1 attachment\0";
     /// The hash of one segment's bytes.
     ATTACHMENT_SEGMENT = b"deaddrop/1 attachment segment\0";

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 const MARK: u8 = 0x80;
 
-/// Appends the mark and zeros up to `len`; `None` when there is no room for the mark.
+/// Appends the mark and zeros up to `len`. Returns `None` if there is no room for the mark.
 pub(crate) fn pad(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     if bytes.len() >= len {
         return None;
@@ -14,7 +14,7 @@ pub(crate) fn pad(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     Some(())
 }
 
-/// The bytes in front of the padding; `None` unless the padding is a mark and zeros to the end.
+/// Returns the bytes before the padding; `None` unless the padding is a mark and zeros to the end.
 pub(crate) fn unpad(bytes: &[u8]) -> Option<&[u8]> {
     // Whole blocks first: padding is most of a short message's envelope.
     let zeros: usize = bytes.rchunks(64).take_while(|block| is_zero(block)).map(<[u8]>::len).sum();

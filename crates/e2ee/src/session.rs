@@ -43,12 +43,12 @@ pub const MAX_CLOSED_CHAINS: usize = 2;
 /// Maximum number of receiving chains that are held between two calls: an open one and the closed ones.
 const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
 
-/// The part of this side in the handshake.
+/// The role of this side in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sent the InitialMessage; sends even turns.
+    /// The side that sends the InitialMessage, and the even turns.
     Initiator,
-    /// Made the bundle; sends odd turns.
+    /// The side that made the bundle, and sends the odd turns.
     Responder,
 }
 
@@ -59,11 +59,11 @@ pub enum Standing {
     Unanswered,
     /// The responder has no reply to its first turn yet: the initiator is authenticated against classical attackers only.
     Unconfirmed,
-    /// Both are authenticated, against a quantum attacker too.
+    /// Both sides are authenticated, against a quantum attacker too.
     Established,
 }
 
-/// The state with one peer. It holds secrets. Store the change sets that its calls return.
+/// The session with one peer. It holds secrets. Store the change sets that its calls return.
 pub struct Session {
     role: Role,
     id: SessionId,
@@ -71,14 +71,14 @@ pub struct Session {
     /// The newest turn, sent or received.
     turn: u32,
     root: RootKey,
-    /// The header key of turn + 1; the next field is that of turn + 2.
+    /// The header key of the next turn, `turn + 1`. The next field is that of `turn + 2`.
     next_header: HeaderKey,
     after_next_header: HeaderKey,
     side: Side,
-    /// Messages in the newest turn that was sent and ended: `pn` of the next one.
+    /// Number of messages in the newest turn that was sent and ended, the `pn` of the next one.
     previous_chain_length: u32,
-    /// Newest first; only the first can be open. Has room for [`MAX_CHAINS`] and the one that is coming, so that no copy of a key
-    /// is left by growing.
+    /// The receiving chains, newest first; only the first can be open. The list has room for [`MAX_CHAINS`] and the one that is
+    /// coming, so that no copy of a key is left by growing.
     receiving: VecDeque<ReceivingChain>,
     initial: Initial,
     resets: ResetSecrets,
@@ -95,14 +95,14 @@ enum Side {
     Received(RemoteTurn),
 }
 
-/// Own newest turn, while nothing newer was received.
+/// The newest own turn, while nothing newer was received.
 struct SendingChain {
     ratchet: x25519::SecretKey,
     kem: kem::DecapsulationKey,
     chain: ChainKey,
     header: HeaderKey,
     message_number: u32,
-    /// rk, ek, ciphertexts, pn: the header without `n`.
+    /// The header without `n`: rk, ek, ciphertexts, pn.
     head: Vec<u8>,
 }
 
@@ -118,7 +118,7 @@ struct RemoteTurn {
 struct ReceivingChain {
     turn: u32,
     header: HeaderKey,
-    /// Gone when closed: only skipped keys are left.
+    /// The key of the chain; `None` if the chain is closed, so that only skipped keys are left.
     chain: Option<ChainKey>,
     /// The next message number.
     message_number: u32,
@@ -126,25 +126,25 @@ struct ReceivingChain {
 }
 
 impl Session {
-    /// The name of the session, the same on both sides.
+    /// Returns the name of the session, the same on both sides.
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The part of this side in the handshake.
+    /// Returns the role of this side in the handshake.
     #[must_use]
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// The identity of the other person.
+    /// Returns the identity of the other person.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
     }
 
-    /// The progress of a session.
+    /// Returns the progress of a session.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         match (self.role, self.turn) {
@@ -154,13 +154,13 @@ impl Session {
         }
     }
 
-    /// The newest turn, sent or received.
+    /// Returns the number of the newest turn, sent or received.
     #[must_use]
     pub const fn turn(&self) -> u32 {
         self.turn
     }
 
-    /// The number of messages that can still be sent in this turn. A new turn has room for [`MAX_TURN_LEN`].
+    /// Returns the number of messages that can still be sent in this turn. A new turn has room for [`MAX_TURN_LEN`].
     #[must_use]
     pub fn room_in_turn(&self) -> u32 {
         match &self.side {
@@ -169,18 +169,18 @@ impl Session {
         }
     }
 
-    /// The number of skipped message keys that are held.
+    /// Returns the number of skipped message keys that are held.
     #[must_use]
     pub fn skipped_keys(&self) -> usize {
         self.skipped.len()
     }
 
-    /// The secrets that can prove a later reset.
+    /// Returns the secrets that can prove a later reset.
     pub(crate) const fn resets(&self) -> &ResetSecrets {
         &self.resets
     }
 
-    /// The initiator's state after the handshake.
+    /// Creates the initiator's state after the handshake.
     pub(crate) fn begin_initiator(
         peer: &IdentityKey,
         keys: SessionKeys,
@@ -217,7 +217,7 @@ impl Session {
         }
     }
 
-    /// The responder's state after the first header has opened; turn 0 is open, nothing of it read.
+    /// Creates the responder's state after the first header has opened. Turn 0 is open, and no message of it is read.
     pub(crate) fn begin_responder(
         peer: &IdentityKey,
         keys: SessionKeys,
@@ -265,7 +265,7 @@ impl Session {
         }
     }
 
-    /// The first change set: everything is new.
+    /// Returns the first change set, in which everything is new.
     pub(crate) fn first_changes(&self, invite_consumed: bool) -> ChangeSet {
         ChangeSet {
             session: self.snapshot(),
@@ -276,7 +276,8 @@ impl Session {
         }
     }
 
-    /// Forgets skipped keys whose day lies more than [`MAX_SKIP_AGE`] days from today; call it once a day, store what it returns.
+    /// Forgets skipped keys whose day is more than [`MAX_SKIP_AGE`] days from today. Call it once a day, and store the change set
+    /// that it returns.
     #[must_use = "a change that is not stored is lost"]
     pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
         let mut removed = self.skipped.expire(today);

@@ -1,4 +1,4 @@
-//! Every bound of a session, from both sides: what still works at it, and what is answered beyond.
+//! The bounds of a session, from both sides: at the bound all works, beyond it the call fails with the documented error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -44,7 +44,7 @@ impl Side {
     }
 }
 
-/// An initiator before his first message, and the responder's invite.
+/// Returns an initiator before his first message, and the responder's invite.
 fn begin(seed: u64) -> (Side, PendingInvite, IdentityKeyPair) {
     let mut random = rng(seed);
     let (a, b) = (IdentityKeyPair::generate(&mut random), IdentityKeyPair::generate(&mut random));
@@ -55,13 +55,13 @@ fn begin(seed: u64) -> (Side, PendingInvite, IdentityKeyPair) {
     (Side { identity: a, session, rng: rng(seed + 1) }, pending, b)
 }
 
-/// The responder once the first message is there.
+/// Returns the responder after the first message has come.
 fn accept(pending: &PendingInvite, identity: IdentityKeyPair, first: &[u8], seed: u64) -> Side {
     let session = pending.accept(&identity, first, |_| false, TODAY).unwrap().session;
     Side { identity, session, rng: rng(seed + 2) }
 }
 
-/// Both established, the first one's turn to speak.
+/// Returns both sides, established; it is the first one's turn to send.
 fn pair(seed: u64) -> (Side, Side) {
     let (mut one, pending, b) = begin(seed);
     let mut two = accept(&pending, b, &one.say(), seed);
@@ -198,7 +198,7 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
     }
 }
 
-/// The same side as it was, with what its peer knows of it gone on.
+/// Returns the side as it was at the snapshot, while its peer has gone on.
 fn put_back(side: &Side, snapshot: &[u8]) -> Side {
     let identity = IdentityKeyPair::from_seed(deaddrop_e2ee::identity::IdentitySeed::from_bytes(
         *side.identity.seed().expose(),

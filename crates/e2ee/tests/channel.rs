@@ -1,5 +1,5 @@
-//! Random histories of two sessions: what is lost, repeated, reordered, flipped, delivered to the wrong one, and states
-//! loaded from change sets at any moment. Each message is read once, and a failed call changes nothing.
+//! Random histories of two sessions in which messages are lost, repeated, reordered, flipped or delivered to the wrong session,
+//! and states are loaded from change sets at any moment. Each message is read once, and a failed call changes nothing.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -67,7 +67,7 @@ struct Side {
     identity: IdentityKeyPair,
     session: Session,
     rows: Rows,
-    /// Sent by this side.
+    /// The messages that this side has sent.
     sent: Vec<Message>,
 }
 
@@ -89,7 +89,7 @@ impl Side {
         self.sent.push(Message { envelope: envelope.into_bytes(), text, turn, read: false });
     }
 
-    /// A failed call leaves no trace.
+    /// Checks that a failed call leaves no trace.
     fn refuses(&mut self, envelope: &[u8], why: &str) {
         let (before, keys) = (self.session.snapshot(), self.session.skipped_keys());
         assert!(self.session.decrypt(&self.identity, envelope, TODAY).is_err(), "{why}");
@@ -98,7 +98,7 @@ impl Side {
     }
 }
 
-/// One delivery of message `at`; gives whether it was read now.
+/// Delivers message `at`. Returns whether it was read now.
 fn deliver(from: &mut Side, to: &mut Side, at: usize) -> bool {
     let message = &mut from.sent[at];
     let before = to.session.snapshot();

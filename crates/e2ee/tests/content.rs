@@ -1,4 +1,4 @@
-//! The limits of content on the way out, and what content shows of itself.
+//! The limits of content when it is encoded, and the bytes of content that its `Debug` hides.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use deaddrop_e2ee::{
@@ -48,7 +48,7 @@ fn attachment(length: u64, place: usize, media_type: usize, name: usize) -> Cont
     }
 }
 
-/// An item of a type that this version does not know, whose body begins with `stream` and `number`.
+/// Returns an item of a type that this version does not know, whose body begins with `stream` and `number`.
 fn unknown(kind: u16, flags: u8, number: u64, body: Vec<u8>) -> Content {
     Content::Unknown { kind, flags, stream: STREAM, number, body }
 }
@@ -62,7 +62,7 @@ fn placed(number: u64, rest: &[u8]) -> Vec<u8> {
     [&STREAM.0[..], &number.to_le_bytes(), rest].concat()
 }
 
-/// The item of [`attachment`], with any lengths.
+/// Returns the item of [`attachment`], with any lengths.
 fn attachment_bytes(length: u64, place: usize, media_type: usize, name: usize) -> Vec<u8> {
     let place_len = u16::try_from(place).unwrap().to_le_bytes();
     let body = [

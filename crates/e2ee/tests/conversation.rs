@@ -1,4 +1,4 @@
-//! Two people from the invite to established turns, and what must not work.
+//! Two people from the invite to established turns, and the calls that must fail.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{

@@ -19,9 +19,9 @@ const NO_RESETS: [u8; 112] = {
     row[0] = 1;
     row
 };
-/// Bytes of the header box of a turn above 1.
+/// Number of bytes of the header box of a turn above 1.
 const HEADER_BOX: usize = 12 + 32 + 1_184 + 1_088 + 8 + 16;
-/// Bytes of the flight in an InitialMessage.
+/// Number of bytes of the flight in an InitialMessage.
 const FLIGHT: usize = 3_472;
 
 struct Pair {
@@ -46,7 +46,7 @@ fn invited(seed: u64) -> Pair {
 }
 
 impl Pair {
-    /// Alice has turn 2 behind her: the newest turn is Bob's.
+    /// Returns a pair after turn 2, which Alice sent, and Bob's session: the newest turn is Bob's.
     fn established(seed: u64) -> (Self, Session) {
         let mut pair = invited(seed);
         let random = &mut rng(seed + 1);
@@ -78,7 +78,7 @@ fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 
     ]
 }
 
-/// Whether bytes were sealed under one key and nonce: behind texts of equal length lies equal padding, and equal padding is
+/// Whether two envelopes were sealed under one key and nonce: after texts of equal length comes equal padding, which is then
 /// sealed to equal bytes.
 fn is_same_stream(a: &[u8], b: &[u8]) -> bool {
     let tail = a.len() - 16 - 200..a.len() - 16;

@@ -1,4 +1,4 @@
-//! Nothing that is printed carries a key, a word, or who somebody is: neither `Debug` of anything public, nor any error.
+//! Nothing that is printed carries a key, a word, or an identity: neither `Debug` of anything public, nor any error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -17,7 +17,7 @@ const TODAY: Day = Day::from_number(20_780);
 const WORD: &str = "swordfish";
 const STREAM: [u8; 16] = *b"one-way-stream-7";
 
-/// Everything printed; and that nothing in it looks like bytes of a key: long lists of numbers, long hex, or the text.
+/// Checks that nothing printed looks like bytes of a key: long lists of numbers, long hex, or the text.
 fn silent(printed: &[String], secrets: &[&[u8]]) {
     for text in printed {
         assert!(!text.contains(WORD), "{text}");

@@ -1,4 +1,4 @@
-//! An identity on paper: what a slip of the pen does.
+//! An identity on paper, with mistakes in its words.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::identity::{IdentityKeyPair, SafetyNumber, UnconfirmedIdentity, WordsError};

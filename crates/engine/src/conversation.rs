@@ -1,8 +1,8 @@
 //! The conversations of a client's links, as values (spec/14-client.md section 6).
 //!
-//! A conversation takes what has happened: items that came, links that were opened or lost, steps of the engine that were done, the
-//! user's actions, the time. It gives [`Action`]s, and the moment of its next deadline. It opens no connection, reads no clock, waits
-//! for nothing, and draws randomness only from a generator that the caller passes.
+//! A conversation takes what has happened: items that came, links that were opened or lost, steps of the engine that were done,
+//! the user's actions, the time. It returns [`Action`]s and the moment of its next deadline. It opens no connection, reads no
+//! clock, waits for nothing, and draws randomness only from a generator that the caller passes.
 //!
 //! The caller performs the actions in their order, reports their outcomes, and then calls [`LinkConversation::look`] with the engine, until
 //! there is no action left. Then it waits for the next event or the deadline.

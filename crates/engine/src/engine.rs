@@ -60,7 +60,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Makes a new person in an empty vault.
     ///
     /// # Errors
-    /// Those of the vault.
+    /// Returns the error of the vault.
     pub fn create(vault: V, mut rng: R, relay: Option<&RelayAddress>, now: u64) -> Result<Self, VaultError> {
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
@@ -105,7 +105,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Loads a person and begins a day, without a look at the clock.
     ///
     /// # Errors
-    /// Those of [`open`](Self::open).
+    /// Fails as [`open`](Self::open) does.
     #[cfg(any(test, feature = "hazmat"))]
     pub fn open_on_day(vault: V, rng: R, today: Day) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;
@@ -116,7 +116,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Loads the person of a vault, looks at the clock and begins the day that is believed. Brings an older vault to the present format.
     ///
     /// # Errors
-    /// [`VaultError::NewerVersion`], [`VaultError::Corrupt`], or another error of the vault. A vault without room opens.
+    /// Fails with [`VaultError::NewerVersion`] or [`VaultError::Corrupt`], or returns another error of the vault. A
+    /// vault without room opens.
     pub fn open(vault: V, rng: R, now: u64) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;
         let today = engine.today(now, &[])?;
@@ -124,7 +125,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Loads a person.
+    /// Loads a person from the rows of a vault.
     fn load(vault: V, mut rng: R) -> Result<Self, VaultError> {
         let mut vault = Rows::new(vault);
         vault::migrate(&mut vault, &mut rng)?;
@@ -176,7 +177,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Begins a day. Called once a day: erases what is too old, and sends messages again that have no receipt and have expired at the relay.
+    /// Begins a day: erases what is too old, and sends messages again that have no receipt and have expired at the relay. Called
+    /// once a day.
     pub fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase_later(self.vault.expired(today).into_iter());
@@ -194,7 +196,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.end_invites(today)
     }
 
-    /// Returns the number of rows that a damaged disk has cost.
+    /// Returns the number of rows that are lost because the disk is damaged.
     pub fn damaged(&self) -> u64 {
         self.vault.damaged()
     }
@@ -222,7 +224,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// A vault without room opens: how else could room be made? What is not done now is done later.
+/// Ignores the errors of a vault that has no room or is slow, because only an open vault can make room. The work that failed is
+/// done later.
 fn if_room(done: Result<(), VaultError>) -> Result<(), VaultError> {
     match done {
         Err(error) if !error.is_passing() => Err(error),

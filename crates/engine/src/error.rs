@@ -2,7 +2,7 @@
 
 use deaddrop_e2ee::{LoadError, invite::BundleError};
 
-/// A vault did not do what was asked.
+/// The error of a vault that did not perform a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     /// The vault has no room, or its disk has none. Nothing was stored and nothing is lost.
@@ -26,7 +26,7 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// Returns whether nothing was stored and nothing is lost, so that the same may be stored later.
+    /// Whether nothing was stored and nothing is lost, so that the same may be stored later.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Full | Self::Busy)
@@ -42,7 +42,7 @@ impl From<LoadError> for VaultError {
     }
 }
 
-/// A call of the user was refused, and changed nothing.
+/// The error of a refused call of the user. The call changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// There is no contact with this name.

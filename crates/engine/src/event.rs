@@ -4,8 +4,8 @@ use deaddrop_e2ee::content::MessageId;
 use deaddrop_wire::Day;
 use serde::{Deserialize, Serialize};
 
-/// Something that happened, for the app to show. An app that has a store of its own keeps `number` in the same transaction as the things
-/// that it makes of the event.
+/// An event for the app to show. An app that has a store of its own keeps `number` in the same transaction as the things that it
+/// makes of the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// The number of the event. Numbers ascend and are never used twice, also not after the vault was put back from a copy, if the client
@@ -26,16 +26,16 @@ pub struct Event {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A text was received. Each text is given once, in the order in which it was sent unless it is late.
+    /// A text was received. Each text is reported once, in the order in which it was sent unless it is late.
     MessageReceived {
         /// The text, byte for byte.
         text: String,
-        /// Texts that were sent after this one were given before it: see [`MessagesMissing`](Self::MessagesMissing).
+        /// Whether texts that were sent after this one were reported before it: see [`MessagesMissing`](Self::MessagesMissing).
         late: bool,
     },
-    /// The contact's vault holds the message that [`send_text`](crate::Engine::send_text) named.
+    /// The contact has stored the message that [`send_text`](crate::Engine::send_text) named.
     Delivered,
-    /// Both sides are authenticated, against a quantum attacker too.
+    /// Both sides of the session are authenticated, against a quantum attacker too.
     Established,
     /// Somebody has accepted the invite, and a session has begun.
     InviteAccepted,

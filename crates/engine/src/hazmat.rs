@@ -8,8 +8,8 @@ use crate::vault::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Decodes a row of the table with this number and encodes it again; `None` when it is refused, or when rows of the table
-/// have no shape of the client's own.
+/// Decodes a row of the table with this number and encodes it again. Returns `None` if the row is refused, or if the engine gives
+/// rows of this table no shape of its own.
 #[must_use]
 pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

@@ -13,25 +13,25 @@ pub const OWNER_RETRY_S: RangeInclusive<u16> = 5..=900;
 pub const BLOB_DAYS: RangeInclusive<u16> = 1..=30;
 /// Seconds between two pings, from the relay's Hello.
 pub const PING_S: RangeInclusive<u16> = 2..=300;
-/// Maximum number of seconds that the client's own wait after such answers grows to. It doubles with each one in a row.
+/// Maximum wait in seconds that the client chooses itself after such answers. The wait doubles with each such answer in a row.
 pub const OWN_RETRY_MAX_S: u16 = 300;
 
-/// Waits after answers that ask to wait. The wait is what the relay names, within bounds, and not less than the client's own,
-/// which doubles with each such answer until [`reset`](Self::reset).
+/// The waits after answers that ask to wait. Each wait is the one that the relay names, within bounds, and not less than the
+/// client's own, which doubles with each such answer until [`reset`](Self::reset).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AskedWaits {
-    /// Answers in a row.
+    /// Number of such answers in a row.
     count: u32,
 }
 
 impl AskedWaits {
-    /// The wait after one more such answer to a put.
+    /// Counts one more answer to a put that asks to wait, and returns the wait that follows.
     pub fn next_put(&mut self, retry_s: u16) -> Duration {
         let retry_s = if retry_s == 0 { PUT_RETRY_UNNAMED_S } else { retry_s };
         self.next(retry_s, &PUT_RETRY_S)
     }
 
-    /// The wait after one more such answer to Create, Delete or Subscribe.
+    /// Counts one more answer to Create, Delete or Subscribe that asks to wait, and returns the wait that follows.
     pub fn next_owner(&mut self, retry_s: u16) -> Duration {
         self.next(retry_s, &OWNER_RETRY_S)
     }
@@ -42,12 +42,12 @@ impl AskedWaits {
         Duration::from_secs(u64::from(retry_s.clamp(*bounds.start(), *bounds.end()).max(own)))
     }
 
-    /// Answers in a row.
+    /// Returns the number of such answers in a row.
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// Another answer came: the next wait is the shortest again.
+    /// Notes an answer that does not ask to wait: the next wait is the shortest again.
     pub const fn reset(&mut self) {
         self.count = 0;
     }

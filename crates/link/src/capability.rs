@@ -1,4 +1,4 @@
-//! Capabilities: 32-byte secrets in three roles, and what becomes of them at a relay (spec/11-capabilities.md).
+//! Capabilities: 32-byte secrets in three roles, and the values that a relay sees of them (spec/11-capabilities.md).
 //!
 //! secret -> (with the relay's fingerprint) presented -> id. The holder keeps the secret, shows the presented value
 //! through a link, and the relay keeps nothing but the id.
@@ -21,13 +21,13 @@ secret_bytes! {
 }
 
 impl OwnCapability {
-    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
+    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedOwn {
         PresentedOwn::fill_with(|place| present(self.expose(), labels::CAPABILITY_OWN, relay, place))
     }
 
-    /// The id under which the relay with this fingerprint knows it.
+    /// Derives the id under which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> OwnId {
         own_id(&self.present(relay))
@@ -35,13 +35,13 @@ impl OwnCapability {
 }
 
 impl ReadCapability {
-    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
+    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedRead {
         PresentedRead::fill_with(|place| present(self.expose(), labels::CAPABILITY_READ, relay, place))
     }
 
-    /// The id under which the relay with this fingerprint knows it.
+    /// Derives the id under which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> MailboxId {
         mailbox_id(&self.present(relay))
@@ -49,13 +49,13 @@ impl ReadCapability {
 }
 
 impl SendCapability {
-    /// Derives the secret for the relay with this fingerprint. It is worthless at any other relay.
+    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedSend {
         PresentedSend::fill_with(|place| present(self.expose(), labels::CAPABILITY_SEND, relay, place))
     }
 
-    /// The id under which the relay with this fingerprint knows it.
+    /// Derives the id under which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> SendId {
         send_id(&self.present(relay))
@@ -68,7 +68,7 @@ pub fn own_id(presented: &PresentedOwn) -> OwnId {
     OwnId::from_bytes(sha256_of_secret(&[labels::OWN_ID, presented.expose()]))
 }
 
-/// The id of the mailbox that is read with this.
+/// Returns the id of the mailbox whose reader presents this secret.
 #[must_use]
 pub fn mailbox_id(presented: &PresentedRead) -> MailboxId {
     MailboxId::from_bytes(sha256_of_secret(&[labels::MAILBOX_ID, presented.expose()]))

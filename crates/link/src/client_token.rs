@@ -13,7 +13,7 @@ secret_bytes! {
 }
 
 impl ClientTokenSecret {
-    /// The token for the relay with this fingerprint: the same as long as the secret lives.
+    /// Derives the token for the relay with this fingerprint. The token is the same as long as the secret lives.
     #[must_use]
     pub fn token(&self, relay: &Fingerprint) -> ClientToken {
         let prk = extract(labels::CLIENT_TOKEN, &[self.expose()]);

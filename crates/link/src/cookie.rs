@@ -1,27 +1,27 @@
 //! Cookies: under load a relay answers only clients that receive what is sent to their address prefix (spec/10-link.md section 8).
 //!
-//! Keeps no state: the cookie is a keyed hash of the prefix and of a 30-second bucket.
+//! The relay keeps no state: the cookie is a keyed hash of the prefix and of a 30-second bucket.
 
 use crate::labels;
 use deaddrop_primitives::{hkdf::extract, secret_bytes};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Seconds of one bucket. A cookie is good for this bucket and the next.
+/// Number of seconds of one bucket. A cookie is good for its bucket and the next.
 pub(crate) const BUCKET_S: u64 = 30;
 
-/// Echoed by a client to show that it receives what is sent to its address.
+/// A cookie, which a client echoes to show that it receives what is sent to its address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Cookie(pub(crate) [u8; 32]);
 
 impl Cookie {
-    /// Wraps the bytes.
+    /// Creates the cookie with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -38,7 +38,7 @@ secret_bytes! {
     struct Key[32];
 }
 
-/// A relay's key for its cookies; lives in memory, one per start.
+/// A relay's key for its cookies. It is in memory only, and each start has a new one.
 pub struct CookieKey(Key);
 
 impl CookieKey {
@@ -48,7 +48,7 @@ impl CookieKey {
         Self(Key::generate(rng))
     }
 
-    /// The cookie for an address prefix at `now_s`, seconds of any clock that does not go back.
+    /// Issues the cookie for an address prefix at `now_s`, in seconds of any clock that does not go back.
     #[must_use]
     pub fn issue(&self, prefix: &[u8], now_s: u64) -> Cookie {
         self.of_bucket(prefix, now_s / BUCKET_S)

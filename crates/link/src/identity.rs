@@ -5,7 +5,7 @@ use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519
 use deaddrop_wire::Fingerprint;
 use zeroize::Zeroizing;
 
-/// Bytes of a relay's public identity: X25519 key, ML-KEM-768 encapsulation key.
+/// Number of bytes of a relay's public identity: X25519 key, ML-KEM-768 encapsulation key.
 pub(crate) const PUBLIC_LEN: usize = x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
@@ -22,7 +22,7 @@ pub struct RelayIdentity {
 }
 
 impl RelayIdentity {
-    /// Derives the keys.
+    /// Derives the keys from their seed.
     #[must_use]
     pub fn from_seed(seed: &RelaySeed) -> Self {
         let prk = extract(labels::RELAY_IDENTITY, &[seed.expose()]);
@@ -38,13 +38,13 @@ impl RelayIdentity {
         Self { x25519, kem, public, fingerprint }
     }
 
-    /// The name by which clients pin this relay.
+    /// Returns the fingerprint, by which clients pin this relay.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 
-    /// X25519 key 32, ML-KEM-768 encapsulation key 1,184.
+    /// Returns the public keys: X25519 key 32, ML-KEM-768 encapsulation key 1,184.
     #[must_use]
     pub fn public_bytes(&self) -> &[u8; PUBLIC_LEN] {
         &self.public
@@ -57,7 +57,7 @@ impl core::fmt::Debug for RelayIdentity {
     }
 }
 
-/// The fingerprint of a public identity.
+/// Computes the fingerprint of a public identity.
 pub(crate) fn fingerprint(public: &[u8; PUBLIC_LEN]) -> Fingerprint {
     Fingerprint::from_bytes(sha256(&[labels::RELAY_FINGERPRINT, public]))
 }

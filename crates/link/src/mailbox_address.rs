@@ -11,20 +11,20 @@ use zeroize::Zeroizing;
 pub struct MailboxAddress {
     /// The relay of the mailbox.
     pub relay: RelayAddress,
-    /// The right to put into it.
+    /// The right to put into the mailbox.
     pub send: SendCapability,
 }
 
-/// The bytes are no mailbox address.
+/// The error of bytes that are no mailbox address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the mailbox address is damaged; ask the peer for a new one")]
 pub struct BadMailboxAddress;
 
 impl MailboxAddress {
-    /// The longest encoding.
+    /// The maximum length of an encoding.
     pub const MAX_LEN: usize = 512;
 
-    /// fingerprint 32, send capability 32, length of the URL u16, URL. Holds a secret: wiped on drop.
+    /// Encodes fingerprint 32, send capability 32, length of the URL u16, URL. The result holds a secret and is wiped on drop.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let url = self.relay.url().as_bytes();
@@ -38,10 +38,10 @@ impl MailboxAddress {
         bytes
     }
 
-    /// Decodes what [`encode`](Self::encode) gave; every address has exactly one encoding.
+    /// Decodes the bytes of [`encode`](Self::encode). Every address has exactly one encoding.
     ///
     /// # Errors
-    /// [`BadMailboxAddress`].
+    /// Fails with [`BadMailboxAddress`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BadMailboxAddress> {
         Self::parse(bytes).ok_or(BadMailboxAddress) // K-18: the one encoding of an address.
     }

@@ -6,13 +6,13 @@ use deaddrop_primitives::{aead, hkdf::extract, secret_bytes};
 /// The padded sizes of a record's plaintext, smallest first.
 pub const PLAINTEXT_SIZES: [usize; 7] = [512, 4_608, 16_896, 66_048, 132_096, 198_144, 264_192];
 
-/// The length of the record in C2: Hello alone fits the smallest plaintext.
+/// The length of the record in C2. Its Hello fits the smallest plaintext.
 pub(crate) const FIRST_RECORD_LEN: usize = PLAINTEXT_SIZES[0] + aead::TAG_LEN;
 
-/// The longest record.
+/// The maximum length of a record.
 pub const MAX_RECORD_LEN: usize = deaddrop_wire::limits::MAX_RECORD + aead::TAG_LEN;
 
-/// Records under one key.
+/// Number of records under one key.
 pub(crate) const RECORDS_PER_KEY: u64 = 1 << 16;
 
 const _: () = assert!(PLAINTEXT_SIZES[6] == deaddrop_wire::limits::MAX_RECORD);
@@ -28,7 +28,7 @@ pub(crate) struct Direction {
     counter: u64,
 }
 
-/// 2^64 - 1 records have passed.
+/// The error of a direction that has carried 2^64 - 1 records.
 pub(crate) struct Exhausted;
 
 impl Direction {
@@ -36,13 +36,13 @@ impl Direction {
         Self { key, counter: 0 }
     }
 
-    /// The same key with the counter at 0.
+    /// Returns the same key with the counter at 0.
     #[cfg(test)]
     pub(crate) fn restarted(self) -> Self {
         Self::new(self.key)
     }
 
-    /// Pads `plaintext` to its size, encrypts it where it lies and appends the tag.
+    /// Pads `plaintext` to its size, encrypts it in place and appends the tag.
     pub(crate) fn seal(&mut self, plaintext: &mut Vec<u8>) -> Result<(), Exhausted> {
         let padded = padded(plaintext.len()).ok_or(Exhausted)?;
         let nonce = self.next_nonce()?;
@@ -53,7 +53,7 @@ impl Direction {
         Ok(())
     }
 
-    /// Decrypts a record where it lies and gives its padded plaintext.
+    /// Decrypts a record in place and returns its padded plaintext.
     pub(crate) fn open<'a>(&mut self, record: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = record.split_last_chunk_mut::<{ aead::TAG_LEN }>()?;
         let nonce = self.next_nonce().ok()?;
@@ -61,7 +61,7 @@ impl Direction {
         Some(ciphertext)
     }
 
-    /// Steps the key at every multiple of [`RECORDS_PER_KEY`]; the old one is wiped.
+    /// Returns the next nonce. Steps the key at every multiple of [`RECORDS_PER_KEY`] and wipes the old one.
     fn next_nonce(&mut self) -> Result<[u8; aead::NONCE_LEN], Exhausted> {
         let number = self.counter;
         self.counter = number.checked_add(1).ok_or(Exhausted)?;
@@ -77,7 +77,7 @@ impl Direction {
     }
 }
 
-/// The size to which so many bytes are padded.
+/// Returns the size to which this many bytes are padded.
 pub(crate) fn padded(len: usize) -> Option<usize> {
     PLAINTEXT_SIZES.into_iter().find(|size| *size >= len)
 }

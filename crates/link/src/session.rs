@@ -29,7 +29,7 @@ impl LinkSession {
         Self { seal, open, version, features }
     }
 
-    /// Record 0 once more, with another plaintext.
+    /// Seals record 0 once more, with another plaintext.
     #[cfg(test)]
     pub(crate) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
         let mut first = self.seal.direction.restarted();
@@ -38,29 +38,29 @@ impl LinkSession {
         record
     }
 
-    /// Seals items, as [`SealHalf::seal`].
+    /// Seals items, as [`SealHalf::seal`] does.
     ///
     /// # Errors
-    /// [`SealError`], as [`SealHalf::seal`].
+    /// Fails as [`SealHalf::seal`] does.
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
         self.seal.seal(items)
     }
 
-    /// Opens a record, as [`OpenHalf::open`].
+    /// Opens a record, as [`OpenHalf::open`] does.
     ///
     /// # Errors
-    /// [`RecordError`], as [`OpenHalf::open`].
+    /// Fails as [`OpenHalf::open`] does.
     pub fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         self.open.open(record)
     }
 
-    /// The version that both speak.
+    /// Returns the version that both sides speak.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// The features that both offered.
+    /// Returns the features that both sides offered.
     #[must_use]
     pub const fn features(&self) -> Features {
         self.features
@@ -72,7 +72,7 @@ impl LinkSession {
         (self.seal, self.open)
     }
 
-    /// Seals the client's first record, which has one length.
+    /// Seals the client's first record, which has a fixed length.
     pub(crate) fn seal_hello(&mut self, hello: &Hello) -> Result<Vec<u8>, SealError> {
         let mut record = Vec::new();
         encode_item(&Item::Hello(*hello), &mut record).map_err(|_| SealError::TooMany)?;
@@ -86,7 +86,7 @@ pub struct SealHalf {
     direction: Direction,
 }
 
-/// Items cannot be sealed. Nothing was, and the link goes on.
+/// The error of items that cannot be sealed. None of them was, and the link can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
@@ -99,11 +99,11 @@ pub enum SealError {
 }
 
 impl SealHalf {
-    /// Seals items in their order into as few records as padding makes sensible; each is one WebSocket message, to be
-    /// sent in order. No items give no record.
+    /// Seals items in their order into as few records as padding makes sensible; each is one WebSocket message, to be sent in
+    /// order. Without items there is no record.
     ///
     /// # Errors
-    /// See [`SealError`].
+    /// Fails with [`SealError`].
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
         let mut records = pack(items)?;
         for record in &mut records {
@@ -119,22 +119,22 @@ impl core::fmt::Debug for SealHalf {
     }
 }
 
-/// The incoming direction. Dead after its first failure: there is no way back into step.
+/// The incoming direction. It is dead after its first failure, because it cannot find the next record then.
 pub struct OpenHalf {
     direction: Option<Direction>,
 }
 
-/// A record was not taken, and the link is dead: close it.
+/// The error of a record that was refused. The link is dead: close it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// No record has this length.
+    /// The record has a length that no record has.
     #[error("record of impossible length; close the link")]
     Length,
     /// The record is not the next one of this peer.
     #[error("record changed, lost, repeated or out of order; close the link")]
     Unauthentic,
-    /// The peer itself sent what breaks the rules.
+    /// The peer itself broke the rules.
     #[error("peer sent a malformed record; close the link")]
     Malformed(#[from] DecodeError),
     /// An earlier record failed.
@@ -146,17 +146,17 @@ impl OpenHalf {
     /// Opens the next record.
     ///
     /// # Errors
-    /// See [`RecordError`]; every later call fails.
+    /// Fails with [`RecordError`]; every later call fails.
     pub fn open(&mut self, record: &[u8]) -> Result<Received, RecordError> {
         // Nothing is copied for a length that no record has.
         let copied = if is_record_len(record.len()) { record } else { &[] };
         self.open_in_place(&mut copied.to_vec())
     }
 
-    /// Opens the next record where it lies; the buffer is wiped.
+    /// Opens the next record in place. The buffer is wiped.
     ///
     /// # Errors
-    /// See [`RecordError`]; every later call fails.
+    /// Fails with [`RecordError`]; every later call fails.
     pub fn open_in_place(&mut self, record: &mut [u8]) -> Result<Received, RecordError> {
         let mut direction = self.direction.take().ok_or(RecordError::Dead)?; // K-17: no way back after a failure.
         if !is_record_len(record.len()) {
@@ -178,7 +178,7 @@ impl core::fmt::Debug for OpenHalf {
     }
 }
 
-/// Plaintexts of records, not yet padded. An item opens a new record when joining the current one would pad more
+/// Packs items into plaintexts of records, not yet padded. An item begins a new record if joining the current one would pad more
 /// bytes than a record of its own.
 fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
     let mut records = Vec::new();

@@ -4,22 +4,23 @@ use crate::secret::wipe_stack;
 use alloc::vec::Vec;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
 
-/// Bytes of stack to write over after a call of the provider: it leaves there the cipher's state and blocks of plaintext.
+/// Number of bytes of stack to write over after a call of the provider, which leaves the cipher's state and blocks of plaintext
+/// there.
 const STACK: usize = 2 << 10;
 
-/// Bytes that sealing adds.
+/// Number of bytes that sealing adds.
 pub const TAG_LEN: usize = 16;
-/// Bytes of a key.
+/// Number of bytes of a key.
 pub const KEY_LEN: usize = 32;
-/// Bytes of a nonce.
+/// Number of bytes of a nonce.
 pub const NONCE_LEN: usize = 12;
 
-/// The tag did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
+/// The error of a tag that did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("authentication failed")]
 pub struct Invalid;
 
-/// Seals `plaintext`; the result is [`TAG_LEN`] longer.
+/// Seals `plaintext`. The result is [`TAG_LEN`] bytes longer.
 #[must_use]
 pub fn seal(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
@@ -29,10 +30,10 @@ pub fn seal(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], plaintext: 
     sealed
 }
 
-/// Opens what [`seal`] made.
+/// Opens the bytes of [`seal`].
 ///
 /// # Errors
-/// [`Invalid`] when the tag does not verify or there is no room for one.
+/// Fails with [`Invalid`] when the tag does not verify or there is no room for one.
 pub fn open(
     key: &[u8; KEY_LEN],
     nonce: &[u8; NONCE_LEN],
@@ -45,7 +46,7 @@ pub fn open(
     Ok(plaintext)
 }
 
-/// Encrypts `buffer` where it lies and returns the tag.
+/// Encrypts `buffer` in place and returns the tag.
 #[must_use]
 #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB, which no buffer of ours reaches")]
 pub fn seal_in_place(
@@ -66,10 +67,10 @@ fn encrypt(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], buffer: &mut
     ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce.into(), ad, buffer.into()).ok()
 }
 
-/// Decrypts `buffer` where it lies once its tag has verified.
+/// Decrypts `buffer` in place once its tag has verified.
 ///
 /// # Errors
-/// [`Invalid`] when the tag does not verify; the buffer is left as it was.
+/// Fails with [`Invalid`] when the tag does not verify; the buffer is left as it was.
 pub fn open_in_place(
     key: &[u8; KEY_LEN],
     nonce: &[u8; NONCE_LEN],

@@ -1,21 +1,22 @@
-//! The number of operations that a thread has done: tests of cost count, they do not time. Behind the feature `count`.
+//! The number of operations that a thread has done, because tests of cost count operations and do not measure time. Behind the
+//! feature `count`.
 
 extern crate std;
 
 use std::{cell::Cell, thread_local};
 
-/// Operations of one thread.
+/// The numbers of operations of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// X25519 computations with a peer's key.
+    /// Number of X25519 computations with a peer's key.
     pub diffie_hellman: u64,
-    /// ML-KEM key generations, encapsulations and decapsulations.
+    /// Number of ML-KEM key generations, encapsulations and decapsulations.
     pub kem: u64,
-    /// HKDF extractions and expansions.
+    /// Number of HKDF extractions and expansions.
     pub kdf: u64,
-    /// AEAD seals.
+    /// Number of AEAD seals.
     pub seals: u64,
-    /// AEAD tag checks.
+    /// Number of AEAD tag checks.
     pub opens: u64,
 }
 
@@ -25,7 +26,7 @@ thread_local! {
     };
 }
 
-/// The operations that `work` performs.
+/// Runs `work` and counts its operations.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Counts) {
     let before = COUNTS.get();
     let done = work();

@@ -5,15 +5,15 @@ use alloc::boxed::Box;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use zeroize::ZeroizeOnDrop;
 
-/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
+/// Number of bytes of stack to write over after a call of the provider, which passes secrets by value.
 const STACK: usize = 8 << 10;
 
-/// Bytes of a secret or public key.
+/// Number of bytes of a secret or public key.
 pub const KEY_LEN: usize = 32;
-/// Bytes of a signature.
+/// Number of bytes of a signature.
 pub const SIGNATURE_LEN: usize = 64;
 
-/// The key or the signature was refused.
+/// The error of a key or a signature that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("signature does not verify")]
 pub struct BadSignature;
@@ -22,7 +22,7 @@ pub struct BadSignature;
 pub struct SecretKey(Box<SigningKey>);
 
 impl SecretKey {
-    /// Any 32 bytes are a secret key.
+    /// Creates the key with these bytes. Any 32 bytes are a secret key.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
         let key = Self(expand(bytes));
@@ -30,7 +30,7 @@ impl SecretKey {
         key
     }
 
-    /// The 32-byte encoding of the public key.
+    /// Returns the 32-byte encoding of the public key.
     #[must_use]
     pub fn public_key(&self) -> [u8; KEY_LEN] {
         self.0.verifying_key().to_bytes()
@@ -67,7 +67,7 @@ impl core::fmt::Debug for SecretKey {
 /// Verifies strictly.
 ///
 /// # Errors
-/// [`BadSignature`] for a bad key, a bad encoding or a wrong signature.
+/// Fails with [`BadSignature`] for a bad key, a bad encoding or a wrong signature.
 pub fn verify(
     public_key: &[u8; KEY_LEN],
     message: &[u8],

@@ -3,10 +3,10 @@
 use crate::secret::wipe_stack;
 use sha2::{Digest, Sha256};
 
-/// Bytes of stack to write over after hashing: the provider leaves there the last block of what was hashed.
+/// Number of bytes of stack to write over after hashing, because the provider leaves the last block of the input there.
 const STACK: usize = 2 << 10;
 
-/// [`sha256`] for parts that are secret: nothing of them is left on the stack.
+/// Does the same as [`sha256`] for secret parts, and leaves none of them on the stack.
 #[must_use]
 pub fn sha256_of_secret(parts: &[&[u8]]) -> [u8; 32] {
     let hash = sha256(parts);
@@ -14,7 +14,7 @@ pub fn sha256_of_secret(parts: &[&[u8]]) -> [u8; 32] {
     hash
 }
 
-/// SHA-256 of the concatenation of `parts`. The caller sees to it that every part but one has a fixed length.
+/// Returns SHA-256 of the concatenation of `parts`. The caller ensures that every part but one has a fixed length.
 #[must_use]
 #[inline(never)]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {

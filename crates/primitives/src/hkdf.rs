@@ -6,7 +6,8 @@ use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each output.
+/// Number of bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each
+/// output.
 const STACK: usize = 2 << 10;
 
 crate::secret_bytes! {
@@ -14,7 +15,7 @@ crate::secret_bytes! {
     pub struct Prk[32];
 }
 
-/// RFC 5869 section 2.2 over the concatenation of `ikm`.
+/// Extracts a key from the concatenation of `ikm` (RFC 5869 section 2.2).
 #[must_use]
 pub fn extract(salt: &[u8], ikm: &[&[u8]]) -> Prk {
     #[cfg(feature = "count")]
@@ -37,20 +38,21 @@ fn extract_into_box(salt: &[u8], ikm: &[&[u8]]) -> Prk {
 }
 
 impl Prk {
-    /// RFC 5869 section 2.3 with the concatenation of `info`; `N` is at most 8,160 bytes, checked at compile time.
+    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most 8,160 bytes, checked at compile
+    /// time.
     #[must_use]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
         expand(self.expose(), info)
     }
 
-    /// Readies the key for several expansions at the cost of one.
+    /// Prepares the key for several expansions at the cost of one.
     #[must_use]
     pub fn ready(&self) -> Expander {
         Expander::new(self.expose())
     }
 }
 
-/// [`Prk::expand`] for a key that lives in a newtype of its own.
+/// Does the same as [`Prk::expand`] for a key that has a newtype of its own.
 #[must_use]
 pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
     Expander::new(prk).expand(info)
@@ -58,7 +60,8 @@ pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
 
 /// A pseudorandom key with its HMAC states computed.
 ///
-/// Both states and their block buffers are wiped by their own drop; boxed, so that moving it leaves no copy of them.
+/// Both states and their block buffers wipe themselves on drop. They are boxed, so that moving the expander leaves no copy of
+/// them.
 pub struct Expander(Box<Hkdf<Sha256>>);
 
 // `Hkdf` carries no marker; the hash states in it do (see `secret`).
@@ -66,7 +69,7 @@ impl ZeroizeOnDrop for Expander {}
 crate::assert_secret!(Expander);
 
 impl Expander {
-    /// Readies `prk`.
+    /// Prepares `prk`.
     #[must_use]
     pub fn new(prk: &[u8; 32]) -> Self {
         let expander = Self(ready(prk));
@@ -74,7 +77,7 @@ impl Expander {
         expander
     }
 
-    /// RFC 5869 section 2.3.
+    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3).
     #[must_use]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
         let mut output = [0; N];
@@ -82,7 +85,7 @@ impl Expander {
         output
     }
 
-    /// [`expand`](Self::expand) to where the bytes will stay.
+    /// Does the same as [`expand`](Self::expand), and writes the bytes to where they will stay.
     #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
         #[cfg(feature = "count")]

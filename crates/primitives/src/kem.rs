@@ -1,6 +1,6 @@
 //! ML-KEM-768 (FIPS 203), from one of two providers behind one interface.
 //!
-//! `ml-kem` is always there. The additive feature `libcrux` overrides it with `libcrux-ml-kem`, which is several times as fast and
+//! The default is `ml-kem`. The additive feature `libcrux` overrides it with `libcrux-ml-kem`, which is several times as fast and
 //! in large parts verified, but pins exact versions of its own dependencies. Both give the same keys, ciphertexts and secrets.
 //! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
 
@@ -24,10 +24,10 @@ use alloc::boxed::Box;
 use rand_core::CryptoRng;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Name of the crate that provides ML-KEM in this build.
+/// The name of the crate that provides ML-KEM in this build.
 pub const PROVIDER: &str = back_end::PROVIDER;
 
-/// The encapsulation key failed the modulus check of FIPS 203 section 7.2.
+/// The error of an encapsulation key that failed the modulus check of FIPS 203 section 7.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("ML-KEM key fails the modulus check")]
 pub struct BadKey;
@@ -40,18 +40,19 @@ impl EncapsulationKey {
     /// Parses and checks the 1,184-byte encoding (FIPS 203 section 7.2: length and modulus).
     ///
     /// # Errors
-    /// [`BadKey`] when a coefficient is not reduced.
+    /// Fails with [`BadKey`] when a coefficient is not reduced.
     pub fn from_bytes(bytes: &[u8; ENCAPSULATION_KEY_LEN]) -> Result<Self, BadKey> {
         back_end::PublicKey::from_bytes(bytes).map(Self).ok_or(BadKey)
     }
 
-    /// The 1,184-byte encoding.
+    /// Returns the 1,184-byte encoding.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; ENCAPSULATION_KEY_LEN] {
         self.0.as_bytes()
     }
 
-    /// Draws 32 bytes from `rng`; returns the ciphertext for the key's owner and the shared secret.
+    /// Encapsulates a shared secret to the key. Draws 32 bytes from `rng`. Returns the ciphertext for the key's owner, and the
+    /// secret.
     ///
     /// The provider passes secrets by value, so the stack below the call is overwritten afterwards.
     #[must_use]
@@ -80,7 +81,7 @@ impl core::fmt::Debug for EncapsulationKey {
     }
 }
 
-/// A secret key with its seed; boxed, so that moving it leaves no copy behind.
+/// A secret key with its seed. It is boxed, so that moving it leaves no copy behind.
 pub struct DecapsulationKey {
     key: back_end::SecretKey,
     seed: Box<Zeroizing<[u8; SEED_LEN]>>,
@@ -88,7 +89,7 @@ pub struct DecapsulationKey {
 }
 
 impl DecapsulationKey {
-    /// Draws the 64-byte seed from `rng`.
+    /// Generates a key. Draws the 64-byte seed from `rng`.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut seed = Zeroizing::new([0; SEED_LEN]);
@@ -96,7 +97,7 @@ impl DecapsulationKey {
         Self::from_seed(&seed)
     }
 
-    /// FIPS 203 `KeyGen_internal(d, z)` with `seed = d || z`.
+    /// Derives the key by `KeyGen_internal(d, z)` of FIPS 203, with `seed = d || z`.
     #[must_use]
     pub fn from_seed(seed: &[u8; SEED_LEN]) -> Self {
         #[cfg(feature = "count")]
@@ -108,19 +109,20 @@ impl DecapsulationKey {
         Self { key, seed: kept, public: EncapsulationKey(public) }
     }
 
-    /// The seed `d || z`.
+    /// Returns the seed `d || z`.
     #[must_use]
     pub fn expose_seed(&self) -> &[u8; SEED_LEN] {
         &self.seed
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn encapsulation_key(&self) -> &EncapsulationKey {
         &self.public
     }
 
-    /// Never fails visibly: for a foreign ciphertext the secret is pseudorandom (implicit rejection).
+    /// Decapsulates the shared secret. For a foreign ciphertext the secret is pseudorandom (implicit rejection), so the call
+    /// never fails.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]

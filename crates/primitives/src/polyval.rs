@@ -10,10 +10,11 @@ use ::polyval::{
 use alloc::boxed::Box;
 use zeroize::Zeroizing;
 
-/// Bytes of stack to write over after a call of the provider: it leaves there powers of the key and blocks of the input.
+/// Number of bytes of stack to write over after a call of the provider, which leaves powers of the key and blocks of the input
+/// there.
 const STACK: usize = 2 << 10;
 
-/// Bytes of a hash.
+/// Number of bytes of a hash.
 pub const HASH_LEN: usize = 16;
 
 crate::secret_bytes! {
@@ -22,9 +23,9 @@ crate::secret_bytes! {
 }
 
 impl UniversalHashKey {
-    /// POLYVAL over `bytes`, padded with zeros to a block, and a block with their length: zero u64, then the number of bits as
-    /// u64 (RFC 8452 section 4 without additional data). Two different inputs of at most `n` blocks have equal hashes with a
-    /// chance of `(n + 1) / 2^128`, over the choice of the key.
+    /// Computes POLYVAL over `bytes`, padded with zeros to a block, and a block with their length: zero u64, then the number of
+    /// bits as u64 (RFC 8452 section 4 without additional data). Two different inputs of at most `n` blocks have equal hashes
+    /// with a chance of `(n + 1) / 2^128`, over the choice of the key.
     #[must_use]
     pub fn hash(&self, bytes: &[u8]) -> Zeroizing<[u8; HASH_LEN]> {
         let hash = self.compute(bytes);
@@ -84,14 +85,14 @@ mod tests {
         assert_ne!(key().hash(&[0; 16]), key().hash(&[0; 17]));
     }
 
-    /// The definition of RFC 8452 section 3, a bit at a time.
+    /// Computes the hash by the definition of RFC 8452 section 3, a bit at a time.
     fn bit_by_bit(blocks: &[[u8; 16]]) -> [u8; 16] {
         let h = u128::from_le_bytes(*key().expose());
         let sum = blocks.iter().fold(0, |sum, block| dot(sum ^ u128::from_le_bytes(*block), h));
         sum.to_le_bytes()
     }
 
-    /// `a * b * x^-128` modulo `x^128 + x^127 + x^126 + x^121 + 1`.
+    /// Returns `a * b * x^-128` modulo `x^128 + x^127 + x^126 + x^121 + 1`.
     fn dot(a: u128, b: u128) -> u128 {
         // Each step divides by x: a zero constant term shifts away, a one is cancelled by adding the modulus first.
         (0..128).fold(0, |sum, bit| {

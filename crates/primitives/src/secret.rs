@@ -1,9 +1,9 @@
-//! Newtypes for secrets: one per role, boxed, wiped on drop, silent, compared in constant time.
+//! Newtypes for secrets, one for each role: boxed, wiped on drop, not printed, compared in constant time.
 
-/// Writes zeros over `DEPTH` bytes of the stack below its caller: what calls that have returned left there.
+/// Writes zeros over `DEPTH` bytes of the stack below its caller, where calls that have returned left their frames.
 ///
-/// No call can wipe its own frame, and what providers move by value leaves copies. It is a habit, not a proof: a compiler may keep
-/// a copy where this does not reach.
+/// No call can wipe its own frame, and values that providers move leave copies. The function is a precaution and proves nothing:
+/// a compiler may keep a copy outside of this range.
 #[inline(never)]
 pub fn wipe_stack<const DEPTH: usize>() {
     let mut frame = [0_u8; DEPTH];
@@ -32,10 +32,10 @@ macro_rules! secret_bytes {
 
         #[allow(dead_code, unreachable_pub, reason = "not each role uses each constructor")]
         impl $name {
-            /// Length in bytes.
+            /// The length in bytes.
             pub const LEN: usize = $len;
 
-            /// Takes the bytes, and wipes the array that it was given. A caller that keeps its own array wipes it itself.
+            /// Creates the secret from its bytes, and wipes the array. A caller that keeps an array of its own wipes that itself.
             #[must_use]
             pub fn from_bytes(mut bytes: [u8; $len]) -> Self {
                 let secret = Self::copy_of(&bytes);
@@ -43,7 +43,7 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// Copies the bytes into a box, past the stack. The caller wipes what it copied from.
+            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own bytes.
             #[must_use]
             pub fn copy_of(bytes: &[u8; $len]) -> Self {
                 let mut secret = Self($crate::Box::new([0; $len]));
@@ -51,7 +51,7 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// Derives the bytes where they will lie: HKDF-Expand with the concatenation of `info`.
+            /// Derives the secret by HKDF-Expand with the concatenation of `info`, directly into its box.
             #[must_use]
             pub fn derive(expander: &$crate::hkdf::Expander, info: &[&[u8]]) -> Self {
                 let mut secret = Self($crate::Box::new([0; $len]));
@@ -59,7 +59,7 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// Draws fresh bytes from `rng`.
+            /// Generates a secret. Draws its bytes from `rng`.
             #[must_use]
             pub fn generate(rng: &mut (impl $crate::rand_core::CryptoRng + ?Sized)) -> Self {
                 let mut secret = Self($crate::Box::new([0; $len]));
@@ -67,13 +67,13 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// The secret bytes, named so that every use can be found.
+            /// Returns the secret bytes. The name makes every use easy to find.
             #[must_use]
             pub fn expose(&self) -> &[u8; $len] {
                 &self.0
             }
 
-            /// A second copy, named so that every use can be found.
+            /// Returns a second copy of the secret. The name makes every use easy to find.
             #[must_use]
             pub fn duplicate(&self) -> Self {
                 Self::copy_of(&self.0)

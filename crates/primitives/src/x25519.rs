@@ -7,13 +7,13 @@ use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
 use zeroize::ZeroizeOnDrop;
 
-/// Bytes of stack to write over after a call of the provider, which passes secrets by value.
+/// Number of bytes of stack to write over after a call of the provider, which passes secrets by value.
 const STACK: usize = 8 << 10;
 
-/// Bytes of a secret or public key, and of a shared secret.
+/// Number of bytes of a secret or public key, and of a shared secret.
 pub const KEY_LEN: usize = 32;
 
-/// A point was refused; see the variants.
+/// The error of a point that was refused; see the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadPoint {
@@ -33,7 +33,7 @@ impl PublicKey {
     /// Parses the 32-byte encoding.
     ///
     /// # Errors
-    /// [`BadPoint`].
+    /// Fails with [`BadPoint`].
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self, BadPoint> {
         if !is_canonical(bytes) {
             return Err(BadPoint::NotCanonical);
@@ -44,7 +44,7 @@ impl PublicKey {
         Ok(Self(*bytes))
     }
 
-    /// The 32-byte encoding.
+    /// Returns the 32-byte encoding.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
         &self.0
@@ -58,18 +58,18 @@ impl core::fmt::Debug for PublicKey {
 }
 
 crate::secret_bytes! {
-    /// The result of one Diffie-Hellman; never all zero.
+    /// The result of one Diffie-Hellman, which is never all zero.
     pub struct SharedSecret[KEY_LEN];
 }
 
-/// A secret key with its public key computed once; boxed, so that moving it leaves no copy behind.
+/// A secret key with its public key computed once. It is boxed, so that moving it leaves no copy behind.
 pub struct SecretKey {
     secret: Box<StaticSecret>,
     public: PublicKey,
 }
 
 impl SecretKey {
-    /// Draws 32 bytes from `rng`.
+    /// Generates a key. Draws 32 bytes from `rng`.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut bytes = zeroize::Zeroizing::new([0; KEY_LEN]);
@@ -77,7 +77,7 @@ impl SecretKey {
         Self::from_bytes(&bytes)
     }
 
-    /// Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
+    /// Creates the key with these bytes. Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
         let key = expand(bytes);
@@ -85,22 +85,22 @@ impl SecretKey {
         key
     }
 
-    /// The 32 secret bytes, unclamped.
+    /// Returns the 32 secret bytes, unclamped.
     #[must_use]
     pub fn expose(&self) -> &[u8; KEY_LEN] {
         self.secret.as_bytes()
     }
 
-    /// The public key.
+    /// Returns the public key.
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The shared secret with `peer`.
+    /// Computes the shared secret with `peer`.
     ///
     /// # Errors
-    /// [`BadPoint::LowOrder`] when the result is all zero; no public key that was parsed comes to that.
+    /// Fails with [`BadPoint::LowOrder`] when the result is all zero. No public key that was parsed leads to that.
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.diffie_hellman);
@@ -154,7 +154,7 @@ const LOW_ORDER: [[u8; KEY_LEN]; 5] = [
     ],
 ];
 
-/// u < 2^255 - 19, little-endian. Public data: no need for constant time.
+/// Whether u < 2^255 - 19, little-endian. The data is public, so the time need not be constant.
 fn is_canonical(bytes: &[u8; KEY_LEN]) -> bool {
     let [first, middle @ .., last] = bytes;
     *last < 0x7f || (*last == 0x7f && (middle.iter().any(|b| *b != 0xff) || *first < 0xed))

@@ -22,7 +22,7 @@ impl Classes {
     }
 }
 
-/// Bytes of the length that the function's type demands; `None` is how a wrong length is refused.
+/// Returns the bytes if they have the length that the function's type demands; `None` counts as the refusal of a wrong length.
 fn sized<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
     bytes.try_into().ok()
 }
@@ -134,7 +134,7 @@ fn ed25519_verifies_strictly() {
     classes.are(&[("refused", 51), ("signature of another length", 12), ("verified", 88)]);
 }
 
-/// [`hkdf::Prk::expand`] for the lengths of the vectors; `None` for a length that does not compile.
+/// Does the same as [`hkdf::Prk::expand`] for the lengths of the vectors. Returns `None` for a length that does not compile.
 fn expand(prk: &hkdf::Prk, info: &[u8], len: usize) -> Option<Vec<u8>> {
     macro_rules! lengths {
         ($($len:literal)*) => {
@@ -200,7 +200,7 @@ fn ml_kem_768_key_generation() {
     classes.are(&[("generated", 100)]);
 }
 
-/// Gives the 32 bytes that encapsulation draws, once.
+/// A generator that returns the 32 bytes that encapsulation draws, once.
 struct Message(Option<[u8; 32]>);
 
 impl rand_core::TryRng for Message {

@@ -114,7 +114,7 @@ async fn main() {
     assert!(relay.stop());
 }
 
-/// Puts so many blobs, and reads and acks them; returns the refusals that were put again.
+/// Puts `blobs` blobs, and reads and acks them. Returns the number of refusals that were put again.
 async fn pass(pair: Pair, blobs: u32) -> (Pair, u64) {
     let Pair { putter, reader, mailbox, delivered, destroyed } = pair;
     let window = Arc::new(Semaphore::new(WINDOW));
@@ -196,7 +196,7 @@ async fn read(
     (client, last, destroyed)
 }
 
-/// A file whose blocks are on the disk.
+/// Makes a file whose blocks are on the disk.
 fn zeroed(path: &Path) -> File {
     let file = File::create(path).unwrap();
     file.write_all_at(&vec![0; FLOOR_MIB << 20], 0).unwrap();
@@ -217,7 +217,7 @@ fn write_floor(file: &File, blobs: u32) -> (usize, Duration) {
     (writes * FLOOR_AT_ONCE, begun.elapsed())
 }
 
-/// Pages that are not zero.
+/// Returns the number of pages that are not zero.
 fn pages(path: &Path) -> usize {
     let (file, mut page) = (File::open(path).unwrap(), [0; 4_096]);
     let count = file.metadata().unwrap().len() / 4_096;

@@ -21,7 +21,7 @@ use ranked::Id;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Decides which connections and handshakes go on.
+/// Decides which connections and handshakes are admitted.
 pub(crate) struct Admission {
     key: PrefixKey,
     gate: Mutex<Gate>,
@@ -32,12 +32,12 @@ struct Gate {
     connections: Connections,
     handshakes: Shares,
     tls_handshakes: Shares,
-    /// Valid C1s, of whatever kind.
+    /// Bucket of valid C1s, with and without a cookie.
     first_messages: Bucket,
     refused_handshakes: u64,
 }
 
-/// A connection that counts until this is dropped.
+/// One admitted connection. It counts against the limits until this is dropped.
 pub(crate) struct Connected {
     admission: Arc<Admission>,
     id: Id,
@@ -63,18 +63,19 @@ impl Admission {
         Self { key: PrefixKey::draw(rng), gate: Mutex::default() }
     }
 
-    /// The prefix of an address.
+    /// Returns the prefix of an address.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
         self.key.prefix(address)
     }
 
-    /// Gives a connection a place, for which another one may lose its own.
+    /// Gives a connection a place, for which another one may lose its own. Returns `None` if it gets no place.
     pub(crate) fn connect(self: &Arc<Self>, prefix: Prefix, limits: &Limits) -> Option<Connected> {
         let (id, eviction) = self.locked().connections.connect(prefix, limits)?;
         Some(Connected { admission: Arc::clone(self), id, prefix, eviction, told: None })
     }
 
-    /// Counts a handshake. With `cookie`, the client has shown that it receives what is sent to its address.
+    /// Counts a handshake and decides on it. With `cookie`, the client has shown that it receives what is sent to its
+    /// address.
     pub(crate) fn handshake(&self, prefix: Prefix, cookie: bool, limits: &Limits, now_ms: u64) -> Handshake {
         let mut gate = self.locked();
         let gate = &mut *gate;
@@ -104,7 +105,8 @@ impl Admission {
         }
     }
 
-    /// Counts a TLS handshake. Returns whether it may begin. R-84: of one prefix not too many in a short time, and of all in fair shares.
+    /// Counts a TLS handshake and returns whether it may begin. R-84: of one prefix not too many in a short time, and
+    /// of all in fair shares.
     pub(crate) fn admit_tls(&self, prefix: Prefix, limits: &Limits, now_ms: u64) -> bool {
         let rates = Rates {
             per_s: limits.tls_handshakes_per_s,
@@ -115,7 +117,8 @@ impl Admission {
         self.locked().tls_handshakes.take(prefix, &rates, now_ms).is_ok()
     }
 
-    /// Ends a connection that can be spared, because the system has no descriptors left.
+    /// Ends a connection that can be spared, because the system has no descriptors left. Returns `false` if there is
+    /// none.
     pub(crate) fn give_one_up(&self) -> bool {
         self.locked().connections.give_one_up()
     }
@@ -127,12 +130,12 @@ impl Admission {
         gate.tls_handshakes.tidy(now_ms);
     }
 
-    /// Number of connections now.
+    /// Returns the number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.locked().connections.len()
     }
 
-    /// Counts since the start, and of refused handshakes.
+    /// Returns the counts since the start, and the number of refused handshakes.
     pub(crate) fn totals(&self) -> (Totals, u64) {
         let gate = self.locked();
         (gate.connections.totals, gate.refused_handshakes)
@@ -144,29 +147,29 @@ impl Admission {
 }
 
 impl Connected {
-    /// The connection has read a head, or has become a WebSocket.
+    /// Notes that the connection has sent a head, or has become a WebSocket.
     pub(crate) fn came_on(&self, limits: &Limits) {
         self.admission.locked().connections.progress(self.id, Stage::Silent, limits);
     }
 
-    /// The peer has sent a valid C1.
+    /// Notes that the peer has sent a valid C1.
     pub(crate) fn began_handshake(&self, limits: &Limits) {
         self.admission.locked().connections.progress(self.id, Stage::Shaking, limits);
     }
 
-    /// The handshake is over.
+    /// Notes that the handshake is over: the connection is a link from now on.
     pub(crate) fn established(&self, limits: &Limits) {
         self.eviction.becomes_link();
         self.admission.locked().connections.progress(self.id, Stage::Resting, limits);
     }
 
-    /// Counts the connection for the network that a proxy named. `false` if that has no room for it.
+    /// Counts the connection for the network that a proxy named. Returns `false` if that network has no room for it.
     pub(crate) fn came_from(&mut self, prefix: Prefix, limits: &Limits) -> bool {
         self.prefix = prefix;
         self.admission.locked().connections.relocate(self.id, prefix, limits)
     }
 
-    /// Says of a link whether it has subscriptions, and when it was last of use. Cheap when nothing has changed.
+    /// Notes whether the link has subscriptions, and when it was last used. Cheap when nothing has changed.
     pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
         let now = (reading, used_ms / 1_000);
         if self.told.replace(now) != Some(now) {

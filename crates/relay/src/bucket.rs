@@ -9,8 +9,8 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Takes `tokens`, or says in how many seconds there will be enough. What is asked for at once beyond the
-    /// burst passes when the bucket is full.
+    /// Takes `tokens`, or returns the seconds to wait until there are enough. A request for more than `burst` tokens
+    /// succeeds only when the bucket is full.
     pub(crate) fn take(&mut self, tokens: u64, per_s: u64, burst: u64, now_ms: u64) -> Result<(), u16> {
         // A token a second is a thousandth of a token a millisecond.
         let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(per_s);
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(bucket.take(1, 2, 10, 505), Ok(()));
         assert_eq!(bucket.take(1, 2, 10, 505), Err(1));
         assert_eq!(bucket.take(10, 2, 10, 1_000_000), Ok(()));
-        // A clock that steps back gives nothing.
+        // A clock that steps back adds no tokens.
         assert_eq!(bucket.take(1, 2, 10, 0), Err(1));
     }
 

@@ -198,7 +198,8 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that the store tells. Dead bytes were erased before the last write, whose time is asked after they were counted.
+/// Looks at the store without a lock: returns its calendar and its report. The time of the last write is read after the
+/// dead bytes are counted, so all of them were erased before it.
 fn look(data: &DataDir) -> Result<(Option<Calendar>, inspect::Report), Failure> {
     let reader = data.look()?;
     let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
@@ -371,7 +372,7 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
-/// The limits and their defaults, as the specification lists them.
+/// Returns the table of the limits and their defaults, as the specification shows it.
 #[must_use]
 pub fn limits_table() -> String {
     Limits::TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, row.default)).collect()

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment: the day that holds, and milliseconds of this process's life.
+/// A moment: the day that the relay believes, and the milliseconds since the start of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The day by which leases and expiry are counted.
@@ -22,13 +22,13 @@ pub struct Now {
 }
 
 impl Now {
-    /// A moment of a day on which things expire.
+    /// Makes a moment of a day on which things expire.
     #[must_use]
     pub const fn new(day: Day, ms: u64) -> Self {
         Self { day, expires_from: Day::from_number(0), ms }
     }
 
-    /// Whether a thing with this last day is over.
+    /// Whether a thing whose last day is `last` has expired.
     #[must_use]
     pub fn is_over(&self, last: Day) -> bool {
         last < self.day && self.day >= self.expires_from
@@ -66,7 +66,7 @@ pub const PAUSE_DAYS: u32 = 7;
 const BELIEVED_AFTER_MS: u64 = DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// No day can be believed. What to do stands in the text.
+/// The reason for which no day can be believed. The text says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDay {
@@ -91,20 +91,20 @@ pub enum Look {
     Believed,
     /// The clock is far ahead, and is not believed yet.
     Ahead,
-    /// The clock is more than [`MAX_STEP`] days behind: the day stands still.
+    /// The clock is more than [`MAX_STEP`] days behind: the day stays as it is.
     Behind,
     /// The clock is outside of the years of this build.
     OutsideYears,
 }
 
-/// The day that holds, as a value that is given the readings of the system's clock.
+/// The day that the relay believes, computed from readings of the system's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Belief {
     calendar: Calendar,
     trusted: bool,
-    /// A day that held, and since when: later days are measured by the time that has gone by.
+    /// The day from which later days are measured, and the running time in milliseconds at which it was believed.
     anchor: (Day, u64),
-    /// A day that is far ahead, and when the clock first said so.
+    /// A day that is far ahead, and the running time in milliseconds at which the clock first showed it.
     waiting: Option<(Day, u64)>,
 }
 
@@ -112,7 +112,7 @@ impl Belief {
     /// Returns the belief at the start of a process. `trusted` is the operator's word that the system's clock is right.
     ///
     /// # Errors
-    /// [`NoDay`].
+    /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
     pub fn begin(stored: Option<Calendar>, system: Day, trusted: bool) -> Result<Self, NoDay> {
         let calendar = match stored {
             Some(Calendar { day, .. }) if day > Day::LAST_PLAUSIBLE => return Err(NoDay::StoredDay),
@@ -130,13 +130,14 @@ impl Belief {
         Ok(belief)
     }
 
-    /// The day that holds, and from when on things expire.
+    /// Returns the day that is believed, and the day from which on things expire.
     #[must_use]
     pub const fn calendar(&self) -> Calendar {
         self.calendar
     }
 
-    /// Looks at the system's clock.
+    /// Handles a reading of the system's clock: follows it if it is believed. `running_ms` counts from the start of the
+    /// process.
     pub fn look(&mut self, system: Day, running_ms: u64) -> Look {
         if !system.is_plausible() {
             self.waiting = None;
@@ -180,15 +181,15 @@ fn days_between(from_ms: u64, to_ms: u64) -> u32 {
     u32::try_from(to_ms.saturating_sub(from_ms) / DAY_MS).unwrap_or(u32::MAX)
 }
 
-/// The time as the machine tells it, which a relay does not believe at once.
+/// A source of the machine's time. A relay does not believe it at once.
 ///
-/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program that runs relays in its own
-/// process may give its own, for example to play weeks in seconds.
+/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program that runs relays in
+/// its own process may use its own, for example to play weeks in seconds.
 pub trait TimeSource: Send + Sync {
-    /// The day of the wall clock, which may be wrong and may go back.
+    /// Returns the day of the wall clock, which may be wrong and may go back.
     fn day(&self) -> Day;
 
-    /// Milliseconds that have gone by since some fixed moment. They never go back.
+    /// Returns the milliseconds since some fixed moment. They never go back.
     fn elapsed_ms(&self) -> u64;
 }
 
@@ -199,7 +200,7 @@ pub struct SystemTimeSource {
 }
 
 impl SystemTimeSource {
-    /// Counts milliseconds from this moment on.
+    /// Makes a source that counts milliseconds from now on.
     #[must_use]
     pub fn start() -> Self {
         Self { start: Instant::now() }
@@ -229,7 +230,7 @@ impl Clock {
     /// system's clock is right.
     ///
     /// # Errors
-    /// [`NoDay`].
+    /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
     pub fn start(stored: Option<Calendar>, trusted: bool) -> Result<Self, NoDay> {
         Self::start_with(Arc::new(SystemTimeSource::start()), stored, trusted)
     }
@@ -237,7 +238,7 @@ impl Clock {
     /// Starts like [`start`](Self::start), with the time of `source` in place of the system's.
     ///
     /// # Errors
-    /// [`NoDay`].
+    /// Fails with [`NoDay`] when neither the stored day nor the source's clock can be believed.
     pub fn start_with(
         source: Arc<dyn TimeSource>,
         stored: Option<Calendar>,
@@ -247,14 +248,14 @@ impl Clock {
         Ok(Self { start_ms: source.elapsed_ms(), source, belief: Arc::new(Mutex::new(belief)) })
     }
 
-    /// Now.
+    /// Returns the present moment.
     #[must_use]
     pub fn now(&self) -> Now {
         let Calendar { day, expires_from } = self.locked().calendar();
         Now { day, expires_from, ms: self.ms() }
     }
 
-    /// Looks at the wall clock.
+    /// Reads the wall clock, and follows it if it is believed.
     pub fn look(&self) -> Look {
         let ms = self.ms();
         self.locked().look(self.source.day(), ms)
@@ -275,7 +276,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The day of the system's clock.
+/// Returns the day of the system's clock.
 #[must_use]
 pub fn system_day() -> Day {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -37,15 +37,15 @@ pub struct RelayConfig {
     pub tls_cert: Option<PathBuf>,
     /// Path of the file with the certificate's key (PEM, P-256 or P-384).
     pub tls_key: Option<PathBuf>,
-    /// The URL by which clients come, when it is another one than where the relay listens: behind a proxy.
+    /// The URL for clients, if it differs from the address on which the relay listens: behind a proxy.
     pub url: Option<String>,
     /// The token that a client must show to create mailboxes.
     pub create_token: Option<CreateToken>,
-    /// The system's clock is right, however far it is ahead of the stored day.
+    /// Whether the system's clock is right, however far it is ahead of the stored day.
     pub trust_clock: bool,
     /// Proxies in front of the relay: what they say about where a connection comes from is believed.
     pub proxies: Vec<ProxyName>,
-    /// The proxies begin each connection with a header of the PROXY protocol.
+    /// Whether the proxies begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// The limits that differ from the defaults.
     pub limits: Limits,
@@ -56,7 +56,7 @@ pub struct RelayConfig {
 pub struct CreateToken(Zeroizing<String>);
 
 impl CreateToken {
-    /// The token's text.
+    /// Returns the token's text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -81,20 +81,20 @@ impl<'de> Deserialize<'de> for CreateToken {
     }
 }
 
-/// A directory was not used. The text says what to do.
+/// The reason for which a relay's directory was not used. The text says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
-    /// `init` found something there.
+    /// The directory for `init` is not empty.
     #[error("there is something in this directory already; choose an empty or a new one")]
     NotEmpty,
-    /// `init` has not been run.
+    /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
     /// A file is missing.
     #[error("a file of this relay is missing; restore the directory, or begin with a new one")]
     Incomplete,
-    /// A key file has not 32 bytes.
+    /// A key file does not have 32 bytes.
     #[error("a key file is damaged; it holds 32 bytes, restore it")]
     BadKey,
     /// The configuration does not parse.
@@ -111,7 +111,7 @@ pub enum DataDirError {
     /// The store did not become ready.
     #[error(transparent)]
     Ready(#[from] OpenStoreError),
-    /// The system refused.
+    /// The system refused to read or write a file.
     #[error("the directory cannot be read or written; check the disk and the permissions")]
     Io,
 }
@@ -151,16 +151,17 @@ impl StoreSize {
 }
 
 impl DataDir {
-    /// The directory at `path`.
+    /// Returns the directory at `path`. Nothing is read yet.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Lays a new relay: keys, store, and last the configuration, which tells that all is there.
+    /// Makes a new relay: keys, store, and last the configuration, which shows that everything is there.
     ///
     /// # Errors
-    /// [`DataDirError`]; what was there is not touched.
+    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written. Files that were there
+    /// are not touched.
     pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
         make_directory(&self.path)?;
         if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
@@ -176,10 +177,10 @@ impl DataDir {
         sync_directory(&self.path)
     }
 
-    /// The configuration: this file's, or the directory's own.
+    /// Reads the configuration from the file `instead`, or else from the directory's own.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the file is missing or does not parse.
     pub fn config(&self, instead: Option<&Path>) -> Result<RelayConfig, DataDirError> {
         let text = self.config_text(instead)?;
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
@@ -189,7 +190,7 @@ impl DataDir {
     /// Returns `None` if there is no fault.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the file cannot be read.
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
         Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
@@ -206,7 +207,7 @@ impl DataDir {
     /// Reads the relay's identity.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the key's file is missing or does not have 32 bytes.
     pub fn identity(&self) -> Result<RelayIdentity, DataDirError> {
         let bytes = self.read_key(IDENTITY_KEY)?;
         Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
@@ -215,15 +216,15 @@ impl DataDir {
     /// Reads the key that opens the store.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the key's file is missing or does not have 32 bytes.
     pub fn store_key(&self) -> Result<StoreKey, DataDirError> {
         Ok(StoreKey::from_bytes(*self.read_key(STORE_KEY)?))
     }
 
-    /// The store, for serving.
+    /// Opens the store for serving.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
     pub fn open(
         &self,
         limits: Limits,
@@ -233,20 +234,20 @@ impl DataDir {
         KeptStore::over(shred, &self.store_key()?, limits, rng).map_err(DataDirError::Ready)
     }
 
-    /// The records of the store, locked against other processes.
+    /// Opens the records of the store, locked against other processes.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
     pub fn open_store(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Shred<FileDisk>, DataDirError> {
         let key = self.store_key()?;
         let disk = FileDisk::open(self.store_path()).map_err(opening)?;
         Shred::open(disk, &key.unlock(), rng).map_err(opening)
     }
 
-    /// The store, for looking; another process may be serving it.
+    /// Opens the store for looking. Another process may be serving it.
     ///
     /// # Errors
-    /// [`DataDirError`].
+    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
     pub fn look(&self) -> Result<Reader<FileDisk>, DataDirError> {
         let key = self.store_key()?;
         let disk = FileDisk::open_read_only(self.store_path()).map_err(opening)?;
@@ -299,7 +300,8 @@ const NEW_CONFIG: &str = "\
 # connections = 5000
 ";
 
-/// An error of the configuration. A message about a value can hold the value, so it is left out where that may be the token.
+/// Describes an error of the configuration. A message about a value can hold the value, so it is left out where that
+/// may be the token.
 fn describe(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or_default();
@@ -329,7 +331,7 @@ fn make_directory(path: &Path) -> Result<(), DataDirError> {
     builder.create(path).map_err(|_| DataDirError::Io)
 }
 
-/// Readable by the owner only, and never over something else.
+/// Writes a new file that only the owner can read. Fails if something is at `path` already.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

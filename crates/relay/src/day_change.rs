@@ -27,7 +27,7 @@ pub struct DayChange {
 }
 
 impl DayChange {
-    /// Looks at all records. Nothing is changed yet.
+    /// Looks at all records and plans the change. Nothing is changed yet.
     #[must_use]
     pub fn plan<D: Disk>(shred: &Shred<D>, to: Day, limits: &Limits) -> Self {
         let entries: Vec<_> = shred.entries().collect();
@@ -86,13 +86,13 @@ impl DayChange {
         self.before.is_some_and(|before| self.to.day > before.day)
     }
 
-    /// Number of mailboxes and of blobs that are over by the new day.
+    /// Returns the numbers of mailboxes and of blobs that have expired on the new day.
     #[must_use]
     pub const fn expires(&self) -> (u64, u64) {
         (self.mailboxes, self.blobs)
     }
 
-    /// The day that held, and what will hold.
+    /// Returns the calendar before the change, and the one after it.
     #[must_use]
     pub const fn calendars(&self) -> (Option<Calendar>, Calendar) {
         (self.before, self.to)
@@ -101,7 +101,7 @@ impl DayChange {
     /// Writes the change. The day is written last, so that an interrupted change can be repeated.
     ///
     /// # Errors
-    /// [`CommitError`].
+    /// Fails with the [`CommitError`] of the store.
     pub fn apply<D: Disk>(
         self,
         shred: &mut Shred<D>,

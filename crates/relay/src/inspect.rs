@@ -36,58 +36,58 @@ pub struct Report {
 /// One mailbox.
 #[derive(Debug, Default, Serialize)]
 pub struct MailboxReport {
-    /// Days of its lease.
+    /// Length of the lease in days.
     pub lease_days: u32,
-    /// Last day of the lease, in steps of seven days.
+    /// Last day of the lease, counted from 1970-01-01. It moves in steps of seven days.
     pub lease_ends: u32,
-    /// The most blobs it holds.
+    /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,
-    /// Senders that are let in.
+    /// Number of senders that are let in.
     pub senders: usize,
-    /// Reading does not renew the lease.
+    /// Whether the lease is fixed: reading does not renew it.
     pub fixed: bool,
-    /// Its blobs are kept in memory and are not counted here.
+    /// Whether the blobs are kept in memory only and are not counted here.
     pub volatile: bool,
-    /// Whether anything was ever put in or read.
+    /// Whether any blob was ever put into the mailbox, or any reader has read it.
     pub used: bool,
-    /// Its blobs, oldest first.
+    /// The blobs, oldest first.
     pub blobs: Vec<BlobReport>,
 }
 
 /// One blob.
 #[derive(Debug, Serialize)]
 pub struct BlobReport {
-    /// Its size class.
+    /// Size class in bytes.
     pub bytes: usize,
-    /// The `via` of its sender.
+    /// The `via` of the sender.
     pub via: u8,
-    /// Last day.
+    /// Last day of the blob, counted from 1970-01-01.
     pub expires: u32,
 }
 
 /// The record store.
 #[derive(Debug, Default, Serialize)]
 pub struct StoreReport {
-    /// Live records.
+    /// Number of live records.
     pub records: u64,
-    /// Bytes of their bodies.
+    /// Number of bytes of the bodies of live records.
     pub live_bytes: u64,
-    /// Segments in the file.
+    /// Number of segments in the file.
     pub segments: u32,
-    /// Segments in the file that hold nothing.
+    /// Number of segments in the file that hold nothing.
     pub free_segments: u32,
-    /// Segments the file may grow to.
+    /// Maximum number of segments of the file.
     pub max_segments: u32,
     /// Percent of `max_segments` that hold something.
     pub percent_in_use: u32,
-    /// Bytes of destroyed records that still lie on the disk.
+    /// Number of bytes of destroyed records that are still on the disk.
     pub dead_bytes: u64,
     /// The time of the last write to the store, in seconds since 1970-01-01 UTC, if there are dead bytes: all of them were erased
     /// before. The store keeps no time of its own.
     pub erased_before: Option<u64>,
-    /// Slots whose key was destroyed, in segments that were not used again since.
+    /// Number of slots whose key was destroyed, in segments that were not used again since.
     pub destroyed: u64,
-    /// Slots that are damaged.
+    /// Number of damaged slots.
     pub damaged: u64,
 }
 
@@ -101,7 +101,8 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     }
 }
 
-/// Looks at everything. `written`: the time of the last write to the store's file, as of now or later.
+/// Makes the report on a store. `written` is the time of the last write to the store's file; it is read after `reader`
+/// was opened.
 #[must_use]
 pub fn report<D: Disk>(reader: &Reader<D>, written: Option<SystemTime>) -> Report {
     let stats = reader.stats();

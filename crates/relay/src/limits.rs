@@ -7,17 +7,17 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitRow {
-    /// Its name in `config.toml`.
+    /// Name in `config.toml`.
     pub name: &'static str,
-    /// Its type.
+    /// Type of the value.
     pub kind: &'static str,
-    /// The lowest value that can be set.
+    /// Lowest value that can be set.
     pub least: u64,
-    /// The highest value that can be set.
+    /// Highest value that can be set.
     pub most: u64,
-    /// The value if none is set.
+    /// Value if none is set.
     pub default: u64,
-    /// The lines of its meaning.
+    /// Meaning, one string for each line.
     pub meaning: &'static [&'static str],
 }
 
@@ -30,7 +30,7 @@ macro_rules! limits {
             $($(#[doc = $doc])* pub $name: $kind,)*
         }
 
-        /// Limits whose ranges were not looked at.
+        /// Limits as they were read. Their ranges are not checked yet.
         #[derive(Deserialize)]
         #[serde(default, deny_unknown_fields)]
         struct Given {
@@ -202,7 +202,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the first fault of these limits. `values` are theirs, in the order of the table.
+    /// Describes the first fault of these limits, if there is one. `values` are theirs, in the order of the table.
     fn fault<const N: usize>(&self, values: [u64; N]) -> Option<String> {
         let mut rows = Self::TABLE.iter().zip(values);
         let out = rows.find(|(row, value)| !(row.least..=row.most).contains(value));
@@ -211,12 +211,12 @@ impl Limits {
         })
     }
 
-    /// Time for which the sealed bytes of what was destroyed may lie on the disk.
+    /// Returns the time for which the sealed bytes of destroyed records may be on the disk.
     pub(crate) const fn dead_bytes(&self) -> Duration {
         Duration::from_secs(self.dead_bytes_s as u64)
     }
 
-    /// Whether `have` of `most` is at this many percent.
+    /// Whether `have` is at least this many percent of `most`.
     pub(crate) const fn reached(have: u64, most: u64, percent: u8) -> bool {
         have.saturating_mul(100) >= most.saturating_mul(percent as u64)
     }

@@ -52,11 +52,11 @@ pub(crate) struct Mailboxes {
     volatile_bytes: u64,
     hot_bytes: u64,
     calendar: Option<Calendar>,
-    /// Commits that found no room.
+    /// Number of commits that found no room.
     without_room: u64,
-    /// The last commit found no room, and nothing was destroyed since.
+    /// Whether the last commit found no room, and nothing was destroyed since.
     is_full: bool,
-    /// Puts and changes that were refused because dead bytes wait for too long.
+    /// Number of puts and changes that were refused because dead bytes wait for too long.
     overdue: u64,
     /// The mailbox that is being changed by its owner.
     changing: Option<Handle>,
@@ -66,7 +66,7 @@ pub(crate) struct Mailboxes {
 }
 
 impl Mailboxes {
-    /// A store without mailboxes.
+    /// Makes a store without mailboxes.
     pub(crate) fn new(key: IndexKey, limits: Limits, in_memory: bool, rng: StdRng) -> Self {
         Self {
             key,
@@ -182,15 +182,15 @@ impl Mailboxes {
         self.directory.get(handle).is_some_and(|mailbox| !mailbox.unsaved)
     }
 
-    /// The job that writes the changes by reading. There is none while an owner's change is under way: a record that was decided later than the
-    /// change, without it, would undo it on the disk. The next sweep writes it.
+    /// Returns the job that writes the changes by reading. There is none while an owner's change is under way: a record
+    /// that was decided later than the change, without it, would undo it on the disk. The next sweep writes it.
     fn save(handle: Handle, mailbox: &mut Mailbox, changing: Option<Handle>) -> Option<Job> {
         mailbox.unsaved = changing == Some(handle);
         let record = record::mailbox(handle, &mailbox.lasting);
         (!mailbox.unsaved).then(|| Job { puts: vec![record], erases: Vec::new() })
     }
 
-    /// The day after which a blob of this class in this mailbox expires.
+    /// Returns the day after which a blob of this class in this mailbox expires.
     fn expiry(&self, mailbox: &Mailbox, class: SizeClass, today: Day) -> Day {
         let days = match class {
             SizeClass::Large => self.limits.large_blob_days,

@@ -15,11 +15,11 @@ const GRAIN: u64 = 16_384;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     all: AtomicU64,
-    /// Grains of each prefix that has some.
+    /// Number of grains of each prefix that has any.
     grains: Mutex<HashMap<Prefix, u64>>,
 }
 
-/// The bytes that one link holds. They are given back when it is dropped.
+/// The bytes that one link holds. They are no longer counted when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Held {
     memory: Arc<Memory>,
@@ -28,7 +28,7 @@ pub(crate) struct Held {
 }
 
 impl Memory {
-    /// Counts for a link of this prefix, which holds nothing yet.
+    /// Begins the count for a link of this prefix, which holds nothing yet.
     pub(crate) fn begin(self: &Arc<Self>, prefix: Prefix) -> Held {
         Held { memory: Arc::clone(self), prefix, bytes: 0 }
     }

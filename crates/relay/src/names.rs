@@ -10,7 +10,7 @@ use deaddrop_wire::{Blob, MailboxId, OwnId, SendId};
 use rand::{CryptoRng, RngExt};
 
 secret_bytes! {
-    /// The operator's key: opens the store and its index.
+    /// The operator's key. The keys of the store and of its index derive from it.
     pub struct StoreKey[32];
 }
 
@@ -26,7 +26,7 @@ impl StoreKey {
         Unlock::Key(MasterKey::from_bytes(expand(self.expose(), &[labels::RELAY_STORE])))
     }
 
-    /// The index's key.
+    /// Returns the key of the index.
     pub(crate) fn index_key(&self) -> IndexKey {
         IndexKey::from_bytes(expand(self.expose(), &[labels::RELAY_INDEX]))
     }
@@ -55,7 +55,7 @@ impl IndexKey {
         Name(self.hash(labels::RELAY_SEND, &[id.as_bytes()]))
     }
 
-    /// The blob's name in this mailbox: the same blob in another one has another name.
+    /// Returns the key of the blob's record in this mailbox. The same blob in another mailbox has another key.
     pub(crate) fn blob(&self, handle: Handle, blob: &Blob) -> RecordKey {
         RecordKey(self.hash(labels::RELAY_BLOB, &[&handle.to_bytes(), blob.as_bytes()]))
     }

@@ -3,7 +3,7 @@
 
 use crate::store::Trouble;
 
-/// A trouble.
+/// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// The system has no descriptors or no memory for another connection.
@@ -35,7 +35,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
-    /// All of them, in the order of [`Notices::due`].
+    /// All kinds, in the order of [`Notices::due`].
     pub(crate) const ALL: [Self; 13] = [
         Self::NoDescriptors,
         Self::NotAccepted,
@@ -52,7 +52,7 @@ impl Notice {
         Self::ClockRefused,
     ];
 
-    /// Name in the line of all counters.
+    /// Returns the name in the line of all counters.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoDescriptors => "without descriptors",
@@ -133,7 +133,7 @@ impl Notices {
     }
 }
 
-/// Whether puts are taken, as it was last told.
+/// The last notice about whether puts are taken.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     told: Option<Trouble>,
@@ -141,8 +141,8 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// The change since the last notice, not more often than each `every_ms`: that puts are refused and why, or (`None`) that they are
-    /// taken again.
+    /// Returns the change since the last notice, at most once in each `every_ms`: the reason for which puts are
+    /// refused, or `Some(None)` if they are taken again.
     pub(crate) fn due(
         &mut self,
         trouble: Option<Trouble>,
@@ -162,7 +162,7 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// Totals of which only this one is not 0.
+    /// Returns totals of which only this one is not 0.
     fn only(notice: Notice, total: u64) -> [u64; Notice::ALL.len()] {
         Notice::ALL.map(|other| if other == notice { total } else { 0 })
     }

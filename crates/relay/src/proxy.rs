@@ -14,11 +14,11 @@ use std::net::IpAddr;
 /// The statement of a proxy in front of a request, in the PROXY protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// No header is expected.
+    /// The connection has no header of the PROXY protocol.
     Nothing,
-    /// The proxy speaks for itself, or does not know.
+    /// The proxy speaks for itself, or does not know the address.
     Unknown,
-    /// The address that called it.
+    /// The address that called the proxy.
     Address(IpAddr),
 }
 

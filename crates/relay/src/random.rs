@@ -18,12 +18,12 @@ pub(crate) struct NoRandomness;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemRandom;
 
-/// Whether the system gives random bytes.
+/// Checks that the system gives random bytes. Fails if it does not.
 pub(crate) fn check() -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(&mut [0; 32]).map_err(|_| NoRandomness)
 }
 
-/// All bytes, or none and a panic.
+/// Fills all of `bytes`. Panics if the system refuses.
 #[expect(clippy::panic, reason = "the trait has no error, and weak bytes would be worse than an end")]
 fn fill(source: &mut impl TryRng, bytes: &mut [u8]) {
     if source.try_fill_bytes(bytes).is_err() {

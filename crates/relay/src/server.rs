@@ -56,7 +56,7 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEnd {
-    /// An order to stop.
+    /// The operator ordered the relay to stop.
     Asked,
     /// The store has failed.
     StoreFailed,
@@ -70,7 +70,7 @@ pub struct Server<S> {
 }
 
 impl<S: Store> Server<S> {
-    /// A relay with this identity over this store.
+    /// Makes a relay with this identity over this store.
     #[must_use]
     pub fn new(
         listeners: impl Into<Listeners>,
@@ -112,7 +112,7 @@ impl<S: Store> Server<S> {
     /// Speaks TLS on the TCP socket, with this certificate. A unix socket stays without TLS.
     ///
     /// # Errors
-    /// [`TlsError`](deaddrop_tls::TlsError).
+    /// Fails with [`TlsError`](deaddrop_tls::TlsError) when the certificate or its key cannot be used.
     pub fn with_tls(mut self, certificate: deaddrop_tls::Reloader) -> Result<Self, deaddrop_tls::TlsError> {
         let tls = tls::Tls::new(certificate)?;
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
@@ -121,22 +121,23 @@ impl<S: Store> Server<S> {
         Ok(self)
     }
 
-    /// The address of the TCP socket on which the relay listens.
+    /// Returns the address of the TCP socket on which the relay listens.
     ///
     /// # Errors
-    /// The system's; [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone.
+    /// Fails with [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone, and
+    /// otherwise with the error of the system.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listeners.tcp_address()
     }
 
-    /// The fingerprint by which clients know the relay.
+    /// Returns the fingerprint by which clients know the relay.
     #[must_use]
     pub fn fingerprint(&self) -> &Fingerprint {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `orders` gives [`Order::Stop`] or has lost its sender, or the store fails; then says goodbye to every link
-    /// and waits for it, within the limits.
+    /// Serves until `orders` yields [`Order::Stop`] or has lost its sender, or the store fails. Then says goodbye to
+    /// every link and waits for it, within the limits.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
         let Self { relay, listeners } = self;
         let mut links = JoinSet::new();

@@ -113,10 +113,10 @@ impl RelaySession {
         self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
     }
 
-    /// Takes one record.
+    /// Handles one record of the client.
     ///
     /// # Errors
-    /// [`Close`].
+    /// Fails with [`Close::Breach`] when the client broke the rules.
     pub fn on_received(&mut self, received: Received, now: Now, out: &mut Output) -> Result<(), Close> {
         let mut puts = Vec::new();
         for item in received.items {
@@ -131,10 +131,10 @@ impl RelaySession {
         Ok(())
     }
 
-    /// Takes the outcome of a call.
+    /// Handles the outcome of a call.
     ///
     /// # Errors
-    /// [`Close::Stopped`].
+    /// Fails with [`Close::Stopped`] when the store has failed.
     pub fn on_outcome(&mut self, outcome: Outcome, now: Now, out: &mut Output) -> Result<(), Close> {
         self.open_calls = self.open_calls.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(outcome.bytes());
@@ -154,7 +154,7 @@ impl RelaySession {
         Ok(())
     }
 
-    /// Takes hints.
+    /// Handles the hints of the store.
     pub fn on_news(&mut self, news: News, now: Now, out: &mut Output) {
         self.reading.on_news(news, out);
         self.note_reading(now);

@@ -66,9 +66,9 @@ pub trait Store: Send + Sync + 'static {
 /// The result of a create, a change or a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Done and durable.
+    /// The change is done and durable.
     Done,
-    /// No such right, for whatever reason.
+    /// The right does not exist, for whatever reason.
     Refused,
     /// The mailbox is full, or was full a short time ago.
     Full,
@@ -80,20 +80,20 @@ pub enum Verdict {
     Stopped,
 }
 
-/// A mailbox to create. Its classes are known ones.
+/// A mailbox to create. All its classes are known.
 #[derive(Clone, Debug)]
 pub struct NewMailbox {
-    /// The right to change it.
+    /// The right to change the mailbox.
     pub own: OwnId,
-    /// The right to read it.
+    /// The right to read the mailbox.
     pub read: MailboxId,
-    /// The rights to put into it.
+    /// The rights to put into the mailbox.
     pub sends: Vec<SendGrant>,
-    /// The length of its lease.
+    /// The length of the lease.
     pub lease: LeaseClass,
-    /// The number of blobs and bytes that it holds.
+    /// The maximum numbers of blobs and bytes.
     pub quota: QuotaClass,
-    /// Its properties.
+    /// The properties of the mailbox.
     pub flags: CreateFlags,
 }
 
@@ -124,7 +124,7 @@ pub struct RecordId(pub u64);
 /// A reader with a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectedReader {
-    /// The same on each connection of this reader. Zeros mean that the reader is not known again.
+    /// The token of the reader, the same on each of its connections. Zeros mean that the reader is not known again.
     pub token: ClientToken,
     /// The hints for this reader. It counts as connected while another owner of this `Arc` than the store exists.
     pub hints: Arc<Hints>,
@@ -153,7 +153,7 @@ pub struct Claimed {
 /// The reason for which a mailbox was not claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotClaimed {
-    /// No such right, for whatever reason.
+    /// The right does not exist, for whatever reason.
     Refused,
     /// Another reader took the mailbox a short time ago.
     Contended,
@@ -192,7 +192,7 @@ pub struct Peeked {
 /// A blob in a mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Its number.
+    /// The number of the blob.
     pub record: RecordId,
     /// The `via` of the sender's grant, at the time of the put.
     pub via: u8,

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// A relay whose stall time is one second: 1,024 bytes must move in it.
+/// Starts a relay whose stall time is one second: 1,024 bytes must move in it.
 fn relay(data: &std::path::Path) -> Relay {
     init(data);
     std::fs::write(data.join("config.toml"), format!("{HURRIED}stall_ms = 1000\n")).unwrap();

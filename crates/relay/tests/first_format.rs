@@ -33,7 +33,7 @@ fn numbered(number: u8, class: SizeClass) -> Blob {
     Blob::new(vec![number; class.bytes()]).unwrap()
 }
 
-/// Both keys, the length of the store, and each of its sectors that is not zero, behind its number.
+/// Packs a directory: both keys, the length of the store, and each of its sectors that is not zero, behind its number.
 fn pack(data: &Path) -> Vec<u8> {
     let mut packed: Vec<u8> = FILES.iter().flat_map(|name| std::fs::read(data.join(name)).unwrap()).collect();
     let store = std::fs::read(data.join("store.shred")).unwrap();
@@ -47,7 +47,7 @@ fn pack(data: &Path) -> Vec<u8> {
     packed
 }
 
-/// Lays the directory again; returns the store's bytes.
+/// Makes the directory again from the packed bytes. Returns the store's bytes.
 fn unpack(data: &Path) -> Vec<u8> {
     let packed = std::fs::read(fixture()).unwrap();
     std::fs::create_dir(data).unwrap();
@@ -64,7 +64,7 @@ fn unpack(data: &Path) -> Vec<u8> {
     store
 }
 
-/// Sectors of bodies of the fixture that are still on the disk as they were.
+/// Returns the number of sectors of bodies of the fixture that are unchanged on the disk.
 fn left(data: &Path, fixture: &[u8]) -> usize {
     let store = std::fs::read(data.join("store.shred")).unwrap();
     let sectors = fixture.chunks(SECTOR).zip(store.chunks(SECTOR)).skip(BODIES / SECTOR);

@@ -25,7 +25,7 @@ async fn read(address: RelayAddress, mailbox: Arc<Mailbox>) {
     }
 }
 
-/// Puts without a pause; counts what was taken.
+/// Puts without a pause, and counts the accepted blobs.
 async fn flood(address: RelayAddress, mailbox: Arc<Mailbox>, taken: Arc<AtomicU64>) {
     let mut client = Client::connect(&address, 8).await;
     loop {

@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// The usual limits, with some of them lower.
+/// Writes a configuration with the usual limits, some of them lower.
 fn configure(data: &Path, settings: &str, limits: &str) {
     init(data);
     std::fs::write(data.join("config.toml"), format!("{settings}\n[limits]\n{limits}\n")).unwrap();
@@ -36,7 +36,7 @@ async fn silent(relay: &Relay, count: usize) -> Vec<TcpStream> {
     streams
 }
 
-/// A client whose proxy says in the head where it comes from.
+/// Connects a client whose proxy says in the head where it comes from.
 async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
     let url: http::Uri = address.url().parse().unwrap();
     let header = http::HeaderName::from_static("x-forwarded-for");
@@ -45,7 +45,7 @@ async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
     Client::try_over(ws, address, 1).await
 }
 
-/// A client whose proxy says in front of the head where it comes from.
+/// Connects a client whose proxy says in front of the head where it comes from.
 async fn announced(relay: &Relay, header: &[u8]) -> Option<Client> {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(header).await.ok()?;

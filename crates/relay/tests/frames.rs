@@ -1,4 +1,5 @@
-//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, an honest client goes on.
+//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, and an honest
+//! client is served.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -30,7 +31,7 @@ const FLOOD_TIME: Duration = Duration::from_secs(5);
 /// Kibibytes by which the relay may grow under any of them. Its allocator keeps some of what it had.
 const GROWTH_KIB: u64 = 16_384;
 
-/// A client's frame with a mask of zeros.
+/// Returns a client's frame with a mask of zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -45,7 +46,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends `once`, then `again` and again, without reading, until the relay ends it or a bound is reached. Gives the bytes taken.
+/// Sends `once`, then `again` and again, without reading, until the relay ends it or a bound is reached. Returns the
+/// number of bytes taken.
 async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], again: &[u8]) -> usize {
     let many = again.repeat(65_536 / again.len() + 1);
     let mut sent = 0;
@@ -62,7 +64,7 @@ async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], a
     sent
 }
 
-/// Each kind of frame that makes work and carries no content.
+/// Returns each kind of frame that makes work and carries no content.
 fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let start = frame(0x02, &[]);
     vec![
@@ -128,7 +130,7 @@ async fn a_peer_that_floods_and_never_reads_costs_little_on_a_link() {
     assert!(relay.stop());
 }
 
-/// A client behind a proxy that names this address.
+/// Connects a client behind a proxy that names this address.
 async fn connect_from(relay: &Relay, address: &str, token: u8) -> Option<Client> {
     let url: http::Uri = relay.address.url().parse().unwrap();
     let header = http::HeaderName::from_static("x-forwarded-for");
@@ -182,7 +184,7 @@ async fn messages_that_never_end_hold_what_the_limit_says() {
     assert!(relay.stop());
 }
 
-/// Puts over this link. `false`: the relay ended the link.
+/// Puts over this link. Returns `false` if the relay ended the link.
 async fn try_put(mut client: Client, mailbox: &Mailbox, blob: Blob) -> bool {
     let send = mailbox.send.present(&client.relay);
     if client.try_send(&[Put { req: 1, send, blob }.into()]).await.is_none() {
@@ -191,7 +193,8 @@ async fn try_put(mut client: Client, mailbox: &Mailbox, blob: Blob) -> bool {
     matches!(client.try_next().await, Some(Item::Answer(answer)) if answer.code == AnswerCode::Done)
 }
 
-/// Lets bytes through in both directions at this rate, with small buffers at both ends.
+/// Starts a line that lets bytes through in both directions at this rate, with small buffers at both ends. Returns its
+/// address.
 async fn slow_line(relay: String, bytes_per_s: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

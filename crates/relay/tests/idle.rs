@@ -16,7 +16,7 @@ fn world() -> World {
     world
 }
 
-/// The link is idle when as much time as `idle_ms` has gone by, and not before.
+/// Checks that the link is idle when `ms` milliseconds have gone by, and not before.
 fn expect_idle_after(world: &mut World, link: &Link, ms: u64, case: &str) {
     world.now.ms += ms - 1;
     assert!(!link.session.is_idle(world.now), "{case}");

@@ -23,7 +23,7 @@ fn junk(random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// The bytes with one bit turned over, cut short, or with something behind.
+/// Returns the bytes with one bit turned over, cut short, or with something behind.
 fn broken(mut bytes: Vec<u8>, random: &mut impl Rng) -> Vec<u8> {
     match random.random_range(0..3) {
         0 => {

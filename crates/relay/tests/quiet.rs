@@ -58,7 +58,7 @@ impl Secrets {
     }
 }
 
-/// A list without its brackets: it may stand in a longer one.
+/// Returns a list without its brackets: it may be part of a longer one.
 fn inner(list: &str) -> String {
     list.trim_matches(['[', ']', '\n', ' ', ',']).to_owned()
 }

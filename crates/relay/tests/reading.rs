@@ -32,7 +32,7 @@ fn what_expires_in_flight_frees_the_window() {
     assert_eq!(reader.words(), ["caught up 9"], "all that lay there is destroyed or expired");
 }
 
-/// The same for the places of one mailbox, and for bytes.
+/// Blobs that expire in flight free the places of their mailbox, and their bytes.
 #[test]
 fn what_expires_in_flight_frees_the_places_of_its_mailbox_and_its_bytes() {
     let mut world = World::new(Limits { in_flight_per_mailbox: 1, ..limits() });

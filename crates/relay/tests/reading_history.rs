@@ -17,7 +17,7 @@ const IN_FLIGHT_PER_MAILBOX: usize = 3;
 /// The state of a link as its client knows it.
 struct Reader {
     link: Link,
-    /// Blobs and bytes.
+    /// Size of the window: blobs and bytes.
     window: (usize, usize),
     /// Subscription and tag of each blob in flight, its bytes and its last day.
     in_flight: BTreeMap<(u32, u32), (usize, u32)>,
@@ -57,7 +57,7 @@ impl Reader {
         self.hear(world);
     }
 
-    /// Takes what was said, and compares it with what may be said.
+    /// Takes the items that were sent, and compares them with what may be sent.
     fn hear(&mut self, world: &World) {
         // What has expired is destroyed by now, and holds no place.
         self.in_flight.retain(|_, (_, last)| *last >= world.now.day.number());
@@ -125,7 +125,7 @@ impl Reader {
     }
 }
 
-/// A history from this seed. With `days`, blobs expire while they are in flight.
+/// Runs the history of this seed. With `days`, blobs expire while they are in flight.
 fn history(seed: u64, days: bool) {
     let random = &mut deaddrop_testkit::rng(seed);
     let limits = Limits {

@@ -12,7 +12,7 @@ use deaddrop_wire::{Item, SizeClass, decode_items};
 use std::sync::Arc;
 use value::*;
 
-/// The code and the `retry_s` of the only answer to these items.
+/// Returns the code and the `retry_s` of the only answer to these items.
 fn ask(world: &World, link: &mut Link, items: Vec<Item>) -> (AnswerCode, u16) {
     link.say(world, items);
     match link.heard()[..] {

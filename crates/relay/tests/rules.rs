@@ -38,7 +38,7 @@ fn relay_with(config: &str, more: &[&str]) -> (tempfile::TempDir, Relay) {
     (dir, relay)
 }
 
-/// The relay's answer to this Hello of a client; `None`: it closes.
+/// Returns the relay's answer to this Hello of a client; `None` if it closes.
 async fn greeted(address: &RelayAddress, hello: &Hello) -> Option<Hello> {
     let mut ws = websocket(address).await.unwrap();
     let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
@@ -199,7 +199,7 @@ async fn section_5_a_relay_that_stops() {
     assert!(client.try_next().await.is_none(), "then it closes");
 }
 
-/// The first line of the answer to a request, and the headers that matter; nothing if it closes without one.
+/// Returns the first line of the answer to a request, and the headers that matter; nothing if it closes without one.
 async fn answered(relay: &Relay, request: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -295,7 +295,7 @@ async fn section_7_requests() {
     assert!(relay.stop());
 }
 
-/// A WebSocket of a client that the proxy in front says to be at this address.
+/// Opens a WebSocket of a client that the proxy in front says to be at this address.
 async fn behind_proxy(relay: &Relay, address: &str) -> Ws {
     let uri: http::Uri = relay.address.url().parse().unwrap();
     let name = http::HeaderName::from_static("x-forwarded-for");

@@ -55,7 +55,7 @@ impl Sealed {
         *self.destroyed.last_mut().unwrap() = Some(Instant::now());
     }
 
-    /// Pieces at any place of the disk that were destroyed longer ago than this.
+    /// Returns the number of pieces, at any place of the disk, that were destroyed longer ago than `age`.
     fn left(&self, disk: &Watched, age: Duration) -> usize {
         let (image, now) = (disk.disk.to_bytes(), Instant::now());
         let is_old = |number: &usize| self.destroyed[*number].is_some_and(|at| now - at > age);

@@ -16,7 +16,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/fixtures").join(name)
 }
 
-/// A relay with this certificate, and its log.
+/// Starts a relay with this certificate. Returns it and its log.
 fn serve(data: &Path, certificate: &Path, key: &Path, settings: &str) -> (Relay, PathBuf) {
     init(data);
     fs::write(data.join("config.toml"), settings).unwrap();

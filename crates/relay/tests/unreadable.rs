@@ -47,7 +47,7 @@ impl Disk for Faulty {
     }
 }
 
-/// Runs all calls; gives what was said.
+/// Runs all calls. Returns the items that were sent.
 async fn settle(
     session: &mut RelaySession,
     store: &KeptStore<ShredBacking<Arc<Faulty>>>,

@@ -55,7 +55,7 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
 }
 
-/// The floor: `pending` bodies of `size` in each write, until `bytes` are written.
+/// The file of the floor: `pending` bodies of `size` in each write, until `bytes` are written.
 struct Floor {
     file: File,
     length: u64,
@@ -90,7 +90,8 @@ impl Floor {
     }
 }
 
-/// Keeps `pending` calls in flight until `count` are answered; returns the time and each call's latency.
+/// Keeps `pending` calls in flight until `count` are answered. Returns the time, and notes each call's latency in
+/// `times`.
 fn keep_in_flight(
     count: u64,
     pending: u64,
@@ -191,7 +192,7 @@ fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool)
     std::fs::remove_file(dir.join("store")).unwrap();
 }
 
-/// One small commit at a time, as the client of one person makes them.
+/// Measures one small commit at a time, as the client of one person makes them.
 fn lone(dir: &Path) {
     let rounds = 400;
     let mut floor = Floor::new(&dir.join("floor"), 16 << 20);

@@ -17,7 +17,7 @@ const SEGMENT: u32 = 1 << 20;
 const SEGMENTS: u32 = 40;
 const SLOTS: u32 = 1_024;
 const BODY: usize = 1_000;
-/// Records in one commit.
+/// Number of records in one commit.
 const BATCH: u64 = 32;
 /// The number of times that the store's room is written.
 const TIMES: u64 = 12;
@@ -26,7 +26,7 @@ fn name(n: u64) -> RecordKey {
     RecordKey(u128::from(n).to_le_bytes())
 }
 
-/// Bodies that a store has room for: what segments hold, without the reserve.
+/// Returns the number of bodies that a store has room for: those of all segments without the reserve.
 fn room() -> u64 {
     let bodies = u64::from((SEGMENT - 4_096 - SLOTS * 128) / 4_096 * 4_096);
     u64::from(SEGMENTS - 2) * bodies / BODY as u64
@@ -56,7 +56,7 @@ impl Life {
         Self { disk, store, random, now: Duration::ZERO, next: 0, refused: 0 }
     }
 
-    /// The numbers that were put; none if there was no room.
+    /// Puts one commit. Returns the numbers that were put; none if there was no room.
     fn put(&mut self) -> std::ops::Range<u64> {
         let numbers = self.next..self.next + BATCH;
         let record = |n| Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![1; BODY] };
@@ -81,7 +81,7 @@ impl Life {
         self.upkeep();
     }
 
-    /// As a writer does it: once behind each commit, which takes a millisecond here.
+    /// Does the upkeep as a writer does: once behind each commit, which takes a millisecond here.
     fn upkeep(&mut self) {
         self.now += Duration::from_millis(1);
         self.store.maintain(self.now, &mut self.random).unwrap();

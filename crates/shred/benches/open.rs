@@ -17,7 +17,7 @@ fn unlock() -> Unlock {
     Unlock::Key(MasterKey::from_bytes([7; 32]))
 }
 
-/// As hashes are: in no order.
+/// Returns a key in no order, as hashes are.
 fn name(n: u64) -> RecordKey {
     RecordKey((u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes())
 }
@@ -34,7 +34,7 @@ fn fill(path: &Path, records: u64) {
     store.settle().unwrap();
 }
 
-/// Kibibytes, from `/proc/self/status`.
+/// Returns a figure of `/proc/self/status` in kibibytes.
 fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field));

@@ -22,11 +22,11 @@ const ROUNDS: usize = 150;
 
 struct Layout {
     name: &'static str,
-    /// Bytes a slot takes in its table; no slot may cross a sector, or a torn write could halve it.
+    /// Bytes of a slot in its table. No slot may cross a sector, or a torn write could halve it.
     slot: u64,
-    /// Bytes of head that lie in front of the body instead.
+    /// Bytes of the head that are in front of the body instead.
     in_body: u64,
-    /// Pages of commit mark.
+    /// Number of pages of the commit mark.
     cell: u64,
 }
 

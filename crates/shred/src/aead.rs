@@ -1,8 +1,9 @@
 //! ChaCha20-Poly1305 (RFC 8439 section 2.8) with a zero nonce and without associated data, for keys that seal once.
 //!
-//! Computes what the crate `chacha20poly1305` computes, from the same two primitives. That crate asks for the first block of the
-//! keystream alone, and for each block of a short rest alone; with vector instructions each of these calls costs as much as four
-//! blocks. A head of 80 bytes is sealed here in 0.4 of the time (`benches/commit.rs` measures the whole).
+//! Computes the same as the crate `chacha20poly1305`, from the same two primitives. That crate asks for the first block
+//! of the keystream alone, and for each block of a short rest alone; with vector instructions each of these calls costs
+//! as much as four blocks. A head of 80 bytes is sealed here in 0.4 of the time (`benches/commit.rs` measures the
+//! whole).
 
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
@@ -13,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of the keystream that are computed at once.
 const CHUNK: usize = 256;
-/// Bytes of the block that gives the key of Poly1305.
+/// Bytes of the block that holds the key of Poly1305.
 const KEY_BLOCK: usize = 64;
 
 /// Encrypts `buffer` in place and returns the tag.
@@ -24,7 +25,7 @@ pub(crate) fn seal(key: &[u8; 32], buffer: &mut [u8]) -> [u8; 16] {
     stream.tag(buffer)
 }
 
-/// Decrypts `buffer` in place if the tag is right, and leaves it as it is otherwise.
+/// Decrypts `buffer` in place and returns `true` if the tag is right. Otherwise `buffer` stays as it is.
 #[inline(never)]
 pub(crate) fn open(key: &[u8; 32], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
     let mut stream = Stream::new(key);
@@ -35,11 +36,11 @@ pub(crate) fn open(key: &[u8; 32], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
     is_right
 }
 
-/// The keystream of one key, and what computes the tag.
+/// The keystream of one key, and the key of its tag.
 struct Stream {
     cipher: ChaCha20,
     mac: Poly1305,
-    /// The block that gives the key of Poly1305, and the keystream of the first bytes.
+    /// The block that holds the key of Poly1305, and the keystream of the first bytes.
     beginning: Zeroizing<[u8; CHUNK]>,
 }
 
@@ -69,7 +70,7 @@ impl Stream {
         }
     }
 
-    /// The tag of a ciphertext: of its bytes padded with zeros, and its length.
+    /// Returns the tag of a ciphertext: of its bytes padded with zeros, and its length.
     fn tag(&self, ciphertext: &[u8]) -> [u8; 16] {
         let mut mac = self.mac.clone();
         mac.update_padded(ciphertext);

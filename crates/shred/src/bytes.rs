@@ -32,18 +32,19 @@ impl<'a> Take<'a> {
 /// Bytes of a page: the unit in which commits begin and cells are written.
 pub(crate) const PAGE: usize = 4_096;
 
-/// `bytes`, followed by zeros up to `length`.
+/// Returns `bytes`, followed by zeros up to `length`.
 pub(crate) fn padded(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
     bytes.resize(length.max(bytes.len()), 0);
     bytes
 }
 
-/// The next multiple of a page.
+/// Returns the next multiple of a page, in bytes.
 pub(crate) const fn page_up(n: u32) -> u32 {
     n.next_multiple_of(4_096)
 }
 
-/// Lengths and offsets are bounded by `u32` throughout, and so fit `usize` on every platform with a file system.
+/// Converts a length or an offset. All of them are bounded by `u32`, and so fit `usize` on every platform with a file
+/// system.
 pub(crate) const fn size(n: u32) -> usize {
     n as usize
 }

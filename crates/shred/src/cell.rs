@@ -7,14 +7,14 @@ use crate::keys::StoreKeys;
 use crate::labels;
 use crate::record::MAX_REDO;
 
-/// Most runs of slots that one commit may fill: one for each segment it touches.
+/// Maximum number of runs of slots that one commit fills: one for each segment it touches.
 pub(crate) const MAX_RANGES: usize = 64;
 /// Bytes before the ranges.
 const FIXED: usize = 24;
 const CHECK_AT: usize = PAGE - 32;
-/// The list does not name all erases of this commit: recovery re-writes every erased slot it sees (S7).
+/// Flag of a cell whose list does not name all erases of the commit: recovery re-writes every erased slot it sees (S7).
 const FLAG_MORE_ERASES: u16 = 1;
-/// No byte of a dead record was left on the disk at the time of this commit.
+/// Flag of a cell at whose commit no byte of a dead record was left on the disk.
 const FLAG_CLEAN: u16 = 2;
 
 const _: () = assert!(FIXED + MAX_RANGES * 12 + MAX_REDO * 8 <= CHECK_AT);
@@ -31,12 +31,12 @@ pub(crate) struct Range {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     pub(crate) number: u64,
-    /// Rolled back: says only that the number was used.
+    /// Whether the commit was rolled back: then the cell says only that the number was used.
     pub(crate) void: bool,
     pub(crate) more_erases: bool,
-    /// No byte of a dead record was left.
+    /// Whether no byte of a dead record was left.
     pub(crate) clean: bool,
-    /// Segments in the file: a file with fewer has lost its end.
+    /// Number of segments in the file. A file with fewer has lost its end.
     pub(crate) segments: u32,
     pub(crate) ranges: Vec<Range>,
     /// S6: slots that must be dead once this commit is complete. First those it replaced or erased as part of a
@@ -45,12 +45,12 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// The offset of the cell of a commit.
+    /// Returns the offset of the cell of a commit.
     pub(crate) fn at(number: u64) -> u64 {
         CELLS_AT + number % CELLS * PAGE as u64
     }
 
-    /// The mark of a commit that a recovery rolled back.
+    /// Returns the mark of a commit that a recovery rolled back.
     pub(crate) fn voided(number: u64, segments: u32) -> Self {
         Self {
             number,
@@ -63,12 +63,12 @@ impl Cell {
         }
     }
 
-    /// The number of entries of a redo list that fit beside this many ranges.
+    /// Returns the number of entries of a redo list that fit beside this many ranges.
     pub(crate) fn room(ranges: usize) -> usize {
         (CHECK_AT - FIXED).saturating_sub(ranges * 12) / 8
     }
 
-    /// `None` if it does not fit a page.
+    /// Encodes the cell as a page. Returns `None` if it does not fit.
     pub(crate) fn encode(&self, keys: &StoreKeys) -> Option<Vec<u8>> {
         if self.ranges.len() > MAX_RANGES || self.redo.len() > Self::room(self.ranges.len()) {
             return None;
@@ -92,7 +92,7 @@ impl Cell {
         Some(out)
     }
 
-    /// `None` for anything but a whole cell of this store.
+    /// Decodes a page. Returns `None` for anything but a whole cell of this store.
     pub(crate) fn decode(keys: &Keyring, page: &[u8; PAGE]) -> Option<Self> {
         let mut take = Take(page);
         let number = take.u64()?;

@@ -1,4 +1,4 @@
-//! One commit in the making: what it will write, and where (S1, S2, S6, S8).
+//! One commit in the making: the records that it will write, and their places (S1, S2, S6, S8).
 
 use crate::bytes::{padded, page_up, size};
 use crate::cell::{MAX_RANGES, Range};
@@ -28,7 +28,7 @@ pub(crate) struct Sealed {
     order: Option<u64>,
 }
 
-/// Random bytes for the salts of one batch. Those of a single record need no allocation.
+/// Random bytes for the salts of one batch. The bytes of a single record need no allocation.
 pub(crate) struct Random {
     one: Zeroizing<[u8; RANDOM_LEN]>,
     many: Zeroizing<Vec<u8>>,
@@ -49,9 +49,9 @@ impl Random {
 /// One caller's operations, ready to be committed with others'.
 pub(crate) struct Job {
     puts: Vec<Sealed>,
-    /// Part of the batch: keys destroyed one commit later (S6).
+    /// The erases of the batch. Their keys are destroyed one commit later (S6).
     removes: Vec<RecordKey>,
-    /// Each on its own account: keys destroyed by this very commit.
+    /// The erases outside of the batch, each on its own account. Their keys are destroyed by this very commit.
     erases: Vec<RecordKey>,
 }
 
@@ -68,7 +68,8 @@ impl Job {
         Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 
-    /// The checks, and the random bytes that sealing takes: [`RANDOM_LEN`] for each put, drawn in one piece.
+    /// Checks the limits, and draws the random bytes that sealing takes: [`RANDOM_LEN`] for each put, drawn in one
+    /// piece.
     pub(crate) fn draw(
         batch: &Batch,
         erases: &[RecordKey],
@@ -121,7 +122,7 @@ impl Job {
         Self { puts: puts.collect(), removes: batch.erases, erases }
     }
 
-    /// The same records as they are already stored: each keeps its order.
+    /// Marks the puts as copies of stored records: each keeps its order.
     pub(crate) fn keep_orders(&mut self, orders: impl IntoIterator<Item = u64>) {
         for (put, order) in self.puts.iter_mut().zip(orders) {
             put.order = Some(order);
@@ -132,7 +133,7 @@ impl Job {
         self.puts.iter().map(|put| &put.key).chain(&self.removes).chain(&self.erases)
     }
 
-    /// Whether it needs room.
+    /// Whether the job needs room.
     pub(crate) fn stores(&self) -> bool {
         !self.puts.is_empty()
     }
@@ -158,12 +159,12 @@ impl Placed {
         self.sealed.key
     }
 
-    /// Compaction made it.
+    /// Whether compaction made the record.
     pub(crate) fn is_copy(&self) -> bool {
         self.sealed.order.is_some()
     }
 
-    /// The end of its body in its segment.
+    /// Returns the end of the body in its segment.
     pub(crate) fn body_end(&self) -> u32 {
         self.offset.saturating_add(self.body_len())
     }
@@ -172,7 +173,7 @@ impl Placed {
         u32::try_from(self.sealed.body.len()).unwrap_or(u32::MAX)
     }
 
-    /// The head of the `index`-th put of a commit.
+    /// Returns the head of the `index`-th put of a commit.
     pub(crate) fn head(&self, commit: u64, index: usize) -> Head {
         let Sealed { key, meta, expiry_day, ref body, body_tag, order: kept, .. } = self.sealed;
         let order = kept.unwrap_or_else(|| order(commit, index));
@@ -197,15 +198,15 @@ pub(crate) enum Admission {
 pub(crate) struct Group {
     pub(crate) puts: Vec<Placed>,
     pub(crate) removes: Vec<RecordKey>,
-    /// Slots of what the batches replace or erase: dead in the next commit (S6).
+    /// Slots of the records that the batches replace or erase: dead in the next commit (S6).
     pub(crate) redo: Vec<DeadRecord>,
     /// Found records to destroy in this commit.
     pub(crate) erases: Vec<(RecordKey, DeadRecord)>,
-    /// Somebody asked for destruction by name, found or not: older versions must go, too.
+    /// Whether a caller asked for destruction by name, found or not: older versions must go, too.
     pub(crate) names_erased: bool,
-    /// The commit is written even if it is empty.
+    /// Whether the commit is written even if it is empty.
     pub(crate) forced: bool,
-    /// No dead byte is left on the disk.
+    /// Whether no dead byte is left on the disk.
     pub(crate) clean: bool,
     touched: HashSet<RecordKey>,
     ops: usize,
@@ -216,17 +217,17 @@ pub(crate) struct Group {
 /// The places of the next records. Cheap to copy, so that a job which does not fit can be taken back.
 #[derive(Clone, Debug)]
 struct Plan {
-    /// Segment, next slot, next body offset.
+    /// The segment in use, its next slot, and its next body offset.
     open: Option<(u32, u32, u32)>,
     /// First segment not yet looked at for being free.
     search: usize,
-    /// Free segments that it has begun.
+    /// Number of free segments that the commit has begun.
     begun: usize,
     ranges: Vec<Range>,
 }
 
 impl Group {
-    /// An empty commit that would begin behind what is written: S8, on a fresh page.
+    /// Makes an empty commit that would begin behind the written bodies, on a fresh page (S8).
     pub(crate) fn new(open: Option<u32>, segments: &[Segment]) -> Self {
         let open = open.and_then(|number| {
             let segment = segments.get(size(number))?;
@@ -261,13 +262,13 @@ impl Group {
         &self.plan.ranges
     }
 
-    /// The segment in use after this commit, and how much of it.
+    /// Returns the segment in use after this commit, its next slot, and its next body offset.
     pub(crate) fn end(&self) -> Option<(u32, u32, u32)> {
         self.plan.open
     }
 
-    /// Takes a job in if it fits. A key is touched once per commit: what a later job does to it waits for the
-    /// next one, so callers see their order kept whatever crashes. At most `spare` free segments are begun.
+    /// Takes a job in if it fits. A key is touched once per commit: a later job with the same key waits for the next
+    /// one, so callers see their order kept whatever crashes. At most `spare` free segments are begun.
     pub(crate) fn admit(
         &mut self,
         job: Job,
@@ -325,7 +326,7 @@ impl Group {
         Admission::Taken(first)
     }
 
-    /// The bodies of each range, one behind the other, up to a page boundary: segment, offset, bytes.
+    /// Returns the bodies of each range, one behind the other, up to a page boundary: segment, offset, bytes.
     pub(crate) fn body_runs(&self) -> Vec<(u32, u32, Vec<u8>)> {
         let mut runs: Vec<(u32, u32, Vec<u8>)> = Vec::new();
         for put in self.puts.iter().filter(|put| !put.sealed.body.is_empty()) {
@@ -347,7 +348,7 @@ impl Group {
         runs
     }
 
-    /// The sealed slots of each range.
+    /// Returns the sealed slots of each range.
     pub(crate) fn slot_runs(
         &self,
         keys: &StoreKeys,
@@ -373,7 +374,7 @@ impl Group {
 }
 
 impl Plan {
-    /// The place of the next record; `None` when no segment has room.
+    /// Returns the place of the next record; `None` when no segment has room.
     fn place(
         &mut self,
         length: usize,
@@ -406,7 +407,8 @@ impl Plan {
     }
 }
 
-/// Order numbers: unique because commit numbers are (S2) and no commit has more puts than this leaves room for.
+/// Returns the order number of a put. It is unique because commit numbers are (S2) and no commit has more puts than
+/// this leaves room for.
 pub(crate) fn order(commit: u64, index: usize) -> u64 {
     (commit << 12) | (index as u64 & 0xfff)
 }

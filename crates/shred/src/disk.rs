@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub trait Disk: Send + Sync {
     /// Fills `buffer` from `offset`; reading past the end is an error.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-    /// Overwrites from `offset`; the disk grows when the write ends past its end.
+    /// Overwrites from `offset`. The disk grows when the write ends past its end.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written so far, and the length, is on stable storage.
     fn sync(&self) -> io::Result<()>;
-    /// The length in bytes.
+    /// Returns the length in bytes.
     fn length(&self) -> io::Result<u64>;
     /// Cuts off what lies behind `length`; the next `sync` makes it durable.
     fn set_length(&self, length: u64) -> io::Result<()>;
-    /// Called once by `create`, after the finished store is synced: gives the store its name.
-    /// Disks without names have nothing to do.
+    /// Gives the store its name. Called once by `create`, after the finished store is synced. Disks without names have
+    /// nothing to do.
     fn publish(&self) -> io::Result<()> {
         Ok(())
     }
@@ -76,19 +76,19 @@ pub struct MemoryDisk {
 }
 
 impl MemoryDisk {
-    /// An empty disk.
+    /// Makes an empty disk.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A disk that holds `bytes`.
+    /// Makes a disk that holds `bytes`.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { bytes: Mutex::new(bytes) }
     }
 
-    /// A copy of everything on it.
+    /// Returns a copy of everything on the disk.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.locked().clone()

@@ -1,10 +1,10 @@
 //! One small error per operation, one variant per thing the caller does differently.
 
-/// A store was not created. Nothing that was there before has been touched.
+/// The reason for which a store was not created. Nothing that was there before has been touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// Something has this name already.
+    /// A file has this name already.
     #[error("there is something under this name already; open it or choose another name")]
     Exists,
     /// The geometry or the passphrase cost is outside its bounds.
@@ -25,7 +25,7 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    /// Why a disk refused.
+    /// Returns the reason for which a disk refused.
     pub(crate) fn of_disk(error: &std::io::Error) -> Self {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match error.kind() {
@@ -35,32 +35,32 @@ impl CreateError {
     }
 }
 
-/// A store was not opened. Nothing was overwritten.
+/// The reason for which a store was not opened. Nothing was overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no file of this name.
     #[error("there is no store here; create one")]
     Absent,
-    /// The file is something else.
+    /// The file is not a store.
     #[error("this file is not a store")]
     NotAStore,
-    /// The key or passphrase is not this store's.
+    /// The key or passphrase does not open this store.
     #[error("wrong key or passphrase")]
     WrongKey,
-    /// The store is a store, but damaged beyond what costs single records.
+    /// The file is a store, but damaged beyond single records.
     #[error("the store is damaged; restore it from another copy")]
     Corrupt,
-    /// Another process (or another handle of this one) has it open for writing.
+    /// Another process, or another handle of this one, has the store open for writing.
     #[error("the store is in use by another process; close that one first")]
     InUse,
-    /// Another process replaces keys or shortens the file while this one looks.
+    /// Another process replaces keys or shortens the file during a look.
     #[error("the store is being changed by another process; try again")]
     Busy,
-    /// This machine has not the memory that checking the passphrase takes.
+    /// This machine does not have the memory that checking the passphrase takes.
     #[error("not enough memory to check the passphrase; close other programs")]
     OutOfMemory,
-    /// Written by a newer version, or with options this version does not know.
+    /// The store was written by a newer version, or with options this version does not know.
     #[error("the store was written by a newer version; update this program")]
     UnsupportedFormat,
     /// Network and copy-on-write file systems keep old bytes where no one can overwrite them (S14).
@@ -71,14 +71,15 @@ pub enum OpenError {
     Io,
 }
 
-/// A commit or an erase was not done. Except after `Stopped`, nothing has changed.
+/// The reason for which a commit or an erase was not done. Except after `Stopped`, nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// No room for puts. Erases still succeed.
+    /// The store has no room for puts. Erases still succeed.
     #[error("the store is full; erase something or allow it to grow")]
     Full,
-    /// Dead bytes lie on the disk for longer than their limit: nothing is stored until they are zeroed. Erases still succeed.
+    /// Dead bytes are on the disk for longer than their limit: nothing is stored until they are zeroed. Erases still
+    /// succeed.
     #[error("the disk is too slow to zero what is dead in time; try again later")]
     Busy,
     /// A limit of [`record`](crate::record) is exceeded; smaller batches will pass.
@@ -92,11 +93,11 @@ pub enum CommitError {
     Stopped,
 }
 
-/// The unlock key, or the data key, was not changed. Except after `Stopped`, nothing has changed.
+/// The reason for which the unlock key, or the data key, was not changed. Except after `Stopped`, nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// The key or passphrase is not this store's.
+    /// The key or passphrase does not open this store.
     #[error("wrong key or passphrase")]
     WrongKey,
     /// The data key is being replaced already.
@@ -105,7 +106,7 @@ pub enum ChangeError {
     /// The passphrase cost is outside its bounds.
     #[error("the passphrase cost is outside its bounds")]
     BadCost,
-    /// This machine has not the memory that the passphrase takes.
+    /// This machine does not have the memory that the passphrase takes.
     #[error("not enough memory for this passphrase cost; close other programs, or choose a lower cost")]
     OutOfMemory,
     /// The disk failed: which key opens the store is known when it is opened again (S13).
@@ -113,7 +114,7 @@ pub enum ChangeError {
     Stopped,
 }
 
-/// A record was not read.
+/// The reason for which a record was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct FileDisk {
     file: File,
-    /// While a store is being created: the name it has so far and the one it will have.
+    /// The names of a store that is being created: the one it has so far, and the one it will have.
     unfinished: Mutex<Option<Names>>,
 }
 
@@ -28,12 +28,13 @@ struct Names {
 }
 
 impl FileDisk {
-    /// A new file for a new store. It gets the name `path` only when `Shred::create` has finished;
-    /// until then it is `path` with `.new` appended, which no one takes for a store.
-    /// Missing directories are made, readable by the owner only.
+    /// Creates a new file for a new store. It gets the name `path` only when `Shred::create` has finished; until then
+    /// it is `path` with `.new` appended, which no one takes for a store. Missing directories are made, readable by the
+    /// owner only.
     ///
     /// # Errors
-    /// [`CreateError`].
+    /// Fails with [`CreateError`] when the name is taken, another process creates a store there, or the file cannot be
+    /// made.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CreateError> {
         let proper = path.as_ref().to_path_buf();
         let mut temporary = OsString::from(&proper);
@@ -70,10 +71,11 @@ impl FileDisk {
         Ok(disk)
     }
 
-    /// An existing store, locked against other writers.
+    /// Opens an existing store, locked against other writers.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// Fails with [`OpenError`] when the file is absent, in use, on a file system that keeps old bytes, or cannot be
+    /// read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true).write(true))?;
         match file.try_lock() {
@@ -87,10 +89,10 @@ impl FileDisk {
         Ok(Self { file, unfinished: Mutex::new(None) })
     }
 
-    /// An existing store, for looking only: no lock, no writing, on any file system.
+    /// Opens an existing store for looking only: no lock, no writing, on any file system.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// Fails with [`OpenError`] when the file is absent or cannot be read.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true))?;
         Ok(Self { file, unfinished: Mutex::new(None) })
@@ -143,7 +145,7 @@ impl Disk for FileDisk {
 }
 
 impl Drop for FileDisk {
-    /// A creation that was given up leaves nothing behind.
+    /// Removes the unfinished file of a creation that was given up.
     fn drop(&mut self) {
         if let Some(names) = self.unfinished.get_mut().unwrap_or_else(PoisonError::into_inner) {
             let _ = fs::remove_file(&names.temporary);

@@ -1,4 +1,5 @@
-//! Sizes of a store, fixed at its creation but for the most segments, and where everything lies (spec/13-shred.md, "Layout").
+//! The sizes of a store, which are fixed at its creation except the maximum number of segments, and the layout of the
+//! file (spec/13-shred.md, "Layout").
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::keys::PassphraseCost;
@@ -11,33 +12,33 @@ use crate::record::MAX_BODY;
 pub struct Geometry {
     /// Bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and [`MAX_SEGMENT_BYTES`].
     pub segment_bytes: u32,
-    /// Slots (records) one segment can hold: a multiple of 32. Segment bytes divided by the usual size of a
-    /// record is a good value.
+    /// Number of slots (records) of one segment: a multiple of 32. Segment bytes divided by the usual size of a record
+    /// is a good value.
     pub slots_per_segment: u32,
-    /// Segments written out (as zeros) at creation: at least 1, at most what puts may fill. With 1, the first put waits for a second,
-    /// because a store keeps room to copy to.
+    /// Number of segments written out (as zeros) at creation: at least 1, at most as many as puts may fill. With 1, the
+    /// first put waits for a second, because a store keeps room to copy to.
     pub initial_segments: u32,
-    /// Segments the file may grow to, at least [`RESERVED_SEGMENTS`] + 1, at most [`MAX_SEGMENTS`].
+    /// Number of segments to which the file may grow, at least [`RESERVED_SEGMENTS`] + 1, at most [`MAX_SEGMENTS`].
     pub max_segments: u32,
-    /// Two slot tables per segment, for media that can lose old sectors while writing new ones.
+    /// Whether each segment has two slot tables, for media that can lose old sectors while writing new ones.
     pub mirror: bool,
-    /// The cost of one guess of the passphrase; unused with a key.
+    /// The cost of one guess of the passphrase. Not used with a key.
     pub passphrase_cost: PassphraseCost,
 }
 
 /// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
 pub(crate) const SLOT: usize = 128;
-/// Smallest segment.
+/// Minimum number of bytes of a segment.
 pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
-/// Largest segment.
+/// Maximum number of bytes of a segment.
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
-/// Most segments.
+/// Maximum number of segments.
 pub const MAX_SEGMENTS: u32 = 65_536;
-/// Segments that puts never fill, so that compaction always has room to work (S12).
+/// Number of segments that puts never fill, so that compaction always has room to work (S12).
 pub const RESERVED_SEGMENTS: u32 = 2;
 
 impl Geometry {
-    /// The layout for a server: 64 MiB segments of records of about 4 KiB, up to 8 GiB.
+    /// Returns the layout for a server: 64 MiB segments of records of about 4 KiB, up to 8 GiB.
     #[must_use]
     pub fn server() -> Self {
         Self {
@@ -50,7 +51,7 @@ impl Geometry {
         }
     }
 
-    /// The layout for one person's data: 4 MiB segments of records of about 1 KiB, up to 4 GiB.
+    /// Returns the layout for one person's data: 4 MiB segments of records of about 1 KiB, up to 4 GiB.
     #[must_use]
     pub fn vault() -> Self {
         Self {
@@ -63,13 +64,13 @@ impl Geometry {
         }
     }
 
-    /// Longest body a store of this geometry takes; 0 when the geometry is out of bounds.
+    /// Returns the maximum number of bytes of a body in a store of this geometry; 0 when the geometry is out of bounds.
     #[must_use]
     pub fn max_body(&self) -> usize {
         self.layout().map_or(0, |layout| layout.max_body())
     }
 
-    /// `None` when out of bounds.
+    /// Returns the layout, or `None` when the geometry is out of bounds.
     pub(crate) fn layout(&self) -> Option<Layout> {
         let layout = Layout {
             segment_bytes: self.segment_bytes,
@@ -82,9 +83,9 @@ impl Geometry {
     }
 }
 
-/// Bytes of one superblock copy; there are two.
+/// Bytes of one copy of the superblock. There are two copies.
 pub(crate) const SUPERBLOCK: u64 = PAGE as u64;
-/// Commit cells (S2).
+/// Number of commit cells (S2).
 pub(crate) const CELLS: u64 = 8;
 /// The offset of the first cell.
 pub(crate) const CELLS_AT: u64 = 2 * SUPERBLOCK;
@@ -93,7 +94,7 @@ pub(crate) const SEGMENTS_AT: u64 = CELLS_AT + CELLS * PAGE as u64;
 /// Bytes of a segment header, which repeats itself in each of its sectors.
 pub(crate) const HEADER: u32 = 4_096;
 
-/// The part of the geometry that stands in the superblock.
+/// The part of the geometry that the superblock holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) segment_bytes: u32,
@@ -149,7 +150,7 @@ impl Layout {
             && (RESERVED_SEGMENTS + 1..=MAX_SEGMENTS).contains(&self.max_segments)
     }
 
-    /// Slot tables per segment.
+    /// Returns the number of slot tables of a segment.
     pub(crate) fn tables(&self) -> u32 {
         if self.mirror { 2 } else { 1 }
     }
@@ -158,12 +159,12 @@ impl Layout {
         self.slots * 128
     }
 
-    /// The offset of the body area from the start of the segment: a page boundary.
+    /// Returns the offset of the body area from the start of the segment: a page boundary.
     pub(crate) fn body_start(&self) -> u32 {
         page_up(HEADER + self.tables() * self.table_bytes())
     }
 
-    /// Bytes of bodies that a segment has room for.
+    /// Returns the number of bytes of bodies that a segment has room for.
     pub(crate) fn body_room(&self) -> u64 {
         u64::from(self.segment_bytes - self.body_start())
     }
@@ -193,7 +194,7 @@ impl Layout {
         offset >= self.body_start() && offset.checked_add(length).is_some_and(|end| end <= self.segment_bytes)
     }
 
-    /// Whole segments in a file of this length. Their number may be above the limit: that can be changed.
+    /// Returns the number of whole segments in a file of this length. It may be above the limit, which can be changed.
     pub(crate) fn segments_in(&self, length: u64) -> u32 {
         let whole = length.saturating_sub(SEGMENTS_AT) / u64::from(self.segment_bytes);
         u32::try_from(whole).unwrap_or(u32::MAX).min(MAX_SEGMENTS)

@@ -17,7 +17,7 @@ pub(crate) struct Proofs {
 }
 
 impl Proofs {
-    /// Derives it from the heads that open, and from the ranges of complete commits, newest first.
+    /// Derives the evidence from the heads that open, and from the ranges of complete commits, newest first.
     pub(crate) fn of(layout: &Layout, scan: &Scan, complete: &[&Cell]) -> Self {
         // The present generation is at least as old as its oldest head.
         let mut since: Vec<Option<u64>> = vec![None; scan.segments.len()];
@@ -54,7 +54,7 @@ impl Proofs {
         self.ends.get(size(segment)).is_some_and(Option::is_some)
     }
 
-    /// The slots that were lost. `holes`: slots that read as zeros, before others that do not.
+    /// Returns the slots that were lost. `holes` are slots that read as zeros, before others that do not.
     pub(crate) fn lost(
         &self,
         holes: &[Range],

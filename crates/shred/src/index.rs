@@ -1,4 +1,4 @@
-//! The index in memory: where each live record lies. Nothing in it opens anything.
+//! The index in memory: the place of each live record. Nothing in it can open a record.
 
 use crate::geometry::{DeadRecord, MAX_SEGMENT_BYTES, MAX_SEGMENTS, SLOT, SlotAt};
 use crate::record::{Entry, MAX_BODY, RecordKey};
@@ -18,9 +18,9 @@ pub(crate) struct Located {
     expiry_day: u32,
 }
 
-/// Bits of a body's length.
+/// Number of bits of a body's length.
 const LENGTH_BITS: u32 = 21;
-/// Bits of a slot's number.
+/// Number of bits of a slot's number.
 const SLOT_BITS: u32 = 22;
 
 const _: () = assert!(MAX_BODY < 1 << LENGTH_BITS);
@@ -54,7 +54,7 @@ impl Located {
     }
 }
 
-/// The lowest `count` bits of a word; `count` is at most 32.
+/// Returns the lowest `count` bits of a word; `count` is at most 32.
 fn low_bits(word: u64, count: u32) -> u32 {
     u32::try_from(word & ((1 << count) - 1)).unwrap_or(u32::MAX)
 }
@@ -63,7 +63,7 @@ fn low_bits(word: u64, count: u32) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     records: BTreeMap<RecordKey, Located>,
-    /// The stamp of each segment; a position is a key only together with it.
+    /// The stamp of each segment. A position names a record only together with it.
     pub(crate) stamps: Vec<Stamp>,
     pub(crate) counts: Counts,
 }
@@ -79,12 +79,12 @@ pub(crate) struct Counts {
     pub(crate) damaged_slots: u64,
     pub(crate) pending_erases: u32,
     pub(crate) dead_bytes: u64,
-    /// The age of the oldest of them.
+    /// The age of the oldest dead byte.
     pub(crate) oldest_dead: Option<Duration>,
 }
 
 impl Index {
-    /// Builds it from records in the order of their keys, each once.
+    /// Builds the index from records in the order of their keys, each once.
     pub(crate) fn of(records: impl IntoIterator<Item = (RecordKey, Located)>) -> Self {
         let records: BTreeMap<_, _> = records.into_iter().collect();
         let live_bytes = records.values().map(|located| u64::from(located.length())).sum();
@@ -103,14 +103,14 @@ impl Index {
         self.records.get(key).map(|located| located.entry(*key))
     }
 
-    /// All records, oldest commit first.
+    /// Returns all records, oldest commit first.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let mut all: Vec<Entry> = self.records.iter().map(|(key, located)| located.entry(*key)).collect();
         all.sort_unstable_by_key(|entry| entry.order);
         all
     }
 
-    /// The records whose keys begin so, in the order of their keys.
+    /// Returns the records whose keys begin with `prefix`, in the order of their keys.
     pub(crate) fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
         let mut first = [0; 16];
         let length = prefix.len().min(first.len());
@@ -123,12 +123,12 @@ impl Index {
             .collect()
     }
 
-    /// The records that are wanted, in no order: nothing is gathered for the others.
+    /// Returns the records that `is_wanted` accepts, in no order: nothing is gathered for the others.
     pub(crate) fn entries_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         self.records.iter().map(|(key, located)| located.entry(*key)).filter(is_wanted).collect()
     }
 
-    /// The records that lie in a segment.
+    /// Returns the keys of the records in a segment.
     pub(crate) fn names_in(&self, segment: u32) -> Vec<RecordKey> {
         let here = self.records.iter().filter(|(_, located)| located.at().segment == segment);
         here.map(|(key, _)| *key).collect()
@@ -142,7 +142,7 @@ impl Index {
         self.counts.live_bytes
     }
 
-    /// Returns what stood under the key before.
+    /// Stores a record under its key. Returns the record that was there before.
     pub(crate) fn insert(&mut self, key: RecordKey, located: Located) -> Option<Located> {
         let old = self.records.insert(key, located);
         self.counts.live_bytes += u64::from(located.length());

@@ -1,4 +1,4 @@
-//! The data keys of a store: the one that is written with, and the one before while it is being replaced (S15).
+//! The data keys of a store: the one that seals, and the one before while it is being replaced (S15).
 
 use crate::keys::StoreKeys;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Keyring {
         Self { newest: Arc::new(keys), before: None }
     }
 
-    /// `None` unless there are one or two.
+    /// Makes a keyring from one or two keys, oldest first. Returns `None` if there is none.
     pub(crate) fn from_oldest(keys: impl IntoIterator<Item = StoreKeys>) -> Option<Self> {
         let mut keys = keys.into_iter().map(Arc::new);
         let (first, second) = (keys.next()?, keys.next());
@@ -25,17 +25,17 @@ impl Keyring {
         })
     }
 
-    /// With a key that replaces the newest.
+    /// Returns the keyring with a key that replaces the newest.
     pub(crate) fn followed_by(&self, newest: StoreKeys) -> Self {
         Self { newest: Arc::new(newest), before: Some(Arc::clone(&self.newest)) }
     }
 
-    /// Without the one that was replaced.
+    /// Returns the keyring without the key that was replaced.
     pub(crate) fn only_newest(&self) -> Self {
         Self { newest: Arc::clone(&self.newest), before: None }
     }
 
-    /// The data key under which new records are sealed.
+    /// Returns the data key under which new records are sealed.
     pub(crate) fn newest(&self) -> &Arc<StoreKeys> {
         &self.newest
     }

@@ -1,4 +1,4 @@
-//! Keys: what the caller gives, what the store keeps, what each record gets (spec/13-shred.md, "Keys").
+//! Keys: of the caller, of the store, and of each record (spec/13-shred.md, "Keys").
 
 use crate::aead;
 use crate::labels;
@@ -11,7 +11,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// The key a caller opens a store with; boxed, so that moving it leaves no copy behind.
+/// The key with which a caller opens a store. Boxed, so that moving it leaves no copy behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey(Box<[u8; 32]>);
 
@@ -33,7 +33,7 @@ impl MasterKey {
     }
 }
 
-/// The passphrase a caller opens a store with.
+/// The passphrase with which a caller opens a store.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Passphrase(Vec<u8>);
 
@@ -59,27 +59,27 @@ pub enum Unlock {
 /// opens at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
-    /// Memory in KiB, 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].
+    /// Memory in KiB, from 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].
     pub memory_kib: u32,
-    /// Passes over the memory, 1 to [`PassphraseCost::MAX_PASSES`].
+    /// Number of passes over the memory, from 1 to [`PassphraseCost::MAX_PASSES`].
     pub passes: u32,
-    /// Lanes, 1 to [`PassphraseCost::MAX_LANES`].
+    /// Number of lanes, from 1 to [`PassphraseCost::MAX_LANES`].
     pub lanes: u32,
 }
 
 impl Default for PassphraseCost {
-    /// 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106 section 4.
+    /// Returns 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106 section 4.
     fn default() -> Self {
         Self { memory_kib: 64 << 10, passes: 3, lanes: 4 }
     }
 }
 
 impl PassphraseCost {
-    /// Most memory a store may ask for when it is opened (S16): 1 GiB.
+    /// Maximum memory in KiB that a store may ask for when it is opened (S16): 1 GiB.
     pub const MAX_MEMORY_KIB: u32 = 1 << 20;
-    /// Most passes a store may ask for (S16).
+    /// Maximum number of passes that a store may ask for (S16).
     pub const MAX_PASSES: u32 = 16;
-    /// Most lanes a store may ask for (S16).
+    /// Maximum number of lanes that a store may ask for (S16).
     pub const MAX_LANES: u32 = 8;
 
     /// Whether the parameters are within their bounds. Others are not obeyed (S16).
@@ -96,7 +96,8 @@ impl PassphraseCost {
 pub(crate) struct UnlockKey(Box<[u8; 32]>);
 
 impl UnlockKey {
-    /// `None` when the passphrase cost is out of bounds (S16), or this machine has not the memory that it takes.
+    /// Derives the key. Returns `None` when the passphrase cost is out of bounds (S16), or this machine does not have
+    /// the memory that it takes.
     pub(crate) fn derive(
         unlock: &Unlock,
         cost: PassphraseCost,
@@ -139,7 +140,8 @@ impl UnlockKey {
         Some(key)
     }
 
-    /// Seals the data keys, oldest first, as one; the unlock key is used for nothing else, ever, so its nonce is constant.
+    /// Seals the data keys, oldest first, as one. The unlock key is used for nothing else, ever, so its nonce is
+    /// constant.
     pub(crate) fn seal<'a>(&self, ad: &[u8], oldest_first: impl Iterator<Item = &'a StoreKeys>) -> Vec<u8> {
         let mut data = Zeroizing::new(Vec::with_capacity(2 * 32));
         for keys in oldest_first {
@@ -149,7 +151,7 @@ impl UnlockKey {
         [data.as_slice(), &tag].concat()
     }
 
-    /// Returns the data keys, oldest first. `epochs`: their epochs, in the same order.
+    /// Returns the data keys, oldest first. `epochs` are their epochs, in the same order.
     pub(crate) fn open(
         &self,
         ad: &[u8],
@@ -171,14 +173,14 @@ impl UnlockKey {
     }
 }
 
-/// The one key everything in a store derives from.
+/// The one key from which everything in a store derives.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct DataKey(Box<[u8; 32]>);
 
 /// A data key together with the name of the file it belongs to.
 pub(crate) struct StoreKeys {
     data: DataKey,
-    /// Counts the data keys of a store (S15).
+    /// The number of the data key among those of the store (S15).
     pub(crate) epoch: u32,
     /// The data key with its HMAC states computed, which saves a third of each derivation. Wiped by its own drop.
     ready: Box<Hkdf<Sha256>>,
@@ -205,14 +207,14 @@ impl StoreKeys {
         Self { data, epoch, ready, body_hash, file_id }
     }
 
-    /// The next data key of the same store.
+    /// Makes the next data key of the same store.
     pub(crate) fn next(&self, data: &[u8; 32]) -> Option<Self> {
         Some(Self::new(data, self.file_id, self.epoch.checked_add(1)?))
     }
 
-    /// A record's salt: from random bytes and from all that is sealed under it and known before it has a place. Copies of a
-    /// store that draw equal random bytes so never seal two bodies under one key. `body` is empty where the record's key is
-    /// a keyed hash of the body.
+    /// Computes a record's salt: from random bytes and from all that is sealed under it and known before it has a
+    /// place. Copies of a store that draw equal random bytes so never seal two bodies under one key. `body` is empty
+    /// where the record's key is a keyed hash of the body.
     pub(crate) fn salt(&self, random: &[u8], record: &Record, body: &[u8]) -> Zeroizing<[u8; 32]> {
         let Record { key, meta, expiry_day, .. } = record;
         let (expiry, hash) = (expiry_day.to_le_bytes(), self.hash_body(body));
@@ -220,7 +222,7 @@ impl StoreKeys {
         Zeroizing::new(self.expand(&info))
     }
 
-    /// RFC 8452 section 4 without additional data: the body padded with zeros, and its length in bits.
+    /// Hashes a body by RFC 8452 section 4 without additional data: the body padded with zeros, and its length in bits.
     #[inline(never)]
     fn hash_body(&self, body: &[u8]) -> Zeroizing<[u8; 16]> {
         let mut state = self.body_hash.clone();
@@ -230,7 +232,7 @@ impl StoreKeys {
         Zeroizing::new((*state).finalize().into())
     }
 
-    /// S8: the head's key binds file, segment, generation and slot.
+    /// Derives the key of a head, which binds file, segment, generation and slot (S8).
     pub(crate) fn head_key(&self, salt: &[u8; 32], segment: u32, generation: u32, slot: u32) -> OnceKey {
         OnceKey(self.expand(&[
             labels::HEAD,
@@ -242,12 +244,12 @@ impl StoreKeys {
         ]))
     }
 
-    /// The body's key binds file and salt; its place is bound by the head, which holds the body's tag.
+    /// Derives the key of a body, which binds file and salt. The head, which holds the body's tag, binds its place.
     pub(crate) fn body_key(&self, salt: &[u8; 32]) -> OnceKey {
         OnceKey(self.expand(&[labels::BODY, salt, &self.file_id]))
     }
 
-    /// A keyed check over `bytes`.
+    /// Computes a keyed check over `bytes`.
     pub(crate) fn check(&self, label: &[u8], bytes: &[u8]) -> [u8; 32] {
         self.expand(&[label, &self.file_id, bytes])
     }
@@ -297,7 +299,7 @@ fn ready(data: &DataKey) -> Box<Hkdf<Sha256>> {
     Box::new(Hkdf::from_prk(data.0.as_slice()).expect("32 bytes are a full hash"))
 }
 
-/// The provider keeps powers of the key: computed once for all records.
+/// Computes the keyed hash of bodies. The provider keeps powers of the key: computed once for all records.
 #[inline(never)]
 fn body_hash(ready: &Hkdf<Sha256>, file_id: &[u8; 16]) -> Box<Polyval> {
     let mut key = Zeroizing::new([0; 16]);
@@ -317,12 +319,13 @@ fn decrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool
     cipher.decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag)).is_ok()
 }
 
-/// Bytes of stack to write over after sealing or opening: the provider leaves there keys, states and blocks of plaintext.
+/// Bytes of stack to write over after sealing or opening: the provider leaves keys, states and blocks of plaintext
+/// there.
 const STACK: usize = 2 << 10;
 /// Bytes of stack to write over after deriving the unlock key: Argon2id works with blocks of 1 KiB.
 const UNLOCK_STACK: usize = 32 << 10;
 
-/// Writes zeros over what calls that have returned left on the stack below the caller.
+/// Writes zeros over the bytes that calls that have returned left on the stack below the caller.
 #[inline(never)]
 fn wipe_stack<const DEPTH: usize>() {
     let mut frame = [0_u8; DEPTH];

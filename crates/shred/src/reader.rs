@@ -43,18 +43,20 @@ impl<D> fmt::Debug for Reader<D> {
 }
 
 impl<D: Disk> Reader<D> {
-    /// The body of a record; nothing wipes it. For bodies that hold no key: see [`read_secret`](Self::read_secret).
+    /// Returns the body of a record; nothing wipes it. For bodies that hold no key: see
+    /// [`read_secret`](Self::read_secret).
     ///
     /// # Errors
-    /// [`ReadError`]. A record that is being erased by another process is not found.
+    /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A record that another process
+    /// is erasing is not found.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.core.read(key)
     }
 
-    /// The body of a record, wiped when it is dropped. It is decrypted where it lies: no other copy of it was made.
+    /// Returns the body of a record, wiped when it is dropped. It is decrypted in place: no other copy of it was made.
     ///
     /// # Errors
-    /// As [`read`](Self::read).
+    /// Fails like [`read`](Self::read).
     pub fn read_secret(&self, key: &RecordKey) -> Result<Zeroizing<Vec<u8>>, ReadError> {
         self.core.read(key).map(Zeroizing::new)
     }
@@ -65,25 +67,26 @@ impl<D: Disk> Reader<D> {
         self.core.published().entry(key)
     }
 
-    /// All records in commit order, as of now.
+    /// Returns all records in commit order, as of now.
     #[must_use]
     pub fn entries(&self) -> std::vec::IntoIter<Entry> {
         self.core.published().entries().into_iter()
     }
 
-    /// The records that are wanted, in no order, as of now. Cheaper than [`entries`](Self::entries) where few of many are.
+    /// Returns the records that `is_wanted` accepts, in no order, as of now. Cheaper than [`entries`](Self::entries)
+    /// where few of many are.
     #[must_use]
     pub fn entries_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         self.core.published().entries_where(is_wanted)
     }
 
-    /// The records whose keys begin with `prefix`, in the order of their keys, as of now. Looks at no others.
+    /// Returns the records whose keys begin with `prefix`, in the order of their keys, as of now. Looks at no others.
     #[must_use]
     pub fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
         self.core.published().entries_with_prefix(prefix)
     }
 
-    /// Counters.
+    /// Returns the counters of the store.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let index = self.core.published();
@@ -125,7 +128,7 @@ impl<D> Core<D> {
         *self.keyring.write().unwrap_or_else(PoisonError::into_inner) = keyring;
     }
 
-    /// The data key under which new records are sealed.
+    /// Returns the data key under which new records are sealed.
     pub(crate) fn keys(&self) -> Arc<StoreKeys> {
         Arc::clone(self.keyring.read().unwrap_or_else(PoisonError::into_inner).newest())
     }
@@ -144,8 +147,8 @@ impl<D: Disk> Core<D> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// S11: a record that does not open, is erased, or lay where the file was cut off, is so only if the index still says that it lies
-    /// there.
+    /// Reads a body. A record that does not open, is erased, or was behind the cut of the file is reported so only if
+    /// the index still says that it is there (S11).
     fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         let mut seen = self.locate(key)?;
         loop {
@@ -164,7 +167,7 @@ impl<D: Disk> Core<D> {
         }
     }
 
-    /// Another process has used the segment again: what lay there was erased, or is elsewhere.
+    /// Whether another process has used the segment again: the record there was erased, or is elsewhere.
     fn is_segment_reused(&self, (located, stamp): (Located, Stamp)) -> bool {
         let header = read_header(&self.disk, &self.layout, &self.keyring(), located.at().segment);
         header.is_ok_and(|(_, there)| there != stamp)
@@ -212,7 +215,8 @@ impl<D: Disk> Core<D> {
     }
 }
 
-/// A file is cut only where nothing lives any more: another process did it.
+/// Returns the error of a read from the disk. A file is cut only where nothing lives any more: then another process has
+/// cut it.
 fn of_disk(error: io::Error) -> ReadError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::NotFound,

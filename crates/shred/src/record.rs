@@ -4,15 +4,15 @@ use std::fmt;
 use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Longest body of one record, in bytes (S16). A store whose segments are small holds less:
-/// see [`Geometry::max_body`](crate::Geometry::max_body).
+/// Maximum number of bytes of the body of one record (S16). A store whose segments are small holds less: see
+/// [`Geometry::max_body`](crate::Geometry::max_body).
 pub const MAX_BODY: usize = 1 << 20;
-/// Most operations (puts and erases) in one batch, and in one commit (S16).
+/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16).
 pub const MAX_BATCH_OPS: usize = 4_096;
-/// Most body bytes in one batch, and in one commit (S16).
+/// Maximum number of body bytes in one batch, and in one commit (S16).
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Most records that one batch may replace or erase together: their redo list has to fit into the
-/// commit mark (S6). Independent erases (`erase`, the second argument of `submit`) do not count.
+/// Maximum number of records that one batch may replace or erase together: their redo list has to fit into the commit
+/// mark (S6). Independent erases (`erase`, the second argument of `submit`) do not count.
 pub const MAX_REDO: usize = 400;
 
 /// The name of a record, chosen by the caller. It is sealed on disk like everything else.
@@ -20,21 +20,21 @@ pub const MAX_REDO: usize = 400;
 pub struct RecordKey(pub [u8; 16]);
 
 impl fmt::Debug for RecordKey {
-    /// Redacted: record keys are the caller's names for things and do not belong into logs.
+    /// Writes no bytes: record keys are the caller's names for things and do not belong into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecordKey(..)")
     }
 }
 
-/// One record on its way in. The store encrypts the body where it lies. A body that was not encrypted is wiped on drop.
+/// One record to store. The store encrypts the body in place. A body that was not encrypted is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its name. A put under a name that is there replaces the old version.
+    /// The name. A put under a name that exists replaces the old version.
     pub key: RecordKey,
-    /// Eight bytes of the caller. Each record in memory has them, so reading them needs no read of the body.
+    /// Eight bytes of the caller. They are in memory for each record, so reading them needs no read of the body.
     pub meta: [u8; 8],
-    /// Day (since 1970-01-01) after which the caller means to erase it; 0 = never.
-    /// The store keeps the day and acts on it only when asked.
+    /// Last day (since 1970-01-01) of the record as the caller means it; 0 = never. The store keeps the day and acts on
+    /// it only when asked.
     pub expiry_day: u32,
     /// The content, at most [`MAX_BODY`] bytes.
     pub body: Vec<u8>,
@@ -69,23 +69,23 @@ pub struct Batch {
 /// Proof that a commit is on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// Order number of the first put of the batch; the others follow one by one.
-    /// Order numbers rise over the whole life of a store and are never used twice.
+    /// Order number of the first put of the batch; the others follow one by one. Order numbers rise over the whole life
+    /// of a store and are never used twice.
     pub first_order: u64,
 }
 
 /// The fields of a record that are known without reading its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
+    /// The name of the record.
     pub key: RecordKey,
     /// The caller's eight bytes.
     pub meta: [u8; 8],
-    /// Length of the body.
+    /// Length of the body in bytes.
     pub length: u32,
-    /// As given in the record.
+    /// The day of the record.
     pub expiry_day: u32,
-    /// Place in the order of commits.
+    /// The place in the order of commits.
     pub order: u64,
 }
 
@@ -93,31 +93,32 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Live records.
+    /// Number of live records.
     pub records: u64,
-    /// Body bytes of live records.
+    /// Number of body bytes of live records.
     pub live_bytes: u64,
-    /// Segments in the file.
+    /// Number of segments in the file.
     pub segments: u32,
-    /// Segments in the file that have a header and no used slot.
+    /// Number of segments in the file that have a header and no used slot.
     pub free_segments: u32,
-    /// Segments the file may grow to.
+    /// Maximum number of segments of the file.
     pub max_segments: u32,
-    /// Slots whose record was erased.
+    /// Number of slots whose record was erased.
     pub dead_slots: u64,
-    /// Slots rolled back by a recovery.
+    /// Number of slots that a recovery rolled back.
     pub void_slots: u64,
-    /// Slots that were damaged when the store was opened: bit rot. Each cost one record, if it held one. They stay counted as long as the
-    /// store is open; the next opening counts only those whose segments were not used again.
+    /// Number of slots that were damaged when the store was opened: bit rot. Each cost one record, if it held one. They
+    /// stay counted as long as the store is open; the next opening counts only those whose segments were not used
+    /// again.
     pub damaged_slots: u64,
-    /// Records replaced or erased by the last commit whose keys the next commit destroys.
+    /// Number of records replaced or erased by the last commit whose keys the next commit destroys.
     pub pending_erases: u32,
-    /// Bytes of dead records that may still lie on the disk, sealed under keys that are destroyed. A look at a store that another process
-    /// may have open counts those that it finds.
+    /// Number of bytes of dead records that may still be on the disk, sealed under keys that are destroyed. A look at a
+    /// store that another process may have open counts the bytes that it finds.
     pub dead_bytes: u64,
-    /// The age of the oldest dead byte, as of the last upkeep. Bytes that were found dead at the opening count from then.
+    /// Age of the oldest dead byte, as of the last upkeep. Bytes that were found dead at the opening count from then.
     pub oldest_dead: Option<Duration>,
-    /// The data key is being replaced: records under the old one are left.
+    /// Whether the data key is being replaced: records under the old one are left.
     pub is_replacing_key: bool,
 }
 

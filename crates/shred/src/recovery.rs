@@ -35,7 +35,7 @@ pub(crate) struct Recovery {
     pub(crate) voided: Vec<u64>,
     /// Complete commits whose bytes are written again (S7).
     pub(crate) relied_on: Vec<Cell>,
-    /// The last commit says that no dead byte is left.
+    /// Whether the last commit says that no dead byte is left.
     pub(crate) is_clean: bool,
     /// The parts of the body areas that no live record covers.
     pub(crate) gaps: Vec<Gap>,
@@ -44,7 +44,7 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    /// Reads everything and decides what is live.
+    /// Reads the disk and decides which records are live.
     pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<Self, OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         if length < SEGMENTS_AT {
@@ -191,8 +191,8 @@ impl Recovery {
         }
     }
 
-    /// S7: writes marks, and again the bytes relied on; syncs. Running it again after a crash anywhere inside
-    /// comes to the same end.
+    /// Writes marks, and again the bytes relied on; then syncs (S7). After a crash anywhere inside, another call has
+    /// the same result.
     pub(crate) fn settle(&self, disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<(), OpenError> {
         self.write(disk, layout, keys).map_err(|_| OpenError::Io)
     }
@@ -208,7 +208,7 @@ impl Recovery {
                 }
             }
         }
-        // A segment that no synced commit has used yet stands or falls with its header, of which some copies may be older.
+        // A segment that no synced commit has used yet is as good as its header, of which some copies may be older.
         for number in (0..).zip(&self.segments).filter(|(_, s)| s.is_free()).map(|(number, _)| number) {
             let Some(stamp) = self.segments.get(size(number)).map(|segment| segment.stamp) else { continue };
             if let Some(keys) = keys.of(stamp.epoch) {
@@ -258,7 +258,7 @@ fn rewrite(disk: &impl Disk, at: u64, length: usize) -> std::io::Result<()> {
     disk.write_at(at, &bytes)
 }
 
-/// All cells that verify, at the place of their number.
+/// Returns all cells that verify, at the place of their number.
 pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, OpenError> {
     let mut cells = Vec::new();
     for place in 0..CELLS {
@@ -269,7 +269,7 @@ pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, 
     Ok(cells)
 }
 
-/// S5: the commit that a crash interrupted, if one was. By S1 only the last one can be.
+/// Returns the commit that a crash interrupted, if one was (S5). By S1 only the last one can be.
 fn torn_commit(
     disk: &impl Disk,
     layout: &Layout,
@@ -287,7 +287,7 @@ fn torn_commit(
     Ok((!complete).then_some(last))
 }
 
-/// S5: each slot in the cell's ranges is dead, or opens together with its body.
+/// Whether a commit is complete: each slot in the cell's ranges is dead, or opens together with its body (S5).
 fn is_complete(
     disk: &impl Disk,
     layout: &Layout,

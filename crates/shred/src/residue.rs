@@ -1,4 +1,4 @@
-//! Proof of erasure: what of a store still opens for somebody who has its key and distrusts its index.
+//! Proof of erasure: the records of a store that still open for somebody who has its key and distrusts its index.
 
 use crate::disk::Disk;
 use crate::error::OpenError;
@@ -14,22 +14,22 @@ use crate::superblock::Superblock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Residue {
-    /// Slot positions tried.
+    /// Number of slot positions tried.
     pub positions: u64,
-    /// Heads that opened.
+    /// Number of heads that opened.
     pub heads: u64,
-    /// Bodies that opened.
+    /// Number of bodies that opened.
     pub bodies: u64,
 }
 
-/// Generations before the present one that are tried, too.
+/// Number of generations before the present one that are tried, too.
 const PAST_GENERATIONS: u32 = 4;
 
 /// Tries every slot position of every segment with the store's own key, whatever index, commit cells, marks and
 /// headers say, and counts what opens. Writes nothing and takes no lock.
 ///
 /// # Errors
-/// [`OpenError`].
+/// Fails with [`OpenError`] when the store cannot be opened with `unlock`, or the disk fails.
 pub fn scan<D: Disk + ?Sized>(disk: &D, unlock: &Unlock) -> Result<Residue, OpenError> {
     // `Disk` is asked for by the helpers as a sized type; a reference to one is one.
     let disk = &disk;

@@ -1,4 +1,4 @@
-//! The scan of all slot tables: what each slot holds, before anything is judged.
+//! The scan of all slot tables: the content of each slot, before anything is judged.
 
 use crate::bytes::size;
 use crate::cell::Range;
@@ -11,7 +11,7 @@ use crate::slot::{Head, Word};
 use std::io;
 use std::num::NonZero;
 
-/// Threads that open heads when there are many.
+/// Maximum number of threads that open heads.
 const MAX_THREADS: usize = 4;
 
 /// A head that opens.
@@ -21,7 +21,7 @@ pub(crate) struct Found {
     pub(crate) head: Head,
 }
 
-/// Everything the slot tables say.
+/// The content of all slot tables.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) segments: Vec<Segment>,
@@ -35,7 +35,7 @@ pub(crate) struct Scan {
     pub(crate) ends: Vec<u32>,
 }
 
-/// One slot, all its copies taken together: it counts if either opens.
+/// The content of one slot, all its copies taken together: a copy that opens counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Seen {
     Empty,
@@ -78,7 +78,8 @@ pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::
         .collect()
 }
 
-/// A segment that never had a header has no slots: one with slots has lost it.
+/// Whether the slot tables of a segment are empty. A segment that never had a header has no slots: one with slots has
+/// lost it.
 fn has_empty_tables(disk: &impl Disk, layout: &Layout, number: u32) -> io::Result<bool> {
     let mut tables = vec![0; size(layout.tables() * layout.table_bytes())];
     disk.read_at(layout.table_at(number, 0), &mut tables)?;

@@ -1,4 +1,4 @@
-//! Segment headers, and what the writer knows about each segment.
+//! Segment headers, and the writer's knowledge about each segment.
 
 use crate::bytes::{PAGE, Take, padded};
 use crate::disk::Disk;
@@ -10,58 +10,59 @@ use std::io;
 
 const MAGIC: &[u8; 8] = b"shredseg";
 const SECTOR: usize = 512;
-/// The part of a header copy that its check covers.
+/// Bytes of a header copy that its check covers.
 const COVERED: usize = 24;
 /// Generation of a segment that was never recycled (S10).
 const FIRST_GENERATION: u32 = 1;
-/// Zeros are written in pieces of this size.
+/// Bytes of zeros in one write.
 const ZEROS: usize = 1 << 20;
 
 /// The state of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Has a header; its slots count.
+    /// The segment has a header; its slots count.
     Ready,
-    /// Never formatted: the file grew and then the power failed. Holds nothing.
+    /// The segment was never formatted: the file grew and then the power failed. It holds nothing.
     Raw,
-    /// No header copy verifies, yet it is not empty. Never used; only recovery writes there, what it relies on.
+    /// No header copy verifies, yet the segment is not empty. It is never used; only recovery writes there, the bytes
+    /// it relies on.
     Damaged,
 }
 
-/// One segment, as far as the writer cares.
+/// One segment, as far as the writer needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     pub(crate) condition: Condition,
     pub(crate) stamp: Stamp,
-    /// Slots used so far: they are used in order, once per generation (S3).
+    /// Number of slots used so far. They are used in order, once per generation (S3).
     pub(crate) used: u32,
     /// The end of the used part of the body area.
     pub(crate) body_end: u32,
-    /// Slots whose record was not destroyed.
+    /// Number of slots whose record was not destroyed.
     pub(crate) live: u32,
-    /// Bytes of their bodies.
+    /// Number of bytes of the bodies of live slots.
     pub(crate) live_bytes: u32,
     /// The last commit that destroyed a record of this segment.
     pub(crate) last_death: u64,
-    /// Slots that are marked as dead.
+    /// Number of slots that are marked as dead.
     pub(crate) dead: u32,
-    /// Slots that a recovery rolled back.
+    /// Number of slots that a recovery rolled back.
     pub(crate) voided: u32,
-    /// A live record of it cannot be copied.
+    /// Whether a live record of the segment cannot be copied.
     pub(crate) is_unreadable: bool,
 }
 
 /// Generation and data key of a segment, from its header. Slots are bound to both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
-    /// Counts how often the segment was begun (S10).
+    /// The number of times that the segment was begun (S10).
     pub(crate) generation: u32,
     /// The epoch of the data key.
     pub(crate) epoch: u32,
 }
 
 impl Segment {
-    /// An empty segment that was begun for the first time.
+    /// Makes an empty segment that was begun for the first time.
     pub(crate) fn fresh(layout: &Layout, epoch: u32) -> Self {
         Self {
             condition: Condition::Ready,
@@ -77,7 +78,7 @@ impl Segment {
         }
     }
 
-    /// Without a header that counts.
+    /// Makes an empty segment of this condition, with the stamp that recovery found.
     pub(crate) fn found(condition: Condition, stamp: Stamp, layout: &Layout) -> Self {
         Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
     }
@@ -87,12 +88,12 @@ impl Segment {
         self.stamp.generation == FIRST_GENERATION
     }
 
-    /// Has a header.
+    /// Whether the segment has a header.
     pub(crate) fn is_ready(&self) -> bool {
         self.condition == Condition::Ready
     }
 
-    /// None of its records lives. A damaged slot never opens again, so it does not keep the segment.
+    /// Whether none of the segment's records lives. A damaged slot never opens again, so it does not keep the segment.
     pub(crate) fn is_wholly_dead(&self) -> bool {
         self.condition == Condition::Ready && self.used > 0 && self.live == 0
     }
@@ -154,8 +155,8 @@ pub(crate) fn begin_generation(
     disk.write_at(layout.segment_at(segment), &encode(keys, segment, generation))
 }
 
-/// Writes a segment's zeros and header. Real zeros, so that no later commit waits for the file system to
-/// allocate (S12). The caller syncs before anything is put there.
+/// Writes a segment's zeros and header: real zeros, so that no later commit waits for the file system to allocate
+/// (S12). The caller syncs before anything is put there.
 pub(crate) fn format(disk: &impl Disk, layout: &Layout, keys: &StoreKeys, segment: u32) -> io::Result<()> {
     let start = layout.segment_at(segment);
     let end = start + u64::from(layout.segment_bytes);

@@ -1,19 +1,20 @@
-//! All segments of a store, and how many are in which state: these are needed at each commit, and so are not counted each time.
+//! All segments of a store, and the number of them in each state. Each commit needs these numbers, so they are kept and
+//! not counted each time.
 
 use crate::bytes::size;
 use crate::segment::{Condition, Segment};
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
-/// The segments in the order in which they lie.
+/// The segments in the order of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     all: Vec<Segment>,
-    /// Empty, with a header.
+    /// Number of segments that have a header and no used slot.
     free: u32,
-    /// Begun, with a header.
+    /// Number of segments that have a header and used slots.
     used: u32,
-    /// Without a header and without bytes.
+    /// Number of segments without a header and without bytes.
     raw: u32,
     wholly_dead: BTreeSet<u32>,
 }
@@ -40,13 +41,13 @@ impl Segments {
         }
     }
 
-    /// Those from a number on, which are no longer among these.
+    /// Removes the segments from this number on, and returns them.
     pub(crate) fn split_off(&mut self, from: usize) -> Vec<Segment> {
         (from..self.all.len()).for_each(|place| self.count(place, false));
         self.all.split_off(from.min(self.all.len()))
     }
 
-    /// Changes one, if it is there.
+    /// Changes the segment with this number, if it exists.
     pub(crate) fn change(&mut self, number: u32, change: impl FnOnce(&mut Segment)) {
         let place = size(number);
         self.count(place, false);
@@ -64,17 +65,17 @@ impl Segments {
         self.free
     }
 
-    /// Begun ones with a header.
+    /// Returns the number of segments that have a header and used slots.
     pub(crate) fn used(&self) -> u32 {
         self.used
     }
 
-    /// Those that have a header, or cannot be used.
+    /// Returns the number of segments that have a header, or are damaged.
     pub(crate) fn begun(&self) -> u32 {
         self.number() - self.raw
     }
 
-    /// Their numbers, lowest first.
+    /// Returns the numbers of the wholly dead segments, lowest first.
     pub(crate) fn wholly_dead(&self) -> impl Iterator<Item = u32> {
         self.wholly_dead.iter().copied()
     }

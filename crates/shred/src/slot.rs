@@ -12,22 +12,22 @@ const HEAD: usize = SLOT - SALT - 16;
 
 /// The mark in the place of the sealed head of an erased record; its salt is zero.
 const DEAD: &[u8; 16] = b"shred: erased.\n\0";
-/// The same for a record that a recovery rolled back. Another mark, because an erased record proves its
-/// commit complete and a rolled back one proves the opposite (S5).
+/// The mark in the place of the sealed head of a record that a recovery rolled back. Another mark, because an erased
+/// record proves its commit complete and a rolled back one proves the opposite (S5).
 const VOID: &[u8; 16] = b"shred: voided.\n\0";
 
-/// S3: what a slot says without any key.
+/// The content of a slot, as far as it shows without any key (S3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
-    /// All zero: never used.
+    /// All bytes are zero: the slot was never used.
     Empty,
-    /// Erased.
+    /// The record was erased.
     Dead,
-    /// Rolled back.
+    /// The record was rolled back.
     Void,
-    /// Has a salt: a record if its head opens.
+    /// The slot has a salt: it holds a record if its head opens.
     Candidate,
-    /// No salt and no known mark: can never open again.
+    /// The slot has no salt and no known mark: it can never open again.
     Damaged,
 }
 
@@ -44,7 +44,7 @@ impl Word {
         }
     }
 
-    /// The bytes of a mark. Whatever cannot be a mark is written as erased.
+    /// Returns the bytes of a mark. A word that cannot be a mark is written as erased.
     pub(crate) fn bytes(self) -> [u8; SLOT] {
         mark(if self == Self::Void { VOID } else { DEAD })
     }
@@ -63,7 +63,7 @@ fn mark(text: &[u8; 16]) -> [u8; SLOT] {
 pub(crate) struct Head {
     pub(crate) key: RecordKey,
     pub(crate) meta: [u8; 8],
-    /// Version and place in the order of commits. Survives compaction.
+    /// The version of the record and its place in the order of commits. Compaction keeps it.
     pub(crate) order: u64,
     /// The commit that wrote this slot.
     pub(crate) commit: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// The slot's bytes for this head.
+    /// Seals the head. Returns the slot's bytes.
     pub(crate) fn seal(
         &self,
         keys: &StoreKeys,
@@ -102,8 +102,8 @@ impl Head {
         slot
     }
 
-    /// The head in this slot, if there is one: only under this data key, in this file, segment, generation
-    /// and slot.
+    /// Opens the head in this slot, if there is one: only under this data key, in this file, segment, generation and
+    /// slot.
     pub(crate) fn open(keys: &StoreKeys, slot: &[u8; SLOT], at: SlotAt, generation: u32) -> Option<Self> {
         let (salt, sealed) = slot.split_first_chunk::<SALT>()?;
         let (sealed, tag) = sealed.split_last_chunk::<16>()?;
@@ -130,13 +130,13 @@ impl Head {
         Some(head)
     }
 
-    /// Opens a body in place. `salt` is this head's.
+    /// Decrypts a body in place and returns whether its tag is right. `slot` is the slot of this head.
     pub(crate) fn open_body(&self, keys: &StoreKeys, slot: &[u8; SLOT], body: &mut [u8]) -> bool {
         slot.first_chunk::<SALT>().is_some_and(|salt| keys.body_key(salt).open(body, &self.body_tag))
     }
 }
 
-/// Fields one behind the other, from the front.
+/// Copies fields one behind the other, from the front.
 fn copy(mut out: &mut [u8], fields: &[&[u8]]) {
     for field in fields {
         if let Some((front, rest)) = std::mem::take(&mut out).split_at_mut_checked(field.len()) {

@@ -40,11 +40,11 @@ pub struct Shred<D> {
     open_segment: Option<u32>,
     /// Number of the next commit.
     next: u64,
-    /// S6: the records that the last commit replaced or erased; the next one destroys them.
+    /// The records that the last commit replaced or erased. The next one destroys them (S6).
     pending: Vec<DeadRecord>,
     /// Whether the last commit is an empty one, which certifies everything before it.
     settled: bool,
-    /// Segments that the file may have.
+    /// Maximum number of segments of the file.
     max_segments: u32,
     /// The segment that is being added.
     growth: Option<Growth>,
@@ -52,15 +52,15 @@ pub struct Shred<D> {
     full_at: Option<Duration>,
     /// The end of the file that is being given back.
     cut: Option<Cut>,
-    /// The last commit says that no dead byte is left.
+    /// Whether the last commit says that no dead byte is left.
     is_clean: bool,
-    /// S13: the disk has failed; nothing is written any more.
+    /// Whether the disk has failed: then nothing is written any more (S13).
     stopped: bool,
     pub(crate) upkeep: Upkeep,
     /// The segment that is being emptied.
     compaction: Option<Compaction>,
     gate: Option<Gate>,
-    /// The data key is being replaced.
+    /// The replacement of the data key that is under way.
     replacement: Option<Replacement>,
 }
 
@@ -69,7 +69,7 @@ impl<D: Disk> Shred<D> {
     /// that all of it or nothing of it.
     ///
     /// # Errors
-    /// [`CommitError`]; except after `Stopped` nothing has changed.
+    /// Fails with [`CommitError`]. Except after `Stopped`, nothing has changed.
     pub fn commit(
         &mut self,
         batch: Batch,
@@ -80,12 +80,11 @@ impl<D: Disk> Shred<D> {
         self.commit_alone(job, rng)
     }
 
-    /// Erases records, each on its own account: when this returns their keys are destroyed on stable storage,
-    /// older versions' included. A crash before that may have erased some. Keys that are not there are passed
-    /// over.
+    /// Erases records, each on its own account: when this returns, their keys are destroyed on stable storage, and
+    /// those of older versions. A crash before that may have erased some. Absent keys are passed over.
     ///
     /// # Errors
-    /// [`CommitError`]; never `Full`. At most [`MAX_BATCH_OPS`] keys at a time.
+    /// Fails with [`CommitError`], never with `Full`. At most [`MAX_BATCH_OPS`] keys at a time.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
         if keys.len() > MAX_BATCH_OPS {
             return Err(CommitError::TooLarge);
@@ -110,7 +109,7 @@ impl<D: Disk> Shred<D> {
     /// commit, by one more (empty) commit. Does nothing when there is nothing to settle.
     ///
     /// # Errors
-    /// `Stopped`.
+    /// Fails with `Stopped` when the disk has failed.
     pub fn settle(&mut self) -> Result<(), CommitError> {
         if self.stopped {
             return Err(CommitError::Stopped);
@@ -121,25 +120,27 @@ impl<D: Disk> Shred<D> {
         self.commit_empty()
     }
 
-    /// A commit with nothing in it.
+    /// Commits with nothing in the commit.
     pub(crate) fn commit_empty(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         group.forced = true;
         self.flush(group).map(|_| ())
     }
 
-    /// The body of a record; nothing wipes it.
+    /// Returns the body of a record; nothing wipes it.
     ///
     /// # Errors
-    /// [`ReadError`]; a damaged record affects no other.
+    /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A damaged record affects no
+    /// other.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.reader.read(key)
     }
 
-    /// The body of a record, wiped when it is dropped; no other copy of it was made.
+    /// Returns the body of a record, wiped when it is dropped. No other copy of it was made.
     ///
     /// # Errors
-    /// [`ReadError`]; a damaged record affects no other.
+    /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A damaged record affects no
+    /// other.
     pub fn read_secret(&self, key: &RecordKey) -> Result<Zeroizing<Vec<u8>>, ReadError> {
         self.reader.read_secret(key)
     }
@@ -150,19 +151,19 @@ impl<D: Disk> Shred<D> {
         self.reader.entry(key)
     }
 
-    /// All records in commit order, as of now.
+    /// Returns all records in commit order, as of now.
     #[must_use]
     pub fn entries(&self) -> std::vec::IntoIter<Entry> {
         self.reader.entries()
     }
 
-    /// Counters.
+    /// Returns the counters of the store.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.reader.stats()
     }
 
-    /// A handle for reading from other threads while this one writes.
+    /// Returns a handle for reading from other threads while this one writes.
     #[must_use]
     pub fn reader(&self) -> Reader<D> {
         self.reader.clone()
@@ -188,21 +189,22 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// A commit with nothing in it that says that no dead byte is left.
+    /// Commits with nothing in the commit, and says in it that no dead byte is left.
     pub(crate) fn commit_clean(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         (group.forced, group.clean) = (true, true);
         self.flush(group).map(|_| ())
     }
 
-    /// Tells readers how much is dead and still there.
+    /// Tells readers how many dead bytes are still on the disk.
     pub(crate) fn publish_debt(&mut self) {
         let (bytes, oldest) = self.upkeep.debt();
         let mut index = self.reader.core().publishing();
         (index.counts.dead_bytes, index.counts.oldest_dead) = (bytes, oldest);
     }
 
-    /// S13: after a failure of the disk nothing is written any more.
+    /// Returns the result of a disk operation, and stops the store after a failure: then nothing is written any more
+    /// (S13).
     pub(crate) fn or_stop<T>(&mut self, done: io::Result<T>) -> Result<T, CommitError> {
         done.map_err(|_| {
             self.stopped = true;

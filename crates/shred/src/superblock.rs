@@ -1,4 +1,5 @@
-//! The superblock: what a store is, and the data key sealed under the caller's (spec/13-shred.md, "Superblock").
+//! The superblock: the sizes of a store, and its data key sealed under the caller's key (spec/13-shred.md,
+//! "Superblock").
 
 use crate::bytes::{PAGE, Take, padded};
 use crate::disk::Disk;
@@ -11,17 +12,17 @@ use std::io;
 use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 16] = b"deaddrop/shred\n\0";
-/// Stores of version 1 are brought to this one when they are opened for writing: cells may say that nothing dead is left, there may be
-/// two data keys, and segments are used again.
+/// The version of the format. Stores of version 1 are brought to this one when they are opened for writing: cells may
+/// say that nothing dead is left, there may be two data keys, and segments are used again.
 const VERSION: u32 = 2;
 const OLDEST_VERSION: u32 = 1;
-/// Two slot tables per segment. No other flag is known; unknown ones are refused.
+/// Flag of two slot tables per segment. No other flag is known; unknown ones are refused.
 const FLAG_MIRROR: u32 = 1;
 /// Bytes that the seal of one data key covers as associated data.
 #[cfg(test)]
 const COVERED: usize = 112;
 const CHECKSUM_AT: usize = PAGE - 32;
-/// One, and while it is being replaced the one before (S15).
+/// Maximum number of data keys: one, and the one before while it is being replaced (S15).
 const MAX_DATA_KEYS: u32 = 2;
 
 /// One copy of the superblock, parsed.
@@ -30,7 +31,7 @@ pub(crate) struct Superblock {
     version: u32,
     pub(crate) layout: Layout,
     pub(crate) file_id: [u8; 16],
-    /// Counts rewrites: of two valid copies the higher is the newer (S15).
+    /// The number of rewrites: of two valid copies the higher is the newer (S15).
     revision: u32,
     passphrase: bool,
     cost: PassphraseCost,
@@ -41,7 +42,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// A new store's superblock and keys. `None` when the passphrase cost is out of bounds.
+    /// Makes a new store's superblock and keys. Returns `None` when the passphrase cost is out of bounds.
     pub(crate) fn seal(
         layout: Layout,
         cost: PassphraseCost,
@@ -65,8 +66,9 @@ impl Superblock {
         Some((block, keys))
     }
 
-    /// The next revision: the same store under another unlock key, or with other data keys. The salt is fresh, because an unlock key
-    /// seals once. `None` when the passphrase cost is out of bounds, or this machine has not the memory.
+    /// Makes the next revision: the same store under another unlock key, or with other data keys. The salt is fresh,
+    /// because an unlock key seals once. Returns `None` when the passphrase cost is out of bounds, or this machine does
+    /// not have the memory.
     pub(crate) fn resealed(
         &self,
         cost: PassphraseCost,
@@ -82,7 +84,8 @@ impl Superblock {
         Some(block)
     }
 
-    /// The data keys, if this key or passphrase opens them. `None` if there is not the memory to see.
+    /// Returns the data keys, if this key or passphrase opens them. The outer `None` tells that this machine does not
+    /// have the memory to check.
     fn unlocked(&self, unlock: &Unlock) -> Option<Option<Keyring>> {
         if matches!(unlock, Unlock::Passphrase(_)) != self.passphrase {
             return Some(None);
@@ -93,7 +96,7 @@ impl Superblock {
         Some(keys.and_then(Keyring::from_oldest))
     }
 
-    /// Whether this key or passphrase opens the store.
+    /// Whether this key or passphrase opens the store. `None` if this machine does not have the memory to check.
     pub(crate) fn is_opened_by(&self, unlock: &Unlock) -> Option<bool> {
         self.unlocked(unlock).map(|keys| keys.is_some())
     }
@@ -103,7 +106,7 @@ impl Superblock {
         self.version < VERSION
     }
 
-    /// The same store with another limit, not sealed.
+    /// Returns the same superblock with another limit, not sealed.
     pub(crate) fn with_max_segments(&self, max_segments: u32) -> Self {
         Self { layout: Layout { max_segments, ..self.layout }, ..self.clone() }
     }
@@ -112,8 +115,8 @@ impl Superblock {
         self.cost
     }
 
-    /// Makes both copies this one, each durable before the other is touched, so that one that opens is always there (S15). Old bytes
-    /// are overwritten where they lie.
+    /// Overwrites both copies on the disk with this one, each durable before the other is touched, so that one that
+    /// opens is always there (S15). Old bytes are overwritten in place.
     pub(crate) fn write(&self, disk: &impl Disk) -> io::Result<()> {
         let page = self.encode();
         for at in [SUPERBLOCK, 0] {
@@ -154,7 +157,7 @@ impl Superblock {
         copies.first().map(|copy| copy.passphrase).ok_or(error)
     }
 
-    /// The copies that are whole, newest first, each once; and what is wrong if there is none.
+    /// Returns the copies that are whole, newest first, each once, and the error if there is none.
     fn copies(disk: &impl Disk) -> Result<(Vec<Self>, OpenError), OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         let mut copies = Vec::new();
@@ -179,7 +182,7 @@ impl Superblock {
         Ok((copies, error))
     }
 
-    /// The page, twice the same on disk.
+    /// Encodes the page that is on the disk twice.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut page = self.covered();
         page.extend_from_slice(&self.sealed_keys);

@@ -1,4 +1,4 @@
-//! Dead bytes that are still on the disk, and how old they are (S10).
+//! The dead bytes that are still on the disk, and their age (S10).
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::disk::Disk;
@@ -7,26 +7,26 @@ use crate::segment::Segment;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Default longest time for which the ciphertext of a dead record stays on the disk.
+/// Default maximum time for which the ciphertext of a dead record stays on the disk.
 pub const DEAD_BYTES_LIMIT: Duration = Duration::from_secs(300);
-/// A store in which nothing was committed for this long zeroes all that is dead.
+/// Time without a commit after which a store zeroes all that is dead.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
 /// Time between a commit and the destruction of the keys it replaced or erased, when no other commit comes first: the rest of the
 /// 50 ms of S6 is for the disk.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(35);
-/// Bytes that one call zeroes or looks at, besides what died since the call before.
+/// Number of bytes that one call zeroes or looks at, besides those that died since the call before.
 pub(crate) const PIECE: u32 = 1 << 20;
 const PAGE_BYTES: u32 = 4_096;
-/// Time between two looks at what the opening found uncovered, while commits come.
+/// Time between two looks at the gaps that the opening found, while commits come.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Gaps that one call looks at.
+/// Maximum number of gaps that one call looks at.
 pub(crate) const MAX_GAPS: u32 = 512;
-/// Waiting bytes from which on the oldest are zeroed whatever their age: what waits takes room.
+/// Number of waiting bytes from which on the oldest are zeroed whatever their age: they take room.
 const MUCH_WAITS: u64 = 128 << 20;
 /// Deaths within this time share a run, so that long runs are zeroed at once.
 const SAME_TIME: Duration = Duration::from_secs(1);
 
-/// Dead bytes that still lie on the disk, and segments on their way to be used again.
+/// The dead bytes that are still on the disk, and the segments on their way to be used again.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     /// The time of the last call, since a moment of the caller's choice.
@@ -34,19 +34,19 @@ pub(crate) struct Upkeep {
     pub(crate) limit: Duration,
     /// Bodies of destroyed records, oldest death first.
     pub(crate) runs: VecDeque<(Extent, Duration)>,
-    /// Bytes of all runs and gaps.
+    /// Number of bytes of all runs and gaps.
     pub(crate) waiting: u64,
-    /// The same for each segment.
+    /// Number of bytes of all runs and gaps of each segment.
     pub(crate) owed: Vec<u64>,
-    /// Bytes that died since the last scrub.
+    /// Number of bytes that died since the last scrub.
     pub(crate) fresh: u64,
-    /// Bytes that were put since the last step of compaction.
+    /// Number of bytes that were put since the last step of compaction.
     pub(crate) stored: u64,
-    /// Bytes that were ever put since the opening, slots included.
+    /// Number of bytes that were put since the opening, slots included.
     pub(crate) taken: u64,
-    /// Bytes that ever died since the opening, slots included.
+    /// Number of bytes that died since the opening, slots included.
     pub(crate) died_bytes: u64,
-    /// Zeros were written since the last sync: the oldest death of what they cover, and its bytes.
+    /// The zeros that were written since the last sync: the oldest death among the bytes they cover, and their number.
     pub(crate) zeroed: Option<(Duration, u64)>,
     /// The parts that no live record covered when the store was opened and that were not looked at yet.
     pub(crate) gaps: VecDeque<Gap>,
@@ -56,7 +56,7 @@ pub(crate) struct Upkeep {
     pub(crate) busy_at: Duration,
     /// The time of the last look at a gap.
     pub(crate) looked_at: Duration,
-    /// Room is short.
+    /// Whether room is short.
     pub(crate) is_tight: bool,
 }
 
@@ -64,11 +64,11 @@ pub(crate) struct Upkeep {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gap {
     pub(crate) extent: Extent,
-    /// Whether it reaches to the end of its segment: later commits may write there.
+    /// Whether the gap reaches to the end of its segment: later commits may write there.
     pub(crate) is_tail: bool,
 }
 
-/// A wholly dead segment: its header has the next generation, and its slot tables are zeroed up to here.
+/// A wholly dead segment whose header has the next generation, and whose slot tables are zeroed up to `zeroed`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewal {
     pub(crate) segment: u32,
@@ -119,7 +119,7 @@ impl Upkeep {
         self.waiting = self.waiting.saturating_sub(u64::from(bytes));
     }
 
-    /// A record's key is destroyed on stable storage.
+    /// Notes that a record's key is destroyed on stable storage.
     pub(crate) fn note_dead(&mut self, dead: &DeadRecord) {
         let body = dead.body();
         self.died_bytes += SLOT as u64;
@@ -140,7 +140,7 @@ impl Upkeep {
         self.runs.push_back((body, self.now));
     }
 
-    /// A commit was synced, and with it all zeros that were written before.
+    /// Notes that a commit was synced, and with it all zeros that were written before.
     pub(crate) fn synced(&mut self) {
         self.zeroed = None;
     }
@@ -149,8 +149,8 @@ impl Upkeep {
         self.busy_at = self.now;
     }
 
-    /// Bytes of dead records that may lie on the disk, and the age of the oldest of them. What the opening found is as old as the
-    /// opening.
+    /// Returns the number of bytes of dead records that may be on the disk, and the age of the oldest of them. Gaps
+    /// that the opening found are as old as the opening.
     pub(crate) fn debt(&self) -> (u64, Option<Duration>) {
         let zeroed = self.zeroed.map_or(0, |(_, bytes)| bytes);
         let oldest = self.runs.front().map(|(_, died)| *died);
@@ -159,7 +159,7 @@ impl Upkeep {
         (self.waiting + zeroed, oldest.map(|died| self.now.saturating_sub(died)))
     }
 
-    /// A record was put.
+    /// Counts a record that was put. `bytes` is the length of its body.
     pub(crate) fn store(&mut self, bytes: u32) {
         self.stored += u64::from(bytes);
         self.taken += u64::from(bytes) + SLOT as u64;
@@ -177,7 +177,7 @@ impl Upkeep {
         self.died_bytes
     }
 
-    /// Dead bytes lie on the disk for longer than allowed: the disk does not keep up.
+    /// Whether dead bytes are on the disk for longer than allowed: the disk does not keep up.
     pub(crate) fn is_overdue(&self) -> bool {
         self.debt().1.is_some_and(|oldest| oldest > self.limit)
     }
@@ -190,14 +190,14 @@ impl Upkeep {
         self.now.saturating_sub(self.busy_at) >= QUIET
     }
 
-    /// A run is zeroed when the store is quiet, its space is wanted or much waits, and otherwise in good time before its limit: what dies
-    /// together is zeroed together.
+    /// Whether a run that died at this time is to be zeroed: when the store is quiet, its space is wanted or much
+    /// waits, and otherwise in good time before its limit, so that bytes that die together are zeroed together.
     fn is_due(&self, died: Duration) -> bool {
         let is_much = self.waiting > MUCH_WAITS;
         self.is_quiet() || self.is_tight || is_much || self.now.saturating_sub(died) >= self.limit / 4
     }
 
-    /// Takes the oldest runs that are due, about as many bytes as asked for, in the order in which they lie.
+    /// Takes the oldest runs that are due, about as many bytes as asked for, in the order of the file.
     pub(crate) fn take_due(&mut self, bytes: u64) -> (Vec<Extent>, Option<Duration>) {
         let mut taken: Vec<Extent> = Vec::new();
         let (mut sum, mut oldest) = (0, None);
@@ -231,13 +231,13 @@ impl Upkeep {
         self.zeroed = Some((oldest.min(died), sum + bytes));
     }
 
-    /// Whether dead bytes of a segment may still lie on the disk.
+    /// Whether dead bytes of a segment may still be on the disk.
     pub(crate) fn owes(&self, segment: u32) -> bool {
         self.zeroed.is_some() || self.owed.get(size(segment)).is_some_and(|owed| *owed > 0)
     }
 }
 
-/// The parts of the body areas that no live record covers. `live` in any order.
+/// Returns the parts of the body areas that no live record covers. `live` may be in any order.
 pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>) -> Vec<Gap> {
     live.sort_unstable();
     let mut gaps = Vec::new();
@@ -262,8 +262,8 @@ pub(crate) fn gaps(layout: &Layout, segments: &[Segment], mut live: Vec<Extent>)
     gaps
 }
 
-/// The bytes of these gaps that are not zeros: in each page those from the first to the last. Gaps of free segments are left out,
-/// because such a segment was zeroed before it became free. What cannot be read counts.
+/// Returns the number of bytes of these gaps that are not zeros: in each page those from the first to the last. Gaps of
+/// free segments are left out, because such a segment was zeroed before it became free. Unreadable bytes count.
 pub(crate) fn count_dead(disk: &impl Disk, layout: &Layout, segments: &[Segment], gaps: &[Gap]) -> u64 {
     let mut piece = vec![0u8; size(PIECE)];
     let mut dead = 0;
@@ -285,7 +285,8 @@ pub(crate) fn count_dead(disk: &impl Disk, layout: &Layout, segments: &[Segment]
     dead
 }
 
-/// `rest`: bytes before the first page begins.
+/// Returns the number of bytes that are not zeros, as `count_dead` counts them. `rest` is the number of bytes before
+/// the first page begins.
 fn not_zero(bytes: &[u8], rest: usize) -> u64 {
     let (front, pages) = bytes.split_at(rest.min(bytes.len()));
     let pages = std::iter::once(front).chain(pages.chunks(PAGE));

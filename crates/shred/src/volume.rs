@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io;
 
-/// Network file systems, whose server keeps what it likes, and copy-on-write or log-structured ones, where an
-/// overwritten block stays where it was. Overlay file systems are let through: a file created on one lies in its
-/// upper layer, an ordinary file system. So are tmpfs, FUSE and 9p, which say nothing about what is behind them.
+/// The magic numbers of refused file systems: network file systems, whose server keeps what it likes, and copy-on-write
+/// or log-structured ones, where an overwritten block stays on the disk. Overlay file systems are let through: a file
+/// created on one is in its upper layer, an ordinary file system. So are tmpfs, FUSE and 9p, which say nothing about
+/// the storage behind them.
 #[cfg(target_os = "linux")]
 const REFUSED: [u64; 12] = [
     0x6969,      // NFS
@@ -38,7 +39,7 @@ pub(crate) fn can_delete(file: &File) -> io::Result<bool> {
     Ok(!journals_data(&mounts, &device))
 }
 
-/// Elsewhere nothing is detected.
+/// Whether bytes overwritten in this file are gone. On this system nothing is detected.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn can_delete(_file: &File) -> io::Result<bool> {
     Ok(true)

@@ -22,12 +22,12 @@ use work::{Done, Loop, Shared, SharedRng, Waiting};
 pub use steps::WriterSteps;
 pub use work::SCRUB_AT_CLOSING;
 
-/// Longest time between a commit and the destruction of the keys it replaced or erased, when no other
-/// commit comes first (S6).
+/// Maximum time between a commit and the destruction of the keys it replaced or erased, when no other commit comes
+/// first (S6).
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
 
-/// Owns a store on a thread of its own and commits whatever has queued up, one flush at a time.
-/// Share it by reference (or `Arc`). Dropping it commits what is queued, settles and joins the thread.
+/// Owns a store on a thread of its own and commits the queued jobs, one flush at a time. Share it by reference (or
+/// `Arc`). Dropping it commits the queued jobs, settles and joins the thread.
 ///
 /// The queue has no bound of its own: its callers bound the jobs in flight.
 pub struct Writer<D: Disk + 'static> {
@@ -84,9 +84,9 @@ impl<D: Disk + 'static> Writer<D> {
         })
     }
 
-    /// As [`start_with`](Self::start_with), without a thread. What is submitted waits for [`WriterSteps::step`];
-    /// [`commit`](Self::commit) and [`erase`](Self::erase) write the queue themselves. Dropping the writer writes nothing: what is
-    /// queued is lost, as in a crash.
+    /// Makes a writer like [`start_with`](Self::start_with), but without a thread. Submitted jobs wait for
+    /// [`WriterSteps::step`]; [`commit`](Self::commit) and [`erase`](Self::erase) write the queue themselves. Dropping
+    /// the writer writes nothing: queued jobs are lost, as in a crash.
     #[cfg(any(test, feature = "testing"))]
     pub fn without_thread(
         shred: Shred<D>,
@@ -100,18 +100,17 @@ impl<D: Disk + 'static> Writer<D> {
         Self { reader, shared, rng, names_body, thread: None, steps: Some(WriterSteps::of(work)) }
     }
 
-    /// The steps of a writer without a thread.
+    /// Returns the steps of a writer without a thread.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn steps(&self) -> Option<WriterSteps<D>> {
         self.steps.clone()
     }
 
-    /// Queues a batch and, beside it, records to erase at once, each on its own account.
-    /// `done` is called on the writer's thread (for what is refused before queueing: on the caller's), after all
-    /// of it is on stable storage and the erased keys are destroyed; calls come in the order of submission.
-    /// A callback must be quick and must not wait for this writer. If it panics, the writer goes on.
-    /// Bodies are sealed on the calling thread.
+    /// Queues a batch and, beside it, records to erase at once, each on its own account. `done` is called on the
+    /// writer's thread (for a job that is refused before queueing: on the caller's), after all of it is on stable
+    /// storage and the erased keys are destroyed; calls come in the order of submission. A callback must be quick and
+    /// must not wait for this writer. If it panics, the writer continues. Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
         batch: Batch,
@@ -144,7 +143,7 @@ impl<D: Disk + 'static> Writer<D> {
     /// Commits a batch and waits for it.
     ///
     /// # Errors
-    /// [`CommitError`]; except after `Stopped` nothing has changed.
+    /// Fails with [`CommitError`]. Except after `Stopped`, nothing has changed.
     pub fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         self.submit_and_wait(batch, Vec::new())
     }
@@ -152,22 +151,22 @@ impl<D: Disk + 'static> Writer<D> {
     /// Erases records at once and waits for it.
     ///
     /// # Errors
-    /// [`CommitError`]; never `Full`.
+    /// Fails with [`CommitError`], never with `Full`.
     pub fn erase(&self, keys: Vec<RecordKey>) -> Result<(), CommitError> {
         self.submit_and_wait(Batch::default(), keys).map(|_| ())
     }
 
-    /// A handle for reading from any thread.
+    /// Returns a handle for reading from any thread.
     #[must_use]
     pub fn reader(&self) -> Reader<D> {
         self.reader.clone()
     }
 
-    /// Commits what is queued, settles, zeroes what is dead for at most [`SCRUB_AT_CLOSING`], and joins the thread. Returns the number
-    /// of dead bytes that are left, whose keys are destroyed; the next opening zeroes them.
+    /// Commits the queued jobs, settles, zeroes dead bytes for at most [`SCRUB_AT_CLOSING`], and joins the thread.
+    /// Returns the number of dead bytes that are left, whose keys are destroyed; the next opening zeroes them.
     ///
     /// # Errors
-    /// `Stopped` when the disk has failed.
+    /// Fails with `Stopped` when the disk has failed.
     pub fn close(mut self) -> Result<u64, CommitError> {
         #[cfg(any(test, feature = "testing"))]
         if let Some(steps) = self.steps.take() {

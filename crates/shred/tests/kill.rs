@@ -1,4 +1,4 @@
-//! kill -9 on real files: what was acknowledged is there, what was erased is not, and creation is all or nothing.
+//! kill -9 on real files: acknowledged records are there, erased ones are not, and creation is all or nothing.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use deaddrop_shred::{
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Tells this program, started again as a child, what to do.
+/// The environment variable that tells this program, started again as a child, its role.
 const ROLE: &str = "SHRED_KILL_ROLE";
 const PLACE: &str = "SHRED_KILL_PLACE";
 
@@ -38,7 +38,7 @@ fn record(n: u64, body: u64) -> Record {
     Record { key: name(n), meta: [0; 8], expiry_day: 0, body: body.to_le_bytes().repeat(20) }
 }
 
-/// Large enough for a small store to be filled again and again.
+/// Returns a record that is large enough for a small store to be filled again and again.
 fn large(n: u64) -> Record {
     Record { meta: n.to_le_bytes(), body: n.to_le_bytes().repeat(250), ..record(n, n) }
 }
@@ -131,7 +131,7 @@ fn child() {
     }
 }
 
-/// Kills the child a while after it has begun; returns what it had said by then.
+/// Kills the child a while after it has begun. Returns the lines that it had printed by then.
 fn kill_after(mut child: Child, wait: Duration) -> Vec<(String, u64)> {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while lines.next().unwrap().unwrap() != "begin 0" {}

@@ -1,18 +1,18 @@
-//! The checks, and how a run breaks one.
+//! The promises that every run checks, and the breach of one.
 
 /// A promise that every run checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Check {
-    /// Every accepted text is given.
+    /// Every accepted text is shown.
     Lost,
     /// Texts arrive after a vault was put back, or the users are told that a step is needed.
     Deaf,
-    /// Every text is given once.
+    /// Every text is shown once.
     Twice,
-    /// Texts are given in their order, or marked as late.
+    /// Texts are shown in their order, or marked as late.
     Order,
-    /// Only texts that were sent are given, and to their receiver.
+    /// Only texts that were sent are shown, and to their receiver.
     Forged,
     /// The receiver's vault holds each text that is reported as delivered.
     FalselyDelivered,
@@ -32,7 +32,7 @@ pub enum Check {
     Residue,
     /// Relays are empty at the end.
     NotEmpty,
-    /// A quiet system has nothing due, and one with something due gets on.
+    /// A quiet system has no work due, and a system with work due makes progress.
     Stuck,
 }
 

@@ -64,7 +64,7 @@ impl Calls {
         begin(call, store, reader, now)
     }
 
-    /// Notes what a call has come to.
+    /// Notes the outcome of a call.
     pub(crate) fn note(&mut self, outcome: &Outcome) {
         if let Outcome::Claimed { claimed, .. } = outcome {
             for claimed in claimed.iter().filter_map(|(_, claimed)| claimed.as_ref().ok()) {
@@ -89,9 +89,9 @@ fn begin(call: Call, store: &Arc<RelayStore>, reader: &ConnectedReader, now: Now
     Box::pin(async move { call.run(&*store, &reader, now).await })
 }
 
-/// Begins puts, and answers those that are under way as if they were done.
+/// Begins puts, and answers at once as if they were done.
 fn answer_at_once(mut running: RunningCall, done: Outcome) -> RunningCall {
-    // What was begun happens nevertheless.
+    // The begun puts happen nevertheless.
     match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Box::pin(std::future::ready(outcome)),
         Poll::Pending => Box::pin(std::future::ready(done)),

@@ -8,11 +8,11 @@ use crate::{
     world::World,
 };
 
-/// Days after which no lease is left.
+/// Number of days after which no lease is left.
 const LONGEST_LEASE: u32 = 130;
 
 impl World {
-    /// The first thing for which the run is not settled.
+    /// Returns the first promise for which the run is not settled.
     pub(crate) fn unsettled(&self) -> Option<Breach> {
         if let Some(number) = self.ledger.lost().first() {
             let from = self.ledger.text(*number).map_or(0, |text| text.from);
@@ -54,7 +54,7 @@ impl World {
         self.people.get(person).map_or("no person", Person::name)
     }
 
-    /// The last checks.
+    /// Checks a run at its end.
     pub(crate) fn end(&mut self) -> Checked {
         for relay in &self.relays {
             Relay::check_residue(relay)?;
@@ -67,7 +67,8 @@ impl World {
 }
 
 impl Person {
-    /// Returns the unsettled promises. `excused`: a vault was put back, so states that only its users or time can end are passed over.
+    /// Describes the unsettled state of a person, if there is one. With `excused`, a vault was put back, so states that
+    /// only its users or time can end are passed over.
     fn unsettled(&self, excused: bool) -> Option<String> {
         let Some(running) = &self.running else { return Some("does not run".to_owned()) };
         let wishes = self.user.wishes.iter().map(|(_, wish)| wish).chain(&self.user.errand);

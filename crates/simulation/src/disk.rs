@@ -11,13 +11,13 @@ use std::{
     },
 };
 
-/// A simulated disk that can die in the middle of a write, and lie.
+/// A simulated disk that can die in the middle of a write, and report syncs that did not happen.
 #[derive(Default)]
 pub(crate) struct NodeDisk {
     sim: SimDisk,
-    /// A sync says that it is done, and does nothing.
+    /// Whether a sync reports success and does nothing.
     lies: AtomicBool,
-    /// Writes fail from some number on.
+    /// Whether writes fail from some number on.
     fails: AtomicBool,
 }
 
@@ -43,7 +43,7 @@ impl Disk for NodeDisk {
     }
 }
 
-/// The place of a disk: the disk of each life holds what the one before it has left.
+/// The place of a disk. The disk of each life holds the bytes that the one before it has left.
 #[derive(Default)]
 pub(crate) struct DiskBay(Mutex<Arc<NodeDisk>>);
 
@@ -52,13 +52,13 @@ impl DiskBay {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The present disk.
+    /// Returns the present disk.
     pub(crate) fn disk(&self) -> Arc<NodeDisk> {
         Arc::clone(&self.locked())
     }
 
-    /// Takes the power away: what was not synced is lost, torn or reordered by chance. The process of before goes on with a disk that
-    /// no store reads again.
+    /// Cuts the power: bytes that were not synced are lost, torn or reordered by chance. The process of before
+    /// continues with a disk that no store reads again.
     pub(crate) fn cut_power(&self, rng: &mut SimRandom) {
         let mut disk = self.locked();
         let torn = disk.sim.torn();
@@ -73,7 +73,7 @@ impl DiskBay {
         *disk = Arc::new(NodeDisk { sim: SimDisk::from_bytes(image), lies, fails: AtomicBool::new(false) });
     }
 
-    /// Puts other bytes onto the disk.
+    /// Replaces the bytes of the disk.
     pub(crate) fn replace(&self, bytes: Vec<u8>) {
         *self.locked() = Arc::new(NodeDisk { sim: SimDisk::from_bytes(bytes), ..NodeDisk::default() });
     }
@@ -83,7 +83,7 @@ impl DiskBay {
         self.disk().sim.durable()
     }
 
-    /// A disk with all that was written, for a look.
+    /// Returns a disk with all bytes that were written, for a look.
     pub(crate) fn copy(&self) -> SimDisk {
         SimDisk::from_bytes(self.disk().sim.seen())
     }
@@ -93,14 +93,14 @@ impl DiskBay {
         self.disk().fails.load(Ordering::Relaxed)
     }
 
-    /// Makes everything fail from the given number of writes and syncs on.
+    /// Makes all writes and syncs fail after `ops` more of them.
     pub(crate) fn fail_after(&self, ops: u64) {
         let disk = self.disk();
         disk.fails.store(true, Ordering::Relaxed);
         disk.sim.fail_from(disk.sim.ops() + ops);
     }
 
-    /// The disk takes no more than it holds now and so many bytes.
+    /// Limits the disk to the bytes that it holds now and `more` bytes; `None` ends the limit.
     pub(crate) fn set_room(&self, more: Option<usize>) {
         let disk = self.disk();
         match more {
@@ -109,7 +109,7 @@ impl DiskBay {
         }
     }
 
-    /// Makes the disk ignore syncs from now on.
+    /// Makes the disk report syncs that do not happen, from now on.
     pub(crate) fn lie(&self) {
         self.disk().lies.store(true, Ordering::Relaxed);
     }

@@ -14,8 +14,8 @@ use deaddrop_engine::EventKind;
 const PATIENCE_MS: u64 = 2 * 3_600_000;
 
 impl World {
-    /// After a vault was put back and everything has settled, each pair sends some texts more: what is sent afterwards arrives. Returns
-    /// whether texts were sent.
+    /// Lets each pair send some more texts, after a vault was put back and everything has settled: these texts must
+    /// arrive. Returns whether texts were sent.
     pub(crate) fn probe(&mut self) -> bool {
         if self.probed_ms.is_some() || self.people.iter().all(|one| one.put_back_ms.is_none()) {
             return false;
@@ -34,12 +34,12 @@ impl World {
         true
     }
 
-    /// Milliseconds by which patient users delay the end of a run.
+    /// Returns the milliseconds by which patient users delay the end of a run.
     pub(crate) fn patience_ms(&self) -> u64 {
         if self.plan.is_patient() { PATIENCE_MS } else { 0 }
     }
 
-    /// Demands that both users know that a step is needed where texts do not flow. From then on they take it.
+    /// Checks that both users know that a step is needed where texts do not flow. From then on they take it.
     pub(crate) fn check_told(&mut self) -> Checked {
         let is_time = self.probed_ms.is_some_and(|probed| self.sim.now_ms >= probed + PATIENCE_MS);
         if !is_time || self.people.iter().all(|one| !one.user.is_patient) {
@@ -65,7 +65,7 @@ impl World {
         Ok(())
     }
 
-    /// Returns what a person was told last about the session with another one.
+    /// Returns the last event that told a person about the session with another one.
     fn told(&self, person: PersonId, other: PersonId) -> Option<&EventKind> {
         self.people.get(person)?.user.told.get(&other)
     }

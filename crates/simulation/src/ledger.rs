@@ -1,4 +1,4 @@
-//! The texts of a run: what was accepted, what was given, and in which order.
+//! The texts of a run: which were accepted, which were shown, and in which order.
 
 use crate::{
     breach::{Breach, Check, Checked},
@@ -12,16 +12,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Text {
     pub(crate) from: PersonId,
     pub(crate) to: PersonId,
-    /// The client has said that the text is stored.
+    /// The number of the message, once the client has said that the text is stored.
     pub(crate) message: Option<MessageId>,
     pub(crate) accepted_ms: Option<u64>,
-    /// The receiver's vault holds it.
+    /// Whether the receiver's vault holds the text.
     pub(crate) is_stored: bool,
-    /// The number of times that it was given.
+    /// The number of times that the text was shown.
     pub(crate) given: u32,
-    /// The sender was told that it is delivered.
+    /// Whether the sender was told that the text is delivered.
     pub(crate) is_delivered: bool,
-    /// A vault was put back: the text may be lost, given again, or out of order.
+    /// Whether a vault was put back: then the text may be lost, shown again, or out of order.
     pub(crate) is_excused: bool,
 }
 
@@ -29,9 +29,10 @@ pub(crate) struct Text {
 #[derive(Default)]
 pub(crate) struct Ledger {
     texts: Vec<Text>,
-    /// The highest text that was given, by sender and receiver.
+    /// The highest text that was shown, by sender and receiver.
     newest: BTreeMap<(PersonId, PersonId), usize>,
-    /// The people whose vault was put back: nothing is expected of what they send and receive, until [`expect`](Self::expect).
+    /// The people whose vault was put back: nothing is expected of the texts that they send and receive, until
+    /// [`expect`](Self::expect).
     put_back: BTreeSet<PersonId>,
     /// The people whose vault was put back, whatever is expected since then.
     have_old_vault: BTreeSet<PersonId>,
@@ -55,14 +56,14 @@ impl Ledger {
         (number, format!("{number} {filling}"))
     }
 
-    /// The client has accepted a text.
+    /// Notes that the client has accepted a text.
     pub(crate) fn accept(&mut self, number: usize, message: MessageId, now_ms: u64) {
         if let Some(text) = self.texts.get_mut(number) {
             (text.message, text.accepted_ms) = (Some(message), Some(now_ms));
         }
     }
 
-    /// The text of these words that somebody has sent to somebody else.
+    /// Returns the text of these words that one person has sent to another, with its number.
     fn find(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked<(usize, &mut Text)> {
         let number = words.split(' ').next().and_then(|word| word.parse::<usize>().ok());
         let found = number.and_then(|number| Some((number, self.texts.get_mut(number)?)));
@@ -71,13 +72,14 @@ impl Ledger {
             .ok_or_else(|| Breach::new(Check::Forged, format!("{to} has a text of {from} that was not sent")))
     }
 
-    /// The vault of the receiver holds a text.
+    /// Notes that the vault of the receiver holds a text.
     pub(crate) fn note_stored(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked {
         self.find(from, to, words)?.1.is_stored = true;
         Ok(())
     }
 
-    /// An app shows a text. `order`: whether it is late, if it has an order. `again`: it may be shown for the second time.
+    /// Notes that an app shows a text. `order` tells whether it is late, if it has an order. With `again`, it may be
+    /// shown for the second time.
     pub(crate) fn give(
         &mut self,
         (from, to): (PersonId, PersonId),
@@ -86,7 +88,7 @@ impl Ledger {
         again: bool,
     ) -> Checked<usize> {
         let newest = self.newest.get(&(from, to)).copied();
-        // A vault that was not put back knows what it has given, even if it is sent again.
+        // A vault that was not put back knows which texts it has shown, even if they are sent again.
         let forgets = self.have_old_vault.contains(&to);
         let (number, text) = self.find(from, to, words)?;
         text.is_stored = true;
@@ -106,7 +108,7 @@ impl Ledger {
         Ok(number)
     }
 
-    /// The sender is told that a message is delivered.
+    /// Notes that the sender is told that a message is delivered.
     pub(crate) fn deliver(&mut self, from: PersonId, to: PersonId, message: &MessageId) -> Checked {
         let found =
             self.texts.iter_mut().enumerate().find(|(_, text)| {
@@ -123,7 +125,7 @@ impl Ledger {
         ))
     }
 
-    /// The vault of a person was put back.
+    /// Notes that the vault of a person was put back.
     pub(crate) fn excuse(&mut self, person: PersonId) {
         self.put_back.insert(person);
         self.have_old_vault.insert(person);
@@ -137,19 +139,19 @@ impl Ledger {
         self.put_back.clear();
     }
 
-    /// The first texts that were accepted and not given.
+    /// Returns the first texts that were accepted and not shown.
     pub(crate) fn lost(&self) -> Vec<usize> {
         let is_lost = |text: &Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
         self.texts.iter().enumerate().filter(|(_, text)| is_lost(text)).map(|(at, _)| at).take(8).collect()
     }
 
-    /// The senders and receivers between whom texts were accepted and not given.
+    /// Returns the senders and receivers between whom texts were accepted and not shown.
     pub(crate) fn deaf(&self) -> BTreeSet<(PersonId, PersonId)> {
         let is_lost = |text: &&Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
         self.texts.iter().filter(is_lost).map(|text| (text.from, text.to)).collect()
     }
 
-    /// The first texts that were accepted and whose delivery was not told.
+    /// Returns the first texts that were accepted and whose delivery was not told.
     pub(crate) fn untold(&self) -> Vec<usize> {
         let is_untold = |text: &Text| text.accepted_ms.is_some() && !text.is_delivered && !text.is_excused;
         self.texts.iter().enumerate().filter(|(_, text)| is_untold(text)).map(|(at, _)| at).take(8).collect()
@@ -159,7 +161,7 @@ impl Ledger {
         self.texts.get(number)
     }
 
-    /// The number of texts that were given.
+    /// Returns the number of texts that were shown.
     pub(crate) fn given(&self) -> usize {
         self.texts.iter().filter(|text| text.given > 0).count()
     }

@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connection {
     pub(crate) person: PersonId,
-    /// The life of the client.
+    /// The number of the client's process among those of its person.
     pub(crate) incarnation: u32,
     pub(crate) actor: ActorId,
     pub(crate) relay: RelayId,
-    /// The life of the relay, once it has taken the connection.
+    /// The number of the relay's process, once it has accepted the connection.
     pub(crate) relay_incarnation: Option<u32>,
     pub(crate) latency_ms: u64,
     /// The time of the last arrival at the client, and at the relay.
     pub(crate) last_ms: (u64, u64),
-    /// Nothing passes any more.
+    /// Whether nothing passes any more.
     pub(crate) is_cut: bool,
-    /// No end learns it.
+    /// Whether no end is told that the connection has broken.
     pub(crate) is_silent: bool,
 }
 
@@ -27,11 +27,11 @@ pub(crate) struct Connection {
 pub(crate) struct Network {
     pub(crate) last: ConnId,
     pub(crate) connections: BTreeMap<ConnId, Connection>,
-    /// The records after which the next connection of a person breaks.
+    /// The number of messages after which the next connection of a person breaks, and whether no end is told.
     pub(crate) cuts: BTreeMap<PersonId, (u64, bool)>,
-    /// More milliseconds for each message of a person.
+    /// The additional latency in milliseconds of each message of a person.
     pub(crate) slow: BTreeMap<PersonId, u64>,
-    /// Persons that reach no relay.
+    /// The people that reach no relay.
     pub(crate) unreachable: BTreeSet<PersonId>,
 }
 
@@ -40,14 +40,14 @@ impl Network {
         self.connections.get(&conn)
     }
 
-    /// Takes a connection as that of a life of a relay.
+    /// Notes that a process of a relay has accepted a connection.
     pub(crate) fn accept(&mut self, conn: ConnId, incarnation: u32) {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.relay_incarnation = Some(incarnation);
         }
     }
 
-    /// Breaks a connection of a person when so many more messages have passed. `is_silent`: no end is told.
+    /// Breaks a connection of a person when `messages` more messages have passed. With `is_silent`, no end is told.
     pub(crate) fn cut_after(&mut self, person: PersonId, messages: u64, is_silent: bool) {
         self.cuts.insert(person, (messages, is_silent));
     }
@@ -79,12 +79,12 @@ impl Network {
         self.connections.iter().filter(|(_, connection)| is_of(connection)).map(|(conn, _)| *conn).collect()
     }
 
-    /// The connections of a person.
+    /// Returns the connections of a person.
     pub(crate) fn of_person(&self, person: PersonId) -> Vec<ConnId> {
         self.of(|connection| connection.person == person)
     }
 
-    /// The connections of a relay.
+    /// Returns the connections of a relay.
     pub(crate) fn of_relay(&self, relay: RelayId) -> Vec<ConnId> {
         self.of(|connection| connection.relay == relay)
     }

@@ -44,18 +44,18 @@ pub(crate) struct Person {
     pub(crate) id: PersonId,
     bay: DiskBay,
     relays: Vec<RelayAddress>,
-    /// The relay on which mailboxes are made; `None`: that of the first invite that is accepted.
+    /// The relay on which mailboxes are made. If it is `None`, the relay of the first invite that is accepted.
     home: Option<usize>,
     seed: u64,
     pub(crate) incarnation: u32,
     pub(crate) running: Option<Running>,
     pub(crate) user: User,
     skew_s: i64,
-    /// A copy of the vault, its time, and the contacts in it.
+    /// A copy of the vault, its time in milliseconds of the run, and the contacts in it.
     copy: Option<(Vec<u8>, u64, Vec<String>)>,
     /// The time of the copy to which the vault was put back last.
     pub(crate) put_back_ms: Option<u64>,
-    /// The vault was put back to a copy from before a move, and does not know where its contacts send.
+    /// Whether the vault was put back to a copy from before a move, and does not know where its contacts send.
     pub(crate) has_lost_move: bool,
     /// The time at which the user moved to another relay last.
     pub(crate) moved_ms: u64,
@@ -77,7 +77,7 @@ fn geometry() -> Geometry {
 }
 
 impl Person {
-    /// A person who has no client yet.
+    /// Makes a person who has no client yet.
     pub(crate) fn new(id: PersonId, seed: u64, relays: Vec<RelayAddress>, home: Option<usize>) -> Self {
         let user = User { has_store: id.is_multiple_of(2), ..User::default() };
         Self {
@@ -109,7 +109,7 @@ impl Person {
         name_of(self.id)
     }
 
-    /// Makes the client, or opens it. What a full disk keeps from opening is tried again.
+    /// Makes the client, or opens it. If a full disk keeps it from opening, it is tried again later.
     pub(crate) fn start(&mut self, sim: &mut Sim) -> Checked {
         if self.running.is_some() {
             return Ok(());
@@ -162,7 +162,7 @@ impl Person {
         Ok(())
     }
 
-    /// Takes the power away.
+    /// Cuts the power of the client, which starts again after `down_ms`.
     pub(crate) fn kill(&mut self, sim: &mut Sim, down_ms: u64) {
         if self.running.take().is_some() {
             note!(sim, "{} is killed", self.name());
@@ -175,7 +175,7 @@ impl Person {
         sim.after(down_ms + 1, Event::StartPerson(self.id));
     }
 
-    /// Makes the disk fail after so many writes, as if the power were cut in the middle of a step.
+    /// Makes the disk fail after this many writes, as if the power were cut in the middle of a step.
     pub(crate) fn kill_after(&self, writes: u64) {
         self.bay.fail_after(writes);
     }
@@ -204,7 +204,7 @@ impl Person {
         Ok(())
     }
 
-    /// A client whose vault has failed is killed and starts again.
+    /// Kills a client whose vault has failed, and starts it again.
     pub(crate) fn look_for_death(&mut self, sim: &mut Sim) -> Checked {
         if !self.running.as_ref().is_some_and(|running| running.shell.engine.is_dead()) {
             return Ok(());
@@ -232,7 +232,7 @@ impl Person {
         }
     }
 
-    /// The contacts that are established.
+    /// Returns the contacts that are established.
     fn established(&self) -> Option<Vec<String>> {
         let list = self.running.as_ref()?.shell.engine.contact_list();
         let is_established = list.iter().all(|contact| contact.state == ContactState::Established);
@@ -249,7 +249,7 @@ impl Person {
         }
     }
 
-    /// Puts the last copy back, if it has the contacts of now. Returns whether it did.
+    /// Puts the last copy back, if it has the present contacts. Returns whether it did.
     pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
         let Some(contacts) = self.established() else { return false };
         let Some((bytes, copied_ms, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else {
@@ -267,24 +267,24 @@ impl Person {
         true
     }
 
-    /// The number of batches that the vault was given.
+    /// Returns the number of batches that the vault was given.
     pub(crate) fn stored(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// After the faults: a disk that would fail later is replaced, with what it holds.
+    /// Replaces a disk that would fail later by one with the same bytes. Called when the faults have ended.
     pub(crate) fn recover(&mut self, sim: &mut Sim) {
         if self.bay.is_failing() {
             self.kill(sim, 1_000);
         }
     }
 
-    /// Returns the client's life if an event is of it.
+    /// Returns the running client if it is the process of this number.
     pub(crate) fn of_life(&mut self, incarnation: u32) -> Option<&mut Running> {
         self.running.as_mut().filter(|_| incarnation == self.incarnation)
     }
 
-    /// Takes what came over a connection.
+    /// Handles an arrival over a connection.
     pub(crate) fn on_network(&mut self, conn: ConnId, what: Arrived, sim: &mut Sim) -> Checked {
         let Some(connection) = sim.network.connection(conn).copied() else { return Ok(()) };
         let Some(running) = self.of_life(connection.incarnation) else { return Ok(()) };

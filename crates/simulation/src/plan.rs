@@ -1,5 +1,5 @@
-//! The plan of a run: who there is, what the users do, and which faults happen when. All of it comes from the seed; entries can be left
-//! out, to find those that matter.
+//! The plan of a run: its people and relays, the actions of the users, and the faults, each with its time. All of it
+//! comes from the seed; entries can be left out, to find those that matter.
 
 use crate::{
     ids::{PersonId, RelayId},
@@ -34,7 +34,7 @@ pub(crate) enum Op {
     PersonClock { person: PersonId, days: i64, for_ms: u64 },
     /// The clock of a relay is wrong.
     RelayClock { relay: RelayId, days: i64, for_ms: u64 },
-    /// A relay holds back what it should say.
+    /// A relay holds back some of its items.
     Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
     /// A copy of a vault is made.
     Copy(PersonId),
@@ -44,7 +44,7 @@ pub(crate) enum Op {
     Stranger { relay: RelayId, visits: u32 },
     /// A user wants everything tried now.
     Retry(PersonId),
-    /// An app lets its client forget what was shown.
+    /// An app lets its client forget the events that were shown.
     Forget(PersonId),
     /// A user moves to another relay.
     Move(PersonId, RelayId),
@@ -69,14 +69,14 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) people: usize,
     pub(crate) relays: usize,
-    /// Entries and their times, in their order.
+    /// The entries with their times in milliseconds, in their order.
     pub(crate) ops: Vec<(u64, Op)>,
 }
 
 const MINUTE_MS: u64 = 60_000;
 
 impl Plan {
-    /// The plan of a seed.
+    /// Makes the plan of a seed.
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = SimRandom::of(seed, 0);
         let people = rng.random_range(2..=4);
@@ -183,7 +183,7 @@ fn wrong_days(rng: &mut SimRandom) -> i64 {
 }
 
 impl Op {
-    /// Milliseconds for which the fault of the entry lasts.
+    /// Returns the milliseconds for which the fault of the entry lasts.
     pub(crate) const fn lasts_ms(&self) -> Option<u64> {
         match self {
             Self::Slow { for_ms, .. }

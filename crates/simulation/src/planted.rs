@@ -7,11 +7,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Planted {
-    /// A client acks what was delivered before its vault has stored it.
+    /// A client acks a delivery before its vault has stored it.
     AckBeforeCommit,
-    /// A client takes a receipt for sent that it has not sealed.
+    /// A client takes a receipt that it has not sealed for sent.
     LostReceipt,
-    /// A vault loses the row that says which number comes next.
+    /// A vault loses the row that holds the next number.
     ReusedNumber,
     /// A relay takes an ack under an older fence for one under the present fence.
     ForgottenFence,
@@ -27,7 +27,7 @@ pub enum Planted {
     UncountedQuota,
     /// A relay believes that nothing expires.
     IgnoredExpiry,
-    /// A relay confirms an ack of what it has kept.
+    /// A relay confirms an ack of a blob that it has kept.
     KeptAfterAck,
     /// A client takes each answer to a put for a success.
     RefusalForDone,
@@ -40,7 +40,7 @@ pub enum Planted {
 }
 
 impl Planted {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 15] = [
         Self::AckBeforeCommit,
         Self::LostReceipt,
@@ -59,7 +59,7 @@ impl Planted {
         Self::MissedWake,
     ];
 
-    /// The fault of a name, as it is printed.
+    /// Returns the fault of a name, as it is printed.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|planted| planted.to_string() == name)
@@ -67,7 +67,7 @@ impl Planted {
 }
 
 impl fmt::Display for Planted {
-    /// The name in lower case with hyphens.
+    /// Writes the name in lower case with hyphens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, letter) in format!("{self:?}").char_indices() {
             if letter.is_uppercase() && at > 0 {

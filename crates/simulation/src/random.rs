@@ -12,7 +12,7 @@ use std::{
 pub(crate) struct SimRandom(Arc<Mutex<ChaCha20Rng>>);
 
 impl SimRandom {
-    /// The generator of a seed, one of many that differ by the stream.
+    /// Makes the generator of a seed, one of many that differ by the stream.
     pub(crate) fn of(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         rng.set_stream(stream);

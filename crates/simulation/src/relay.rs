@@ -32,7 +32,7 @@ pub(crate) struct Relay {
     pub(crate) incarnation: u32,
     pub(crate) serving: Option<Serving>,
     skew_days: i64,
-    /// The items that it holds back.
+    /// The kind of items that the relay holds back.
     pub(crate) withheld: Option<Withheld>,
 }
 
@@ -52,7 +52,7 @@ fn geometry() -> Geometry {
 }
 
 impl Relay {
-    /// A relay that has no store yet.
+    /// Makes a relay that has no store yet.
     pub(crate) fn new(id: RelayId, seed: u64) -> Self {
         let [low, ..] = id.to_le_bytes();
         let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([low.wrapping_add(1); 32]));
@@ -70,7 +70,7 @@ impl Relay {
         }
     }
 
-    /// The address by which clients come.
+    /// Returns the address by which clients come.
     pub(crate) fn address(&self) -> Checked<RelayAddress> {
         let text = format!("ws://relay{}.example:4000/#{}", self.id, self.identity.fingerprint());
         text.parse().map_err(|_| Breach::new(Check::Protocol, format!("{text} is no address")))
@@ -83,13 +83,13 @@ impl Relay {
         )
     }
 
-    /// The day of the machine's clock.
+    /// Returns the day of the machine's clock.
     fn system_day(&self, sim: &Sim) -> Day {
         let days = i64::try_from(sim.true_s() / 86_400).unwrap_or(0) + self.skew_days;
         Day::from_number(u32::try_from(days).unwrap_or(0))
     }
 
-    /// Makes the store, or opens it, and serves.
+    /// Makes the store, or opens it, and begins to serve.
     pub(crate) fn start(&mut self, sim: &mut Sim) -> Checked {
         if self.serving.is_some() {
             return Ok(());
@@ -132,7 +132,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Days go by without anybody who reads: what is over must be destroyed.
+    /// Lets days pass without any reader: everything that has expired must be destroyed.
     pub(crate) fn let_days_pass(&mut self, days: u32, sim: &mut Sim) -> Checked {
         for _ in 0..days {
             sim.now_ms += 86_400_000;
@@ -159,7 +159,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Takes the power away.
+    /// Cuts the power of the relay, which starts again after `down_ms`.
     pub(crate) fn kill(&mut self, sim: &mut Sim, down_ms: u64) {
         if self.serving.take().is_some() {
             note!(sim, "relay {} is killed", self.id);
@@ -184,7 +184,7 @@ impl Relay {
         self.skew_days = days;
     }
 
-    /// A relay whose store has failed ends, and starts again.
+    /// Kills a relay whose store has failed, and starts it again.
     pub(crate) fn look_for_death(&mut self, sim: &mut Sim) -> Checked {
         if !self.serving.as_ref().is_some_and(Serving::has_stopped) {
             return Ok(());
@@ -200,7 +200,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Looks at the clock, at the links, and for what is over.
+    /// Looks at the clock and the links, and destroys what has expired.
     pub(crate) fn tick(&mut self, sim: &mut Sim) -> Checked {
         let day = self.system_day(sim);
         match &mut self.serving {
@@ -209,7 +209,7 @@ impl Relay {
         }
     }
 
-    /// After the faults: a disk that would fail later is replaced, with what it holds.
+    /// Replaces a disk that would fail later by one with the same bytes. Called when the faults have ended.
     pub(crate) fn recover(&mut self, sim: &mut Sim) {
         if self.bay.is_failing() {
             self.kill(sim, 1_000);
@@ -220,7 +220,8 @@ impl Relay {
         self.serving.as_mut().filter(|_| incarnation == self.incarnation)
     }
 
-    /// Looks at a copy of the disk for records that can be read and are not there any more. Call it when the store is quiet.
+    /// Checks a copy of the disk for records that can be read and do not exist any more. Call it when the store is
+    /// quiet.
     pub(crate) fn check_residue(&self) -> Checked {
         let Some(serving) = &self.serving else { return Ok(()) };
         // A store that has failed does no upkeep.

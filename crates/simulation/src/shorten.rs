@@ -22,7 +22,7 @@ pub struct Shortening {
     pub events: u64,
     /// Number of entries of the plan that are left.
     pub left: usize,
-    /// Nothing more can be left out; `false` if the bound of runs or events was reached before.
+    /// Whether nothing more can be left out; `false` if the bound of runs or events was reached before.
     pub is_shortest: bool,
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn shorten(
 }
 
 impl Plan {
-    /// Whether all who send texts are invited: otherwise their users wait without end.
+    /// Whether all people who send texts are invited: otherwise their users wait without end.
     fn is_sound(&self) -> bool {
         let is_invited = |a: PersonId, b: PersonId| {
             self.ops.iter().any(|(_, op)| [Op::Invite(a, b), Op::Invite(b, a)].contains(op))
@@ -77,7 +77,7 @@ impl Plan {
         })
     }
 
-    /// The same plan without some of its entries.
+    /// Returns the same plan with these entries alone.
     pub(crate) fn keeping(&self, kept: &[usize]) -> Self {
         let ops: Vec<(u64, Op)> = kept.iter().filter_map(|at| self.ops.get(*at).copied()).collect();
         Self { ops, ..self.clone() }

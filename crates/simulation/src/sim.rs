@@ -1,4 +1,4 @@
-//! The parts of a run that everything in it shares: the time, the queue of what comes, the network, the randomness, the history.
+//! The parts that everything in a run shares: the time, the queue of events, the network, the randomness, the history.
 
 use crate::{
     ids::{ActorId, ConnId, PersonId, RelayId},
@@ -30,7 +30,7 @@ pub(crate) enum Event {
     ToClient { conn: ConnId, bytes: Vec<u8> },
     /// A client learns that a connection is over.
     ClosedToClient { conn: ConnId },
-    /// A connection stands.
+    /// A connection is open.
     Connected { conn: ConnId },
     /// A message reaches a relay.
     ToRelay { conn: ConnId, bytes: Vec<u8> },
@@ -38,7 +38,7 @@ pub(crate) enum Event {
     ClosedToRelay { conn: ConnId },
     /// The store of a relay writes.
     StoreStep { relay: RelayId, incarnation: u32 },
-    /// A relay looks at its clock, its links and what is over.
+    /// A relay looks at its clock and its links, and destroys what has expired.
     RelayTick { relay: RelayId, incarnation: u32 },
     /// The links of a relay look for hints.
     Listen { relay: RelayId, incarnation: u32 },
@@ -46,7 +46,7 @@ pub(crate) enum Event {
     StartPerson(PersonId),
     /// A relay that was killed starts again.
     StartRelay(RelayId),
-    /// A stranger does something.
+    /// A stranger visits its relay.
     Stranger(usize),
     /// The state of everything is looked at.
     Look,
@@ -54,7 +54,7 @@ pub(crate) enum Event {
 
 /// The shared parts of a run.
 pub(crate) struct Sim {
-    /// Milliseconds since the run began.
+    /// Number of milliseconds since the run began.
     pub(crate) now_ms: u64,
     queue: BTreeMap<(u64, u64), Event>,
     last: u64,
@@ -62,7 +62,7 @@ pub(crate) struct Sim {
     pub(crate) rng: SimRandom,
     pub(crate) trace: Trace,
     pub(crate) planted: Option<Planted>,
-    /// Faults happen.
+    /// Whether faults happen.
     pub(crate) has_faults: bool,
 }
 
@@ -80,35 +80,35 @@ impl Sim {
         }
     }
 
-    /// Lets something happen after so many milliseconds.
+    /// Lets an event happen after `ms` milliseconds.
     pub(crate) fn after(&mut self, ms: u64, event: Event) {
         self.at(self.now_ms.saturating_add(ms), event);
     }
 
-    /// Lets something happen at a time.
+    /// Lets an event happen at a time.
     pub(crate) fn at(&mut self, ms: u64, event: Event) {
         self.last += 1;
         self.queue.insert((ms.max(self.now_ms), self.last), event);
     }
 
-    /// Takes the next event, and goes to its time.
+    /// Takes the next event, and moves to its time.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let ((ms, _), event) = self.queue.pop_first()?;
         self.now_ms = ms;
         Some(event)
     }
 
-    /// The seconds since 1970-01-01 of a true clock.
+    /// Returns the seconds since 1970-01-01 of a true clock.
     pub(crate) const fn true_s(&self) -> u64 {
         BEGIN_S + self.now_ms / 1_000
     }
 
-    /// A number below a bound.
+    /// Returns a random number below a bound.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.rng.random_range(0..bound.max(1))
     }
 
-    /// Whether a planted fault is this one, and strikes now: once in so many times.
+    /// Whether this planted fault is the one of the run, and strikes now: once in `one_in` times.
     pub(crate) fn strikes(&mut self, planted: Planted, one_in: u64) -> bool {
         self.planted == Some(planted) && self.below(one_in) == 0
     }

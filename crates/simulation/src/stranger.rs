@@ -1,5 +1,5 @@
-//! A stranger, who is no contact of a person: makes a mailbox at a relay, fills it, reads it with two readers who take it from each other, and
-//! empties it. A small model says what has to be there.
+//! A stranger, who is no contact of a person: makes a mailbox at a relay, fills it, reads it with two readers who take
+//! it from each other, and empties it. A small model of the mailbox checks the answers.
 
 use crate::{
     breach::{Breach, Check, Checked},
@@ -26,26 +26,27 @@ const OWNER: RawId = 3;
 pub(crate) struct Stranger {
     number: u8,
     pub(crate) relay: RelayId,
-    /// Visits that are left before the mailbox is emptied.
+    /// Number of visits that are left before the mailbox is emptied.
     visits: u32,
     phase: Phase,
     last_req: u32,
     last_blob: u32,
-    /// Puts without an answer.
+    /// The puts without an answer: the blob of each request.
     putting: BTreeMap<u32, u32>,
-    /// Blobs that must be there, that may be there, that may be destroyed, and that are destroyed.
+    /// The blobs that must be there. The next three: those that may be there, that may be destroyed, and that are
+    /// destroyed.
     stored: BTreeSet<u32>,
     maybe: BTreeSet<u32>,
     dying: BTreeSet<u32>,
     gone: BTreeSet<u32>,
-    /// Blobs that were acked by a reader who had lost the mailbox.
+    /// The blobs that were acked by a reader who had lost the mailbox.
     acked_stale: BTreeSet<u32>,
     /// The reader who has the mailbox.
     present: Option<RawId>,
     readers: BTreeMap<RawId, ReaderState>,
-    /// Blobs that the last reader was given.
+    /// The blobs that the last reader was given.
     seen: BTreeSet<u32>,
-    /// The life of the relay.
+    /// The number of the relay's process.
     incarnation: u32,
 }
 
@@ -62,9 +63,9 @@ enum Phase {
 struct ReaderState {
     req: u32,
     sub: u32,
-    /// Delivered and not acked.
+    /// The delivered blobs that are not acked, by tag.
     tags: BTreeMap<u32, u32>,
-    /// Acked, and not confirmed.
+    /// The acked blobs that are not confirmed, by tag.
     acking: BTreeMap<u32, u32>,
     is_caught_up: bool,
 }
@@ -75,7 +76,7 @@ fn blob(stranger: u8, number: u32) -> Option<Blob> {
     Blob::new(bytes).ok()
 }
 
-/// The readers in one order or the other.
+/// Returns the readers in one order or the other.
 fn shuffled(sim: &mut Sim) -> [RawId; 2] {
     let [one, other] = READERS;
     if sim.below(2) == 0 { [one, other] } else { [other, one] }
@@ -111,7 +112,7 @@ impl Stranger {
         self.phase == Phase::Over
     }
 
-    /// Does something at the relay.
+    /// Makes one visit at the relay.
     pub(crate) fn visit(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         if self.incarnation != serving.incarnation() {
             // All links are gone with the process.
@@ -203,7 +204,7 @@ impl Stranger {
         self.say(reader, Subscribe { req, mailboxes }, serving, sim)
     }
 
-    /// One reader takes the mailbox, and the other one acks what it has, as if it did not know.
+    /// Lets one reader take the mailbox, while the other one acks its blobs, as if it did not know.
     fn take_over(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         let [reader, other] = shuffled(sim);
         if self.readers.contains_key(&reader) {

@@ -1,4 +1,4 @@
-//! The history of a run: a hash of all that happened, and its lines if somebody wants to read them.
+//! The history of a run: a hash of all events, and its lines if they are wanted.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// An empty history. `keeps_lines`: its lines can be read later.
+    /// Makes an empty history. With `keeps_lines`, its lines can be read later.
     pub(crate) fn new(keeps_lines: bool) -> Self {
         Self { hash: 0xcbf2_9ce4_8422_2325, lines: keeps_lines.then(Vec::new) }
     }
 
-    /// Notes something that happened at a time.
+    /// Notes an event of a time.
     pub(crate) fn note(&mut self, at_ms: u64, what: fmt::Arguments<'_>) {
         let line = format!("{:>10}.{:03} {what}", at_ms / 1_000, at_ms % 1_000);
         self.mix(line.as_bytes());

@@ -1,4 +1,4 @@
-//! Connections are opened, carry messages, and end.
+//! The opening of connections, their messages, and their end.
 
 use crate::{
     ids::{ActorId, ConnId, PersonId, RelayId},
@@ -6,7 +6,7 @@ use crate::{
     sim::{Event, Sim, note},
 };
 
-/// Milliseconds after which an end learns that a connection is over.
+/// Number of milliseconds after which an end learns that a connection is over.
 const NOTICE_MS: u64 = 20;
 
 impl Sim {
@@ -52,7 +52,7 @@ impl Sim {
         self.at(at, event);
     }
 
-    /// Whether a message on this connection is lost, and all that follows it.
+    /// Whether a message on this connection is lost, with all that follow it.
     fn is_lost(&mut self, conn: ConnId) -> bool {
         let Some(connection) = self.network.connections.get(&conn).copied() else { return true };
         if connection.is_cut {
@@ -76,13 +76,14 @@ impl Sim {
         true
     }
 
-    /// Breaks a connection: what is under way arrives, and then both ends learn it.
+    /// Breaks a connection: messages under way arrive, and then both ends learn it.
     pub(crate) fn break_connection(&mut self, conn: ConnId) {
         self.close(conn, true);
         self.close(conn, false);
     }
 
-    /// One end closes: the other learns it behind what is under way. `by_relay`: the relay closes.
+    /// Closes a connection by one end. The other end learns it behind the messages under way. With `by_relay`, the
+    /// relay closes.
     pub(crate) fn close(&mut self, conn: ConnId, by_relay: bool) {
         let Some(connection) = self.network.connections.get_mut(&conn) else { return };
         connection.is_cut = true;

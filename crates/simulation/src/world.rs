@@ -12,13 +12,13 @@ use crate::{
     trace::Trace,
 };
 
-/// Milliseconds between two looks at the state of everything.
+/// Number of milliseconds between two looks at the state of everything.
 const LOOK_MS: u64 = 30_000;
-/// Milliseconds after the last fault within which everything must have settled.
+/// Number of milliseconds after the last fault within which everything must have settled.
 const SETTLE_MS: u64 = 8 * 3_600_000;
-/// Events at one moment above which something turns in a circle.
+/// Maximum number of events of a run. More of them mean a loop without end.
 const MAX_EVENTS: u64 = 3_000_000;
-/// Milliseconds for which a settled run is watched: nothing may be stored.
+/// Number of milliseconds for which a settled run is watched: nothing may be stored.
 const WATCH_MS: u64 = 150_000;
 
 /// The result of a run.
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub ms: u64,
     /// Number of events.
     pub events: u64,
-    /// Number of texts that were given.
+    /// Number of texts that were shown.
     pub given: usize,
     /// The history, if it was asked for.
     pub lines: Vec<String>,
@@ -46,14 +46,14 @@ pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
     pub(crate) ledger: Ledger,
     pub(crate) strangers: Vec<Stranger>,
-    /// The time at which the faults have ended.
+    /// The time at which the faults have ended, in milliseconds of the run.
     healed_ms: Option<u64>,
-    /// Since when the run is settled, and what was stored by then.
+    /// The time from which on the run is settled, in milliseconds, and the number of batches stored by then.
     settled: Option<(u64, u64)>,
     events: u64,
-    /// Why the run was not settled when it was looked at last.
+    /// The reason for which the run was not settled at the last look.
     reason: Option<Breach>,
-    /// The time at which texts were sent after a vault was put back.
+    /// The time at which texts were sent after a vault was put back, in milliseconds of the run.
     pub(crate) probed_ms: Option<u64>,
 }
 
@@ -216,7 +216,7 @@ impl World {
         Ok(())
     }
 
-    /// A user gives the link of an invite to another one.
+    /// Hands the link of an invite from one user to another.
     fn hand(&mut self, Handed { from, to, link, is_anew }: Handed) {
         let at = self.sim.now_ms + 1_000 + self.sim.below(30_000);
         if let Some(one) = self.people.get_mut(to) {
@@ -436,7 +436,7 @@ impl World {
         }
     }
 
-    /// Looks at the state of everything. Returns whether the run is over.
+    /// Examines the state of everything. Returns whether the run is over.
     fn look(&mut self) -> Checked<bool> {
         for relay in &self.relays {
             relay.check_residue()?;
@@ -465,7 +465,7 @@ impl World {
             None if self.probe() => Ok(false),
             None => match self.settled {
                 Some((since, before)) if before == stored => Ok(self.sim.now_ms >= since + WATCH_MS),
-                // What waited for the users of a vault that was put back goes on.
+                // Waiting texts of users whose vault was put back continue.
                 Some(_) if self.probed_ms.is_some() && self.sim.now_ms < healed + SETTLE_MS => {
                     self.settled = Some((self.sim.now_ms, stored));
                     Ok(false)

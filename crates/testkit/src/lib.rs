@@ -6,7 +6,7 @@ pub mod line;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-/// Randomness that is the same in every run: ChaCha20 seeded with `seed`.
+/// Returns randomness that is the same in every run: ChaCha20 seeded with `seed`.
 #[must_use]
 pub fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)

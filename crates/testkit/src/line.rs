@@ -23,24 +23,24 @@ use tokio::{
     time::sleep,
 };
 
-/// Bytes of each buffer of the line's sockets. Systems take it as a wish.
+/// Bytes of each buffer of the line's sockets. Systems take this as a wish.
 const BUFFER: usize = 4_096;
-/// Pieces that pass in a second.
+/// Number of pieces that pass in a second.
 const PIECES_PER_S: u32 = 20;
 
-/// Bytes that pass in a second.
+/// Numbers of bytes that pass in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// Towards the server.
+    /// Bytes a second towards the server.
     pub up: u32,
-    /// Towards the side that connects.
+    /// Bytes a second towards the side that connects.
     pub down: u32,
 }
 
 /// A running line. It ends, with all its connections, when it is dropped.
 #[derive(Debug)]
 pub struct Line {
-    /// The address that stands for the server's.
+    /// The address to use in place of the server's.
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
@@ -72,14 +72,14 @@ impl Line {
         Self { address, connections, _tasks: tasks }
     }
 
-    /// Connections that were opened through it so far.
+    /// Returns the number of connections that were opened through the line so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-/// One direction, shared by all connections.
+/// One direction of the line, shared by all connections.
 #[derive(Debug)]
 struct Direction {
     piece: usize,
@@ -94,7 +94,7 @@ impl Direction {
         Self { piece: usize::try_from(piece).unwrap(), time, turn: Mutex::new(()) }
     }
 
-    /// Passes on what comes, to its end.
+    /// Passes on the bytes of a connection, to its end.
     async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut piece = vec![0; self.piece];
         loop {

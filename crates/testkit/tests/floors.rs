@@ -1,4 +1,4 @@
-//! The floors: which crate of the workspace may depend on which. Kept over `cargo tree`, not over intentions.
+//! The floors: which crate of the workspace may depend on which, compared with `cargo tree`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -21,11 +21,11 @@ const FLOORS: [(&str, u8, &[&str]); 12] = [
     ("conformance", 4, &["e2ee", "link", "primitives", "wire"]),
 ];
 
-/// Crates on no floor: for development alone.
+/// The crates on no floor: for development alone.
 const ANY_FLOOR: [&str; 2] = ["simulation", "testkit"];
 
-/// Crates that a crate must never reach, by whatever way. (Every source of randomness stands on `getrandom`; `rand`, which ML-KEM's
-/// provider names, has none without it.)
+/// The crates that a crate must never reach, by whatever way. (Every source of randomness is built on `getrandom`;
+/// `rand`, which ML-KEM's provider names, has none without it.)
 const NEVER: [(&str, &[&str]); 5] = [
     ("relay", &["deaddrop-e2ee", "deaddrop-client"]),
     ("shred", &["deaddrop-wire", "deaddrop-primitives", "tokio"]),
@@ -47,7 +47,7 @@ fn tree(package: &str, extra: &[&str]) -> BTreeSet<String> {
     text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The first rule that `crate -> depends on` breaks.
+/// Returns the first rule that `package -> depends_on` breaks.
 fn breach(package: &str, depends_on: &BTreeSet<String>) -> Option<String> {
     let allowed = FLOORS.iter().find(|floor| floor.0 == package)?.2;
     let ours = depends_on.iter().filter_map(|name| name.strip_prefix("deaddrop-"));
@@ -117,7 +117,8 @@ fn the_test_kit_and_the_simulation_are_linked_by_tests_only() {
     }
 }
 
-/// Our crates that a program is built with, without its tests, each with its features: `deaddrop-NAME FEATURES`.
+/// Returns the workspace's crates with which a program is built, without its tests, each with its features:
+/// `deaddrop-NAME FEATURES`.
 fn features(package: &str, more: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])

@@ -32,9 +32,9 @@ type ModulePath = Vec<String>;
 #[derive(Default)]
 struct Module {
     file: String,
-    /// Names that `use` brings in, and the paths they stand for.
+    /// The names that `use` brings in, and the paths behind them.
     names: BTreeMap<String, ModulePath>,
-    /// Paths that the file needs: plain imports, and paths in its code.
+    /// The paths that the file needs: plain imports, and paths in its code.
     needs: BTreeSet<ModulePath>,
 }
 
@@ -90,7 +90,8 @@ impl Modules {
         (module.names, module.needs) = (names, needs);
     }
 
-    /// The module that defines what `path` names, seen from `own`. `None`: something outside of the crate.
+    /// Returns the module that defines the name at the end of `path`, seen from `own`. Returns `None` for something
+    /// outside of the crate.
     fn resolve(&self, own: &ModulePath, path: &[String], depth: usize) -> Option<&ModulePath> {
         if depth > 16 {
             return None;
@@ -111,7 +112,7 @@ impl Modules {
                         let target: Vec<_> = target.iter().chain(rest).cloned().collect();
                         return self.resolve(&module, &target, depth + 1);
                     }
-                    // A first name that is not known here is another crate's.
+                    // A first name that is not known here belongs to another crate.
                     return if is_first { None } else { self.0.get_key_value(&module).map(|(path, _)| path) };
                 }
             }
@@ -132,7 +133,7 @@ impl Modules {
     }
 }
 
-/// The circles: files that reach themselves, grouped.
+/// Returns the circles: files that reach themselves, grouped.
 fn circles(arrows: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Vec<String>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> = arrows
         .keys()
@@ -158,13 +159,13 @@ fn join(module: &ModulePath, name: &str) -> ModulePath {
     module.iter().cloned().chain([name.to_owned()]).collect()
 }
 
-/// `session/keys.rs` is the module `session::keys`; `lib.rs` and `main.rs` are the root.
+/// Returns the module of a file: `session/keys.rs` is the module `session::keys`; `lib.rs` and `main.rs` are the root.
 fn path_of(file: &str) -> ModulePath {
     let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
     if ["lib", "main"].contains(&path) { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-/// The code without comments, strings and test modules.
+/// Returns the code without comments, strings and test modules.
 fn code_of(text: &str) -> String {
     // What a macro names by `$crate` is needed where the macro is used.
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().replace("$crate", "macro_crate");
@@ -200,7 +201,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Alternately code, and the tree of one `use`.
+/// Splits code into pieces: alternately code, and the tree of one `use`.
 fn split_uses(code: &str) -> Vec<String> {
     let (mut parts, mut plain) = (Vec::new(), String::new());
     let mut uses = false;
@@ -224,7 +225,7 @@ fn split_uses(code: &str) -> Vec<String> {
     parts
 }
 
-/// The names and paths of a `use` tree.
+/// Returns the names and paths of a `use` tree.
 fn expand(tree: &str) -> Vec<(String, ModulePath)> {
     let tree: String = tree.trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
     let mut found = Vec::new();
@@ -260,7 +261,7 @@ fn segments(path: &str) -> impl Iterator<Item = String> {
     path.split("::").map(|segment| segment.trim().to_owned()).filter(|segment| !segment.is_empty())
 }
 
-/// Every path with `::` in code.
+/// Returns every path with `::` in code.
 fn paths_in(code: &str) -> BTreeSet<ModulePath> {
     let words = code.split(|char: char| !(char.is_alphanumeric() || char == '_' || char == ':'));
     words

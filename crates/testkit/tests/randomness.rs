@@ -5,7 +5,7 @@ mod common;
 
 use common::{files, text};
 
-/// Files in which a generator in memory is used, and its purpose: nothing secret depends on it.
+/// The files in which a generator in memory is used, with its purpose: nothing secret depends on it.
 const ALLOWED: [(&str, &str); 6] = [
     ("crates/client/src/net/drive.rs", "pauses before a relay is tried again"),
     ("crates/client/src/net/supervisor.rs", "pauses before receipts leave"),

@@ -1,4 +1,4 @@
-//! The spec's tables against the code: every label and every check stands in both, and only there.
+//! The spec's tables against the code: every label and every check is in both, and nowhere else.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -13,7 +13,7 @@ use deaddrop_e2ee::{
 use deaddrop_wire::{Day, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The cells of every table row in a file of the spec, header and rule left out.
+/// Returns the cells of every table row in a file of the spec, header and rule left out.
 fn rows(name: &str) -> Vec<Vec<String>> {
     let rows = text(name);
     let cells = rows.lines().filter(|line| line.starts_with('|')).map(|line| {
@@ -107,7 +107,7 @@ fn classes_in_the_spec_are_those_of_the_vectors() {
         let classes: BTreeSet<String> = row[2].split('`').step_by(2).map(str::to_owned).collect();
         match shown.remove(&row[0]) {
             Some(shown) => assert_eq!(classes, shown, "{}", row[0]),
-            // What comes after another refusal has no file of its own.
+            // A check behind another refusal has no file of its own.
             None => assert!(row[0] == "K-17" && classes.len() == 1, "{} has no vector", row[0]),
         }
     }
@@ -142,7 +142,7 @@ fn room_in_the_spec_is_that_of_the_code() {
     }
 }
 
-/// Every `C-01`-like number in comments of a source text.
+/// Returns every `C-01`-like number in comments of a source text.
 fn numbers(body: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in body.lines().filter_map(|line| line.split_once("//").map(|parts| parts.1)) {

@@ -5,7 +5,7 @@ mod common;
 
 use common::{files, root, text};
 
-/// Past this a file holds more than one concept.
+/// Maximum number of lines of a file. A longer one holds more than one concept.
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -82,7 +82,7 @@ fn words_of(line: &str) -> String {
 
 #[test]
 fn no_documentation_begins_with_a_question_word() {
-    const WORDS: [&str; 6] = ["Whose", "What", "Where", "When", "Who", "How"];
+    const WORDS: [&str; 7] = ["Whose", "What", "Where", "When", "Who", "Why", "How"];
     let is_test = |name: &String| name.contains("/tests/") || name.ends_with("/tests.rs");
     for name in files("crates", &[".rs"]).into_iter().filter(|name| !is_test(name)) {
         let mut is_beginning = true;
@@ -109,7 +109,7 @@ fn errors_derive_their_texts_and_their_sources() {
     }
 }
 
-/// The first variant with one error inside whose text also shows that error.
+/// Returns the first variant with one error inside whose text also shows that error.
 fn repeated_source(code: &str) -> Option<String> {
     let mut shown = "";
     for line in code.lines().map(str::trim_start) {

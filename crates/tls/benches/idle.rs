@@ -1,6 +1,6 @@
 //! Memory of an idle connection, in bytes of resident memory: after the handshake, and after 16 KiB each way. Linux alone.
 //!
-//! The ends lie in one process, joined by a pipe that holds nothing while nothing is under way. One side is dropped before the other is
+//! The ends are in one process, joined by a pipe that holds no buffer while it is idle. One side is dropped before the other is
 //! measured. `cargo bench -p deaddrop-tls --bench idle [-- CONNECTIONS]`
 #![allow(
     missing_docs,
@@ -78,7 +78,7 @@ impl AsyncWrite for End {
     }
 }
 
-/// Resident bytes of this process.
+/// Returns the resident bytes of this process.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
@@ -111,7 +111,7 @@ const CASES: [(&str, bool, bool); 4] = [
     ("client, after 16 KiB each way", false, true),
 ];
 
-/// The variable that tells a process of its case: each has a process, since memory that was freed stays resident.
+/// The variable that tells a process its case. Each case has a process, since memory that was freed stays resident.
 const CASE: &str = "IDLE_CASE";
 
 #[tokio::main(flavor = "current_thread")]

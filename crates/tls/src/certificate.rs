@@ -29,8 +29,8 @@ impl ServerCertificate {
     /// Reads a chain and its key. The server's own certificate comes first in its file.
     ///
     /// # Errors
-    /// [`LoadError`] names the file and says what is wrong with it and what to do. An expired certificate is no error; see
-    /// [`warning`](Self::warning).
+    /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to do. An expired certificate is no
+    /// error; see [`warning`](Self::warning).
     pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, LoadError> {
         let chain = pem::read(certificate_path)?;
         let key = pem::read(key_path)?;
@@ -73,7 +73,7 @@ impl ServerCertificate {
         Ok(Self { key: Arc::new(CertifiedKey::new(chain.0, Arc::new(key))), not_before, not_after })
     }
 
-    /// Returns the fault that clients object to at the time `now`.
+    /// Returns the fault for which clients refuse the certificate at the time `now`, if there is one.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -86,19 +86,19 @@ impl ServerCertificate {
         }
     }
 
-    /// The last moment at which it is valid.
+    /// Returns the last moment at which the certificate is valid.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {
         UNIX_EPOCH + std::time::Duration::from_secs(self.not_after)
     }
 
-    /// The chain, the server's own certificate first.
+    /// Returns the chain, the server's own certificate first.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.key.cert
     }
 
-    /// The pair as rustls takes it.
+    /// Returns the pair in the form that rustls takes.
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
     }

@@ -1,4 +1,4 @@
-//! The configurations: TLS 1.3 alone, no resumption, no 0-RTT, one protocol inside.
+//! The configurations, with TLS 1.3 alone, no resumption, no 0-RTT, and one protocol inside.
 
 use crate::{
     error::TlsError,
@@ -13,7 +13,7 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// The protocol inside, as ALPN names it (RFC 7301): HTTP/1.1, which the WebSocket's opening handshake is.
+/// The name of the protocol inside for ALPN (RFC 7301): HTTP/1.1, the protocol of the WebSocket's opening handshake.
 pub const ALPN: &[u8] = b"http/1.1";
 
 /// Makes the configuration of a server, which takes its certificate from `resolver` for each handshake.
@@ -21,7 +21,7 @@ pub const ALPN: &[u8] = b"http/1.1";
 /// A client that offers other protocols alone by ALPN is refused; one that offers none is accepted.
 ///
 /// # Errors
-/// [`TlsError::Protocol`] if rustls refuses the provider, which it does not.
+/// Fails with [`TlsError::Protocol`] if rustls refuses the provider, which it does not.
 pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
@@ -35,7 +35,7 @@ pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<Server
 /// Makes the configuration of a client.
 ///
 /// # Errors
-/// [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there is nothing to verify with.
+/// Fails with [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there is nothing to verify with.
 pub fn client_config(verify: &Verify) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
     let verifier = verifier(verify, &provider)?;

@@ -3,7 +3,7 @@
 use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::{io, sync::Arc};
 
-/// The reason why a connection was not made or ended.
+/// The reason for which a connection was not made or ended.
 ///
 /// No variant holds a name, an address or received bytes.
 #[derive(Debug, thiserror::Error)]
@@ -49,57 +49,57 @@ pub enum TlsError {
     Protocol(rustls::Error),
 }
 
-/// The reason why a server's certificate was refused.
+/// The reason for which a server's certificate was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// It is for other names than the one that was asked for.
+    /// The certificate is for other names than the one that was asked for.
     #[error(
         "the server's certificate is for another host name: check the address; the operator needs a certificate for it"
     )]
     WrongHost,
-    /// It is no longer valid.
+    /// The certificate is no longer valid.
     #[error(
         "the server's certificate has expired: check the date of this machine; if it is right, the operator must renew the certificate"
     )]
     Expired,
-    /// It is not valid yet.
+    /// The certificate is not valid yet.
     #[error(
         "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
     )]
     NotYetValid,
-    /// No trusted authority signed it.
+    /// No trusted authority signed the certificate.
     #[error(
         "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
     )]
     UnknownIssuer,
-    /// It, or one above it, is signed with SHA-1 or MD5.
+    /// The certificate, or one above it, is signed with SHA-1 or MD5.
     #[error(
         "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
     )]
     BrokenHash,
-    /// It, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
+    /// The certificate, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
     #[error(
         "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
     )]
     WeakKey,
-    /// It, or one above it, uses an algorithm that this crate does not have.
+    /// The certificate, or one above it, uses an algorithm that this crate does not have.
     #[error(
         "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
     )]
     UnsupportedAlgorithm,
-    /// It was revoked.
+    /// The certificate was revoked.
     #[error("the server's certificate was revoked: do not connect; the operator needs a new certificate")]
     Revoked,
-    /// It is not for servers.
+    /// The certificate is not for servers.
     #[error("the certificate is not for servers: the operator needs a certificate for TLS servers")]
     NotForServers,
-    /// A signature does not verify: of the certificate, or of the handshake.
+    /// A signature of the certificate or of the handshake does not verify.
     #[error(
         "a signature of the server does not verify: someone may be changing the connection; try another network, or tell the operator"
     )]
     BadSignature,
-    /// It cannot be read, or breaks a rule of certificates.
+    /// The certificate cannot be read, or breaks a rule of certificates.
     #[error("the server's certificate is malformed: the operator needs a new certificate")]
     Malformed,
 }

@@ -1,4 +1,4 @@
-//! The certificate files of a server that runs: they change, and new handshakes use the new pair.
+//! The certificate files of a running server. They can change, and new handshakes then use the new pair.
 
 use crate::certificate::{CertificateWarning, LoadError, LoadFault, ServerCertificate};
 use rustls::{
@@ -12,15 +12,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A file that changed less than this before it was read may change again and keep its time.
+/// Time after a change of a file within which another change may leave its time stamp the same.
 const TICK: Duration = Duration::from_secs(2);
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// The files hold what is used.
+    /// The files still hold the pair that is used.
     Unchanged,
-    /// New handshakes use another pair from now on, which may have a fault that clients object to.
+    /// New handshakes use another pair from now on. The pair may have a fault for which clients refuse it.
     Replaced(Option<CertificateWarning>),
 }
 
@@ -34,7 +34,7 @@ pub struct Reloader {
     key_path: PathBuf,
     current: ServerCertificate,
     slot: Arc<Slot>,
-    /// The files as they were when the current pair was read; `None` when they must be read again.
+    /// The stamps of the files when the current pair was read; `None` if the files must be read again.
     seen: Option<[Stamp; 2]>,
 }
 
@@ -42,7 +42,7 @@ impl Reloader {
     /// Reads the files for the first time.
     ///
     /// # Errors
-    /// As [`ServerCertificate::load`].
+    /// Fails as [`ServerCertificate::load`] does.
     pub fn load(certificate_path: &Path, key_path: &Path, now: SystemTime) -> Result<Self, LoadError> {
         let (current, seen) = read(certificate_path, key_path, now)?;
         let slot = Arc::new(Slot(RwLock::new(current.certified_key())));
@@ -50,22 +50,23 @@ impl Reloader {
         Ok(Self { certificate_path, key_path, current, slot, seen })
     }
 
-    /// The resolver that [`server_config`](crate::server_config) takes. It always gives the pair in use.
+    /// Returns the resolver that [`server_config`](crate::server_config) takes. It always returns the pair in use.
     #[must_use]
     pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::clone(&self.slot) as Arc<dyn ResolvesServerCert>
     }
 
-    /// The certificate in use.
+    /// Returns the certificate in use.
     #[must_use]
     pub fn current(&self) -> &ServerCertificate {
         &self.current
     }
 
-    /// Reads the files if they changed, and uses their pair in new handshakes. It reads files: call it where blocking is allowed.
+    /// Reads the files if they changed, and uses their pair in new handshakes. The call blocks: make it where blocking is
+    /// allowed.
     ///
     /// # Errors
-    /// As [`ServerCertificate::load`]. The pair in use stays, and the next check tries again.
+    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries again.
     pub fn check(&mut self, now: SystemTime) -> Result<Reload, LoadError> {
         if let Some(seen) = self.seen
             && stamps(&self.certificate_path, &self.key_path)? == seen
@@ -125,7 +126,7 @@ fn stamps(certificate_path: &Path, key_path: &Path) -> Result<[Stamp; 2], LoadEr
 struct Stamp {
     len: u64,
     modified: Option<SystemTime>,
-    /// Device, inode, and seconds and nanoseconds of the last change of either the contents or the inode.
+    /// The device, the inode, and the seconds and nanoseconds of the last change of the contents or the inode.
     #[cfg(unix)]
     inode: (u64, u64, i64, i64),
 }
@@ -142,7 +143,7 @@ impl Stamp {
         }
     }
 
-    /// Whether a later change must show: the time of the last one is known and lies back.
+    /// Whether a later change must show, because the time of the last one is known and long enough ago.
     fn is_settled(&self, now: SystemTime) -> bool {
         let modified = self.modified.and_then(|modified| now.duration_since(modified).ok());
         modified.is_some_and(|age| age > TICK)

@@ -19,7 +19,8 @@ use std::{path::Path, sync::Arc};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verify {
-    /// As the operating system does, or on Unix systems other than Apple's and Android by its certificate files.
+    /// Verifies as the operating system does. On Unix systems other than Apple's and Android, uses the system's certificate
+    /// files.
     ///
     /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first: without it, connecting panics. A program
     /// without a Java machine uses [`Roots`](Self::Roots) there.
@@ -27,11 +28,11 @@ pub enum Verify {
     Platform,
     /// Accepts each certificate, and verifies only that the server has the key of the certificate that it sent.
     ///
-    /// **This authenticates no server.** It is for a link that authenticates the relay itself, by its fingerprint (spec/10-link.md section 2);
-    /// then a false server can do no more than one that cuts the connection, except that it sees what TLS would have hidden of the link's
-    /// outside.
+    /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by its fingerprint
+    /// (spec/10-link.md section 2); then a false server can do no more than one that cuts the connection, except that it sees
+    /// what TLS would have hidden of the link's outside.
     PinnedOnly,
-    /// With these authorities alone.
+    /// Verifies with these authorities alone.
     Roots(Roots),
 }
 
@@ -43,7 +44,7 @@ impl Roots {
     /// Reads the certificates of a PEM file. Certificates in it that cannot be used are skipped.
     ///
     /// # Errors
-    /// [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no certificate in it can be used.
+    /// Fails with [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no certificate in it can be used.
     pub fn load(path: &Path) -> Result<Self, TlsError> {
         Self::from_pem(&std::fs::read(path)?)
     }
@@ -51,7 +52,7 @@ impl Roots {
     /// Takes the certificates of PEM text.
     ///
     /// # Errors
-    /// [`TlsError::NoRoots`] when no certificate in it can be used.
+    /// Fails with [`TlsError::NoRoots`] when no certificate in it can be used.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).filter_map(Result::ok));
@@ -101,7 +102,7 @@ fn verify_handshake(
     })
 }
 
-/// A verifier whose refusals name a broken hash or a weak key where that is the reason.
+/// A verifier whose refusals name a broken hash or a weak key, if that is the reason.
 #[derive(Debug)]
 struct Explained<V> {
     inner: V,
@@ -126,7 +127,7 @@ impl Inner for rustls_platform_verifier::Verifier {
     }
 }
 
-/// Finds the reason that a person can act on. Only looked for after a refusal, since a server may send a root that is never used.
+/// Finds the reason on which a person can act. Called only after a refusal, since a server may send a root that is never used.
 fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     let Error::InvalidCertificate(_) = &error else { return error };
     let fields = || chain.iter().filter_map(|certificate| Fields::parse(certificate));
@@ -149,7 +150,7 @@ fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     }
 }
 
-/// The signatures of the handshake, which each rule verifies in the same way.
+/// Implements the verification of the handshake's signatures, which each rule does in the same way.
 macro_rules! handshake_signatures {
     () => {
         fn verify_tls12_signature(
@@ -201,7 +202,7 @@ impl<V: Inner> ServerCertVerifier for Explained<V> {
     handshake_signatures!();
 }
 
-/// [`Verify::PinnedOnly`].
+/// The verifier of [`Verify::PinnedOnly`].
 #[derive(Debug)]
 struct AnyCertificate {
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,14 +1,15 @@
-//! The few fields of an X.509 certificate (RFC 5280 section 4.1) that errors and warnings need. It decides nothing that webpki decides.
+//! The few fields of an X.509 certificate (RFC 5280 section 4.1) that errors and warnings need. The module decides nothing that
+//! webpki decides.
 
 use der::{
     Decode, Reader, SliceReader, Tag,
     asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, UtcTime},
 };
 
-/// `rsaEncryption`.
+/// The algorithm `rsaEncryption`.
 pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// Signatures over MD5 and SHA-1: RSA, DSA and ECDSA.
+/// The algorithms of signatures over MD5 and SHA-1: RSA, DSA and ECDSA.
 const BROKEN_SIGNATURES: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"),
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5"),
@@ -16,14 +17,14 @@ const BROKEN_SIGNATURES: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"),
 ];
 
-/// Statements of a certificate.
+/// The fields of a certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
-    /// The algorithm that it is signed with.
+    /// The algorithm with which the certificate is signed.
     signature_algorithm: ObjectIdentifier,
-    /// First second of its validity, in Unix time.
+    /// The first second of its validity, in Unix time.
     pub(crate) not_before: u64,
-    /// Last second of its validity, in Unix time.
+    /// The last second of its validity, in Unix time.
     pub(crate) not_after: u64,
     /// The algorithm of its key.
     key_algorithm: ObjectIdentifier,
@@ -77,7 +78,7 @@ fn read<'a>(reader: &mut SliceReader<'a>) -> der::Result<Fields<'a>> {
     })
 }
 
-/// The name of an `AlgorithmIdentifier`; its parameters are skipped.
+/// Reads the name of an `AlgorithmIdentifier`. Its parameters are skipped.
 fn identifier(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
     let name = ObjectIdentifier::decode(reader)?;
     skip_rest(reader)?;

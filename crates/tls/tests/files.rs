@@ -11,7 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A time at which every file of a test has settled.
+/// Returns a time at which every file of a test has settled.
 fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(60)
 }

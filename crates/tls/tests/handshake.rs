@@ -1,4 +1,4 @@
-//! Our client with our server: each suite, each group, each certificate, and what both agree on.
+//! Our client with our server: each suite, each group, each certificate, and the parameters that both agree on.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -15,7 +15,7 @@ use deaddrop_tls::{
 };
 use std::sync::Arc;
 
-/// A client that offers only what `change` leaves.
+/// Returns a client that offers only what `change` leaves.
 fn client_with(change: impl FnOnce(&mut CryptoProvider)) -> Arc<ClientConfig> {
     let mut some = (*provider()).clone();
     change(&mut some);
@@ -124,7 +124,7 @@ async fn a_server_without_the_key_of_its_certificate_is_refused() {
     assert!(matches!(far.unwrap_err(), TlsError::Refused(_)));
 }
 
-/// A server that shows one certificate and signs with the key of another.
+/// Returns a server that shows one certificate and signs with the key of another.
 fn common_mismatch() -> Arc<deaddrop_tls::rustls::ServerConfig> {
     use deaddrop_tls::rustls::{ServerConfig, pki_types::PrivateKeyDer, sign::CertifiedKey};
     let key = PrivateKeyDer::from_pem_file(fixture("renewed.key")).unwrap();

@@ -26,7 +26,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
-/// A header of a record.
+/// Returns the header of a record.
 fn header(kind: u8, len: usize) -> [u8; 5] {
     let [high, low] = u16::try_from(len).unwrap().to_be_bytes();
     [kind, 3, 3, high, low]
@@ -303,7 +303,7 @@ async fn empty_records_are_bounded() {
     flood(PADDED, &mut near, &mut far, &mut wire, "too many bytes").await;
 }
 
-/// Sends one kind of record until the server ends the connection with an error that says so.
+/// Sends one kind of record until the server ends the connection with an error whose text contains `says`.
 async fn flood(
     kind: &[u8],
     near: &mut ClientConnection,
@@ -332,7 +332,7 @@ async fn flood(
     assert!(error.to_string().contains(says), "{error}");
 }
 
-/// Our server, a client by rustls' own buffered connection, and the wire between them.
+/// Returns our server, a client by rustls' own buffered connection, and the wire between them.
 async fn buffered() -> (ClientConnection, TlsStream<DuplexStream>, DuplexStream) {
     let (mut wire, far) = tokio::io::duplex(64 << 10);
     let name = ServerName::try_from(common::NAME).unwrap();
@@ -360,7 +360,7 @@ const EMPTY: &[u8] = b"an empty record, please";
 /// Data that [`Emptying`] seals as a record with none, and as much padding as fits.
 const PADDED: &[u8] = b"an empty record with padding, please";
 
-/// A client whose suite is wrapped in [`Emptying`].
+/// Returns a client whose suite is wrapped in [`Emptying`].
 fn client_that_sends_empty_records() -> Arc<ClientConfig> {
     let mut some = (*provider()).clone();
     let suite = some.cipher_suites[0].tls13().unwrap();

@@ -1,4 +1,4 @@
-//! OpenSSL and curl as the other side. A program that is not there is skipped, and that is said.
+//! OpenSSL and curl as the other side. A test whose program is missing is skipped, and prints that.
 #![allow(
     missing_docs,
     clippy::print_stdout,
@@ -19,7 +19,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// Whether a program answers; says so if it does not.
+/// Whether a program answers. Prints a notice if it does not.
 fn has(program: &str, argument: &str) -> bool {
     let found = std::process::Command::new(program)
         .arg(argument)
@@ -41,7 +41,7 @@ fn has_hybrid() -> bool {
     found
 }
 
-/// A server of ours that answers one request with the request itself, reversed by lines of HTTP.
+/// Starts a server of ours that answers one request with the request itself, reversed by lines of HTTP.
 async fn serve_once() -> (SocketAddr, tokio::task::JoinHandle<Result<String, TlsError>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -150,7 +150,7 @@ async fn curl_connects_to_our_server() {
     within(serve).await.unwrap().unwrap();
 }
 
-/// A server by OpenSSL on a port of its own. It answers a request with a page about the connection.
+/// Starts a server by OpenSSL on a port of its own. It answers a request with a page about the connection.
 async fn s_server(certificate: &str, key: &str, more: &[&str]) -> (Child, u16) {
     // It cannot choose a port and tell which.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -15,7 +15,7 @@ use deaddrop_tls::{
 };
 use std::sync::Arc;
 
-/// The error of a client that trusts `root`, and that of the server.
+/// Returns the error of a client that trusts `root`, and that of the server.
 async fn refused(root: &str, server: Arc<ServerConfig>, name: &str) -> (CertificateError, String) {
     let (near, far) = within(try_pair(trusting(root), server, name)).await;
     let error = near.unwrap_err();
@@ -27,7 +27,7 @@ async fn refused(root: &str, server: Arc<ServerConfig>, name: &str) -> (Certific
     }
 }
 
-/// A server that shows a certificate whose key this crate does not sign with.
+/// Returns a server that shows a certificate whose key this crate does not sign with.
 fn server_that_shows(certificate: &str) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::from_pem_file(fixture("p256.key")).unwrap();
     let key = provider().key_provider.load_private_key(key).unwrap();

@@ -1,21 +1,21 @@
-//! The number of bytes that are queued ahead for a peer, by what its line has taken so far.
+//! The number of bytes that are queued ahead for a peer, computed from what its line has taken so far.
 
-/// Milliseconds of a line that are queued ahead for it.
+/// The milliseconds of a line's time for which bytes are queued ahead.
 pub const AHEAD_MS: u64 = 4_000;
 /// Maximum number of bytes that are queued ahead.
 pub const MAX_AHEAD: usize = 1 << 20;
-/// Bytes that are queued ahead for a line of which nothing is known.
+/// Number of bytes that are queued ahead for a line of which nothing is known.
 const FIRST_AHEAD: usize = 65_536;
 
-/// Measures how fast a line takes what is queued, and says how many bytes it takes in about [`AHEAD_MS`].
+/// A measure of the speed of a line, which says how many bytes the line takes in about [`AHEAD_MS`].
 ///
-/// Items behind a long queue come late: answers, pings, and what was made more urgent meanwhile. A caller that queues a
-/// batch only when the last one has gone out, of at most [`bytes`](Self::bytes), keeps that wait short on every line. A single
-/// message that is longer may always be queued.
+/// Items behind a long queue come late: answers, pings, and items that became more urgent meanwhile. A caller that queues a batch
+/// only when the last one has gone out, of at most [`bytes`](Self::bytes), keeps that wait short on every line. A single message
+/// that is longer may always be queued.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
     bytes: usize,
-    /// The time at which the present batch was queued, and its bytes.
+    /// The time at which the present batch was queued, in milliseconds, and its bytes.
     batch: Option<(u64, usize)>,
 }
 
@@ -26,7 +26,7 @@ impl Ahead {
         Self { bytes: FIRST_AHEAD, batch: None }
     }
 
-    /// Bytes that may be queued ahead.
+    /// Returns the number of bytes that may be queued ahead.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
@@ -38,8 +38,8 @@ impl Ahead {
         self.batch = Some((since, before.saturating_add(bytes)));
     }
 
-    /// Notes that nothing waits any more. The number of bytes at most doubles, because the system takes the beginning of a
-    /// batch at once on any line.
+    /// Notes that no bytes wait any more. The number of bytes at most doubles, because the system takes the beginning of a batch
+    /// at once on any line.
     pub fn note_taken(&mut self, now_ms: u64) {
         let Some((since, queued)) = self.batch.take() else { return };
         let took_ms = usize::try_from(now_ms.saturating_sub(since)).unwrap_or(usize::MAX).max(1);

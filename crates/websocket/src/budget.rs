@@ -1,14 +1,14 @@
 //! The number of frames without content that a peer may send.
 
-/// Frames without content that a peer may send at once: control frames, empty messages, small fragments.
+/// Number of frames without content that a peer may send at once: control frames, empty messages, small fragments.
 pub const BURST: u32 = 128;
-/// Frames without content that a peer may send in a second, lasting.
+/// Number of frames without content that a peer may send in a second, lasting.
 pub const PER_SECOND: u32 = 8;
 
-/// Counts the frames of one connection that carry no content. Starts full.
+/// A count of the frames of one connection that carry no content. It starts full.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Frames that may still come, in thousandths.
+    /// Number of frames that may still come, in thousandths.
     left: u64,
     at_ms: u64,
 }
@@ -16,13 +16,13 @@ pub struct Budget {
 impl Budget {
     const FULL: u64 = BURST as u64 * 1_000;
 
-    /// A full budget.
+    /// Creates a full budget.
     #[must_use]
     pub const fn new() -> Self {
         Self { left: Self::FULL, at_ms: 0 }
     }
 
-    /// Takes one frame at this time. `false`: the peer has sent too many, end the connection.
+    /// Takes one frame at this time. Returns `false` if the peer has sent too many: end the connection.
     #[must_use]
     pub fn take(&mut self, now_ms: u64) -> bool {
         let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(PER_SECOND));

@@ -1,8 +1,8 @@
-//! Bytes in, messages and control frames out. No I/O, no clock.
+//! The decoder, which turns bytes into messages and control frames without I/O or a clock.
 
 use crate::frame::{FREE_FRAGMENT, FrameError, Header, MAX_CONTROL, MAX_HEADER, Opcode, Role, apply_mask};
 
-/// Memory that is taken for a message at first; it then at most doubles with what has arrived.
+/// Number of bytes of memory that are taken for a message at first. They then at most double with what has arrived.
 const FIRST_RESERVE: usize = 4_096;
 
 /// An item that a peer sent.
@@ -16,12 +16,12 @@ pub enum Incoming {
     Pong,
     /// A fragment of a message that is shorter than [`FREE_FRAGMENT`] and not the last.
     SmallFragment,
-    /// The peer closes.
+    /// The peer closes the connection.
     Close,
 }
 
 impl Incoming {
-    /// Whether it carries no content, so that it counts against the peer's [`Budget`](crate::Budget).
+    /// Whether the item carries no content, so that it counts against the peer's [`Budget`](crate::Budget).
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self {
@@ -35,27 +35,28 @@ impl Incoming {
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     header: Header,
-    /// Bytes of the payload that have arrived.
+    /// Number of bytes of the payload that have arrived.
     arrived: u64,
 }
 
-/// Decodes one direction of a connection. Holds memory only while a message is incomplete.
+/// A decoder of one direction of a connection. It holds memory only while a message is incomplete.
 #[derive(Debug)]
 pub struct Decoder {
     role: Role,
     max_message: usize,
-    /// The beginning of a header that has not arrived whole.
+    /// The beginning of an incomplete header.
     header: [u8; MAX_HEADER],
     header_len: usize,
     frame: Option<Frame>,
-    /// A data frame that was not the last of its message has come.
+    /// Whether a data frame that was not the last of its message has come.
     in_message: bool,
     message: Vec<u8>,
     control: Vec<u8>,
 }
 
 impl Decoder {
-    /// Decodes what this side receives. A message of more than `max_message` bytes is refused when its length is read.
+    /// Creates the decoder of what this side receives. It refuses a message of more than `max_message` bytes once it has read its
+    /// length.
     #[must_use]
     pub const fn new(role: Role, max_message: usize) -> Self {
         Self {
@@ -70,7 +71,7 @@ impl Decoder {
         }
     }
 
-    /// Sets the longest message from here on.
+    /// Sets the maximum length of messages from here on.
     pub const fn set_max_message(&mut self, max_message: usize) {
         self.max_message = max_message;
     }
@@ -81,16 +82,16 @@ impl Decoder {
         self.in_message || self.frame.is_some() || self.header_len != 0
     }
 
-    /// Bytes of memory held for what is incomplete.
+    /// Returns the number of bytes of memory held for incomplete frames and messages.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
         self.message.capacity() + self.control.capacity()
     }
 
-    /// Takes bytes from the front of `input` until something is whole or `input` is empty.
+    /// Takes bytes from the front of `input` until an item is whole or `input` is empty.
     ///
     /// # Errors
-    /// [`FrameError`]: the connection cannot go on, and the decoder must not be used any more.
+    /// Fails with [`FrameError`]. End the connection, and do not use the decoder any more.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, FrameError> {
         loop {
             let frame = match &mut self.frame {
@@ -124,7 +125,7 @@ impl Decoder {
         }
     }
 
-    /// A frame has arrived whole.
+    /// Handles a frame that has arrived whole.
     fn finish(&mut self, header: Header) -> Option<Incoming> {
         match header.opcode {
             Opcode::Ping => Some(Incoming::Ping(std::mem::take(&mut self.control))),
@@ -146,7 +147,7 @@ impl Decoder {
         }
     }
 
-    /// The next header, checked against what came before it.
+    /// Takes the next header, and checks it against the frames before it.
     fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, FrameError> {
         loop {
             let known = self.header.get(..self.header_len).unwrap_or_default();
@@ -181,7 +182,7 @@ impl Decoder {
     }
 }
 
-/// Appends `bytes`, of which `left` in all are expected, and takes no more memory than twice what has arrived.
+/// Appends `bytes`, of which `left` are expected in all, and takes no more memory than twice what has arrived.
 fn append(buffer: &mut Vec<u8>, bytes: &[u8], left: usize) {
     if buffer.capacity().saturating_sub(buffer.len()) < bytes.len() {
         let grow = buffer.len().max(FIRST_RESERVE).max(bytes.len());

@@ -2,7 +2,7 @@
 
 /// Maximum number of bytes of a control frame's payload (RFC 6455 section 5.5).
 pub const MAX_CONTROL: usize = 125;
-/// A fragment of at least this many bytes costs a peer nothing of its budget: its bytes are bounded as a part of the message.
+/// Minimum length of a fragment that costs a peer nothing of its budget. Its bytes are bounded as a part of the message.
 pub const FREE_FRAGMENT: u64 = 1_024;
 /// Maximum number of bytes of a header: 2, a length of 8, a mask of 4.
 pub(crate) const MAX_HEADER: usize = 14;
@@ -10,21 +10,21 @@ pub(crate) const MAX_HEADER: usize = 14;
 /// The side of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Masks what it sends, and wants what it receives unmasked.
+    /// The side that masks what it sends, and receives unmasked frames.
     Client,
-    /// Wants what it receives masked.
+    /// The side that sends unmasked frames, and receives masked ones.
     Server,
 }
 
-/// The peer does not keep to the protocol, or to this program's limits. The connection cannot go on.
+/// The error of a peer that does not keep to the protocol, or to this program's limits. The connection cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// A reserved bit, an unknown or a text opcode, a wrong mask bit, a length that is not written in its shortest form, a control
-    /// frame that is fragmented or too long, a fragment out of place.
+    /// The frame has a reserved bit, an unknown or a text opcode, a wrong mask bit or a length that is not in its shortest form;
+    /// or a control frame is fragmented or too long, or a fragment is out of place.
     #[error("the peer does not keep to WebSocket")]
     Malformed,
-    /// A message longer than the limit.
+    /// The message is longer than the limit.
     #[error("the peer sends a message over the limit")]
     TooLong,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// The header at the beginning of `bytes`, and its length. `None`: more bytes are needed.
+    /// Parses the header at the beginning of `bytes`. Returns it with its length; `None`: more bytes are needed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let Some(([first, second], rest)) = bytes.split_first_chunk() else { return Ok(None) };
         if first & 0x70 != 0 {

@@ -1,26 +1,26 @@
-//! Whether a slow peer still makes progress.
+//! The pace of a peer, which shows whether a slow one still makes progress.
 
-/// Bytes that count as progress within the caller's time.
+/// Number of bytes that count as progress within the caller's time.
 pub const MIN_PROGRESS: u64 = 1_024;
-/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which something waits. A line of 2 KB/s moves twenty
+/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which bytes wait. A line of 2 KB/s moves twenty
 /// times as much.
 pub const STALL_MS: u64 = 10_000;
-/// Stall times that a side waits for progress of what it sends. A system takes bytes in steps of up to [`UNSENT_IN_SYSTEM`], which
-/// at the slowest pace leave it within two stall times.
+/// Number of stall times that a side waits for progress of what it sends. A system takes bytes in steps of up to
+/// [`UNSENT_IN_SYSTEM`], which at the slowest pace leave it within two stall times.
 pub const WRITE_STALLS: u64 = 2;
-/// Bytes that may wait in the system before the network takes them. More would hide how fast a line is.
+/// Number of bytes that may wait in the system before the network takes them. More would hide how fast a line is.
 pub const UNSENT_IN_SYSTEM: u32 = 2_048;
 
-/// Watches one direction of a connection: while something waits, [`MIN_PROGRESS`] bytes must move within a time of the caller's
+/// A watch over one direction of a connection. While bytes wait, [`MIN_PROGRESS`] bytes must move within a time of the caller's
 /// choice, however long the whole takes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
-    /// The time and the count of bytes at the last progress, while something waits.
+    /// The time in milliseconds and the count of bytes at the last progress, while bytes wait.
     last: Option<(u64, u64)>,
 }
 
 impl Pace {
-    /// Looks at the count of bytes moved so far. `true`: something has waited for `limit_ms` without progress.
+    /// Whether bytes have waited for `limit_ms` without progress. Notes the count of bytes moved so far.
     #[must_use]
     pub fn is_stalled(&mut self, is_waiting: bool, bytes: u64, now_ms: u64, limit_ms: u64) -> bool {
         match self.last {
@@ -38,7 +38,7 @@ impl Pace {
         }
     }
 
-    /// Milliseconds until it is stalled if nothing moves; `None` while nothing waits.
+    /// Returns the milliseconds until the direction is stalled if no bytes move; `None` while none wait.
     #[must_use]
     pub fn left_ms(&self, now_ms: u64, limit_ms: u64) -> Option<u64> {
         self.last.map(|(since, _)| limit_ms.saturating_sub(now_ms.saturating_sub(since)))

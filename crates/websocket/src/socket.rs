@@ -12,18 +12,18 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// Bytes read from the connection at once.
+/// Number of bytes read from the connection at once.
 const READ_AT_ONCE: usize = 16_384;
-/// Frames given to one write.
+/// Number of frames passed to one write.
 const WRITE_AT_ONCE: usize = 16;
-/// Bytes given to one write: the least, on a line that has just refused some, and the most, on one that takes everything. The size
-/// doubles when a line has taken at least so much without refusing any. What the system has taken cannot be seen to move, so on a
-/// slow line it gets little.
+/// Minimum and maximum number of bytes passed to one write. A line that has just refused some gets the minimum; the number
+/// doubles when a line has taken at least as many without refusing any. The progress of bytes that the system has taken cannot be
+/// seen, so on a slow line it gets little.
 const WRITE_BYTES: core::ops::RangeInclusive<usize> = 2_048..=262_144;
-/// Messages, control frames and reads handled in one poll; then other tasks get their turn.
+/// Number of messages, control frames and reads handled in one poll. Then other tasks get their turn.
 const STEPS_AT_ONCE: usize = 64;
 
-/// Bytes of an incomplete message above which [`Progress::Partial`] tells of each further part.
+/// Number of bytes of an incomplete message above which [`Progress::Partial`] reports each further part.
 pub const LARGE_PARTIAL: usize = 32_768;
 
 /// An event of a connection.
@@ -31,8 +31,8 @@ pub const LARGE_PARTIAL: usize = 32_768;
 pub enum Progress {
     /// A binary message arrived.
     Message(Vec<u8>),
-    /// A message has begun and is not whole; or more of one arrived that holds more than [`LARGE_PARTIAL`] bytes: time to account for
-    /// it.
+    /// A message has begun and is not whole, or more of one arrived that holds more than [`LARGE_PARTIAL`] bytes. Account for its
+    /// memory.
     Partial,
     /// The last of what was queued went out.
     Sent,
@@ -40,11 +40,11 @@ pub enum Progress {
     Over(End),
 }
 
-/// Why a connection ended.
+/// The reason for which a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer closed it, or it broke.
+    /// The peer closed the connection, or it broke.
     Closed,
     /// The peer does not keep to the protocol or the limits.
     Malformed(FrameError),
@@ -57,7 +57,7 @@ struct Outgoing {
     header: Vec<u8>,
     payload: Vec<u8>,
     written: usize,
-    /// Bytes of the payload that answer what the peer itself sent.
+    /// Number of bytes of the payload that answer what the peer itself sent.
     reply_bytes: usize,
     is_pong: bool,
 }
@@ -95,7 +95,7 @@ pub struct Socket<T> {
     decoder: Decoder,
     budget: Budget,
     begun: Instant,
-    /// Bytes that were read and not decoded yet.
+    /// The bytes that were read and not decoded yet.
     unread: Vec<u8>,
     unread_at: usize,
     /// The frames in the order of their sending. Only the first can be partly written.
@@ -105,16 +105,16 @@ pub struct Socket<T> {
     /// The payload of the newest ping without an answer.
     pong: Option<Vec<u8>>,
     is_flushing: bool,
-    /// Bytes given to the next write, within [`WRITE_BYTES`].
+    /// Number of bytes passed to the next write, within [`WRITE_BYTES`].
     write_bytes: usize,
-    /// Bytes taken since the last flush or refusal.
+    /// Number of bytes taken since the last flush or refusal.
     unrefused_bytes: usize,
     bytes_read: u64,
     bytes_written: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
-    /// A socket over a connection on which the opening handshake is over. `unread` is what was read behind it.
+    /// Creates a socket over a connection on which the opening handshake is over. `unread` is what was read after it.
     #[must_use]
     pub fn new(io: T, role: Role, max_message: usize, unread: Vec<u8>) -> Self {
         Self {
@@ -137,32 +137,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
     }
 
-    /// Sets the longest message that is received from here on.
+    /// Sets the maximum length of messages that are received from here on.
     pub const fn set_max_message(&mut self, max_message: usize) {
         self.decoder.set_max_message(max_message);
     }
 
-    /// Queues a message. `reply_bytes` of it answer what the peer itself sent, see
+    /// Queues a message, of which `reply_bytes` answer what the peer itself sent; see
     /// [`unsent_reply_bytes`](Self::unsent_reply_bytes).
     pub fn send(&mut self, message: Vec<u8>, reply_bytes: usize) {
         self.push(Outgoing::new(self.role, Opcode::Binary, message, reply_bytes));
     }
 
-    /// Bytes that the peer has not taken yet.
+    /// Returns the number of bytes that the peer has not taken yet.
     #[must_use]
     pub const fn unsent_bytes(&self) -> usize {
         self.unsent_bytes
     }
 
-    /// The part of [`unsent_bytes`](Self::unsent_bytes) that answers what the peer itself sent. A caller stops reading when this exceeds
-    /// a constant: a peer that never reads makes no more replies then. What else waits for the peer must not stop
-    /// reading, because a peer on a slow line must still be heard.
+    /// Returns the part of [`unsent_bytes`](Self::unsent_bytes) that answers what the peer itself sent. A caller stops reading
+    /// when it exceeds a constant: a peer that never reads then causes no more replies. Other bytes that wait for the peer must
+    /// not stop reading, because a peer on a slow line must still be heard.
     #[must_use]
     pub const fn unsent_reply_bytes(&self) -> usize {
         self.unsent_reply_bytes
     }
 
-    /// Bytes of memory held for what was received and is not whole.
+    /// Returns the number of bytes of memory held for incomplete messages.
     #[must_use]
     pub const fn partial_bytes(&self) -> usize {
         self.decoder.held_bytes() + self.unread.capacity()
@@ -174,26 +174,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.decoder.is_in_message()
     }
 
-    /// Whether something waits for the peer.
+    /// Whether bytes wait for the peer.
     #[must_use]
     pub fn is_sending(&self) -> bool {
         self.is_flushing || self.pong.is_some() || !self.queue.is_empty()
     }
 
-    /// Bytes read from the connection so far.
+    /// Returns the number of bytes read from the connection so far.
     #[must_use]
     pub const fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// Bytes that the connection has taken so far.
+    /// Returns the number of bytes that the connection has taken so far.
     #[must_use]
     pub const fn bytes_written(&self) -> u64 {
         self.bytes_written
     }
 
-    /// Sends what is queued and, with `read`, waits for the next message. May be dropped and called again. After
-    /// [`Progress::Over`] only [`close`](Self::close) may follow.
+    /// Sends what is queued and, with `read`, waits for the next message. The future may be dropped and the method called again.
+    /// After [`Progress::Over`] only [`close`](Self::close) may follow.
     pub async fn progress(&mut self, read: bool) -> Progress {
         poll_fn(|context| self.poll_progress(context, read)).await
     }
@@ -234,7 +234,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Poll::Pending
     }
 
-    /// The next thing that the peer sent; what carries no content is taken from its budget. `None`: a part of a large message.
+    /// Polls for the next item of the peer, and takes one without content from the peer's budget. `None`: a part of a large
+    /// message.
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Incoming>, End>> {
         loop {
             let mut input = self.unread.get(self.unread_at..).unwrap_or_default();
@@ -277,7 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
     }
 
-    /// `Ok(true)`: the last of it went out just now. `Ok(false)`: there was nothing.
+    /// Sends what is queued. `Ok(true)`: the last of it went out just now. `Ok(false)`: nothing was queued.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, ()>> {
         loop {
             self.queue_pong();
@@ -315,7 +316,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Poll::Ready(flushed.map(|()| true))
     }
 
-    /// Lets the pong that waits go next, unless a frame is partly written. An earlier pong of which nothing is written is replaced.
+    /// Lets the pong that waits go next, unless a frame is partly written. An earlier pong of which nothing is written is
+    /// replaced.
     fn queue_pong(&mut self) {
         if self.pong.is_none() || self.queue.front().is_some_and(|first| first.written > 0) {
             return;
@@ -336,7 +338,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.queue.push_back(frame);
     }
 
-    /// The connection has taken `n` bytes of the queue.
+    /// Notes that the connection has taken `n` bytes of the queue.
     fn advance(&mut self, mut n: usize) {
         self.is_flushing = true;
         self.bytes_written += n as u64;

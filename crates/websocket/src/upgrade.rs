@@ -12,7 +12,7 @@ const MAX_HEADERS: usize = 64;
 /// The suffix that a server hashes behind the client's key (RFC 6455 section 1.3).
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// No WebSocket.
+/// The error of a connection that did not become a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
@@ -22,16 +22,16 @@ pub enum UpgradeError {
     /// The answer is not that of a WebSocket server, or longer than [`MAX_HEAD`].
     #[error("no WebSocket server answers at this address")]
     Refused,
-    /// The request is no correct request for a WebSocket. It was answered with status 400.
+    /// The request is no correct request for a WebSocket. The server answered it with status 400.
     #[error("not a correct request for a WebSocket")]
     BadRequest,
 }
 
-/// Asks for a WebSocket as client. `host` is the value of the Host header, `path` begins with `/`. Messages longer than
+/// Asks for a WebSocket as the client. `host` is the value of the Host header, `path` begins with `/`. Messages longer than
 /// `max_message` will be refused.
 ///
 /// # Errors
-/// [`UpgradeError::Closed`], [`UpgradeError::Refused`]. The caller bounds the time.
+/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::Refused`]. The caller bounds the time.
 pub async fn upgrade<T: AsyncRead + AsyncWrite + Unpin>(
     mut io: T,
     host: &str,
@@ -60,7 +60,7 @@ pub async fn upgrade<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The length of a correct answer. `None`: it is not whole yet.
+/// Returns the length of a correct answer; `None`: it is not whole yet.
 fn answer_len(head: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -76,11 +76,11 @@ fn answer_len(head: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     if is_ours && len <= MAX_HEAD { Ok(Some(len)) } else { Err(UpgradeError::Refused) }
 }
 
-/// Answers a request for a WebSocket as server. `request` is what was read so far and holds the whole head; what stands behind
-/// the head is the beginning of the first frame. Messages longer than `max_message` will be refused.
+/// Answers a request for a WebSocket as the server. `request` is what was read so far and holds the whole head; the bytes after
+/// the head are the beginning of the first frame. Messages longer than `max_message` will be refused.
 ///
 /// # Errors
-/// [`UpgradeError::Closed`], [`UpgradeError::BadRequest`]. The caller bounds the time.
+/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::BadRequest`]. The caller bounds the time.
 pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     mut io: T,
     mut request: Vec<u8>,
@@ -105,7 +105,7 @@ pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The length of a correct request, and what answers its key.
+/// Returns the length of a correct request, and the answer to its key.
 fn request_accept(bytes: &[u8]) -> Option<(usize, String)> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);

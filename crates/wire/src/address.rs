@@ -9,7 +9,7 @@ use core::{
 };
 use data_encoding::BASE64URL_NOPAD;
 
-/// A WebSocket URL with the fingerprint of the relay that answers there. Text form: `URL#FINGERPRINT`.
+/// A WebSocket URL with the fingerprint of the relay that answers there. Its text form is `URL#FINGERPRINT`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RelayAddress {
     fingerprint: Fingerprint,
@@ -20,23 +20,24 @@ pub struct RelayAddress {
     tls: bool,
 }
 
-/// The address was not taken; see the variants.
+/// The error of an address that was refused; see the variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
     /// The URL is not one of a relay.
     #[error("not a relay address; it looks like ws://HOST:PORT/#FINGERPRINT (or wss://), in lower case")]
     Url,
-    /// The part behind `#` is missing or is no fingerprint.
+    /// The part after the `#` is missing or is no fingerprint.
     #[error("the relay's fingerprint (43 characters behind #) is missing or damaged; copy the whole address")]
     Fingerprint,
 }
 
 impl RelayAddress {
-    /// Checks the URL: `ws://` or `wss://`, host in lower case, port unless it is the scheme's own, path.
+    /// Creates an address after a check of the URL: `ws://` or `wss://`, host in lower case, port unless it is the scheme's own,
+    /// path.
     ///
     /// # Errors
-    /// [`AddressError::Url`].
+    /// Fails with [`AddressError::Url`].
     pub fn new(fingerprint: Fingerprint, url: &str) -> Result<Self, AddressError> {
         let (tls, host, port, path) = split_url(url).ok_or(AddressError::Url)?; // W-10: the URL's form.
         Ok(Self {
@@ -61,25 +62,25 @@ impl RelayAddress {
         &self.url
     }
 
-    /// Host name or IP address; an IPv6 address without its brackets.
+    /// Returns the host: a name or an IP address, an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// TCP port, that of the scheme if the URL names none.
+    /// Returns the TCP port, that of the scheme if the URL names none.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path, beginning and ending with `/`.
+    /// Returns the path, which begins and ends with `/`.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether the WebSocket lies inside TLS.
+    /// Whether the WebSocket is inside TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
@@ -110,7 +111,7 @@ impl FromStr for RelayAddress {
     }
 }
 
-/// Scheme, host, port and path of a URL in its one accepted form.
+/// Splits a URL in its one accepted form into scheme, host, port and path.
 fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
     if url.len() > MAX_URL {
         return None;
@@ -146,13 +147,13 @@ fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
     (path_ok && path.ends_with('/')).then_some((tls, host, port, path))
 }
 
-/// 1 to 65535 without sign and leading zeros.
+/// Parses a port: 1 to 65535 without sign and leading zeros.
 fn parse_port(text: &str) -> Option<u16> {
     let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// A dotted IPv4 address, or a name of lower-case labels.
+/// Whether the host is a dotted IPv4 address, or a name of lower-case labels.
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         let edges = !label.starts_with('-') && !label.ends_with('-');

@@ -1,4 +1,4 @@
-//! Blobs and their size classes: the only lengths that a relay ever sees.
+//! Blobs and their size classes, the only lengths that a relay ever sees.
 
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum SizeClass {
-    /// 4,096 bytes.
+    /// A blob of 4,096 bytes.
     Small,
-    /// 16,384 bytes.
+    /// A blob of 16,384 bytes.
     Medium,
-    /// 65,536 bytes.
+    /// A blob of 65,536 bytes.
     Large,
 }
 
@@ -19,7 +19,7 @@ impl SizeClass {
     /// All classes, smallest first.
     pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
 
-    /// Bytes of a blob of this class.
+    /// Returns the number of bytes of a blob of this class.
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {
@@ -29,7 +29,7 @@ impl SizeClass {
         }
     }
 
-    /// The code on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -39,7 +39,7 @@ impl SizeClass {
         }
     }
 
-    /// The class of this code, if there is one.
+    /// Returns the class of this code, if there is one.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
@@ -50,13 +50,13 @@ impl SizeClass {
         }
     }
 
-    /// The class whose blobs have exactly this length, if there is one.
+    /// Returns the class whose blobs have exactly this length, if there is one.
     #[must_use]
     pub fn of_len(len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes() == len)
     }
 
-    /// The smallest class with room for `len` bytes, if there is one.
+    /// Returns the smallest class with room for `len` bytes, if there is one.
     #[must_use]
     pub fn fitting(len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes() >= len)
@@ -77,7 +77,7 @@ impl TryFrom<u8> for SizeClass {
     }
 }
 
-/// The length, or the code, is that of no size class.
+/// The error of a length or a code that is not that of a size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a size class; a blob has 4096, 16384 or 65536 bytes")]
 pub struct NotASizeClass;
@@ -90,29 +90,29 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// Takes the bytes over without copying.
+    /// Creates a blob from its bytes, without copying them.
     ///
     /// # Errors
-    /// [`NotASizeClass`] when the length is that of no class.
+    /// Fails with [`NotASizeClass`] when the length is that of no class.
     pub fn new(bytes: Vec<u8>) -> Result<Self, NotASizeClass> {
         // W-09: a blob has the length of a size class.
         let class = SizeClass::of_len(bytes.len()).ok_or(NotASizeClass)?;
         Ok(Self { class, bytes })
     }
 
-    /// Its size class.
+    /// Returns the size class.
     #[must_use]
     pub const fn class(&self) -> SizeClass {
         self.class
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Gives the bytes out without copying.
+    /// Returns the bytes without copying them.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

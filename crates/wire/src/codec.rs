@@ -6,33 +6,33 @@
 use crate::limits::MAX_LIST_ENTRIES;
 use alloc::vec::Vec;
 
-/// The bytes are not those of a peer that follows the rules: the link is closed.
+/// The error of bytes that no peer sends that follows the rules. Close the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The record is longer than any record.
     #[error("record too long; close the link")]
     TooLong,
-    /// An item or a field reaches beyond the end of what holds it.
+    /// An item or a field reaches beyond the end of the record or item that holds it.
     #[error("record ends within an item; close the link")]
     Truncated,
-    /// Something other than zeros behind the last item.
+    /// Something other than zeros follows the last item.
     #[error("record padded with other than zeros; close the link")]
     Padding,
-    /// A value that no peer of this version sends: reserved bits, integers in a longer form than needed.
+    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a longer form than needed.
     #[error("malformed item; close the link")]
     Malformed,
-    /// More items, or longer lists, than allowed.
+    /// The record has more items, or longer lists, than allowed.
     #[error("too many items or list entries; close the link")]
     TooMany,
 }
 
-/// An item cannot be sent: one of its lists is longer than allowed. Split it.
+/// The error of an item that cannot be sent, because one of its lists is longer than allowed. Split it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a list of the item is longer than the protocol allows; send it in parts")]
 pub struct EncodeError;
 
-/// Reads one body; all lists of a record share one budget of entries.
+/// A reader of one body. All lists of a record share one budget of entries.
 pub(crate) struct BodyReader<'a, 'b> {
     rest: &'a [u8],
     budget: &'b mut usize,
@@ -77,7 +77,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         }
     }
 
-    /// LEB128 in its shortest form, at most `bits` wide.
+    /// Reads an integer in LEB128, in its shortest form and at most `bits` wide.
     fn varint(&mut self, bits: u32) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         let mut shift = 0;
@@ -109,7 +109,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         self.varint(64)
     }
 
-    /// The length of a list or string, checked against its own limit before anything is allocated.
+    /// Reads the length of a list or string, and checks it against its own limit before anything is allocated.
     pub(crate) fn len(&mut self, limit: usize) -> Result<usize, DecodeError> {
         let len = usize::try_from(self.u32()?).map_err(|_| DecodeError::TooMany)?;
         if len > limit {
@@ -118,7 +118,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(len)
     }
 
-    /// A list of at most `limit` entries, each at least `least` bytes long.
+    /// Reads a list of at most `limit` entries, each at least `least` bytes long.
     pub(crate) fn list<T>(
         &mut self,
         limit: usize,
@@ -137,14 +137,15 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(list)
     }
 
-    /// A string of bytes with its length in front.
+    /// Reads a string of bytes with its length in front.
     pub(crate) fn byte_string(&mut self, limit: usize) -> Result<Vec<u8>, DecodeError> {
         let len = self.len(limit)?;
         Ok(self.bytes(len)?.to_vec())
     }
 }
 
-/// Makes room for more bytes. If the buffer has to move, the old one is wiped: it can hold what a capability's holder shows.
+/// Makes room for more bytes. If the buffer has to move, the old one is wiped, because it can hold the secret that a capability's
+/// holder presents.
 pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
     let needed = bytes.len().saturating_add(additional);
     if needed <= bytes.capacity() {
@@ -160,7 +161,7 @@ pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
     *bytes = larger;
 }
 
-/// Writes one body behind what is already in `out`, counting list entries.
+/// A writer of one body behind the bytes that are already in `out`. It counts list entries.
 pub(crate) struct BodyWriter<'a> {
     out: &'a mut Vec<u8>,
     entries: usize,

@@ -1,4 +1,4 @@
-//! Days: the only unit of time that a relay keeps and that two people agree on.
+//! Days, the only unit of time that a relay keeps and that two people agree on.
 
 mod date;
 
@@ -6,10 +6,11 @@ pub use date::NotADate;
 
 use serde::{Deserialize, Serialize};
 
-/// Year of the release. A day is plausible from the beginning of the year before it to the end of the twentieth year after it.
+/// The year of the release. A day is plausible from the beginning of the year before it to the end of the twentieth year after
+/// it.
 pub const RELEASE_YEAR: u32 = 2026;
 
-/// Whole days since 1970-01-01, UTC.
+/// A number of whole days since 1970-01-01, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Day(u32);
 
@@ -27,37 +28,38 @@ impl Day {
         self.0 >= Self::FIRST_PLAUSIBLE.0 && self.0 <= Self::LAST_PLAUSIBLE.0
     }
 
-    /// The day with this number.
+    /// Returns the day with this number.
     #[must_use]
     pub const fn from_number(days: u32) -> Self {
         Self(days)
     }
 
-    /// The day in which this second since the epoch lies; the last expressible day beyond year 11,000,000.
+    /// Returns the day in which this second since the epoch lies. Beyond year 11,000,000 it is the last day that the type can
+    /// express.
     #[must_use]
     pub fn of_unix_seconds(seconds: u64) -> Self {
         Self(u32::try_from(seconds / SECONDS).unwrap_or(u32::MAX))
     }
 
-    /// Days since 1970-01-01.
+    /// Returns the number of days since 1970-01-01.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// The first second of the day.
+    /// Returns the first second of the day.
     #[must_use]
     pub const fn unix_seconds(self) -> u64 {
         self.0 as u64 * SECONDS
     }
 
-    /// `days` later, at most the last expressible day.
+    /// Returns the day that is `days` later, at most the last day that the type can express.
     #[must_use]
     pub const fn plus(self, days: u32) -> Self {
         Self(self.0.saturating_add(days))
     }
 
-    /// Days from `earlier` to this day; zero if it is not earlier.
+    /// Returns the number of days from `earlier` to this day; zero if `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u32 {
         self.0.saturating_sub(earlier.0)

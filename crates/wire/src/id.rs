@@ -1,4 +1,4 @@
-//! Public 32-byte names: hashes of what is shown to a relay, and the fingerprint of a relay.
+//! Public names of 32 bytes: hashes of secrets that are shown to a relay, and the fingerprint of a relay.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,23 +9,23 @@ macro_rules! public_bytes {
         pub struct $name([u8; $len]);
 
         impl $name {
-            /// Length in bytes.
+            /// The length in bytes.
             pub const LEN: usize = $len;
 
-            /// Wraps the bytes.
+            /// Creates the name with these bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
             }
 
-            /// The bytes.
+            /// Returns the bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
         }
 
-        /// Names no mailbox and no relay: identifiers stay out of logs.
+        /// Hides the bytes: identifiers stay out of logs.
         impl core::fmt::Debug for $name {
             fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 f.write_str(concat!(stringify!($name), "(..)"))
@@ -35,24 +35,25 @@ macro_rules! public_bytes {
 }
 
 public_bytes! {
-    /// Hash of a [`PresentedOwn`](crate::PresentedOwn): how a relay recognises the owner.
+    /// The hash of a [`PresentedOwn`](crate::PresentedOwn), by which a relay recognises the owner.
     OwnId, 32
 }
 public_bytes! {
-    /// Hash of a [`PresentedRead`](crate::PresentedRead): the name of a mailbox on its relay.
+    /// The hash of a [`PresentedRead`](crate::PresentedRead), the name of a mailbox on its relay.
     MailboxId, 32
 }
 public_bytes! {
-    /// Hash of a [`PresentedSend`](crate::PresentedSend): the right of a sender to put into a mailbox.
+    /// The hash of a [`PresentedSend`](crate::PresentedSend), the right of a sender to put into a mailbox.
     SendId, 32
 }
 public_bytes! {
-    /// Hash of a relay's identity keys; part of every address, so that no certificate authority can stand between.
+    /// The hash of a relay's identity keys. It is part of every address, so that no certificate authority can impersonate the
+    /// relay.
     Fingerprint, 32
 }
 public_bytes! {
-    /// Random bytes by which a relay recognises the same reader after a broken connection. Kept in memory only,
-    /// never shared between links that shall not be linked.
+    /// The random bytes by which a relay recognises the same reader after a broken connection. They are kept in memory only, and
+    /// links that shall not be linked have different ones.
     ClientToken, 16
 }
 

@@ -1,4 +1,4 @@
-//! Items: everything that a client and a relay say to each other (spec/09-wire.md section 5).
+//! Items, the messages between a client and a relay (spec/09-wire.md section 5).
 
 mod codes;
 mod control;
@@ -22,7 +22,7 @@ use encoding::Encoding;
 /// A decoded body.
 pub(crate) enum Body {
     Item(Item),
-    /// Well-formed, but this version cannot serve it.
+    /// The body is well-formed, but this version cannot serve it.
     Unsupported(Unsupported),
     /// The type is not known.
     Unknown,
@@ -41,7 +41,7 @@ macro_rules! items {
             /// Every known type number, ascending.
             pub const KINDS: &[u16] = &[$($kind),*];
 
-            /// The type's number.
+            /// Returns the type's number.
             #[must_use]
             pub const fn kind(&self) -> u16 {
                 match self {
@@ -90,51 +90,51 @@ macro_rules! items {
 }
 
 items! {
-    /// First item of each side.
+    /// The first item of each side.
     Hello = 0x01, critical: true;
-    /// Client: make a mailbox.
+    /// The client asks to make a mailbox.
     Create = 0x10, critical: true;
-    /// Client: let one more sender in.
+    /// The client asks to let one more sender in.
     Grant = 0x11, critical: true;
-    /// Client: shut one sender out.
+    /// The client asks to shut one sender out.
     Revoke = 0x12, critical: true;
-    /// Client: renew the lease.
+    /// The client asks to renew the lease.
     Renew = 0x13, critical: true;
-    /// Client: destroy the mailbox with all it holds.
+    /// The client asks to destroy the mailbox with all that it holds.
     Delete = 0x14, critical: true;
-    /// Client: replace the read capability.
+    /// The client asks to replace the read capability.
     Rekey = 0x15, critical: true;
-    /// Client: leave a blob.
+    /// The client puts a blob.
     Put = 0x20, critical: true;
-    /// Client: ask for the blobs of mailboxes.
+    /// The client asks for the blobs of mailboxes.
     Subscribe = 0x30, critical: true;
-    /// Client: end subscriptions.
+    /// The client ends subscriptions.
     Unsubscribe = 0x31, critical: true;
-    /// Relay: the answer to `Subscribe`.
+    /// The relay answers `Subscribe`.
     Subscribed = 0x32, critical: false;
-    /// Relay: a blob.
+    /// The relay delivers a blob.
     Deliver = 0x40, critical: false;
-    /// Client: blobs are safe here, destroy them.
+    /// The client has stored blobs, and the relay may destroy them.
     Ack = 0x41, critical: true;
-    /// Relay: all that was there at the subscribe is delivered and confirmed.
+    /// The relay has delivered everything that was there at the Subscribe, and all of it is confirmed.
     CaughtUp = 0x42, critical: false;
-    /// Relay: another reader has taken the mailbox over.
+    /// Another reader has taken the mailbox over.
     Displaced = 0x43, critical: false;
-    /// Relay: the mailbox was deleted or its lease ended.
+    /// The mailbox was deleted or its lease ended.
     Gone = 0x44, critical: false;
-    /// Relay: the blobs of this `Ack` are destroyed.
+    /// The relay has destroyed the blobs of this `Ack`.
     Acked = 0x45, critical: false;
-    /// Either side: ask for a `Pong`.
+    /// Either side asks for a `Pong`.
     Ping = 0x50, critical: false;
-    /// Either side: the answer to `Ping`.
+    /// Either side answers `Ping`.
     Pong = 0x51, critical: false;
-    /// Relay: come back later, or elsewhere.
+    /// The relay is about to close the link, and asks the client to come back later.
     GoAway = 0x52, critical: false;
-    /// Client: a new window for deliveries.
+    /// The client sets a new window for deliveries.
     Window = 0x53, critical: true;
-    /// Either side: an item was not understood.
+    /// Either side did not understand an item.
     Error = 0x5e, critical: false;
-    /// Relay: the end of one request.
+    /// The relay ends one request.
     Answer = 0x5f, critical: false;
 }
 

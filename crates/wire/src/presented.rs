@@ -1,5 +1,5 @@
-//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They are worthless at any other relay.
-//! Their bytes have no structure here. They are boxed, so that moving an item leaves no copy.
+//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They are worthless at any other
+//! relay. Here the bytes have no structure. The secrets are boxed, so that moving an item leaves no copy.
 
 use alloc::boxed::Box;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -11,10 +11,10 @@ macro_rules! presented {
         pub struct $name(Box<[u8; 32]>);
 
         impl $name {
-            /// Length in bytes.
+            /// The length in bytes.
             pub const LEN: usize = 32;
 
-            /// Takes the bytes, and wipes the array that it was given.
+            /// Creates the secret from its bytes, and wipes the array.
             #[must_use]
             pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
                 let presented = Self::copy_of(&bytes);
@@ -22,13 +22,13 @@ macro_rules! presented {
                 presented
             }
 
-            /// Copies the bytes into a box, past the stack. The caller wipes what it copied from.
+            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own bytes.
             #[must_use]
             pub fn copy_of(bytes: &[u8; 32]) -> Self {
                 Self::fill_with(|place| place.copy_from_slice(bytes))
             }
 
-            /// Has the bytes written where they will lie.
+            /// Creates the secret by a function that writes its bytes into the box.
             #[must_use]
             pub fn fill_with(fill: impl FnOnce(&mut [u8; 32])) -> Self {
                 let mut presented = Self(Box::new([0; 32]));
@@ -36,7 +36,7 @@ macro_rules! presented {
                 presented
             }
 
-            /// The bytes, named so that every use can be found.
+            /// Returns the bytes. The name makes every use easy to find.
             #[must_use]
             pub fn expose(&self) -> &[u8; 32] {
                 &self.0
@@ -49,7 +49,7 @@ macro_rules! presented {
             }
         }
 
-        /// Looks at every byte, whatever differs.
+        /// Compares every byte, so that the time does not depend on the bytes.
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 self.0.iter().zip(&*other.0).fold(0, |differ, (a, b)| core::hint::black_box(differ | (a ^ b))) == 0

@@ -8,10 +8,10 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Bytes in front of each body: type, flags, length.
+/// Number of bytes in front of each body: type, flags, length.
 pub const HEADER_LEN: usize = 6;
 
-/// Bit 0 of the flags: a receiver that does not know the type says so instead of skipping it.
+/// The flag of bit 0. A receiver that does not know the type says so instead of skipping the item.
 const CRITICAL: u8 = 1;
 
 /// The contents of a received record.
@@ -26,7 +26,7 @@ pub struct Received {
 }
 
 impl Unsupported {
-    /// The item to send back.
+    /// Returns the item to send back.
     #[must_use]
     pub fn answer(self) -> Item {
         match self {
@@ -39,7 +39,7 @@ impl Unsupported {
 /// Decodes a record's plaintext. Unknown items are skipped, or reported when they are critical.
 ///
 /// # Errors
-/// See [`DecodeError`]; nothing of such a record counts, and the link is closed.
+/// Fails with [`DecodeError`]. Ignore all items of such a record, and close the link.
 pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
     if plaintext.len() > MAX_RECORD {
         return Err(DecodeError::TooLong); // W-01: records are bounded.
@@ -76,11 +76,11 @@ pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
     Ok(received)
 }
 
-/// Encodes one item behind what is already in `out`; gives the number of list entries it holds, which count
-/// towards [`MAX_LIST_ENTRIES`] of the record.
+/// Encodes one item behind the bytes that are already in `out`. Returns the number of its list entries, which count towards
+/// [`MAX_LIST_ENTRIES`] of the record.
 ///
 /// # Errors
-/// [`EncodeError`] when a list is too long; `out` is as it was.
+/// Fails with [`EncodeError`] when a list is too long; `out` is as it was.
 pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let start = out.len();
     reserve_wiping(out, HEADER_LEN);
@@ -105,7 +105,7 @@ pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError>
 /// Encodes items one after the other, without padding.
 ///
 /// # Errors
-/// [`EncodeError`] when a list is too long or the items do not fit one record.
+/// Fails with [`EncodeError`] when a list is too long or the items do not fit one record.
 pub fn encode_items(items: &[Item]) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::new();
     let mut entries = 0_usize;

@@ -12,12 +12,12 @@ impl Version {
     pub const V1: Self = Self(1);
 }
 
-/// Optional abilities, one bit each. What both sides offer may be used; unknown bits are no error.
+/// Optional abilities, one bit each. Those that both sides offer may be used; unknown bits are no error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(pub u64);
 
 impl Features {
-    /// None: version 1 defines no feature bit yet.
+    /// No feature: version 1 defines no feature bit yet.
     pub const NONE: Self = Self(0);
 
     /// Returns the features of both sides.
@@ -26,7 +26,7 @@ impl Features {
         Self(self.0 & other.0)
     }
 
-    /// Whether every bit of `other` is here.
+    /// Whether every bit of `other` is set.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -41,13 +41,13 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Version 1 without optional features.
+    /// Returns the offer of version 1 without optional features.
     #[must_use]
     pub fn v1() -> Self {
         Self { versions: Vec::from([Version::V1]), features: Features::NONE }
     }
 
-    /// An offer of these versions; `None` unless they are strictly ascending, at least one and at most
+    /// Creates an offer of these versions. Returns `None` unless they are strictly ascending, at least one and at most
     /// [`MAX_VERSIONS`].
     #[must_use]
     pub fn new(versions: Vec<Version>, features: Features) -> Option<Self> {
@@ -56,19 +56,19 @@ impl Offer {
         well_formed.then_some(Self { versions, features })
     }
 
-    /// The versions, lowest first.
+    /// Returns the versions, lowest first.
     #[must_use]
     pub fn versions(&self) -> &[Version] {
         &self.versions
     }
 
-    /// The features.
+    /// Returns the features.
     #[must_use]
     pub const fn features(&self) -> Features {
         self.features
     }
 
-    /// The highest version that both offer, if there is one.
+    /// Returns the highest version that both offer, if there is one.
     #[must_use]
     pub fn highest_common(&self, other: &Self) -> Option<Version> {
         self.versions.iter().rev().copied().find(|version| other.versions.contains(version))

@@ -18,7 +18,7 @@ use crate::{
     qr, token,
 };
 
-/// `invite`
+/// Runs the command `invite`.
 pub async fn invite(output: Output, common: &Common, invite: &args::Invite) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let config = Config { invite_days: u32::from(invite.days), ..Config::default() };
@@ -67,7 +67,7 @@ fn print_link(output: Output, link: &str) -> Result<(), Failure> {
     output.text(link)
 }
 
-/// `invites`
+/// Runs the command `invites`.
 pub async fn invites(output: Output, common: &Common, invites: &args::Invites) -> Result<(), Failure> {
     let client = open(common).await?;
     let (contacts, link) = (client.contacts(), invites.name.as_ref().map(|name| client.invite_link(name)));
@@ -102,7 +102,7 @@ fn last_day(contact: &ContactInfo) -> String {
     contact.invite_until.map_or_else(String::new, |day| format!("It can be accepted until {} (UTC).", day))
 }
 
-/// `withdraw`
+/// Runs the command `withdraw`.
 pub async fn withdraw(output: Output, common: &Common, withdraw: &args::Withdraw) -> Result<(), Failure> {
     let client = open(common).await?;
     let withdrawn = client.withdraw_invite(&withdraw.name).await;
@@ -124,7 +124,7 @@ pub async fn withdraw(output: Output, common: &Common, withdraw: &args::Withdraw
     )
 }
 
-/// `accept`
+/// Runs the command `accept`.
 pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> Result<(), Failure> {
     let token = accept.relay_token_file.as_deref().map(token::from_file).transpose()?;
     let invite = match accept.link.as_str() {
@@ -139,7 +139,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
         Some(token) => client.set_create_token(invite.relay(), Some(token)).await,
         None => Ok(()),
     };
-    // The answer belongs to it: it is waited for as long as it moves.
+    // The command waits for the answer for as long as bytes of it move.
     let accepting = async {
         accepted?;
         match () {
@@ -157,7 +157,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
             return Err(relays::accept_failure(error, invite.relay(), common, accept)?);
         }
     };
-    // The used invite is emptied, and what else waits leaves, as far as relays answer.
+    // The used invite is emptied, and other waiting messages leave, as far as relays answer.
     let _ = client.flush_reachable(client_patience()).await;
     finish(client).await?;
     let (name, typed, home) = (Shown(contact), Typed(contact), home_of(common)?);
@@ -188,7 +188,7 @@ pub async fn accept(output: Output, common: &Common, accept: &args::Accept) -> R
     output.say(human, &json!({ "name": contact, "state": state, "begins_again": again }))
 }
 
-/// `agree`
+/// Runs the command `agree`.
 pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Result<(), Failure> {
     let client = open(common).await?;
     let asks = find(&client, &agree.name).map(|contact| contact.asks).unwrap_or_default();
@@ -236,7 +236,7 @@ pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Resu
         None => Err(ClientError::NothingAsked),
     };
     if agreed.is_ok() {
-        // What waited for this leaves now, if the relay listens.
+        // Messages that waited for this leave now, if the relay listens.
         let _ = client.flush_reachable(GOODBYE).await;
     }
     finish(client).await?;
@@ -272,7 +272,7 @@ pub async fn agree(output: Output, common: &Common, agree: &args::Agree) -> Resu
     )
 }
 
-/// `begin-again`
+/// Runs the command `begin-again`.
 pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAgain) -> Result<(), Failure> {
     let client = open(common).await?;
     let begun = client.begin_again(&again.name).await;
@@ -319,7 +319,7 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
     )
 }
 
-/// One word for a question of a contact.
+/// Returns one word for a question of a contact.
 fn asks_word(asks: &ContactAsks) -> &'static str {
     match asks {
         ContactAsks::Reset => "reset",
@@ -328,7 +328,7 @@ fn asks_word(asks: &ContactAsks) -> &'static str {
     }
 }
 
-/// A question of a contact in JSON.
+/// Returns a question of a contact in JSON.
 pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
     let number = match asks {
         ContactAsks::NewIdentity(number) => Some(number.to_digits()),
@@ -337,14 +337,14 @@ pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
     json!({ "name": name, "what": asks_word(asks), "safety_number": number })
 }
 
-/// The two halves of a safety number, one of them the user's own.
+/// Returns the two halves of a safety number, one of them the user's own.
 fn halves(number: &SafetyNumber) -> [String; 2] {
     let digits: String = number.to_digits().split_whitespace().collect();
     let (one, other) = digits.split_at(digits.len() / 2);
     [one.to_owned(), other.to_owned()]
 }
 
-/// Whether what the user has typed names this.
+/// Whether the word that the user has typed names this question.
 fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
     match asks {
         ContactAsks::NewIdentity(number) => {
@@ -354,14 +354,14 @@ fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
     }
 }
 
-/// A line that says a question of a contact and how to answer it. `all`: all its questions.
+/// Returns a line that says a question of a contact and how to answer it. `all` are all its questions.
 pub(super) fn asks_line(name: &str, asks: &ContactAsks, all: &[ContactAsks]) -> String {
     let (what, typed_what) = match asks {
         ContactAsks::Reset => {
             ("to begin again without a proof that it knew the session".to_owned(), "reset".to_owned())
         }
         ContactAsks::NewIdentity(number) => {
-            // The half that is the user's own stands in all of them.
+            // The half that is the user's own is in all of them.
             let starts = halves(number).map(|half| half.chars().take(10).collect::<String>());
             let count = |start: &String| all.iter().filter(|other| is_chosen(other, start)).count();
             let start = starts.iter().min_by_key(|start| count(start)).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `receive`: what has arrived, once, or on and on.
+//! `receive`: prints the events that have arrived, once or until it is ended.
 
 use std::pin::pin;
 
@@ -18,7 +18,7 @@ use crate::{
     signals,
 };
 
-/// `receive`
+/// Runs the command `receive`.
 pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -> Result<(), Failure> {
     let home = Home::find(common.home.as_deref())?;
     let client = home.open(common, deaddrop_client::Config::default()).await?;
@@ -46,7 +46,7 @@ struct Printer<'a> {
     client: &'a Client,
     from: Option<String>,
     after: Option<u64>,
-    /// All that had come was printed.
+    /// Whether all events that had come were printed.
     has_printed: bool,
 }
 
@@ -101,7 +101,7 @@ impl Printer<'_> {
         }
     }
 
-    /// Says of which relays not everything was fetched.
+    /// Prints the relays from which not everything was fetched, for programs. Returns the failure for the user.
     fn say_unread(&self, error: ClientError) -> Result<Failure, Failure> {
         let status = self.client.status()?;
         let mut unread = sync::unread(&status);
@@ -132,7 +132,8 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints all there is after `last`, which then is the number of the newest event. Returns the number of events.
+    /// Prints all events after `last`, and sets `last` to the number of the newest. Returns the number of printed
+    /// events.
     async fn print_all(&mut self, last: &mut u64) -> Result<usize, Failure> {
         let mut printed = 0;
         loop {
@@ -146,9 +147,9 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints one event, unless it is not asked for or was printed before.
+    /// Prints one event, unless it is not asked for or was printed before. Returns whether it was printed.
     fn print(&mut self, next: &Event) -> Result<bool, Failure> {
-        // What concerns no single contact concerns this one, too.
+        // An event that concerns no single contact concerns this one, too.
         if self.from.as_ref().is_some_and(|name| next.contact != *name && !next.contact.is_empty()) {
             return Ok(false);
         }
@@ -165,7 +166,8 @@ impl Printer<'_> {
         Ok(true)
     }
 
-    /// Remembers what was printed: after it was printed, so that a crash prints it again rather than never.
+    /// Stores the mark of the printed events. It is stored after printing, so that a crash prints them again rather
+    /// than never.
     async fn shown(&mut self, last: u64) -> Result<(), Failure> {
         match (self.after, self.from.as_deref()) {
             (Some(_), _) => Ok(()),

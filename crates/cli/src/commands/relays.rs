@@ -17,7 +17,7 @@ use crate::{
     token,
 };
 
-/// `relay-token`
+/// Runs the command `relay-token`.
 pub async fn relay_token(output: Output, common: &Common, wanted: &args::RelayToken) -> Result<(), Failure> {
     let named = wanted.relay.as_deref().map(relay_address).transpose()?;
     let client = open(common).await?;
@@ -50,7 +50,7 @@ async fn set(client: &Client, relay: &RelayAddress, wanted: &args::RelayToken) -
     Ok(client.set_create_token(relay, token).await?)
 }
 
-/// `allow-private`
+/// Runs the command `allow-private`.
 pub async fn allow_private(
     output: Output,
     common: &Common,
@@ -69,7 +69,7 @@ pub async fn allow_private(
     )
 }
 
-/// `relays`
+/// Runs the command `relays`.
 pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;
     // A timeout is an answer here.
@@ -112,7 +112,7 @@ pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `set-relay`
+/// Runs the command `set-relay`.
 pub async fn set_relay(output: Output, common: &Common, set: &args::SetRelay) -> Result<(), Failure> {
     let relay = relay_address(&set.relay)?;
     let token = match &set.relay_token_file {
@@ -178,7 +178,7 @@ async fn move_to(
     client.move_to_relay(relay.clone()).await
 }
 
-/// `leave-relay`
+/// Runs the command `leave-relay`.
 pub async fn leave_relay(output: Output, common: &Common, leave: &args::LeaveRelay) -> Result<(), Failure> {
     let relay = relay_address(&leave.relay)?;
     let client = open(common).await?;
@@ -191,7 +191,7 @@ pub async fn leave_relay(output: Output, common: &Common, leave: &args::LeaveRel
     )
 }
 
-/// Describes why an invite was not accepted, and says what to do.
+/// Returns the failure for an invite that was not accepted, with the remedy.
 pub(super) fn accept_failure(
     error: ClientError,
     relay: &RelayAddress,
@@ -233,7 +233,7 @@ pub(super) fn accept_failure(
     })
 }
 
-/// Words for a relay that wants a token; none for other errors.
+/// Returns the failure for a relay that wants a token; `None` for other errors.
 pub(super) fn needs_token(
     error: ClientError,
     relay: &str,

@@ -15,24 +15,25 @@ use crate::{
     output::{Output, Typed},
 };
 
-/// The longest wait of a command at its end, for receipts.
+/// The maximum wait of a command at its end, for receipts.
 pub(super) const GOODBYE: Duration = Duration::from_secs(3);
 /// The time for which `status` waits for an answer of the relay.
 pub(super) const STATUS_PATIENCE: Duration = Duration::from_secs(6);
 
-/// The time for which a command waits for relays by itself.
+/// The time for which a command waits for relays if the user gives none.
 const WAIT: Duration = Duration::from_secs(10);
-/// The longest wait in all, as long as something moves over a slow line.
+/// The maximum wait in all, as long as something moves over a slow line.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// Extra time in which such a command ends by itself when no bytes move.
+/// The extra time in which such a command ends by itself when no bytes move.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// The wait of a command: as long as the user says, or for [`WAIT`] and then as long as something moves.
+/// Returns the wait of a command: as long as the user says, or for [`WAIT`] and then as long as something moves.
 pub(super) fn patience(wait: Option<u64>) -> Patience {
     wait.map_or(Patience::while_moving(WAIT, LONGEST_WAIT), |wait| Duration::from_secs(wait).into())
 }
 
-/// Awaits a call, and says on the error output that it goes on as long as something moves, if the user gave no time for it.
+/// Awaits a call. If the user gave no time, says on the error output when it takes longer because something still
+/// moves.
 pub(super) async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     tokio::select! {
@@ -49,7 +50,7 @@ pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
     Home::find(common.home.as_deref())?.open(common, Config::default()).await
 }
 
-/// Lets go of the vault, and says on the error output if the clock is wrong.
+/// Closes the vault, and says on the error output if the clock is wrong.
 pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
     if let Some(line) = client.status().ok().and_then(|status| clock_line(&status.clock)) {
         Output::new(false).note(line);
@@ -67,7 +68,7 @@ pub(super) fn clock_line(clock: &ClockStatus) -> Option<String> {
     ))
 }
 
-/// The folder, as it is typed behind `--home`.
+/// Returns the folder, as it is typed behind `--home`.
 pub(super) fn home_of(common: &Common) -> Result<String, Failure> {
     Ok(Typed(&Home::find(common.home.as_deref())?.folder().to_string_lossy()).to_string())
 }
@@ -84,7 +85,7 @@ pub(super) fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
     })
 }
 
-/// All of standard input, without a newline at its end; `None` if it has more bytes than `max`.
+/// Reads all of standard input, without a newline at its end. Returns `None` if it has more bytes than `max`.
 pub(crate) fn read_stdin(max: usize) -> Result<Option<String>, Failure> {
     // One byte more than fits, and the newline.
     let enough = max.saturating_add(2);

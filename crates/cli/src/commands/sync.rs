@@ -1,4 +1,4 @@
-//! `sync`, and the words for what was done and what waits.
+//! `sync`, and the words for finished and waiting work.
 
 use deaddrop_client::{Connectivity, ContactSync, SendWait, Status, SyncReport, TlsFault};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
     output::{Output, Shown},
 };
 
-/// `sync`
+/// Runs the command `sync`.
 pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<(), Failure> {
     let client = open(common).await?;
     let report = patiently(output, sync.wait, client.sync(patience(sync.wait))).await;
@@ -31,7 +31,7 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
             "contacts": report.contacts.iter().map(contact_json).collect::<Vec<_>>(),
         }),
     )?;
-    // As `receive` does: what lies at a relay that was not read is unknown.
+    // As in `receive`: it is unknown what waits at a relay that was not read.
     match report
         .relays
         .values()
@@ -42,7 +42,7 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
     }
 }
 
-/// The relays that were not read, and the contacts for whom something waits, a line each.
+/// Returns the relays that were not read, and the contacts for whom something waits, a line each.
 pub(super) fn left(report: &SyncReport) -> Vec<String> {
     let relays = report.relays.iter().filter(|(_, state)| **state != Connectivity::CaughtUp);
     let mut lines: Vec<String> =
@@ -96,7 +96,7 @@ pub(super) fn relay_line(state: Connectivity) -> &'static str {
     }
 }
 
-/// Returns the state of a relay, in JSON. Words stay.
+/// Returns the state of a relay as a word in JSON. The words are stable.
 pub(super) fn relay_word(state: Connectivity) -> &'static str {
     match state {
         Connectivity::Connecting => "connecting",
@@ -132,7 +132,7 @@ pub(super) fn relays_json<'a>(relays: impl IntoIterator<Item = (&'a String, &'a 
     relays.into_iter().map(relay).collect()
 }
 
-/// The relays of which not everything was fetched.
+/// Returns the relays from which not everything was fetched.
 pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
     let is_unread = |state: Connectivity| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken);
     status
@@ -143,7 +143,7 @@ pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
         .collect()
 }
 
-/// Why something waits, in JSON. Words stay.
+/// Returns the reason for a wait as a word in JSON. The words are stable.
 pub(crate) fn wait_word(why: &SendWait) -> &'static str {
     match why {
         SendWait::UnderWay => "under_way",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
-/// One line, and one more if the vault takes less than everything, or if erased bytes lie on the disk still.
+/// Returns one line, and one more if the vault does not take everything, or if erased bytes are still on the disk.
 pub(super) fn lines(vault: &VaultStatus) -> Vec<String> {
     let mut lines = vec![format!(
         "The vault is {} % full; its file has {} MiB, at most {} MiB",
@@ -35,7 +35,7 @@ pub(super) fn lines(vault: &VaultStatus) -> Vec<String> {
     lines
 }
 
-/// Words stay.
+/// Returns the fill level in JSON. The words in it are stable.
 pub(super) fn json(vault: &VaultStatus) -> Value {
     json!({
         "file_bytes": vault.file_bytes,

@@ -9,25 +9,25 @@ use deaddrop_client::{Client, Config, ContactState, Event, EventKind, RelayAddre
 
 use crate::failure::Failure;
 
-/// News that an app gets to see.
+/// News for an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// A text has arrived.
     Text(String),
-    /// A text of this person was received by the other.
+    /// The other person has received a text of this one.
     Receipt,
-    /// Anything else.
+    /// Any other event.
     Other,
 }
 
-/// A person: online while the client is open. What the app keeps (texts, receipts, its place) outlives the client, as in an app
-/// with a store of its own.
+/// A person, who is online while the client is open. The app's own data (texts, receipts, its place) outlives the
+/// client, as in an app with a store of its own.
 #[derive(Debug)]
 pub struct Person {
     name: &'static str,
     home: PathBuf,
     client: Option<Client>,
-    /// The one contact.
+    /// The name of the only contact.
     peer: String,
     last: u64,
     sent: u64,
@@ -36,7 +36,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// A new identity in a new vault.
+    /// Makes a person with a new identity in a new vault.
     pub async fn new(name: &'static str, home: &Path, relay: &str) -> Result<Self, Failure> {
         let relay: RelayAddress = relay.parse().map_err(Failure::new)?;
         let client = Client::create(home, Unlock::KeyFile, Some(relay), config()).await?;
@@ -61,7 +61,7 @@ impl Person {
         Ok(self.client()?.accept(link, peer).await?)
     }
 
-    /// Waits until the peer has taken the invite: from then on what is sent leaves at once.
+    /// Waits until the peer has accepted the invite. From then on sent texts leave at once.
     pub async fn connected(&mut self) -> Result<(), Failure> {
         loop {
             let contacts = self.client()?.contacts()?;
@@ -83,7 +83,7 @@ impl Person {
         Ok(())
     }
 
-    /// Goes offline. What waits stays in the vault.
+    /// Goes offline. Waiting texts stay in the vault.
     pub async fn close(&mut self) {
         if let Some(client) = self.client.take() {
             // A vault that failed shows when it is opened again, or in the count.
@@ -105,7 +105,7 @@ impl Person {
         Ok(self.take(event))
     }
 
-    /// Takes everything that is there now.
+    /// Takes all news that are there now.
     pub async fn drain(&mut self) {
         if self.open().await.is_err() {
             return;
@@ -139,12 +139,12 @@ impl Person {
         Ok(self.client()?.status()?.unsent)
     }
 
-    /// The number to compare, once a session stands.
+    /// Returns the number to compare, once there is a session.
     pub async fn safety_number(&self) -> Result<String, Failure> {
         Ok(self.client()?.safety_number(&self.peer)?.to_digits())
     }
 
-    /// The texts that arrived, in the order in which they did.
+    /// Returns the texts that arrived, in the order of their arrival.
     pub fn texts(&self) -> Vec<&str> {
         self.texts.iter().map(String::as_str).collect()
     }

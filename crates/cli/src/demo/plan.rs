@@ -1,4 +1,4 @@
-//! The plan of a replay: which side says which line, who is in flight during which lines, after which lines the relay dies.
+//! The plan of a replay: the lines of each side, the flights, and the lines after which the relay is killed.
 
 use std::ops::Range;
 
@@ -14,10 +14,10 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both, in order.
+    /// Both sides, in order.
     pub const BOTH: [Self; 2] = [Self::One, Self::Two];
 
-    /// The one this one talks to.
+    /// Returns the other side.
     pub fn other(self) -> Self {
         match self {
             Self::One => Self::Two,
@@ -36,7 +36,7 @@ pub struct Pair<T> {
 }
 
 impl<T> Pair<T> {
-    /// The thing of a side.
+    /// Returns the thing of a side.
     pub fn of(&self, side: Side) -> &T {
         match side {
             Side::One => &self.one,
@@ -44,7 +44,7 @@ impl<T> Pair<T> {
         }
     }
 
-    /// The thing of a side, to be changed.
+    /// Returns the thing of a side, to be changed.
     pub fn of_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::One => &mut self.one,
@@ -56,15 +56,15 @@ impl<T> Pair<T> {
 /// A line that one side is going to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saying {
-    /// Its place in the transcript, counted from 0.
+    /// The place in the transcript, counted from 0.
     pub place: usize,
-    /// Number of lines of the other side that stand before it: it answers to them.
+    /// Number of lines of the other side before it, to which it answers.
     pub after: usize,
     /// The text.
     pub text: String,
 }
 
-/// One side is offline while the other goes on.
+/// A time in which one side is offline while the other continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flight {
     /// The side that is offline.
@@ -89,7 +89,8 @@ pub struct Plan {
 const FLIGHT_LINES: usize = 12;
 
 impl Plan {
-    /// Spreads flights and crashes evenly over the transcript. Always as many as asked for, however short the transcript.
+    /// Makes a plan whose flights and crashes are spread evenly over the transcript. There are always as many as asked
+    /// for, however short the transcript.
     pub fn new(transcript: &Transcript, me: &str, flights: usize, crashes: usize) -> Self {
         let mut sayings = Pair::<Vec<Saying>>::default();
         for (place, line) in transcript.lines().iter().enumerate() {

@@ -36,7 +36,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Time for which a start is tried again while the port of a killed relay is not free yet.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A running relay. Dropped, it is killed; should this process be killed, the relay sees its standard input end and goes too.
+/// A running relay. It is killed when this is dropped; should this process be killed, the relay sees its standard input
+/// end and ends too.
 #[derive(Debug)]
 pub struct RelayProcess {
     child: Child,
@@ -69,7 +70,7 @@ impl RelayProcess {
         Ok(Self { child, folder: folder.to_owned(), address })
     }
 
-    /// The relay's address with its fingerprint.
+    /// Returns the relay's address with its fingerprint.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -119,7 +120,7 @@ impl RelayProcess {
             .ok_or_else(|| Failure::new("the relay's inspect does not count blobs"))
     }
 
-    /// Everything an operator can know, as the relay's own `inspect` prints it.
+    /// Returns everything an operator can know, as the relay's own `inspect` prints it.
     pub async fn inspect(&self, options: &[&str]) -> Result<String, Failure> {
         let data = data(&self.folder);
         let mut command = relay([OsStr::new("inspect"), OsStr::new("--data"), data.as_os_str()])?;
@@ -156,7 +157,7 @@ fn not_started(error: std::io::Error) -> Failure {
     Failure::new(format_args!("the relay could not be started: {error}"))
 }
 
-/// This program as a relay.
+/// Returns the command that runs this program as a relay.
 fn relay<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command, Failure> {
     let mut command = Command::new(env::current_exe().map_err(not_started)?);
     command.arg("relay").args(words).env_remove(passphrase::VARIABLE).kill_on_drop(true);

@@ -15,43 +15,44 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// If nothing at all has moved for so long, the replay ends and tells the true figures.
+/// Maximum time without any movement. After it the replay ends and tells the true figures.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Maximum time that the one on the ground takes to have everything stored that the one in flight misses.
+/// Maximum time for the side on the ground to have everything stored that the other side misses.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
-/// The relay is killed at most this long after the line that triggers it: in the middle of its put, delivery or ack.
+/// Maximum time in milliseconds between a line and the crash that it triggers: the relay is killed in the middle of its
+/// put, delivery or ack.
 const CRASH_DELAY_MS: u64 = 15;
-/// Interval at which the relay is asked, at the end, what it holds.
+/// Interval of the looks at the content of the relay at the end.
 const INSPECT_EVERY: Duration = Duration::from_millis(200);
 
 /// The result of a replay.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Figures {
-    /// Lines in the transcript.
+    /// Number of lines in the transcript.
     #[serde(skip)]
     pub lines: usize,
-    /// Lines given to the sending sides' vaults.
+    /// Number of lines given to the sending sides' vaults.
     pub sent: usize,
-    /// Lines that the receiving sides' apps got, each counted once.
+    /// Number of lines that the receiving sides' apps got, each counted once.
     pub delivered: usize,
-    /// Lines they did not get.
+    /// Number of lines that the receiving sides' apps did not get.
     pub lost: usize,
-    /// Lines they got more than once, or that were never sent.
+    /// Number of lines that arrived more than once, or that were never sent.
     pub duplicated: usize,
-    /// Lines they got elsewhere than in their place.
+    /// Number of lines that arrived elsewhere than in their place.
     pub out_of_order: usize,
-    /// Blobs on the relay at the end; none if the relay cannot be asked.
+    /// Number of blobs on the relay at the end; `None` if the relay cannot be asked.
     pub relay_blobs: Option<u64>,
     /// Number of times that somebody was offline.
     pub flights: usize,
     /// Number of times that the relay was killed.
     pub crashes: usize,
-    /// Duration of the replay.
+    /// Duration of the replay in seconds.
     pub seconds: f64,
 }
 
 impl Figures {
-    /// Everything arrived as it should, and nothing is left behind.
+    /// Whether everything arrived as it should, and nothing is left behind.
     pub fn is_clean(&self) -> bool {
         let whole = self.sent == self.lines && self.delivered == self.lines;
         whole
@@ -61,7 +62,7 @@ impl Figures {
             && self.relay_blobs == Some(0)
     }
 
-    /// The last line of a replay.
+    /// Returns the last line of a replay.
     pub fn line(&self) -> String {
         let blobs = self.relay_blobs.map_or_else(|| "?".to_owned(), |blobs| blobs.to_string());
         format!(
@@ -71,7 +72,7 @@ impl Figures {
     }
 }
 
-/// A replay under way. What was said and got stays countable whatever ends it.
+/// A replay under way. Its lines can be counted however it ends.
 pub struct Replay<'a> {
     plan: &'a Plan,
     relay: &'a mut RelayProcess,
@@ -106,7 +107,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Runs to the end, or until nothing moves any more.
+    /// Runs the replay to its end, or until nothing moves any more.
     pub async fn run(&mut self) -> Result<(), Failure> {
         loop {
             self.take_off().await?;
@@ -122,7 +123,7 @@ impl<'a> Replay<'a> {
         self.settle().await
     }
 
-    /// Counts.
+    /// Returns the figures of the replay so far.
     pub async fn figures(&mut self) -> Figures {
         for side in Side::BOTH {
             self.people.of_mut(side).drain().await;
@@ -183,7 +184,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// A line is said when its speaker has seen what the other said before it, unless the other is in flight.
+    /// Whether the next line of a side may be said: its speaker has seen the lines of the other side before it, or the
+    /// other is in flight.
     fn may_speak(&self, side: Side) -> bool {
         let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)) else { return false };
         match self.flying {
@@ -193,8 +195,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Ends the flight, if there is one: the other has said all that was meant to be missed, as nothing holds it back, and has
-    /// some time to get it stored.
+    /// Ends the flight, if there is one: the other side has said all lines that were meant to be missed, because
+    /// nothing holds it back, and gets some time to have them stored.
     async fn land(&mut self) -> Result<bool, Failure> {
         let Some(flight) = self.flying else { return Ok(false) };
         let ground = flight.side.other();

@@ -1,17 +1,17 @@
-//! Two screens side by side, as plain text: what happens on the left stands on the left, in the order in which it happens.
+//! Two screens side by side, as plain text: events on the left are shown on the left, in their order.
 
 use super::plan::Side;
 
-/// Columns of one screen.
+/// Number of columns of one screen.
 const WIDTH: usize = 44;
 
-/// The heads of the two screens.
+/// Returns the heads of the two screens.
 pub fn head(one: &str, two: &str) -> String {
     let left = format!("{one}'s screen");
     format!("    {left:WIDTH$} |  {two}'s screen\n    {}-+-{}", "-".repeat(WIDTH), "-".repeat(WIDTH))
 }
 
-/// Something on one screen.
+/// Returns the rows that show a text on one screen.
 pub fn row(side: Side, text: &str) -> String {
     let lines = wrap(text);
     let rows = lines.iter().map(|line| match side {
@@ -21,7 +21,7 @@ pub fn row(side: Side, text: &str) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks at spaces; a word longer than the screen gets a line of its own.
+/// Breaks a text at spaces. A word longer than the screen gets a line of its own.
 fn wrap(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{failure::Failure, output::Output};
 
-/// No step takes longer unless something is broken.
+/// Maximum time of a step. A longer one means that something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Interval at which the relay is asked what it holds.
+/// Interval of the looks at the content of the relay.
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
 
-/// Told to people; programs get the figures of it at the end.
+/// The story for people. Programs get its figures at the end.
 pub struct Story<'a> {
     output: Output,
     relay: &'a mut RelayProcess,
@@ -30,7 +30,7 @@ impl<'a> Story<'a> {
         Self { output, relay, people }
     }
 
-    /// Tells it.
+    /// Tells the story.
     pub async fn tell(&mut self) -> Result<(), Failure> {
         self.meet().await?;
         self.fly().await?;
@@ -123,7 +123,7 @@ impl<'a> Story<'a> {
         if held > 0 { Err(Failure::new("the relay has not forgotten everything")) } else { Ok(()) }
     }
 
-    /// One says something; the other gets it.
+    /// Lets one side say a text, and waits until the other gets it.
     async fn say(&mut self, side: Side, text: &str) -> Result<(), Failure> {
         self.people.of_mut(side).send(text).await?;
         self.row(side, &format!("you: {text}"))?;
@@ -147,7 +147,7 @@ impl<'a> Story<'a> {
         self.row(side, &format!("{name}: {got}"))
     }
 
-    /// Waits until all that a side sent is receipted.
+    /// Waits until all texts that a side sent are receipted.
     async fn receipts(&mut self, side: Side) -> Result<(), Failure> {
         let Pair { one, two } = &mut *self.people;
         let (mine, other) = match side {

@@ -1,26 +1,26 @@
-//! Counting what a receiving side really got against what it should have got.
+//! The comparison of the lines that a receiving side got with those that it should have got.
 //!
-//! Texts may be equal to each other, so lines are told apart by their place: the longest common subsequence is what came
-//! in order; of the rest, what should have come and did come is out of order, what should have come and did not is lost,
-//! and what came beyond that is counted as duplicated.
+//! Texts may be equal to each other, so lines are told apart by their place: the longest common subsequence is in
+//! order. Of the other lines, one that was expected and arrived is out of order, one that was expected and did not
+//! arrive is lost, and any further arrival is duplicated.
 
 use std::collections::HashMap;
 
 /// The figures of one direction, or of both together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Lines that arrived, each counted once.
+    /// Number of lines that arrived, each counted once.
     pub delivered: usize,
-    /// Lines that did not arrive as they are.
+    /// Number of lines that did not arrive as they are.
     pub lost: usize,
-    /// Arrivals beyond the first of a line, or of something that is no line.
+    /// Number of arrivals beyond the first of a line, or of something that is no line.
     pub duplicated: usize,
-    /// Lines that arrived, but not in their place.
+    /// Number of lines that arrived, but not in their place.
     pub out_of_order: usize,
 }
 
 impl Tally {
-    /// Compares what should have arrived with what did.
+    /// Compares the expected lines with the received ones.
     pub fn compare(expected: &[&str], received: &[&str]) -> Self {
         let ordered = common(expected, received);
         let mut open = HashMap::<&str, usize>::new();
@@ -42,7 +42,7 @@ impl Tally {
         }
     }
 
-    /// Both directions together.
+    /// Returns the sum of both directions.
     pub fn plus(self, other: Self) -> Self {
         Self {
             delivered: self.delivered + other.delivered,
@@ -52,13 +52,14 @@ impl Tally {
         }
     }
 
-    /// Nothing is wrong.
+    /// Whether no line is lost, duplicated or out of order.
     pub fn is_clean(self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.out_of_order == 0
     }
 }
 
-/// The length of the longest common subsequence (Hunt and Szymanski 1977), equal heads and tails taken off first.
+/// Returns the length of the longest common subsequence (Hunt and Szymanski 1977), equal heads and tails taken off
+/// first.
 fn common(mut a: &[&str], mut b: &[&str]) -> usize {
     let mut ends = 0;
     while let ([x, a_rest @ ..], [y, b_rest @ ..]) = (a, b)

@@ -1,4 +1,4 @@
-//! The client SDK over a real relay process: what apps rely on, and what they do wrong.
+//! The client SDK over a real relay process: calls that apps rely on, and calls that apps get wrong.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../common/mod.rs"]
@@ -19,7 +19,7 @@ use deaddrop_client::{
 };
 use tokio::time::{sleep, timeout};
 
-/// No wait for the sake of a network's eyes.
+/// Returns settings without waits for the sake of a network's eyes.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
@@ -69,7 +69,7 @@ impl World {
         Client::create(self.home(name), Unlock::KeyFile, relay, self.config()).await.unwrap()
     }
 
-    /// Opens; a client that was dropped a moment ago may still hold the lock.
+    /// Opens a client. A client that was dropped a moment ago may still hold the lock.
     async fn open(&self, name: &str) -> Client {
         let opened = async {
             loop {
@@ -83,7 +83,7 @@ impl World {
         timeout(PATIENCE, opened).await.unwrap()
     }
 
-    /// Ada and Ben, who can talk.
+    /// Returns Ada and Ben, who can talk.
     async fn pair(&self) -> (Client, Client) {
         let (ada, ben) = (self.person("ada").await, self.person("ben").await);
         let link = ada.invite("Ben").await.unwrap();
@@ -126,7 +126,7 @@ async fn wait_for_event(client: &Client, is_wanted: impl Fn(&Event) -> bool) -> 
     })
 }
 
-/// The first so many texts from a contact.
+/// Waits for the first `count` texts from a contact.
 async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     let all = async {
@@ -147,7 +147,7 @@ async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     texts
 }
 
-/// Everything that was sent is receipted.
+/// Waits until everything that was sent is receipted.
 async fn settled(client: &Client) {
     let begin = std::time::Instant::now();
     loop {

@@ -32,7 +32,7 @@ fn unpack(home: &std::path::Path) -> Vec<u8> {
     vault
 }
 
-/// Bytes of records, dead or alive, that are not zero.
+/// Returns the number of bytes of records, dead or alive, that are not zero.
 fn body_bytes(vault: &[u8]) -> usize {
     vault[BODIES..].iter().filter(|byte| **byte != 0).count()
 }

@@ -36,7 +36,7 @@ async fn a_vault_opens_for_its_own_key_once_at_a_time() {
     assert_eq!(fs::read(home.join("vault")).unwrap(), b"something else");
 }
 
-/// Nearly up to the first mark: with own texts to somebody who does not come.
+/// Fills the vault nearly up to the first mark, with own texts to somebody who does not come.
 async fn fill(ada: &Client) {
     ada.invite("Cara").await.unwrap();
     let long = "x".repeat(MAX_TEXT);
@@ -46,7 +46,7 @@ async fn fill(ada: &Client) {
     }
 }
 
-/// The least vault, and texts of the largest size.
+/// A vault of the smallest limit, and texts of the largest size.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_vault_says_so_leaves_the_rest_at_the_relay_and_goes_on_once_events_are_erased() {
     let world = World::hasty();

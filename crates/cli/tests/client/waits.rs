@@ -73,7 +73,7 @@ async fn a_contact_whose_relay_is_dead_delays_no_other() {
     assert_eq!(ada.flush_to("Dan", PATIENCE).await, Err(ClientError::UnknownContact));
 }
 
-/// Another relay at the address of one that is gone.
+/// Starts another relay at the address of one that is gone.
 fn usurp(world: &World, gone: &Relay) -> Relay {
     let mut usurper = relay_in(&world.folder, "usurper");
     usurper.kill();
@@ -84,7 +84,8 @@ fn usurp(world: &World, gone: &Relay) -> Relay {
     usurper
 }
 
-/// Ada, whose mailboxes lie at two relays, of which one is another relay by now and one is down; a text waits at that one.
+/// Makes Ada, whose mailboxes are at two relays, of which one is another relay by now and one is down; a text waits at
+/// that one.
 async fn between_two_relays() -> (World, Relay) {
     let Three { mut world, mut other, ada, ben, .. } = Three::new().await;
     ada.set_relay(other.address.parse().unwrap()).await.unwrap();
@@ -227,7 +228,7 @@ async fn receiving_from_one_contact_waits_for_the_relays_of_its_mailboxes_alone(
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
-/// A world in which Ada's receipts wait for a minute, unless a call wants everything to leave.
+/// Makes a world in which Ada's receipts wait for a minute, unless a call wants everything to leave.
 async fn slow_receipts() -> (World, Client, Client) {
     let world = World::new();
     let slow = Config { receipt_delay: Duration::from_secs(60)..Duration::from_secs(61), ..world.config() };
@@ -283,7 +284,7 @@ async fn a_call_that_is_cancelled_leaves_nothing_switched() {
     assert!(!is_receipted_at_once(&ben, &ada, 7).await);
 }
 
-/// Moments at which a call is given up.
+/// Milliseconds after which a call is given up.
 const GIVEN_UP_AFTER: [u64; 6] = [0, 1, 3, 8, 20, 50];
 
 /// Makes a call and drops its future after some milliseconds.

@@ -21,10 +21,10 @@ use std::{
 
 use serde_json::Value;
 
-/// No step of a test takes longer, unless something hangs.
+/// Maximum time of a step of a test. A longer one hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The binary under test, free of what the caller's environment says.
+/// Returns the binary under test, without the environment variables of the caller.
 pub fn deaddrop() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deaddrop"));
     for name in ["DEADDROP_HOME", "DEADDROP_PASSPHRASE", "XDG_DATA_HOME", "HOME", "RUST_LOG"] {
@@ -43,14 +43,14 @@ pub struct Done {
 }
 
 impl Done {
-    /// Asserts that it succeeded.
+    /// Asserts that the command succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:#?}");
         self
     }
 
-    /// Asserts that it failed with a sentence on stderr that holds these words, and without a panic.
+    /// Asserts that the command failed with a sentence on stderr that holds these words, and without a panic.
     #[track_caller]
     pub fn fails(self, words: &[&str]) -> Self {
         assert!(self.code == 1 || self.code == 2, "{self:#?}");
@@ -62,13 +62,13 @@ impl Done {
         self
     }
 
-    /// The one JSON object it printed.
+    /// Returns the one JSON object that the command printed.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(self.out.trim_end()).unwrap_or_else(|_| panic!("{self:#?}"))
     }
 
-    /// The JSON objects it printed, one per line.
+    /// Returns the JSON objects that the command printed, one per line.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         self.out
@@ -78,13 +78,13 @@ impl Done {
     }
 }
 
-/// Runs to its end.
+/// Runs a command to its end.
 #[track_caller]
 pub fn run(command: &mut Command) -> Done {
     run_with_input(command, None)
 }
 
-/// Runs to its end with something on its standard input.
+/// Runs a command to its end with this input on its standard input.
 #[track_caller]
 pub fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Done {
     if input.is_some() {
@@ -127,7 +127,7 @@ pub fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Done {
 pub struct Running(pub Child);
 
 impl Running {
-    /// SIGKILL.
+    /// Kills the process by SIGKILL.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -147,7 +147,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// A command of this person.
+    /// Returns a command of this person.
     pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = deaddrop();
         command.arg("--home").arg(&self.home).args(words);
@@ -166,14 +166,14 @@ impl Person {
         run(self.command(words).arg("--json"))
     }
 
-    /// The texts from `receive`.
+    /// Returns the texts from `receive`.
     #[track_caller]
     pub fn texts(&self) -> Vec<String> {
         texts(&self.json(&["receive"]).ok().lines())
     }
 }
 
-/// The texts among events.
+/// Returns the texts among events.
 pub fn texts(events: &[Value]) -> Vec<String> {
     let texts = events.iter().filter(|event| event["text"].is_string());
     texts.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
@@ -183,9 +183,9 @@ pub fn texts(events: &[Value]) -> Vec<String> {
 pub struct Relay {
     pub folder: PathBuf,
     pub address: String,
-    /// Serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
+    /// Whether the relay serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
-    /// Keeps mailboxes and blobs in memory alone; from the next [`serve`](Self::serve) on.
+    /// Whether the relay keeps mailboxes and blobs in memory alone; from the next [`serve`](Self::serve) on.
     pub is_volatile: bool,
     /// The address to listen at until the relay's own is known.
     first_listen: String,
@@ -193,20 +193,21 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Makes its data and serves it.
+    /// Makes a relay's data and serves it.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
         Self::start_at(folder, "127.0.0.1", None)
     }
 
-    /// Makes its data and serves it at an IP address of this machine. With a token, it makes mailboxes only for those who show it.
+    /// Makes a relay's data and serves it at an IP address of this machine. With a token, it makes mailboxes only for
+    /// those who show it.
     #[track_caller]
     pub fn start_at(folder: &Path, ip: &str, token: Option<&str>) -> Self {
         let settings = token.map(|token| format!("create_token = \"{token}\"\n")).unwrap_or_default();
         Self::start_with(folder, ip, &settings)
     }
 
-    /// Makes its data and serves it at an IP address of this machine, with these lines of configuration.
+    /// Makes a relay's data and serves it at an IP address of this machine, with these lines of configuration.
     #[track_caller]
     pub fn start_with(folder: &Path, ip: &str, settings: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
@@ -227,7 +228,7 @@ impl Relay {
         relay
     }
 
-    /// Returns its host and port.
+    /// Returns the host and the port of the relay.
     pub fn listen(&self) -> &str {
         self.address
             .split_once("://")
@@ -235,7 +236,7 @@ impl Relay {
             .map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
     }
 
-    /// Serves on the same port as before, if there was one.
+    /// Serves the relay on the same port as before, if there was one.
     #[track_caller]
     pub fn serve(&mut self) {
         let begin = Instant::now();
@@ -270,12 +271,12 @@ impl Relay {
         }
     }
 
-    /// Returns the file to which its stderr goes.
+    /// Returns the file that holds the stderr of the relay.
     pub fn log(&self) -> PathBuf {
         self.folder.join("relay.log")
     }
 
-    /// SIGKILL.
+    /// Kills the relay by SIGKILL.
     pub fn kill(&mut self) {
         self.process = None;
     }
@@ -321,19 +322,19 @@ impl Sandbox {
         sandbox
     }
 
-    /// A fresh link of Ada's, for Ben.
+    /// Makes a new link of Ada's, for Ben.
     #[track_caller]
     pub fn link(&self) -> String {
         self.link_for("ben")
     }
 
-    /// A fresh link of Ada's.
+    /// Makes a new link of Ada's, for the person of this name.
     #[track_caller]
     pub fn link_for(&self, name: &str) -> String {
         self.ada.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()
     }
 
-    /// A person who is not there yet.
+    /// Returns a person who has no vault yet.
     pub fn person(&self, name: &str) -> Person {
         Person { home: self.folder.path().join(name) }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Ada has sent Ben a text that he never got, because his vault is gone.
+/// Makes Ada and Ben. Ada has sent Ben a text that he never got, because his vault is gone.
 fn bereft() -> (Sandbox, String) {
     let sandbox = acquainted();
     sandbox.ada.run(&["verify", "ben", "--confirm"]).ok();
@@ -12,7 +12,7 @@ fn bereft() -> (Sandbox, String) {
     (sandbox, waits)
 }
 
-/// Texts flow in both directions, and the one that waited has come.
+/// Checks that texts flow in both directions, and that the text that waited has come.
 #[track_caller]
 fn check_flow(sandbox: &Sandbox, shown: &mut [Shown; 2], waits: &str) {
     send(&sandbox.ben, "ada", "again to ada");

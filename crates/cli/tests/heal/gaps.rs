@@ -8,7 +8,7 @@ use std::{
 
 /// Time for which a text is held back behind a missing one.
 const GAP_WAIT: Duration = Duration::from_secs(30);
-/// Longer than it takes until what is missing is sent again.
+/// Time to wait for a missing text: more than it takes until it is sent again.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]

@@ -16,8 +16,8 @@ use serde_json::Value;
 /// Maximum number of times that each person looks before something has to be there.
 const ROUNDS: usize = 12;
 
-/// A vault notes at its relay at most every ten seconds that its sessions have moved on. A copy that is younger than that is not told
-/// from the original.
+/// Time after which a vault has noted at its relay that its sessions have moved on; it notes this at most every ten
+/// seconds. A younger copy is not told from the original.
 const NOTED: Duration = Duration::from_secs(11);
 
 /// The events that one person was shown, in their order.
@@ -25,7 +25,7 @@ const NOTED: Duration = Duration::from_secs(11);
 struct Shown(Vec<Value>);
 
 impl Shown {
-    /// Shows what is new. A relay that does not answer shows what is there.
+    /// Shows the new events. If a relay does not answer, shows those that are in the vault.
     fn look(&mut self, person: &Person) {
         self.0.extend(person.json(&["receive"]).lines());
     }
@@ -42,13 +42,13 @@ impl Shown {
         self.0.iter().any(|event| event["kind"] == kind)
     }
 
-    /// The ids of messages that were told to be delivered.
+    /// Returns the ids of messages that were told to be delivered.
     fn delivered(&self) -> BTreeSet<String> {
         let events = self.0.iter().filter(|event| event["kind"] == "delivered");
         events.map(|event| event["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// No text was shown twice.
+    /// Checks that no text was shown twice.
     #[track_caller]
     fn check_once(&self) {
         let texts = self.texts();
@@ -57,14 +57,14 @@ impl Shown {
     }
 }
 
-/// Sends a text; gives the message's id.
+/// Sends a text. Returns the message's id.
 #[track_caller]
 fn send(from: &Person, to: &str, text: &str) -> String {
     let done = from.json(&["send", "--wait", "5", to, text]).ok().json();
     done["message"].as_str().unwrap().to_owned()
 }
 
-/// Both people look in turn until what is wanted is there.
+/// Lets both people look in turn until `is_done` holds.
 #[track_caller]
 fn look_until(people: [&Person; 2], shown: &mut [Shown; 2], is_done: impl Fn(&[Shown; 2]) -> bool) {
     for _ in 0..ROUNDS {
@@ -80,14 +80,14 @@ fn look_until(people: [&Person; 2], shown: &mut [Shown; 2], is_done: impl Fn(&[S
     panic!("not after {ROUNDS} rounds: {shown:#?} {status:#?} {contacts:#?}");
 }
 
-/// Ada and Ben, who have heard each other, and have nothing on its way.
+/// Makes Ada and Ben, who have heard each other, and have nothing on its way.
 fn acquainted() -> Sandbox {
     let sandbox = Sandbox::connected();
     settle(&sandbox);
     sandbox
 }
 
-/// Two texts in each direction, with their receipts.
+/// Sends two texts in each direction, and waits for their receipts.
 fn settle(sandbox: &Sandbox) {
     let people = [&sandbox.ada, &sandbox.ben];
     let mut shown = [Shown::default(), Shown::default()];
@@ -115,7 +115,7 @@ fn at_once<const N: usize>(scenarios: [(&str, fn()); N]) {
     });
 }
 
-/// Copies a person's folder. Nothing of it is open.
+/// Copies a person's folder. No process has it open.
 fn copy(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();
@@ -127,7 +127,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A link that a person makes.
+/// Makes a link of a person.
 #[track_caller]
 fn link(from: &Person, name: &str) -> String {
     from.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()

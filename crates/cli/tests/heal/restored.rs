@@ -20,7 +20,7 @@ impl Later {
         later
     }
 
-    /// Every text was shown to its reader and told to be delivered to its sender.
+    /// Whether every text was shown to its reader and told to be delivered to its sender.
     fn has_arrived(&self, [ada, ben]: &[Shown; 2]) -> bool {
         let arrived = |texts: &[(String, String)], reader: &Shown, sender: &Shown| {
             let delivered = sender.delivered();
@@ -30,7 +30,7 @@ impl Later {
     }
 }
 
-/// Nothing waits, and nothing was shown twice.
+/// Checks that nothing waits, and that nothing was shown twice.
 #[track_caller]
 fn check_end(sandbox: &Sandbox, shown: &[Shown; 2], put_back: &[&str]) {
     for (name, shown) in ["ada", "ben"].into_iter().zip(shown) {
@@ -58,7 +58,7 @@ fn put_back(sandbox: &Sandbox, names: &[&str], undone: impl FnOnce(&Sandbox)) {
     }
 }
 
-/// One text from one person, which has arrived.
+/// Sends one text from one person, and waits until it has arrived.
 fn one_text(sandbox: &Sandbox, from: &str) {
     let people = [&sandbox.ada, &sandbox.ben];
     let (at, to) = if from == "ada" { (0, "ben") } else { (1, "ada") };
@@ -67,7 +67,8 @@ fn one_text(sandbox: &Sandbox, from: &str) {
     look_until(people, &mut shown, |shown| shown[at].delivered().contains(&message));
 }
 
-/// No turn of the other side was read since the copy was made: a secret proves that both knew the session, and no user is needed.
+/// Checks that two people heal without their users if no turn of the other side was read since the copy was made: a secret
+/// proves that both knew the session.
 #[track_caller]
 fn heals_by_itself(names: &[&str], from: &str) {
     let sandbox = acquainted();
@@ -94,8 +95,8 @@ enum Help {
     BeginAgain,
 }
 
-/// More was said since the copy was made than a secret of that time proves. The two go on at the latest when the one whose vault was
-/// put back, who is told of it, does what the line says.
+/// Checks that two people heal if more was said since the copy was made than a secret of that time proves: at the latest
+/// when the person whose vault was put back, who is told of it, does what the line says.
 #[track_caller]
 fn heals_with_help(name: &str, help: Help, undone: impl FnOnce(&Sandbox)) {
     let sandbox = acquainted();

@@ -1,11 +1,11 @@
-//! The process whose memory is looked at: a client that does what its parent says on its standard input.
+//! The process whose memory is examined: a client that obeys the orders of its parent on its standard input.
 
 use super::{COST, Kind, passphrase, planted};
 use deaddrop_client::{Client, Config, EventKind, Unlock};
 use std::{hint::black_box, io::BufRead, path::PathBuf, time::Duration};
 use tokio::time::timeout;
 
-/// Longer than any step takes, unless something hangs.
+/// Maximum time of a step. A longer one hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads one order a line, and answers each with `ok`, or with `ok` and a link. Ends with its standard input.
@@ -60,7 +60,7 @@ async fn heard(client: &Client, wanted: &str, after: &mut u64) {
     }
 }
 
-/// Receipts leave soon, so that a test need not wait for them; Argon2id costs little.
+/// Returns settings under which receipts leave soon, so that a test need not wait for them, and Argon2id costs little.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Copies that may be left: by kind of secret the maximum number, and the reason why our code cannot wipe them.
+/// Copies that may be left: by kind of secret the maximum number, and the reason for which our code cannot wipe them.
 const REMAINDERS: &[(&str, usize, &str)] = &[];
 
 /// Kinds of secrets that the vault holds at one of the two looks.
@@ -108,7 +108,7 @@ pub(super) fn a_closed_client_leaves_no_key_in_memory(kind: Kind) {
     );
 }
 
-/// Compares what was found with what may be left.
+/// Compares the hits with the copies that may be left.
 fn judge(wanted: usize, hits: &[Hit]) {
     let mut counts: BTreeMap<&str, BTreeMap<Place, usize>> = BTreeMap::new();
     for hit in hits {
@@ -156,7 +156,7 @@ impl Subject {
         answer.trim_start_matches("ok").trim().to_owned()
     }
 
-    /// Asserts that it lives, and returns its start time in ticks of the system.
+    /// Asserts that the process lives, and returns its start time in ticks of the system.
     fn is_the_same(&mut self) -> String {
         assert!(self.process.try_wait().unwrap().is_none(), "the client has ended");
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
@@ -171,7 +171,7 @@ impl Drop for Subject {
     }
 }
 
-/// Erases what a person has not sent yet.
+/// Erases the messages that a person has not sent yet.
 fn lose_outbox(home: &Path) {
     const ITEM: u8 = 6;
     let disk = FileDisk::open(home.join("vault")).unwrap();

@@ -19,9 +19,9 @@ mod scan;
 use deaddrop_client::PassphraseCost;
 use zeroize::Zeroizing;
 
-/// Names the home of the client that this process is to be.
+/// The environment variable that names the home of the client that this process is to be.
 const CHILD: &str = "DEADDROP_TEST_MEMORY_OF";
-/// Names what opens its vault.
+/// The environment variable that names the kind of secret that opens its vault.
 const KIND: &str = "DEADDROP_TEST_MEMORY_KIND";
 
 const NAME: &str = "a_closed_client_leaves_no_key_in_memory";
@@ -55,12 +55,12 @@ fn main() {
     }
 }
 
-/// Bytes that are in no other place.
+/// Returns bytes that are in no other place.
 fn planted(seed: u8) -> [u8; 32] {
     core::array::from_fn(|at| u8::try_from(at).unwrap().wrapping_mul(37) ^ seed)
 }
 
-/// The passphrase of a vault, made where it is used: it stands in no argument and in no environment.
+/// Returns the passphrase of a vault, made where it is used: it is in no argument and in no environment.
 fn passphrase() -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(64));
     for byte in planted(0x5c) {

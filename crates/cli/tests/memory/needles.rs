@@ -20,10 +20,10 @@ const PEER: u8 = 15;
 const RATCHET: u8 = 16;
 const SENTINEL: u8 = 32;
 
-/// Messages of a chain whose keys are looked for.
+/// Number of messages of a chain whose keys are looked for.
 const STEPS: usize = 4;
 
-/// The key or passphrase that opens a vault.
+/// Returns the key or the passphrase that opens a vault.
 pub(crate) fn unlock(home: &Path, kind: Kind) -> Unlock {
     match kind {
         Kind::KeyFile => Unlock::Key(MasterKey::from_bytes(key(home))),
@@ -31,13 +31,13 @@ pub(crate) fn unlock(home: &Path, kind: Kind) -> Unlock {
     }
 }
 
-/// A vault, opened beside a process that has it open.
+/// Opens a vault beside a process that has it open.
 pub(crate) fn open(home: &Path, kind: Kind) -> Reader<FileDisk> {
     let disk = FileDisk::open_read_only(home.join("vault")).unwrap();
     Shred::open_read_only(disk, &unlock(home, kind)).unwrap()
 }
 
-/// The rows of a table.
+/// Returns the rows of a table.
 pub(crate) fn rows(vault: &Reader<FileDisk>, table: u8) -> Vec<Vec<u8>> {
     let keys = vault.entries().map(|entry| entry.key).filter(|key| key.0[0] == table);
     keys.map(|key| vault.read(&key).unwrap().to_vec()).collect()
@@ -75,13 +75,13 @@ pub(crate) fn add_vault(home: &Path, kind: Kind, needles: &mut Needles) {
     }
 }
 
-/// Adds what derives from the link of an invite.
+/// Adds every secret that derives from the link of an invite.
 pub(crate) fn add_link(link: &str, needles: &mut Needles) {
     let link: deaddrop_client::InviteLink = link.parse().unwrap();
     invite_secret(*link.secret().expose(), needles);
 }
 
-/// Secrets, each once.
+/// The secrets that are looked for, each once.
 #[derive(Default)]
 pub(crate) struct Needles {
     known: BTreeSet<[u8; 32]>,
@@ -90,13 +90,13 @@ pub(crate) struct Needles {
 
 impl Needles {
     pub(crate) fn add(&mut self, kind: &'static str, bytes: [u8; 32]) {
-        // What is not there is stored as zeros.
+        // An absent secret is stored as zeros.
         if bytes != [0; 32] && self.known.insert(bytes) {
             self.list.push(Needle { kind, bytes });
         }
     }
 
-    /// The seed, and parts of the secret key that the provider makes of it.
+    /// Adds the seed, and parts of the secret key that the provider makes of it.
     fn add_seed(&mut self, kind: &'static str, seed: [u8; 64]) {
         self.add(kind, array(&seed, 0));
         self.add(kind, array(&seed, 32));
@@ -106,7 +106,7 @@ impl Needles {
         }
     }
 
-    /// A chain key, and the keys of the messages that follow.
+    /// Adds a chain key, and the keys of the messages that follow.
     fn add_chain(&mut self, kind: &'static str, chain: [u8; 32]) {
         self.add(kind, chain);
         // A closed chain is stored as zeros.
@@ -130,7 +130,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     *bytes[at..].first_chunk().unwrap()
 }
 
-/// The store's own keys.
+/// Adds the store's own keys.
 fn store(home: &Path, kind: Kind, needles: &mut Needles) {
     let file = fs::read(home.join("vault")).unwrap();
     let (file_id, salt) = (&file[24..40], &file[72..104]);
@@ -225,7 +225,7 @@ fn peer(fields: &mut Fields<'_>, needles: &mut Needles) {
     }
 }
 
-/// Own mailboxes, for peers and for the vault itself.
+/// Adds the secrets of own mailboxes, for peers and for the vault itself.
 fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     for _ in 0..fields.number() {
         let _id = fields.number();
@@ -243,7 +243,7 @@ fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     }
 }
 
-/// The e2ee crate's row of a contact.
+/// Adds the secrets of the e2ee crate's row of a contact.
 fn ratchet(row: &[u8], needles: &mut Needles) {
     assert_eq!(row[0], 1, "the version of a contact row");
     let mut fields = Fields(&row[1 + 32 + 1 + 4 + 4..]);
@@ -299,7 +299,7 @@ impl<'a> Fields<'a> {
         self.take(1)[0]
     }
 
-    /// A number of variable length, seven bits a byte.
+    /// Reads a number of variable length, seven bits a byte.
     fn number(&mut self) -> u64 {
         let byte = u64::from(self.u8());
         if byte < 0x80 { byte } else { byte - 0x80 + (self.number() << 7) }

@@ -7,14 +7,14 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// Bytes that are looked for: 32, of which either half counts, because the allocator writes its own marks over the
-/// front of what was freed.
+/// A secret of 32 bytes that is looked for. Either half counts, because the allocator writes its own marks over the
+/// front of freed memory.
 pub(crate) struct Needle {
     pub(crate) kind: &'static str,
     pub(crate) bytes: [u8; 32],
 }
 
-/// A place where a needle, or one of its halves, lies.
+/// A place that holds a needle, or one of its halves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
     pub(crate) kind: &'static str,
@@ -30,9 +30,9 @@ pub(crate) struct Hit {
 pub(crate) enum Place {
     /// The main heap, or an arena of the allocator.
     Heap,
-    /// Below the stack pointer of a thread: what returned calls have left.
+    /// Memory below the stack pointer of a thread: returned calls have left it.
     DeadStack,
-    /// Above it: what calls that have not returned hold.
+    /// Memory above the stack pointer: calls that have not returned hold it.
     LiveStack,
     /// Private memory without a thread: stacks of threads that have ended, large blocks, static data.
     Other,
@@ -86,7 +86,7 @@ fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(parsed.collect())
 }
 
-/// All bytes of a mapping; pages that were never touched read as zeros.
+/// Reads all bytes of a mapping. Pages that were never touched read as zeros.
 fn read(memory: &File, mapping: &Mapping) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(mapping.end - mapping.start).unwrap()];
     memory.read_exact_at(&mut bytes, mapping.start)?;
@@ -104,11 +104,11 @@ fn stack_pointers(pid: u32) -> Vec<u64> {
     tasks.filter_map(pointer).collect()
 }
 
-/// Needles by the first eight bytes of each half.
+/// The needles by the first eight bytes of each half.
 struct Wanted<'a> {
     needles: &'a [Needle],
     by_word: HashMap<u64, Vec<(usize, usize)>>,
-    /// First two bytes that any half has: most windows end here.
+    /// Whether any half begins with these two bytes: most windows end here.
     first: Vec<bool>,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Wanted<'a> {
         Self { needles, by_word, first }
     }
 
-    /// Needle and offset of each copy; both halves of one copy count once.
+    /// Returns the needle and the offset of each copy. Both halves of one copy count once.
     fn find(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         for (offset, window) in bytes.windows(16).enumerate() {

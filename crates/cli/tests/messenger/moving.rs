@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use crate::common::{PATIENCE, Person, Relay, Sandbox};
 
-/// The relays at which a person is read.
+/// Returns the relays at which a person is read.
 fn relays(person: &Person) -> Vec<String> {
     let lines = person.json(&["relays"]).ok().lines();
     lines.iter().map(|line| line["relay"].as_str().unwrap().to_owned()).collect()
@@ -61,7 +61,7 @@ fn texts_flow_while_a_relay_is_changed_and_without_the_old_one() {
     );
 }
 
-/// Ben may still write to the old relay.
+/// Whether Ada waits only for Cara, because Ben may still write to the old relay.
 fn ada_waits_only_for_cara(ada: &Person, old: &str) -> bool {
     let lines = ada.json(&["relays"]).ok().lines();
     lines

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::common::{Person, Sandbox, run_with_input, texts};
 
-/// Names of the files in a folder.
+/// Returns the names of the files in a folder.
 fn files(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

@@ -1,4 +1,4 @@
-//! The command line over a line that is slow, and at relays that answer nothing.
+//! The command line over a slow line, and at relays that answer nothing.
 
 use super::common::{Done, Person, Relay, Sandbox, run_with_input};
 use deaddrop_testkit::line::{Line, Rates};
@@ -10,7 +10,7 @@ use std::{
 /// Address of the slow line to a relay; its port is the relay's.
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// Ada and Ben, who have talked over a line to their relay.
+/// The setting: Ada and Ben, who have talked over a line to their relay.
 struct Behind {
     sandbox: Sandbox,
     relay: SocketAddr,
@@ -44,7 +44,7 @@ impl Behind {
         behind
     }
 
-    /// The line passes so many bytes in a second from now on.
+    /// Sets the number of bytes that the line passes in a second from now on.
     fn set_rate(&mut self, rate: u32) {
         let _entered = self.runtime.enter();
         self.line = None;
@@ -94,7 +94,7 @@ fn black_hole(relay: &mut Relay) -> TcpListener {
     }
 }
 
-/// Ada and Ben, who have talked, and whose relay has become a black hole.
+/// Makes Ada and Ben, who have talked, and whose relay has become a black hole.
 fn in_the_dark() -> (Sandbox, TcpListener) {
     let mut sandbox = Sandbox::connected();
     for _ in 0..2 {
@@ -131,7 +131,7 @@ fn no_agreement_about_the_clock_is_shown_before_a_relay_was_asked() {
     assert_eq!(status["clock"]["agrees"], serde_json::Value::Null, "{status}");
 }
 
-/// Types into a chat with Ben. Returns what it printed and how long it took.
+/// Types into a chat with Ben. Returns the output and the time that it took.
 fn chat(ada: &Person, typed: &str) -> (Done, Duration) {
     let begun = Instant::now();
     let done = run_with_input(&mut ada.command(["chat", "ben"]), Some(typed.as_bytes())).ok();

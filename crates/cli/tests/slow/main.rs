@@ -1,4 +1,4 @@
-//! Two people and a real relay, one of the people behind a slow line: every blob gets through over links that stand.
+//! Two people and a real relay, one of the people behind a slow line: every blob arrives, and the links stay open.
 #![allow(
     missing_docs,
     unreachable_pub,

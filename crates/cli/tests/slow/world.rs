@@ -33,10 +33,10 @@ use tokio::{
 const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// No step before the slow part takes longer, unless something hangs.
+/// Maximum time of a step before the slow part. A longer one hangs.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Leads every name to one address.
+/// A resolver that leads every name to one address.
 struct Leads(IpAddr);
 
 impl Resolve for Leads {
@@ -78,7 +78,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// A person whose connections go to this address.
+    /// Makes a person whose connections go to this address.
     async fn person(&self, name: &str, by: Ipv4Addr) -> Client {
         let mut config = Config {
             receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
@@ -91,12 +91,12 @@ impl World {
         Client::create(self.home(name), Unlock::KeyFile, Some(self.address.clone()), config).await.unwrap()
     }
 
-    /// Ada, behind the line.
+    /// Makes Ada, behind the line.
     pub async fn ada(&self) -> Client {
         self.person("ada", LINE).await
     }
 
-    /// Ada, behind the line, and Ben, who have talked: each has the other's private mailbox, and nothing waits.
+    /// Makes Ada, behind the line, and Ben, who have talked: each has the other's private mailbox, and nothing waits.
     pub async fn pair(&self) -> (Client, Client) {
         let (ada, ben) = (self.ada().await, self.person("ben", RELAY).await);
         let link = ada.invite("Ben").await.unwrap();
@@ -124,7 +124,7 @@ pub async fn settled(client: &Client) {
     }
 }
 
-/// The next texts behind an event, in their order.
+/// Waits for the next texts behind an event, and returns them in their order.
 pub async fn receive(client: &Client, mut after: u64, count: usize, begun: Instant) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.len() < count {
@@ -138,8 +138,8 @@ pub async fn receive(client: &Client, mut after: u64, count: usize, begun: Insta
     texts
 }
 
-/// Both send so many texts of this length at once, after a rest in which putting links may end: then all texts wait for the new
-/// link together. Returns the connections that Ada's line carried meanwhile.
+/// Lets both send `count` texts of `length` bytes at once, after a rest in which putting links may end: then all texts
+/// wait for the new link together. Returns the number of connections that Ada's line carried meanwhile.
 pub async fn exchange(
     world: &World,
     rest: Duration,

@@ -11,7 +11,7 @@ use super::time::SimulatedTime;
 /// The key of a message, as `send` returns it and as `Delivered` names it.
 pub type MessageKey = MessageId;
 
-/// Settings that wait for nothing in real time.
+/// Returns settings that wait for nothing in real time.
 pub fn config(time: &SimulatedTime) -> Config {
     let time = time.clone();
     Config {
@@ -34,7 +34,7 @@ pub async fn send(client: &Client, to: &str, text: &str) -> Result<MessageKey, C
 pub enum Told {
     Text {
         text: String,
-        /// Shown after a later one, and marked so.
+        /// Whether the text was shown after a later one, and marked so.
         late: bool,
     },
     Delivered(MessageKey),
@@ -63,7 +63,7 @@ pub async fn agree(client: &Client, name: &str) -> Result<(), ClientError> {
     client.agree(name, asks).await
 }
 
-/// The numbers of `status`.
+/// The counts in `status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub unsent: usize,

@@ -1,4 +1,4 @@
-//! Every text that `send` has accepted, and what became of it.
+//! All texts that `send` has accepted, and their fates.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{
 
 /// A text.
 pub struct Text {
-    /// Its first line; no two texts have the same.
+    /// The first line of the text. No two texts have the same.
     pub name: String,
     pub from: Who,
     pub to: Who,
@@ -21,15 +21,15 @@ pub struct Text {
 /// The fate of a text.
 #[derive(Clone, Debug, Default)]
 pub struct Fate {
-    /// Its sender's vault was put back from a copy that is older than the text.
+    /// Whether the sender's vault was put back from a copy that is older than the text.
     pub is_undone: bool,
-    /// Moments at which the receiver's present vault has shown it.
+    /// The moments at which the receiver's present vault has shown the text.
     pub shown: Vec<u64>,
-    /// A vault of the receiver that was put back later had shown it, and the copy does not know this.
+    /// Whether a vault of the receiver that was put back later had shown the text, and the copy does not know this.
     pub is_forgotten: bool,
-    /// Moments at which the sender's present vault has told that it is delivered.
+    /// The moments at which the sender's present vault has told that the text is delivered.
     pub delivered: Vec<u64>,
-    /// A vault of the sender that was put back later had told that it is delivered.
+    /// Whether a vault of the sender that was put back later had told that the text is delivered.
     pub was_delivered: bool,
 }
 
@@ -39,12 +39,12 @@ pub struct Ledger {
     pub texts: Vec<Text>,
 }
 
-/// The name of a text.
+/// Returns the name of a text.
 pub fn name_of(text: &str) -> &str {
     text.split_once('\n').map_or(text, |(name, _)| name)
 }
 
-/// Texts that a log shows, with the place in the log.
+/// Returns the texts that a log shows: the entry of each, the text, and whether it was late.
 pub fn shown(log: &[Entry]) -> impl Iterator<Item = (&Entry, String, bool)> {
     log.iter().filter_map(|entry| match told(&entry.event) {
         Told::Text { text, late } => Some((entry, text, late)),
@@ -59,7 +59,7 @@ impl Ledger {
         restores.any(|restore| restore.copied < text.moment && text.moment < restore.restored)
     }
 
-    /// The fate of each text, in their order.
+    /// Returns the fate of each text, in their order.
     pub fn fates(&self, people: &[Person]) -> Vec<Fate> {
         let by_name: HashMap<&str, usize> =
             self.texts.iter().enumerate().map(|(at, text)| (text.name.as_str(), at)).collect();

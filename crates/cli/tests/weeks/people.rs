@@ -20,11 +20,11 @@ use super::{
 /// A person, as an index.
 pub type Who = usize;
 
-/// The longest wait for a relay that does not answer.
+/// The maximum wait for a relay that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Time without any event at an open client after which an exchange is taken to be over.
 const QUIET: Duration = Duration::from_millis(100);
-/// The longest exchange.
+/// The maximum time of an exchange.
 const LONGEST: Duration = Duration::from_secs(4);
 
 /// An event and the moment of the exchange in which the user saw it.
@@ -52,13 +52,13 @@ pub struct Person {
     pub name: &'static str,
     home: PathBuf,
     pub client: Option<Client>,
-    /// Events that the present vault has shown.
+    /// The events that the present vault has shown.
     pub log: Vec<Entry>,
     cursor: u64,
     pub forgotten: Vec<Forgotten>,
     copied: Option<Copied>,
     pub counts: Counts,
-    /// Moments of exchanges in which the person took part.
+    /// The moments of exchanges in which the person took part.
     pub present: Vec<u64>,
 }
 
@@ -77,7 +77,7 @@ impl Person {
         }
     }
 
-    /// Looks at what is new. Whether anything is.
+    /// Looks at the new events. Returns whether anything is new.
     fn look(&mut self, moment: u64) -> bool {
         let Some(client) = &self.client else { return false };
         let before = (self.cursor, self.counts);
@@ -91,7 +91,7 @@ impl Person {
         before != (self.cursor, self.counts)
     }
 
-    /// Copies the folder. The client is closed.
+    /// Copies the folder. The client must be closed.
     pub fn copy(&mut self, moment: u64) {
         assert!(self.client.is_none());
         let folder = self.home.with_extension("copy");
@@ -99,7 +99,7 @@ impl Person {
         self.copied = Some(Copied { folder, moment, shown: self.log.len(), cursor: self.cursor });
     }
 
-    /// Puts the copy back. The client is closed.
+    /// Puts the copy back. The client must be closed.
     pub fn put_back(&mut self, moment: u64) {
         assert!(self.client.is_none());
         let copied = self.copied.take().unwrap();
@@ -113,7 +113,7 @@ impl Person {
         self.cursor = copied.cursor;
     }
 
-    /// Every event that the vault holds now, read from the beginning.
+    /// Returns every event that the vault holds now, read from the beginning.
     pub fn events_in_vault(&self) -> Vec<Event> {
         let client = self.client.as_ref().unwrap();
         let mut all: Vec<Event> = Vec::new();
@@ -182,7 +182,7 @@ pub async fn close(people: &mut [Person], who: &[Who]) {
     }
 }
 
-/// Lets all open clients exchange what there is: until each has read what waited for it and nothing happens any more.
+/// Lets all open clients exchange their messages, until each has read what waited for it and nothing happens any more.
 pub async fn exchange(people: &mut [Person], moment: u64) {
     // A relay that is down makes both fail, which is no matter here: what counts is what comes in the end.
     at_once(people, |client| async move {
@@ -211,7 +211,7 @@ pub async fn exchange(people: &mut [Person], moment: u64) {
     }
 }
 
-/// Does something with each open client, all at once.
+/// Runs `work` with each open client, all at once.
 async fn at_once<F>(people: &mut [Person], work: impl Fn(Client) -> F)
 where
     F: Future<Output = Client> + Send + 'static,

@@ -34,7 +34,7 @@ use tokio::{
 
 use super::time::SimulatedTime;
 
-/// The store of a relay, and the last day on which it has let go everything that was over.
+/// The store of a relay, and the last day on which it has destroyed everything that had expired.
 struct Swept {
     inner: KeptStore<ShredBacking>,
     day: Arc<AtomicU32>,
@@ -94,17 +94,17 @@ pub struct Relay {
     pub address: RelayAddress,
     swept: Arc<AtomicU32>,
     running: Option<(mpsc::Sender<Order>, JoinHandle<ServerEnd>)>,
-    /// Keeps the port of a relay that is gone, so that nothing else answers there.
+    /// The port of a relay that is gone, kept so that nothing else answers there.
     port: Option<TcpSocket>,
 }
 
-/// The defaults, but for what would make the test wait in real time.
+/// Returns the default limits, except those that would make the test wait in real time.
 fn limits() -> Limits {
     Limits { sweep_every_ms: 20, takeover_ms: 0, full_pause_ms: 0, ..Limits::DEFAULT }
 }
 
 impl Relay {
-    /// Makes a relay in a folder that is not there yet, and serves it.
+    /// Makes a relay in a folder that does not exist yet, and serves it.
     pub async fn start(folder: PathBuf, time: &SimulatedTime) -> Self {
         let mut rng: StdRng = StdRng::from_rng(&mut rand::rng());
         let data = DataDir::at(&folder);
@@ -144,7 +144,7 @@ impl Relay {
         assert_eq!(running.await.unwrap(), ServerEnd::Asked);
     }
 
-    /// Stops for good. Connections to its port are refused from now on.
+    /// Stops the relay for good. Connections to its port are refused from now on.
     pub async fn end(&mut self) {
         self.stop().await;
         let socket = TcpSocket::new_v4().unwrap();
@@ -153,7 +153,8 @@ impl Relay {
         self.port = Some(socket);
     }
 
-    /// Loses its disk: comes back at the same address, with the same identity, and with an empty store.
+    /// Destroys the relay's disk: the relay comes back at the same address, with the same identity, and with an empty
+    /// store.
     pub async fn lose_everything(&mut self) {
         let key = fs::read(self.folder.join(IDENTITY_KEY)).unwrap();
         self.stop().await;
@@ -164,7 +165,7 @@ impl Relay {
         self.serve(TcpListener::bind(self.listen()).await.unwrap());
     }
 
-    /// Waits until the relay has seen the present day and has let go what is over by it.
+    /// Waits until the relay has seen the present day and has destroyed what has expired on it.
     pub async fn reach_today(&self) {
         let begin = Instant::now();
         while self.running.is_some()

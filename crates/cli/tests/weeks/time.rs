@@ -20,7 +20,8 @@ const FIRST_DAY: u64 = 20_800;
 pub struct SimulatedTime {
     /// Seconds since 1970-01-01.
     now: Arc<AtomicU64>,
-    /// Relays count real milliseconds too, so that their short waits end although the time stands still.
+    /// The start in real time. Relays count real milliseconds too, so that their short waits end although the simulated
+    /// time does not move.
     begun: Instant,
 }
 
@@ -36,7 +37,7 @@ impl SimulatedTime {
         self.now.store(time, Ordering::SeqCst);
     }
 
-    /// The day of the simulation.
+    /// Returns the day of the simulation.
     pub fn day(&self) -> u32 {
         day_of(Day::of_unix_seconds(self.seconds()))
     }
@@ -46,7 +47,7 @@ impl SimulatedTime {
     }
 }
 
-/// The day of the simulation that a date is.
+/// Returns the day of the simulation that a date is.
 pub fn day_of(date: Day) -> u32 {
     date.since(Day::of_unix_seconds(FIRST_DAY * DAY_S))
 }

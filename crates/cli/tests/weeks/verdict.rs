@@ -1,4 +1,4 @@
-//! Checks of the end, and a report that names every text for which one of them fails.
+//! The checks of the end, and a report that names every text for which one of them fails.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -14,7 +14,7 @@ use super::{
 
 /// Maximum number of days on which both people are there and a text is still not shown. Healing by a new invite takes most of them.
 const MAX_DAYS_TOGETHER: usize = 7;
-/// Faults of one kind that the report spells out.
+/// Maximum number of faults of one kind that the report spells out.
 const SPELT_OUT: usize = 12;
 
 /// The faults, by kind.
@@ -99,8 +99,8 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// Number of days on which both people were there and the receiver's vault had not shown a text that it shows now: since it was
-    /// sent, or since the vault was put back that has forgotten it.
+    /// Returns the number of days on which both people were there and the receiver's vault had not shown a text that it
+    /// shows now: since it was sent, or since the vault was put back that has forgotten it.
     fn days_until_shown(&self, text: &Text, fate: &Fate) -> usize {
         let Some(shown) = fate.shown.first() else { return 0 };
         let restored = self.people[text.to].forgotten.iter().map(|restore| restore.restored).max();
@@ -113,7 +113,7 @@ impl<'a> Verdict<'a> {
         days(text.from).intersection(&days(text.to)).count()
     }
 
-    /// Texts of one contact are shown in the order in which they were sent, or marked as late.
+    /// Checks that texts of one contact are shown in the order in which they were sent, or marked as late.
     fn check_order(&mut self, who: Who) {
         let numbers: HashMap<&str, usize> =
             self.ledger.texts.iter().enumerate().map(|(at, text)| (text.name.as_str(), at)).collect();
@@ -191,7 +191,7 @@ impl<'a> Verdict<'a> {
         !self.faults.keys().any(|kind| ["4 ", "5 ", "10 "].iter().any(|wait| kind.starts_with(wait)))
     }
 
-    /// Fails with all faults.
+    /// Fails with all faults, if there are any.
     pub fn pass(self, notes: &[String]) {
         if self.faults.is_empty() {
             return;
@@ -235,7 +235,7 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Everything but texts since the first day, with its day; and how many texts.
+/// Describes all events but texts since the first day, with their days, and the number of texts.
 fn tell(log: &[Entry]) -> String {
     let (mut texts, mut delivered, mut other) = (0, 0, String::new());
     for Entry { event, .. } in log {

@@ -1,4 +1,4 @@
-//! The people, the relays, and what happens on a day.
+//! The people, the relays, and the events of a day.
 
 use std::path::{Path, PathBuf};
 
@@ -35,19 +35,19 @@ const PAIRS: [(Who, Who); 8] =
 
 /// The hours at which people write.
 const HOURS: [u64; 2] = [8, 18];
-/// Bytes of a long text: its envelope is of the largest class, which a relay keeps for a week.
+/// Number of bytes of a long text: its envelope is of the largest class, which a relay keeps for a week.
 const LONG_TEXT: usize = 20_000;
 /// Number of days in which both are there and a text is not delivered, after which two people meet again by a new invite.
 const PATIENCE_DAYS: u32 = 2;
 
-/// Everything.
+/// The whole simulated world.
 pub struct World {
     time: SimulatedTime,
     relays: Vec<Relay>,
     people: Vec<Person>,
     ledger: Ledger,
     rng: StdRng,
-    /// Orders what happens, sends, exchanges, copies and restores: a thousand times the day, and a count.
+    /// The order of sends, exchanges, copies and restores: a thousand times the day, and a count.
     moment: u64,
     /// Actions of the simulated users in response to events, and failures.
     pub notes: Vec<String>,
@@ -55,9 +55,9 @@ pub struct World {
     there_since: [Option<u32>; 6],
     /// The day on which each vault was put back.
     put_back_on: [Option<u32>; 6],
-    /// The moment up to which each has done what events asked for.
+    /// The moment up to which each person has done what events asked for.
     answered: [u64; 6],
-    /// Pairs that have met again, and the day.
+    /// Pairs that have met again, each with the day.
     met_again: Vec<(usize, u32)>,
 }
 
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// The first day: all meet and talk, then the relay of one of them dies.
+    /// Plays the first day: all meet and talk, then the relay of one of them dies.
     pub async fn meet(&mut self) {
         for (inviter, guest) in PAIRS {
             let [inviter, guest] = [inviter, guest].map(|who| &self.people[who]);
@@ -114,26 +114,27 @@ impl World {
         self.relays[WEST].end().await;
     }
 
-    /// A relay loses its disk.
+    /// Lets a relay lose its disk.
     pub async fn lose_relay(&mut self, relay: usize) {
         self.relays[relay].lose_everything().await;
     }
 
-    /// The folder of a person is copied.
+    /// Copies the folder of a person.
     pub fn copy(&mut self, who: Who) {
         let moment = self.next_moment();
         self.people[who].copy(moment);
     }
 
-    /// The folder of a person is put back.
+    /// Puts the folder of a person back.
     pub fn put_back(&mut self, who: Who, day: u32) {
         let moment = self.next_moment();
         self.put_back_on[who] = Some(day);
         self.people[who].put_back(moment);
     }
 
-    /// People open, talk in the morning and in the evening, and close. Some of those who may stay connected over night do so, and some
-    /// clients are dropped as if the power had failed. Those who are cut short close with texts in the outbox.
+    /// Lets people open, talk in the morning and in the evening, and close. Some of those who may stay connected over
+    /// night do so, and some clients are dropped as if the power had failed. Those who are cut short close with texts
+    /// in the outbox.
     pub async fn live_a_day(
         &mut self,
         day: u32,
@@ -174,7 +175,8 @@ impl World {
         people::close(&mut self.people, &leaving).await;
     }
 
-    /// All are there and write nothing new. Whether nothing is left that another such day could mend; if so, all stay open.
+    /// Plays a day on which all are there and write nothing new. Returns whether nothing is left that another such day
+    /// could mend; if so, all stay open.
     pub async fn settle_a_day(&mut self, day: u32) -> bool {
         let present: Vec<Who> = (ADA..FINN).collect();
         self.begin_day(day, &present).await;
@@ -210,7 +212,7 @@ impl World {
         }
     }
 
-    /// Moves the time, and lets the relays do what is due.
+    /// Moves the time, and lets the relays do the work that is due.
     async fn reach(&mut self, day: u32, hour: u64) {
         self.time.move_to(day, hour);
         for relay in &self.relays {
@@ -237,8 +239,9 @@ impl World {
         }
     }
 
-    /// The users do what events have asked them to do. If a vault of two people was put back, and texts between them still wait after
-    /// days in which both were there, they meet again: the one whose vault it was invites, the other accepts.
+    /// Lets the users do what events have asked them to do. If a vault of two people was put back, and texts between
+    /// them still wait after days in which both were there, they meet again: the one whose vault it was invites, the
+    /// other accepts.
     async fn do_as_told(&mut self, day: u32) {
         let mut is_done = false;
         for who in ADA..FINN {

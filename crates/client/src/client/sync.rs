@@ -1,4 +1,4 @@
-//! The result of waiting on purpose: what was done and what is left (spec/14-client.md section 6.4).
+//! The result of a call that waits: what was done and what is left (spec/14-client.md section 6.4).
 
 use super::Client;
 use crate::{
@@ -20,9 +20,10 @@ use std::{
 /// The result of [`Client::sync`]: what was read and sent, and what waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncReport {
-    /// Each relay on which own mailboxes lie. [`CaughtUp`](Connectivity::CaughtUp): everything that lay there was read in this call.
+    /// The state of each relay on which own mailboxes lie. [`CaughtUp`](Connectivity::CaughtUp) means that everything that lay
+    /// there was read in this call.
     pub relays: BTreeMap<String, Connectivity>,
-    /// The contacts for whom something was stored or is waiting, by name.
+    /// The contacts for which an item was stored or is waiting, by name.
     pub contacts: Vec<ContactSync>,
 }
 
@@ -44,44 +45,44 @@ pub struct ContactSync {
     pub stored: u64,
     /// The texts that no relay has stored yet, oldest first.
     pub waiting: Vec<MessageId>,
-    /// Why something waits: texts, receipts or an answer to an invite. `None`: nothing does.
+    /// The reason for which texts, receipts or an answer to an invite wait. `None`: nothing waits.
     pub why: Option<SendWait>,
 }
 
-/// Why something for a contact waits.
+/// The reason for which an item for a contact waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendWait {
     /// The item is on its way: there was not enough time.
     UnderWay,
-    /// No link to the contact's relay stands yet, and no attempt has failed.
+    /// No link to the contact's relay is open yet, and no attempt has failed.
     Connecting,
-    /// The line is taking it and is slow: it gets on.
+    /// The line takes the item slowly, but makes progress.
     Sending,
     /// The contact has not accepted the invite yet, or the session with it is lost.
     NotAccepted,
-    /// The relay of the contact cannot be reached; tried again by itself.
+    /// The relay of the contact cannot be reached. The client tries again by itself.
     RelayDown,
-    /// Another relay answers at the address of the contact's relay; tried again by itself.
+    /// Another relay answers at the address of the contact's relay. The client tries again by itself.
     WrongRelay,
     /// The contact's relay and this build speak no version of the protocol in common: one of the two must be updated.
     NoCommonVersion,
-    /// No TLS connection to the contact's relay was made, for this reason; tried again by itself.
+    /// No TLS connection to the contact's relay was made, for this reason. The client tries again by itself.
     Tls(TlsFault),
     /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
     /// [`Client::allow_private_address`].
     PrivateAddress(IpAddr),
     /// The contact's mailbox is full.
     MailboxFull {
-        /// The item is tried again after this, or when the contact tells another address.
+        /// The time after which the item is tried again, unless the contact tells another address before.
         retry_after: Duration,
     },
     /// The relay of the contact is busy.
     RelayBusy {
-        /// The item is tried again after this.
+        /// The time after which the item is tried again.
         retry_after: Duration,
     },
-    /// No known address of the contact takes messages; tried again by itself.
+    /// No known address of the contact takes messages. The client tries again by itself.
     NoAddress,
     /// An own mailbox has to be made first, and its relay makes none without a token: see [`Client::set_create_token`].
     NeedsToken {
@@ -95,7 +96,7 @@ pub enum SendWait {
         /// The state of the relay.
         state: Connectivity,
     },
-    /// The contact has to answer first: as much was sent without an answer as the protocol allows.
+    /// The contact has to answer first: the client has sent as much without an answer as the protocol allows.
     NoAnswer,
 }
 
@@ -138,7 +139,7 @@ impl core::fmt::Display for SendWait {
 }
 
 impl SendWait {
-    /// The error of a call that waits for everything.
+    /// Returns the error of a call that waits for everything.
     fn error(&self) -> ClientError {
         match self {
             Self::RelayDown | Self::OwnMailbox { state: Connectivity::Down, .. } => ClientError::RelayDown,
@@ -170,46 +171,47 @@ pub(super) enum Scope {
     ReadAt(BTreeSet<String>),
     /// Wait until everything that waits for contacts is sent: for all, or for one.
     Send(Option<u32>),
-    /// Both, for all.
+    /// Wait for both, for all contacts.
     All,
 }
 
-/// The limit up to which a caller waits for things that can change by themselves.
+/// The limit up to which a caller waits for states that can change by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistence {
-    /// Until the deadline.
+    /// The caller waits until the deadline.
     Deadline,
-    /// Not once it is known to have failed. A relay that has not answered for [`SILENCE`] has.
+    /// The caller does not wait for what is known to have failed. `is_silent` tells whether that includes a relay that has not
+    /// answered for [`SILENCE`].
     FirstFailure { is_silent: bool },
 }
 
-/// Maximum time that a caller that goes at the first failure waits for a relay's first answer.
+/// Maximum time for a relay's first answer, for a caller that stops at the first failure.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
-/// Something that is not done.
+/// A task that is not done.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    /// The error if it stays so. `None`: nothing that a caller asked for.
+    /// The error if the task stays undone. `None`: the caller did not ask for it.
     pub(super) error: Option<ClientError>,
-    /// Waiting longer does not help.
+    /// Whether waiting longer does not help.
     pub(super) is_settled: bool,
-    /// Bytes of it move, over a slow line.
+    /// Whether bytes of the task move over a slow line.
     pub(super) is_moving: bool,
 }
 
 impl Pending {
-    /// Something that is not moving.
+    /// Creates a task that is not moving.
     const fn still(error: Option<ClientError>, is_settled: bool) -> Self {
         Self { error, is_settled, is_moving: false }
     }
 }
 
-/// A moment's view of what is not done.
+/// A view of what is not done at one moment.
 struct View {
     links: BTreeMap<String, Dated<Connectivity>>,
     putting: BTreeMap<u32, Dated<PutState>>,
     moving: Moving,
-    /// A state that is older than this round may have changed.
+    /// The round. A state that is older may have changed.
     round: u64,
     now: Moment,
     persistence: Persistence,
@@ -232,12 +234,12 @@ impl View {
         self.persistence == Persistence::Deadline
     }
 
-    /// A relay that is still being connected to is not waited for any more.
+    /// Whether a relay that is still being connected to is not waited for any more.
     fn is_silence_failure(&self) -> bool {
         self.persistence == Persistence::FirstFailure { is_silent: true }
     }
 
-    /// The state of a relay with own mailboxes, and whether it is of this round.
+    /// Returns the state of a relay with own mailboxes, and whether it is of this round.
     fn link(&self, relay: &str) -> (Connectivity, bool) {
         self.links
             .get(relay)
@@ -253,7 +255,7 @@ impl View {
         }
     }
 
-    /// Why something that is left to be sent to a contact waits, and whether waiting longer does not help.
+    /// Returns the reason for which an item for a contact waits, and whether waiting longer does not help.
     fn reason(&self, contact: u32, need: &Need) -> (SendWait, bool) {
         let fails_first = !self.is_persistent();
         match need {
@@ -290,7 +292,7 @@ impl View {
         }
     }
 
-    /// Whether what is left to be sent to a contact gets on.
+    /// Whether an item for a contact makes progress.
     fn is_moving(&self, contact: u32, need: &Need) -> bool {
         match need {
             Need::Put => {
@@ -303,7 +305,7 @@ impl View {
         }
     }
 
-    /// Whether the reading link of a relay gets on, or the handshake of its first.
+    /// Whether the reading link of a relay makes progress, or the handshake of its first one.
     fn is_reading_link_moving(&self, relay: &str) -> bool {
         matches!(self.link(relay).0, Connectivity::Connecting | Connectivity::Fetching)
             && self.moving.relays.contains(relay)
@@ -326,7 +328,7 @@ impl View {
 }
 
 impl Client {
-    /// Returns everything of a scope that is not done, as far as it concerns the caller.
+    /// Returns the tasks of a scope that are not done, as far as they concern the caller.
     pub(super) fn pending(
         &self,
         scope: &Scope,
@@ -368,7 +370,7 @@ impl Client {
         Ok(pending)
     }
 
-    /// The relays whose mailboxes are not read yet; `None` asks for all relays.
+    /// Adds the relays whose mailboxes are not read yet; `None` asks for all relays.
     fn pending_reading(
         &self,
         view: &View,
@@ -408,8 +410,8 @@ impl Client {
         Ok(())
     }
 
-    /// Adds everything that concerns own mailboxes. Tidying up holds back no message: it is waited for as long as
-    /// it goes on, and never fails.
+    /// Adds everything that concerns own mailboxes. Tidying up holds back no message: the caller waits for it as long as it makes
+    /// progress, and it never fails.
     fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
         for relay in &needs.make {
             let (reason, is_settled) = view.own_mailbox(relay);

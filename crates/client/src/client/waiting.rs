@@ -1,4 +1,4 @@
-//! The state of a client, and waiting on purpose.
+//! The state of a client, and calls that wait.
 
 use super::{
     Client,
@@ -13,23 +13,24 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// The state of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Each relay on which own mailboxes lie.
+    /// The state of each relay on which own mailboxes lie.
     pub relays: BTreeMap<String, Connectivity>,
-    /// Messages of any kind that no relay has taken yet.
+    /// Number of messages of any kind that no relay has taken yet.
     pub unsent: usize,
-    /// Texts whose receipt has not come.
+    /// Number of texts whose receipt has not come.
     pub unreceipted: usize,
-    /// Contents that have come before an earlier one that is missing, whether they were shown already or not.
+    /// Number of contents that have come before an earlier one that is missing, whether they were shown already or not.
     pub held: usize,
-    /// Sent messages that a contact misses, as its receipts show; they are sent again.
+    /// Number of sent messages that a contact misses, as its receipts show. They are sent again.
     pub missing: usize,
-    /// Rows of the vault that a damaged disk has cost. Which they were cannot be told: tell the user.
+    /// Number of rows of the vault that are lost because the disk is damaged. It is not known which rows they were: tell the
+    /// user.
     pub damaged: u64,
     /// The days that the clock of this machine and the relays say.
     pub clock: ClockStatus,
-    /// Own mailboxes that are not used any more and wait to be deleted at their relays.
+    /// Number of own mailboxes that are not used any more and wait to be deleted at their relays.
     pub deletions: usize,
-    /// The fill level of the vault, with what was erased and lies on the disk still.
+    /// The fill level of the vault, with the erased records that are still on the disk.
     pub vault: VaultStatus,
 }
 
@@ -41,11 +42,11 @@ pub struct ClockStatus {
     /// The day by which invites and sessions end. It follows the clock in small steps; a larger step is believed once one of the
     /// relays says the same, or after the clock has kept to it for a day.
     pub believed: Day,
-    /// The day that each own relay says whose link stands.
+    /// The days that own relays with an open link say.
     pub relays: BTreeMap<String, Day>,
 }
 
-/// The patience of a call. A [`Duration`] is a time that is kept exactly.
+/// The time for which a call waits. A [`Duration`] is a time that is kept exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     least: Duration,
@@ -53,8 +54,8 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// The call waits for `least`, and longer as long as something of what it waits for gets on over a slow line, but not longer than
-    /// `most`.
+    /// Creates a patience of `least`, which extends as long as what the call waits for makes progress over a slow line, but not
+    /// beyond `most`.
     #[must_use]
     pub const fn while_moving(least: Duration, most: Duration) -> Self {
         Self { least, most }
@@ -67,12 +68,12 @@ impl From<Duration> for Patience {
     }
 }
 
-/// Time between two looks at whether something gets on.
+/// Time between two looks at progress.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl ClockStatus {
-    /// The first relay that says another day than the clock shows, more than two days apart: tell the user to set the clock, or to
-    /// ask the relay's operator.
+    /// Returns the first relay that says another day than the clock shows, more than two days apart: tell the user to set the
+    /// clock, or to ask the relay's operator.
     #[must_use]
     pub fn disagreement(&self) -> Option<(&str, Day)> {
         let mut relays = self.relays.iter();
@@ -85,7 +86,7 @@ impl Client {
     /// Returns the present state.
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub fn status(&self) -> Result<Status, ClientError> {
         let (unsent, unreceipted) = self.shared.look(Engine::waiting)?;
         let (held, missing) = self.shared.look(Engine::gaps)?;
@@ -110,8 +111,8 @@ impl Client {
         })
     }
 
-    /// Reads what lies at the relays and sends what waits, and says what was done and what waits, for each relay and each contact.
-    /// Ends when all is done, or when only the user can change what is left, or after `patience`. What waits goes on afterwards.
+    /// Reads what lies at the relays, sends what waits, and reports both for each relay and each contact. Ends when all is done,
+    /// when only the user can change what is left, or after `patience`. The rest continues afterwards.
     ///
     /// ```no_run
     /// # use deaddrop_client::{Client, ClientError};
@@ -131,7 +132,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// The vault's.
+    /// Returns the error of the vault.
     pub async fn sync(&self, patience: impl Into<Patience>) -> Result<SyncReport, ClientError> {
         let before = self.shared.look(Engine::texts_stored)?;
         let round = self.shared.begin_round();
@@ -139,12 +140,13 @@ impl Client {
         Ok(SyncReport { relays: self.links(round)?, contacts: self.contacts_since(&before, None)? })
     }
 
-    /// Waits until everything that lay at the relays is read, and what has waited for long enough behind missing messages is given.
-    /// A relay that cannot be read does not end the wait as long as another one can be.
+    /// Waits until everything that lay at the relays is read, and messages that have waited for long enough behind missing ones
+    /// are shown. A relay that cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
-    /// [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::Tls`],
-    /// [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything else was read; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
+    /// Fails with [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`],
+    /// [`ClientError::Tls`], [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything else was read; with
+    /// these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
     pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
     }
@@ -153,7 +155,7 @@ impl Client {
     /// ([`ContactInfo::relays`](crate::ContactInfo::relays)).
     ///
     /// # Errors
-    /// Those of [`wait_caught_up`](Self::wait_caught_up); [`ClientError::UnknownContact`].
+    /// Fails as [`wait_caught_up`](Self::wait_caught_up) does, and with [`ClientError::UnknownContact`].
     pub async fn wait_caught_up_from(
         &self,
         name: &str,
@@ -167,26 +169,28 @@ impl Client {
     /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
     ///
     /// # Errors
-    /// [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or
-    /// [`ClientError::Tls`] once nothing else is left that can be sent; these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. It is sent later then.
+    /// Fails with [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`],
+    /// [`ClientError::NoCommonVersion`] or [`ClientError::Tls`] once nothing else is left that can be sent; with these,
+    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. The messages are sent later then.
     pub async fn flush(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
 
-    /// Does the same as [`flush`](Self::flush), but does not wait for what is known to have failed: for an app that is about to close.
-    /// A relay that is down takes no time from the others, and one that does not answer at all takes a second.
+    /// Does the same as [`flush`](Self::flush), but does not wait for what is known to have failed: meant for an app that is
+    /// about to close. A relay that is down takes no time from the others, and one that does not answer at all takes a second.
     ///
     /// # Errors
-    /// Those of [`flush`](Self::flush).
+    /// Fails as [`flush`](Self::flush) does.
     pub async fn flush_reachable(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         let persistence = Persistence::FirstFailure { is_silent: false };
         result_of(&self.wait(Scope::Send(None), persistence, patience.into()).await?)
     }
 
-    /// Sends what waits for one contact, and says what was done and what waits. Other contacts' relays make no difference to it.
+    /// Sends what waits for one contact, and returns what was done and what waits. The state of other contacts' relays does not
+    /// matter.
     ///
     /// # Errors
-    /// [`ClientError::UnknownContact`], or the vault's.
+    /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.
     pub async fn flush_to(
         &self,
         name: &str,
@@ -200,7 +204,7 @@ impl Client {
         contacts.pop().ok_or(ClientError::UnknownContact)
     }
 
-    /// Waits until a scope is done or waiting longer does not help, at most for `patience`. Returns what is not done.
+    /// Waits until a scope is done or waiting longer does not help, at most for `patience`. Returns the tasks that are not done.
     async fn wait(
         &self,
         scope: Scope,
@@ -254,7 +258,7 @@ impl Client {
         }
     }
 
-    /// The state of each relay, as of a round.
+    /// Returns the state of each relay, as of a round.
     fn links(&self, round: u64) -> Result<BTreeMap<String, Connectivity>, ClientError> {
         let known = self.shared.progress.links();
         let relays = self.shared.look(Engine::reading_relays)?;
@@ -268,7 +272,7 @@ impl Client {
     }
 }
 
-/// The error that says best why something is not done.
+/// Returns the error that best describes why a task is not done.
 fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
     let order = [
         ClientError::VaultFull,

@@ -1,4 +1,4 @@
-//! The client's own clock, on which the moments of its conversations are.
+//! The client's own clock, to which the moments of its conversations belong.
 
 use deaddrop_engine::conversation::Moment;
 use tokio::time::Instant;
@@ -8,17 +8,17 @@ use tokio::time::Instant;
 pub(super) struct ClientClock(Instant);
 
 impl ClientClock {
-    /// A clock that begins now.
+    /// Creates a clock that begins now.
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The present moment.
+    /// Returns the present moment.
     pub(super) fn moment(self) -> Moment {
         Moment::after_start(self.0.elapsed())
     }
 
-    /// A moment of this clock; none: it lies too far ahead.
+    /// Converts a moment of this clock. Returns `None` if it is too far ahead.
     pub(super) fn instant(self, moment: Moment) -> Option<Instant> {
         self.0.checked_add(moment.since_start())
     }

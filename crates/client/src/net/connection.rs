@@ -23,7 +23,7 @@ use tokio::time::{sleep_until, timeout};
 
 /// Time between two looks at the progress of a slow line.
 const LOOK: Duration = Duration::from_secs(1);
-/// Bytes of unsent answers to what the relay sent above which the link is not read.
+/// Maximum number of bytes of unsent answers to the relay's own items. Above it the link is not read.
 const MAX_UNSENT_REPLIES: usize = 262_144;
 
 /// A connected link.
@@ -31,23 +31,23 @@ pub(crate) struct Connection {
     stream: Box<dyn MessageStream>,
     link: Box<Link>,
     clock: ClientClock,
-    /// Items that came with the Hello of the relay.
+    /// The items that came with the Hello of the relay.
     received: Vec<Item>,
     write_pace: Pace,
     read_pace: Pace,
     next_look: Moment,
     ahead: Ahead,
-    /// Records the progress of long messages.
+    /// The record of the progress of long messages.
     moved: Moved,
-    /// Bytes written and read when that was last looked at.
+    /// Number of bytes written and read at the last look.
     passed: (u64, u64),
-    /// The day that an own relay says, which counts while the link stands.
+    /// The day that an own relay says, which counts while the link is open.
     _heard_day: Option<HeardDay>,
 }
 
 impl Connection {
-    /// Waits for a turn, connects, sends Hello, awaits the relay's. `token` names this client's own earlier connection, zeros name
-    /// none. `moved` tells whether it gets on.
+    /// Waits for a turn, connects, sends Hello, and awaits the relay's. `token` names this client's own earlier connection; zeros
+    /// name none. `moved` records the progress.
     pub(crate) async fn open(
         shared: &Shared,
         relay: &RelayAddress,
@@ -59,8 +59,8 @@ impl Connection {
         Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
     }
 
-    /// Acts as [`open`](Self::open) in a turn that was taken, and with what the user has allowed for this connection. The time for it
-    /// begins now, and with it the turn ends.
+    /// Does the same as [`open`](Self::open) in a turn that was taken, and with the user's consent for this connection. The time
+    /// for it begins now, and the turn ends with it.
     pub(crate) async fn open_in(
         turn: Turn,
         shared: &Shared,
@@ -89,17 +89,17 @@ impl Connection {
         Ok(())
     }
 
-    /// The end of what is queued, as a number of bytes of the line.
+    /// Returns the end of the queue, as a position in the line's byte stream.
     pub(crate) fn end_of_queue(&self) -> u64 {
         self.stream.bytes_written().saturating_add(self.stream.unsent_bytes() as u64)
     }
 
-    /// Returns everything that its relay has said, and the address where it was reached.
+    /// Returns what the relay's Hello says, and the address at which the relay was reached.
     pub(crate) fn opened(&self) -> LinkInfo {
         self.link.opened()
     }
 
-    /// The state of the line.
+    /// Returns the state of the line.
     pub(crate) fn line(&self) -> LineState {
         LineState {
             is_sending: self.stream.is_sending(),
@@ -109,7 +109,8 @@ impl Connection {
         }
     }
 
-    /// The items of the next record, without those that concern the link alone. What is queued is sent meanwhile. Safe to cancel.
+    /// Returns the items of the next record, without those that concern the link alone. Sends the queued items meanwhile. Safe to
+    /// cancel.
     pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, LinkClosed> {
         loop {
             if let Some(items) = self.proceed().await? {
@@ -162,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// Notes that a part of a message has passed that is not whole yet.
+    /// Notes that a part of an incomplete message has passed.
     fn note_moved(&mut self) {
         let now = (self.stream.bytes_written(), self.stream.bytes_read());
         let (written, read) = std::mem::replace(&mut self.passed, now);
@@ -171,7 +172,7 @@ impl Connection {
         }
     }
 
-    /// Judges whether the line still moves and the relay is heard, and sends a ping that is due.
+    /// Checks that the line still moves and the relay is heard, and sends a ping that is due.
     fn look(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now = self.clock.moment();
         if now >= self.next_look {
@@ -184,7 +185,7 @@ impl Connection {
         }
     }
 
-    /// Fails if something has waited too long without progress in either direction.
+    /// Fails if bytes have waited too long without progress in either direction.
     fn check_pace(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now_ms = self.now_ms();
         let (stream, waits) = (&self.stream, read && self.stream.is_in_message());

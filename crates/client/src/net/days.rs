@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The days that relays said in the Hellos of links that stand.
+/// The days that relays said in the Hellos of open links.
 #[derive(Default)]
 pub(crate) struct RelayDays {
     links: Mutex<(u64, BTreeMap<u64, Heard>)>,
@@ -23,20 +23,20 @@ struct Heard {
 }
 
 impl Heard {
-    /// The day that the relay would say now.
+    /// Returns the day that the relay would say now.
     fn now(&self) -> Day {
         self.day.plus(u32::try_from(self.at.elapsed().as_secs() / DAY.as_secs()).unwrap_or(u32::MAX))
     }
 }
 
-/// Holds what a relay said for as long as its link stands.
+/// A day that a relay said. It counts as long as this value lives, which the link holds.
 pub(super) struct HeardDay {
     days: Arc<RelayDays>,
     link: u64,
 }
 
 impl RelayDays {
-    /// Notes what a relay says in its Hello.
+    /// Notes the day in a relay's Hello.
     pub(super) fn hear(self: &Arc<Self>, relay: String, day: Day) -> HeardDay {
         let (next, links) = &mut *self.lock();
         *next += 1;
@@ -49,7 +49,7 @@ impl RelayDays {
         self.lock().1.values().map(Heard::now).collect()
     }
 
-    /// The same by the relays' addresses.
+    /// Returns the same days by the relays' addresses.
     pub(crate) fn by_relay(&self) -> BTreeMap<String, Day> {
         self.lock().1.values().map(|heard| (heard.relay.clone(), heard.now())).collect()
     }

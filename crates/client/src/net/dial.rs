@@ -1,4 +1,4 @@
-//! The one place where this crate opens a TCP connection: which IP addresses it may connect to (spec/14-client.md section 6.1).
+//! The only code that opens a TCP connection, with the rule about IP addresses (spec/14-client.md section 6.1).
 //!
 //! Contacts, invite links and bundles name hosts. A name can lead to another address at each look, so the rule is applied to the
 //! address that the connection then goes to, and the name is not resolved a second time.
@@ -19,7 +19,7 @@ const MAX_TRIED: usize = 8;
 /// Maximum number of addresses of one name that are looked at.
 const MAX_RESOLVED: usize = 64;
 
-/// Connects to a relay, and gives the address that was connected to, in its canonical form.
+/// Connects to a relay. Returns the connection, and the address to which it goes in its canonical form.
 pub(super) async fn dial(
     config: &Config,
     target: &Destination<'_>,
@@ -42,7 +42,7 @@ pub(super) async fn dial(
     Ok((stream, ip))
 }
 
-/// The addresses of a host; none if it has none or cannot be resolved now.
+/// Returns the addresses of a host; none if it has none or cannot be resolved now.
 async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],
@@ -55,14 +55,14 @@ async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
 /// The addresses that the user allows by having named relays, or addresses.
 #[derive(Default)]
 struct Own {
-    /// The user has named this very host as a relay.
+    /// Whether the user has named this very host as a relay.
     is_named: bool,
-    /// Addresses of the relays that the user has named, as they are now, and addresses that the user has allowed.
+    /// The addresses that the relays named by the user have now, and addresses that the user has allowed.
     addresses: Vec<IpAddr>,
 }
 
 impl Own {
-    /// Asks for the addresses of all own relays at once, until these private addresses are all known to be allowed. A name that is
+    /// Resolves the names of all own relays at once, until these private addresses are all known to be allowed. A name that is
     /// not resolved within half of the patience allows nothing this time.
     async fn of(config: &Config, target: &Destination<'_>, private: &[IpAddr]) -> Self {
         let Some(Reach { named, allowed }) = (target.reach)() else { return Self::default() };

@@ -1,4 +1,4 @@
-//! Performs what a conversation asks for: opens links, moves items, does steps of the engine, waits.
+//! Performs the actions of a conversation: opens links, moves items, does steps of the engine, waits.
 
 use super::{
     connection::Connection,
@@ -15,16 +15,16 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// Properties that all links of a conversation have in common.
+/// The properties that all links of a conversation have in common.
 pub(super) struct Links {
-    /// Names this client's own earlier connection; zeros name none.
+    /// The token that names this client's own earlier connection; zeros name none.
     pub(super) token: ClientToken,
-    /// Records whether a link gets on.
+    /// The record of a link's progress.
     pub(super) moved: Moved,
 }
 
-/// Holds a conversation until it is over, or the client closes. `show` is called with the states that the app is told, and the round
-/// before which what led to them began; without a state, a link is being opened.
+/// Runs a conversation until it is over, or the client closes. Calls `show` with each state that the app is told, and the round
+/// that had begun before; without a state, a link is being opened.
 pub(super) async fn drive<C: LinkConversation<Engine<FileDisk>>>(
     shared: &Arc<Shared>,
     conversation: C,
@@ -73,7 +73,7 @@ struct Driver<'a, C> {
 }
 
 impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
-    /// Looks for something to do. Returns whether the vault is still there.
+    /// Looks for work. Returns whether the vault is still open.
     fn look(&mut self) -> bool {
         self.changed.mark_unchanged();
         let (at, conversation) = (self.situation(), &mut self.conversation);
@@ -86,7 +86,7 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         Situation { now: self.shared.moment(), round: self.shared.newest_round(), line }
     }
 
-    /// Tells the conversation what the user has wanted up to now.
+    /// Tells the conversation of the user's wishes up to now.
     fn note_retries(&mut self) {
         if self.retries.has_changed().unwrap_or(false) {
             self.retries.mark_unchanged();
@@ -94,7 +94,7 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         }
     }
 
-    /// `Break`: the conversation is over.
+    /// Performs an action. `Break`: the conversation is over.
     async fn perform(
         &mut self,
         action: Action<C::Step, C::State>,
@@ -153,7 +153,7 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         self.conversation.on_lost(self.shared.moment());
     }
 
-    /// Waits until something happens or the deadline of the conversation has come.
+    /// Waits for an event or the deadline of the conversation.
     async fn wait(&mut self) {
         let now = self.shared.moment();
         let deadline = self.conversation.deadline(now);
@@ -184,7 +184,8 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
     }
 }
 
-/// The items of the next record. If `until_sent`, there are none when everything that waited for the relay has been taken before.
+/// Returns the items of the next record. With `until_sent`, returns none if everything that waited for the relay has been taken
+/// before.
 pub(super) async fn receive(
     link: &mut Option<Connection>,
     until_sent: bool,
@@ -193,7 +194,7 @@ pub(super) async fn receive(
     if until_sent { Ok(link.proceed().await?.unwrap_or_default()) } else { link.receive().await }
 }
 
-/// Waits until a moment; without one it never ends.
+/// Waits until a moment. Without one, the wait never ends.
 pub(super) async fn sleep_to(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -17,11 +17,11 @@ pub(super) struct ErrandLinks<'a> {
     pub(super) relay: &'a RelayAddress,
     pub(super) consent: Consent,
     pub(super) haste: Haste,
-    /// Records whether they get on.
+    /// The record of the links' progress.
     pub(super) moved: &'a Moved,
 }
 
-/// Runs an errand to its end. `link`: the link that stands when it begins.
+/// Runs an errand to its end. `link` is the link that is open when the errand begins.
 pub(super) async fn run<E: Errand>(
     shared: &Shared,
     links: &ErrandLinks<'_>,
@@ -71,7 +71,7 @@ pub(super) async fn run<E: Errand>(
     }
 }
 
-/// Waits for something. Returns `None` if the deadline of the errand has given it something else to do before.
+/// Waits for a future. Returns `None` if the errand has an action to perform before, because of its deadline.
 async fn within<E: Errand, F: Future>(
     shared: &Shared,
     moved: &Moved,

@@ -1,4 +1,4 @@
-//! Invite mailboxes: read without acking, and emptied later. On a link of its own.
+//! Reading invite mailboxes without acking them, and emptying them later. Each time over a link of its own.
 
 use super::{
     errand::{ErrandLinks, run},
@@ -11,7 +11,7 @@ use deaddrop_engine::conversation::{FoundBundle, Haste, Purpose, Visit};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::RelayAddress;
 
-/// Looks into an invite mailbox, with what the user has allowed about its address.
+/// Reads an invite mailbox, with the user's consent about its address.
 pub(crate) async fn fetch_bundle(
     shared: &Shared,
     relay: &RelayAddress,
@@ -23,7 +23,7 @@ pub(crate) async fn fetch_bundle(
     run(shared, &links, visit, None).await
 }
 
-/// Acks what lies in an invite mailbox; an empty or missing one is as good.
+/// Acks what lies in an invite mailbox. An empty or missing mailbox counts as success.
 pub(super) async fn empty(
     shared: &Shared,
     relay: &RelayAddress,

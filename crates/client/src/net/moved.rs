@@ -1,4 +1,4 @@
-//! Whether bytes get on over a link: a slow line is not a dead one (spec/14-client.md section 6.4).
+//! The record of the progress of bytes over a link, because a slow line is not a dead one (spec/14-client.md section 6.4).
 
 use deaddrop_websocket::STALL_MS;
 use std::{
@@ -7,21 +7,21 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Time for which something that has moved counts as moving. A link over which less gets on ends by itself.
+/// Time for which progress counts as recent. A link with less progress ends by itself.
 pub(super) const MOVING: Duration = Duration::from_millis(STALL_MS);
 
-/// Time of the last progress of a message or handshake over the links for one purpose. Short messages on a link that stands do
-/// not count: a relay that says much must not look like one that takes much.
+/// The time of the last progress of a message or handshake over the links for one purpose. Short messages on an open link do not
+/// count: a relay that says much must not look like one that takes much.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moved(Arc<Mutex<Option<Instant>>>);
 
 impl Moved {
-    /// Something has got on.
+    /// Notes progress.
     pub(super) fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether something has got on a moment ago.
+    /// Whether there was progress within the last [`MOVING`].
     pub(crate) fn is_moving(&self) -> bool {
         let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         at.is_some_and(|at| at.elapsed() < MOVING)

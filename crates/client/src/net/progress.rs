@@ -12,7 +12,7 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dated<T> {
     pub(crate) state: T,
-    /// The events that led to the state began after this round did.
+    /// The round that had begun before the events that led to the state.
     pub(crate) round: u64,
 }
 
@@ -25,20 +25,20 @@ struct States {
     links: BTreeMap<String, Dated<Connectivity>>,
     /// The states of putting, by contact.
     putting: BTreeMap<u32, Dated<PutState>>,
-    /// Contacts whose invite mailbox could not be emptied when it was last tried.
+    /// The contacts whose invite mailbox could not be emptied at the last try.
     not_emptied: BTreeSet<u32>,
-    /// Whether putting links get on, by contact.
+    /// The progress of putting links, by contact.
     moved_for: BTreeMap<u32, Moved>,
-    /// Whether reading links get on, by relay.
+    /// The progress of reading links, by relay.
     moved_at: BTreeMap<String, Moved>,
 }
 
 /// The links and errands that make progress now.
 #[derive(Default)]
 pub(crate) struct Moving {
-    /// The contacts whose putting links do.
+    /// The contacts whose putting links make progress.
     pub(crate) contacts: BTreeSet<u32>,
-    /// The relays whose reading links do.
+    /// The relays whose reading links make progress.
     pub(crate) relays: BTreeSet<String>,
 }
 
@@ -52,7 +52,7 @@ impl Progress {
         !self.lock().links.contains_key(relay)
     }
 
-    /// Returns whether anything changed.
+    /// Sets the state of a relay. Returns whether anything changed.
     pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) -> bool {
         let dated = Dated { state, round };
         let mut states = self.lock();
@@ -66,13 +66,14 @@ impl Progress {
         self.lock().links.clone()
     }
 
-    /// Returns whether anything changed.
+    /// Sets the state of putting to a contact. Returns whether anything changed.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) -> bool {
         let dated = Dated { state, round };
         self.lock().putting.insert(contact, dated) != Some(dated)
     }
 
-    /// A link for a contact is being opened. What is known of a failure stays until the link stands. Returns whether anything changed.
+    /// Notes that a link for a contact is being opened. A known failure stays until the link is open. Returns whether anything
+    /// changed.
     pub(super) fn note_connecting(&self, contact: u32, round: u64) -> bool {
         let mut states = self.lock();
         let is_failed =
@@ -84,12 +85,12 @@ impl Progress {
         states.putting.insert(contact, dated) != Some(dated)
     }
 
-    /// Tells whether the putting links for a contact get on.
+    /// Returns the record of progress of the putting links for a contact.
     pub(super) fn moved_for(&self, contact: u32) -> Moved {
         self.lock().moved_for.entry(contact).or_default().clone()
     }
 
-    /// Tells whether the reading links of a relay get on.
+    /// Returns the record of progress of the reading links of a relay.
     pub(super) fn moved_at(&self, relay: &str) -> Moved {
         self.lock().moved_at.entry(relay.to_owned()).or_default().clone()
     }
@@ -105,18 +106,18 @@ impl Progress {
         self.lock().putting.clone()
     }
 
-    /// The user has allowed another address: what was not connected to is not known to be refused any more.
+    /// Forgets the refusals of private addresses, because the user has allowed another address.
     pub(super) fn forget_private(&self) {
         self.lock().putting.retain(|_, dated| !matches!(dated.state, PutState::Private(_)));
     }
 
-    /// Returns whether anything changed.
+    /// Sets whether the invite mailbox of a contact was emptied. Returns whether anything changed.
     pub(super) fn set_emptied(&self, contact: u32, is_emptied: bool) -> bool {
         let mut states = self.lock();
         if is_emptied { states.not_emptied.remove(&contact) } else { states.not_emptied.insert(contact) }
     }
 
-    /// Contacts whose invite mailbox could not be emptied when it was last tried.
+    /// Returns the contacts whose invite mailbox could not be emptied at the last try.
     pub(crate) fn not_emptied(&self) -> BTreeSet<u32> {
         self.lock().not_emptied.clone()
     }

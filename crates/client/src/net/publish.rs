@@ -24,8 +24,8 @@ pub(crate) async fn open_link(
     Connection::open_in(turn, shared, relay, ClientToken::from_bytes([0; 16]), Consent::Rule, moved).await
 }
 
-/// Makes the mailboxes of an invite over a link to its relay, and leaves the bundle in its own over another one. Repeating it
-/// changes nothing.
+/// Makes the mailboxes of an invite over a link to its relay, and puts the bundle into the invite mailbox over another one.
+/// Repeating it changes nothing.
 pub(crate) async fn publish(
     shared: &Shared,
     link: Connection,

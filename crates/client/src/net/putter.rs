@@ -1,4 +1,4 @@
-//! Putting links: one contact, one relay, short-lived. Nothing is read over them.
+//! Putting links: each goes to one relay for one contact, and lives shortly. Nothing is read over them.
 
 use super::{
     drive::{Links, drive},
@@ -8,7 +8,7 @@ use deaddrop_engine::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
 
-/// Puts everything that waits for a contact; ends when nothing does.
+/// Puts the envelopes for a contact, until none waits.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let times = PutTimes { backoff: shared.config.backoff.clone(), idle: shared.config.putter_idle };
     let putting = PutConversation::new(contact, times, Arc::clone(&shared.openings));

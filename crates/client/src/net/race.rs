@@ -1,6 +1,6 @@
 //! Connecting to a host with several addresses: "happy eyeballs" (RFC 8305 sections 4 and 5).
 //!
-//! Only the opening of a connection is raced. The first connection that stands is used. All others are closed before anything is
+//! Only the opening of a connection is raced. The first connection that opens is used. All others are closed before anything is
 //! sent over them.
 
 use std::{future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll, time::Duration};
@@ -9,8 +9,8 @@ use tokio::time::sleep;
 /// Time for which one attempt is alone before the next address is tried beside it.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Orders addresses for a race: the families take turns, that of the first address begins, and each address stands once. Within a
-/// family the order stays.
+/// Orders addresses for a race: the families take turns, that of the first address begins, and each address is there once. Within
+/// a family the order stays.
 pub(super) fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut once: Vec<IpAddr> = Vec::with_capacity(addresses.len());
     for ip in addresses {
@@ -33,7 +33,7 @@ pub(super) fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
 }
 
 /// Connects to the addresses in their order: the next attempt begins after [`ATTEMPT_DELAY`], or as soon as one has failed.
-/// Returns the first connection that stands and its address, or `None` when all attempts have failed. Dropping an attempt must
+/// Returns the first connection that opens and its address, or `None` when all attempts have failed. Dropping an attempt must
 /// close its connection. The caller bounds the time.
 pub(super) async fn race<T, F>(addresses: &[IpAddr], connect: impl Fn(IpAddr) -> F) -> Option<(T, IpAddr)>
 where
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// Waits for the first future that ends, and takes it out. With none it never ends.
+/// Waits for the first future that ends, and takes it out. Without futures the wait never ends.
 pub(super) async fn first_done<K: Copy, F: Future>(futures: &mut Vec<(K, Pin<Box<F>>)>) -> (K, F::Output) {
     poll_fn(|context| {
         for at in 0..futures.len() {

@@ -24,33 +24,34 @@ use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::{sync::watch, time::Instant};
 
-/// Bytes of stack that are wiped after a step of the engine: below it rows and capabilities were passed by value.
+/// Number of bytes of stack that are wiped after a step of the engine, because it passes rows and capabilities by value.
 pub(crate) const STEP_STACK: usize = 64 << 10;
 
 /// One client's engine, signals and settings.
 pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
-    /// The clock on which the moments of the conversations are.
+    /// The clock to which the moments of the conversations belong.
     pub(super) clock: ClientClock,
     /// The transport that carries the links.
     pub(super) transport: Box<dyn Transport>,
-    /// The secret from which the tokens derive that name this client's reading links, another one for each relay. In memory only.
+    /// The secret from which the tokens derive that name this client's reading links, one token for each relay. It is in memory
+    /// only.
     pub(crate) tokens: ClientTokenSecret,
-    /// Changes whenever the engine may have something new to do.
+    /// The signal that the engine may have something new to do.
     pub(crate) changed: watch::Sender<u64>,
     /// The number of the newest event.
     pub(crate) events: watch::Sender<u64>,
-    /// Changes when waits for a relay are to end: the user wants something now.
+    /// The signal that waits for a relay are to end, because the user wants something now.
     pub(crate) retries: watch::Sender<u64>,
-    /// True once the client closes.
+    /// The signal that the client closes, `true` from then on.
     pub(crate) closing: watch::Sender<bool>,
-    /// The number of callers that wait until everything is sent: as long as there is one, receipts that are due leave at once.
+    /// The number of callers that wait until everything is sent. As long as there is one, receipts that are due leave at once.
     receipt_flushes: watch::Sender<usize>,
-    /// The number of rounds that callers have begun: each reading link then asks its relay whether it is still there.
+    /// The number of rounds that callers have begun. In each round each reading link asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
-    /// Start times of the putting links.
+    /// The start times of the putting links.
     pub(super) openings: Arc<Openings>,
     /// The queue for opening links.
     pub(super) turns: Turns,
@@ -58,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) days: Arc<RelayDays>,
 }
 
-/// Receipts that are due leave at once as long as this is there.
+/// A guard. As long as it lives, receipts that are due leave at once.
 pub(crate) struct ReceiptFlush<'a>(&'a watch::Sender<usize>);
 
 impl Drop for ReceiptFlush<'_> {
@@ -73,7 +74,7 @@ impl Shared {
         Self::with_transport(engine, config, transport)
     }
 
-    /// Creates the state of a client whose links this transport carries.
+    /// Creates the state of a client whose links use this transport.
     pub(super) fn with_transport(
         engine: Engine<FileDisk>,
         config: Config,
@@ -98,13 +99,13 @@ impl Shared {
         })
     }
 
-    /// Looks at the engine. Fails after a step that was not stored: memory is ahead of the disk then, and nothing that only memory
-    /// holds may leave or be told.
+    /// Looks at the engine. Fails after a step that was not stored: memory is ahead of the disk then, and nothing that only
+    /// memory holds may be sent or shown.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Engine<FileDisk>) -> T) -> Result<T, ClientError> {
         self.look_if(|engine| !engine.is_dead(), look)
     }
 
-    /// Looks at what is read from the disk, so that it is true also after a step that was not stored.
+    /// Looks at what is read from the disk, which is true also after a step that was not stored.
     pub(crate) fn look_at_stored<T>(
         &self,
         look: impl FnOnce(&Engine<FileDisk>) -> T,
@@ -121,7 +122,7 @@ impl Shared {
         engine.as_ref().filter(|engine| may_look(engine)).map(look).ok_or(ClientError::VaultStopped)
     }
 
-    /// Takes a step of the engine away from the async threads: it waits for the disk. A step that has begun is done to its end,
+    /// Runs a step of the engine on a blocking thread, because it waits for the disk. A step that has begun is done to its end,
     /// also if the future is dropped.
     pub(crate) async fn step<T, E>(
         self: &Arc<Self>,
@@ -134,7 +135,7 @@ impl Shared {
         self.step_then(step, |_| {}).await
     }
 
-    /// A [`step`](Self::step), and what follows from it if it does not fail: that is done also if the future is dropped.
+    /// Runs a [`step`](Self::step), and `then` if it does not fail. Both are done also if the future is dropped.
     pub(crate) async fn step_then<T, E>(
         self: &Arc<Self>,
         step: impl FnOnce(&mut Engine<FileDisk>, Day) -> Result<T, E> + Send + 'static,
@@ -170,45 +171,45 @@ impl Shared {
         done.await.unwrap_or(Err(ClientError::VaultStopped))
     }
 
-    /// Tasks that wait before they try a relay again try it now, or as soon as a wait may end.
+    /// Makes tasks that wait before they try a relay again try it now, or as soon as a wait may end.
     pub(crate) fn retry_now(&self) {
         self.retries.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// A [`retry_now`](Self::retry_now), and all tasks look for something to do.
+    /// Does the same as [`retry_now`](Self::retry_now), and makes all tasks look for work.
     pub(crate) fn wake_all(&self) {
         self.retry_now();
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Whole seconds since 1970-01-01 UTC.
+    /// Returns whole seconds since 1970-01-01 UTC.
     pub(crate) fn now(&self) -> u64 {
         (self.config.now)()
     }
 
-    /// The present moment of the client's own clock.
+    /// Returns the present moment of the client's own clock.
     pub(crate) fn moment(&self) -> Moment {
         self.clock.moment()
     }
 
-    /// A moment of the client's own clock, for tokio; none: it lies too far ahead.
+    /// Converts a moment of the client's own clock for tokio. Returns `None` if it is too far ahead.
     pub(super) fn instant(&self, moment: Moment) -> Option<Instant> {
         self.clock.instant(moment)
     }
 
-    /// Seconds for which a message waits behind a missing one.
+    /// Returns the seconds for which a message waits behind a missing one.
     pub(crate) fn gap_wait(&self) -> u64 {
         self.config.gap_wait.min(MAX_GAP_WAIT).as_secs()
     }
 
-    /// Notes what an own relay says about the day, for as long as its link stands.
+    /// Notes the day that an own relay says, for as long as its link is open.
     pub(super) fn hear_day(&self, relay: &RelayAddress, day: Day) -> HeardDay {
         let heard = self.days.hear(relay.to_string(), day);
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
         heard
     }
 
-    /// Looks at the clock, and stores what changes by it. Returns the day that is believed.
+    /// Looks at the clock, and stores the changes. Returns the day that is believed.
     pub(crate) async fn look_at_clock(self: &Arc<Self>) -> Result<Day, ClientError> {
         let (now, days) = (self.now(), self.days.now());
         if self.look(|engine| engine.is_clock_due(now, &days))? {
@@ -217,7 +218,7 @@ impl Shared {
         self.look(Engine::believed_day)
     }
 
-    /// The day that the machine's clock shows, if a relay agrees.
+    /// Returns the day that the machine's clock shows. Fails if the relay's day does not agree.
     pub(crate) fn check_clock(&self, relay: Day) -> Result<Day, ClientError> {
         let clock = Day::of_unix_seconds(self.now());
         if is_same_day(clock, relay) {
@@ -231,18 +232,18 @@ impl Shared {
         *self.closing.borrow()
     }
 
-    /// Lets receipts that are due leave at once until the result is dropped.
+    /// Makes receipts that are due leave at once, until the result is dropped.
     pub(crate) fn flush_receipts(&self) -> ReceiptFlush<'_> {
         self.receipt_flushes.send_modify(|callers| *callers = callers.saturating_add(1));
         ReceiptFlush(&self.receipt_flushes)
     }
 
-    /// The number of callers that wait until everything is sent.
+    /// Returns the number of callers that wait until everything is sent.
     pub(super) fn receipt_flushes(&self) -> watch::Receiver<usize> {
         self.receipt_flushes.subscribe()
     }
 
-    /// Begins a round. Tasks that wait try again, and links that stand are asked whether they do.
+    /// Begins a round. Tasks that wait try again, and open links ask their relays whether they are still there.
     pub(crate) fn begin_round(&self) -> u64 {
         let mut number = 0;
         self.round.send_modify(|round| {
@@ -253,19 +254,19 @@ impl Shared {
         number
     }
 
-    /// The newest round.
+    /// Returns the newest round.
     pub(super) fn newest_round(&self) -> u64 {
         *self.round.borrow()
     }
 
-    /// Notes the state of a relay with own mailboxes; what led to it began after the given round.
+    /// Notes the state of a relay with own mailboxes. `round` had begun before what led to the state.
     pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) {
         if self.progress.set_link(relay, state, round) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Notes the state of a contact's putting link; what led to it began after the given round.
+    /// Notes the state of a contact's putting link. `round` had begun before what led to the state.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) {
         if self.progress.set_putting(contact, state, round) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
@@ -286,7 +287,7 @@ impl Shared {
         }
     }
 
-    /// A relay's token has changed: what was refused without it is asked for again.
+    /// Forgets that a relay wanted a token, because the relay's token has changed.
     pub(crate) fn forget_token_wanted(&self, relay: &Fingerprint) {
         for (text, link) in self.progress.links() {
             let is_it = text.parse::<RelayAddress>().is_ok_and(|link| link.fingerprint() == relay);
@@ -296,25 +297,25 @@ impl Shared {
         }
     }
 
-    /// The user has allowed another address, and what waited for it is tried again.
+    /// Tries connections to private addresses again, because the user has allowed another address.
     pub(crate) fn retry_private(&self) {
         self.progress.forget_private();
         self.wake_all();
     }
 
-    /// Takes the engine out: every later step fails.
+    /// Takes the engine out. Every later step fails.
     pub(crate) fn take_engine(&self) -> Option<Engine<FileDisk>> {
         self.lock().ok()?.take()
     }
 
-    /// Fails after a step that panicked: memory may be ahead of the disk, so nothing more is answered from it. The vault has to be
-    /// opened again.
+    /// Locks the engine. Fails after a step that panicked: memory may be ahead of the disk, so nothing more is answered from it.
+    /// The vault has to be opened again.
     fn lock(&self) -> Result<MutexGuard<'_, Option<Engine<FileDisk>>>, ClientError> {
         self.engine.lock().map_err(|_| ClientError::VaultStopped)
     }
 }
 
-/// Resolves once the client closes.
+/// Waits until the client closes.
 pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
     // An error means that the client is gone altogether.
     let _ = closing.wait_for(|closing| *closing).await;
@@ -350,7 +351,7 @@ mod tests {
         assert!(!retries.has_changed().unwrap(), "a step that failed is followed by nothing");
     }
 
-    /// Changes of a step that are in memory and not stored must not reach a relay: a link that stands asks for them at once.
+    /// Changes of a step that are in memory and not stored must not reach a relay: an open link asks for them at once.
     #[tokio::test]
     async fn after_a_step_that_was_not_stored_nothing_is_told_but_what_was_stored_before() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,18 +1,18 @@
 //! The public IP addresses: the IANA special-purpose address registries as a table (RFC 6890), with the multicast and the
-//! unallocated space that the registries leave out.
+//! unallocated space, which the registries leave out.
 //!
 //! The standard library's `is_global` is not stable, and it passes addresses that carry an IPv4 address inside.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The class of an address of a range.
+/// The class of the addresses of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// A host of the internet.
+    /// Hosts of the internet.
     Public,
-    /// Not a host of the internet: this machine, a network behind a router, documentation, reserved space.
+    /// Not hosts of the internet: this machine, a network behind a router, documentation, reserved space.
     Special,
-    /// Carries an IPv4 address, which decides. The number of bytes in front of it.
+    /// Addresses that carry an IPv4 address, whose class decides. The value is the number of bytes in front of it.
     Carries(usize),
 }
 
@@ -21,7 +21,7 @@ type Range<A> = (A, u32, Class);
 
 use Class::{Carries, Public, Special};
 
-/// IPv4, from the IANA IPv4 special-purpose address registry.
+/// The ranges of IPv4, from the IANA IPv4 special-purpose address registry.
 const V4: &[Range<Ipv4Addr>] = &[
     // This network, RFC 791.
     (Ipv4Addr::new(0, 0, 0, 0), 8, Special),
@@ -56,7 +56,8 @@ const V4: &[Range<Ipv4Addr>] = &[
     (Ipv4Addr::UNSPECIFIED, 0, Public),
 ];
 
-/// IPv6, from the IANA IPv6 special-purpose address registry. Outside of 2000::/3 only what is named here is public.
+/// The ranges of IPv6, from the IANA IPv6 special-purpose address registry. Outside of 2000::/3 only the addresses that are named
+/// here are public.
 const V6: &[Range<Ipv6Addr>] = &[
     // IPv4-mapped, RFC 4291.
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96, Carries(12)),
@@ -99,7 +100,7 @@ const V6: &[Range<Ipv6Addr>] = &[
     (Ipv6Addr::UNSPECIFIED, 0, Special),
 ];
 
-/// Whether an address is that of a host of the internet, as far as the address itself tells.
+/// Whether an address is that of a host of the internet, as far as the address itself shows.
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => class_v4(ip) == Public,

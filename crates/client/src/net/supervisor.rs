@@ -1,4 +1,4 @@
-//! Starts the links that the schedule wants, does its steps, and ends all of it with the client.
+//! Starts the links that the schedule wants, does its steps, and ends all of them with the client.
 
 use super::{
     drive::{sleep_to, step_error},
@@ -21,7 +21,7 @@ enum Ended {
     Emptier(u32, bool),
 }
 
-/// Runs until the client closes, and ends all that it started.
+/// Runs until the client closes, and then ends all that it started.
 pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut changed = shared.changed.subscribe();
     let mut closing = shared.closing.subscribe();
@@ -136,7 +136,8 @@ impl Supervisor {
     }
 }
 
-/// Runs a task's work. If it panics the task ends like any other, but only after a pause: it is started again, and not at once.
+/// Runs a task's work. If it panics, the task ends like any other, but only after a pause, so that it is not started again at
+/// once.
 async fn outlive(
     work: impl Future<Output = ()> + Send + 'static,
     pause: Duration,

@@ -19,10 +19,11 @@ use tokio::{
     sync::OnceCell,
 };
 
-/// Makes WebSockets over TCP.
+/// A transport by WebSockets over TCP.
 pub(super) struct TcpTransport {
     config: Config,
-    /// Made for the first relay with TLS: the certificates of the system are read from its disk.
+    /// The TLS configuration. It is made for the first relay with TLS, because the certificates of the system are read from its
+    /// disk.
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
@@ -75,7 +76,7 @@ async fn upgrade<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     Ok(Box::new(upgraded.map_err(|_| ConnectError::Down)?))
 }
 
-/// The value of the Host header (RFC 9110 section 7.2).
+/// Returns the value of the Host header (RFC 9110 section 7.2).
 fn host_header(relay: &RelayAddress) -> String {
     let host = relay.host();
     let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };

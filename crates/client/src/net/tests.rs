@@ -51,7 +51,7 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// The answer of a scripted relay to an item, and whether it closes then.
+/// The answer of a scripted relay to an item, and whether it closes the link then.
 struct Reply {
     items: Vec<Item>,
     closes: bool,
@@ -65,7 +65,8 @@ fn close() -> Reply {
     Reply { items: Vec::new(), closes: true }
 }
 
-/// The answer to an item on the connection with this number, from 0. The first item is the client's Hello.
+/// A function of the number of a connection, from 0, and of an item. Returns the answer to it. The first item is the client's
+/// Hello.
 type Script = dyn Fn(usize, &Item) -> Reply + Send + Sync;
 
 /// An item that a relay got: the number of the connection, the time, the item's kind.
@@ -202,7 +203,7 @@ fn kind(item: &Item) -> &'static str {
     }
 }
 
-/// The answer of a relay with nothing amiss and nothing in its mailboxes.
+/// Returns the answer of a relay with nothing amiss and nothing in its mailboxes.
 fn obey(item: &Item) -> Reply {
     say(match item {
         Item::Create(create) => vec![done(create.req)],
@@ -225,7 +226,7 @@ fn done(req: u32) -> Item {
     answer(req, AnswerCode::Done, 0)
 }
 
-/// A client that reads at a relay and has a contact who does so, too.
+/// A client that reads at a relay, and a contact of it that does so, too.
 struct World {
     _folder: tempfile::TempDir,
     shared: Arc<Shared>,
@@ -250,7 +251,7 @@ impl World {
         Self::with_transport(own, peer, None).await
     }
 
-    /// The same over another transport than TCP.
+    /// Does the same as [`new`](Self::new), over another transport than TCP.
     async fn with_transport(
         own: &RelayAddress,
         peer: &RelayAddress,

@@ -25,7 +25,7 @@ struct Waiter {
     moved: Moved,
 }
 
-/// The right to open one link, or the wait for it. Dropping it lets the next one.
+/// The right to open one link, or the wait for it. Dropping it passes the turn to the next one.
 pub(crate) struct Turn {
     turns: Turns,
     relay: RelayAddress,
@@ -37,7 +37,7 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn. Safe to cancel. As long as others open their links, this counts as moving.
+    /// Waits for a turn. Safe to cancel. As long as others open their links, the wait counts as progress.
     pub(crate) async fn take(&self, relay: &RelayAddress, haste: Haste, moved: &Moved) -> Turn {
         let (turn, awaited) = {
             let mut waiting = self.lock();
@@ -58,7 +58,7 @@ impl Turns {
 }
 
 impl Turn {
-    /// The link stands: the queue behind it gets on.
+    /// Notes that the link is open: the queue behind it makes progress.
     pub(super) fn note_opened(&self) {
         let waiting = self.turns.lock();
         for ticket in waiting.queues.waiting(&self.relay) {

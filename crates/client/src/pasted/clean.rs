@@ -1,10 +1,10 @@
-//! Takes away what mail programs and messengers add to a text, and decodes what they encode.
+//! Removes characters that mail programs and messengers add to a text, and decodes their encodings.
 
 use core::ops::Deref;
 use deaddrop_engine::is_invisible;
 use zeroize::Zeroizing;
 
-/// Entities of HTML that stand for a character that links hold or that stands around them.
+/// Entities of HTML that stand for a character in links or around them.
 const ENTITIES: [(&str, &str); 8] = [
     ("&amp;", "&"),
     ("&#35;", "#"),
@@ -15,10 +15,10 @@ const ENTITIES: [(&str, &str); 8] = [
     ("&#39;", "'"),
     ("&nbsp;", " "),
 ];
-/// Number of times that a text that is passed on is percent-encoded.
+/// Number of times that a forwarded text may be percent-encoded.
 const PERCENT_PASSES: usize = 2;
 
-/// A text in which a link stands as it was made, but perhaps in several lines.
+/// A text in which a link is unchanged, but perhaps in several lines.
 pub(super) struct Cleaned(Zeroizing<String>);
 
 impl Deref for Cleaned {
@@ -46,14 +46,14 @@ impl Cleaned {
         Self(cleaned)
     }
 
-    /// Returns the number of underscores before a place: as many may stand behind what begins there.
+    /// Returns the number of underscores before a place: the same number may follow the link that begins there.
     pub(super) fn emphasis(&self, start: usize) -> usize {
         let before = self.get(..start).unwrap_or_default();
         before.len() - before.trim_end_matches('_').len()
     }
 }
 
-/// Removes characters that are not seen, and makes hyphens plain.
+/// Removes characters that are not visible, and replaces hyphens by plain ones.
 fn without_invisible(text: &str) -> Zeroizing<String> {
     // A dash of three bytes becomes two hyphens, so nothing grows.
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
@@ -71,7 +71,7 @@ fn without_invisible(text: &str) -> Zeroizing<String> {
     plain
 }
 
-/// Removes the `>` that answers put before each line of what they answer.
+/// Removes the `>` before each line that an answer quotes.
 fn without_quoting(text: &str) -> Zeroizing<String> {
     let mut lines = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split_inclusive('\n') {

@@ -11,7 +11,7 @@ fn invite_with(secret: [u8; 32]) -> String {
     InviteLink::new(relay, secret).to_text().to_string()
 }
 
-/// A link whose end has capital letters and digits, so that none of its pieces is a word.
+/// Returns a link whose end has capital letters and digits, so that none of its pieces is a word.
 fn invite() -> String {
     invite_with(core::array::from_fn(|at| u8::try_from(at * 37 % 251).unwrap()))
 }
@@ -25,7 +25,7 @@ fn read(text: &str) -> Result<String, PasteError> {
     read_pasted_invite(text).map(|link| link.to_text().to_string())
 }
 
-/// Broken into lines of so many characters.
+/// Breaks a text into lines of this many characters.
 fn wrapped(text: &str, columns: usize, end: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     chars.chunks(columns).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join(end)
@@ -209,7 +209,7 @@ fn nearly_all_wrapped_links_are_read() {
     assert!(read_ones * 100 >= all * 98, "{read_ones} of {all}");
 }
 
-/// The changes that a program or a person makes to a text that holds a link.
+/// Returns texts that hold a link, with the changes that a program or a person makes.
 fn mangled(link: String) -> impl Strategy<Value = (String, bool)> {
     let harmless = prop_oneof![
         (

@@ -1,4 +1,4 @@
-//! A vault in a store keeps the engine's contract, and an engine on it lives with what a disk does.
+//! A vault in a store keeps the engine's contract, and an engine on it copes with the faults of a disk.
 
 mod disk;
 mod years;
@@ -24,7 +24,7 @@ fn unlock() -> Unlock {
     Unlock::Key(MasterKey::from_bytes([7; 32]))
 }
 
-/// A store of 4 MiB.
+/// Returns the geometry of a store of 4 MiB.
 fn small() -> Geometry {
     Geometry { segment_bytes: 256 << 10, slots_per_segment: 256, max_segments: 16, ..Geometry::vault() }
 }
@@ -50,7 +50,7 @@ impl Stored {
 impl VaultFixture for Stored {
     type Vault = ShredVault<Arc<MemoryDisk>>;
 
-    /// The largest row is small against a segment, as in a client's vault.
+    /// Makes a store in which the largest row is small against a segment, as in a client's vault.
     fn empty() -> Self {
         let segments = Geometry { segment_bytes: 1 << 20, slots_per_segment: 1_024, ..small() };
         Self::new(Geometry { max_segments: 24, ..segments })
@@ -92,7 +92,7 @@ impl Person {
         self.engine.as_mut().unwrap()
     }
 
-    /// Everything in memory is lost; what was committed is not.
+    /// Drops everything in memory and opens the vault again, with what was committed.
     fn crash(&mut self, day: Day) {
         let disk = Arc::new(MemoryDisk::from_bytes(self.stored.disk.to_bytes()));
         drop(self.engine.take());
@@ -100,7 +100,7 @@ impl Person {
         self.engine = Some(Engine::open(self.stored.open(), SystemRandom, day.unix_seconds()).unwrap());
     }
 
-    /// The relay makes and deletes what is wanted.
+    /// Creates and deletes mailboxes as the relay does.
     fn make_mailboxes(&mut self) {
         for mailbox in self.engine().mailboxes_at(RELAY) {
             match mailbox.state {
@@ -113,7 +113,7 @@ impl Person {
         }
     }
 
-    /// The texts that were received; they are forgotten.
+    /// Takes the texts that were received, and forgets them.
     fn take_texts(&mut self) -> Vec<String> {
         let events = self.engine().events_after(0, usize::MAX).unwrap().into_iter();
         let texts = events.filter_map(|event| match event.kind {
@@ -127,7 +127,7 @@ impl Person {
     }
 }
 
-/// Passes everything that `from` has to send to the other one by the relay. What that one has no room for is not taken from `from`.
+/// Passes all messages from `from` to the other one by the relay. Messages for which the receiver has no room stay with `from`.
 fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultError> {
     let to = 1 - from;
     if let Some(id) = people[from].engine().receipts_due().first().copied() {
@@ -150,7 +150,7 @@ fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultErro
     }
 }
 
-/// Two people who have met.
+/// Returns two people who have met.
 fn friends(geometries: [Geometry; 2]) -> [Person; 2] {
     let mut people = geometries.map(Person::new);
     let [ada, ben] = &mut people;

@@ -6,7 +6,7 @@ use super::{
     world::{hello, plain},
 };
 
-/// The shortest content that makes an envelope of 16 KiB in turns from 2 on, and in turn 1: files give its hash alone.
+/// The shortest content that makes an envelope of 16 KiB in turns from 2 on, and in turn 1. Files hold its hash alone.
 pub(super) const MEDIUM: [u8; 1_740] = [0x61; 1_740];
 
 pub(super) fn cases(f: &mut Family) {

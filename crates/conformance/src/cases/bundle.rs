@@ -17,7 +17,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::{Fingerprint, RelayAddress};
 
-/// Offsets at which the fields of a body begin.
+/// The offsets at which the fields of a body begin.
 const IDENTITY: usize = 38;
 pub(super) const X25519: usize = IDENTITY + 32;
 pub(super) const ML_KEM: usize = IDENTITY + 64;
@@ -25,13 +25,13 @@ pub(super) const PREKEY_X25519: usize = IDENTITY + 1_248;
 pub(super) const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
 pub(super) const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
 
-/// The body of a world's bundle.
+/// Returns the body of a world's bundle.
 fn body(world: &World) -> Vec<u8> {
     let padded = unsealed(world.invite.secret().expose(), &world.blob);
     padded[..ADDRESS_LEN + 2 + ADDRESS.len()].to_vec()
 }
 
-/// The padded plaintext of a sealed bundle.
+/// Returns the padded plaintext of a sealed bundle.
 fn unsealed(h: &[u8; 32], blob: &[u8]) -> Vec<u8> {
     let keys = hazmat::invite(h);
     let (nonce, sealed) = blob.split_first_chunk().expect("a blob");
@@ -217,7 +217,7 @@ pub(super) fn bundles() -> Vec<Case> {
         inviter,
         own,
     );
-    // What an acceptor reads that leaves the check out: signed by the inviter, and sealed under the link's key.
+    // A bundle that an acceptor without the check reads: signed by the inviter, and sealed under the link's key.
     let signed = |body: &[u8]| {
         let (h, blob) = hazmat::seal_bundle(inviter, body, &[0; 12]).expect("fits");
         let plain = unsealed(&h, &blob);
@@ -252,7 +252,7 @@ pub(super) fn bundles() -> Vec<Case> {
     f.cases
 }
 
-/// Bundles that break two rules of different classes, so that the order of the checks shows.
+/// Adds bundles that break two rules of different classes, so that the order of the checks shows.
 fn orders(f: &mut Family, body: &[u8], (inviter, own): (&IdentityKeyPair, [u8; 32])) {
     let stranger = person([0x77; 32]);
     let inviter_hash = *inviter.identity_key().hash().as_bytes();

@@ -30,7 +30,7 @@ fn message(number: u64, text: &str) -> Object {
         .with("text", text)
 }
 
-/// A message's body with these parts behind its scope.
+/// Returns a message's body with these parts behind its scope.
 pub(super) fn core(scope: u8, parts: &[u8]) -> Vec<u8> {
     let place = [&[0x5a; 16][..], &1_u64.to_le_bytes(), &0_u64.to_le_bytes(), &1_u16.to_le_bytes()].concat();
     let head = [&[0xd1; 16][..], &12_u64.to_le_bytes(), &0_u64.to_le_bytes(), &[scope]].concat();
@@ -214,7 +214,7 @@ pub(super) fn safety_numbers() -> Vec<Case> {
     f.cases
 }
 
-/// Attachments and words.
+/// Returns the cases of attachments.
 pub(super) fn attachments() -> Vec<Case> {
     let mut f = Family::new("attachment");
     let mut r = Recorder::new(61);
@@ -286,7 +286,7 @@ pub(super) fn attachments() -> Vec<Case> {
         let input = Object::new().hex("key", key).with("length", length);
         f.add("hash-attachment", &format!("hash-{length}"), comment, input);
     }
-    // From the formulas: what five bytes are sealed to, and the hash of an attachment of one segment.
+    // By the formulas: the sealed form of five bytes, and the hash of an attachment of one segment.
     let hash_of = |bytes: &[u8]| {
         let segment = crate::second::hash("attachment segment", &[bytes]);
         crate::second::hash("attachment hash", &[&segment])
@@ -350,7 +350,7 @@ pub(super) fn attachments() -> Vec<Case> {
     f.cases
 }
 
-/// An attachment of two segments: 65,508 bytes 0x61, and one 0x62.
+/// Returns an attachment of two segments: 65,508 bytes 0x61, and one 0x62.
 fn two_segments(key: &[u8; 32]) -> Object {
     const LENGTH: u64 = 65_509;
     let seal = |segment: u32, body: &[u8], sealed_len: usize| {
@@ -372,7 +372,7 @@ fn two_segments(key: &[u8; 32]) -> Object {
         .with("segments", segments.to_vec())
 }
 
-/// Seeds as words.
+/// Returns the cases of seeds as words.
 pub(super) fn words() -> Vec<Case> {
     let mut f = Family::new("words");
     for (name, seed) in [("zeros", [0; 32]), ("ones", [0xff; 32]), ("seed", Recorder::new(62).bytes())] {
@@ -392,7 +392,7 @@ pub(super) fn words() -> Vec<Case> {
     f.cases
 }
 
-/// base64url without padding, for links that the crates would not write.
+/// Encodes bytes as base64url without padding, for links that the crates would not write.
 pub(super) fn base64url(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use crate::{json::Object, vector::Case};
 
-/// Cases of one family.
+/// The cases of one family, in their order.
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) cases: Vec<Case>,

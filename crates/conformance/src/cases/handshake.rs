@@ -129,7 +129,7 @@ pub(super) fn cases() -> Vec<Case> {
     let comment = "An unknown item that is not critical stands in front of Hello.";
     accept("accept-unknown-item", comment, &world, &envelope, &[], TODAY);
 
-    // What a responder reads that leaves the check out.
+    // A message that a responder without the check reads.
     let known = Some(addressee(&world).public_products());
     let mut with_top_bit: [u8; 32] = own[32..64].try_into().expect("32 bytes");
     with_top_bit[31] |= 0x80;
@@ -202,7 +202,7 @@ pub(super) fn cases() -> Vec<Case> {
     f.cases
 }
 
-/// Faults of a first message beside which nothing is wrong with it.
+/// Returns the faults of a first message with one fault alone.
 pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
     let of_low_order = |ephemeral| Tweak {
         ephemeral: Some(ephemeral),
@@ -238,7 +238,7 @@ pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
     ]
 }
 
-/// First contents with numbered items that this version does not know.
+/// Returns first contents with numbered items that this version does not know.
 pub(super) fn first_contents() -> [(&'static str, &'static str, Vec<u8>); 4] {
     let core = [&[0; 10][..], &[0xd1; 16], &[0; 17]].concat();
     let (says, newer) = ([1, 0, 1, 3, 0, 0, b'o', b'a', b'k'], [9, 0, 1, 0, 0, 0]);
@@ -267,14 +267,14 @@ pub(super) fn first_contents() -> [(&'static str, &'static str, Vec<u8>); 4] {
     ]
 }
 
-/// A numbered item, number 1 of a stream.
+/// Returns a numbered item, number 1 of a stream.
 fn placed(kind: u16, flags: u8, rest: &[u8]) -> Vec<u8> {
     let body = [&[0x5a; 16][..], &1_u64.to_le_bytes(), rest].concat();
     let [a, b, c, _] = u32::try_from(body.len()).expect("short").to_le_bytes();
     [&kind.to_le_bytes()[..], &[flags, a, b, c], &body].concat()
 }
 
-/// Type 999, with these flags.
+/// Returns an item of the unknown type 999, with these flags.
 pub(super) fn unknown(flags: u8) -> Vec<u8> {
     vec![0xe7, 3, flags, 1, 0, 0, b'?']
 }

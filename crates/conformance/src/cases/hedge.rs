@@ -71,7 +71,7 @@ mod tests {
     };
     use deaddrop_primitives::{hash::sha256, hkdf::Prk};
 
-    // What the crates send, beside the formulas.
+    // The nonces that the crates send, beside the formulas.
     #[test]
     fn nonces_are_those_of_the_formulas() {
         let mut talk = Talk::new(41);

@@ -15,11 +15,11 @@ pub(super) struct Tweak {
     pub(super) ephemeral: Option<[u8; 32]>,
     /// Sets the top bit of E, which X25519 itself ignores.
     pub(super) ephemeral_top_bit: bool,
-    /// DH(x_B, E) and DH(px, E), if e does not give them.
+    /// DH(x_B, E) and DH(px, E), if e does not yield them.
     pub(super) ephemeral_products: Option<Products>,
     /// Id_A, if it is not the identity of the seed.
     pub(super) identity: Option<Vec<u8>>,
-    /// DH(x_B, x_A) and DH(px, x_A), if the seed does not give them.
+    /// DH(x_B, x_A) and DH(px, x_A), if the seed does not yield them.
     pub(super) identity_products: Option<Products>,
     /// The seed of the sender, if it is not the initiator.
     pub(super) speaker: Option<[u8; 32]>,
@@ -35,7 +35,7 @@ pub(super) struct Tweak {
     pub(super) content: Option<Vec<u8>>,
     /// The bytes behind the content, up to the zeros, if they are not 0x80.
     pub(super) padding: Option<Vec<u8>>,
-    /// Bytes of the envelope, if they are not 16 KiB.
+    /// Number of bytes of the envelope, if it is not 16 KiB.
     pub(super) envelope_len: Option<usize>,
 }
 
@@ -45,7 +45,7 @@ pub(super) type Products = [[u8; 32]; 2];
 /// The products of a key of low order, such as zero.
 pub(super) const ZERO_PRODUCTS: Products = [[0; 32]; 2];
 
-/// p + 9: above p, and to X25519 the same as 9, the base point. Its products are the public keys themselves.
+/// p + 9: above p, and to X25519 the same as 9, the base point. The products of it are the public keys themselves.
 pub(super) const ABOVE_P: [u8; 32] = {
     let mut bytes = [0xff; 32];
     bytes[0] = 0xf6;
@@ -66,7 +66,7 @@ pub(super) struct Addressee {
 }
 
 impl Addressee {
-    /// The products of the base point.
+    /// Returns the products of the base point.
     pub(super) fn public_products(&self) -> Products {
         let x_b = &self.identity.identity_key().as_bytes()[32..64];
         let px = x25519::SecretKey::from_bytes(&self.px);
@@ -74,7 +74,7 @@ impl Addressee {
     }
 }
 
-/// The owner of a world's invite.
+/// Returns the owner of a world's invite.
 pub(super) fn addressee(world: &World) -> Addressee {
     // The stored invite: version 1, h 32, day 4, X25519 prekey 32, ML-KEM seed 64.
     let stored = world.invite.to_bytes();
@@ -90,12 +90,12 @@ pub(super) fn addressee(world: &World) -> Addressee {
     }
 }
 
-/// An InitialMessage on the invite of a world.
+/// Returns an InitialMessage on the invite of a world.
 pub(super) fn initial_message(world: &mut World, tweak: &Tweak) -> Vec<u8> {
     initial_message_to(&addressee(world), world.initiator_seed, &mut world.recorder, tweak)
 }
 
-/// An InitialMessage on any bundle.
+/// Returns an InitialMessage on any bundle.
 pub(super) fn initial_message_to(
     to: &Addressee,
     initiator: [u8; 32],

@@ -152,7 +152,7 @@ pub(super) fn cases() -> Vec<Case> {
     f.cases
 }
 
-/// Turn 1 (with the ciphertext to the identity) and turn 2 of a real conversation.
+/// Adds turn 1 (with the ciphertext to the identity) and turn 2 of a real conversation.
 fn turns(f: &mut Family) {
     let mut world = World::new(2);
     let today = Day::from_number(super::world::TODAY);

@@ -1,6 +1,6 @@
 //! Points of X25519 that an implementation must refuse.
 
-/// The points of low order in their canonical encoding, but for zero: 1, two of order 8, and p - 1.
+/// The points of low order in their canonical encoding, except zero: 1, two of order 8, and p - 1.
 pub(super) const LOW_ORDER: [[u8; 32]; 4] = {
     let mut one = [0; 32];
     one[0] = 1;

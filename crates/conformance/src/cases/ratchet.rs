@@ -66,7 +66,7 @@ fn honest(f: &mut Family) {
 }
 
 fn refused_anywhere(f: &mut Family) {
-    // Each ends with a genuine message that opens: what was refused has changed nothing.
+    // Each case ends with a genuine message that opens: the refused one has changed nothing.
     let mut refused = |seed, name: &str, comment: &str, bad: &dyn Fn(&mut Talk, &[u8]) -> Vec<u8>| {
         let mut talk = Talk::accepted(seed);
         let first = talk.send(B, &plain("first"));
@@ -142,7 +142,7 @@ fn refused_anywhere(f: &mut Family) {
     );
 }
 
-/// Adds the messages of which the forged ones below are made: without a fault they open.
+/// Adds the messages from which the forged ones below are made: without a fault they open.
 fn from_the_formulas(f: &mut Family) {
     let mut talk = Talk::accepted(57);
     talk.send(B, &plain("held back"));
@@ -175,7 +175,7 @@ fn from_the_formulas(f: &mut Family) {
     );
 }
 
-/// Every message here is right but for the one rule that it breaks, and c-28 but for two.
+/// Adds messages that are right except for the one rule that they break; the message of c-28 breaks two.
 fn refused_in_a_new_turn(f: &mut Family) {
     // B's first message of turn 1 is held back; a forged one of the same turn, whose header opens, comes before it.
     let mut held = |seed, name: &str, comment: &str, forge: &dyn Fn(&mut Talk) -> Vec<u8>| {
@@ -233,7 +233,7 @@ fn refused_in_a_new_turn(f: &mut Family) {
     }
 }
 
-/// One message of turn 1 and one of turn 2 have been read.
+/// Returns a conversation in which one message of turn 1 and one of turn 2 have been read.
 fn two_turns(seed: u64) -> Talk {
     let mut talk = Talk::accepted(seed);
     for by in [B, A] {

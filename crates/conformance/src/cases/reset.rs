@@ -1,4 +1,4 @@
-//! Resets: soft, hard, stale, and by others. What breaks one check alone is in [`reset_refused`].
+//! Resets: soft, hard, stale, and by others. Messages that break one check alone are in [`reset_refused`].
 
 use super::{
     family::Family,
@@ -11,7 +11,7 @@ use crate::{
     vector::Case,
 };
 
-/// Flights of sessions that have nothing to do with this one.
+/// Returns flights of sessions that have nothing to do with this one.
 fn others(count: u8) -> Vec<Json> {
     (0..count).map(|n| hex([n; 32])).collect()
 }

@@ -16,10 +16,10 @@ use crate::{
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, hash::sha256};
 
-/// Bytes of a flight.
+/// Number of bytes of a flight.
 const FLIGHT_LEN: usize = 3_472;
 
-/// The hash of the flight in a first message.
+/// Returns the hash of the flight in a first message.
 fn flight_of(to: &Addressee, envelope: &[u8]) -> [u8; 32] {
     let (nonce, sealed) = envelope.split_first_chunk().expect("long");
     let plain = aead::open(&to.k_init, nonce, &label("initial"), sealed).expect("just sealed");
@@ -35,7 +35,7 @@ struct Arrival<'a> {
     envelope: Vec<u8>,
 }
 
-/// One from the contact, to whose reset the user has not agreed.
+/// Returns a message from the contact, to whose reset the user has not agreed.
 fn arrival(scene: &Scene, envelope: Vec<u8>) -> Arrival<'_> {
     Arrival { scene, peer: hash_of(scene.initiator), agreed: "no", begun: vec![], envelope }
 }
@@ -48,7 +48,7 @@ impl Arrival<'_> {
     }
 }
 
-/// `whole`: a scene whose messages are made by the initiator itself.
+/// Adds the cases. `whole` is a scene whose messages the initiator itself makes.
 pub(super) fn add(f: &mut Family, whole: &Scene) {
     let mut r = Recorder::new(91);
     let (scene, old) = (Scene::new(92, NOT_AFTER), Scene::new(93, TODAY - 1));

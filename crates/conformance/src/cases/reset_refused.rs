@@ -11,7 +11,7 @@ use super::{
 use crate::{json::Object, random::Recorder, second::hash};
 use deaddrop_e2ee::hazmat;
 
-/// The identity in a body.
+/// The range of the identity in a body.
 const IDENTITY: core::ops::Range<usize> = 38..38 + 1_248;
 
 /// A body that the contact of its maker takes, or refuses.
@@ -31,7 +31,7 @@ impl Arrived {
             .with("today", self.today)
     }
 
-    /// The body with other bytes in one place; the contact is the identity that stands in it then.
+    /// Returns the body with other bytes in one place. The contact is the identity that is in it then.
     fn with(&self, at: usize, bytes: &[u8]) -> Self {
         let mut body = self.body.clone();
         body[at..at + bytes.len()].copy_from_slice(bytes);
@@ -39,7 +39,7 @@ impl Arrived {
         Self { body, expected, ..*self }
     }
 
-    /// The body with this address.
+    /// Returns the body with an address of `bytes` bytes and the length field `len`.
     fn with_address(&self, len: u16, bytes: usize) -> Self {
         let mut body = self.body[..ADDRESS_LEN].to_vec();
         body.extend_from_slice(&len.to_le_bytes());
@@ -48,7 +48,7 @@ impl Arrived {
     }
 }
 
-/// Bundles that arrive in a content.
+/// Adds bundles that arrive in a content.
 pub(super) fn bundles(f: &mut Family) {
     let scene = Scene::new(72, NOT_AFTER);
     let hash_of = |seed| *person(seed).identity_key().hash().as_bytes();
@@ -99,7 +99,7 @@ pub(super) fn bundles(f: &mut Family) {
     );
 }
 
-/// First messages that arrive at the owner of a bundle, all proved by a secret that counts.
+/// Adds first messages that arrive at the owner of a bundle, all proved by a secret that counts.
 pub(super) fn messages(f: &mut Family) {
     let scene = Scene::new(73, NOT_AFTER);
     let (mut r, to) = (Recorder::new(74), addressee(&scene));
@@ -130,7 +130,7 @@ pub(super) fn messages(f: &mut Family) {
     let mut top_bit: [u8; 32] = own[32..64].try_into().expect("32 bytes");
     top_bit[31] |= 0x80;
     let known = Some(to.public_products());
-    // The contact is who the message says, so that C-55 passes.
+    // The contact is the person that the message names, so that C-55 passes.
     for (name, comment, identity, products) in [
         (
             "c-45-top-bit",
@@ -182,14 +182,14 @@ pub(super) fn hash_of(seed: [u8; 32]) -> [u8; 32] {
     *person(seed).identity_key().hash().as_bytes()
 }
 
-/// The owner of the bundle, with the psk of the first proof.
+/// Returns the owner of the bundle, with the psk of the first proof.
 pub(super) fn addressee(scene: &Scene) -> Addressee {
     let bundle = &scene.bundle;
     let (k_init, psk, _) = hazmat::reset(&bundle.hash, &scene.proofs[0]);
     Addressee { identity: person(scene.responder), h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }
 }
 
-/// Lists faults of the message itself. `known`: the products of the base point.
+/// Returns faults of the message itself. `known` are the products of the base point.
 fn tweaks(known: Option<[[u8; 32]; 2]>) -> Vec<(&'static str, &'static str, Tweak)> {
     let one = Tweak::default;
     let ek = person([1; 32]).identity_key().as_bytes()[64..].to_vec();

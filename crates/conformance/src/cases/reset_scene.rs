@@ -67,7 +67,7 @@ impl Scene {
         self.rules_of(peer, input, agreed, held, begun)
     }
 
-    /// `peer`: the hash of the contact's identity.
+    /// Returns `input` with the fields of the rules of a reset. `peer` is the hash of the contact's identity.
     pub(super) fn rules_of(
         &self,
         peer: [u8; 32],
@@ -85,7 +85,7 @@ impl Scene {
             .with("begun", begun)
     }
 
-    /// The session that the message begins, and the hash of its flight.
+    /// Returns the session that the message begins, and the hash of its flight.
     pub(super) fn begin(&self, proof: Option<[u8; 32]>) -> ([u8; 16], [u8; 32]) {
         let mut random = crate::random::Script::new(self.random.0.clone());
         let (initiator, responder) = (person(self.initiator), person(self.responder));

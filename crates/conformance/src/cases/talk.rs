@@ -21,7 +21,7 @@ pub(super) const A: bool = true;
 /// The responder.
 pub(super) const B: bool = false;
 
-/// Bytes of a flight (chapter 04).
+/// Number of bytes of a flight (chapter 04).
 const FLIGHT_LEN: usize = 3_472;
 /// A row of reset secrets that holds none.
 const NO_RESETS: [u8; 112] = {
@@ -30,7 +30,7 @@ const NO_RESETS: [u8; 112] = {
     row
 };
 
-/// Both sides, and what they did.
+/// Both sides, and the steps that they did.
 pub(super) struct Talk {
     pub(super) world: World,
     responder: Option<Session>,
@@ -47,7 +47,7 @@ impl Talk {
         Self { world: World::new(seed), responder: None, steps: Vec::new(), envelopes: Vec::new() }
     }
 
-    /// A conversation in which B has accepted A's first message.
+    /// Returns a conversation in which B has accepted A's first message.
     pub(super) fn accepted(seed: u64) -> Self {
         let mut talk = Self::new(seed);
         let first = talk.send(A, &hello("hello"));
@@ -79,7 +79,7 @@ impl Talk {
         self.push(step, blob.into_bytes())
     }
 
-    /// A message whose nonces derive from 32 random bytes.
+    /// Sends a message whose nonces derive from 32 random bytes. Returns its step.
     pub(super) fn send_hedged(&mut self, by: bool, content: &[u8]) -> usize {
         let session =
             if by { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") };
@@ -93,7 +93,7 @@ impl Talk {
         self.push(step, blob.into_bytes())
     }
 
-    /// Sends so many more messages of a turn that has begun, all with the same content and the same r.
+    /// Sends `times` more messages of a turn that has begun, all with the same content and the same r.
     pub(super) fn send_times(&mut self, by: bool, content: &[u8], times: u32) -> usize {
         let random = vec![0x5a; 12 * usize::try_from(times).expect("few")];
         let mut script = Script::new(random.clone());
@@ -164,12 +164,13 @@ pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Ve
     blob.into_bytes()
 }
 
-/// A message of a turn whose header key and chain are known, with any header; sealed under the key of its number.
+/// Returns a message of a turn whose header key and chain are known, with any header; sealed under the key of its
+/// number.
 pub(super) fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32) -> Vec<u8> {
     crafted_of(talk, trace, head, n, 4_096)
 }
 
-/// The same with this r.
+/// Returns a message of such a turn with the nonce r.
 pub(super) fn crafted_with(trace: &SendingTrace, n: u32, nonce: &[u8; 12]) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
@@ -177,7 +178,7 @@ pub(super) fn crafted_with(trace: &SendingTrace, n: u32, nonce: &[u8; 12]) -> Ve
     message(&keys, &header, nonce, b"forged", 4_096)
 }
 
-/// The same in an envelope of any length.
+/// Returns a message like [`crafted`], in an envelope of any length.
 pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
@@ -185,7 +186,7 @@ pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: 
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", len)
 }
 
-/// Such a message whose padding ends with 1.
+/// Returns a message like [`crafted`], whose padding ends with 1.
 pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let header = [&trace.head[..], &trace.message_number.to_le_bytes()].concat();
@@ -194,21 +195,21 @@ pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> 
     message_of_padded(&keys, &header, &talk.world.recorder.bytes(), &padded)
 }
 
-/// An honest InitialMessage behind another flight.
+/// Returns an honest InitialMessage behind another flight.
 pub(super) fn with_other_flight(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[0] ^= 1;
     boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
-/// An honest InitialMessage whose header box is changed inside the outer box.
+/// Returns an honest InitialMessage whose header box is changed inside the outer box.
 pub(super) fn with_inner_changed(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[FLIGHT_LEN + 20] ^= 1;
     boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
-/// 4,096 bytes under `k_init`: another flight, and what of an honest message there is room for.
+/// Returns 4,096 bytes under `k_init`: another flight, and as much of an honest message as there is room for.
 pub(super) fn small_initial(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[0] ^= 1;
@@ -223,7 +224,7 @@ fn opened_outer(talk: &Talk, honest: usize) -> ([u8; 32], Vec<u8>) {
     (keys.k_init, plain)
 }
 
-/// Such a message of turn 0, behind the flight of an honest InitialMessage.
+/// Returns a message of turn 0 like [`crafted`], behind the flight of an honest InitialMessage.
 pub(super) fn crafted_initial(talk: &mut Talk, honest: usize, head: &[u8], n: u32) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain.truncate(FLIGHT_LEN);

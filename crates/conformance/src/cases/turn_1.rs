@@ -5,7 +5,8 @@ use crate::second::{MessageKeys, exp, ext, hash, message};
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{kem, x25519};
 
-/// Message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05 section 1).
+/// Returns message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05
+/// section 1).
 pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
     let (a, root, header) = (talk.trace(A), talk.world.session.hazmat_root(), talk.trace(B).header);
     let constants = &head[..head.len() - 4];
@@ -21,7 +22,7 @@ pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096)
 }
 
-/// DH(rk_1, rk_0).
+/// Returns DH(rk_1, rk_0).
 pub(super) fn honest_dh(talk: &mut Talk) -> [u8; 32] {
     let (a, b) = (talk.trace(A).ratchet, talk.trace(B).ratchet);
     let b = x25519::SecretKey::from_bytes(&b);

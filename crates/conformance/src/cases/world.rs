@@ -12,7 +12,7 @@ use deaddrop_wire::Day;
 
 /// The day of all vectors: 2026-11-23.
 pub(super) const TODAY: u32 = 20_780;
-/// The last day of their bundles.
+/// The last day of the bundles.
 pub(super) const NOT_AFTER: u32 = TODAY + 7;
 
 /// The bundle's and the initiator's mailbox address; opaque here.
@@ -35,13 +35,13 @@ pub(super) fn person(seed: [u8; 32]) -> IdentityKeyPair {
     IdentityKeyPair::from_seed(IdentitySeed::from_bytes(seed))
 }
 
-/// Content that begins with Hello and carries a text.
+/// Returns content that begins with Hello and carries a text.
 pub(super) fn hello(text: &str) -> Vec<u8> {
     let items = [Content::Hello { address: ADDRESS.to_vec() }, note(text)];
     content::encode(&items).expect("short").to_vec()
 }
 
-/// Content of one text.
+/// Returns content of one text.
 pub(super) fn plain(text: &str) -> Vec<u8> {
     content::encode(&[note(text)]).expect("short").to_vec()
 }

@@ -17,7 +17,7 @@ fn manifest(input: &Object, hash: [u8; 32]) -> Result<Manifest, BadField> {
     Manifest::new(key, input.number("length")?, hash).map_err(|_| BadField("length".to_owned()))
 }
 
-/// Bytes of a segment to the sealed segment; larger ones by their hash. `random` is r, where the file gives it.
+/// Seals the bytes of a segment. Larger ones are shown by their hash. `random` is r, if the file has it.
 pub(super) fn seal(input: &Object) -> Result<Outcome, BadField> {
     let (sealer, segment) = (sealer(input)?, input.number("segment")?);
     let bytes = vec![0x61; input.number::<usize>("bytes_61")?];
@@ -45,7 +45,7 @@ pub(super) fn seal(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// A sealed segment to its bytes.
+/// Opens a sealed segment.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let mut sealed = input.bytes("sealed")?;
     Ok(match manifest(input, [0; 32])?.open(input.number("segment")?, &mut sealed) {
@@ -54,7 +54,7 @@ pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// The hash of an attachment of bytes 0x61.
+/// Computes the hash of an attachment of bytes 0x61.
 pub(super) fn hash(input: &Object) -> Result<Outcome, BadField> {
     let sealer = sealer(input)?;
     let (mut hashes, mut listed) = (SegmentHashes::new(), Vec::new());

@@ -14,7 +14,8 @@ use deaddrop_e2ee::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::{Day, RelayAddress};
 
-/// Random bytes of a bundle: salt 32, X25519 prekey 32, ML-KEM prekey seed 64. With 12 more, those are the nonce.
+/// Number of random bytes of a bundle: salt 32, X25519 prekey 32, ML-KEM prekey seed 64. With 12 more, those are the
+/// nonce.
 const DRAWN_WITHOUT_NONCE: usize = 128;
 
 /// Makes a bundle, as an inviter does.
@@ -42,7 +43,7 @@ pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// body and signature of a blob, without any check but the box and the padding.
+/// Returns body and signature of a blob, without any check but the box and the padding.
 fn open_body(h: &[u8; 32], blob: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = blob.split_first_chunk()?;
     let mut padded =
@@ -75,7 +76,7 @@ pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// A relay and a secret to a link.
+/// Writes a link from a relay and a secret.
 pub(super) fn write_link(input: &Object) -> Result<Outcome, BadField> {
     let relay: RelayAddress = input.text("relay")?.parse().map_err(|_| BadField("relay".to_owned()))?;
     let link = InviteLink::new(relay, InviteSecret::from_bytes(input.array("h")?));

@@ -10,7 +10,7 @@ use deaddrop_link::{
 };
 use deaddrop_wire::Fingerprint;
 
-/// A secret at a relay: what is shown, what is kept.
+/// Computes the values of a secret at a relay: the one that is shown, and the one that is stored.
 pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
     let secret = input.array("secret")?;
     let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
@@ -32,21 +32,21 @@ pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("presented", presented).hex("id", id)))
 }
 
-/// A client's secret at a relay: its token.
+/// Computes the token of a client's secret at a relay.
 pub(super) fn client_token(input: &Object) -> Result<Outcome, BadField> {
     let secret = ClientTokenSecret::from_bytes(input.array("secret")?);
     let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
     Ok(Outcome::ok(Object::new().hex("token", secret.token(&relay).as_bytes())))
 }
 
-/// A relay and a send secret to bytes.
+/// Encodes a mailbox address from a relay and a send secret.
 pub(super) fn encode_address(input: &Object) -> Result<Outcome, BadField> {
     let relay = input.text("relay")?.parse().map_err(|_| BadField("relay".to_owned()))?;
     let address = MailboxAddress { relay, send: SendCapability::from_bytes(input.array("send")?) };
     Ok(Outcome::ok(Object::new().hex("bytes", address.encode())))
 }
 
-/// Reads a relay and a send secret from bytes.
+/// Decodes a relay and a send secret from bytes.
 pub(super) fn decode_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(match MailboxAddress::decode(&input.bytes("bytes")?) {
         Err(error) => Outcome::refused(error),

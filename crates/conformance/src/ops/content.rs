@@ -13,7 +13,7 @@ use deaddrop_e2ee::{
     identity::{IdentityHash, IdentitySeed, SafetyNumber, UnconfirmedIdentity},
 };
 
-/// Items to bytes.
+/// Encodes items.
 pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
     let items = input.objects("items")?.into_iter().map(from_json).collect::<Result<Vec<_>, _>>()?;
     Ok(match encode_content(&items) {
@@ -22,7 +22,7 @@ pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Bytes to items.
+/// Decodes items.
 pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
     Ok(match decode_content(&input.bytes("bytes")?) {
         Ok(items) => {
@@ -33,7 +33,7 @@ pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// The digests of a stream, one after each item of a content.
+/// Computes the digests of a stream, one after each item of a content.
 pub(super) fn digest(input: &Object) -> Result<Outcome, BadField> {
     Ok(match decode_with_hashes(&input.bytes("bytes")?) {
         Ok(items) => {
@@ -47,7 +47,7 @@ pub(super) fn digest(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Two identity hashes to digits.
+/// Computes the digits of a safety number from two identity hashes.
 pub(super) fn safety_number(input: &Object) -> Result<Outcome, BadField> {
     let one = IdentityHash::from_bytes(input.array("one")?);
     let other = IdentityHash::from_bytes(input.array("other")?);
@@ -59,13 +59,13 @@ pub(super) fn safety_number(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(output))
 }
 
-/// A person's seed to 24 words.
+/// Writes a person's seed as 24 words.
 pub(super) fn write_words(input: &Object) -> Result<Outcome, BadField> {
     let seed = IdentitySeed::from_bytes(input.array("seed")?);
     Ok(Outcome::ok(Object::new().with("words", seed.to_words().as_str())))
 }
 
-/// 24 words to a person's seed.
+/// Reads a person's seed from 24 words.
 pub(super) fn read_words(input: &Object) -> Result<Outcome, BadField> {
     Ok(match UnconfirmedIdentity::from_words(input.text("words")?) {
         Ok(found) => Outcome::ok(Object::new().hex("seed", found.confirm().seed().expose())),

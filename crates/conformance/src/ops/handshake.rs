@@ -1,4 +1,4 @@
-//! The handshake of two people: all values of one, and what a responder refuses.
+//! The handshake of two people: all values of one, and the refusals of a responder.
 
 use super::key_schedule::{invite_keys, session_keys};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) struct Pair {
     pub(super) today: Day,
 }
 
-/// Both identities, a bundle and the initiator's session, from inputs.
+/// Makes both identities, a bundle and the initiator's session, from inputs.
 pub(super) fn begin(input: &Object) -> Result<Pair, BadField> {
     let person = |name| Ok(IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array(name)?)));
     let (initiator, responder) = (person("initiator_seed")?, person("responder_seed")?);
@@ -46,7 +46,7 @@ pub(super) fn begin(input: &Object) -> Result<Pair, BadField> {
     Ok(Pair { initiator, responder, invite, blob, session, today })
 }
 
-/// A whole handshake up to the content of the first message.
+/// Runs a whole handshake up to the content of the first message.
 pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     let mut pair = begin(input)?;
     let bad = |field: &str| BadField(field.to_owned());
@@ -88,7 +88,7 @@ pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// Takes an InitialMessage, as a responder does. A refusal must leave the invite usable: the same one still accepts.
+/// Accepts an InitialMessage, as a responder does. A refusal must leave the invite usable: the same one still accepts.
 pub(super) fn accept(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let invite =

@@ -11,7 +11,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_link::{RelayIdentity, RelaySeed};
 
-/// Texts to labels.
+/// Computes labels from texts.
 pub(super) fn labels(input: &Object) -> Result<Outcome, BadField> {
     let labels = input.list("texts")?.iter().map(|text| match text {
         Json::Text(text) => Ok(hex(second::label(text))),
@@ -20,7 +20,7 @@ pub(super) fn labels(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("labels", labels.collect::<Result<Vec<Json>, _>>()?)))
 }
 
-/// A person's seed to keys and hash.
+/// Derives keys and hash of a person's seed.
 pub(super) fn identity(input: &Object) -> Result<Outcome, BadField> {
     let seed = input.array("seed")?;
     let (ed25519, x25519, kem) = hazmat::identity_secrets(&seed);
@@ -33,7 +33,7 @@ pub(super) fn identity(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(secrets, output))
 }
 
-/// h to the keys of an invite.
+/// Derives the keys of an invite from h.
 pub(super) fn invite(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(invite_keys(&input.array("h")?)))
 }
@@ -47,7 +47,7 @@ pub(super) fn invite_keys(h: &[u8; 32]) -> Object {
         .hex("psk", keys.psk)
 }
 
-/// S to the first keys of a session.
+/// Derives the first keys of a session from S.
 pub(super) fn session(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(session_keys(&input.array("s")?)))
 }
@@ -65,7 +65,7 @@ pub(super) fn session_keys(s: &[u8; 32]) -> Object {
         .hex("sid", keys.id)
 }
 
-/// A chain key to message keys and a body key each.
+/// Derives message keys, and a body key each, from a chain key.
 pub(super) fn chain(input: &Object) -> Result<Outcome, BadField> {
     let mut chain = input.array("ck")?;
     let mut steps = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn chain(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("steps", steps)))
 }
 
-/// One turn at its receiver.
+/// Computes one turn at its receiver.
 pub(super) fn turn(input: &Object) -> Result<Outcome, BadField> {
     let identity = match input.find("identity_seed") {
         Some(_) => Some(IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?))),
@@ -103,7 +103,7 @@ pub(super) fn turn(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(output))
 }
 
-/// A relay's seed to its public identity and fingerprint.
+/// Derives a relay's public identity and fingerprint from its seed.
 pub(super) fn relay_identity(input: &Object) -> Result<Outcome, BadField> {
     let seed: [u8; 32] = input.array("seed")?;
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes(seed));

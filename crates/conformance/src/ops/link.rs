@@ -1,4 +1,4 @@
-//! Links: all values of a handshake with records after it, and what each side refuses.
+//! Links: all values of a handshake with records after it, and the refusals of each side.
 
 use crate::{
     class::Class as _,
@@ -41,7 +41,7 @@ fn identity(input: &Object) -> Result<RelayIdentity, BadField> {
     Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(input.array("relay_seed")?)))
 }
 
-/// The client's start; with a cookie, the answer to a retry.
+/// Makes the client's C1; with a cookie, the answer to a retry.
 fn client_c1(input: &Object, pinned: &Fingerprint) -> Result<(ClientHandshake, Vec<u8>), BadField> {
     let mut random = Script::new(input.bytes("client_random_1")?);
     let (client, c1) = ClientHandshake::start(pinned, offer(input, "client_offer")?, &mut random);
@@ -64,7 +64,7 @@ fn finished(step: Result<ClientStep, ClientHandshakeError>) -> Result<ClientFini
     }
 }
 
-/// A handshake and steps after it.
+/// Runs a handshake and steps after it.
 pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let identity = identity(input)?;
@@ -95,7 +95,7 @@ pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome { expect, intermediate, output })
 }
 
-/// All values of section 4, computed apart from the link.
+/// Computes all values of section 4 apart from the link.
 fn trace(input: &Object, identity: &RelayIdentity, [c1, s1, c2]: [&[u8]; 3]) -> Option<Object> {
     let client_random: [u8; 96] = input.array("client_random_1").ok()?;
     let (e_c, kem_seed) = client_random.split_first_chunk::<32>()?;
@@ -145,7 +145,7 @@ enum End {
 }
 
 impl End {
-    /// `None` when this side cannot send yet, or not in one record.
+    /// Seals items. Returns `None` when this side cannot send yet, or not in one record.
     fn seal(&mut self, items: &[Item]) -> Option<Vec<u8>> {
         let Self::Open(link) = self else { return None };
         let mut sealed = link.seal(items).ok()?;
@@ -169,8 +169,8 @@ impl End {
     }
 }
 
-/// `seal` gives the last of `times` records of the same items, which the other side opens in between; `open` takes
-/// a record given in full, or that of an earlier step.
+/// Runs steps. `seal` yields the last of `times` records of the same items, which the other side opens in between;
+/// `open` takes a record given in full, or that of an earlier step.
 fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec<Object>), BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let mut expect = "ok".to_owned();
@@ -224,7 +224,7 @@ fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec
     Ok((expect, outputs))
 }
 
-/// A relay's answer to C1.
+/// Computes a relay's answer to C1.
 pub(super) fn relay_answer(input: &Object) -> Result<Outcome, BadField> {
     let c1 = input.bytes("c1")?;
     let hello = match ClientHello::parse(&c1) {
@@ -240,7 +240,7 @@ pub(super) fn relay_answer(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// A client's answer to what came for its C1.
+/// Computes a client's answer to the message that came for its C1.
 pub(super) fn client_step(input: &Object) -> Result<Outcome, BadField> {
     let pinned = Fingerprint::from_bytes(input.array("fingerprint")?);
     let (client, _) = client_c1(input, &pinned)?;
@@ -253,7 +253,7 @@ pub(super) fn client_step(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// A relay's taking of C2.
+/// Hands C2 to a relay.
 pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let identity = identity(input)?;
@@ -268,7 +268,7 @@ pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// The cookie of a prefix, and whether one that was shown is good.
+/// Computes the cookie of a prefix, and whether one that was shown is good.
 pub(super) fn cookie(input: &Object) -> Result<Outcome, BadField> {
     let mut random = Script::new(input.bytes("key")?);
     let key = CookieKey::generate(&mut random);

@@ -13,8 +13,9 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::SizeClass;
 
-/// Runs steps. `send` gives an envelope (with `times` that of the last message of so many), `receive` takes the envelope of an
-/// earlier step (`of`) or one given in full. The first refusal is the vector's class; the conversation goes on, since a refusal changes nothing.
+/// Runs steps. `send` yields an envelope (with `times` that of the last message of so many), `receive` takes the
+/// envelope of an earlier step (`of`) or one given in full. The first refusal is the vector's class; the conversation
+/// continues, since a refusal changes nothing.
 pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let pair = begin(input)?;
@@ -106,7 +107,7 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome { expect, intermediate, output: Object::new().with("steps", outputs) })
 }
 
-/// The nonces of a message, from all that they depend on.
+/// Computes the nonces of a message, from all values that they depend on.
 pub(super) fn nonces(input: &Object) -> Result<Outcome, BadField> {
     let head = [input.bytes("constants")?, input.number::<u32>("pn")?.to_le_bytes().to_vec()].concat();
     let (r, outer) = hazmat::nonces(
@@ -120,7 +121,7 @@ pub(super) fn nonces(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("r", r).hex("r_outer", outer)))
 }
 
-/// The smallest class in full; larger ones by their hash, for the size of the files.
+/// Returns an envelope of the smallest class in full; larger ones by their hash, for the size of the files.
 fn shown(envelope: &[u8]) -> Object {
     if envelope.len() <= SizeClass::Small.bytes() {
         return Object::new().hex("envelope", envelope);
@@ -129,7 +130,7 @@ fn shown(envelope: &[u8]) -> Object {
     Object::new().with("envelope_len", len(envelope.len())).hex("envelope_sha256", hash)
 }
 
-/// The secrets of a turn after its first message.
+/// Returns the secrets of a turn after its first message.
 fn turn(session: &Session) -> Option<Object> {
     let trace = session.hazmat_sending()?;
     Some(

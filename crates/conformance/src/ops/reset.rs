@@ -1,4 +1,4 @@
-//! Resets: keys, bundles, and what the owner of a bundle does with an InitialMessage.
+//! Resets: keys, bundles, and the handling of an InitialMessage by the owner of a bundle.
 
 use crate::{
     json::{BadField, Json, Object},
@@ -11,7 +11,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::Day;
 
-/// h and RS to the keys of a reset.
+/// Derives the keys of a reset from h and RS.
 pub(super) fn keys(input: &Object) -> Result<Outcome, BadField> {
     let (initial, soft, hard) = hazmat::reset(&input.array("h")?, &input.array("rs")?);
     Ok(Outcome::ok(Object::new().hex("k_init", initial).hex("psk", soft).hex("psk_hard", hard)))
@@ -30,7 +30,7 @@ fn bundle(input: &Object) -> Result<(IdentityKeyPair, ResetBundleTrace), BadFiel
     Ok((owner, bundle.ok_or_else(|| BadField("bundle_address".to_owned()))?))
 }
 
-/// A reset bundle from its inputs.
+/// Makes a reset bundle from its inputs.
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let (_, bundle) = bundle(input)?;
     let secrets = Object::new().hex("px_secret", bundle.px).hex("pk_seed", bundle.pk);
@@ -56,8 +56,8 @@ pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// One reset from bundle to first content. With `bundle` the initiator holds that body; with
-/// `envelope` that envelope arrives instead of the initiator's own.
+/// Runs one reset from bundle to first content. With `bundle` the initiator holds that body; with `envelope` that
+/// envelope arrives instead of the initiator's own.
 pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
     let (responder, bundle) = bundle(input)?;
     let initiator = person(input, "initiator_seed")?;

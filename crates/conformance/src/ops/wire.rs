@@ -9,7 +9,7 @@ use deaddrop_wire::{
     item::{AckEntry, Hello},
 };
 
-/// A record's plaintext to items; `encoded` is what the items encode to again.
+/// Decodes a record's plaintext; `encoded` is the encoding of the items again.
 pub(super) fn record(input: &Object) -> Result<Outcome, BadField> {
     let received = match decode_items(&input.bytes("plaintext")?) {
         Ok(received) => received,
@@ -22,7 +22,7 @@ pub(super) fn record(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("items", items).with("answers_due", answers).hex("encoded", encoded)))
 }
 
-/// Bytes to a blob.
+/// Decodes a blob from bytes.
 pub(super) fn blob(input: &Object) -> Result<Outcome, BadField> {
     Ok(match Blob::new(input.bytes("bytes")?) {
         Ok(blob) => Outcome::ok(Object::new().with("class", blob.class().code())),
@@ -30,7 +30,7 @@ pub(super) fn blob(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Text to the parts of a relay address.
+/// Parses the parts of a relay address from text.
 pub(super) fn relay_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(match input.text("text")?.parse::<RelayAddress>() {
         Err(error) => Outcome::refused(error),
@@ -46,10 +46,10 @@ pub(super) fn relay_address(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// An item as named fields, in the order of the spec's table.
+/// Returns an item as named fields, in the order of the spec's table.
 ///
 /// # Errors
-/// [`BadField`] for an item that this runner does not know.
+/// Fails with [`BadField`] for an item that this runner does not know.
 pub fn item(item: &Item) -> Result<Object, BadField> {
     let named = |name: &str| Object::new().with("type", item.kind()).with("item", name);
     Ok(match item {

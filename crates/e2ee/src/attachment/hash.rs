@@ -8,10 +8,10 @@ use crate::labels;
 use alloc::{collections::BTreeMap, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 
-/// Bytes of a hash.
+/// Number of bytes of a hash.
 pub(crate) const HASH_LEN: usize = 32;
 
-/// The hash of the bytes of one segment. Sealing and opening both give it; no other call needs the bytes a second time.
+/// The hash of the bytes of one segment. Sealing and opening both return it; no other call needs the bytes a second time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SegmentHash {
     segment: u32,
@@ -19,7 +19,7 @@ pub struct SegmentHash {
 }
 
 impl SegmentHash {
-    /// A hash that was stored: the segment's number, and [`as_bytes`](Self::as_bytes).
+    /// Restores a hash from the segment's number and the bytes of [`as_bytes`](Self::as_bytes).
     #[must_use]
     pub const fn from_parts(segment: u32, hash: [u8; HASH_LEN]) -> Self {
         Self { segment, hash }
@@ -29,13 +29,13 @@ impl SegmentHash {
         Self { segment, hash: sha256(&[labels::ATTACHMENT_SEGMENT, bytes]) }
     }
 
-    /// The number of the segment.
+    /// Returns the number of the segment.
     #[must_use]
     pub const fn segment(&self) -> u32 {
         self.segment
     }
 
-    /// The hash itself.
+    /// Returns the bytes of the hash.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; HASH_LEN] {
         &self.hash
@@ -53,13 +53,13 @@ impl core::fmt::Debug for SegmentHash {
 pub struct AttachmentHash([u8; HASH_LEN]);
 
 impl AttachmentHash {
-    /// The hash of a manifest that came as content.
+    /// Restores the hash of a manifest that came as content.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; HASH_LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The hash itself, for the content.
+    /// Returns the bytes of the hash, for the content.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; HASH_LEN] {
         &self.0
@@ -72,19 +72,20 @@ impl core::fmt::Debug for AttachmentHash {
     }
 }
 
-/// The hash of at least one segment is missing.
+/// The error of a missing hash of at least one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("segments of the attachment are missing; seal or open every one of them first")]
 pub struct Incomplete;
 
-/// Collects the hashes of an attachment's segments, in any order. It holds one entry for each segment that was sealed or opened.
+/// A list of the hashes of an attachment's segments, collected in any order. It holds one entry for each segment that was sealed
+/// or opened.
 #[derive(Default)]
 pub struct SegmentHashes {
     hashes: BTreeMap<u32, [u8; HASH_LEN]>,
 }
 
 impl SegmentHashes {
-    /// No hash yet.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -96,7 +97,7 @@ impl SegmentHashes {
         self.hashes.insert(hash.segment, hash.hash);
     }
 
-    /// The hash of the whole attachment.
+    /// Returns the hash of the whole attachment.
     pub(super) fn whole(&self, layout: &SegmentLayout) -> Result<AttachmentHash, Incomplete> {
         let of = |segment| self.hashes.get(&segment).map(<[u8; HASH_LEN]>::as_slice);
         let parts = core::iter::once(Some(labels::ATTACHMENT_HASH)).chain((0..layout.count()).map(of));

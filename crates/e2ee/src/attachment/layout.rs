@@ -6,17 +6,17 @@ use core::ops::Range;
 use deaddrop_primitives::aead::{NONCE_LEN, TAG_LEN};
 use deaddrop_wire::SizeClass;
 
-/// Bytes that sealing adds to a segment: nonce 12, tag 16.
+/// Number of bytes that sealing adds to a segment: nonce 12, tag 16.
 pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// Bytes of the attachment in every segment but the last.
+/// Number of bytes of the attachment in every segment but the last.
 pub const SEGMENT_LEN: usize = SizeClass::Large.bytes() - SEGMENT_OVERHEAD;
 /// Maximum number of segments of an attachment.
 pub const MAX_SEGMENTS: u32 = 1 << 20;
-/// Maximum length of an attachment in bytes, 68,182,605,824: what Padmé makes of it fits [`MAX_SEGMENTS`].
+/// Maximum length of an attachment in bytes, 68,182,605,824: its length padded by Padmé still fits [`MAX_SEGMENTS`].
 pub const MAX_ATTACHMENT: u64 = padme_floor(SEGMENT_LEN as u64 * MAX_SEGMENTS as u64);
 
-/// The attachment is longer than [`MAX_ATTACHMENT`].
+/// The error of an attachment that is longer than [`MAX_ATTACHMENT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("attachment over {MAX_ATTACHMENT} bytes; send it in parts")]
 pub struct AttachmentTooLong;
@@ -28,28 +28,28 @@ pub struct SegmentLayout {
 }
 
 impl SegmentLayout {
-    /// The segments of an attachment of `length` bytes.
+    /// Computes the segments of an attachment of `length` bytes.
     ///
     /// # Errors
-    /// [`AttachmentTooLong`].
+    /// Fails with [`AttachmentTooLong`].
     pub fn new(length: u64) -> Result<Self, AttachmentTooLong> {
         if length > MAX_ATTACHMENT { Err(AttachmentTooLong) } else { Ok(Self { length }) }
     }
 
-    /// Bytes of the attachment.
+    /// Returns the length of the attachment in bytes.
     #[must_use]
     pub const fn length(&self) -> u64 {
         self.length
     }
 
-    /// The number of segments, one at least. It tells the length only roughly (Padmé).
+    /// Returns the number of segments, at least one. The number reveals the length only roughly (Padmé).
     #[must_use]
     pub fn count(&self) -> u32 {
         let segments = padme(self.length).div_ceil(SEGMENT_LEN as u64).max(1);
         u32::try_from(segments).unwrap_or(u32::MAX)
     }
 
-    /// The size class of a sealed segment: the largest but for the last one.
+    /// Returns the size class of a sealed segment. All but the last one have the largest.
     #[must_use]
     pub fn class(&self, segment: u32) -> Option<SizeClass> {
         let left = padme(self.length).saturating_sub(self.start(segment)?);
@@ -57,7 +57,7 @@ impl SegmentLayout {
         Some(SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::Large))
     }
 
-    /// The bytes of the attachment that a segment holds; the last segments can hold padding alone.
+    /// Returns the range of the attachment's bytes that a segment holds. The last segments can hold padding alone.
     #[must_use]
     pub fn range(&self, segment: u32) -> Option<Range<u64>> {
         let start = self.start(segment)?;
@@ -69,7 +69,8 @@ impl SegmentLayout {
         (segment < self.count()).then(|| u64::from(segment) * SEGMENT_LEN as u64)
     }
 
-    /// Associated data: which segment of how many, and the true length; so neither order nor end can be changed.
+    /// Returns the associated data of a segment: its number, the number of segments and the true length, so that neither order
+    /// nor end can be changed.
     pub(super) fn place(&self, segment: u32) -> Vec<u8> {
         [labels::ATTACHMENT, &segment.to_le_bytes(), &self.count().to_le_bytes(), &self.length.to_le_bytes()]
             .concat()
@@ -82,15 +83,15 @@ impl core::fmt::Debug for SegmentLayout {
     }
 }
 
-/// The length up to which `length` is padded: at most 12 % more, and it tells no more than the order of magnitude and a few
-/// bits (Padmé: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019,
-/// section 4.4).
+/// Returns the length up to which `length` is padded. It is at most 12 % more, and reveals no more than the order of magnitude
+/// and a few bits (Padmé: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
+/// 2019, section 4.4).
 const fn padme(length: u64) -> u64 {
     let mask = padme_mask(length);
     (length + mask) & !mask
 }
 
-/// The largest length that Padmé leaves as it is and that is not above `most`.
+/// Returns the largest length that Padmé leaves as it is and that is not above `most`.
 const fn padme_floor(most: u64) -> u64 {
     most & !padme_mask(most)
 }

@@ -1,4 +1,4 @@
-//! Attachments of every length come back, and what is not the sender's attachment is told.
+//! Attachments of every length come back, and bytes that are not the sender's attachment are reported.
 
 use super::*;
 use alloc::vec;
@@ -13,7 +13,7 @@ fn part<'a>(layout: &SegmentLayout, segment: u32, bytes: &'a [u8]) -> &'a [u8] {
     &bytes[range.start.try_into().unwrap()..range.end.try_into().unwrap()]
 }
 
-/// The manifest and the sealed segments.
+/// Returns the manifest and the sealed segments.
 fn sealed(sealer: &AttachmentSealer, bytes: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
     let (mut hashes, mut blobs) = (SegmentHashes::new(), Vec::new());
     for segment in 0..sealer.layout().count() {

@@ -15,9 +15,9 @@ pub const MAX_ADDRESS: usize = 512;
 /// The suite of this version: X25519, Ed25519, ML-KEM-768, HKDF-SHA-256, ChaCha20-Poly1305.
 pub const SUITE: u8 = 1;
 
-/// Bytes of the signature behind the body of an invite.
+/// Number of bytes of the signature behind the body of an invite.
 pub(crate) const SIGNATURE_LEN: usize = 64;
-/// Bytes of stored prekey secrets.
+/// Number of bytes of stored prekey secrets.
 pub(crate) const PREKEYS_LEN: usize = 4 + 32 + kem::SEED_LEN;
 
 const SALT_LEN: usize = 32;
@@ -26,7 +26,7 @@ const FIXED_LEN: usize =
 /// Maximum length of a body, in bytes.
 pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 
-/// The address is longer than [`MAX_ADDRESS`].
+/// The error of a mailbox address that is longer than [`MAX_ADDRESS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("mailbox address over 512 bytes; use a shorter relay URL")]
 pub struct AddressTooLong;
@@ -64,8 +64,8 @@ pub(crate) enum Kind {
     Reset = 2,
 }
 
-/// The way by which a body came, which also shows that it is its owner's. The kind follows from it, so an invite is never mistaken for a reset
-/// bundle.
+/// The way by which a body came, which also shows that the body is its owner's. The kind follows from it, so an invite is never
+/// mistaken for a reset bundle.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
     /// The body was in the mailbox of an invite, with the signature of its owner.
@@ -124,7 +124,7 @@ impl Prekeys {
         Ok((keys, body))
     }
 
-    /// Last day 4, X25519 32, ML-KEM seed 64.
+    /// Appends the last day 4, X25519 32, ML-KEM seed 64.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.not_after.number().to_le_bytes());
         bytes.extend_from_slice(self.x25519.expose());
@@ -143,38 +143,38 @@ impl Prekeys {
     }
 }
 
-/// The signature of a body's owner.
+/// Signs a body as its owner.
 pub(crate) fn sign(signer: &IdentityKeyPair, body: &[u8]) -> [u8; SIGNATURE_LEN] {
     signer.ed25519.sign(&signed_message(body))
 }
 
-/// Wiped: the hash of a body is the secret of its link.
+/// Returns the message that the signature covers. It is wiped, because the hash of a body is the secret of its link.
 fn signed_message(body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([labels::BUNDLE, body].concat())
 }
 
-/// The hash `h`, which represents the whole bundle in the handshake.
+/// Returns the hash `h`, which represents the whole bundle in the handshake.
 pub(crate) fn hash(body: &[u8]) -> [u8; 32] {
     sha256_of_secret(&[labels::BUNDLE_HASH, body])
 }
 
-/// The last day of a body.
+/// Returns the last day of a body.
 pub(crate) fn last_day(body: &[u8]) -> Option<Day> {
     Some(Fields::parse(body)?.not_after)
 }
 
-/// A bundle of somebody else, checked.
+/// A checked bundle of another person.
 pub(crate) struct Bundle {
     pub(crate) identity: IdentityKey,
     pub(crate) prekey_x25519: x25519::PublicKey,
     pub(crate) prekey_kem: kem::EncapsulationKey,
-    /// Holds the right to send there.
+    /// The encoded mailbox address, which holds the right to send there.
     pub(crate) address: Zeroizing<Vec<u8>>,
     pub(crate) not_after: Day,
 }
 
 impl Bundle {
-    /// The checks of a body.
+    /// Checks a body. Returns its bundle.
     pub(crate) fn check(
         origin: Origin<'_>,
         body: &[u8],
@@ -211,7 +211,7 @@ impl Bundle {
     }
 }
 
-/// The fields of a body, nothing checked but their lengths.
+/// The fields of a body, of which only the lengths are checked.
 struct Fields<'a> {
     kind: u8,
     suite: u8,

@@ -44,7 +44,7 @@ impl PendingInvite {
     /// 4,096-byte sealed bundle for the invite mailbox.
     ///
     /// # Errors
-    /// [`AddressTooLong`].
+    /// Fails with [`AddressTooLong`].
     pub fn create(
         identity: &IdentityKeyPair,
         not_after: Day,
@@ -57,19 +57,19 @@ impl PendingInvite {
         Ok((Self { secret, prekeys }, blob))
     }
 
-    /// The secret for the link.
+    /// Returns the secret for the link.
     #[must_use]
     pub const fn secret(&self) -> &InviteSecret {
         &self.secret
     }
 
-    /// The last day on which the bundle may be used.
+    /// Returns the last day on which the bundle may be used.
     #[must_use]
     pub const fn not_after(&self) -> Day {
         self.prekeys.not_after
     }
 
-    /// The row to store until the invite ends: version 1, hash 32, day 4, X25519 32, ML-KEM seed 64.
+    /// Encodes the row to store until the invite ends: version 1, hash 32, day 4, X25519 32, ML-KEM seed 64.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + 32 + PREKEYS_LEN));
@@ -82,7 +82,7 @@ impl PendingInvite {
     /// Reads the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// See [`LoadError`]; overwrite nothing.
+    /// Fails with [`LoadError`]; overwrite nothing.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
         if bytes.first().is_some_and(|version| *version > VERSION) {
             return Err(LoadError::NewerVersion);
@@ -108,12 +108,12 @@ impl core::fmt::Debug for PendingInvite {
 }
 
 impl VerifiedBundle {
-    /// Opens and checks the blob that lay in the invite mailbox.
+    /// Opens and checks the blob that came from the invite mailbox.
     ///
     /// `expected` is the hash of a contact that the bundle must come from, if there is one.
     ///
     /// # Errors
-    /// See [`BundleError`].
+    /// Fails with [`BundleError`].
     pub fn open(
         secret: &InviteSecret,
         blob: &[u8],
@@ -139,19 +139,19 @@ impl VerifiedBundle {
         Ok(Self { keys, secret: secret.duplicate(), bundle })
     }
 
-    /// The identity of the inviter.
+    /// Returns the identity of the inviter.
     #[must_use]
     pub const fn identity(&self) -> &IdentityKey {
         &self.bundle.identity
     }
 
-    /// The encoded mailbox address where the first message is awaited.
+    /// Returns the encoded mailbox address where the first message is awaited.
     #[must_use]
     pub fn address(&self) -> &[u8] {
         &self.bundle.address
     }
 
-    /// The last day on which the bundle may be used.
+    /// Returns the last day on which the bundle may be used.
     #[must_use]
     pub const fn not_after(&self) -> Day {
         self.bundle.not_after
@@ -168,8 +168,8 @@ impl core::fmt::Debug for VerifiedBundle {
     }
 }
 
-/// Signs a body, hashes it into the link's secret, and seals both where they lie; `None` when it is too long for the blob.
-/// Without `nonce` the nonce derives from that secret, as the key does: both belong to this body alone.
+/// Signs a body, hashes it into the link's secret, and seals body and signature in place. Returns `None` if they are too long for
+/// the blob. Without `nonce` the nonce derives from that secret, as the key does: both belong to this body alone.
 pub(crate) fn seal_body(
     signer: &IdentityKeyPair,
     body: &[u8],

@@ -13,7 +13,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The version of a link.
 pub const LINK_VERSION: u8 = 1;
-/// Characters behind the `#` of a link: version 1, fingerprint 32, secret 32, in base64url without padding.
+/// Number of characters after the `#` of a link: version 1, fingerprint 32, secret 32, in base64url without padding.
 pub const FRAGMENT_LEN: usize = 87;
 
 const BYTES_LEN: usize = 1 + 32 + 32;
@@ -36,12 +36,12 @@ pub(crate) struct InviteKeys {
     pub(crate) bundle: BundleKey,
     pub(crate) initial: InitialKey,
     pub(crate) psk: Psk,
-    /// The nonce of the sealed bundle. The key seals nothing else: both derive from the hash of what it seals.
+    /// The nonce of the sealed bundle. The key seals nothing else, because key and nonce derive from the hash of the sealed body.
     pub(crate) nonce: [u8; NONCE_LEN],
 }
 
 impl InviteSecret {
-    /// The secret of the read capability of the mailbox in which the bundle lies.
+    /// Derives the secret of the read capability of the mailbox in which the bundle lies.
     #[must_use]
     pub fn read_capability(&self) -> InviteRead {
         self.keys().read
@@ -85,25 +85,25 @@ pub enum LinkError {
 }
 
 impl InviteLink {
-    /// The link of an invite whose mailbox lies at `relay`.
+    /// Creates the link of an invite whose mailbox lies at `relay`.
     #[must_use]
     pub fn new(relay: RelayAddress, secret: InviteSecret) -> Self {
         Self { relay, secret }
     }
 
-    /// The relay of the invite mailbox.
+    /// Returns the relay of the invite mailbox.
     #[must_use]
     pub const fn relay(&self) -> &RelayAddress {
         &self.relay
     }
 
-    /// The secret.
+    /// Returns the secret.
     #[must_use]
     pub const fn secret(&self) -> &InviteSecret {
         &self.secret
     }
 
-    /// The text of the link. Anyone who reads it can use the invite, so the text is wiped, and there is no `Display`.
+    /// Returns the text of the link. Anyone who reads it can use the invite, so the text is wiped, and there is no `Display`.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; BYTES_LEN]);
@@ -162,7 +162,8 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean `wss://R/`.
+/// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean
+/// `wss://R/`.
 fn relay_url(place: &str) -> Option<String> {
     let place = place.strip_suffix("/i")?;
     let (scheme, rest) = place.strip_prefix("deaddrop:").unwrap_or(place).split_once("://")?;

@@ -13,17 +13,17 @@ use rand_core::CryptoRng;
 
 /// The keys that derive from an [`InviteSecret`].
 pub struct InviteTrace {
-    /// `read`.
+    /// The value `read`.
     pub read: [u8; 32],
-    /// `k_bundle`.
+    /// The value `k_bundle`.
     pub k_bundle: [u8; 32],
-    /// `k_init`.
+    /// The value `k_init`.
     pub k_init: [u8; 32],
-    /// `psk`.
+    /// The value `psk`.
     pub psk: [u8; 32],
 }
 
-/// The keys of an invite.
+/// Derives the keys of an invite.
 #[must_use]
 pub fn invite(secret: &[u8; 32]) -> InviteTrace {
     let keys = InviteSecret::from_bytes(*secret).keys();
@@ -35,22 +35,22 @@ pub fn invite(secret: &[u8; 32]) -> InviteTrace {
     }
 }
 
-/// Signs and seals any body as a bundle: the secret of its link, and the blob.
+/// Signs and seals any body as a bundle. Returns the secret of its link, and the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
     seal_body(signer, body, Some(nonce)).map(|(secret, blob)| (*secret.expose(), blob))
 }
 
-/// The nonce of an invite's sealed bundle.
+/// Derives the nonce of an invite's sealed bundle.
 #[must_use]
 pub fn invite_nonce(secret: &[u8; 32]) -> [u8; 12] {
     InviteSecret::from_bytes(*secret).keys().nonce
 }
 
-/// [`PendingInvite::create`] with a nonce of 12 bytes that is drawn last.
+/// Does the same as [`PendingInvite::create`], with a nonce of 12 bytes that is drawn last.
 ///
 /// # Errors
-/// Those of [`PendingInvite::create`].
+/// Fails as [`PendingInvite::create`] does.
 pub fn create_invite(
     identity: &IdentityKeyPair,
     not_after: Day,

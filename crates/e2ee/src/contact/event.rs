@@ -18,7 +18,7 @@ pub enum ContactEvent {
     },
     /// The peer lost its session, proved knowledge of a recent turn and began a new session. Nothing needs to be shown.
     PeerReset {
-        /// The new one.
+        /// The new session.
         session: SessionId,
     },
     /// The peer asks for a reset but did not prove that it holds a recent session state.
@@ -27,7 +27,7 @@ pub enum ContactEvent {
     /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::contact::Contact::agree_to_reset); keep every envelope that
     /// led to this event until the user has answered.
     ResetRequested {
-        /// The same request arrived before: in another of its messages, or because somebody repeats it.
+        /// Whether the same request arrived before: in another of its messages, or because somebody repeats it.
         repeated: bool,
     },
     /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated, and there is nothing to accept.
@@ -35,14 +35,14 @@ pub enum ContactEvent {
     /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If the peer stays silent, begin a
     /// [hard reset](crate::contact::ResetKind::Hard) or send a new invite.
     StaleReset,
-    /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by an older
-    /// session from now on are marked as superseded. Show it; the contact is no longer verified.
+    /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by
+    /// an older session from now on are marked as superseded. Show the event; the contact is no longer verified.
     StartedOver {
         /// The new session.
         session: SessionId,
     },
-    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or somebody has an old state of the peer.
-    /// Show it; the contact is no longer verified.
+    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or somebody has an old state of
+    /// the peer. Show the event; the contact is no longer verified.
     PeerFellBack {
         /// The session that is used from now on.
         session: SessionId,
@@ -51,9 +51,9 @@ pub enum ContactEvent {
     VerificationCleared,
     /// The person has another identity from now on.
     IdentityChanged {
-        /// The one before.
+        /// The identity before.
         before: IdentityHash,
-        /// The new one.
+        /// The new identity.
         now: IdentityHash,
     },
     /// Somebody else tried to use the invite that led to this contact: the link was seen by others. Compare safety numbers.
@@ -64,21 +64,21 @@ pub enum ContactEvent {
         /// The session that stays unanswered.
         session: SessionId,
     },
-    /// The peer's state was put back to an older one (a restored backup, a copied folder). What it said since cannot be
+    /// The peer's state was put back to an older one (a restored backup, a copied folder). Its messages since then cannot be
     /// read: tell the user, and begin a [reset](crate::contact::Contact::reset).
     PeerRewound,
 }
 
-/// Everything that one call changed. Store all of it in one batch, or none.
+/// All changes of one call. Store all of them in one batch, or none.
 #[derive(Default)]
 #[must_use = "a change that is not stored is lost"]
 pub struct ContactChanges {
-    /// The contact's new row; replaces the old one. `None`: unchanged. About 0.6 KiB, and 2.8 KiB for each reset bundle of
+    /// The contact's new row, which replaces the old one; `None`: unchanged. About 0.6 KiB, and 2.8 KiB for each reset bundle of
     /// the peer (two at most).
     pub contact: Option<Zeroizing<Vec<u8>>>,
     /// The change sets of sessions, each under its session's id.
     pub sessions: Vec<(SessionId, ChangeSet)>,
-    /// Sessions whose rows all go.
+    /// The sessions of which all rows are to be removed.
     pub dropped: Vec<SessionId>,
 }
 
@@ -88,7 +88,7 @@ pub enum SessionUse {
     /// The session is in use: its addresses, receipts and bundles are followed.
     #[default]
     Used,
-    /// Another session sends and is established. This one decides nothing.
+    /// Another session sends and is established. This one does not decide anything.
     Unused,
     /// The peer had replied in the session before the two people last started over. It decides nothing, and its messages are marked: they were
     /// under way at that time, or somebody has an old state of the peer.
@@ -110,12 +110,12 @@ pub struct Received {
     pub session: Option<SessionId>,
     /// The role of that session in the contact.
     pub by: SessionUse,
-    /// After an own [reset](crate::contact::Contact::reset): the encoded mailbox address at which its first messages are awaited; empty:
-    /// the mailbox in use.
+    /// The encoded mailbox address at which the first messages of an own [reset](crate::contact::Contact::reset) are awaited.
+    /// Empty: the mailbox in use. `None`: no reset was begun.
     pub reset_address: Option<Zeroizing<Vec<u8>>>,
     /// The content, if there is any to read.
     pub content: Option<Zeroizing<Vec<u8>>>,
-    /// Events that the app shows or acts on.
+    /// The events that the app shows or acts on.
     pub events: Vec<ContactEvent>,
     /// The changes to store together with the content.
     pub changes: ContactChanges,

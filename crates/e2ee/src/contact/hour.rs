@@ -9,19 +9,19 @@ const HOURS_OF_DAY: u32 = 24;
 pub struct Hour(u32);
 
 impl Hour {
-    /// The hour with this number.
+    /// Returns the hour with this number.
     #[must_use]
     pub const fn from_number(hours: u32) -> Self {
         Self(hours)
     }
 
-    /// Hours since the beginning of 1970.
+    /// Returns the number of hours since the beginning of 1970.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// The day it belongs to.
+    /// Returns the day of the hour.
     #[must_use]
     pub const fn day(self) -> Day {
         Day::from_number(self.0 / HOURS_OF_DAY)

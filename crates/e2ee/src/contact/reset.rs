@@ -25,10 +25,11 @@ use zeroize::Zeroizing;
 /// The proof of a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetKind {
-    /// A secret of the newest received turn. The peer accepts it silently, and the contact stays verified. At most one in each
-    /// hour of the clock. Resets that cross others may be told as [`ContactEvent::PeerFellBack`].
+    /// A secret of the newest received turn. The peer accepts it silently, and the contact stays verified. At most one soft reset
+    /// is possible in each hour of the clock. Resets that cross others may be reported as [`ContactEvent::PeerFellBack`].
     Soft,
-    /// The identity alone. The peer's user must agree, and the contact is no longer verified. Begin one only if the user asks for it.
+    /// The identity alone. The peer's user must agree, and the contact is no longer verified. Begin a hard reset only if the user
+    /// asks for it.
     Hard,
 }
 
@@ -55,17 +56,17 @@ pub enum ResetError {
 pub struct AgreeError;
 
 impl Contact {
-    /// A new reset bundle for the peer, if one is due: send it as content with the next message. One is due when there is none
-    /// that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last if the peer has answered since.
+    /// Makes a new reset bundle for the peer, if one is due: send it as content with the next message. A bundle is due if there
+    /// is none that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last one if the peer has answered since.
     ///
-    /// The bundle counts as given once it is made. If the message with it cannot be sealed, do not store the changes and load the contact
-    /// again, or the next bundle comes with the next renewal.
+    /// The bundle counts as sent once it is made. If the message with it cannot be sealed, do not store the changes and load the
+    /// contact again, or the next bundle comes with the next renewal.
     ///
     /// `address` is the encoded mailbox address at which a reset is awaited; it may be empty for the one in use. Draws from
     /// `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
     ///
     /// # Errors
-    /// [`AddressTooLong`]; nothing changed.
+    /// Fails with [`AddressTooLong`]; nothing changed.
     pub fn renew_bundle(
         &mut self,
         identity: &IdentityKeyPair,
@@ -102,7 +103,7 @@ impl Contact {
     /// Draws as [`Session::initiate`](crate::session::Session::initiate).
     ///
     /// # Errors
-    /// See [`ResetError`].
+    /// Fails with [`ResetError`].
     pub fn reset(
         &mut self,
         identity: &IdentityKeyPair,
@@ -151,11 +152,11 @@ impl Contact {
         })
     }
 
-    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed. If there are several, agree to one of them
-    /// and give the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
+    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed. If there are several
+    /// envelopes, agree to one of them and pass the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
-    /// [`AgreeError`].
+    /// Fails with [`AgreeError`].
     pub fn agree_to_reset(
         &mut self,
         identity: &IdentityKeyPair,
@@ -221,7 +222,7 @@ impl Contact {
         Received { session: Some(id), content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// Tells the user. A repeated request clears no verification, because anyone can repeat it.
+    /// Reports a request for a reset. A repeated request clears no verification, because anyone can repeat it.
     fn request_reset(&mut self, repeated: bool) -> Received {
         let mut events = Vec::from([ContactEvent::ResetRequested { repeated }]);
         if !repeated {
@@ -230,7 +231,7 @@ impl Contact {
         Received { events, changes: self.changes(None, Vec::new(), true), ..Received::default() }
     }
 
-    /// Keeps a bundle that came as content; says whether it was taken.
+    /// Keeps a bundle that came as content. Returns whether it was kept.
     pub(super) fn take_bundle(&mut self, body: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
         let own = identity.identity_key().hash();
         let Ok(bundle) = PeerBundle::from_content(body, own, &self.peer, today) else { return false };

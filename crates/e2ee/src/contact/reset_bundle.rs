@@ -1,7 +1,7 @@
 //! Reset bundles: each side keeps one of the other, so that a lost session can be replaced (spec/05-ratchet.md section 6).
 //!
-//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and never accepted without the
-//! user's word. Not its concern: which secrets count as recent, and when ([`contact`](crate::contact)).
+//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and it is never accepted without the
+//! user's consent. The module [`contact`](crate::contact) decides which secrets count as recent.
 
 #[cfg(feature = "hazmat")]
 pub(crate) mod trace;
@@ -27,18 +27,20 @@ use zeroize::Zeroizing;
 pub const MAX_OWN_BUNDLES: usize = 4;
 /// Maximum number of reset bundles of the peer that are held: the newest and the one before.
 pub const MAX_PEER_BUNDLES: usize = 2;
-/// Days after which a reset bundle is renewed.
+/// Number of days after which a reset bundle is renewed.
 pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
-/// Days for which a reset bundle can be used.
+/// Number of days for which a reset bundle can be used.
 pub const RESET_BUNDLE_DAYS: u32 = 90;
-/// Maximum number of sessions that one own reset bundle begins by soft resets. The user can agree to as many hard ones besides.
+/// Maximum number of sessions that one own reset bundle begins by soft resets. The user can agree to the same number of hard
+/// resets.
 pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
-/// Maximum number of flights that one own bundle remembers: those that began a session, and the newest that were asked about.
+/// Maximum number of flights that one own bundle remembers: those that began a session, and the newest that the user was asked
+/// about.
 const MAX_BEGUN: usize = 2 * MAX_SESSIONS_OF_BUNDLE as usize;
 const MAX_ASKED: usize = 4;
 
 secret_bytes! {
-    /// The hash of a reset bundle: it travels inside the ratchet, so it is known to the two alone.
+    /// The hash of a reset bundle. It travels inside the ratchet, so only the two sides know it.
     pub(crate) struct ResetHash[32];
 }
 
@@ -54,7 +56,7 @@ impl ResetKeys {
         InitialKey::derive(&self.0.ready(), &[labels::RESET_INITIAL])
     }
 
-    /// With the proof of a recent turn, or without any.
+    /// Derives the shared secret of a reset with the proof of a recent turn, or without a proof.
     fn psk(&self, proof: Option<&ResetSecret>) -> Psk {
         let expander = self.0.ready();
         match proof {
@@ -66,15 +68,15 @@ impl ResetKeys {
 
 /// The secrets of an own reset bundle.
 ///
-/// Boxed secrets: a list of bundles that grows leaves no copy of them.
+/// The secrets are boxed: a list of bundles that grows leaves no copy of them.
 pub(crate) struct PendingReset {
     hash: Box<ResetHash>,
-    /// The key of outer boxes. Derived once, so that a forged envelope costs no derivation.
+    /// The key of outer boxes. The key is derived once, so that a forged envelope costs no derivation.
     initial: Box<InitialKey>,
     prekeys: Prekeys,
-    /// SHA-256 of the flight of each session that it has begun: none begins a second time with its old keys.
+    /// SHA-256 of the flight of each session that the bundle has begun: none begins a second time with its old keys.
     begun: Vec<[u8; 32]>,
-    /// The same of hard resets that the user was asked about, oldest first.
+    /// SHA-256 of the flight of each hard reset that the user was asked about, oldest first.
     asked: Vec<[u8; 32]>,
 }
 
@@ -82,7 +84,7 @@ pub(crate) struct PendingReset {
 pub(crate) struct Rules<'a> {
     /// The secrets that count as recent.
     pub(crate) proofs: &'a [&'a ResetSecret],
-    /// The user wants a hard reset.
+    /// Whether the user wants a hard reset.
     pub(crate) agreed: bool,
     /// The identity of the contact.
     pub(crate) peer: &'a IdentityHash,
@@ -90,18 +92,18 @@ pub(crate) struct Rules<'a> {
 
 /// The result of trying an envelope.
 pub(crate) enum Attempt {
-    /// A session, with its first content; `proof` is the place of the secret that proved it, if one did.
+    /// A session with its first content. `proof` is the index of the secret that proved it, if one did.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// A reset that is proved by the identity alone; `repeated`: this flight has asked before.
+    /// A reset that is proved by the identity alone. `repeated` tells whether this flight has asked before.
     Hard { repeated: bool },
     /// A soft reset whose secret does not count as recent.
     Stale,
-    /// The handshake of a session that was begun before, whatever has become of it.
+    /// The handshake of a session that was begun before, whether or not it still exists.
     Known,
 }
 
 impl PendingReset {
-    /// Makes a new bundle. The second value is its body, which is sent to the contact.
+    /// Creates a new bundle. The second value is its body, which is sent to the contact.
     pub(crate) fn create(
         identity: &IdentityKeyPair,
         not_after: Day,
@@ -131,10 +133,11 @@ impl PendingReset {
         self.asked.clear();
     }
 
-    /// Tries an InitialMessage against every proof that counts, and remembers what it was. `is_held`: the session is known already.
+    /// Tries an InitialMessage against every proof that counts, and remembers its flight if it is a reset. `is_held` tells
+    /// whether the session is known already.
     ///
     /// # Errors
-    /// See [`AcceptError`]; nothing is remembered.
+    /// Fails with [`AcceptError`]; nothing is remembered.
     pub(crate) fn attempt(
         &mut self,
         identity: &IdentityKeyPair,
@@ -185,7 +188,7 @@ impl PendingReset {
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })
     }
 
-    /// Hash 32, prekeys 100, then twice a count and as many flights.
+    /// Appends the hash 32, prekeys 100, then twice a count and the flights.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.hash.expose());
         self.prekeys.write(bytes);
@@ -195,7 +198,7 @@ impl PendingReset {
         }
     }
 
-    /// Bytes of [`write`](Self::write).
+    /// Returns the number of bytes of [`write`](Self::write).
     pub(crate) const fn len(&self) -> usize {
         32 + PREKEYS_LEN + 2 + 32 * (self.begun.len() + self.asked.len())
     }
@@ -212,15 +215,15 @@ impl PendingReset {
     }
 }
 
-/// A reset bundle of the contact: its body, which was checked when it came.
+/// A reset bundle of the contact, as a body that was checked when it came.
 pub(crate) struct PeerBundle {
     body: Zeroizing<Vec<u8>>,
-    /// Resets that were begun with it and have not been answered.
+    /// Number of resets that were begun with the bundle and have not been answered.
     pub(crate) tries: u8,
 }
 
 impl PeerBundle {
-    /// A body as it came in the contact's content.
+    /// Checks a body that came in the contact's content.
     pub(crate) fn from_content(
         body: &[u8],
         own: &IdentityHash,
@@ -231,7 +234,7 @@ impl PeerBundle {
         Ok(Self { body: Zeroizing::new(body.to_vec()), tries: 0 })
     }
 
-    /// A stored body.
+    /// Restores a stored body.
     pub(crate) fn from_stored(tries: u8, body: &[u8]) -> Self {
         Self { body: Zeroizing::new(body.to_vec()), tries }
     }
@@ -240,7 +243,7 @@ impl PeerBundle {
         &self.body
     }
 
-    /// Its name and last day, if it can be used today.
+    /// Returns the bundle with its hash and last day, if it can be used today.
     pub(crate) fn usable(
         &self,
         own: &IdentityHash,
@@ -251,25 +254,25 @@ impl PeerBundle {
         Ok(UsableBundle { hash: ResetHash::from_bytes(body::hash(&self.body)), bundle })
     }
 
-    /// The last day on which it can be used.
+    /// Returns the last day on which the bundle can be used.
     pub(crate) fn not_after(&self) -> Option<Day> {
         body::last_day(&self.body)
     }
 }
 
-/// A reset bundle that a session can be begun with.
+/// A reset bundle with which a session can be begun.
 pub(crate) struct UsableBundle {
     hash: ResetHash,
     bundle: Bundle,
 }
 
 impl UsableBundle {
-    /// The encoded mailbox address at which the first message is awaited; empty: the mailbox in use.
+    /// Returns the encoded mailbox address at which the first message is awaited. Empty: the mailbox in use.
     pub(crate) fn address(&self) -> &[u8] {
         &self.bundle.address
     }
 
-    /// Draws as [`Session::initiate`].
+    /// Begins a session on the bundle. Draws as [`Session::initiate`].
     pub(crate) fn initiate(
         &self,
         identity: &IdentityKeyPair,

@@ -16,19 +16,19 @@ use deaddrop_wire::Day;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
-/// A day or hour that is not there.
+/// The stored value of a missing day or hour.
 const NONE: u32 = u32::MAX;
 const ENTRY_LEN: usize = 16 + 4 + 1 + 4 + 4;
 
 /// The stored rows of one session: the newest of all that its change sets contained.
 pub struct StoredSession<'a> {
-    /// Its id.
+    /// The id of the session.
     pub id: SessionId,
-    /// The newest snapshot; empty when it is gone.
+    /// The newest snapshot; empty if it is gone.
     pub snapshot: &'a [u8],
-    /// The newest row of reset secrets; empty when it is gone.
+    /// The newest row of reset secrets; empty if it is gone.
     pub reset_secrets: &'a [u8],
-    /// Every skipped row that was added and not removed.
+    /// The skipped rows that were added and not removed.
     pub skipped: Vec<(SkippedId, &'a [u8])>,
 }
 
@@ -46,7 +46,7 @@ impl Contact {
     /// noticed, under an AEAD or a checksum.
     ///
     /// # Errors
-    /// See [`LoadError`]; overwrite nothing.
+    /// Fails with [`LoadError`]; overwrite nothing.
     pub fn load<'a>(
         row: &[u8],
         sessions: impl IntoIterator<Item = StoredSession<'a>>,
@@ -64,7 +64,7 @@ impl Contact {
         Ok(contact)
     }
 
-    /// The contact's row as it is now, for an app that writes whole states.
+    /// Encodes the contact's row as it is now, for an app that writes whole states.
     #[must_use]
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
         let bundles: usize = self.peer_bundles.iter().map(|bundle| 3 + bundle.as_bytes().len()).sum();

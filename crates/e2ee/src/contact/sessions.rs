@@ -14,7 +14,7 @@ use deaddrop_wire::Day;
 
 /// Maximum number of sessions with one person that are held at a time.
 pub const MAX_SESSIONS: usize = 8;
-/// Days for which a session that is no longer used can still receive.
+/// Number of days for which a session that is no longer used can still receive.
 pub const UNUSED_DAYS: u32 = 7;
 
 /// The event that began a session.
@@ -29,7 +29,7 @@ pub(super) enum Origin {
 /// The relation of a session to the most recent reset by the user or new invite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
-    /// The session was created by it, or after it.
+    /// The session was created by the reset or invite, or after it.
     Current,
     /// The session is older, and the peer had not replied in it. If the peer still uses it, this side follows and tells the user.
     LeftBehind,
@@ -39,9 +39,9 @@ pub(super) enum Generation {
 
 /// The state of a session, or what is left of it.
 pub(super) enum SessionState {
-    /// Boxed: a list that grows, or is put in another order, leaves no copy of its keys.
+    /// The session, boxed so that a list that grows, or is put in another order, leaves no copy of its keys.
     Live(Box<Session>),
-    /// The snapshot is gone; the row of reset secrets may be there.
+    /// The snapshot is gone. The row of reset secrets may still exist.
     Lost(ResetSecrets),
 }
 
@@ -50,18 +50,19 @@ pub(super) struct SessionEntry {
     pub(super) id: SessionId,
     pub(super) era: u32,
     pub(super) origin: Origin,
-    /// The peer has replied in this session, so the peer holds its state, and so does anyone with a copy of that state.
+    /// Whether the peer has replied in this session, so that the peer holds its state, and so does anyone with a copy of that
+    /// state.
     pub(super) peer_replied: bool,
     pub(super) generation: Generation,
-    /// Last day on which a reply to our own invite can still arrive.
+    /// The last day on which a reply to an own invite can still arrive.
     pub(super) reply_deadline: Option<Day>,
-    /// Day since which another session has been used for sending.
+    /// The day since which another session has been used for sending.
     pub(super) unused_since: Option<Day>,
     pub(super) state: SessionState,
 }
 
 impl SessionEntry {
-    /// The entry of a new session.
+    /// Creates the entry of a new session.
     pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, reply_deadline: Option<Day>) -> Self {
         Self {
             id: session.id(),
@@ -75,7 +76,7 @@ impl SessionEntry {
         }
     }
 
-    /// The session, unless it is lost.
+    /// Returns the session, unless it is lost.
     pub(super) fn session(&self) -> Option<&Session> {
         match &self.state {
             SessionState::Live(session) => Some(session),
@@ -83,7 +84,7 @@ impl SessionEntry {
         }
     }
 
-    /// The session, unless it is lost.
+    /// Returns the session, unless it is lost.
     pub(super) fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             SessionState::Live(session) => Some(session),
@@ -91,7 +92,7 @@ impl SessionEntry {
         }
     }
 
-    /// The session decides something for the contact: no other has superseded or replaced it.
+    /// Whether the session decides something for the contact: no other has superseded or replaced it.
     pub(super) fn is_in_use(&self) -> bool {
         self.unused_since.is_none() && self.generation != Generation::Superseded
     }
@@ -107,12 +108,12 @@ impl SessionEntry {
         self.resets().sent().next().is_some()
     }
 
-    /// The session is lost, and the peer may be using it beside one of this era.
+    /// Whether the session is lost, and the peer may be using it beside one of this era.
     fn is_missed(&self, era: u32) -> bool {
         self.session().is_none() && self.era >= era && self.unused_since.is_none()
     }
 
-    /// An own session without a reply.
+    /// Whether this is an own session without a reply.
     fn is_waiting(&self) -> bool {
         self.session().is_some() && !self.peer_replied && !self.is_begun_by_peer()
     }
@@ -124,10 +125,10 @@ impl SessionEntry {
 
 /// Maximum distance of a claimed era from the highest one that is held, so that a peer's claims never use the numbers up.
 const MAX_ERA_STEP: u32 = 64;
-/// Highest era that is accepted while the peer has replied in no session.
+/// Maximum era that is accepted while the peer has replied in no session.
 const MAX_FIRST_ERA: u32 = 1 << 31;
 
-/// All sessions of a contact. Their order is that of arrival; a session without a reply moves to the end when it is used.
+/// The sessions of a contact, in the order of their arrival. A session without a reply moves to the end when it is used.
 pub(super) struct Sessions(Vec<SessionEntry>);
 
 impl Sessions {
@@ -164,8 +165,8 @@ impl Sessions {
         self.0.push(entry);
     }
 
-    /// The session that sends: of the highest era; among those with a reply the one with the smallest id; without any, the one begun by
-    /// the peer that the peer used last; without any of those, the newest.
+    /// Returns the session that sends: of the highest era; among those with a reply the one with the smallest id; without any,
+    /// the one begun by the peer that the peer used last; without any of those, the newest.
     pub(super) fn best(&self) -> Option<&SessionEntry> {
         let era = self.newest_era();
         let of_era = || self.0.iter().filter(move |entry| entry.era == era);
@@ -176,13 +177,13 @@ impl Sessions {
             .or_else(|| of_era().next_back())
     }
 
-    /// The id of the session that sends.
+    /// Returns the id of the session that sends.
     pub(super) fn best_id(&self) -> Option<SessionId> {
         self.best().map(|entry| entry.id)
     }
 
-    /// The session that sends is lost, or one that the peer may be using: of the same era, and not replaced. (An own session that waits
-    /// brings the peer to it.)
+    /// Whether the session that sends, or one that the peer may be using, is lost: a session of the same era that is not
+    /// replaced. An own session that waits does not count, because it brings the peer to it.
     pub(super) fn is_lost(&self) -> bool {
         let Some(best) = self.best() else { return false };
         // Of those with a reply, the peer may have chosen a smaller id.
@@ -193,14 +194,14 @@ impl Sessions {
             || best.peer_replied && self.0.iter().any(smaller)
     }
 
-    /// The session that sends is an own one without a reply, and none is left that it has not superseded or left behind.
+    /// Whether the session that sends is an own one without a reply that has superseded or left behind all others.
     pub(super) fn is_starting_over(&self) -> bool {
         let Some(best) = self.best().filter(|entry| entry.is_waiting()) else { return false };
         let mut others = self.0.iter().filter(|entry| entry.id != best.id);
         others.all(|entry| entry.generation != Generation::Current)
     }
 
-    /// The ids in the order in which an envelope is tried: highest era first, then latest.
+    /// Returns the ids in the order in which an envelope is tried: highest era first, then latest.
     pub(super) fn newest_first(&self) -> Vec<SessionId> {
         let mut order: Vec<_> = self.0.iter().enumerate().collect();
         order.sort_by_key(|(place, entry)| Reverse((entry.era, *place)));
@@ -211,31 +212,31 @@ impl Sessions {
         self.0.iter().map(|entry| entry.era).max().unwrap_or_default()
     }
 
-    /// The era of a session that supersedes others: above every one that the peer may be using, which are all but own sessions without a
-    /// reply.
+    /// Returns the era of a session that supersedes others: above every one that the peer may be using, which are all but own
+    /// sessions without a reply.
     pub(super) fn next_era(&self) -> u32 {
         let shared = self.0.iter().filter(|entry| !entry.is_waiting()).map(|entry| entry.era).max();
         shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
     }
 
-    /// The newest era in which the peer has replied.
+    /// Returns the newest era in which the peer has replied.
     fn replied_era(&self) -> Option<u32> {
         self.0.iter().filter(|entry| entry.peer_replied).map(|entry| entry.era).max()
     }
 
-    /// Returns the era that the peer claims if it can be accepted. `peer_ever_answered`: the peer had replied in a session before it claimed
-    /// this one.
+    /// Returns the era that the peer claims if it can be accepted. `peer_ever_answered` tells whether the peer had replied in a
+    /// session before it claimed this era.
     pub(super) fn accept_claimed_era(&self, claimed: Option<u32>, peer_ever_answered: bool) -> Option<u32> {
         let most =
             if peer_ever_answered { self.newest_era().saturating_add(MAX_ERA_STEP) } else { MAX_FIRST_ERA };
         claimed.filter(|era| *era <= most)
     }
 
-    /// The secret that proves an own soft reset: of the newest received turn of the newest session that the peer cannot have
-    /// forgotten, and of several the one that sends. The peer has made that turn.
+    /// Returns the secret that proves an own soft reset: that of the newest received turn, which the peer has made, in the newest
+    /// session that the peer cannot have forgotten. If there are several such sessions, the one that sends counts.
     ///
-    /// A session that the peer began and that has sent nothing is passed over: until it has a reply, the peer accepts older ones, and may have
-    /// lost it.
+    /// A session that the peer began and that has sent nothing is passed over: until it has a reply, the peer accepts older ones,
+    /// and may have lost it.
     pub(super) fn own_proof(&self) -> Option<&ResetSecret> {
         let order = |entry: &&SessionEntry| {
             let (replied, used) = (entry.peer_replied, entry.unused_since.is_none());
@@ -247,9 +248,10 @@ impl Sessions {
         self.0.iter().filter(is_usable).max_by_key(order)?.resets().received()
     }
 
-    /// The secrets that can prove a peer's soft reset, each with the era of its session: of the two newest sent turns of each session in use
-    /// that is no older than the newest in which the peer has replied. The newest turn that the peer has received is one of them.
-    /// An unused session does not turn any more, so a secret that once leaked from it would prove resets without end.
+    /// Returns the secrets that can prove a peer's soft reset, each with the era of its session. They are those of the two newest
+    /// sent turns of each session in use that is no older than the newest in which the peer has replied. The newest turn that the
+    /// peer has received is one of them. An unused session does not turn any more, so a secret that once leaked from it would
+    /// prove resets without end.
     pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
         let oldest = self.replied_era().unwrap_or_default();
         let is_used =
@@ -258,8 +260,9 @@ impl Sessions {
         recent.flat_map(|entry| entry.resets().sent().map(|secret| (secret, entry.era))).collect()
     }
 
-    /// Marks all sessions as older than a new beginning with a session of this era. `is_known`: the user knows the person already. Own
-    /// sessions without a reply get the same era: the first in which the peer replies is the one that is used.
+    /// Marks all sessions as older than a new beginning with a session of this era. `is_known` tells whether the user knows the
+    /// person already. Own sessions without a reply get the same era: the first in which the peer replies is the one that is
+    /// used.
     pub(super) fn start_over(&mut self, era: u32, is_known: bool) {
         for entry in &mut self.0 {
             if entry.is_waiting() {
@@ -323,8 +326,8 @@ impl Sessions {
 
     /// Notes that the peer has just used a session. Returns `true` if anything changed.
     ///
-    /// If the peer has begun several sessions that have no reply, it holds the one that it goes on using. While no newer
-    /// one has a reply, any that the peer uses can be followed.
+    /// If the peer has begun several sessions that have no reply, it holds the one that it continues to use. While no newer one
+    /// has a reply, any that the peer uses can be followed.
     pub(super) fn note_use(&mut self, id: SessionId) -> bool {
         let newest = self.newest_era();
         let is_open = self.best().is_some_and(|entry| !entry.peer_replied);
@@ -347,8 +350,8 @@ impl Sessions {
         has_changed
     }
 
-    /// Marks the other sessions as unused once the session that sends is established, except lost ones that the peer may be using. Returns
-    /// `true` if anything changed. A day that is still to come was a clock's error.
+    /// Marks the other sessions as unused once the session that sends is established, except lost ones that the peer may be
+    /// using. Returns `true` if anything changed. A stored day in the future comes from a wrong clock.
     pub(super) fn retire_unused(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
         let (best, standing) = (best.id, best.session().map(Session::standing));
@@ -382,7 +385,7 @@ impl Sessions {
         dropped
     }
 
-    /// Returns own invite sessions whose deadline has passed without a reply, each once.
+    /// Returns the own invite sessions whose deadline has passed without a reply, each once.
     pub(super) fn take_overdue(&mut self, today: Day) -> Vec<SessionId> {
         let mut overdue = Vec::new();
         for entry in &mut self.0 {

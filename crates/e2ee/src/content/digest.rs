@@ -6,8 +6,8 @@ use alloc::boxed::Box;
 use deaddrop_primitives::hash::sha256_of_secret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The hash of one item: its type and its whole body. Wiped, because a short text can be guessed from it; and in a box, so that moving
-/// it leaves no copy behind.
+/// The hash of one item: of its type and its whole body. It is wiped, because a short text can be guessed from it, and boxed, so
+/// that moving it leaves no copy behind.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ItemHash(Box<[u8; 32]>);
 
@@ -22,32 +22,32 @@ impl ItemHash {
         Self(Box::new(bytes))
     }
 
-    /// The bytes, to be stored.
+    /// Returns the bytes, to be stored.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The digest of all items of a stream up to a number: each item's hash is chained to the digest before it. Wiped and in a box, as
-/// [`ItemHash`] is.
+/// The digest of all items of a stream up to a number: each item's hash is chained to the digest before it. It is wiped and
+/// boxed, as [`ItemHash`] is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamDigest(Box<[u8; 32]>);
 
 impl StreamDigest {
-    /// The digest of a stream without items.
+    /// Returns the digest of a stream without items.
     #[must_use]
     pub fn empty() -> Self {
         Self(Box::new([0; 32]))
     }
 
-    /// The digest with one more item.
+    /// Returns the digest with one more item.
     #[must_use]
     pub fn then(&self, item: &ItemHash) -> Self {
         Self(Box::new(sha256_of_secret(&[labels::STREAM, self.0.as_slice(), item.0.as_slice()])))
     }
 
-    /// The bytes that a [`Content::StreamDigest`](crate::content::Content::StreamDigest) carries.
+    /// Returns the bytes that a [`Content::StreamDigest`](crate::content::Content::StreamDigest) carries.
     #[must_use]
     pub fn short(&self) -> [u8; SHORT_DIGEST_LEN] {
         self.0.first_chunk().copied().unwrap_or_default()
@@ -59,7 +59,7 @@ impl StreamDigest {
         Self(Box::new(bytes))
     }
 
-    /// The bytes, to be stored.
+    /// Returns the bytes, to be stored.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,6 +1,6 @@
 //! The form of items: limits, type numbers, the item's head (spec/06-envelope-and-content.md section 2).
 
-/// Maximum length of a text, in bytes of UTF-8; fits the largest class in every kind of message.
+/// Maximum length of a text, in bytes of UTF-8. It fits the largest class in every kind of message.
 pub const MAX_TEXT: usize = 60_000;
 /// Maximum number of numbers above the low-water mark in one receipt.
 pub const MAX_SPARSE: usize = 200;
@@ -12,12 +12,13 @@ pub const MAX_MEDIA_TYPE: usize = 127;
 pub const MAX_NAME: usize = 255;
 /// Maximum number of items in one content.
 pub const MAX_ITEMS: usize = 64;
-/// Maximum number of items that [`encode`](super::encode) takes: one place is the contact's own, which appends its session's era.
+/// Maximum number of items that [`encode`](super::encode) takes. One place is reserved for the item with its session's era, which
+/// the contact appends.
 pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
 
 /// Maximum number of parts of one message.
 pub const MAX_PARTS: usize = 16;
-/// Bytes of a stream's digest that an item carries.
+/// Number of bytes of a stream's digest that an item carries.
 pub const SHORT_DIGEST_LEN: usize = 16;
 
 pub(super) const HEAD: usize = 6;

@@ -8,17 +8,17 @@ use deaddrop_primitives::hash::sha256_of_secret;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A message between two people.
+/// The scope of a message between two people.
 const SCOPE_TWO: u8 = 0;
-/// A part that is text.
+/// The type of a part that is text.
 const TEXT_PART: u16 = 1;
 
-/// Names a message together with its author.
+/// The id of a message, which names it together with its author.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub [u8; 16]);
 
 impl MessageId {
-    /// Draws 16 bytes.
+    /// Generates an id. Draws 16 bytes.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut id = [0; 16];
@@ -26,8 +26,8 @@ impl MessageId {
         Self(id)
     }
 
-    /// As [`generate`](Self::generate), and also depends on what is said and when: a random source that repeats its output gives two
-    /// messages two names.
+    /// Generates an id as [`generate`](Self::generate) does. The id also depends on the clock and the text, so that a random
+    /// source that repeats its output gives two messages two ids.
     #[must_use]
     pub fn for_text(rng: &mut (impl CryptoRng + ?Sized), clock: u64, text: &str) -> Self {
         let Self(random) = Self::generate(rng);
@@ -35,8 +35,8 @@ impl MessageId {
         Self(hash.first_chunk().copied().unwrap_or_default())
     }
 
-    /// The first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a conversation, which other authors cannot
-    /// take without finding a collision.
+    /// Returns the first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a conversation, which other authors
+    /// cannot take without finding a collision.
     #[must_use]
     pub fn short_name(&self, author: &IdentityHash) -> [u8; 8] {
         let hash = sha256_of_secret(&[author.as_bytes(), &self.0]);
@@ -50,12 +50,12 @@ impl core::fmt::Debug for MessageId {
     }
 }
 
-/// One message. All of it is its sender's word.
+/// One message. Its sender alone vouches for all its fields.
 #[derive(PartialEq, Eq)]
 pub struct Message {
-    /// Its name.
+    /// The id of the message.
     pub id: MessageId,
-    /// Its place in the conversation: one more than the highest that its author knew.
+    /// The message's place in the conversation: one more than the highest that its author knew.
     pub clock: u64,
     /// The time of writing in whole seconds since 1970-01-01 UTC; 0 if it is not given.
     pub time: u64,
@@ -100,7 +100,7 @@ pub(super) enum Core<'a> {
     Unknown,
 }
 
-/// A message where it lies.
+/// A message that borrows its encoded bytes.
 pub(super) struct KnownMessage<'a> {
     id: MessageId,
     clock: u64,
@@ -109,7 +109,7 @@ pub(super) struct KnownMessage<'a> {
 }
 
 impl Core<'_> {
-    /// `None`: breaks the form.
+    /// Parses the core of a message. Returns `None` if its form is broken.
     pub(super) fn parse(core: &[u8]) -> Option<Core<'_>> {
         let (id, rest) = core.split_first_chunk()?;
         let (clock, rest) = rest.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule stands in [`parse`], which copies nothing.
+//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule is in [`parse`], which copies nothing.
 
 use super::{
     Content, ContentError, ItemHash, MAX_ADDRESS, StreamId,
@@ -16,11 +16,11 @@ use crate::{
 };
 use alloc::{borrow::ToOwned, vec::Vec};
 
-/// Decodes what [`encode`](super::encode) made, or a newer version's; unknown items that are neither critical nor numbered are
+/// Decodes content of [`encode`](super::encode), or of a newer version. Unknown items that are neither critical nor numbered are
 /// left out.
 ///
 /// # Errors
-/// See [`ContentError`].
+/// Fails with [`ContentError`].
 pub fn decode(bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
     let mut items = Vec::with_capacity(places(bytes));
     for item in Items::of(bytes) {
@@ -29,10 +29,10 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
     Ok(items)
 }
 
-/// [`decode`], with the hash of each item, for the digest of its stream.
+/// Does the same as [`decode`], with the hash of each item, for the digest of its stream.
 ///
 /// # Errors
-/// See [`ContentError`].
+/// Fails with [`ContentError`].
 pub fn decode_with_hashes(bytes: &[u8]) -> Result<Vec<(Content, ItemHash)>, ContentError> {
     let mut items = Vec::with_capacity(places(bytes));
     for item in Items::of(bytes) {
@@ -55,7 +55,8 @@ pub(crate) struct ForContact<'a> {
     pub(crate) era: Option<u32>,
 }
 
-/// The last item of each kind counts; a content that [`decode`] refuses says nothing. Nothing is copied.
+/// Finds the items that the contact itself reads. The last item of each kind counts; a content that [`decode`] refuses has none.
+/// Nothing is copied.
 pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     let mut found = ForContact::default();
     for item in Items::of(bytes) {
@@ -69,8 +70,8 @@ pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     found
 }
 
-/// Whether it may be the first content of a session: Hello is the first item of a known type, and no item of an unknown type is
-/// critical, numbered or not. A content that [`decode`] refuses may not.
+/// Whether the content may be the first one of a session: Hello is the first item of a known type, and no item of an unknown type
+/// is critical, numbered or not. A content that [`decode`] refuses may not.
 pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     let mut first = None;
     for item in Items::of(bytes) {
@@ -88,7 +89,7 @@ pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     first.unwrap_or(false)
 }
 
-/// Whether [`decode`] gives the item back as it is: its type, its flags, its place and its body.
+/// Whether [`decode`] returns the item unchanged: its type, its flags, its place and its body.
 pub(super) fn is_kept_whole(kind: u16, flags: u8, place: (StreamId, u64), body: &[u8]) -> bool {
     let item = match kind {
         _ if is_known(kind) => parse(kind, flags, body),
@@ -102,7 +103,7 @@ const fn is_known(kind: u16) -> bool {
     matches!(kind, HELLO..=DEVICE | STREAM_DIGEST | VOID)
 }
 
-/// The known items of a content in their order; ends behind the first error.
+/// An iterator over the known items of a content in their order. It ends after the first error.
 struct Items<'a> {
     rest: &'a [u8],
     count: usize,
@@ -113,7 +114,7 @@ impl<'a> Items<'a> {
         Self { rest: bytes, count: 0 }
     }
 
-    /// The next item; `None` for one that is passed over.
+    /// Returns the next item; `None` for one that is passed over.
     fn step(&mut self) -> Result<Option<(Raw<'a>, Item<'a>)>, ContentError> {
         use ContentError::{Malformed, NeedsNewerVersion};
         self.count += 1;
@@ -155,7 +156,7 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// One item where it lies.
+/// One item that borrows its encoded bytes.
 enum Item<'a> {
     Hello(&'a [u8]),
     Numbered(StreamId, u64, Numbered<'a>),
@@ -173,7 +174,7 @@ enum Numbered<'a> {
     },
     StreamDigest(&'a [u8; SHORT_DIGEST_LEN]),
     Void,
-    /// Type, flags and the whole body.
+    /// An item of an unknown type: type, flags and the whole body.
     Unknown(u16, u8, &'a [u8]),
     Text(&'a str),
     DeliveryReceipt(&'a [[u8; 8]]),
@@ -250,14 +251,14 @@ fn parse(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     }
 }
 
-/// Stream, number, and what stands behind them.
+/// Splits a body into stream, number, and the bytes after them.
 fn place(body: &[u8]) -> Option<(StreamId, u64, &[u8])> {
     let (stream, rest) = body.split_first_chunk()?;
     let (number, rest) = rest.split_first_chunk()?;
     Some((StreamId(*stream), u64::from_le_bytes(*number), rest))
 }
 
-/// A numbered item of an unknown type.
+/// Parses a numbered item of an unknown type.
 fn unknown(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     let (stream, number, _) = place(body).filter(|(_, number, _)| *number > 0)?;
     Some(Item::Numbered(stream, number, Numbered::Unknown(kind, flags, body)))

@@ -13,12 +13,13 @@ use crate::{attachment::MAX_ATTACHMENT, bundle::body::MAX_BODY};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Encodes items in their order; wiped on drop, and no copy of it is left by growing. What [`decode`](super::decode) would refuse
-/// or give back as something else is not encoded. The exception is number 0 in an item that [`set_place`] gives a number before it
-/// is sent.
+/// Encodes items in their order. The bytes are wiped on drop, and the buffer does not grow, so that no copy of them is left.
+///
+/// Fails for items that [`decode`](super::decode) would refuse or would return changed. There is one exception: number 0 is
+/// allowed, for an item that gets its number by [`set_place`] before it is sent.
 ///
 /// # Errors
-/// [`TooLong`].
+/// Fails with [`TooLong`].
 pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
     if items.len() > MAX_ITEMS_TO_ENCODE {
         return Err(TooLong);
@@ -36,7 +37,7 @@ pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
     Ok(bytes)
 }
 
-/// The hash of the first item of an encoded content, as its receiver computes it.
+/// Returns the hash of the first item of an encoded content, as its receiver computes it.
 #[must_use]
 pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     let (kind, _, body, _) = split(content)?;
@@ -57,13 +58,13 @@ pub fn set_place(content: &mut [u8], stream: StreamId, number: u64) -> bool {
     true
 }
 
-/// Bytes of a stream and a number.
+/// Number of bytes of a stream and a number.
 const PLACE_LEN: usize = 16 + 8;
 
-/// Bytes that [`add_era`] adds.
+/// Number of bytes that [`add_era`] adds.
 pub(crate) const ERA_ITEM_LEN: usize = HEAD + 4;
 
-/// Appends the item to a content.
+/// Appends the item of the session's era to a content.
 pub(crate) fn add_era(content: &mut Vec<u8>, era: u32) {
     content.extend_from_slice(&SESSION_ERA.to_le_bytes());
     content.extend_from_slice(&[0, 4, 0, 0]);
@@ -91,7 +92,7 @@ fn head(bytes: &mut Vec<u8>, kind: u16, flags: u8, len: usize) -> Result<(), Too
     Ok(())
 }
 
-/// Passes the parts of an item's body to `part` one after the other; returns its type and flags.
+/// Passes the parts of an item's body to `part` one after the other. Returns the item's type and flags.
 fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLong> {
     match item {
         Content::Hello { address } => {

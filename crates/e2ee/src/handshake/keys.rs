@@ -41,7 +41,7 @@ impl FirstSecrets {
     }
 }
 
-/// `public` is E, ct_id and ct_pre.
+/// Returns the first transcript hash. `public` is E, ct_id and ct_pre.
 pub(super) fn transcript_1(hash: &[u8; 32], public: &[u8]) -> [u8; 32] {
     sha256(&[labels::HANDSHAKE_1, hash, public])
 }

@@ -10,25 +10,25 @@ use alloc::vec::Vec;
 
 /// Values of the handshake, on the responder's side.
 pub struct HandshakeTrace {
-    /// E, ct_id, ct_pre, id_box.
+    /// The flight: E, ct_id, ct_pre, id_box.
     pub flight: Vec<u8>,
-    /// `hbox` and `bbox` of turn 0.
+    /// The message of turn 0: `hbox` and `bbox`.
     pub message: Vec<u8>,
-    /// `T1`.
+    /// The value `T1`.
     pub t1: [u8; 32],
-    /// `k_id`.
+    /// The value `k_id`.
     pub k_id: [u8; 32],
-    /// `c1`.
+    /// The value `c1`.
     pub c1: [u8; 32],
-    /// `Id_A`.
+    /// The value `Id_A`.
     pub id_a: Vec<u8>,
-    /// `T2`.
+    /// The value `T2`.
     pub t2: [u8; 32],
-    /// `S`.
+    /// The value `S`.
     pub s: [u8; 32],
 }
 
-/// Values of the handshake for an InitialMessage; `None` if it fails before `S`.
+/// Computes the values of the handshake for an InitialMessage. Returns `None` if it fails before `S`.
 #[must_use]
 pub fn handshake(
     invite: &PendingInvite,

@@ -4,7 +4,7 @@ use subtle::ConstantTimeEq;
 
 /// The only name of a person: SHA-256 over all three public keys. Safety numbers are made from it.
 ///
-/// `==` compares in constant time. The order is that of the bytes, and is not.
+/// `==` compares in constant time. The order is that of the bytes, and its comparison is not in constant time.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct IdentityHash([u8; 32]);
 
@@ -15,13 +15,13 @@ impl core::fmt::Debug for IdentityHash {
 }
 
 impl IdentityHash {
-    /// The hash with these bytes.
+    /// Returns the hash with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the bytes of the hash.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,5 +1,5 @@
-//! An identity that comes back from paper: used only after the user has confirmed that it is theirs
-//! (spec/02-identity.md section 2).
+//! An identity that comes back from paper. It is used only after the user has confirmed that it is theirs (spec/02-identity.md
+//! section 2).
 
 use super::{
     IdentityKeyPair, IdentitySeed,
@@ -11,7 +11,7 @@ use zeroize::ZeroizeOnDrop;
 
 /// An identity that was read from 24 words and not confirmed by the user yet.
 ///
-/// One of 256 slips of one word passes the checksum and gives another identity, which no contact knows. Show
+/// A wrong word passes the checksum in one of 256 cases and gives another identity, which no contact knows. Show
 /// [`number`](Self::number), let the user compare it with the one on the paper, and call [`confirm`](Self::confirm) only after
 /// that.
 ///
@@ -38,19 +38,19 @@ impl UnconfirmedIdentity {
     /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to four letters or more are accepted.
     ///
     /// # Errors
-    /// See [`WordsError`].
+    /// Fails with [`WordsError`].
     pub fn from_words(text: &str) -> Result<Self, WordsError> {
         let seed = words::decode_32(text)?;
         Ok(Self(IdentityKeyPair::from_seed(IdentitySeed::copy_of(&seed))))
     }
 
-    /// The number to show. It is also one half of every safety number that this person has compared.
+    /// Returns the number to show. It is also one half of every safety number that this person has compared.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         self.0.identity_key().number()
     }
 
-    /// The identity, after the user has said that the number is the one on the paper.
+    /// Returns the identity, after the user has confirmed that the number is the one on the paper.
     #[must_use]
     pub fn confirm(self) -> IdentityKeyPair {
         self.0

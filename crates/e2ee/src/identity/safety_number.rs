@@ -1,4 +1,4 @@
-//! The safety number: what two people compare to be sure of each other's identity (spec/07-safety-number.md).
+//! The safety number, which two people compare to be sure of each other's identity (spec/07-safety-number.md).
 //!
 //! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
 //! shown in ascending order, so both people see the same.
@@ -9,19 +9,19 @@ use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 use subtle::ConstantTimeEq;
 
-/// Digits of a safety number.
+/// Number of digits of a safety number.
 pub const DIGITS: usize = 60;
-/// Words of a safety number.
+/// Number of words of a safety number.
 pub const WORDS: usize = 18;
 
-/// The number that two people compare; it is the same on both sides. Spec chapter 07 says what it costs to forge.
+/// The number that two people compare. It is the same on both sides. Chapter 07 of the spec states the cost of a forgery.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     halves: [[u8; 32]; 2],
 }
 
 impl SafetyNumber {
-    /// The number of two identities, in either order.
+    /// Computes the number of two identities, in either order.
     #[must_use]
     pub fn new(one: &IdentityHash, other: &IdentityHash) -> Self {
         let mut halves = [half(one), half(other)];
@@ -29,7 +29,7 @@ impl SafetyNumber {
         Self { halves }
     }
 
-    /// Twelve groups of five digits with spaces between them.
+    /// Returns twelve groups of five digits with spaces between them.
     #[must_use]
     pub fn to_digits(&self) -> String {
         let mut digits = String::with_capacity(DIGITS + 11);
@@ -37,21 +37,21 @@ impl SafetyNumber {
         digits
     }
 
-    /// Eighteen words with blanks between them, nine for each half: easier to read aloud than digits (the first 99 bits of
-    /// each half in the English list of BIP 39).
+    /// Returns eighteen words with blanks between them, nine for each half: easier to read aloud than digits (the first 99 bits
+    /// of each half in the English list of BIP 39).
     #[must_use]
     pub fn to_words(&self) -> String {
         let [first, second] = self.halves.each_ref().map(|half| words::encode(half, WORDS / 2));
         [first.as_str(), second.as_str()].join(" ")
     }
 
-    /// Whether this is the [payload](Self::to_qr_payload) of the same two people; compares in constant time.
+    /// Whether this is the [payload](Self::to_qr_payload) of the same two people. Compares in constant time.
     #[must_use]
     pub fn is_qr_payload(&self, payload: &[u8]) -> bool {
         self.to_qr_payload().as_slice().ct_eq(payload).into()
     }
 
-    /// 65 bytes for a QR code: version 1, both halves.
+    /// Returns 65 bytes for a QR code: version 1, both halves.
     #[must_use]
     pub fn to_qr_payload(&self) -> Vec<u8> {
         let mut bytes = Vec::from([1]);
@@ -66,18 +66,18 @@ impl core::fmt::Debug for SafetyNumber {
     }
 }
 
-/// One half of each safety number of an identity: thirty digits or nine words.
+/// One half of each safety number of an identity, shown as thirty digits or nine words.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityNumber([u8; 32]);
 
 impl IdentityNumber {
-    /// The number of an identity.
+    /// Computes the number of an identity.
     #[must_use]
     pub fn of(identity: &IdentityHash) -> Self {
         Self(half(identity))
     }
 
-    /// Six groups of five digits with spaces between them.
+    /// Returns six groups of five digits with spaces between them.
     #[must_use]
     pub fn to_digits(&self) -> String {
         let mut digits = String::with_capacity(DIGITS / 2 + 5);
@@ -85,7 +85,7 @@ impl IdentityNumber {
         digits
     }
 
-    /// Nine words with blanks between them.
+    /// Returns nine words with blanks between them.
     #[must_use]
     pub fn to_words(&self) -> String {
         words::encode(&self.0, WORDS / 2).as_str().into()
@@ -98,7 +98,7 @@ impl core::fmt::Debug for IdentityNumber {
     }
 }
 
-/// Six groups of five digits, behind those that are there.
+/// Appends six groups of five digits.
 fn write_digits(half: &[u8; 32], digits: &mut String) {
     for chunk in half.as_chunks::<5>().0 {
         if !digits.is_empty() {
@@ -110,7 +110,7 @@ fn write_digits(half: &[u8; 32], digits: &mut String) {
     }
 }
 
-/// Iterated so that finding a second identity with the same digits costs that much more.
+/// Number of hash iterations. Finding a second identity with the same digits costs as many times more.
 const ITERATIONS: u32 = 5_200;
 
 fn half(identity: &IdentityHash) -> [u8; 32] {

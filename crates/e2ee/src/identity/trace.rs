@@ -4,14 +4,14 @@ use super::{IdentityKeyPair, IdentitySeed};
 use crate::labels;
 use deaddrop_primitives::{hkdf, kem};
 
-/// Ed25519, X25519 and ML-KEM secrets of a seed.
+/// Derives the Ed25519, X25519 and ML-KEM secrets of a seed.
 #[must_use]
 pub fn identity_secrets(seed: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; kem::SEED_LEN]) {
     let pair = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(*seed));
     (signing_secret(pair.seed()), *pair.x25519.expose(), *pair.kem.expose_seed())
 }
 
-/// The Ed25519 secret of a seed.
+/// Derives the Ed25519 secret of a seed.
 fn signing_secret(seed: &IdentitySeed) -> [u8; 32] {
     hkdf::extract(labels::IDENTITY, &[seed.expose()]).expand(&[labels::IDENTITY_ED25519])
 }

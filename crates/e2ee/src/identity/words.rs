@@ -5,11 +5,11 @@ use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256_of_secret;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Words in the list; each stands for 11 bits.
+/// Number of words in the list. Each word stands for 11 bits.
 const LIST_LEN: usize = 2_048;
 const BITS: usize = 11;
 
-/// The list of BIP 39, sorted; the first four letters are different for any two words.
+/// The list of BIP 39, sorted. The first four letters are different for any two words.
 static LIST: [&str; LIST_LEN] = list(include_str!("words.txt"));
 
 /// The error of reading an identity's words.
@@ -27,7 +27,7 @@ pub enum WordsError {
     Checksum,
 }
 
-/// The first `words` words of `bytes`, 11 bits each, with blanks between them.
+/// Returns the first `words` words of `bytes`, 11 bits each, with blanks between them.
 pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(words * 9));
     for place in 0..words {
@@ -40,7 +40,7 @@ pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
     text
 }
 
-/// 24 words for 32 bytes: 256 bits and 8 bits of their SHA-256.
+/// Returns 24 words for 32 bytes: 256 bits and 8 bits of their SHA-256.
 pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     let [check, ..] = sha256_of_secret(&[bytes]);
     let mut all = Zeroizing::new([0; 33]);
@@ -76,7 +76,7 @@ pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     Ok(bytes)
 }
 
-/// The place of a word, or of the only one that begins with it.
+/// Finds the index of a word, or of the only word that begins with it.
 fn find(word: &str) -> Option<usize> {
     let mut letters: Vec<u8> = word.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
     let from = LIST.partition_point(|entry| entry.as_bytes() < letters.as_slice());
@@ -88,7 +88,7 @@ fn find(word: &str) -> Option<usize> {
     found.then_some(from)
 }
 
-/// Eleven bits from bit `at` on, most significant first; zeros behind the end.
+/// Returns eleven bits from bit `at` on, most significant first; zeros behind the end.
 fn eleven_bits(bytes: &[u8], at: usize) -> usize {
     let byte = |index: usize| usize::from(bytes.get(at / 8 + index).copied().unwrap_or_default());
     (byte(0) << 16 | byte(1) << 8 | byte(2)) >> (24 - BITS - at % 8) & (LIST_LEN - 1)

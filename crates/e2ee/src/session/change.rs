@@ -8,24 +8,23 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// The changes of one call. Store all of them in one batch, or none.
 #[must_use = "a change that is not stored is lost"]
 pub struct ChangeSet {
-    /// The session's new snapshot; replaces the old one. About 3 KiB, at most 4.2 KiB, and 3.4 KiB more while
-    /// unanswered.
+    /// The session's new snapshot, which replaces the old one. About 3 KiB, at most 4.2 KiB, and 3.4 KiB more while unanswered.
     pub session: Zeroizing<Vec<u8>>,
-    /// The new reset secrets; replaces the old row. `None`: unchanged.
+    /// The new reset secrets, which replace the old row; `None`: unchanged.
     pub reset_secrets: Option<Zeroizing<Vec<u8>>>,
-    /// Rows to add.
+    /// The skipped rows to add.
     pub skipped_added: Vec<SkippedRow>,
-    /// Rows to remove.
+    /// The skipped rows to remove.
     pub skipped_removed: Vec<SkippedId>,
-    /// The invite's secrets are used up: remove its row.
+    /// Whether the invite's secrets are used up, so that its row is to be removed.
     pub invite_consumed: bool,
 }
 
 /// A message that was read.
 pub struct Opened {
-    /// The content, encoded; see [`crate::content::decode`].
+    /// The encoded content; see [`crate::content::decode`].
     pub content: Zeroizing<Vec<u8>>,
-    /// The changes to store together with it.
+    /// The changes to store together with the content.
     pub changes: ChangeSet,
 }
 

@@ -1,7 +1,7 @@
-//! Receiving: the header key that opens a message shows where it belongs (spec/05-ratchet.md section 4).
+//! Receiving: the header key that opens a message shows its turn (spec/05-ratchet.md section 4).
 //!
-//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or KEM
-//! unless its header was authentic.
+//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or
+//! KEM unless its header was authentic.
 
 use super::{
     ChangeSet, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
@@ -26,12 +26,12 @@ pub enum DecryptError {
     /// The message was read before, or came after its key was dropped. Acknowledge it.
     #[error("message was read before; drop it")]
     Duplicate,
-    /// A second handshake on a used invite: somebody else has the link. Tell the user.
+    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the user.
     #[error("somebody else tried to use the same invite; compare safety numbers")]
     InviteContested,
-    /// The peer's state was put back to an older one: it sent a second message of a number, began a turn twice, went on with one
-    /// that it had ended, or says that it sent less than was read. What it says by used numbers cannot be read. Tell the user,
-    /// and begin a reset.
+    /// The peer's state was put back to an older one: the peer sent a second message of a number, began a turn twice, continued
+    /// one that it had ended, or states that it sent less than was read. Messages with used numbers cannot be read. Tell the
+    /// user, and begin a reset.
     #[error("the contact's device was restored from an older backup; reset the session")]
     PeerRewound,
     /// The peer broke a bound or sent an invalid key. Its software is at fault. Count and acknowledge the envelope.
@@ -49,7 +49,7 @@ impl Session {
     /// Opens an envelope. Ack it only after the change set is stored.
     ///
     /// # Errors
-    /// See [`DecryptError`]; the session is as it was.
+    /// Fails with [`DecryptError`]; the session is as it was.
     pub fn decrypt(
         &mut self,
         identity: &IdentityKeyPair,
@@ -72,7 +72,7 @@ impl Session {
         self.open_known(index, &header, &message, today)
     }
 
-    /// Tries the current turn, the next one, then closed turns.
+    /// Finds the chain of a message and opens its header. Tries the current turn, the next one, then closed turns.
     fn place(&self, message: &[u8]) -> Option<(Place, Header)> {
         let known = |(index, chain): (usize, &ReceivingChain)| {
             Some((Place::Known(index), open_header(&chain.header, chain.turn, message)?))
@@ -90,7 +90,7 @@ impl Session {
         chains.find_map(known)
     }
 
-    /// The message inside a repeated InitialMessage.
+    /// Returns the message inside a repeated InitialMessage.
     fn inner_message(&self, envelope: &[u8]) -> Result<Vec<u8>, DecryptError> {
         let Initial::Replay { key, hash } = &self.initial else {
             return Err(DecryptError::Junk); // C-21: a header key, or an InitialMessage while one is awaited.
@@ -218,7 +218,7 @@ impl Session {
         Ok(Opened { content, changes })
     }
 
-    /// The keys of the peer's open turn that have not been used, up to its end `pn`.
+    /// Returns the keys of the peer's open turn that have not been used, up to its end `pn`.
     fn missing_of_open_chain(&self, end: u32) -> Result<Vec<SkippedKey>, DecryptError> {
         let open = self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)));
         let next = open.map_or(0, |(chain, _)| chain.message_number);
@@ -240,20 +240,21 @@ impl Session {
     }
 }
 
-/// C-29: no number beyond a turn's length. Before any loop: whatever follows takes at most [`MAX_TURN_LEN`] steps.
+/// Returns the number of a message. Refuses one beyond a turn's length (C-29) before any loop, so that each loop takes at most
+/// [`MAX_TURN_LEN`] steps.
 fn number_of(header: &Header) -> Result<u32, DecryptError> {
     let number = header.message_number();
     if number < MAX_TURN_LEN { Ok(number) } else { Err(DecryptError::PeerMisbehaved) }
 }
 
-/// A chain stepped to one message.
+/// The state of a chain after the steps to one message.
 struct Steps {
     skipped: Vec<SkippedKey>,
     message: MessageKey,
     chain: ChainKey,
 }
 
-/// Steps from number `from`, whose chain key this is, to number `to`, which is below [`MAX_TURN_LEN`].
+/// Takes steps from number `from`, which has this chain key, to number `to`, which is below [`MAX_TURN_LEN`].
 fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     let (mut message, mut chain) = key.step();
     let mut skipped = Vec::new();
@@ -267,7 +268,7 @@ fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     Steps { skipped, message, chain }
 }
 
-/// The keys in a header of a new turn, checked.
+/// The checked keys in a header of a new turn.
 struct RemoteKeys<'a> {
     ratchet: x25519::PublicKey,
     kem: kem::EncapsulationKey,

@@ -32,15 +32,14 @@ pub enum EncryptError {
 }
 
 impl Session {
-    /// Seals content into an envelope of the smallest class that holds it. Nothing may leave before the change set is
-    /// stored.
+    /// Seals content into an envelope of the smallest class that holds it. Store the change set before you send the envelope.
     ///
     /// Draws from `rng`: for a new turn ratchet key 32, ML-KEM seed 64, encapsulation 32 (at turn 1 one more 32 for the
     /// initiator's identity); then 32 bytes that enter the nonces together with the content. A generator that repeats its
     /// output (a snapshot of a virtual machine that is resumed twice) does not make two contents share a key and nonce.
     ///
     /// # Errors
-    /// See [`EncryptError`].
+    /// Fails with [`EncryptError`].
     pub fn encrypt(
         &mut self,
         content: &[u8],
@@ -49,7 +48,7 @@ impl Session {
         self.encrypt_by(NonceRule::Hedged, content, rng)
     }
 
-    /// [`encrypt`](Self::encrypt), with the nonces made by `rule`.
+    /// Does the same as [`encrypt`](Self::encrypt), with the nonces made by `rule`.
     pub(crate) fn encrypt_by(
         &mut self,
         rule: NonceRule,
@@ -97,7 +96,7 @@ impl Session {
         Ok((envelope, changes))
     }
 
-    /// Bytes of content that fit into an envelope of this class now.
+    /// Returns the number of bytes of content that fit into an envelope of this class now.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         let turn = match self.side {
@@ -111,7 +110,7 @@ impl Session {
         SizeClass::ALL.into_iter().find(|class| self.room(*class).is_some_and(|room| room >= len))
     }
 
-    /// The step of the next own turn, on a copy.
+    /// Computes the step to the next own turn, on a copy.
     fn next_turn(
         &self,
         remote: &RemoteTurn,
@@ -155,9 +154,9 @@ impl Session {
 
 /// The turn in which a message is sent.
 enum OwnTurn<'a> {
-    /// The newest turn is an own one.
+    /// The newest turn is an own one, and the message continues it.
     Current(&'a SendingChain),
-    /// The newest turn is the peer's: this message begins the next.
+    /// The newest turn is the peer's, and the message begins the next.
     New(NewTurn),
 }
 
@@ -173,9 +172,9 @@ struct NewTurn {
 /// The rule by which the nonces of a message are made.
 #[derive(Clone, Copy)]
 pub(crate) enum NonceRule {
-    /// Derived from the message key, 32 bytes of the generator, header and content.
+    /// The nonces derive from the message key, 32 bytes of the generator, header and content.
     Hedged,
-    /// Drawn as they are: vectors give r.
+    /// The nonces are drawn as they are, because test vectors state r.
     #[cfg(feature = "hazmat")]
     Drawn,
 }

@@ -1,7 +1,7 @@
 //! The InitialMessage: a message of turn 0 behind the handshake's flight, in an outer box (spec/04-handshake.md).
 //!
-//! The initiator puts the flight in front of every message until an answer comes. The responder recognises repeats of it. Not its
-//! concern: what is in a flight ([`handshake`](crate::handshake)).
+//! The initiator puts the flight in front of every message until an answer comes. The responder recognises repeats of it. The
+//! module [`handshake`](crate::handshake) makes and reads the content of a flight.
 
 use crate::{identity::IDENTITY_KEY_LEN, labels, reader::Reader};
 use alloc::vec::Vec;
@@ -11,21 +11,21 @@ use deaddrop_primitives::{
     kem, secret_bytes, x25519,
 };
 
-/// Bytes of a flight: E, ct_id, ct_pre, id_box. The flight is the same in every InitialMessage of a session.
+/// Number of bytes of a flight: E, ct_id, ct_pre, id_box. The flight is the same in every InitialMessage of a session.
 pub(crate) const FLIGHT_LEN: usize = x25519::KEY_LEN + 2 * kem::CIPHERTEXT_LEN + IDENTITY_KEY_LEN + TAG_LEN;
 
-/// Bytes that an InitialMessage has more than the message in it.
+/// Number of bytes that an InitialMessage has more than the message in it.
 const OVERHEAD: usize = NONCE_LEN + FLIGHT_LEN + TAG_LEN;
 
 secret_bytes! {
-    /// The key of the outer box. Everyone who has the bundle can derive it.
+    /// The key of the outer box. Anyone who has the bundle can derive it.
     pub(crate) struct InitialKey[32];
 }
 
 /// The content of an outer box that opened.
 pub(crate) struct OpenedInitial {
     pub(crate) flight: Vec<u8>,
-    /// Header box and body box of turn 0.
+    /// The message: header box and body box of turn 0.
     pub(crate) message: Vec<u8>,
 }
 
@@ -39,7 +39,7 @@ impl OpenedInitial {
         Some(Self { flight, message })
     }
 
-    /// The name of the flight: SHA-256. Repeats have the same.
+    /// Returns the name of the flight, its SHA-256. Repeats have the same name.
     pub(crate) fn flight_hash(&self) -> [u8; 32] {
         sha256(&[&self.flight])
     }
@@ -49,14 +49,14 @@ impl OpenedInitial {
 pub(super) enum Initial {
     /// Neither side needs it any more.
     Done,
-    /// Initiator without an answer: the flight goes in front of every message.
+    /// The initiator has no answer: the flight goes in front of every message.
     Flight { key: InitialKey, flight: Vec<u8> },
-    /// Responder: recognises repeats until the initiator is confirmed and turn 0 has no gap.
+    /// The responder recognises repeats until the initiator is confirmed and turn 0 has no gap.
     Replay { key: InitialKey, hash: [u8; 32] },
 }
 
 impl Initial {
-    /// Bytes that [`seal`](Self::seal) adds.
+    /// Returns the number of bytes that [`seal`](Self::seal) adds.
     pub(super) const fn overhead(&self) -> usize {
         match self {
             Self::Flight { .. } => OVERHEAD,
@@ -78,7 +78,7 @@ impl Initial {
         bytes
     }
 
-    /// Kind 1; for a flight key 32 and flight, for a replay key 32 and hash 32.
+    /// Appends the kind 1; then for a flight key 32 and flight, for a replay key 32 and hash 32.
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Done => bytes.push(0),
@@ -95,7 +95,7 @@ impl Initial {
         }
     }
 
-    /// Bytes of [`write`](Self::write).
+    /// Returns the number of bytes of [`write`](Self::write).
     pub(super) const fn len(&self) -> usize {
         1 + match self {
             Self::Done => 0,

@@ -1,4 +1,4 @@
-//! The keys of a session, one type a role, and the steps between them (spec/05-ratchet.md).
+//! The keys of a session, one type for each role, and the steps between them (spec/05-ratchet.md).
 
 use crate::labels;
 use deaddrop_primitives::{
@@ -6,7 +6,7 @@ use deaddrop_primitives::{
 };
 
 secret_bytes! {
-    /// The handshake's result; lives only until the session's keys are derived.
+    /// The result of the handshake. It lives only until the session's keys are derived.
     pub(crate) struct SessionSecret[32];
 }
 secret_bytes! {
@@ -25,11 +25,11 @@ secret_bytes! {
     pub(crate) struct BodyKey[32];
 }
 secret_bytes! {
-    /// Proves knowledge of one turn; kept for a later reset.
+    /// The secret that proves knowledge of one turn. It is kept for a later reset.
     pub(crate) struct ResetSecret[32];
 }
 
-/// The name of a session, the same on both sides; tells nothing about its keys.
+/// The name of a session, the same on both sides. It reveals nothing about the session's keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);
 
@@ -67,7 +67,7 @@ impl SessionSecret {
 }
 
 impl ChainKey {
-    /// The key of the next message, and the chain behind it.
+    /// Returns the key of the next message, and the chain key after it.
     pub(crate) fn step(&self) -> (MessageKey, Self) {
         let exp = hkdf::Expander::new(self.expose());
         (MessageKey::derive(&exp, &[labels::MESSAGE]), Self::derive(&exp, &[labels::CHAIN]))
@@ -75,7 +75,7 @@ impl ChainKey {
 }
 
 impl MessageKey {
-    /// Readies the key for the nonces and the body key of its message.
+    /// Prepares the key for the nonces and the body key of its message.
     pub(crate) fn ready(&self) -> ReadyMessageKey {
         ReadyMessageKey(hkdf::Expander::new(self.expose()))
     }
@@ -85,12 +85,12 @@ impl MessageKey {
 pub(crate) struct ReadyMessageKey(hkdf::Expander);
 
 impl ReadyMessageKey {
-    /// r enters every body key, so that a state that was put back does not repeat one.
+    /// Derives the body key. r enters it, so that a state that was put back does not repeat a key.
     pub(crate) fn body_key(&self, nonce: &[u8; NONCE_LEN]) -> BodyKey {
         BodyKey::derive(&self.0, &[labels::BODY, nonce])
     }
 
-    /// r and r' of a message (spec/05-ratchet.md section 2).
+    /// Derives the nonces r and r' of a message (spec/05-ratchet.md section 2).
     pub(crate) fn nonces(&self, random: &[u8; RANDOM_LEN], message: &Nonced<'_>) -> Nonces {
         let Nonced { turn, head, message_number, content } = *message;
         // From turn 1 on the constants are hashed into the turn's chain key, and with it into this key; `pn` is left. Turn 0's
@@ -122,9 +122,9 @@ pub(crate) struct Nonced<'a> {
 
 /// The nonces of one message. Both are sent in the clear.
 pub(crate) struct Nonces {
-    /// r: of the header box, and in the body key.
+    /// The nonce r, of the header box and in the body key.
     pub(crate) header: [u8; NONCE_LEN],
-    /// r': of the outer box of an InitialMessage.
+    /// The nonce r', of the outer box of an InitialMessage.
     pub(crate) outer: [u8; NONCE_LEN],
 }
 
@@ -137,17 +137,17 @@ pub(crate) struct TurnKeys {
     pub(crate) reset: ResetSecret,
 }
 
-/// The public part of a turn's step: number, the keys answered to, and the new turn's own constants.
+/// The public part of a turn's step: its number, the keys that it answers, and the new turn's own constants.
 pub(crate) struct TurnTranscript<'a> {
     pub(crate) turn: u32,
     pub(crate) previous_x25519: &'a x25519::PublicKey,
     pub(crate) previous_kem: &'a [u8; kem::ENCAPSULATION_KEY_LEN],
-    /// rk_t, ek_t, ct_t and at turn 1 the ciphertext to the initiator's identity.
+    /// The constants of the turn: rk_t, ek_t, ct_t and at turn 1 the ciphertext to the initiator's identity.
     pub(crate) constants: &'a [u8],
 }
 
 impl TurnTranscript<'_> {
-    /// `X_t`.
+    /// Returns the hash `X_t`.
     pub(crate) fn hash(&self) -> [u8; 32] {
         sha256(&[
             labels::TURN,
@@ -160,7 +160,7 @@ impl TurnTranscript<'_> {
 }
 
 impl RootKey {
-    /// One turn: a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
+    /// Derives the keys of one turn from a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
     pub(crate) fn turn(
         &self,
         transcript: &TurnTranscript<'_>,

@@ -14,7 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
-/// Bytes of a turn's constants in front of `pn`: rk, ek, and the ciphertexts that the turn carries.
+/// Returns the number of bytes of a turn's constants in front of `pn`: rk, ek, and the ciphertexts that the turn carries.
 pub(crate) const fn constants_len(turn: u32) -> usize {
     let ciphertexts = match turn {
         0 => 0,
@@ -24,34 +24,34 @@ pub(crate) const fn constants_len(turn: u32) -> usize {
     x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + ciphertexts * kem::CIPHERTEXT_LEN
 }
 
-/// Bytes of a turn's header box.
+/// Returns the number of bytes of a turn's header box.
 pub(crate) const fn header_box_len(turn: u32) -> usize {
     NONCE_LEN + constants_len(turn) + 8 + TAG_LEN
 }
 
-/// A header that opened: its fields are the peer's own.
+/// A header that opened. The peer chose its fields.
 pub(crate) struct Header {
     bytes: Vec<u8>,
     nonce: [u8; NONCE_LEN],
 }
 
 impl Header {
-    /// Everything in front of `pn` and `n`.
+    /// Returns the constants: the bytes in front of `pn` and `n`.
     pub(crate) fn constants(&self) -> &[u8] {
         self.bytes.get(..self.bytes.len().saturating_sub(8)).unwrap_or_default()
     }
 
-    /// `pn`: how many messages the sender's previous turn had.
+    /// Returns `pn`, the number of messages of the sender's previous turn.
     pub(crate) fn previous_chain_length(&self) -> u32 {
         self.numbers().0
     }
 
-    /// `n`.
+    /// Returns `n`, the number of the message in its turn.
     pub(crate) fn message_number(&self) -> u32 {
         self.numbers().1
     }
 
-    /// `r` of the header box.
+    /// Returns `r`, the nonce of the header box.
     pub(crate) const fn nonce(&self) -> &[u8; NONCE_LEN] {
         &self.nonce
     }
@@ -101,7 +101,7 @@ pub(crate) fn seal(
     Some(bytes)
 }
 
-/// Opens the header box of a turn; one tag check, nothing else.
+/// Opens the header box of a turn by one tag check.
 pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<Header> {
     let sealed = message.get(..header_box_len(turn))?;
     let (nonce, sealed) = sealed.split_first_chunk()?;

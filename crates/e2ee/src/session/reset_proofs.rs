@@ -1,4 +1,4 @@
-//! Reset secrets: what proves knowledge of a recent turn, kept in a row of their own (spec/05-ratchet.md section 1).
+//! Reset secrets, which prove knowledge of a recent turn and are kept in a row of their own (spec/05-ratchet.md section 1).
 
 use super::keys::ResetSecret;
 use crate::reader::Reader;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 const VERSION: u8 = 1;
 const ROW_LEN: usize = 1 + 3 * (1 + 4 + 32);
 
-/// Reset secrets of the newest received turn, the newest sent one and the sent one before.
+/// The reset secrets of the newest received turn, the newest sent one and the sent one before.
 #[derive(Default)]
 pub(crate) struct ResetSecrets {
     pub(super) received: Option<(u32, ResetSecret)>,
@@ -17,17 +17,17 @@ pub(crate) struct ResetSecrets {
 }
 
 impl ResetSecrets {
-    /// The secret of the newest turn that the peer made: the peer knows it.
+    /// Returns the secret of the newest turn that the peer made. The peer knows it.
     pub(crate) fn received(&self) -> Option<&ResetSecret> {
         self.received.as_ref().map(|(_, secret)| secret)
     }
 
-    /// The secrets of the two newest own turns: the peer's newest received turn is one of them.
+    /// Returns the secrets of the two newest own turns. The peer's newest received turn is one of them.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &ResetSecret> {
         [&self.sent, &self.sent_before].into_iter().flatten().map(|(_, secret)| secret)
     }
 
-    /// Version 1, then three times: present 1, turn 4, secret 32.
+    /// Encodes version 1, then three times: present 1, turn 4, secret 32.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ROW_LEN));
         bytes.push(VERSION);
@@ -39,7 +39,7 @@ impl ResetSecrets {
         bytes
     }
 
-    /// A stored row was made by a newer version.
+    /// Whether a newer version made a stored row.
     pub(crate) fn is_newer(bytes: &[u8]) -> bool {
         bytes.first().is_some_and(|version| *version > VERSION)
     }

@@ -11,55 +11,55 @@ pub const REWIND_WINDOW: u32 = 64;
 const SLOTS: usize = REWIND_WINDOW as usize;
 const MARK_LEN: usize = 8;
 
-/// Traces of what was read in one chain: public values alone.
+/// The traces of the messages that were read in one chain. They are public values alone.
 pub(super) struct Seen {
-    /// The first bytes of the turn's rk; zeros when they are not known.
+    /// The first bytes of the turn's rk; zeros if they are not known.
     ratchet: [u8; MARK_LEN],
-    /// The first bytes of the header nonce of number n at n modulo the window; 0 when n was not read.
+    /// The first bytes of the header nonces of read messages: that of number n at n modulo the window; 0 if n was not read.
     tags: Box<[u32; SLOTS]>,
 }
 
 impl Seen {
-    /// A turn that begins with this ratchet key.
+    /// Creates the traces of a turn that begins with this ratchet key.
     pub(super) fn begin(ratchet: &x25519::PublicKey) -> Self {
         Self { ratchet: mark(ratchet.as_bytes()), tags: Box::new([0; SLOTS]) }
     }
 
-    /// A turn of which nothing is known any more.
+    /// Creates the traces of a turn of which nothing is known any more.
     pub(super) fn unknown() -> Self {
         Self { ratchet: [0; MARK_LEN], tags: Box::new([0; SLOTS]) }
     }
 
-    /// An authentic header of this turn names another ratchet key than the turn began with.
+    /// Whether an authentic header of this turn names another ratchet key than the turn began with.
     pub(super) fn is_other_turn(&self, constants: &[u8]) -> bool {
         self.ratchet != [0; MARK_LEN] && constants.first_chunk() != Some(&self.ratchet)
     }
 
-    /// Another message with this number was read, `next` being the chain's next number.
+    /// Whether another message with this number was read. `next` is the chain's next number.
     pub(super) fn is_other_message(&self, number: u32, next: u32, nonce: &[u8; 12]) -> bool {
         let seen = self.tags.get(slot(number)).copied().unwrap_or_default();
         is_known(number, next) && seen != 0 && seen != tag(nonce)
     }
 
-    /// A closed turn had `end` messages, and this is none of them. Of a turn of which nothing is known `end` may be less than its
-    /// length.
+    /// Whether a message is beyond the end of a closed turn, which had `end` messages. For a turn of which nothing is known the
+    /// result is `false`, because `end` may be less than its length.
     pub(super) fn is_behind_end(&self, number: u32, end: u32) -> bool {
         self.ratchet != [0; MARK_LEN] && number >= end
     }
 
-    /// The chain moves from `next` to behind `number`, whose message was read.
+    /// Notes that the message `number` was read, and that the chain moves from `next` to the number after it.
     pub(super) fn advance(&mut self, next: u32, number: u32, nonce: &[u8; 12]) {
         self.pass(next, number.saturating_add(1));
         self.set(number, tag(nonce));
     }
 
-    /// The chain moves from `next` to `end`, and none of the messages between them was read.
+    /// Notes that the chain moves from `next` to `end`, and that none of the messages between them was read.
     pub(super) fn pass(&mut self, next: u32, end: u32) {
         let first = next.max(end.saturating_sub(REWIND_WINDOW));
         (first..end).for_each(|skipped| self.set(skipped, 0));
     }
 
-    /// A late message was read, `next` being the chain's next number.
+    /// Notes that a late message was read. `next` is the chain's next number.
     pub(super) fn late(&mut self, number: u32, next: u32, nonce: &[u8; 12]) {
         if is_known(number, next) {
             self.set(number, tag(nonce));
@@ -72,7 +72,7 @@ impl Seen {
         }
     }
 
-    /// Bytes of [`write`](Self::write).
+    /// Number of bytes of [`write`](Self::write).
     pub(super) const LEN: usize = MARK_LEN + 4 * SLOTS;
 
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
@@ -98,7 +98,7 @@ fn slot(number: u32) -> usize {
     usize::try_from(number % REWIND_WINDOW).unwrap_or_default()
 }
 
-/// Never 0.
+/// Returns the trace of a nonce, which is never 0.
 fn tag(nonce: &[u8; 12]) -> u32 {
     let [a, b, c, d, ..] = *nonce;
     u32::from_le_bytes([a, b, c, d]).max(1)

@@ -9,27 +9,27 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Maximum number of skipped message keys of one session. The oldest are dropped first.
 pub const MAX_SKIPPED_KEYS: usize = 4_000;
-/// Days after which a skipped message key is dropped. A key that was kept on a day further ahead than that is dropped, too, so that an error of
-/// the clock does not keep a key for years.
+/// Number of days after which a skipped message key is dropped. A key that was kept on a day further ahead than that is dropped,
+/// too, so that an error of the clock does not keep a key for years.
 pub const MAX_SKIP_AGE: u32 = 35;
 
 const VERSION: u8 = 1;
 const ROW_LEN: usize = 1 + 4 + MessageKey::LEN;
 
-/// Names a skipped key within its session: turn and message number.
+/// The name of a skipped key within its session: turn and message number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SkippedId {
     /// The turn.
     pub turn: u32,
-    /// The message number in it.
+    /// The message number in the turn.
     pub message_number: u32,
 }
 
 /// A skipped key, to be stored under its id.
 pub struct SkippedRow {
-    /// The place of the key.
+    /// The name of the key.
     pub id: SkippedId,
-    /// Version 1, day 4, key 32.
+    /// The row: version 1, day 4, key 32.
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl core::fmt::Debug for SkippedRow {
     }
 }
 
-/// A skipped key and its place.
+/// A skipped key and its name.
 pub(super) struct SkippedKey {
     pub(super) id: SkippedId,
     pub(super) key: MessageKey,
@@ -70,7 +70,7 @@ impl SkippedKeys {
         self.0.range(turn_range(turn)).next().is_some()
     }
 
-    /// Adds keys; gives the rows, and the ids of the oldest that had to go.
+    /// Adds keys. Returns the rows, and the ids of the oldest keys that had to go.
     pub(super) fn add(&mut self, keys: Vec<SkippedKey>, today: Day) -> (Vec<SkippedRow>, Vec<SkippedId>) {
         let rows = keys.iter().map(|SkippedKey { id, key }| row(*id, key, today)).collect();
         self.0.extend(keys.into_iter().map(|SkippedKey { id, key }| (id, (key, today))));
@@ -99,7 +99,7 @@ impl SkippedKeys {
         self.0.iter().map(|(id, (key, day))| row(*id, key, *day)).collect()
     }
 
-    /// Takes a stored row; one that is damaged is left out, one of a newer version is told.
+    /// Loads a stored row. A damaged row is left out; one of a newer version is an error.
     pub(super) fn load(&mut self, id: SkippedId, bytes: &[u8]) -> Result<(), LoadError> {
         if bytes.first().is_some_and(|version| *version > VERSION) {
             return Err(LoadError::NewerVersion);

@@ -15,15 +15,15 @@ use deaddrop_primitives::{kem, x25519};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 2;
-/// Version without what was seen of a chain.
+/// The version without the traces of read messages of a chain.
 const VERSION_1: u8 = 1;
-/// Everything in front of the chains.
+/// Number of bytes in front of the chains.
 const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;
-/// One chain without what was seen of it.
+/// Number of bytes of one chain without the traces of its read messages.
 const CHAIN_LEN: usize = 4 + 32 + 4 + 1 + 32;
 
 impl Session {
-    /// The session without its skipped keys and reset secrets, which are rows of their own.
+    /// Encodes the session without its skipped keys and reset secrets, which are rows of their own.
     #[must_use]
     pub fn snapshot(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.snapshot_len()));
@@ -67,7 +67,7 @@ impl Session {
         bytes
     }
 
-    /// The exact length of the snapshot, so that growing leaves no copy of it.
+    /// Returns the exact length of the snapshot, so that growing leaves no copy of it.
     fn snapshot_len(&self) -> usize {
         let side = match &self.side {
             Side::Sent(chain) => 32 + kem::SEED_LEN + 32 + 32 + 4 + chain.head.len(),
@@ -79,11 +79,12 @@ impl Session {
         FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + self.initial.len()
     }
 
-    /// Loads what change sets have stored: the newest snapshot, the newest reset secrets, and every skipped row that was added
-    /// and not removed. A skipped row that is damaged is left out: its message cannot be read any more, all others can.
+    /// Loads a session from the rows that change sets have stored: the newest snapshot, the newest reset secrets, and every
+    /// skipped row that was added and not removed. A skipped row that is damaged is left out: its message cannot be read any
+    /// more, all others can.
     ///
     /// # Errors
-    /// See [`LoadError`].
+    /// Fails with [`LoadError`].
     pub fn load<'a>(
         snapshot: &[u8],
         reset_secrets: &[u8],

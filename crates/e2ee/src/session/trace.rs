@@ -14,29 +14,29 @@ use rand_core::CryptoRng;
 
 /// The keys that derive from the session secret.
 pub struct SessionTrace {
-    /// `RK_0`.
+    /// The value `RK_0`.
     pub root: [u8; 32],
-    /// `CK_0`.
+    /// The value `CK_0`.
     pub chain: [u8; 32],
-    /// `HK_0`, `HK_1`, `HK_2`.
+    /// The values `HK_0`, `HK_1`, `HK_2`.
     pub headers: [[u8; 32]; 3],
-    /// `RS_0`.
+    /// The value `RS_0`.
     pub reset: [u8; 32],
-    /// `SID`.
+    /// The value `SID`.
     pub id: [u8; 16],
 }
 
 /// The keys of one turn.
 pub struct TurnTrace {
-    /// `X_t`.
+    /// The value `X_t`.
     pub transcript: [u8; 32],
-    /// `RK_t`.
+    /// The value `RK_t`.
     pub root: [u8; 32],
-    /// `CK_t`.
+    /// The value `CK_t`.
     pub chain: [u8; 32],
-    /// `HK_{t+2}`.
+    /// The value `HK_{t+2}`.
     pub header: [u8; 32],
-    /// `RS_t`.
+    /// The value `RS_t`.
     pub reset: [u8; 32],
 }
 
@@ -48,7 +48,7 @@ pub struct SendingTrace {
     pub kem_seed: [u8; kem::SEED_LEN],
     /// The chain key of the next message.
     pub chain: [u8; 32],
-    /// `HK_t`.
+    /// The value `HK_t`.
     pub header: [u8; 32],
     /// The next `n`.
     pub message_number: u32,
@@ -56,7 +56,7 @@ pub struct SendingTrace {
     pub head: Vec<u8>,
 }
 
-/// The first keys of a session.
+/// Derives the first keys of a session.
 #[must_use]
 pub fn session(secret: &[u8; 32]) -> SessionTrace {
     let keys = SessionSecret::from_bytes(*secret).keys();
@@ -69,20 +69,20 @@ pub fn session(secret: &[u8; 32]) -> SessionTrace {
     }
 }
 
-/// `mk_n` and `CK'` of a chain key.
+/// Derives `mk_n` and `CK'` from a chain key.
 #[must_use]
 pub fn chain_step(chain: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
     let (message, next) = ChainKey::from_bytes(*chain).step();
     (*message.expose(), *next.expose())
 }
 
-/// `bk` of a message key and a nonce.
+/// Derives `bk` from a message key and a nonce.
 #[must_use]
 pub fn body_key(message_key: &[u8; 32], nonce: &[u8; 12]) -> [u8; 32] {
     *MessageKey::from_bytes(*message_key).ready().body_key(nonce).expose()
 }
 
-/// `r` and `r'` of a message: from its key, 32 random bytes, the turn, constants and `pn`, `n`, and the content.
+/// Derives `r` and `r'` of a message from its key, 32 random bytes, the turn, constants and `pn`, `n`, and the content.
 #[must_use]
 pub fn nonces(
     message_key: &[u8; 32],
@@ -97,14 +97,14 @@ pub fn nonces(
     (nonces.header, nonces.outer)
 }
 
-/// The header of a message of this turn.
+/// Opens the header of a message of this turn.
 #[must_use]
 pub fn open_header(header_key: &[u8; 32], turn: u32, message: &[u8]) -> Option<Vec<u8>> {
     let header = message::open_header(&HeaderKey::from_bytes(*header_key), turn, message)?;
     Some(header.as_bytes().to_vec())
 }
 
-/// One turn, computed by its receiver: secrets of the turn before, constants of the new one, and at turn 1 the
+/// Computes one turn as its receiver does, from the secrets of the turn before, the constants of the new one, and at turn 1 the
 /// initiator's identity.
 #[must_use]
 pub fn receive_turn(
@@ -143,10 +143,11 @@ pub fn receive_turn(
 }
 
 impl Session {
-    /// [`encrypt`](Session::encrypt) with r and, for an InitialMessage, r' drawn from `rng` as they are, 12 bytes each.
+    /// Does the same as [`encrypt`](Session::encrypt), with r and, for an InitialMessage, r' drawn from `rng` as they are, 12
+    /// bytes each.
     ///
     /// # Errors
-    /// Those of [`encrypt`](Session::encrypt).
+    /// Fails as [`encrypt`](Session::encrypt) does.
     pub fn hazmat_encrypt(
         &mut self,
         content: &[u8],
@@ -155,7 +156,7 @@ impl Session {
         self.encrypt_by(NonceRule::Drawn, content, rng)
     }
 
-    /// The secrets of the newest turn, if it is an own one.
+    /// Returns the secrets of the newest turn, if it is an own one.
     #[must_use]
     pub fn hazmat_sending(&self) -> Option<SendingTrace> {
         match &self.side {
@@ -171,19 +172,19 @@ impl Session {
         }
     }
 
-    /// `RS` of the newest received turn, if there was one.
+    /// Returns `RS` of the newest received turn, if there was one.
     #[must_use]
     pub fn hazmat_received_reset(&self) -> Option<[u8; 32]> {
         self.resets().received().map(|secret| *secret.expose())
     }
 
-    /// `RS` of the two newest sent turns, newest first.
+    /// Returns `RS` of the two newest sent turns, newest first.
     #[must_use]
     pub fn hazmat_sent_resets(&self) -> Vec<[u8; 32]> {
         self.resets().sent().map(|secret| *secret.expose()).collect()
     }
 
-    /// `RK` of the newest turn.
+    /// Returns `RK` of the newest turn.
     #[must_use]
     pub fn hazmat_root(&self) -> [u8; 32] {
         *self.root.expose()

@@ -1,4 +1,4 @@
-//! Random histories: whatever is lost, late or put back, both come to one session.
+//! Random histories, after which both sides always come to one session, though messages are lost or late and states are put back.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -67,7 +67,7 @@ fn resets_converge_under_loss_and_reordering() {
     }
 }
 
-/// Delivers; the user agrees to whatever is asked.
+/// Delivers an envelope. The user agrees to all that is asked.
 fn hear(to: &mut Person, envelope: &[u8]) {
     let told = to.events.len();
     if to.hear(envelope).is_ok()
@@ -78,7 +78,7 @@ fn hear(to: &mut Person, envelope: &[u8]) {
     }
 }
 
-/// Recovers as an app does when it cannot send: soft, else hard, else a new invite.
+/// Recovers as an app does that cannot send: by a soft reset, else a hard one, else a new invite.
 fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     if person.contact.is_lost() || person.contact.sending().is_none() {
         let now = Hour::from_number(hour);
@@ -89,7 +89,8 @@ fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     }
 }
 
-/// States are lost, devices are new, whatever was said comes in any order or never; then the network works again.
+/// Runs a history in which states are lost, devices are new, and messages come in any order or never; then the network works
+/// again.
 fn history(seed: u64, meeting: InvitePolicy) {
     let random = &mut rng(90_000 + seed);
     let (mut one, mut two) = friends(2_000 + seed, 2);

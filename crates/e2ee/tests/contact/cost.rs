@@ -1,4 +1,4 @@
-//! The cost, in operations, of an envelope of which nothing comes: bounded by what is held, whatever it claims.
+//! The cost, in operations, of an envelope that leads to nothing: it is bounded by what the contact holds, for any bytes.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -9,10 +9,10 @@ use deaddrop_primitives::count::{self, Counts};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
-/// Tag checks of one session: four turns and the outer box.
+/// Maximum number of tag checks of one session: four turns and the outer box.
 const MOST_OF_A_SESSION: u64 = 5;
 
-/// One who holds as many sessions and bundles as a contact can.
+/// Returns a person who holds as many sessions and bundles as a contact can, the peer, and an envelope.
 fn laden() -> (Person, Person, Vec<u8>) {
     let (mut one, mut two) = friends(30, 2);
     let mut hour = NOW.number();

@@ -1,6 +1,6 @@
-//! Each side can make the whole transcript alone: with its own secrets, the other's public identity and what its own session
-//! holds, it writes both halves of a conversation, and the code takes the other half for the other person's. So a
-//! transcript proves to a third party only that one of the two wrote it.
+//! Each side can make the whole transcript alone: with its own secrets, the other's public identity and its own session's state
+//! it writes both halves of a conversation, and the code accepts the other half as the other person's. So a transcript proves to
+//! a third party only that one of the two wrote it.
 
 use super::people::{NOW, Person, TODAY, pass, strangers};
 use deaddrop_e2ee::{
@@ -21,7 +21,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
 const NONCE_0: [u8; 12] = [0; 12];
-/// Bytes of one receiving chain in a session's row.
+/// Number of bytes of one receiving chain in a session's row.
 const CHAIN: usize = 4 + 32 + 4 + 1 + 32 + 8 + 64 * 4;
 
 fn label(text: &str) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(text), &parts.concat()])
 }
 
-/// The other side's session, made from the row of one's own while the newest turn is one's own (spec/08-snapshots.md).
+/// Returns the other side's session, made from the row of one's own while the newest turn is one's own (spec/08-snapshots.md).
 fn mirror(forger: &Person) -> Session {
     let own = forger.identity.identity_key();
     let row = forger.contact.sending().unwrap().snapshot();
@@ -86,7 +86,7 @@ fn mirror(forger: &Person) -> Session {
     Session::load(&mirrored, &no_reset_secrets, []).unwrap()
 }
 
-/// A reset bundle in the name of another person, whose prekeys the forger knows.
+/// Returns a reset bundle in the name of another person, whose prekeys the forger knows.
 fn forged_bundle(of: &[u8; IDENTITY_KEY_LEN], random: &mut ChaCha20Rng) -> Vec<u8> {
     let mut salt = [0; 32];
     random.fill_bytes(&mut salt);
@@ -97,7 +97,7 @@ fn forged_bundle(of: &[u8; IDENTITY_KEY_LEN], random: &mut ChaCha20Rng) -> Vec<u
     [&[2, 1], &last_day[..], &salt, of, px.public_key().as_bytes(), ek, &[0; 2]].concat()
 }
 
-/// The other half of a turn: two messages, the second with a reset bundle.
+/// Returns the other half of a turn: two messages, the second with a reset bundle.
 fn say_as_the_other(forger: &Person, other: &[u8; IDENTITY_KEY_LEN], numbers: [u64; 2]) -> Vec<Vec<u8>> {
     let mut random = rng(numbers[0]);
     let mut session = mirror(forger);
@@ -111,7 +111,7 @@ fn say_as_the_other(forger: &Person, other: &[u8; IDENTITY_KEY_LEN], numbers: [u
         .into()
 }
 
-/// One person makes both halves of the conversation.
+/// Makes both halves of the conversation as one person.
 fn talk_alone(forger: &mut Person, other: &[u8; IDENTITY_KEY_LEN]) {
     assert_eq!(forger.reset(ResetKind::Hard, NOW), Err(ResetError::NoBundle));
     for numbers in [[1, 2], [3, 4]] {
@@ -137,7 +137,7 @@ fn the_initiator_alone_makes_the_whole_transcript() {
     talk_alone(&mut forger, &public);
 }
 
-/// The first message of somebody else to an own invite, from the public keys of its sender (spec/04-handshake.md).
+/// Returns the first message of another person to an own invite, made from the public keys of its sender (spec/04-handshake.md).
 fn forged_first_message(
     inviter: &Person,
     pending: &PendingInvite,

@@ -1,5 +1,5 @@
-//! Ways by which somebody who stole something could come into a contact, and by which two honest sides could part: all of them
-//! end in sight, or in one session.
+//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides could part: all of them end
+//! with an event, or in one session.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -12,7 +12,8 @@ fn hours(n: u32) -> Hour {
     Hour::from_number(NOW.number() + n)
 }
 
-/// Nothing was taken over in silence: either the session that sends is as before, or it was told and verification cleared.
+/// Checks that nothing was taken over in silence: either the session that sends is as before, or an event was reported and the
+/// verification cleared.
 fn in_sight(two: &Person, before: Option<SessionId>) {
     let told = two.saw(|e| {
         matches!(
@@ -156,7 +157,7 @@ fn lost_reset_rows_make_no_first_meeting() {
     in_sight(&two, before);
 }
 
-/// The used one of twins is lost with its reset secrets.
+/// Of two sessions that were begun at once, the used one is lost with its reset secrets.
 #[test]
 fn a_lost_twin_is_told() {
     let mut bad = vec![];
@@ -336,7 +337,7 @@ fn a_waiting_hard_reset_is_answered_in_sight() {
     in_sight(&two, before);
 }
 
-/// Put back within a turn; the peer's next turn comes before it speaks.
+/// A peer is put back within a turn, and gets the next turn before it sends.
 #[test]
 fn a_peer_that_was_put_back_and_reads_first_is_seen() {
     let (mut one, mut two) = friends(7, 3);

@@ -59,7 +59,7 @@ impl Rows {
         }
     }
 
-    /// A session as its own rows hold it.
+    /// Loads a session from its own rows.
     pub(crate) fn session(&self, id: SessionId) -> Session {
         let rows = &self.sessions[&id];
         let skipped = rows.skipped.iter().map(|(id, row)| (*id, row.as_slice()));
@@ -115,7 +115,7 @@ impl Person {
         self.keep(received);
     }
 
-    /// Says the next number; a reset bundle goes with it when one is due.
+    /// Sends the next number; a reset bundle goes with it if one is due.
     pub(crate) fn say(&mut self) -> bool {
         let mut items = vec![];
         if self.contact.standing() == Some(Standing::Unanswered) {
@@ -170,7 +170,7 @@ impl Person {
         assert_eq!(*self.contact.row(), self.rows.contact);
     }
 
-    /// The session rows are gone, the rows of reset secrets are not.
+    /// Loses the rows of the sessions, but not those of reset secrets.
     pub(crate) fn lose_sessions(&mut self) {
         self.rows.sessions.values_mut().for_each(|rows| {
             rows.snapshot.clear();
@@ -203,7 +203,7 @@ impl Person {
     }
 }
 
-/// Everything that was sent arrives, in order.
+/// Delivers everything that was sent, in order.
 pub(crate) fn pass(from: &mut Person, to: &mut Person) {
     for envelope in std::mem::take(&mut from.sent) {
         let _ = to.hear(&envelope);
@@ -227,7 +227,7 @@ pub(crate) fn strangers(seed: u64) -> (Person, Person) {
     (Person::new(seed * 2 + 1, &peer_of_a, a), Person::new(seed * 2 + 2, &peer_of_b, b))
 }
 
-/// Two who have talked for a while.
+/// Returns two people who have talked for a while.
 pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (pending, blob) = two.invite();
@@ -242,7 +242,7 @@ pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     (one, two)
 }
 
-/// Two who invited each other at once, and have accepted both invites.
+/// Returns two people who invited each other at once, and have accepted both invites.
 pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (by_two, for_one) = two.invite();
@@ -257,7 +257,7 @@ pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     (one, two)
 }
 
-/// Two who invited each other at once, and answered in both sessions.
+/// Returns two people who invited each other at once, and answered in both sessions.
 pub(crate) fn twins(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = crossed(seed);
     one.say();
@@ -270,7 +270,7 @@ pub(crate) fn twins(seed: u64) -> (Person, Person) {
     (one, two)
 }
 
-/// Two meet by an invite that one of them makes.
+/// Lets two people meet by an invite that one of them makes.
 pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [InvitePolicy; 2]) {
     let (pending, blob) = inviter.invite();
     guest.take(&pending, &blob, meetings[0]);
@@ -279,7 +279,7 @@ pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [InvitePo
     inviter.accept(&pending, &first, meetings[1]);
 }
 
-/// The contact's row with one session taken out.
+/// Returns the contact's row with one session taken out.
 pub(crate) fn without_session(row: &[u8], id: SessionId) -> Vec<u8> {
     let mut row = row.to_vec();
     let at = row.windows(16).position(|bytes| bytes == id.0).unwrap();
@@ -288,7 +288,7 @@ pub(crate) fn without_session(row: &[u8], id: SessionId) -> Vec<u8> {
     row
 }
 
-/// One message alone, encoded, in the session that is used.
+/// Returns one message alone, encoded, in the session that is used.
 pub(crate) fn message(from: &mut Person, items: Vec<Content>) -> Vec<u8> {
     from.said += 1;
     let number = from.said;
@@ -299,14 +299,14 @@ pub(crate) fn message(from: &mut Person, items: Vec<Content>) -> Vec<u8> {
     envelope.into_bytes()
 }
 
-/// The contact as a device that has nothing but the identity knows it.
+/// Replaces the contact by that of a device that has only the identity.
 pub(crate) fn new_device(of: &mut Person) {
     of.contact = Contact::new(*of.contact.peer());
     of.rows = Rows { contact: of.contact.row().to_vec(), ..Rows::default() };
     of.sent.clear();
 }
 
-/// The sessions of a person, for a failing test.
+/// Describes the sessions of a person, for a failing test.
 pub(crate) fn describe(person: &Person) -> String {
     let (row, mut text) = (person.contact.row(), format!("lost: {}", person.contact.is_lost()));
     for held in row[43..].chunks_exact(29).take(usize::from(row[42])) {
@@ -319,7 +319,7 @@ pub(crate) fn describe(person: &Person) -> String {
     text
 }
 
-/// Asserts that both use one session from now on, and that all that is said is read.
+/// Asserts that both use one session from now on, and read all messages.
 pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     talk(one, two, 4);
     assert_eq!(one.sending(), two.sending(), "{}\n{}", describe(one), describe(two));
@@ -330,7 +330,7 @@ pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     assert_eq!((one.said, two.read.len()), (said + 3, read + 3));
 }
 
-/// Somebody who has nothing of a person but the identity.
+/// Returns a person who has only the identity of another.
 pub(crate) fn namesake(of: &Person) -> Person {
     Person {
         contact: Contact::new(*of.contact.peer()),
@@ -340,7 +340,7 @@ pub(crate) fn namesake(of: &Person) -> Person {
     }
 }
 
-/// A thief: everything of a person at one moment.
+/// Returns a thief, who has everything of a person at one moment.
 pub(crate) fn thief(of: &Person, seed: u64) -> Person {
     Person {
         identity: IdentityKeyPair::from_seed(of.identity.seed().duplicate()),

@@ -3,7 +3,7 @@
 use crate::people::*;
 use deaddrop_e2ee::contact::{ContactEvent, ResetKind};
 
-/// Returns the result of a soft reset with somebody whose state was put back.
+/// Runs a soft reset with a person whose state was put back. Returns whether it succeeded.
 fn heal(two: &mut Person, one: &mut Person) -> bool {
     two.reset(ResetKind::Soft, NOW).unwrap();
     two.say();

@@ -1,4 +1,4 @@
-//! Resets: in silence with a recent secret, otherwise with the word of the user.
+//! Resets: in silence with a recent secret, otherwise with the consent of the user.
 
 use crate::people::*;
 use deaddrop_e2ee::{

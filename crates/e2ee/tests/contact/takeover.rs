@@ -1,4 +1,4 @@
-//! The power of a thief of an old state, or of the identity: nothing that stays silent.
+//! The power of a thief of an old state, or of the identity: none of it stays silent.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -27,7 +27,7 @@ fn an_old_state_cannot_take_over_in_silence() {
     assert_converged(&mut one, &mut two);
 }
 
-/// A hard reset that the other user has agreed to; the envelope that asked.
+/// Returns two people after a hard reset to which the other user has agreed, and the envelope that asked.
 fn agreed() -> (Person, Person, Vec<u8>) {
     let (mut one, mut two) = friends(4, 3);
     one.reset(ResetKind::Hard, NOW).unwrap();
@@ -106,7 +106,7 @@ fn a_session_that_was_dropped_does_not_begin_again() {
     assert_eq!(two.hear(&envelope), Err(DecryptError::Duplicate));
 }
 
-/// One's device is stolen; the two start over, and two compares numbers.
+/// Returns two people and a thief of the first one's device, after the two start over and the second compares numbers.
 fn stolen() -> (Person, Person, Person) {
     let (mut one, mut two) = friends(8, 2);
     let old = thief(&one, 99);

@@ -5,14 +5,14 @@ use super::uniform::duration_within;
 use rand_core::Rng;
 use std::{ops::Range, time::Duration};
 
-/// The part of a first wait that no user's action shortens. It doubles with each failure.
+/// The part of a first wait that no user's action shortens. The part doubles with each failure.
 const FIRST_FLOOR: Duration = Duration::from_millis(200);
 /// Maximum of that part.
 pub(crate) const LONGEST_FLOOR: Duration = Duration::from_secs(30);
-/// A link that stood for this long was of use, whatever it carried.
+/// The time after which a link counts as a success, whatever it carried.
 pub(crate) const LONG_LINK: Duration = Duration::from_secs(60);
 
-/// The part of a wait that no user's action shortens, after so many failures in a row before this one.
+/// Returns the part of a wait that no user's action shortens, after this many earlier failures in a row.
 pub(crate) fn floor_after(failures: u32) -> Duration {
     FIRST_FLOOR.saturating_mul(1 << failures.min(16)).min(LONGEST_FLOOR)
 }
@@ -20,13 +20,13 @@ pub(crate) fn floor_after(failures: u32) -> Duration {
 /// The waits of one conversation.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    /// The first and the longest span.
+    /// The first and the longest wait.
     spans: Range<Duration>,
-    /// The next span.
+    /// The next wait.
     next: Duration,
-    /// Failures since the last reset.
+    /// Number of failures since the last reset.
     failures: u32,
-    /// The last time that a short link was a reason to reset.
+    /// The last time at which a short link led to a reset.
     short_link_at: Option<Moment>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Backoff {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
     until: Moment,
-    /// A user's action does not end the wait before this.
+    /// The time before which no user's action ends the wait.
     floor: Moment,
     is_shortened: bool,
 }
@@ -42,19 +42,19 @@ pub(crate) struct Wait {
 /// The reason for which a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitEnd {
-    /// Its time is over.
+    /// The whole wait is over.
     Elapsed,
     /// The user wants something now.
     Retried,
 }
 
 impl Wait {
-    /// Returns the end of the wait.
+    /// Returns the time at which the wait ends.
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }
 
-    /// The user wants something now: the wait ends as soon as it may.
+    /// Notes that the user wants something now: the wait ends as soon as it may.
     pub(crate) fn retry_now(&mut self, now: Moment) {
         let earliest = self.floor.max(now);
         if earliest < self.until {
@@ -62,7 +62,7 @@ impl Wait {
         }
     }
 
-    /// The reason for which it has ended; `None`: it has not.
+    /// Returns the reason for which the wait has ended; `None`: it has not ended.
     pub(crate) fn end(&self, now: Moment) -> Option<WaitEnd> {
         let end = if self.is_shortened { WaitEnd::Retried } else { WaitEnd::Elapsed };
         (now >= self.until).then_some(end)
@@ -70,12 +70,12 @@ impl Wait {
 }
 
 impl Backoff {
-    /// Creates a backoff with a first and a longest span.
+    /// Creates a backoff with a first and a longest wait.
     pub(crate) const fn new(spans: Range<Duration>) -> Self {
         Self { next: spans.start, spans, failures: 0, short_link_at: None }
     }
 
-    /// Begins the wait after a failure: not less than `shortest`, if no user's action ends it.
+    /// Begins the wait after a failure. The wait is at least `shortest`, if no user's action ends it.
     pub(crate) fn begin(&mut self, shortest: Duration, now: Moment, rng: &mut dyn Rng) -> Wait {
         let until = now.plus(jitter(self.next.max(shortest), rng));
         let floor = now.plus(floor_after(self.failures).min(self.next));
@@ -83,19 +83,19 @@ impl Backoff {
         Wait { until, floor, is_shortened: false }
     }
 
-    /// A wait has ended by itself: the next span is twice as long. Sending much while a relay is down for a moment must not lead to a
-    /// long wait after it, so waits that a user ends do not grow.
+    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not grow: sending much while a
+    /// relay is down for a moment must not lead to a long wait after it.
     pub(crate) fn grow(&mut self) {
         self.next = self.next.saturating_mul(2).min(self.spans.end);
     }
 
-    /// After a success the next span is the shortest again.
+    /// Makes the next wait the shortest again. Called after a success.
     pub(crate) const fn reset(&mut self) {
         (self.next, self.failures) = (self.spans.start, 0);
     }
 
-    /// A link has ended that was opened at `opened`. It is a success if it stood for a minute; or if it was of use, but that only
-    /// once a minute: a relay that does a little and closes must not be connected to again and again.
+    /// Notes the end of a link that was opened at `opened`. The link counts as a success if it lasted for a minute, or if it was
+    /// useful, but the latter only once a minute: a relay that does a little and closes must not be connected to again and again.
     pub(crate) fn note_link(&mut self, opened: Moment, was_useful: bool, now: Moment) {
         if now.since(opened) >= LONG_LINK {
             self.reset();
@@ -106,7 +106,7 @@ impl Backoff {
     }
 }
 
-/// A random time between half of a span and the whole of it.
+/// Returns a random time between half of a span and the whole of it.
 fn jitter(span: Duration, rng: &mut dyn Rng) -> Duration {
     duration_within(span / 2..span, rng)
 }
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Waits with a user who acts at once and again and again. Returns how long it took.
+    /// Waits while a user retries at once, again and again. Returns how long that took.
     fn retried(backoff: &mut Backoff, now: Moment, rng: &mut StdRng) -> Duration {
         let mut wait = backoff.begin(Duration::ZERO, now, rng);
         let mut at = now;

@@ -1,6 +1,6 @@
-//! Reasons for which something did not go on.
+//! Reasons for which a conversation or one of its steps ended.
 
-/// The link is to end, or has ended.
+/// The error of a link that is to end, or has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkClosed;
 

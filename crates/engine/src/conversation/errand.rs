@@ -4,9 +4,9 @@ use super::{line::LinkInfo, moment::Moment, states::ConnectError};
 use deaddrop_wire::Item;
 use std::time::Duration;
 
-/// Maximum time of an errand whose link is slow and moves.
+/// Maximum time of an errand whose link is slow but makes progress.
 pub const LONGEST_ERRAND: Duration = Duration::from_secs(120);
-/// Time between two looks at whether a late errand moves.
+/// Time between two looks at whether a late errand makes progress.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A task for the caller of an errand.
@@ -24,16 +24,16 @@ pub enum ErrandAction<T> {
 /// The reason for which an errand was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrandError {
-    /// No link stands, it was lost, or an answer did not come in time.
+    /// There is no link: it was not opened, it was lost, or an answer did not come in time.
     #[error("there is no link to the relay")]
     Connect(#[from] ConnectError),
-    /// The relay makes mailboxes only for those who show its token, and none or another one was shown.
+    /// The relay makes mailboxes only for clients that show its token, and none or another one was shown.
     #[error("the relay makes new mailboxes only with a token that was not shown")]
     NeedsToken,
-    /// The relay does not do now what it was asked for.
+    /// The relay is too busy to do what it was asked for.
     #[error("the relay does not do now what it was asked for")]
     Busy,
-    /// No relay stores a bundle of this length: the row that holds it is damaged.
+    /// The bundle has a length that no relay stores: the row that holds it is damaged.
     #[error("the bundle has a length that no relay stores")]
     Corrupt,
 }
@@ -51,30 +51,30 @@ pub trait Errand {
     /// Takes the next action out.
     fn next_action(&mut self) -> Option<ErrandAction<Self::Found>>;
 
-    /// Whether there is an action to be taken out.
+    /// Whether [`next_action`](Self::next_action) would return an action.
     fn has_actions(&self) -> bool;
 
-    /// The turn to open a link has come.
+    /// Handles the turn to open a link.
     fn on_turn(&mut self, now: Moment);
 
-    /// The link was opened, or could not be.
+    /// Handles the outcome of opening a link.
     fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>);
 
-    /// Items came over the link. Pings are answered below.
+    /// Handles items that came over the link. The link itself answers pings.
     fn on_items(&mut self, items: Vec<Item>, now: Moment);
 
-    /// The link has ended.
+    /// Handles the end of the link.
     fn on_lost(&mut self);
 
-    /// The deadline has come. `is_moving`: something has got on a moment ago.
+    /// Handles the deadline. `is_moving` tells whether bytes have moved over the link a moment ago.
     fn on_time(&mut self, now: Moment, is_moving: bool);
 
     /// Returns the time at which to call [`on_time`](Self::on_time).
     fn deadline(&self) -> Option<Moment>;
 }
 
-/// The time of an errand that waits for so many connections and answers, each of which may take the client's patience. As long as it
-/// moves it goes on afterwards, to [`LONGEST_ERRAND`].
+/// The time limit of an errand: `patience` for each of its connections and answers. While the link makes progress the errand may
+/// continue afterwards, up to [`LONGEST_ERRAND`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrandTime {
     until: Moment,
@@ -82,18 +82,18 @@ pub(crate) struct ErrandTime {
 }
 
 impl ErrandTime {
-    /// Begins now.
+    /// Begins the time limit of an errand that waits for this many connections and answers.
     pub(crate) fn begin(patience: Duration, waits: u32, now: Moment) -> Self {
         let until = now.plus(patience.saturating_mul(waits));
         Self { until, longest: until.max(now.plus(LONGEST_ERRAND)) }
     }
 
-    /// Returns the time at which to ask [`is_over`](Self::is_over).
+    /// Returns the time at which to call [`is_over`](Self::is_over).
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }
 
-    /// Whether the time is over. `is_moving`: something has got on a moment ago.
+    /// Whether the time is over. `is_moving` tells whether bytes have moved over the link a moment ago.
     pub(crate) fn is_over(&mut self, now: Moment, is_moving: bool) -> bool {
         if now < self.until {
             return false;

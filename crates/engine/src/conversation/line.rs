@@ -5,16 +5,16 @@ use crate::engine::BlobLives;
 use deaddrop_wire::Day;
 use std::net::IpAddr;
 
-/// The state of a link's line.
+/// The state of a link's line, which is its connection and what is queued for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineState {
-    /// Whether something waits for the relay.
+    /// Whether bytes are queued for the relay.
     pub is_sending: bool,
-    /// Number of bytes that the line has taken.
+    /// Number of bytes that the line has taken since the link was opened.
     pub taken: u64,
-    /// Number of bytes that came.
+    /// Number of bytes that have come since the link was opened.
     pub read: u64,
-    /// Number of bytes that the line takes in a few seconds: no more is queued at once, unless one item is longer.
+    /// Number of bytes that the line takes in a few seconds. No more is queued at once, unless one item is longer.
     pub ahead: usize,
 }
 
@@ -25,18 +25,18 @@ pub struct Situation {
     pub now: Moment,
     /// The newest round that a caller of the client has begun.
     pub round: u64,
-    /// The line, if a link stands.
+    /// The state of the line, if a link is open.
     pub line: LineState,
 }
 
-/// A link that was opened, as far as a conversation needs to know it.
+/// The facts about an opened link that a conversation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkInfo {
     /// The address that the relay was reached at.
     pub address: IpAddr,
-    /// Time for which the relay keeps blobs.
+    /// The days for which the relay keeps blobs.
     pub lives: BlobLives,
-    /// The relay makes mailboxes only for those who show its token.
+    /// Whether the relay makes mailboxes only for clients that show its token.
     pub needs_token: bool,
     /// The day that the relay says.
     pub day: Day,

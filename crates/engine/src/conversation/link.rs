@@ -19,7 +19,7 @@ pub(super) const PING_S: u16 = 45;
 pub struct SealedRecord {
     /// The record.
     pub bytes: Vec<u8>,
-    /// Number of its bytes that answer what the relay has sent.
+    /// Number of its bytes that answer items of the relay.
     pub reply_bytes: usize,
 }
 
@@ -28,11 +28,11 @@ pub struct SealedRecord {
 pub struct OpenedRecord {
     /// The items, without those that concern the link alone.
     pub items: Vec<Item>,
-    /// The answers to the others.
+    /// The answers to the items that concern the link alone.
     pub replies: Vec<Item>,
 }
 
-/// A link that stands.
+/// An open link.
 pub struct Link {
     seal: SealHalf,
     open: OpenHalf,
@@ -41,7 +41,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link whose relay has said this in its Hello just now, with so many seconds between pings, when so many bytes had come.
+    /// Creates the link to a relay whose Hello has just come. `period` is the time between two pings, `bytes_read` the number of
+    /// bytes that have come so far.
     pub(super) fn new(
         seal: SealHalf,
         open: OpenHalf,
@@ -53,7 +54,7 @@ impl Link {
         Self { seal, open, opened, pulse: Pulse::new(period, bytes_read, now) }
     }
 
-    /// The relay's Hello, and the address at which it was reached.
+    /// Returns what the relay's Hello says, and the address at which the relay was reached.
     pub const fn opened(&self) -> LinkInfo {
         self.opened
     }
@@ -82,13 +83,13 @@ impl Link {
         self.pulse.look(line, now)
     }
 
-    /// Returns the time of the next look, which is due although nothing has happened.
+    /// Returns the time of the next look, which is due without an event.
     pub fn deadline(&self) -> Moment {
         self.pulse.deadline()
     }
 }
 
-/// Answers what concerns the link alone.
+/// Answers the items that concern the link alone, and returns the others.
 pub(super) fn sort(received: Received) -> OpenedRecord {
     // Only a relay answers a Put, so one that came here gets no answer.
     let is_unknown = |unsupported: &&Unsupported| matches!(unsupported, Unsupported::Kind(_));
@@ -104,7 +105,7 @@ pub(super) fn sort(received: Received) -> OpenedRecord {
     incoming
 }
 
-/// Number of bytes of a blob that this client puts.
+/// Returns the number of bytes of a blob that this client puts; 0 for another item.
 fn put_bytes(item: &Item) -> usize {
     match item {
         Item::Put(put) => put.blob.as_bytes().len(),
@@ -112,7 +113,7 @@ fn put_bytes(item: &Item) -> usize {
     }
 }
 
-/// The pings of a link, and whether its relay is heard.
+/// The pings of a link, and the time at which its relay was last heard.
 #[derive(Clone, Copy, Debug)]
 struct Pulse {
     /// Time between two pings.
@@ -120,7 +121,7 @@ struct Pulse {
     next_ping: Moment,
     /// The last time at which the relay was heard, or at which something still waited for it.
     heard: Moment,
-    /// Number of bytes that had come by then.
+    /// Number of bytes that had come at that time.
     heard_bytes: u64,
 }
 
@@ -149,8 +150,8 @@ impl Pulse {
         self.next_ping.min(self.heard.plus(self.silence()))
     }
 
-    /// Silence of the relay after which it is taken for lost. Pings that it wants more often do not shorten it: on a slow line an
-    /// answer takes its time.
+    /// Returns the silence after which the relay is taken for lost. A relay that wants pings more often does not shorten it: on a
+    /// slow line an answer takes its time.
     fn silence(&self) -> Duration {
         self.period.max(Duration::from_secs(PING_S.into())) * 5 / 2
     }

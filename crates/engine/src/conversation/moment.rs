@@ -7,22 +7,22 @@ use std::time::Duration;
 pub struct Moment(Duration);
 
 impl Moment {
-    /// The moment this long after the fixed one.
+    /// Returns the moment this long after the fixed one.
     pub const fn after_start(time: Duration) -> Self {
         Self(time)
     }
 
-    /// The time since the fixed one.
+    /// Returns the time since the fixed one.
     pub const fn since_start(self) -> Duration {
         self.0
     }
 
-    /// The moment this much later.
+    /// Returns the moment this much later.
     pub const fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(time))
     }
 
-    /// The time since an earlier moment; zero if that one is later.
+    /// Returns the time since an earlier moment; zero if that one is later.
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }

@@ -126,7 +126,7 @@ impl<V: Vault, R: CryptoRng> Agenda for Engine<V, R> {
 }
 
 impl DutyStep {
-    /// Does the step. Returns whether a receipt was sealed. `time` in seconds since 1970-01-01.
+    /// Makes the change. Returns whether a receipt was sealed. `time` is in seconds since 1970-01-01.
     pub fn run<V: Vault, R: CryptoRng>(
         self,
         engine: &mut Engine<V, R>,

@@ -15,18 +15,18 @@ use deaddrop_wire::{
 use rand_core::CryptoRng;
 use std::{net::IpAddr, time::Duration};
 
-/// Blobs that may be in flight to this client.
+/// Number of blobs that may be in flight to this client.
 const WINDOW_BLOBS: u16 = 64;
-/// Bytes of blobs that may be in flight to this client.
+/// Number of bytes of blobs that may be in flight to this client.
 const WINDOW_BYTES: u32 = 1 << 20;
-/// Maximum number of bytes of a message until the handshake is over. S1 has 2,382.
+/// Maximum number of bytes of a message until the handshake is over. The longest one, S1, has 2,382.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
 /// A link that is being opened.
 pub struct LinkOpening {
     hello: Hello,
     state: State,
-    /// The relay has asked for a cookie.
+    /// Whether the relay has asked for a cookie.
     has_cookie: bool,
 }
 
@@ -37,13 +37,13 @@ enum State {
     Over,
 }
 
-/// The result of taking a message of the relay.
+/// The result of handling a message of the relay.
 pub enum OpeningStep {
     /// Connect again, and send this message first.
     Reconnect(Vec<u8>),
     /// Send this message. From now on messages are records.
     Send(Vec<u8>),
-    /// The link stands. The items have come behind the relay's Hello; the replies are to be sent.
+    /// The link is open. The items followed the relay's Hello; the replies are to be sent.
     Opened {
         /// The link.
         link: Box<Link>,
@@ -55,13 +55,15 @@ pub enum OpeningStep {
 }
 
 impl LinkOpening {
-    /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link, zeros name none.
+    /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link; zeros name
+    /// none.
     pub fn begin(relay: &Fingerprint, token: ClientToken, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
         let (handshake, first) = ClientHandshake::start(relay, Offer::v1(), rng);
         (Self { hello: hello(token), state: State::Handshake(handshake), has_cookie: false }, first)
     }
 
-    /// Takes a message of the relay, which was reached at this address; so many bytes have come over its connection.
+    /// Handles a message of the relay. `address` is the one at which the relay was reached, `bytes_read` the number of bytes that
+    /// have come over its connection.
     pub fn on_message(
         &mut self,
         message: &[u8],
@@ -116,7 +118,8 @@ fn hello(client: ClientToken) -> Hello {
     }
 }
 
-/// Takes the first item of the relay's first record: its Hello. Returns its seconds between pings, and what only a relay says.
+/// Takes the relay's Hello, the first item of its first record. Returns the seconds between pings and the part that only a
+/// relay's Hello has.
 fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
     match items.first()? {
         Item::Hello(hello) => {
@@ -128,7 +131,7 @@ fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
     }
 }
 
-/// The time between two pings to a relay whose Hello names this many seconds.
+/// Returns the time between two pings to a relay whose Hello names this many seconds.
 fn ping_period(ping_s: u16) -> Duration {
     let seconds = ping_s.clamp(*named::PING_S.start(), *named::PING_S.end());
     Duration::from_secs(seconds.into())

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-/// The least time between the beginnings of two links for one contact.
+/// Minimum time between the beginnings of two links for one contact.
 pub(crate) const SPACING: Duration = Duration::from_secs(1);
-/// A user's action lets a link begin sooner, once in this time.
+/// The time within which a user's action lets a link begin sooner once.
 const HASTE_EVERY: Duration = Duration::from_secs(10);
 
 /// Start times of the links for contacts, shared by all conversations of a client. They outlive a conversation: a relay that answers a
@@ -19,15 +19,15 @@ pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 
 #[derive(Debug)]
 struct Opening {
-    /// The newest link began.
+    /// The time at which the newest link began.
     began: Moment,
-    /// The newest of those that began sooner than the spacing allows.
+    /// The time at which the newest link began that was sooner than the spacing allows.
     hasty: Option<Moment>,
 }
 
 impl Openings {
-    /// Asks to begin a link for a contact; `is_urgent`: a user's action has ended the wait for it. `Ok`: the link may begin, and counts
-    /// as begun now. `Err`: it may not begin before this moment.
+    /// Asks to begin a link for a contact. `is_urgent` tells whether a user's action has ended the wait for it. `Ok`: the link
+    /// may begin, and counts as begun now. `Err`: the link may not begin before this moment.
     pub(crate) fn begin(
         &self,
         contact: u32,

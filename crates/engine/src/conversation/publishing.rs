@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 
-/// Number of connections and answers that each of the two links may take: the two answers to the Creates, which come over a link that
-/// stands; then the connection for the Put, and its answer.
+/// Number of connections and answers that each of the two links may take. The first link is open already and gets the two answers
+/// to the Creates; the second one takes a connection for the Put, and its answer.
 const WAITS: u32 = 2;
 
 /// The errand that publishes an invite. Repeating it changes nothing.
@@ -46,10 +46,11 @@ const INVITE_REQ: u32 = 2;
 const PUT_REQ: u32 = 1;
 
 impl Publishing {
-    /// Over a link to the relay of the invite that stands. A connection, and each answer, may take `patience`.
+    /// Begins the errand over an open link to the relay of the invite. A connection, and each answer, may take `patience`.
     ///
     /// # Errors
-    /// [`ErrandError::Corrupt`]: no bundle has this length.
+    ///
+    /// Fails with [`ErrandError::Corrupt`] if no bundle has this length.
     pub fn begin(
         publication: &Publication,
         token: &[u8],
@@ -72,7 +73,7 @@ impl Publishing {
         })
     }
 
-    /// The relay has answered: the link is closed politely.
+    /// Ends the errand after the relay's answer, and closes the link politely.
     fn finish(&mut self, result: Result<(), ErrandError>) {
         self.state = State::Over;
         self.actions.push_back(ErrandAction::Close);

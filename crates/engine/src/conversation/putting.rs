@@ -1,4 +1,4 @@
-//! Putting to one contact: a link is opened when something waits, and closed when nothing does. Nothing is read over it.
+//! Putting to one contact: a link is opened when envelopes wait, and closed when none do. Nothing is read over it.
 
 mod asked;
 mod link;
@@ -22,15 +22,15 @@ use outbox::PutAction;
 use rand_core::Rng;
 use std::{collections::VecDeque, net::IpAddr, ops::Range, sync::Arc, time::Duration};
 
-/// A vault that has taken nothing is not asked again before this.
+/// Wait before a vault that was too full or too slow is tried again.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The times that an app may set.
 #[derive(Clone, Debug)]
 pub struct PutTimes {
-    /// The first and the longest span between two tries.
+    /// The first and the longest wait between two tries.
     pub backoff: Range<Duration>,
-    /// The link ends after so much time without an answer.
+    /// The time without an answer after which the link ends.
     pub idle: Duration,
 }
 
@@ -41,20 +41,20 @@ pub struct PutConversation {
     openings: Arc<Openings>,
     backoff: Backoff,
     asked: AskedToWait,
-    /// A user's action has ended the last wait.
+    /// Whether a user's action has ended the last wait.
     is_urgent: bool,
     state: State,
     actions: VecDeque<PutAction>,
     /// The step that is being done.
     step: Option<StepKind>,
-    /// The vault had no room for sealing again: not tried before this.
+    /// The time before which sealing again is not tried, because the vault had no room.
     seals_after: Moment,
 }
 
 enum State {
     /// Nothing was tried since the last wait.
     Ready,
-    /// The next link begins only then.
+    /// The next link may not begin before this moment.
     Spaced(Moment),
     /// A link is being opened.
     Opening(Attempt, RelayAddress),
@@ -70,13 +70,13 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// The attempt began after this round did.
+    /// The round that had begun before the attempt.
     round: u64,
-    /// The user wants something since it began.
+    /// Whether the user wants something since it began.
     retries: bool,
 }
 
-/// A step, as far as its outcome is concerned.
+/// The kind of a step, as far as it decides what follows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StepKind {
     Seal,
@@ -85,7 +85,7 @@ enum StepKind {
 }
 
 impl PutConversation {
-    /// Creates a conversation for a contact for which something waits.
+    /// Creates a conversation for a contact for which envelopes wait.
     pub fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
         Self {
             contact,
@@ -101,7 +101,7 @@ impl PutConversation {
         }
     }
 
-    /// Begins a link if something waits and the time has come.
+    /// Begins a link if envelopes wait and the time has come.
     fn begin(&mut self, outbox: &impl Outbox, at: &Situation) {
         let Some(job) = outbox.next_put(self.contact) else {
             self.state = State::Ended;
@@ -154,14 +154,14 @@ impl PutConversation {
         }
     }
 
-    /// The link ends. It was a success if a put was answered over it.
+    /// Ends the link and notes whether it was a success: a put was answered over it.
     fn note_link(&mut self) {
         if matches!(&self.state, State::Linked(link) if link.is_answered) {
             self.backoff.reset();
         }
     }
 
-    /// The link is of no use any more, or has ended.
+    /// Drops the link, which is of no use any more or has ended.
     fn lose_link(&mut self) {
         let State::Linked(link) = &self.state else { return };
         let round = link.round;

@@ -23,36 +23,36 @@ use pauses::Pauses;
 use rand_core::Rng;
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-/// A relay that is not the pinned one is looked at again after about this.
+/// The wait, about, before a relay that is not the pinned one is tried again.
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
 /// The times that an app may set.
 #[derive(Clone, Debug)]
 pub struct ReadTimes {
-    /// The first and the longest span between two tries.
+    /// The first and the longest wait between two tries.
     pub backoff: Range<Duration>,
-    /// The link ends if nothing at all came for so long though an answer to a round is awaited.
+    /// The time without any byte after which the link ends, while an answer to a round is awaited.
     pub patience: Duration,
 }
 
 /// The conversation with one relay on which own mailboxes lie.
 pub struct ReadConversation {
     relay: RelayAddress,
-    /// The address as the engine names it.
+    /// The address of the relay as the engine names it.
     name: String,
     patience: Duration,
     backoff: Backoff,
     pauses: Pauses,
     state: State,
     actions: VecDeque<ReadAction>,
-    /// The step that is being done stores what came.
+    /// Whether the step that is being done stores what came.
     is_storing: bool,
 }
 
 enum State {
     /// Nothing was tried since the last wait.
     Ready,
-    /// The vault has no room. Tried again when it has, or when a newer round than this one begins.
+    /// The vault has no room. The link is tried again when it has, or when a newer round than this one begins.
     Full(u64),
     /// A link is being opened.
     Opening(Attempt),
@@ -66,9 +66,9 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// The attempt began after this round did.
+    /// The round that had begun before the attempt.
     round: u64,
-    /// The user wants something since it began.
+    /// Whether the user wants something since it began.
     retries: bool,
 }
 

@@ -10,7 +10,7 @@ use deaddrop_wire::{
     item::{Create, CreateFlags, LeaseClass, QuotaClass, SendGrant},
 };
 
-/// The way by which a sender came in; one sender a mailbox.
+/// The number of the way by which a sender got the address. Always 0, because each mailbox has one sender.
 const VIA: u8 = 0;
 
 /// Quota and lease of a landing mailbox, which is used until the contact knows the private one.
@@ -22,7 +22,7 @@ pub(crate) const INVITE: (QuotaClass, LeaseClass) = (QuotaClass::Single, LeaseCl
 /// Quota and lease of a sentinel, which holds nothing.
 const SENTINEL: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Quarter);
 
-/// Returns quota and lease of a mailbox of this client's own, also when it is made again.
+/// Returns quota and lease of a mailbox of this client's own, also if it is made again.
 pub(crate) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, LeaseClass) {
     match kind {
         _ if name.contact == OWN => SENTINEL,
@@ -31,7 +31,7 @@ pub(crate) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, Leas
     }
 }
 
-/// A request that makes a mailbox.
+/// Creates the request that makes a mailbox.
 pub(crate) fn create(
     req: u32,
     relay: &Fingerprint,

@@ -1,7 +1,7 @@
 //! The work that a client does by itself, and its times: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
 //!
 //! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
-//! [`Schedule::next_duty`] gives until there is nothing left.
+//! [`Schedule::next_duty`] returns until there is nothing left.
 
 use super::{end::StepError, moment::Moment, uniform::duration_within};
 use crate::engine::InviteToEmpty;
@@ -13,22 +13,22 @@ use std::{
     time::Duration,
 };
 
-/// The engine is looked at at least so often.
+/// Maximum time between two looks at the engine.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// The wait after the first failure to empty an invite mailbox, and the longest one.
+/// The wait after the first failure to empty an invite mailbox, and the longest wait.
 const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
-/// A vault that takes nothing is not asked again before this.
+/// Wait before a vault that was too full or too slow is tried again.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The engine, as the schedule sees it. `time` in seconds since 1970-01-01.
 pub trait Agenda {
-    /// The relays on which own mailboxes lie, or are to be made.
+    /// Returns the relays on which own mailboxes lie, or are to be made.
     fn reading_relays(&self) -> Vec<String>;
-    /// The contacts for whom envelopes wait.
+    /// Returns the contacts for whom envelopes wait.
     fn contacts_with_puts(&self) -> Vec<u32>;
-    /// The contacts to whom a receipt is due.
+    /// Returns the contacts to whom a receipt is due.
     fn receipts_due(&self) -> Vec<u32>;
-    /// The invite mailboxes that are to be emptied.
+    /// Returns the invite mailboxes that are to be emptied.
     fn invites_to_empty(&self) -> Vec<InviteToEmpty>;
     /// Whether the last day of an invite has passed.
     fn has_ended_invites(&self, today: Day) -> bool;
@@ -38,9 +38,10 @@ pub trait Agenda {
     fn resets_due(&self, time: u64, today: Day) -> bool;
     /// Whether the vault's own mailbox is to be made.
     fn is_sentinel_due(&self, time: u64) -> bool;
-    /// Whether unused sessions of contacts may go whose relays are all read.
+    /// Whether sessions that are not used may be dropped, for contacts whose relays are all read.
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
-    /// Seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are all read.
+    /// Returns the seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are
+    /// all read.
     fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
 }
 
@@ -57,11 +58,12 @@ pub enum DutyStep {
     ResendMissing,
     /// Reset lost sessions.
     ResetLost,
-    /// Want another mailbox of the vault's own.
+    /// Want a new mailbox of the vault's own.
     RenewSentinel,
-    /// Let unused sessions go of contacts whose mailboxes at these relays are all read.
+    /// Drop unused sessions of contacts whose mailboxes at these relays are all read.
     TidyRead(BTreeSet<String>),
-    /// Show what has waited for so many seconds behind missing messages.
+    /// Show what has waited for this many seconds behind missing messages, for contacts whose mailboxes at these relays are all
+    /// read.
     ShowGaps(u64, BTreeSet<String>),
     /// Begin the day.
     BeginDay,
@@ -69,7 +71,7 @@ pub enum DutyStep {
     RetryStale,
 }
 
-/// Something to do.
+/// A task for the caller of a schedule.
 pub enum Duty {
     /// Read at this relay, and report the end to [`Schedule::on_read_end`].
     Read(String),
@@ -92,7 +94,7 @@ pub struct PassSituation {
     pub time: u64,
     /// The day that is believed.
     pub today: Day,
-    /// Receipts that are due leave at once.
+    /// Whether receipts that are due leave at once.
     pub flushes_receipts: bool,
     /// Seconds for which a message waits behind a missing one.
     pub gap_wait_s: u64,
@@ -114,12 +116,12 @@ pub struct Schedule {
     /// The next time at which messages behind missing ones are looked at.
     gap_at: Moment,
     phase: Phase,
-    /// The contacts to whom a receipt is due in this pass and was not looked at.
+    /// The contacts to whom a receipt is due and that this pass has not looked at yet.
     receipts_left: VecDeque<u32>,
     duties: VecDeque<Duty>,
     /// The step that is being done.
     step: Option<DutyStep>,
-    /// A step of this pass had no room.
+    /// Whether a step of this pass had no room.
     is_short: bool,
 }
 
@@ -133,7 +135,7 @@ struct Emptying {
 /// The wait of one receipt.
 struct ReceiptWait {
     until: Moment,
-    /// The receipt could not be sealed: a flush does not shorten the wait.
+    /// Whether the receipt could not be sealed: a flush does not shorten the wait.
     is_stuck: bool,
 }
 
@@ -178,7 +180,7 @@ impl Schedule {
         (self.phase, self.is_short) = (Phase::EndedInvites, false);
     }
 
-    /// The next thing to do in this pass.
+    /// Returns the next task of this pass.
     pub fn next_duty(&mut self, agenda: &impl Agenda, at: &PassSituation, rng: &mut dyn Rng) -> Option<Duty> {
         while self.duties.is_empty() && self.phase != Phase::Over {
             self.look(agenda, at, rng);
@@ -256,7 +258,7 @@ impl Schedule {
         }
     }
 
-    /// The next receipt whose wait is over.
+    /// Returns the next receipt whose wait is over.
     fn next_receipt(&mut self, at: &PassSituation, rng: &mut dyn Rng) -> Option<DutyStep> {
         while let Some(contact) = self.receipts_left.pop_front() {
             let range = self.receipt_delay.clone();
@@ -272,7 +274,11 @@ impl Schedule {
         None
     }
 
-    /// A step was done, or not. `Ok` says whether a receipt was sealed. `Err`: the vault has failed.
+    /// Handles the outcome of a step. `Ok` tells whether a receipt was sealed.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`StepError::Stopped`] if the vault has failed.
     pub fn on_step(&mut self, done: Result<bool, StepError>, at: &PassSituation) -> Result<(), StepError> {
         match (self.step.take(), done) {
             // It waits for the peer's answer: not tried again at once.
@@ -294,17 +300,17 @@ impl Schedule {
         Ok(())
     }
 
-    /// Reading at a relay has ended.
+    /// Notes that reading at a relay has ended.
     pub fn on_read_end(&mut self, relay: &str) {
         self.readers.remove(relay);
     }
 
-    /// Putting to a contact has ended.
+    /// Notes that putting to a contact has ended.
     pub fn on_put_end(&mut self, contact: u32) {
         self.putters.remove(&contact);
     }
 
-    /// The emptying of an invite mailbox has ended.
+    /// Notes that the emptying of an invite mailbox has ended.
     pub fn on_empty_end(&mut self, contact: u32, is_emptied: bool, now: Moment) {
         self.duties.push_back(Duty::ShowEmptied(contact, is_emptied));
         if is_emptied {
@@ -317,12 +323,12 @@ impl Schedule {
         }
     }
 
-    /// After a pass in which the vault had no room: how long to wait, whatever happens.
+    /// Returns the time to wait, whatever happens, after a pass in which the vault had no room.
     pub fn pause(&self) -> Option<Duration> {
         self.is_short.then_some(VAULT_PAUSE)
     }
 
-    /// Returns the start of the next pass, which is due although nothing has happened.
+    /// Returns the start of the next pass, which is due without an event.
     pub fn deadline(&self, now: Moment) -> Moment {
         let receipts = self.receipts.values().map(|wait| wait.until);
         let emptyings = self.emptyings.values().filter_map(|emptying| emptying.next);

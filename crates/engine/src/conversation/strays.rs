@@ -6,7 +6,7 @@ use super::end::LinkClosed;
 /// reader takes a mailbox over.
 const MAX_STRAYS: u32 = 128;
 
-/// Counts deliveries for subscriptions that the client does not have.
+/// A count of deliveries for subscriptions that the client does not have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strays(u32);
 
@@ -16,7 +16,7 @@ impl Strays {
         Self(0)
     }
 
-    /// Counts one. Fails if there were too many: the link is to end.
+    /// Counts one such delivery. Fails if there were too many: the link is to end.
     pub(crate) const fn note(&mut self) -> Result<(), LinkClosed> {
         self.0 = self.0.saturating_add(1);
         if self.0 > MAX_STRAYS { Err(LinkClosed) } else { Ok(()) }

@@ -1,6 +1,6 @@
 //! The reasons for which no TLS connection to a relay was made.
 
-/// The reason for which no TLS connection was made. None of them goes away soon without the operator or the user.
+/// The reason for which no TLS connection was made. None of these faults goes away soon without the operator or the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {

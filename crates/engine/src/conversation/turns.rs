@@ -27,18 +27,18 @@ pub struct TurnQueues {
     queues: BTreeMap<String, TurnQueue>,
 }
 
-/// Those who open links to one address. The address counts and not the fingerprint alone: a contact could name another relay's
-/// fingerprint at an address that never answers, and hold its turns.
+/// The queue of the links that are to be opened to one address. Queues are told apart by the address and not by the fingerprint
+/// alone: a contact could name another relay's fingerprint at an address that never answers, and hold its turns.
 #[derive(Debug, Default)]
 struct TurnQueue {
-    /// Those whose turn it is.
+    /// The places whose turn it is.
     opening: BTreeSet<Ticket>,
     errands: VecDeque<Ticket>,
     others: VecDeque<Ticket>,
 }
 
 impl TurnQueues {
-    /// Takes a place in the queue of an address. Returns whether it is its turn at once.
+    /// Takes a place in the queue of an address. Returns the place, and whether it is its turn at once.
     pub fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
         self.last += 1;
         let ticket = Ticket(self.last);
@@ -72,13 +72,13 @@ impl TurnQueues {
         next
     }
 
-    /// The places that wait for their turn at an address.
+    /// Returns the places that wait for their turn at an address.
     pub fn waiting(&self, relay: &RelayAddress) -> Vec<Ticket> {
         let queue = self.queues.get(&relay.to_string());
         queue.into_iter().flat_map(|queue| queue.errands.iter().chain(&queue.others)).copied().collect()
     }
 
-    /// Whether there is no queue: one that is not used takes no room.
+    /// Whether there is no queue. A queue without places is removed.
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }

@@ -15,7 +15,7 @@ use deaddrop_wire::{
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// Time for which a mailbox is left alone that another reader has. The other reader needs it only for a moment.
+/// Wait before a mailbox that another reader has is asked for again. The other reader needs it only for a moment.
 const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
 /// The purpose of a visit.
@@ -23,7 +23,7 @@ const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 pub enum Purpose {
     /// Read what lies in the mailbox, and leave it there.
     Read,
-    /// Ack what lies in the mailbox. An empty or missing mailbox is as good.
+    /// Ack what lies in the mailbox. An empty or missing mailbox counts as success.
     Empty,
 }
 
@@ -41,7 +41,7 @@ pub struct Visit {
     relay: Fingerprint,
     read: ReadCapability,
     patience: Duration,
-    /// Begins with the first turn.
+    /// The time limit of the visit; begins with the first turn.
     time: Option<ErrandTime>,
     state: State,
     link: Option<LinkInfo>,
@@ -54,20 +54,20 @@ pub struct Visit {
 enum State {
     /// A link is being opened.
     Opening,
-    /// The mailbox was asked for.
+    /// The client has asked for the mailbox.
     Asked {
         req: u32,
         sub: u32,
         is_answered: bool,
     },
-    /// Another reader has the mailbox: it is asked for again then.
+    /// Another reader has the mailbox. The client asks for it again at this moment.
     Contended(Moment),
-    /// The content of the mailbox was acked, up to this tag.
+    /// The client has acked the content of the mailbox, up to this tag.
     Acked {
         sub: u32,
         tag: u32,
     },
-    /// Another reader took the mailbox before the ack was answered: another link is opened then.
+    /// Another reader took the mailbox before the ack was answered. The client opens another link at this moment.
     Displaced(Moment),
     Over,
 }

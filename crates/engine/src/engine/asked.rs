@@ -13,7 +13,7 @@ use deaddrop_e2ee::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Maximum number of envelopes of one contact that wait for the user's word.
+/// Maximum number of envelopes of one contact that wait for the user's decision.
 pub(super) const MAX_ASKED: usize = 8;
 
 impl Asked {
@@ -22,7 +22,7 @@ impl Asked {
         Self { question: row.question, identity: row.identity, tag }
     }
 
-    /// The question for the user.
+    /// Returns the question for the user.
     pub(super) fn what(&self, own: &IdentityHash) -> ContactAsks {
         match self.question {
             Question::Reset => ContactAsks::Reset,
@@ -34,8 +34,8 @@ impl Asked {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Keeps an envelope until the user has spoken, and tells the app of each thing that is asked once. `identity`: who asks to be the
-    /// contact.
+    /// Keeps an envelope until the user has decided, and tells the app once of each thing that is asked. `identity` is the
+    /// identity that asks to be the contact; `None`: the contact asks for a reset.
     pub(super) fn ask(
         &mut self,
         step: &mut Step,
@@ -75,8 +75,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Agrees to one thing that the contact asks for.
     ///
-    /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited as usual: most belong to the
-    /// session that the first one has begun.
+    /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited in the usual way: most
+    /// belong to the session that the first one has begun.
     pub fn agree(&mut self, name: &str, asks: &ContactAsks, today: Day) -> Result<(), EngineError> {
         let own = *self.identity.identity_key().hash();
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
@@ -102,7 +102,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Questions about a session are over once another has begun.
+    /// Drops the questions about a session, because another session has begun.
     pub(super) fn forget_resets(&mut self, step: &mut Step, id: u32) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let over = contact.asked.extract_if(.., |_, asked| asked.question == Question::Reset);
@@ -126,7 +126,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Reads one envelope that was kept; `agreed`: as what the user agrees to. Whether it was that.
+    /// Reads one envelope that was kept; `agreed`: as the thing that the user agrees to. Returns whether it was that thing.
     fn answer(
         &mut self,
         id: u32,
@@ -169,7 +169,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         ratchet.agree_to_reset(&self.identity, envelope, today).ok()
     }
 
-    /// The person has another identity from now on: earlier sessions end.
+    /// Gives a contact the other identity that its envelope proves. Earlier sessions end.
     fn accept_identity(
         &mut self,
         step: &mut Step,
@@ -198,7 +198,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(Some(received))
     }
 
-    /// Ends every session with the identity that the person had. Its addresses are of that identity's device.
+    /// Ends every session with the identity that the contact had, and drops its addresses, which belong to that identity's
+    /// device.
     pub(super) fn change_identity(
         &mut self,
         step: &mut Step,

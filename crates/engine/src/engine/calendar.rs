@@ -13,30 +13,32 @@ use crate::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Days by which the clock may lead the believed day and be followed at once, and by which two clocks may differ and agree.
+/// Number of days by which the clock may lead the believed day and be followed at once, and by which two clocks may differ and
+/// agree.
 const MAX_STEP: u32 = 2;
-/// Hours for which the clock must keep to a larger step that no relay confirms.
+/// Number of hours for which the clock must keep to a larger step that no relay confirms.
 const BELIEVED_AFTER_H: u8 = 24;
-/// Seconds until a day that had no room in the vault is stored again.
+/// Seconds until storing the calendar is tried again, after the vault had no room for it.
 const CLOCK_REST_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
-/// A wait begins again when nothing looked at the clock for longer than this.
+/// Seconds without a look at the clock after which a wait begins again.
 const LONGEST_PAUSE_S: u64 = MAX_STEP as u64 * 86_400;
 
-/// Returns whether two clocks show the same day, within the two days by which clocks may differ.
+/// Whether two clocks show the same day, within the two days by which clocks may differ.
 pub const fn is_same_day(one: Day, other: Day) -> bool {
     one.since(other) <= MAX_STEP && other.since(one) <= MAX_STEP
 }
 
 impl CalendarRow {
-    /// The calendar of a client that was just made: it has nothing that could end.
+    /// Creates the calendar of a client that was just made: the client has nothing that could end.
     pub(super) fn begin(now: u64) -> Self {
         let system = Day::of_unix_seconds(now);
         let day = if system.is_plausible() { system } else { Day::FIRST_PLAUSIBLE };
         Self { day: day.number(), waits: None }
     }
 
-    /// The calendar of a vault that has no such row: no day before this software existed can end anything.
+    /// Creates the calendar of a vault that has no calendar row. Its day is before this software existed, so that it can end
+    /// nothing.
     pub(super) const fn unknown() -> Self {
         Self { day: Day::FIRST_PLAUSIBLE.number(), waits: None }
     }
@@ -65,7 +67,7 @@ impl CalendarRow {
         }
     }
 
-    /// Counts the hours for which the clock has kept to a large step: each look counts for at most one, so that a clock that jumps
+    /// Whether the clock has kept to a large step for long enough. Counts the hours: each look counts for at most one, so that a clock that jumps
     /// again gains nothing.
     fn has_waited(&mut self, now: u64) -> bool {
         let begin = ClockWait { looked_at: now, hours: 0 };
@@ -111,19 +113,20 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Returns whether a calendar row had no room a moment ago, so that writing it waits.
+    /// Whether writing the calendar row waits, because it had no room a moment ago.
     fn clock_rests(&self, now: u64) -> bool {
         self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
     }
 
-    /// Returns whether [`today`](Self::today) would change the day that is believed, or the wait for it.
+    /// Whether [`today`](Self::today) would change the day that is believed, or the wait for it.
     pub fn is_clock_due(&self, now: u64, relays: &[Day]) -> bool {
         let mut calendar = self.calendar;
         calendar.look(now, relays);
         calendar != self.calendar && !self.clock_rests(now)
     }
 
-    /// The day that decides whether an invite has ended. It follows small steps of the clock only as far as an own relay has confirmed them.
+    /// Returns the day that decides whether an invite has ended. The day follows small steps of the clock only as far as an own
+    /// relay has confirmed them.
     pub(super) fn sure_day(&self, today: Day) -> Day {
         Day::from_number(today.number().saturating_sub(self.unsure))
     }
@@ -149,7 +152,7 @@ mod tests {
         day.unix_seconds() + hour * HOUR_S
     }
 
-    /// Looks every minute for three days of a clock that leads by some days; gives the hour in which it was believed.
+    /// Looks every minute for three days of a clock that leads by some days. Returns the hour in which the clock was believed.
     fn believed_after(calendar: &mut CalendarRow, lead: u32, relays: &[Day]) -> Option<u64> {
         (0..3 * 24 * 60).find_map(|minute| {
             let now = TODAY.plus(lead).unix_seconds() + minute * 60;

@@ -20,11 +20,11 @@ pub struct ContactInfo {
     pub name: String,
     /// The progress of the connection.
     pub state: ContactState,
-    /// The user has compared the safety number.
+    /// Whether the user has compared the safety number.
     pub verified: bool,
-    /// A second person tried to use the same invite.
+    /// Whether a second person has tried to use the same invite.
     pub contested: bool,
-    /// Texts that no receipt has come for.
+    /// Number of texts without a receipt.
     pub waiting: usize,
     /// The requests that only the user can allow: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
     pub asks: Vec<ContactAsks>,
@@ -32,18 +32,19 @@ pub struct ContactInfo {
     /// session is established again. If it stays and `begins_again` is `false`, no texts come until a user calls
     /// [`begin_again`](crate::Engine::begin_again), or makes a new invite for the contact.
     pub session_trouble: Option<Day>,
-    /// A new beginning waits for the contact's answer: after [`begin_again`](crate::Engine::begin_again) the contact has to agree. `false` while
-    /// a session that the client has begun by itself waits: if `session_trouble` stays, the user has to do something.
+    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again) waits for the contact to agree.
+    /// `false` while a session that the client has begun by itself waits: if `session_trouble` stays, the user has to do
+    /// something.
     pub begins_again: bool,
-    /// The last day of an open invite for this contact, whose link [`open_link`](crate::Engine::open_link) gives again.
+    /// The last day of an open invite for this contact, whose link [`open_link`](crate::Engine::open_link) returns.
     pub invite_until: Option<Day>,
     /// The relays on which this contact's messages are awaited; the one that the contact is told of last comes first.
     pub relays: Vec<String>,
-    /// Why messages for this contact wait although the relay could take them.
+    /// The reason for which messages for this contact wait although the relay could take them.
     pub unreachable: Option<UnreachableReason>,
 }
 
-/// The reason why messages for a contact wait.
+/// The reason for which messages for a contact wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreachableReason {
@@ -70,9 +71,9 @@ pub enum ContactAsks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactState {
-    /// The invite is out and was not used, or has expired.
+    /// The invite was made and was not used, or has expired.
     Invited,
-    /// A session stands, the other side is not proven against a quantum attacker yet.
+    /// There is a session, but the other side is not proven against a quantum attacker yet.
     Connecting,
     /// Both sides are proven.
     Established,
@@ -94,7 +95,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
     }
 
-    /// Notes that the user has compared the safety number, or takes that back.
+    /// Notes whether the user has compared the safety number and found it to be the same.
     pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         if contact.ratchet.is_none() {
@@ -113,7 +114,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
     }
 
-    /// The one spelling of a name that is free, and cannot be taken for that of a contact.
+    /// Returns the one spelling of a new name. Fails if the name is taken, or can be taken for that of another contact.
     pub(super) fn check_new_name(&self, name: &str) -> Result<String, EngineError> {
         let name = names::checked(name)?;
         if self.contacts.values().any(|contact| names::is_look_alike(&contact.person.name, &name)) {
@@ -165,8 +166,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Returns whether a person is a contact that has answered. If somebody else was quicker to use an invite, its contact never answers; this
-    /// must not prevent a new invite.
+    /// Whether a person is a contact that has answered. If somebody else was quicker to use an invite, its contact never answers;
+    /// this must not prevent a new invite.
     pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
         self.contacts.values().any(|contact| {
             let answered = contact.standing().is_some_and(|standing| standing != Standing::Unanswered);
@@ -176,7 +177,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl OutStream {
-    /// A stream in which nothing was sent.
+    /// Creates a stream with a random name in which nothing was sent.
     pub(super) fn draw(rng: &mut impl Rng) -> Self {
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
@@ -190,7 +191,7 @@ impl Peer {
         self.ratchet.as_ref()?.standing()
     }
 
-    /// The requests that only the user can allow, each once, the oldest first.
+    /// Returns the requests that only the user can allow, each once, the oldest first.
     pub(super) fn asks(&self, own: &IdentityHash) -> Vec<ContactAsks> {
         let mut asks = Vec::new();
         for asked in self.asked.values() {
@@ -228,7 +229,7 @@ impl Peer {
         }
     }
 
-    /// Messages that wait for their receipt.
+    /// Returns the number of messages that wait for their receipt.
     pub(super) fn messages(&self) -> usize {
         let items = self.items.values().filter(|item| item.kind == ItemKind::Message);
         items.count() + self.drafts.values().filter(|draft| draft.kind == ItemKind::Message).count()

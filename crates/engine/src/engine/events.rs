@@ -53,7 +53,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Event, 0, number), &row)
     }
 
-    /// Reads the events after a number, oldest first, at most `most`.
+    /// Returns the events after a number, oldest first, at most `most`.
     pub fn events_after(&self, after: u64, most: usize) -> Result<Vec<Event>, VaultError> {
         let mut events = Vec::new();
         for number in self.events.range(after.saturating_add(1)..).take(most) {
@@ -70,17 +70,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(events)
     }
 
-    /// Returns whether the vault has failed, so that every call fails.
+    /// Whether the vault has failed, so that every call fails.
     pub const fn is_dead(&self) -> bool {
         self.dead
     }
 
-    /// Lets every later call fail, because memory may be ahead of the disk.
+    /// Makes every later call fail, because memory may be ahead of the disk.
     pub const fn stop(&mut self) {
         self.dead = true;
     }
 
-    /// Returns the number of the newest event; 0 if there never was one.
+    /// Returns the number of the newest event; 0 if there was none yet.
     pub const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)
     }
@@ -99,7 +99,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Returns whether an event was shown: the cursor or the mark of its contact has passed it.
+    /// Whether an event was shown: the cursor or the mark of its contact has passed it.
     pub fn is_shown(&self, event: &Event) -> bool {
         let owner = self.find(&event.contact).map_or(0, |(id, _)| id);
         event.number <= self.shown_to(owner)
@@ -111,7 +111,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(owners.into_iter().map(|owner| self.shown_to(owner)).min().unwrap_or(self.cursor))
     }
 
-    /// Stores the number up to which all events of these contacts were shown. A mark never goes back.
+    /// Stores the number up to which all events of these contacts were shown. A lower number than the stored one changes nothing.
     pub fn set_shown_of(&mut self, contacts: &[String], number: u64) -> Result<(), EngineError> {
         let mut owners = self.owners(contacts)?;
         owners.retain(|owner| self.shown_to(*owner) < number);
@@ -162,8 +162,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Without room, only the newest messages of each conversation go on being recognised: nothing that the user cannot read may keep
-    /// the vault full.
+    /// Forgets the rows by which shown messages are recognised, except those of the newest messages of each conversation. Called
+    /// if the vault has no room: rows that the user cannot read must not keep it full.
     fn forget_seen(&mut self) -> Result<(), VaultError> {
         let is_short = self.vault.room() != VaultRoom::Enough;
         for contact in self.contacts.values_mut().filter(|_| is_short) {
@@ -174,7 +174,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Erases events where there is no room for the floor. The newest event stays until there is: no number is used twice.
+    /// Erases events although the vault has no room to store the number below which there are none. The newest event stays until
+    /// there is room: no number is used twice.
     fn forget_without_room(&mut self, old: &[u64], error: VaultError) -> Result<(), VaultError> {
         let newest = self.events.last().copied();
         let old: Vec<u64> = old.iter().copied().filter(|number| Some(*number) != newest).collect();

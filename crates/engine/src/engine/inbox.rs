@@ -18,13 +18,14 @@ use std::collections::VecDeque;
 
 /// Maximum number of blobs of one contact that are remembered until the relay has destroyed them: the relay's window.
 const MAX_UNACKED: usize = 64;
-/// Starts of processing without an end after which a blob is put aside.
+/// Number of starts of processing without an end after which a blob is put aside.
 const MAX_ATTEMPTS: u8 = 3;
 /// Maximum number of blobs of one contact that are put aside; the oldest falls out.
 pub(super) const MAX_ASIDE: usize = 16;
-/// Rows of such a list that fall out in one step: a vault of an earlier version may have more than the bound.
+/// Maximum number of rows that fall out of such a list in one step. A vault of an earlier version may have more rows than the
+/// bound.
 const FALL_OUT_AT_ONCE: usize = 2;
-/// Blobs in a row that open under no key, after which the session is taken for lost.
+/// Number of blobs in a row that open under no key, after which the session is taken for lost.
 const MAX_UNREAD: u8 = 3;
 /// Number of such blobs that are assumed to have come when the vault was put back.
 pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
@@ -48,7 +49,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Processes a blob that a relay delivered from an own mailbox. The relay may be told to destroy the blob when this returns `Ok`.
     ///
     /// # Errors
-    /// Those of the vault. The blob must not be acknowledged then: the relay delivers it again.
+    /// Returns the error of the vault. The blob must not be acknowledged then: the relay delivers it again.
     pub fn delivered(
         &mut self,
         name: MailboxName,
@@ -122,8 +123,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         error
     }
 
-    /// Does the work for which one step had no room: the rest of a receipt, of held items, of a stream that is replaced. After a crash
-    /// between two steps the next opening gives the held items, and the next receipt, which is cumulative, ends the rest.
+    /// Does the work for which one step had no room: the rest of a receipt, of held items, of a stream that is replaced. If a
+    /// crash comes between two steps, the next opening shows the held items, and the next receipt, which is cumulative, ends the
+    /// rest.
     pub(super) fn drain_backlog(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
         while let Some(receipt) = self.contacts.get_mut(&id).and_then(Peer::take_receipt) {
             let mut step = self.step();
@@ -188,7 +190,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(ack)
     }
 
-    /// A blob that no session opens: perhaps the first of who uses an open invite.
+    /// Reads a blob that no session opens. It may be the first message of a person who uses an open invite.
     fn read_first(
         &mut self,
         step: &mut Step,
@@ -304,7 +306,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         BlobOutcome::Junk
     }
 
-    /// The inviter reads at a mailbox that only this peer will know.
+    /// Wants a private mailbox for a peer, to be told to that peer alone. Called on the inviter's side.
     pub(super) fn want_private(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let relay = self.relay();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -384,7 +386,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.seal_drafts(step, id)
     }
 
-    /// Counts a start of processing before it begins, for blobs that came before in this process or after a crash.
+    /// Counts a start of processing before it begins, for blobs that came before in this process or after a crash. Returns the
+    /// number of starts.
     pub(super) fn count_attempt(&mut self, tag: &[u8; 16]) -> Result<u8, VaultError> {
         let watched = self.watched_starts > 0 || !self.seen.insert(*tag);
         if !watched {
@@ -409,15 +412,16 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// The receipt that is to be looked at next.
+    /// Takes out the receipt that is to be applied next.
     fn take_receipt(&mut self) -> Option<Receipt> {
         self.confirmed
             .take()
             .or_else(|| std::mem::take(&mut self.doubts_all).then(|| self.misses_all()).flatten())
     }
 
-    /// Counts a blob that opens under no key. Whether the peer is at a turn that this vault does not know: the peer alone puts into a
-    /// mailbox that was told to it alone, and a blob that a relay repeats after a long time does not come many times in a row.
+    /// Counts a blob that opens under no key. Returns whether the peer is at a turn that this vault does not know: only the peer
+    /// puts into a mailbox that was told to it alone, and a blob that a relay repeats after a long time does not come many times
+    /// in a row.
     fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
         let mut mailboxes = self.row.mailboxes.iter();
         let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
@@ -435,14 +439,14 @@ impl Peer {
     }
 }
 
-/// Adds a row to a list, oldest first, of which the oldest fall out.
+/// Adds a row to a list that is sorted from old to new, and drops the oldest rows above the bound.
 pub(super) fn push_bounded(list: &mut VecDeque<RowKey>, row: RowKey, most: usize, step: &mut Step) {
     list.push_back(row);
     let over = list.len().saturating_sub(most).min(FALL_OUT_AT_ONCE);
     list.drain(..over).for_each(|old| step.changes.erase(old));
 }
 
-/// The number by which a blob of a contact is named.
+/// Returns the number that names a blob of a contact: its first 8 bytes.
 fn first_number(blob: &[u8]) -> u64 {
     blob.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

@@ -1,5 +1,5 @@
-//! Receiving the streams of a peer: items are given in order, or as late ones if an earlier one was missing for too long
-//! (spec/14-client.md section 4.1).
+//! Receiving the streams of a peer: items are handed to the app in order, or as late ones if an earlier one was missing for too
+//! long (spec/14-client.md section 4.1).
 
 use super::{Engine, Peer, inbox::push_bounded, manner::Manner, parked::is_for_later, step::Step};
 use crate::{
@@ -21,23 +21,23 @@ use rand_core::CryptoRng;
 use std::{collections::BTreeSet, ops::Bound};
 use zeroize::Zeroizing;
 
-/// Maximum number of numbers above the low-water mark of one stream.
+/// Maximum number of received numbers above the low-water mark of one stream.
 pub(super) const MAX_HELD: usize = 1_024;
 /// Maximum number of addresses that are kept of one peer.
 const MAX_ADDRESSES: usize = 8;
-/// Days for which a message that was shown is recognised.
+/// Number of days for which a message that was shown is recognised.
 const SEEN_DAYS: u32 = 90;
-/// Maximum number of messages of a conversation that are recognised; the oldest falls out. Far more than a turn can have without an
-/// answer, and so than a peer sends again.
+/// Maximum number of messages of a conversation that are recognised; the oldest falls out. The bound is far above the number of
+/// messages that a turn can have without an answer, and so above what a peer sends again.
 pub(super) const MAX_SEEN: usize = 4_096;
-/// Number of these that are kept when events are erased and the vault still has no room for the user's texts.
+/// Number of these messages that are kept if events are erased and the vault still has no room for the user's texts.
 pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
-/// A message's clock is believed up to this far above the conversation's.
+/// Maximum step by which a message's clock may be above the conversation's and be believed.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a numbered item: the next one is given to the app, with what is held and follows; a later one is held, one that came
-    /// before is dropped.
+    /// Takes a numbered item. The next one is handed to the app, with the held ones that follow; a later one is held; one that
+    /// came before is dropped.
     #[expect(clippy::too_many_arguments, reason = "an item, its hash, its place and where it came from")]
     pub(super) fn take_numbered(
         &mut self,
@@ -122,7 +122,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Something of a newer stream of the peer was given.
+    /// Whether an item of a newer stream of the peer was handed to the app.
     fn is_replaced(&self, id: u32, at: usize) -> bool {
         let streams = self.contacts.get(&id).map(|contact| contact.row.incoming.as_slice());
         streams.unwrap_or_default().iter().skip(at + 1).any(|stream| stream.shown > 0)
@@ -132,7 +132,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.get_mut(&id)?.row.incoming.get_mut(at)
     }
 
-    /// The place of a stream; a new one takes a place of its own, or that of the one that was used least recently.
+    /// Returns the place of a stream. A new stream takes a free place, or that of the stream that was used least recently.
     fn in_stream(
         &mut self,
         step: &mut Step,
@@ -182,7 +182,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         row.incoming.len().checked_sub(1)
     }
 
-    /// Moves the low-water mark over what is held and follows, as much as one step takes. Whether there was any.
+    /// Moves the low-water mark over the held items that follow, as many as one step takes. Returns whether there were any.
     pub(super) fn advance(
         &mut self,
         step: &mut Step,
@@ -222,7 +222,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(given)
     }
 
-    /// Gives the held items that follow the last one that was shown.
+    /// Hands the held items to the app that follow the last one that was shown.
     fn show_following(&mut self, step: &mut Step, id: u32, at: usize, today: Day) -> Result<(), VaultError> {
         while step.room() > 1 {
             let Some(stream) = self.stream_mut(id, at) else { break };
@@ -234,7 +234,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Gives one held item to the app and keeps its hash.
+    /// Hands one held item to the app and keeps its hash.
     fn show_held(
         &mut self,
         step: &mut Step,
@@ -274,10 +274,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Gives messages to the app that have waited for a missing one for longer than `wait_s` seconds.
+    /// Hands messages to the app that have waited for a missing one for longer than `wait_s` seconds.
     ///
-    /// The time counts while everything that lay at the relays of the contact has been read: `read` names the relays of which that is true.
-    /// Messages of a stream that another has replaced are given at once.
+    /// The time counts while everything that lay at the relays of the contact has been read: `read` names the relays of which
+    /// that is true. Messages of a stream that another has replaced are handed over at once.
     pub fn show_gaps(
         &mut self,
         now: u64,
@@ -356,7 +356,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Gives a message to the app, unless it was given before.
+    /// Hands a message to the app, unless that was done before.
     fn give_message(
         &mut self,
         step: &mut Step,
@@ -419,23 +419,23 @@ impl InStream {
         self.shown = self.shown.max(number);
     }
 
-    /// Something is held that was not given to the app.
+    /// Whether an item is held that was not handed to the app.
     fn is_waiting(&self) -> bool {
         self.sparse.last().is_some_and(|last| *last > self.shown)
     }
 
-    /// The wait has begun. A clock that went back must not stop it.
+    /// Whether the wait has begun. A clock that went back must not stop the wait.
     fn is_counting(&self, now: u64) -> bool {
         self.waits_since.is_some_and(|since| since <= now)
     }
 
-    /// Seconds until something is to be done: until what waits is given, or 0 if the wait has not begun.
+    /// Returns the seconds until the waiting items are handed to the app; 0 if the wait has not begun, which is to be noted.
     fn due(&self, now: u64, wait_s: u64) -> u64 {
         let waited = self.waits_since.and_then(|since| now.checked_sub(since));
         waited.map_or(0, |waited| wait_s.saturating_sub(waited))
     }
 
-    /// The missing numbers between what was shown and what waits.
+    /// Returns the missing numbers between what was shown and what waits, as first and last number of each gap.
     fn gaps(&self) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
         let mut next = self.shown.max(self.low_water).saturating_add(1);
@@ -450,12 +450,13 @@ impl InStream {
 }
 
 impl Peer {
-    /// Everything that lay at a relay on which it has a mailbox was read.
+    /// Whether everything that lay at each relay on which the contact has a mailbox was read.
     fn is_read(&self, read: &BTreeSet<String>) -> bool {
         self.row.mailboxes.iter().any(|mailbox| read.contains(&mailbox.relay))
     }
 
-    /// A message that came as a text of a vault of format 1, and comes once more under the name that the way to format 2 gave it.
+    /// Whether a message was shown by a vault of format 1, and comes once more under the name that the migration to format 2 gave
+    /// it.
     fn has_shown(&self, message: &MessageId) -> bool {
         self.row.incoming.iter().any(|stream| {
             let number = migrated_number(&stream.id, message);
@@ -464,7 +465,8 @@ impl Peer {
     }
 }
 
-/// The author is part of the name: a contact cannot take the name of another's message.
+/// Returns the key of the row that recognises a message. The author is part of the key: a contact cannot take the name of
+/// another's message.
 fn seen_key(conversation: u32, author: Option<&[u8; 32]>, message: &MessageId) -> RowKey {
     let author = IdentityHash::from_bytes(author.copied().unwrap_or_default());
     key(Table::Seen, conversation, u64::from_be_bytes(message.short_name(&author)))

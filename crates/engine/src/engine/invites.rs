@@ -44,12 +44,12 @@ pub struct Acceptance<'a> {
     pub blob: &'a [u8],
     /// The private address that the user has allowed and at which the bundle was found.
     pub allowed: Option<IpAddr>,
-    /// The user agrees that a known contact has another identity.
+    /// Whether the user agrees that a known contact has another identity.
     pub new_identity: bool,
 }
 
 impl<'a> Acceptance<'a> {
-    /// An acceptance without any consent to a private address or to another identity.
+    /// Creates an acceptance without consent to a private address or to another identity.
     #[must_use]
     pub const fn of(name: &'a str, link: &'a InviteLink, blob: &'a [u8]) -> Self {
         Self { name, link, blob, allowed: None, new_identity: false }
@@ -62,7 +62,7 @@ pub struct InviteToEmpty {
     pub contact: u32,
     /// The relay on which the mailbox lies.
     pub relay: RelayAddress,
-    /// The right to read it.
+    /// The right to read the mailbox.
     pub read: ReadCapability,
 }
 
@@ -70,7 +70,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Returns the relay on which an invite for this name will be published.
     ///
     /// # Errors
-    /// Those of [`begin_invite`](Self::begin_invite).
+    /// Fails as [`begin_invite`](Self::begin_invite) does.
     pub fn relay_of_invite(&self, name: &str) -> Result<RelayAddress, EngineError> {
         let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
         let relay = match found {
@@ -86,8 +86,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relay.ok_or(EngineError::NoRelay)
     }
 
-    /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published, continues
-    /// with that one. A contact that has answered can be invited again: a new session begins when it accepts.
+    /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published,
+    /// continues with that one. A contact that has answered can be invited again: a new session begins when it accepts.
     pub fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, EngineError> {
         let unpublished = self.find(name).and_then(|(id, contact)| {
             let (row, pending) = contact.invite.as_ref()?;
@@ -131,7 +131,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Returns whether [`end_invites`](Self::end_invites) has something to do.
+    /// Whether [`end_invites`](Self::end_invites) has something to do.
     pub fn has_ended_invites(&self, today: Day) -> bool {
         let today = self.sure_day(today);
         self.contacts.values().any(|contact| contact.has_ended_invite(today))
@@ -229,7 +229,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.check_room()
     }
 
-    /// Returns whether accepting an invite under this name needs a new mailbox.
+    /// Whether accepting an invite under this name needs a new mailbox.
     pub fn accepting_takes_mailbox(&self, name: &str, new_identity: bool) -> bool {
         new_identity || self.find(name).is_none_or(|(_, contact)| contact.private().next().is_none())
     }
@@ -345,7 +345,7 @@ impl Peer {
         self.invite.as_ref().is_some_and(|(_, pending)| pending.not_after() < today)
     }
 
-    /// Gives up the open invite, its landing and its mailbox, so that the link finds nothing. `false`: there is none.
+    /// Gives up the open invite, its landing and its mailbox, so that the link finds nothing. Returns `false` if there is none.
     pub(super) fn give_up_invite(&mut self) -> bool {
         let Some((row, pending)) = self.invite.take() else { return false };
         self.retire_invite_landing();
@@ -364,7 +364,7 @@ impl Peer {
         true
     }
 
-    /// Gives up the landing of an invite that ends: the newest. One that a session still uses stays.
+    /// Retires the landing of an invite that ends: the newest one, or all if there is no session yet.
     fn retire_invite_landing(&mut self) {
         let is_met = self.standing().is_some();
         let landings = self.landings().filter(|mailbox| mailbox.state != MailboxState::Retiring);

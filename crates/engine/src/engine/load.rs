@@ -18,13 +18,13 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// Counts of starts that are kept when the vault is opened; the oldest fall out.
+/// Maximum number of rows with counts of starts that are kept when the vault is opened; the oldest fall out.
 pub(super) const MAX_ATTEMPT_ROWS: usize = 64;
 
-/// Skipped keys of one session.
+/// The skipped keys of one session.
 type Skipped = Vec<(SkippedId, Zeroizing<Vec<u8>>)>;
 
-/// All contacts.
+/// Loads all contacts.
 pub(super) fn contacts<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, Peer>, VaultError> {
     let mut skipped: BTreeMap<(u32, u8), Skipped> = BTreeMap::new();
     for row in vault.keys(Table::Skipped) {
@@ -82,7 +82,7 @@ pub(super) fn shown<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, u64>, Vau
     rows.iter().map(|row| Ok((parts(row).0, read(vault, row)?))).collect()
 }
 
-/// Rows that a crash has left of sessions and streams that were dropped.
+/// Returns the rows of dropped sessions and streams that a crash has left.
 pub(super) fn left_over<V: Vault>(vault: &Rows<V>, contacts: &BTreeMap<u32, Peer>) -> Vec<RowKey> {
     let is_left = |row: &RowKey, in_use: &dyn Fn(&PeerRow, u8) -> bool| {
         contacts.get(&parts(row).0).is_some_and(|contact| !in_use(&contact.row, sub(row)))
@@ -101,7 +101,7 @@ fn read<T: DeserializeOwned, V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<
     vault.read(row)?.ok_or(VaultError::Corrupt)
 }
 
-/// The bytes of a row that is there and not damaged.
+/// Returns the bytes of a row, if it exists and is not damaged.
 fn read_if_whole<V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
     match vault.read_bytes(row) {
         Err(VaultError::Corrupt) => Ok(None),

@@ -1,4 +1,5 @@
-//! Own mailboxes: wanted, live, retiring. A new one is made before an old one is deleted (spec/14-client.md section 5.3).
+//! Own mailboxes, which are wanted, live or retiring. A new one is made before an old one is deleted (spec/14-client.md section
+//! 5.3).
 
 use super::{Engine, Peer};
 use crate::{
@@ -30,15 +31,15 @@ pub struct MailboxName {
 pub struct OwnMailbox {
     /// The name of the mailbox.
     pub name: MailboxName,
-    /// Its purpose.
+    /// The purpose of the mailbox.
     pub kind: MailboxKind,
-    /// Its state at the relay.
+    /// The state of the mailbox at its relay.
     pub state: MailboxState,
-    /// The right to create and to delete it.
+    /// The right to create and to delete the mailbox.
     pub own: OwnCapability,
-    /// The right to read it.
+    /// The right to read the mailbox.
     pub read: ReadCapability,
-    /// The right to put into it.
+    /// The right to put into the mailbox.
     pub send: SendCapability,
 }
 
@@ -60,7 +61,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         mailboxes.filter(|mailbox| mailbox.state == MailboxState::Retiring).count()
     }
 
-    /// Returns whether own mailboxes lie on a relay, or new ones are made there.
+    /// Whether own mailboxes lie on a relay, or new ones are made there.
     pub fn is_own_relay(&self, relay: &RelayAddress) -> bool {
         let is_it = |text: &String| {
             text.parse::<RelayAddress>().is_ok_and(|own| own.fingerprint() == relay.fingerprint())
@@ -85,8 +86,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// Makes sure, when the vault is opened, that each contact with a session has a private mailbox. A vault of an earlier version may
-    /// lack one.
+    /// Ensures, when the vault is opened, that each contact with a session has a private mailbox. A vault of an earlier version
+    /// may lack one.
     pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let lacks = |contact: &Peer| contact.standing().is_some() && contact.private().next().is_none();
@@ -156,7 +157,7 @@ impl Peer {
         self.row.mailboxes.iter_mut().find(|row| row.id == id)
     }
 
-    /// Adds a mailbox that is to be created.
+    /// Adds a mailbox that is to be created. Returns its number.
     pub(super) fn want_mailbox(
         &mut self,
         relay: &RelayAddress,
@@ -169,8 +170,8 @@ impl Peer {
         id
     }
 
-    /// The address to be told to the peer: that of the newest mailbox, private before landing. Who has accepted an invite tells no
-    /// landing: that one belongs to an invite of its own.
+    /// Returns the address to be told to the peer: that of the newest mailbox, private before landing. The acceptor of an invite
+    /// tells no landing, because its landing belongs to an own invite.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
         // A lost one is created again with the same address.
@@ -183,7 +184,7 @@ impl Peer {
 }
 
 impl Peer {
-    /// The address to be told to a peer that has used this private mailbox although a newer one is there.
+    /// Returns the address to be told to a peer that has used this private mailbox although there is a newer one.
     pub(super) fn newer_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
         let is_newer = |row: &MailboxRow| {
             let is_told = matches!(row.state, MailboxState::Live | MailboxState::Lost);
@@ -194,7 +195,7 @@ impl Peer {
     }
 }
 
-/// A mailbox that is to be created.
+/// Creates the row of a mailbox that is to be created at its relay.
 pub(super) fn new_mailbox(
     id: u32,
     relay: &RelayAddress,
@@ -206,7 +207,7 @@ pub(super) fn new_mailbox(
     MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
 }
 
-/// Returns whether a MailboxMove with this address still waits for its receipt.
+/// Whether a MailboxMove with this address still waits for its receipt.
 fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     let items = contact.items.values().map(|item| (item.kind, &item.content));
     let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));
@@ -220,7 +221,7 @@ fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     })
 }
 
-/// The encoded address of a mailbox.
+/// Returns the encoded address of a mailbox.
 pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     let relay = row.relay.parse().ok()?;
     Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())

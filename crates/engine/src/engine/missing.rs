@@ -1,4 +1,5 @@
-//! Items that a relay had stored and that the peer misses, as a receipt shows that names later ones (spec/14-client.md section 3).
+//! Items that a relay had stored and that the peer misses, as a receipt that names later items shows (spec/14-client.md section
+//! 3).
 
 use super::{Engine, Peer, outbox::CONTROL, outgoing::LEFT_IN_TURN, step::Step};
 use crate::{
@@ -9,20 +10,20 @@ use deaddrop_e2ee::session::Standing;
 use deaddrop_wire::SizeClass;
 use rand_core::CryptoRng;
 
-/// Seconds after which an item that is found missing is sent again; doubled with each time.
+/// Seconds after which an item that is found missing is sent again; doubled with each try.
 const FIRST_WAIT_S: u64 = 60;
-/// The longest wait: a day.
+/// The longest wait in seconds: a day.
 const LONGEST_WAIT_S: u64 = 86_400;
 /// Maximum number of bytes of envelopes that are missing, or repeated by a new stream, and are sent to one contact within one hour of
 /// the machine's clock. What is sent again because its blob has expired is not counted.
 const MAX_BYTES_AN_HOUR: u64 = 1 << 20;
-/// Seconds until what had no room is looked at again.
+/// Seconds until the missing items of a contact are looked at again, after there was no room.
 const REST_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Notes what a receipt shows to be missing: below its highest number, not named, and taken by a relay. A receipt that lies
-    /// costs a row for each item that waits for its receipt. Whether the step had room for all.
+    /// Notes the items that a receipt shows to be missing: below its highest number, not named, and taken by a relay. A receipt
+    /// that lies costs a row for each item that waits for its receipt. Returns whether the step had room for all.
     pub(super) fn note_missing(
         &mut self,
         step: &mut Step,
@@ -61,7 +62,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (held, self.contacts.values().map(|contact| contact.missing.len()).sum())
     }
 
-    /// Returns whether [`resend_missing`](Self::resend_missing) has something to do.
+    /// Whether [`resend_missing`](Self::resend_missing) has something to do.
     pub fn is_missing_due(&self, now: u64) -> bool {
         self.contacts.values().any(|contact| {
             let is_due = !contact.rests(now) && contact.due_again(now).next().is_some();
@@ -110,23 +111,23 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Missing items whose time has come; not those that wait for a relay already.
+    /// Returns the missing items whose time has come, without those that wait for a relay already.
     fn due_again(&self, now: u64) -> impl Iterator<Item = u64> {
         let due = self.missing.iter().filter(move |(_, row)| row.is_due(now)).map(|(number, _)| *number);
         due.filter(|number| self.items.get(number).is_none_or(|item| item.again_on.is_some()))
     }
 
-    /// There was no room for what is missing a moment ago. A clock that went back must not stop it.
+    /// Whether there was no room for missing items a moment ago. A clock that went back must not stop them.
     fn rests(&self, now: u64) -> bool {
         self.rests_until > now && self.rests_until - now <= REST_S
     }
 
-    /// Bytes of envelopes that were sent again in this hour.
+    /// Returns the number of bytes of envelopes that were sent again in this hour.
     fn spent(&self, now: u64) -> u64 {
         self.again.filter(|again| again.hour == now / HOUR_S).map_or(0, |again| again.bytes)
     }
 
-    /// Bytes of the envelope that a content will have.
+    /// Returns the number of bytes of the envelope that a content will have.
     fn envelope_bytes(&self, content: &[u8]) -> u64 {
         let fits = |class: &SizeClass| {
             let room = self.ratchet.as_ref().and_then(|ratchet| ratchet.room(*class));
@@ -135,7 +136,8 @@ impl Peer {
         SizeClass::ALL.into_iter().find(fits).map_or(SizeClass::Large.bytes(), SizeClass::bytes) as u64
     }
 
-    /// The first draft, if a relay had taken it in an earlier stream and there is room to send it again; and its bytes.
+    /// Returns the place and the bytes of the first draft, if a relay had taken it in an earlier stream and there is room to send
+    /// it again.
     fn next_again(&self, spent: u64) -> Option<(u64, u64)> {
         let (place, draft) = self.drafts.iter().find(|(_, draft)| draft.stored_at_relay)?;
         let bytes = self.envelope_bytes(&draft.content);
@@ -180,12 +182,13 @@ impl Peer {
 }
 
 impl MissingRow {
-    /// A time that is further away than the wait comes from a clock that went back since, and must not stop it.
+    /// Whether the time of the next try has come. A time that is further away than the wait comes from a clock that went back
+    /// since, and must not stop the item.
     fn is_due(&self, now: u64) -> bool {
         now >= self.at || self.at - now > self.wait()
     }
 
-    /// Seconds until it is sent again.
+    /// Returns the seconds to wait before the item is sent again.
     fn wait(&self) -> u64 {
         FIRST_WAIT_S.saturating_mul(1 << self.tries.min(20)).min(LONGEST_WAIT_S)
     }

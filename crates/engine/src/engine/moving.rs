@@ -9,7 +9,8 @@ use crate::{
 use deaddrop_wire::RelayAddress;
 use rand_core::CryptoRng;
 
-/// Maximum number of private mailboxes of one contact that are read: it has not used the newest ones yet.
+/// Maximum number of private mailboxes of one contact that are read. There are several if the contact has not used the newest
+/// ones yet.
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
@@ -37,7 +38,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.move_contacts()?)
     }
 
-    /// Goes on with a move that a crash has cut short.
+    /// Continues a move that a crash has cut short.
     pub(super) fn resume_move(&mut self) -> Result<(), VaultError> {
         if self.vault.has(&key(Table::Moving, 0, 0)) { self.move_contacts() } else { Ok(()) }
     }
@@ -95,18 +96,18 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Private mailboxes that are not given up.
+    /// Returns the private mailboxes that are not given up.
     pub(super) fn private(&self) -> impl Iterator<Item = &MailboxRow> {
         let rows = self.row.mailboxes.iter();
         rows.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring)
     }
 
-    /// The newest private mailbox, if it does not lie at this relay.
+    /// Returns the number of the newest private mailbox, if it does not lie at this relay.
     fn stays_at(&self, relay: &str) -> Option<u32> {
         self.private().max_by_key(|row| row.id).filter(|row| row.relay != relay).map(|row| row.id)
     }
 
-    /// The relays on which mailboxes of this contact lie that are not given up; that of the newest one first.
+    /// Returns the relays on which mailboxes of this contact lie that are not given up; that of the newest mailbox comes first.
     pub(super) fn relays(&self) -> Vec<String> {
         let mut rows: Vec<_> = self.row.mailboxes.iter().collect();
         rows.retain(|row| row.state != MailboxState::Retiring);
@@ -120,13 +121,14 @@ impl Peer {
         relays
     }
 
-    /// Returns whether there are mailboxes that are not needed once the contact writes to this private one.
+    /// Whether there are mailboxes that are not needed once the contact writes to this private one.
     pub(super) fn has_older(&self, used: u32) -> bool {
         let mut rows = self.row.mailboxes.iter().filter(|row| row.state != MailboxState::Retiring);
         rows.any(|row| row.kind == MailboxKind::Landing || row.id < used)
     }
 
-    /// The contact has written to this private mailbox: the landing and older private ones are not needed any more.
+    /// Retires the older private mailboxes and, if wanted, the landing, because the contact has written to this private one.
+    /// Returns whether there were any.
     pub(super) fn retire_before(&mut self, used: u32, with_landing: bool) -> bool {
         let mut retired = false;
         for row in &mut self.row.mailboxes {

@@ -7,12 +7,12 @@ use unicode_security::skeleton;
 /// Maximum length of a name in characters.
 pub(super) const MAX_NAME: usize = 64;
 
-/// The one spelling of a name: NFC, without white space at the ends.
+/// Returns the one spelling of a name: NFC, without white space at the ends.
 pub(super) fn canonical(name: &str) -> String {
     name.trim().nfc().collect()
 }
 
-/// The one spelling of a name that can be shown on one line, and in which every character is seen.
+/// Returns the one spelling of a name. Fails if the name cannot be shown on one line, or if a character of it cannot be seen.
 pub(super) fn checked(name: &str) -> Result<String, EngineError> {
     let name = canonical(name);
     let count = name.chars().count();
@@ -26,7 +26,7 @@ pub(super) fn checked(name: &str) -> Result<String, EngineError> {
     Ok(name)
 }
 
-/// Returns whether a person may mistake one name for the other: letters of another script or another case, digits for letters.
+/// Whether a person may mistake one name for the other: letters of another script or another case, digits for letters.
 pub(super) fn is_look_alike(one: &str, other: &str) -> bool {
     let seen = |name: &str| -> String { name.chars().filter(|c| !crate::text::is_invisible(*c)).collect() };
     let (one, other) = (seen(one), seen(other));

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Need {
     /// The next step of this client.
     Step,
-    /// The answer of a relay: envelopes are sealed.
+    /// The answer of a relay to envelopes that are sealed.
     Put,
-    /// The contact has not accepted the invite, or the session is lost.
+    /// A session: the contact has not accepted the invite, or the session is lost.
     Session,
     /// An address of the contact that takes messages.
     Address,
@@ -104,7 +104,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// The bundle of the invite is not at its relay yet.
+    /// Whether the bundle of the invite is not at its relay yet.
     fn is_unpublished(&self) -> bool {
         self.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
     }
@@ -130,7 +130,7 @@ impl Peer {
         Some(Need::Peer)
     }
 
-    /// Texts that no relay has stored yet: drafts are behind what has a number.
+    /// Returns the texts that no relay has stored yet. Drafts come after items that have a number.
     fn texts_waiting(&self) -> Vec<MessageId> {
         let items = self.items.values().filter(|item| !item.stored_at_relay && item.again_on.is_none());
         let items = items.map(|item| (item.kind, item.message));

@@ -1,4 +1,4 @@
-//! The outbox: an item is drafted, sealed, stored at a relay, receipted (spec/14-client.md section 3).
+//! The outbox, in which an item is drafted, sealed, stored at a relay and receipted (spec/14-client.md section 3).
 
 use super::{Engine, Peer, step::Step};
 use crate::{
@@ -20,18 +20,18 @@ pub(super) const CONTROL: u64 = 0;
 
 /// An envelope to be put into a mailbox of a contact.
 pub struct PutJob {
-    /// The number of the item in its stream; 0: the message that has none.
+    /// The number of the item in its stream; 0: the message without a number.
     pub number: u64,
-    /// The number of addresses of the contact that were learnt until then, since the vault was opened.
+    /// Number of addresses of the contact that were learnt since the vault was opened, when the job was taken.
     pub learnt: u64,
-    /// The mailbox into which it is put.
+    /// The mailbox into which the envelope is put.
     pub address: MailboxAddress,
     /// The envelope.
     pub envelope: Vec<u8>,
 }
 
 impl PutJob {
-    /// Names the envelope for the time until the relay answers.
+    /// Returns the name of the envelope for the time until the relay answers.
     #[must_use]
     pub fn sent(&self) -> SentPut {
         let tag = self.envelope.first_chunk().copied().unwrap_or_default();
@@ -42,7 +42,7 @@ impl PutJob {
 /// An envelope that was given to a relay, until the relay answers.
 #[derive(Clone)]
 pub struct SentPut {
-    /// The number of the item in its stream; 0: the message that has none.
+    /// The number of the item in its stream; 0: the message without a number.
     pub number: u64,
     pub(super) learnt: u64,
     pub(super) address: Zeroizing<Vec<u8>>,
@@ -51,13 +51,13 @@ pub struct SentPut {
 }
 
 impl Sealed {
-    /// Returns whether this is the envelope that was given to a relay. An item that was encrypted again in the meantime has another one.
+    /// Whether this is the envelope that was given to a relay. An item that was encrypted again in the meantime has another one.
     fn is(&self, put: &SentPut) -> bool {
         self.address == put.address && self.envelope.starts_with(&put.tag)
     }
 }
 
-/// Returns whether an encoded content holds a reset bundle.
+/// Whether an encoded content holds a reset bundle.
 fn holds_bundle(content: &[u8]) -> bool {
     let items = deaddrop_e2ee::content::decode(content).unwrap_or_default();
     items.iter().any(|item| matches!(item, deaddrop_e2ee::content::Content::ResetBundle { .. }))
@@ -66,23 +66,24 @@ fn holds_bundle(content: &[u8]) -> bool {
 /// The days for which a relay keeps a blob that is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobLives {
-    /// Days for the two smaller classes.
+    /// Number of days for the two smaller classes of blobs.
     days: u16,
-    /// Days for the largest.
+    /// Number of days for the largest class.
     large_days: u16,
 }
 
 impl BlobLives {
-    /// The days of a relay with default limits.
+    /// The numbers of days of a relay with default limits.
     pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// Takes the days from the Hello of a relay, within bounds. A relay that lies only makes an item leave again too early or too late.
+    /// Takes the numbers of days from the Hello of a relay, within bounds. A relay that lies only makes an item leave again too
+    /// early or too late.
     pub fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
     }
 
-    /// The first day on which a blob of this length that is put today is there no more.
+    /// Returns the first day on which a blob of this length that is put today is no longer at the relay.
     fn gone_on(self, length: usize, today: Day) -> Day {
         let days = if length == SizeClass::Large.bytes() { self.large_days } else { self.days };
         today.plus(u32::from(days) + 1)
@@ -134,9 +135,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         jobs.collect()
     }
 
-    /// Notes that a relay has stored these envelopes durably. The envelopes are erased, their contents stay until the receipt.
+    /// Notes that a relay has stored these envelopes durably. The envelopes are erased; their contents stay until the receipt.
     ///
-    /// An item that was encrypted again for a newer address in the meantime is put there as well: the older mailbox may end before it is read.
+    /// An item that was encrypted again for a newer address in the meantime is put there as well: the older mailbox may end
+    /// before it is read.
     pub fn mark_stored_at_relay(
         &mut self,
         id: u32,
@@ -212,7 +214,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Returns whether an envelope waits for an older address although a newer one is known.
+    /// Whether an envelope waits for an older address although a newer one is known.
     pub fn has_newer_address(&self, id: u32) -> bool {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
@@ -253,8 +255,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// Tries addresses again that have refused, for contacts without another one, if the last try was at least five minutes ago. The time of the
-    /// last try is stored, so that a client that runs only for moments does not try more often.
+    /// Tries addresses again that have refused, for contacts without another address, if the last try was at least five minutes
+    /// ago. The time of the last try is stored, so that a client that runs only for moments does not try more often.
     pub fn retry_stale(&mut self, now: u64) -> Result<(), VaultError> {
         // A clock that went back must not stop it.
         let is_early = |last: u64| (last..last.saturating_add(RETRY_STALE_S)).contains(&now);
@@ -276,7 +278,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Items whose blob has expired at the relay that took it, and that have no receipt.
+    /// Sends items again that have no receipt and whose blob has expired at the relay that took it.
     pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         for item in contact.items.values_mut() {
@@ -298,7 +300,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Something waits for a relay.
+    /// Whether an item waits for a relay.
     pub(super) fn is_unsent(&self) -> bool {
         !(self.drafts.is_empty() || self.holds_back)
             || self.items.values().any(|item| item.again_on.is_none())

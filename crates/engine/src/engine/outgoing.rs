@@ -15,11 +15,11 @@ use zeroize::Zeroizing;
 
 /// The sub number of drafts in the outbox.
 const DRAFT: u8 = 1;
-/// The place of the first new draft. Those that were items of an earlier stream have lower ones.
+/// The place of the first new draft. Drafts that were items of an earlier stream have lower places.
 const FIRST_DRAFT: u64 = 1 << 63;
-/// Messages of a turn that are left to what is new.
+/// Number of messages of a turn that are reserved for new items.
 pub(super) const LEFT_IN_TURN: u32 = 500;
-/// The only device of a contact.
+/// The number of the contact's main device, the only one.
 const TO_MAIN: u16 = 1;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
@@ -79,7 +79,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Encrypts what can be: needs a session, an address of the peer, and before its first answer an own one to tell.
+    /// Encrypts the drafts that can be encrypted. This needs a session, an address of the peer and, before the peer's first
+    /// answer, an own address to tell.
     pub(super) fn seal_drafts(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let own = *self.identity.identity_key().hash();
         // What is sealed lies there twice until a relay has it: without room one at a time.
@@ -126,7 +127,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Replaces the stream to a contact. What has no receipt is sent again in the new one, under new numbers.
+    /// Replaces the stream to a contact. Items without a receipt are sent again in the new one, under new numbers.
     pub(super) fn draw_stream(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let rng = &mut self.rng;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -153,16 +154,16 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
 /// The destination of an envelope.
 pub(super) struct Target {
-    /// The items before its content: Hello and Device as long as the peer has not answered.
+    /// The items before the content of an envelope: Hello and Device as long as the peer has not answered.
     pub(super) prefix: Zeroizing<Vec<u8>>,
     pub(super) address: Zeroizing<Vec<u8>>,
 }
 
-/// The place of an item that has none yet.
+/// The stream of an item that has none yet.
 const NOWHERE: StreamId = StreamId([0; 16]);
 
 impl ItemRow {
-    /// A message without a number: Hello alone, if there is no content.
+    /// Creates a message without a number: Hello alone, if the content is empty.
     pub(super) fn control(content: Zeroizing<Vec<u8>>) -> Self {
         Self {
             kind: ItemKind::Control,
@@ -177,7 +178,7 @@ impl ItemRow {
 }
 
 impl Peer {
-    /// The newest address that did not refuse.
+    /// Returns the newest address that did not refuse.
     pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
     }
@@ -186,7 +187,7 @@ impl Peer {
         self.items.values().any(|item| item.sealed.is_some())
     }
 
-    /// Returns the number of messages that the turn that is being sent still takes.
+    /// Returns the number of messages for which the present turn still has room.
     pub(super) fn room_in_turn(&self) -> u32 {
         self.ratchet
             .as_ref()
@@ -211,7 +212,7 @@ impl Peer {
         content::encode(&[hello, device]).map(Some).map_err(|_| VaultError::Corrupt)
     }
 
-    /// Encrypts for the session that sends. `None`: not now.
+    /// Encrypts for the session that sends. Returns `None` if that is not possible now.
     fn encrypt<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -233,7 +234,7 @@ impl Peer {
         }
     }
 
-    /// Encrypts an item that has its number, or the control message, for an address. `false`: not now.
+    /// Encrypts an item that has its number, or the control message, for an address. Returns `false` if that is not possible now.
     pub(super) fn seal_item<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -254,7 +255,7 @@ impl Peer {
         Ok(true)
     }
 
-    /// Gives a draft its number and encrypts it. `false`: not now, and it has none.
+    /// Gives a draft its number and encrypts it. Returns `false` if that is not possible now; the draft then has no number.
     pub(super) fn seal_draft<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -294,7 +295,7 @@ impl Peer {
         Ok(true)
     }
 
-    /// Items of the earlier stream become drafts again, as many as a step takes.
+    /// Turns items of the earlier stream into drafts, as many as a step takes.
     fn renumber(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         step.contacts.insert(id);
         while let Some((number, _)) = self.items.range(CONTROL + 1..).next() {

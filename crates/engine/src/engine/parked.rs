@@ -43,7 +43,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_place)
     }
 
-    /// Keeps an item for a newer version. It has taken its number, so that what follows goes on.
+    /// Keeps an item for a newer version. The item has taken its number, so that the items that follow are not held up.
     pub(super) fn park(
         &mut self,
         step: &mut Step,

@@ -1,4 +1,4 @@
-//! The engine's entry of a contact, as it is in memory.
+//! The engine's entry of a contact in memory.
 
 use crate::vault::{
     AgainRow, ConversationRow, DraftRow, InviteRow, ItemRow, MissingRow, PeerRow, PersonRow, Question, RowKey,
@@ -18,13 +18,13 @@ pub(super) struct Peer {
     /// The sessions; `None` until somebody has used the invite.
     pub(super) ratchet: Option<deaddrop_e2ee::contact::Contact>,
     pub(super) invite: Option<(InviteRow, PendingInvite)>,
-    /// Numbered items of the outgoing stream, and the control message.
+    /// The numbered items of the outgoing stream, and the control message.
     pub(super) items: BTreeMap<u64, ItemRow>,
-    /// Items that have no number yet, in their order.
+    /// The items that have no number yet, in their order.
     pub(super) drafts: BTreeMap<u64, DraftRow>,
-    /// Items that a receipt showed to be missing.
+    /// The items that a receipt showed to be missing.
     pub(super) missing: BTreeMap<u64, MissingRow>,
-    /// The hour and the number of bytes that were sent again in it.
+    /// The hour in which items were last sent again, and the number of bytes that were sent again in it.
     pub(super) again: Option<AgainRow>,
     /// Number of times that an address was learnt, since the vault was opened.
     pub(super) learnt: u64,
@@ -32,30 +32,30 @@ pub(super) struct Peer {
     pub(super) texts_stored: u64,
     /// The day on which the app was told of a trouble with the session that may heal by itself.
     pub(super) healing_told: Option<Day>,
-    /// The day on which the app was told at most that a new session begins by itself.
+    /// The day on which the app was last told that a new session begins by itself.
     pub(super) rewound_told: Option<Day>,
-    /// Missing items are not looked at again before this time, in seconds since 1970-01-01.
+    /// The time before which missing items are not looked at again, in seconds since 1970-01-01.
     pub(super) rests_until: u64,
-    /// The newest private mailbox that the peer has used: older ones and the landing go once all have been read.
+    /// The newest private mailbox that the peer has used. Older ones and the landing go once all have been read.
     pub(super) uses_mailbox: Option<u32>,
     /// The day on which the peer was last told once more where its messages are awaited.
     pub(super) told_again: Option<Day>,
-    /// More would be sent again than an hour allows.
+    /// Whether more bytes wait to be sent again than an hour allows.
     pub(super) holds_back: bool,
-    /// Everything without a receipt may be lost, and is to be noted as missing.
+    /// Whether all items without a receipt may be lost, and are to be noted as missing.
     pub(super) doubts_all: bool,
-    /// A receipt that one step had no room to apply whole.
+    /// The receipt that one step had no room to apply whole.
     pub(super) confirmed: Option<Receipt>,
     /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed.
     pub(super) blocked: Option<IpAddr>,
-    /// Envelopes that wait for the user's word.
+    /// The envelopes that wait for the user's decision.
     pub(super) asked: BTreeMap<u64, Asked>,
-    /// Rows of messages that were shown, and of blobs that were put aside, oldest first.
+    /// The rows of messages that were shown, and of blobs that were put aside, oldest first.
     pub(super) seen: VecDeque<RowKey>,
     pub(super) aside: VecDeque<RowKey>,
     /// The number of contents that are kept for a newer version.
     pub(super) parked: usize,
-    /// Slot and number of each held item that will be kept for a newer version; `None`: not known yet.
+    /// The slot and the number of each held item that will be kept for a newer version; `None`: not known yet.
     pub(super) parks_later: Option<BTreeSet<(u8, u64)>>,
     /// The day on which unused sessions were last looked for after everything had been read.
     pub(super) tidied_on: Option<Day>,
@@ -101,7 +101,7 @@ impl Peer {
     }
 }
 
-/// An envelope that waits for the user's word.
+/// An envelope that waits for the user's decision.
 pub(super) struct Asked {
     pub(super) question: Question,
     /// The identity that asks; zeros for a reset.
@@ -117,6 +117,6 @@ pub(super) struct Receipt {
     /// The digest at the low-water mark.
     pub(super) digest: Option<[u8; SHORT_DIGEST_LEN]>,
     pub(super) sparse: Vec<u64>,
-    /// The receipt was counted, as far as its low-water mark does not move the peer's.
+    /// Whether the receipt was counted already among those that move no low-water mark.
     pub(super) is_counted: bool,
 }

@@ -10,9 +10,9 @@ use deaddrop_e2ee::content::{self, Content, MAX_SPARSE, MessageId, SHORT_DIGEST_
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Receipts in a row with the same low-water mark and something above it, after which the stream is replaced.
+/// Number of receipts in a row with the same low-water mark and something above it, after which the stream is replaced.
 const STILL_RECEIPTS: u8 = 8;
-/// Number of such receipts for which a receipt counts that is below what was confirmed.
+/// Number of such receipts as which a receipt counts that is below what was confirmed.
 const OLDER_COUNTS: u8 = 3;
 /// Number of times that the first missing item is sent again before receipts are counted.
 const TRIES_BEFORE_STILL: u8 = 2;
@@ -66,8 +66,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter(|(_, contact)| due(contact)).map(|(id, _)| *id).collect()
     }
 
-    /// Takes a receipt for the outgoing stream. What its digest proves to be there ends; a digest that differs replaces the
-    /// stream, at most once a day.
+    /// Applies a receipt to the outgoing stream. Items that the digest proves to be received end; a digest that differs replaces
+    /// the stream, at most once a day.
     pub(super) fn apply_receipt(
         &mut self,
         step: &mut Step,
@@ -122,7 +122,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Counts a receipt that moves nothing. Whether the stream was replaced for it.
+    /// Counts a receipt that moves no mark. Returns whether the stream was replaced because of it.
     fn count_still(&mut self, step: &mut Step, id: u32, by: u8, today: Day) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(false) };
         let stream = &mut contact.row.outgoing;
@@ -136,7 +136,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(true)
     }
 
-    /// The peer holds other items under these numbers, or numbers that were never given: one of the two was put back, or lies.
+    /// Replaces the stream, because the peer holds other items under these numbers, or numbers that were never given: one of the
+    /// two sides was put back, or lies.
     fn differs(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let stream = &mut contact.row.outgoing;
@@ -163,7 +164,7 @@ enum Verdict {
 }
 
 impl Peer {
-    /// A receipt is due in any stream.
+    /// Whether a receipt is due in any stream.
     pub(super) fn is_receipt_due(&self) -> bool {
         self.row.incoming.iter().any(|stream| stream.receipt_due)
     }
@@ -191,8 +192,8 @@ impl Peer {
 }
 
 impl InStream {
-    /// The receipt for what was received. If it names all numbers that are held, it also names the one after the last number that was dropped,
-    /// so that every number below it that is not named is missing.
+    /// Returns the receipt for what was received, and its digest. If the receipt names all numbers that are held, it also names
+    /// the one after the last number that was dropped, so that every number below it that is not named is missing.
     fn receipt(&self) -> impl Iterator<Item = Content> {
         let stream = StreamId(self.id);
         let mut sparse: Vec<u64> = self.sparse.iter().take(MAX_SPARSE).copied().collect();

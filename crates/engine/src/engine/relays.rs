@@ -37,7 +37,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Lets the client connect to an address that is not public.
+    /// Allows the client to connect to an address that is not public.
     pub fn allow_private(&mut self, ip: IpAddr) -> Result<(), VaultError> {
         let mut step = self.step();
         self.add_allowed(&mut step, ip)?;
@@ -54,13 +54,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
-    /// An own relay that came with an invite is not one that the user has named.
+    /// Sets a relay that came with an invite as the own one. The user has not named it.
     pub(super) fn adopt(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         self.relays.adopted = Some(relay.to_string());
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
-    /// The user names a relay: one that was adopted is a named one from now on.
+    /// Notes that the user names a relay. One that came with an invite is a named one from now on.
     pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         let text = relay.to_string();
         if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {

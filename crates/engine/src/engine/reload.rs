@@ -23,17 +23,18 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Returns whether the vault has no room for received messages, so that blobs stay at the relays.
+    /// Whether the vault has no room for received messages, so that blobs stay at the relays.
     pub fn is_full(&self) -> bool {
         self.vault.room() == VaultRoom::Full
     }
 
-    /// A step was not stored. If the disk holds what it held before, memory does so, too; else no step is taken any more.
+    /// Handles a step that was not stored. If the disk holds what it held before, memory goes back to that, too; otherwise no
+    /// further step is possible.
     pub(super) fn fall_back(&mut self, error: VaultError) {
         self.dead = !error.is_passing() || self.reload().is_err();
     }
 
-    /// Reads all rows again. Only what no row holds is kept.
+    /// Reads all rows again. Only the state that no row holds is kept.
     fn reload(&mut self) -> Result<(), VaultError> {
         let vault = &self.vault;
         self.config = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;

@@ -1,8 +1,8 @@
 //! Detects that this vault was put back from a copy (spec/14-client.md section 5.4).
 //!
 //! The vault has a mailbox at its own relay that no other knows and to which nothing is put. As sessions move on, a new one is
-//! made and the one before is deleted; the vault knows the new one first. A copy that is put back knows only a mailbox that is
-//! there no more, while its others are.
+//! made and the one before is deleted; the vault stores the new one first. A copy that is put back knows only a mailbox that is
+//! gone, while its other mailboxes still exist.
 
 use super::{
     Engine, MailboxName, OWN, OwnMailbox,
@@ -17,17 +17,17 @@ use crate::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Minimum number of seconds between two sentinel mailboxes: a relay makes only so many.
+/// Minimum number of seconds between the beginnings of two sentinel mailboxes: a relay makes only so many.
 const APART_S: u64 = 10;
 /// Maximum number of times that a restore is told on one day: a relay can cause it.
 const RESTORES_A_DAY: u8 = 3;
 /// Maximum number of sentinel mailboxes, with those that wait to be deleted: a relay may never delete them.
 pub(super) const MAX_SENTINELS: usize = 16;
-/// Maximum of these seconds: they double with each mailbox that a relay loses.
+/// Maximum of these seconds. They double with each mailbox that a relay loses.
 const LONGEST_APART_S: u64 = 86_400;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
+    /// Whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
     pub fn is_sentinel_due(&self, now: u64) -> bool {
         let Sentinel { row, moved, made, looked_at, losses } = &self.sentinel;
         let apart = APART_S.saturating_mul(1 << losses.min(&20)).min(LONGEST_APART_S);
@@ -61,7 +61,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.store_sentinel()
     }
 
-    /// A new day: sessions that move on are noted again.
+    /// Begins a day: sessions that move on are noted again.
     pub(super) fn begin_sentinel_day(&mut self) {
         (self.sentinel.moved, self.sentinel.made) = (false, false);
     }
@@ -80,7 +80,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         mailboxes.map(|mailbox| own_mailbox(OWN, mailbox))
     }
 
-    /// A mailbox that was wanted is there: earlier ones go.
+    /// Notes that the relay has created a sentinel mailbox. Earlier ones are retired.
     pub(super) fn note_sentinel_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mailboxes = &mut self.sentinel.row.mailboxes;
         let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
@@ -99,8 +99,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.store_sentinel()
     }
 
-    /// Notes that the relay does not have a sentinel mailbox. `others`: it has other mailboxes of this vault, which means that this vault was put
-    /// back from a copy.
+    /// Notes that the relay does not have a sentinel mailbox. `others` tells whether it has other mailboxes of this vault, which
+    /// means that this vault was put back from a copy.
     pub fn sentinel_lost(
         &mut self,
         name: MailboxName,

@@ -19,11 +19,12 @@ use zeroize::Zeroizing;
 
 const HOUR_S: u64 = 3_600;
 const HOURS_OF_DAY: u64 = 24;
-/// After a restore events are numbered from the time, in this part of a second: above all that were given before.
+/// Number of event numbers that one second takes after a restore. Events are then numbered from the time, above all numbers that
+/// were used before.
 const EVENTS_PER_S: u64 = 1 << 16;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Does what an event of the e2ee crate calls for, and tells the app.
+    /// Handles an event of the e2ee crate, and tells the app.
     pub(super) fn handle_session_event(
         &mut self,
         step: &mut Step,
@@ -89,7 +90,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// The peer is at a turn that this vault does not know: what this vault knows of the peer may be recent enough to prove a reset.
+    /// Marks the session for a reset, once a day, and tells the app. The peer is at a turn that this vault does not know; what
+    /// this vault knows may be recent enough to prove a reset.
     pub(super) fn reset_by_own_proof(
         &mut self,
         step: &mut Step,
@@ -102,8 +104,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.tell_trouble(step, id, kind, today)
     }
 
-    /// Tells the app of trouble with a session, once a day for each contact: a relay can repeat the cause. That the peer was put back, which
-    /// may heal by itself, does not hide a trouble for which the user is needed.
+    /// Tells the app of trouble with a session, once a day for each contact, because a relay can repeat the cause. A rewound
+    /// peer, which may heal by itself, does not hide a trouble for which the user is needed.
     pub(super) fn tell_trouble(
         &mut self,
         step: &mut Step,
@@ -136,7 +138,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_event(step, id, today, EventKind::VerificationCleared)
     }
 
-    /// Returns whether [`reset_lost`](Self::reset_lost) has something to do.
+    /// Whether [`reset_lost`](Self::reset_lost) has something to do.
     pub fn resets_due(&self, now: u64, today: Day) -> bool {
         let hour = hour_of(now, today);
         self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour))
@@ -158,8 +160,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Begins a new session without a proof, because the user wants it. The contact has to agree.
     ///
     /// # Errors
-    /// [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines first.
-    /// [`EngineError::NoResetBundle`]: make a new invite.
+    /// Fails with [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines
+    /// first. Fails with [`EngineError::NoResetBundle`] if there is no bundle: make a new invite.
     pub fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         self.check_room()?;
@@ -202,7 +204,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_reset(id, reset, today)
     }
 
-    /// Stores a new session that was begun on the peer's bundle, and sends what waits in it.
+    /// Stores a new session that was begun on the peer's bundle, and sends the items that wait.
     fn finish_reset(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let vault = &self.vault;
@@ -225,7 +227,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.drain_backlog(id, today)
     }
 
-    /// Queues a message that says nothing but where to write; it takes the place of a receipt that waits.
+    /// Queues a message that says only where to write. It takes the place of a receipt that waits.
     pub(super) fn queue_hello(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let hello = ItemRow::control(Zeroizing::default());
@@ -234,7 +236,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Drops sessions that are too old. `is_read`: everything that lay in the contact's mailboxes has been read.
+    /// Drops sessions that are too old. `is_read` tells whether everything that lay in the contact's mailboxes has been read.
     pub(super) fn tidy(
         &mut self,
         step: &mut Step,
@@ -255,7 +257,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             .try_for_each(|event| self.handle_session_event(step, name, &[], event, today))
     }
 
-    /// Returns whether [`tidy_read`](Self::tidy_read) has something to do.
+    /// Whether [`tidy_read`](Self::tidy_read) has something to do.
     pub fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool {
         self.contacts.values().any(|contact| contact.is_tidy_due(read, today))
     }
@@ -281,8 +283,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Notes that this vault was put back from a copy, or that a copy of it is in use. Replaces every outgoing stream. Sessions go on until a peer
-    /// shows that its session went further.
+    /// Notes that this vault was put back from a copy, or that a copy of it is in use. Replaces every outgoing stream. Sessions
+    /// continue until a peer shows that its session went further.
     pub(super) fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         // An app may have seen events with the numbers that would come next. A clock without bounds must not use numbers up.
         let time = now.max(today.unix_seconds()).min(Day::LAST_PLAUSIBLE.unix_seconds());
@@ -303,15 +305,15 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// The hour of the day that the machine's clock shows, on the day that is believed.
+/// Returns the hour of the machine's clock on the day that is believed.
 fn hour_of(now: u64, today: Day) -> Hour {
     let hour = u32::try_from(now / HOUR_S % HOURS_OF_DAY).unwrap_or(0);
     Hour::from_number(today.number().saturating_mul(24).saturating_add(hour))
 }
 
 impl Peer {
-    /// Notes the session that sends. If it is another one than before, or the first one is answered, messages may be lost: the peer could not
-    /// read them until it had agreed, or they came by a session that it had left.
+    /// Notes the session that sends. If another session sends than before, or the first one is answered, messages may be lost:
+    /// the peer could not read them until it had agreed, or they came by a session that it had left.
     pub(super) fn note_session(&mut self, answered: bool) {
         let sends_in =
             self.ratchet.as_ref().and_then(deaddrop_e2ee::contact::Contact::sending).map(Session::id);
@@ -324,7 +326,7 @@ impl Peer {
         }
     }
 
-    /// The receipt that says that everything without a receipt is missing.
+    /// Returns a receipt that says that everything without a receipt is missing.
     pub(super) fn misses_all(&self) -> Option<Receipt> {
         let stream = &self.row.outgoing;
         let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));

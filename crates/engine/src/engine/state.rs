@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 ///
 /// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator: secret keys are made from it.
 ///
-/// A call that changes something stores it in one atomic batch before it returns. If it fails with [`VaultError::Full`](crate::VaultError::Full) or
-/// [`VaultError::Busy`](crate::VaultError::Busy), or refuses what the user wants, nothing has changed. After any other error of the vault the engine is
-/// [dead](Self::is_dead): every later call fails with [`VaultError::Stopped`](crate::VaultError::Stopped) until the vault is opened again.
+/// A call that changes something stores it in one atomic batch before it returns. If it fails with
+/// [`VaultError::Full`](crate::VaultError::Full) or [`VaultError::Busy`](crate::VaultError::Busy), or with an error that refuses
+/// the user's call, nothing has changed. After any other error of the vault the engine is [dead](Self::is_dead): every later call
+/// fails with [`VaultError::Stopped`](crate::VaultError::Stopped) until the vault is opened again.
 ///
 /// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that [`today`](Self::today) returned last.
 pub struct Engine<V, R> {
@@ -23,22 +24,22 @@ pub struct Engine<V, R> {
     pub(super) events: BTreeSet<u64>,
     pub(super) next_event: u64,
     pub(super) cursor: u64,
-    /// The number up to which each contact's events were shown; 0: events that concern no contact.
+    /// The number up to which each contact's events were shown. Contact 0 has the events that concern no contact.
     pub(super) shown: BTreeMap<u32, u64>,
     /// The time of the last retry of refused addresses, in seconds since 1970-01-01.
     pub(super) stale_tried: Option<u64>,
     pub(super) sentinel: Sentinel,
     pub(super) calendar: CalendarRow,
-    /// Time at which the calendar last had no room in the vault, in seconds since 1970-01-01.
+    /// The time at which the calendar last had no room in the vault, in seconds since 1970-01-01.
     pub(super) clock_tried: Option<u64>,
-    /// Days by which the believed day may be too far, as no own relay has confirmed it.
+    /// Number of days by which the believed day may be ahead of the true one, because no own relay has confirmed it.
     pub(super) unsure: u32,
-    /// Envelopes that waited for the user are being read: they do not ask again.
+    /// Whether envelopes that waited for the user's decision are being read. They do not ask the user again.
     pub(super) asks_nothing: bool,
     pub(super) rng: R,
     /// Blobs whose processing has begun in this process and not ended.
     pub(super) seen: BTreeSet<[u8; 16]>,
-    /// After a crash the first blobs are counted before they are processed.
+    /// Number of blobs after a crash that are still counted before they are processed.
     pub(super) watched_starts: u32,
     pub(super) dead: bool,
 }
@@ -47,13 +48,13 @@ pub struct Engine<V, R> {
 #[derive(Default)]
 pub(super) struct Sentinel {
     pub(super) row: SentinelRow,
-    /// Sessions have moved on since the vault was opened, or since the day began.
+    /// Whether sessions have moved on since the vault was opened, or since the day began.
     pub(super) moved: bool,
-    /// A mailbox was made for that.
+    /// Whether a sentinel mailbox was made for these moves.
     pub(super) made: bool,
-    /// The relay has shown since the vault was opened whether the newest one is there.
+    /// Whether the relay has shown since the vault was opened if it has the newest sentinel mailbox.
     pub(super) looked_at: bool,
-    /// Number of times in a row that a relay said that the newest one is not there.
+    /// Number of times in a row that a relay did not have the newest sentinel mailbox.
     pub(super) losses: u32,
 }
 

@@ -13,25 +13,26 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 
-/// Most rows that one step writes and erases, as far as it can be ended: a store takes only so many in one batch.
+/// Maximum number of rows that one step writes and erases, as far as the step can be divided: a store takes only so many in one
+/// batch.
 pub(super) const MAX_ROWS: usize = 200;
-/// Most bytes of them.
+/// Maximum number of bytes of these rows.
 const MAX_BYTES: usize = 2 << 20;
 
 /// The changes of one step to the vault.
 #[derive(Default)]
 pub(super) struct Step {
     pub(super) changes: Changes,
-    /// The config row changed.
+    /// Whether the config row changed.
     pub(super) config: bool,
-    /// Peer rows of these contacts changed.
+    /// The contacts whose peer rows changed.
     pub(super) contacts: BTreeSet<u32>,
-    /// Their names, identities or other things of the person.
+    /// The contacts whose person rows (name, identity) changed.
     pub(super) persons: BTreeSet<u32>,
-    /// Their conversations.
+    /// The contacts whose conversation rows changed.
     pub(super) conversations: BTreeSet<u32>,
     pub(super) events: Vec<u64>,
-    /// A session moves on.
+    /// Whether a session moves on.
     moves: bool,
 }
 
@@ -65,7 +66,7 @@ impl Step {
         Ok(())
     }
 
-    /// A slot with no row of an earlier session left.
+    /// Adds a slot for a session: one that has no row of an earlier session.
     fn add_slot<V: Vault>(
         &mut self,
         vault: &Rows<V>,
@@ -101,8 +102,9 @@ impl Step {
         }
     }
 
-    /// The key of a message that was read goes alone and at once: it must not be read again, whatever happens. Many are those of
-    /// messages that were given up: what a crash leaves of them goes with its day.
+    /// Erases skipped keys. The key of a message that was read is erased in this batch, because it must not be used again,
+    /// whatever happens. A long list, of messages that were given up, is erased after the batch: what a crash leaves of it goes
+    /// with its day.
     fn erase_skipped(&mut self, rows: impl ExactSizeIterator<Item = RowKey>) {
         if rows.len() <= MAX_ROWS / 2 {
             rows.for_each(|row| self.changes.erase(row));
@@ -118,7 +120,7 @@ fn skipped_rows<V: Vault>(vault: &Rows<V>, contact: u32, slot: u8) -> Vec<RowKey
 }
 
 impl Step {
-    /// Nothing is to be stored.
+    /// Whether the step stores nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.changes.rows() == 0
             && !self.config
@@ -127,7 +129,7 @@ impl Step {
             && self.conversations.is_empty()
     }
 
-    /// Returns the number of things of two rows each that still have room.
+    /// Returns the number of things of two rows each for which the step still has room.
     pub(super) fn room(&self) -> usize {
         if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }
     }
@@ -138,8 +140,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Step::default()
     }
 
-    /// Stores the step. If the vault has no room, memory is what the disk holds again; after any other error the engine takes nothing
-    /// more.
+    /// Stores the step. If the vault has no room, memory goes back to what the disk holds; after any other error the engine is
+    /// dead.
     pub(super) fn finish(&mut self, mut step: Step) -> Result<(), VaultError> {
         if self.dead {
             return Err(VaultError::Stopped);
@@ -169,7 +171,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Stores a step that has no room for more, and with it the contact as it is now; the step goes on empty.
+    /// Stores a step that has no room for more, together with the contact as it is now. The step is empty afterwards.
     pub(super) fn make_room(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
         if step.room() > 0 {
             return Ok(());
@@ -180,7 +182,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.drain_backlog(id, today)
     }
 
-    /// Stores a step, in two if need be, and encrypts what waits.
+    /// Stores a step, in two parts if needed, and encrypts the drafts that wait.
     pub(super) fn finish_and_seal(&mut self, mut step: Step, id: u32) -> Result<(), VaultError> {
         if step.room() == 0 {
             self.finish(std::mem::take(&mut step))?;
@@ -193,7 +195,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.keys().copied().collect()
     }
 
-    /// The contact of a name, in whatever spelling the name comes.
+    /// Finds the contact with a name, in any spelling of the name.
     pub(super) fn find(&self, name: &str) -> Option<(u32, &Peer)> {
         let by = |is_it: &dyn Fn(&str) -> bool| {
             self.contacts

@@ -57,18 +57,18 @@ impl Person {
         self.engine.as_mut().unwrap()
     }
 
-    /// Everything in memory is lost; what was committed is not.
+    /// Drops everything in memory and opens the vault again, with what was committed.
     fn crash(&mut self, today: Day) {
         let copy = self.copy();
         self.put_back(&copy, today);
     }
 
-    /// The vault as a copy of its file would hold it.
+    /// Returns the vault as a copy of its file would hold it.
     fn copy(&self) -> MemoryVault {
         self.disk.copy()
     }
 
-    /// The vault is replaced by a copy.
+    /// Replaces the vault by a copy.
     fn put_back(&mut self, copy: &MemoryVault, today: Day) {
         drop(self.engine.take());
         self.disk = copy.copy();
@@ -139,7 +139,7 @@ impl World {
         world
     }
 
-    /// Plays the relay's part for wanted and retiring mailboxes.
+    /// Creates and deletes own mailboxes as the relay does.
     fn make_mailboxes(&mut self) {
         for (owner, person) in self.people.iter_mut().enumerate() {
             let mailboxes = [RELAY, OTHER].map(|relay| person.engine().mailboxes_at(relay));
@@ -168,7 +168,7 @@ impl World {
         self.people[who].sent.push(text);
     }
 
-    /// One put; `loss` of its ways to fail.
+    /// Puts one envelope at the relay. With `loss`, the put fails in one of its ways.
     fn put(&mut self, who: usize, loss: bool) -> bool {
         let today = self.today;
         let most = self.rng.random_range(1..4);
@@ -229,7 +229,7 @@ impl World {
         }
     }
 
-    /// Everything that can move moves, without losses.
+    /// Lets everything move that can, without losses.
     fn settle(&mut self) {
         loop {
             self.make_mailboxes();
@@ -251,7 +251,8 @@ impl World {
         }
     }
 
-    /// Does the same as [`settle`](Self::settle), and the hours of a day pass, in which what is missing is sent again and what is lost heals.
+    /// Does the same as [`settle`](Self::settle), and lets the hours of a day pass, in which missing items are sent again and
+    /// lost sessions heal.
     fn settle_in_time(&mut self) {
         let today = self.today;
         let read = BTreeSet::from([RELAY.to_owned()]);

@@ -12,14 +12,14 @@ pub trait VaultFixture {
     /// Makes empty storage, with a room of at most 64 MiB.
     fn empty() -> Self;
 
-    /// Opens the vault on the storage. Called again after the vault before was dropped or closed.
+    /// Opens the vault on the storage. Called again after the earlier vault was dropped or closed.
     fn open(&self) -> Self::Vault;
 }
 
 /// Checks that an implementation keeps the promises 1 to 4 of [`Vault`].
 ///
 /// # Panics
-/// If it does not keep one of them.
+/// Panics if the implementation breaks one of them.
 pub fn check_contract<F: VaultFixture>() {
     check_rows::<F>();
     check_tables::<F>();
@@ -36,7 +36,7 @@ fn row(key: RowKey, expiry_day: u32, body: &[u8]) -> NewRow {
     NewRow { key, expiry_day, body: Zeroizing::new(body.to_vec()) }
 }
 
-/// Puts, replaces and erases, before and after an opening.
+/// Checks rows that are put, replaced and erased, before and after an opening.
 fn check_rows<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -68,7 +68,7 @@ fn check_rows<F: VaultFixture>() {
     assert_eq!(fixture.open().get(&one), Ok(None));
 }
 
-/// Tables are listed in the order of their keys, and tell the order in which rows were stored.
+/// Checks that tables are listed in the order of their keys, and tell the order in which rows were stored.
 fn check_tables<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -92,7 +92,7 @@ fn check_tables<F: VaultFixture>() {
     assert_eq!(by_age, stored.map(|number| row_key(6, number)));
 }
 
-/// Batches of a pseudorandom history, with openings between them, against a map.
+/// Checks batches of a pseudorandom history, with openings between them, against a map.
 fn check_histories<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -137,7 +137,7 @@ fn check_histories<F: VaultFixture>() {
     }
 }
 
-/// A commit does not fail for lack of room below seven eighths of the room, whatever was stored and erased before.
+/// Checks that a commit does not fail for lack of room below seven eighths of the room, whatever was stored and erased before.
 fn check_room<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -197,11 +197,11 @@ fn check_room<F: VaultFixture>() {
     );
 }
 
-/// Numbers without a pattern, the same in every run.
+/// A generator of numbers without a pattern, the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
-    /// A number below a bound; 0 if the bound is 0.
+    /// Returns a number below a bound; 0 if the bound is 0.
     fn below(&mut self, bound: u64) -> u64 {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

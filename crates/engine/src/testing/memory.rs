@@ -13,16 +13,17 @@ use zeroize::Zeroizing;
 /// The sizes of a [`MemoryVault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
-    /// [`StorageReport::room_bytes`].
+    /// The value of [`StorageReport::room_bytes`].
     pub room_bytes: u64,
-    /// [`StorageReport::least_row_bytes`].
+    /// The value of [`StorageReport::least_row_bytes`].
     pub least_row_bytes: u64,
-    /// Bytes of rows, each counted with `least_row_bytes` at least, above which a commit fails with [`VaultError::Full`].
+    /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit fails with
+    /// [`VaultError::Full`].
     pub capacity_bytes: u64,
 }
 
 impl Default for MemoryLimits {
-    /// About the sizes of a client's vault that may grow to 1 GiB.
+    /// Returns about the sizes of a client's vault that may grow to 1 GiB.
     fn default() -> Self {
         Self { room_bytes: 800 << 20, least_row_bytes: 764, capacity_bytes: 800 << 20 }
     }
@@ -40,9 +41,9 @@ struct State {
     limits: MemoryLimits,
     /// The number of writes so far.
     writes: u64,
-    /// Every write fails with this error.
+    /// The error with which every write fails; `None`: writes succeed.
     refuses: Option<VaultError>,
-    /// A write has failed for good.
+    /// Whether a write has failed for good.
     stopped: bool,
     damaged_rows: u64,
 }
@@ -51,19 +52,19 @@ struct State {
 struct Row {
     expiry_day: u32,
     order: u64,
-    /// `None`: damaged.
+    /// The body of the row; `None`: damaged.
     body: Option<Zeroizing<Vec<u8>>>,
     length: usize,
 }
 
 impl MemoryVault {
-    /// Makes an empty vault with the default limits.
+    /// Creates an empty vault with the default limits.
     #[must_use]
     pub fn new() -> Self {
         Self::with_limits(MemoryLimits::default())
     }
 
-    /// Makes an empty vault with these limits.
+    /// Creates an empty vault with these limits.
     #[must_use]
     pub fn with_limits(limits: MemoryLimits) -> Self {
         let (rows, refuses) = (BTreeMap::new(), None);
@@ -85,24 +86,24 @@ impl MemoryVault {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The number of writes so far.
+    /// Returns the number of writes so far.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.state().writes
     }
 
-    /// The keys of all rows.
+    /// Returns the keys of all rows.
     #[must_use]
     pub fn keys(&self) -> Vec<RowKey> {
         self.state().rows.keys().copied().collect()
     }
 
-    /// Lets every write fail with an error, or succeed again. [`VaultError::Stopped`] stops the vault at the next write.
+    /// Makes every write fail with an error, or succeed again. [`VaultError::Stopped`] stops the vault at the next write.
     pub fn refuse(&self, error: Option<VaultError>) {
         self.state().refuses = error;
     }
 
-    /// Changes how many bytes of rows there may be.
+    /// Sets the number of bytes of rows that there may be.
     pub fn set_capacity(&self, bytes: u64) {
         self.state().limits.capacity_bytes = bytes;
     }
@@ -247,7 +248,7 @@ pub(crate) mod tests {
     use rand::{SeedableRng, rngs::StdRng};
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// A generator for tests: each call gives another one.
+    /// Returns a generator for tests: each call gives another one.
     pub(crate) fn random() -> StdRng {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -17,7 +17,7 @@ const ERASED_AT_ONCE: usize = 1_024;
 /// The rows of a vault.
 pub(crate) struct Rows<V> {
     vault: V,
-    /// The least that a row counts, in bytes.
+    /// The minimum weight of a row, in bytes.
     least_row: u64,
     /// The weight of all rows together, in bytes.
     used: u64,
@@ -32,7 +32,7 @@ impl<V: Vault> Rows<V> {
         rows
     }
 
-    /// All rows, by table.
+    /// Returns all rows, by table.
     pub(super) fn entries(&self) -> impl Iterator<Item = RowEntry> {
         (0..=u8::MAX).flat_map(|table| self.vault.table(table))
     }
@@ -91,35 +91,35 @@ impl<V: Vault> Rows<V> {
         self.vault.get(key)
     }
 
-    /// The keys of a table, ascending.
+    /// Returns the keys of a table, ascending.
     pub(crate) fn keys(&self, table: Table) -> Vec<RowKey> {
         self.vault.table(table.code()).into_iter().map(|row| row.key).collect()
     }
 
-    /// The keys of a table in the order in which the rows were stored.
+    /// Returns the keys of a table in the order in which the rows were stored.
     pub(crate) fn keys_by_age(&self, table: Table) -> Vec<RowKey> {
         let mut rows = self.vault.table(table.code());
         rows.sort_unstable_by_key(|row| row.order);
         rows.into_iter().map(|row| row.key).collect()
     }
 
-    /// Returns whether there is a row.
+    /// Whether there is a row.
     pub(crate) fn has(&self, key: &RowKey) -> bool {
         self.vault.entry(key).is_some()
     }
 
-    /// Rows whose last day is over.
+    /// Returns rows whose last day is over.
     pub(crate) fn expired(&self, today: Day) -> Vec<RowKey> {
         let is_over = |row: &RowEntry| row.expiry_day != 0 && row.expiry_day < today.number();
         self.entries().filter(is_over).map(|row| row.key).collect()
     }
 
-    /// The number of rows that a damaged disk has cost.
+    /// Returns the number of rows that a damaged disk has cost.
     pub(crate) fn damaged(&self) -> u64 {
         self.vault.report().damaged_rows
     }
 
-    /// Finishes the work under way.
+    /// Finishes the work under way and closes the vault.
     pub(crate) fn close(self) -> Result<(), VaultError> {
         self.vault.close()
     }

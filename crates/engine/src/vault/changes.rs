@@ -10,17 +10,17 @@ use zeroize::Zeroizing;
 /// The version of every row that this build writes.
 pub(crate) const ROW_VERSION: u8 = 2;
 
-/// The changes of one step: stored as a whole or not at all.
+/// The changes of one step, which are stored as a whole or not at all.
 #[derive(Default)]
 pub(crate) struct Changes {
-    /// `None`: erased.
+    /// The rows to store; `None`: to erase.
     rows: BTreeMap<RowKey, Option<Body>>,
     bytes: usize,
     later: Vec<RowKey>,
 }
 
 struct Body {
-    /// The day after which the row is to be erased; 0: never.
+    /// The day after which the row is to be erased, counted from 1970-01-01; 0: never.
     expiry_day: u32,
     bytes: Zeroizing<Vec<u8>>,
 }
@@ -37,7 +37,7 @@ impl Changes {
         self.insert(key, 0, bytes);
     }
 
-    /// Writes a row that expires after a day.
+    /// Writes a row that expires after this day.
     pub(crate) fn put_until<T: Serialize>(
         &mut self,
         key: RowKey,
@@ -63,27 +63,27 @@ impl Changes {
         self.later.extend(keys);
     }
 
-    /// The body of a row that this step writes.
+    /// Returns the body of a row that this step writes.
     pub(crate) fn pending(&self, key: &RowKey) -> Option<&[u8]> {
         self.rows.get(key)?.as_ref().map(|body| body.bytes.as_slice())
     }
 
-    /// The number of rows that are written or erased at once.
+    /// Returns the number of rows that are written or erased at once.
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// The number of bytes that were written; a row that was written twice counts twice.
+    /// Returns the number of bytes that were written; a row that was written twice counts twice.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The names of the changed rows, each with the length of its new body; `None`: erased.
+    /// Returns the names of the changed rows, each with the length of its new body; `None`: erased.
     pub(super) fn lengths(&self) -> impl Iterator<Item = (&RowKey, Option<usize>)> {
         self.rows.iter().map(|(key, body)| (key, body.as_ref().map(|body| body.bytes.len())))
     }
 
-    /// Splits it into the batch and the rows that are erased after it.
+    /// Splits the changes into the batch and the rows that are erased after it.
     pub(super) fn into_batch(self) -> (RowBatch, Vec<RowKey>) {
         let mut batch = RowBatch::default();
         for (key, body) in self.rows {
@@ -96,7 +96,7 @@ impl Changes {
     }
 }
 
-/// Encodes a row, its version first. Measures it before: a buffer that grew would leave a copy behind.
+/// Encodes a row, its version first. Measures the length before: a buffer that grew would leave a copy behind.
 pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let measured = postcard::serialize_with_flavor(row, postcard::ser_flavors::Size::default());
     let mut bytes = Vec::with_capacity(1 + measured.map_err(|_| VaultError::Corrupt)?);

@@ -15,14 +15,14 @@ pub(crate) struct ConfigRow {
     pub(crate) seed: IdentitySeed,
     pub(crate) relay: Option<String>,
     pub(crate) next_contact: u32,
-    /// No event has a lower number any more.
+    /// The number below which there is no event any more.
     pub(crate) event_floor: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ContactRow {
     pub(crate) name: String,
-    /// Known once a session stands.
+    /// The person's identity, known once there is a session.
     pub(crate) identity: Option<[u8; 32]>,
     pub(crate) verified: bool,
     pub(crate) established: bool,
@@ -30,43 +30,44 @@ pub(crate) struct ContactRow {
     pub(crate) unreachable: bool,
     pub(crate) mailboxes: Vec<MailboxRow>,
     pub(crate) next_mailbox: u32,
-    /// Oldest first.
+    /// The addresses, oldest first.
     pub(crate) addresses: Vec<PeerAddress>,
     pub(crate) out_stream: [u8; 16],
     pub(crate) next_number: u64,
     pub(crate) in_stream: Option<[u8; 16]>,
-    /// Every number up to here was received and given to the app.
+    /// The number up to which everything was received and given to the app.
     pub(crate) low_water: u64,
-    /// Numbers above it that are held.
+    /// Numbers above the low-water mark that are held.
     pub(crate) sparse: BTreeSet<u64>,
-    /// The peer does not know yet what was received.
+    /// Whether the peer does not know yet what was received.
     pub(crate) receipt_due: bool,
-    /// The peer was not told yet where to write: only before its first answer.
+    /// Whether the peer was not told yet where to write: only before its first answer.
     pub(crate) hello_due: bool,
-    /// Blobs that are stored here and perhaps not yet destroyed at the relay: their first 16 bytes.
+    /// The first 16 bytes of each blob that is stored here and perhaps not yet destroyed at the relay.
     pub(crate) unacked: Vec<[u8; 16]>,
-    /// Blobs that opened under no key.
+    /// Number of blobs that opened under no key.
     pub(crate) junk: u64,
     /// The acceptor's side of an invite, until the invite mailbox is emptied.
     pub(crate) accepted_invite: Option<AcceptedInvite>,
 }
 
-/// An outbox item: lives until its receipt.
+/// An outbox item, which lives until its receipt.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
     /// The encoded content without Hello; that of a move holds a capability.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// Sealed for one address; erased once a relay has it.
+    /// The envelope for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
-    /// The day on which the item is sent again without a receipt, because its blob has expired; there once a relay has stored it.
+    /// The day on which the item is sent again without a receipt, because its blob has expired; `None` until a relay has stored
+    /// it.
     pub(crate) again_on: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ItemKind {
-    /// Hello or receipt: not numbered, never receipted.
+    /// A Hello or a receipt: not numbered, never receipted.
     Control,
     Text,
     Move,

@@ -9,29 +9,30 @@ pub(crate) enum Table {
     Config,
     /// A person: name and identity.
     Person,
-    /// A session's snapshot; sub = its slot, as in the next two.
+    /// A session's snapshot. The sub number is its slot, as in the next two.
     Session,
     /// A session's reset secrets.
     Resets,
-    /// A skipped message key; number = turn, message number.
+    /// A skipped message key. The number is the turn, then the message number.
     Skipped,
-    /// The outbox. Sub 0: an item, number 0 the one unnumbered message. Sub 1: a draft, number = its place among drafts.
+    /// The outbox. Sub 0: an item, with number 0 for the one unnumbered message. Sub 1: a draft, whose number is its place among
+    /// drafts.
     Outbox,
     /// An event for the app.
     Event,
-    /// An item above the low-water mark; sub = its stream's slot.
+    /// An item above the low-water mark. The sub number is its stream's slot.
     Held,
-    /// A content that needs a newer version; owner = the conversation.
+    /// A content that needs a newer version. The owner is the conversation.
     Parked,
     /// The secrets of an invite that waits.
     Invite,
     /// One row: the number up to which a simple app has shown events.
     Cursor,
-    /// Number of times that a blob was begun and not finished; number = its first bytes.
+    /// Number of times that processing a blob was begun and not finished. The number is the blob's first bytes.
     Attempt,
-    /// One row: there while the vault is open.
+    /// One row, which exists while the vault is open.
     Running,
-    /// A blob that was put aside; number = its first bytes.
+    /// A blob that was put aside. The number is its first bytes.
     Aside,
     /// A peer: mailboxes, addresses, streams.
     Peer,
@@ -39,7 +40,7 @@ pub(crate) enum Table {
     Ratchet,
     /// A conversation.
     Conversation,
-    /// A message that was shown; owner = the conversation.
+    /// A message that was shown. The owner is the conversation.
     Seen,
     /// One row: what the user has allowed and set for relays.
     Relays,
@@ -47,21 +48,21 @@ pub(crate) enum Table {
     Blocked,
     /// One row: the vault's format.
     Format,
-    /// One row: when addresses that refused were last tried once more.
+    /// One row: the time of the last retry of addresses that refused.
     StaleTried,
     /// An outbox item that a receipt showed to be missing.
     Missing,
-    /// The amount that was sent again to a contact within an hour.
+    /// Number of bytes that were sent again to a contact within an hour.
     Again,
-    /// An envelope that needs the user's word.
+    /// An envelope that needs the user's decision.
     Asked,
     /// One row: the mailboxes that tell whether this vault is the newest.
     Sentinel,
-    /// The number up to which a contact's events were shown; owner 0: events that concern no contact.
+    /// The number up to which a contact's events were shown. Owner 0 has the events that concern no contact.
     Shown,
-    /// One row: there while contacts are being moved to the relay that is set.
+    /// One row, which exists while contacts are being moved to the relay that is set.
     Moving,
-    /// The newest private mailbox that a peer has used, as long as older ones are there.
+    /// The newest private mailbox that a peer has used, as long as older ones exist.
     Used,
     /// One row: the day that is believed.
     Calendar,
@@ -104,25 +105,25 @@ impl Table {
     }
 }
 
-/// The key of a row of sub 0.
+/// Returns the key of a row of sub 0.
 pub(crate) const fn key(table: Table, owner: u32, number: u64) -> RowKey {
     sub_key(table, owner, number, 0)
 }
 
-/// The key of a row.
+/// Returns the key of a row.
 pub(crate) const fn sub_key(table: Table, owner: u32, number: u64, sub: u8) -> RowKey {
     let [a, b, c, d] = owner.to_be_bytes();
     let [e, f, g, h, i, j, k, l] = number.to_be_bytes();
     RowKey([table.code(), a, b, c, d, e, f, g, h, i, j, k, l, sub, 0, 0])
 }
 
-/// Owner and number of a key.
+/// Returns owner and number of a key.
 pub(crate) const fn parts(key: &RowKey) -> (u32, u64) {
     let [_, a, b, c, d, e, f, g, h, i, j, k, l, ..] = key.0;
     (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes([e, f, g, h, i, j, k, l]))
 }
 
-/// The sub number of a key.
+/// Returns the sub number of a key.
 pub(crate) const fn sub(key: &RowKey) -> u8 {
     let [.., sub, _, _] = key.0;
     sub

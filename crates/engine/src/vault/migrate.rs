@@ -34,9 +34,9 @@ const OLD_BLOCKED: Table = Table::Ratchet;
 const MAX_ROWS: usize = 200;
 /// Maximum number of bytes that one batch writes.
 const MAX_BYTES: usize = 2 << 20;
-/// Rows that one old row becomes at most, and the row of the format beside them.
+/// Maximum number of rows that one old row becomes, with the row of the format.
 const ROWS_OF_ONE: usize = 6;
-/// Bytes that one old row becomes at most.
+/// Maximum number of bytes that one old row becomes.
 const BYTES_OF_ONE: usize = 128 << 10;
 
 /// The steps in their order. A stored stage is an index into this list.
@@ -82,7 +82,7 @@ enum Stage {
 }
 
 impl Stage {
-    /// The table in which the old rows lie.
+    /// Returns the table in which the old rows lie.
     const fn table(self) -> Table {
         match self {
             Self::Config => Table::Config,
@@ -111,10 +111,10 @@ pub(crate) fn migrate<V: Vault>(vault: &mut Rows<V>, rng: &mut impl CryptoRng) -
     run(vault, rng, &mut |_| Ok(()))
 }
 
-/// Called after each batch is stored, with its number of rows and of bytes. An error ends the migration there.
+/// A callback after each stored batch, with its number of rows and of bytes. Its error ends the migration there.
 type AfterBatch<'a> = &'a mut dyn FnMut([usize; 2]) -> Result<(), VaultError>;
 
-/// [`migrate`], watched.
+/// Does the work of [`migrate`] and calls `after_batch` after each batch.
 fn run<V: Vault, R: CryptoRng>(
     vault: &mut Rows<V>,
     rng: &mut R,
@@ -141,17 +141,17 @@ fn run<V: Vault, R: CryptoRng>(
     after_batch(size)
 }
 
-/// The way from one format to the other.
+/// The state of a migration from format 1 to format 2.
 struct Work<'a, V: Vault, R: CryptoRng> {
     vault: &'a mut Rows<V>,
-    /// `None`: only checks, and stores nothing.
+    /// The generator; `None`: the work only checks, and stores nothing.
     rng: Option<&'a mut R>,
     after_batch: AfterBatch<'a>,
     /// The changes for the next batch.
     changes: Changes,
-    /// The last row that `changes` deals with.
+    /// The last row whose changes `changes` holds.
     done: FormatRow,
-    /// Empty once the contacts' rows are being replaced.
+    /// The contacts in format 1; empty once their rows are being replaced.
     known: Known,
     /// Number of texts of each contact's outbox that have become messages.
     clocks: BTreeMap<u32, u64>,
@@ -182,13 +182,13 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         Ok(work)
     }
 
-    /// The steps that are left, the one under way among them.
+    /// Returns the steps that are left, the one under way among them.
     fn stages(&self) -> impl Iterator<Item = (u32, Stage)> + use<V, R> {
         let first = self.done.stage;
         (0..).zip(STAGES).filter(move |(number, _)| *number >= first)
     }
 
-    /// Everything that is left.
+    /// Does all the work that is left.
     fn all(&mut self) -> Result<(), VaultError> {
         for (number, stage) in self.stages() {
             let after = if number == self.done.stage { self.done.after } else { [0; 16] };
@@ -212,7 +212,7 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         self.commit()
     }
 
-    /// Stores what has gathered.
+    /// Stores the changes that have gathered.
     fn commit(&mut self) -> Result<(), VaultError> {
         let mut changes = std::mem::take(&mut self.changes);
         if self.rng.is_none() || changes.rows() == 0 {
@@ -265,7 +265,8 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         }
     }
 
-    /// A numbered item becomes a draft. The control message is left to the contact's own step, as is what belongs to no contact.
+    /// Turns a numbered item into a draft. The step that migrates the contact deals with the control message; items that belong
+    /// to no contact stay.
     fn outbox_item(&mut self, row: &RowKey) -> Result<(), VaultError> {
         let (owner, number) = parts(row);
         let Some(streams) = self.known.streams.get(&owner).filter(|_| number != rows::CONTROL) else {
@@ -279,7 +280,7 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         self.changes.put(rows::draft_key(owner, number), &draft)
     }
 
-    /// A row whose fields stay as they are, perhaps under another key.
+    /// Writes a row again whose fields stay as they are, perhaps under another key.
     fn same<T: Serialize + DeserializeOwned>(
         &mut self,
         row: &RowKey,
@@ -302,7 +303,7 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         Ok(())
     }
 
-    /// Counts what an earlier run has made of the outboxes.
+    /// Counts the messages that an earlier run has made of the outboxes.
     fn count_messages(&mut self) -> Result<(), VaultError> {
         for row in self.vault.keys(Table::Outbox) {
             if sub(&row) == rows::DRAFT {
@@ -319,7 +320,7 @@ fn bytes<V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<Zeroizing<Vec<u8>>, 
     vault.read_bytes(row)?.ok_or(VaultError::Corrupt)
 }
 
-/// A row of format 1.
+/// Reads a row of format 1.
 fn old<T: DeserializeOwned, V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<T, VaultError> {
     match bytes(vault, row)?.split_first() {
         Some((&OLD_VERSION, fields)) => postcard::from_bytes(fields).map_err(|_| VaultError::Corrupt),

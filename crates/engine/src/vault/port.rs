@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 pub struct RowKey(pub [u8; 16]);
 
 impl RowKey {
-    /// The number of the table: the first byte.
+    /// Returns the number of the table: the first byte.
     #[must_use]
     pub const fn table(&self) -> u8 {
         let [table, ..] = self.0;
@@ -19,7 +19,7 @@ impl RowKey {
 }
 
 impl core::fmt::Debug for RowKey {
-    /// Redacted: the names of rows say what the user does, and do not belong into logs.
+    /// Hides the bytes: the names of rows tell what the user does and do not belong into logs.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("RowKey(..)")
     }
@@ -28,9 +28,9 @@ impl core::fmt::Debug for RowKey {
 /// The properties of a stored row that are known without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowEntry {
-    /// The name.
+    /// The name of the row.
     pub key: RowKey,
-    /// The day, counted from 1970-01-01, after which the engine erases the row; 0: never.
+    /// The day after which the engine erases the row, counted from 1970-01-01; 0: never.
     pub expiry_day: u32,
     /// The place among all rows in the order in which they were stored. Rows of one batch may share it.
     pub order: u64,
@@ -40,11 +40,11 @@ pub struct RowEntry {
 
 /// A row to be stored.
 pub struct NewRow {
-    /// The name. A row that has this name is replaced.
+    /// The name of the row. A row that has this name is replaced.
     pub key: RowKey,
-    /// The day, counted from 1970-01-01, after which the engine erases the row; 0: never.
+    /// The day after which the engine erases the row, counted from 1970-01-01; 0: never.
     pub expiry_day: u32,
-    /// The body. It may hold secrets: a vault makes no copy of it that is not wiped.
+    /// The body of the row. It may hold secrets: a vault makes no copy of it that is not wiped.
     pub body: Zeroizing<Vec<u8>>,
 }
 
@@ -60,19 +60,20 @@ pub struct RowBatch {
 /// The size of a vault's storage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StorageReport {
-    /// Bytes of rows that the storage may come to hold, if each counts at least [`least_row_bytes`](Self::least_row_bytes).
+    /// Number of bytes of rows that the storage may come to hold, if each counts at least
+    /// [`least_row_bytes`](Self::least_row_bytes).
     pub room_bytes: u64,
-    /// The least that a row counts, in bytes. Does not change while the vault is open.
+    /// The minimum number of bytes that a row counts. Does not change while the vault is open.
     pub least_row_bytes: u64,
-    /// Bytes of the storage now.
+    /// Number of bytes of the storage now.
     pub file_bytes: u64,
-    /// Bytes to which the storage may grow.
+    /// Number of bytes to which the storage may grow.
     pub limit_bytes: u64,
-    /// Bytes of erased rows that are not overwritten yet. Their keys are destroyed.
+    /// Number of bytes of erased rows that are not overwritten yet. Their keys are destroyed.
     pub dead_bytes: u64,
-    /// The time for which the oldest of these has been there, as far as the vault knows.
+    /// The time since the oldest of these rows was erased, as far as the vault knows.
     pub oldest_dead: Option<Duration>,
-    /// Rows that a damaged disk has cost.
+    /// Number of rows that are lost because the disk is damaged.
     pub damaged_rows: u64,
 }
 
@@ -94,7 +95,7 @@ pub trait Vault {
     /// Reads the body of a row; `None`: there is no such row.
     ///
     /// # Errors
-    /// [`VaultError::Corrupt`] for a damaged row, [`VaultError::Io`] if the disk cannot be read.
+    /// Fails with [`VaultError::Corrupt`] for a damaged row, and with [`VaultError::Io`] if the disk cannot be read.
     fn get(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
 
     /// Returns the properties of a row; `None`: there is no such row.
@@ -106,13 +107,13 @@ pub trait Vault {
     /// Stores a batch durably.
     ///
     /// # Errors
-    /// [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
+    /// Fails with [`VaultError::Full`], [`VaultError::Busy`], or [`VaultError::Stopped`].
     fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError>;
 
     /// Erases rows durably. Needs no room.
     ///
     /// # Errors
-    /// [`VaultError::Busy`] or [`VaultError::Stopped`].
+    /// Fails with [`VaultError::Busy`] or [`VaultError::Stopped`].
     fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError>;
 
     /// Reports how large the storage is and how large it may grow.
@@ -121,7 +122,7 @@ pub trait Vault {
     /// Finishes the work under way and closes the vault. A vault that is dropped loses nothing, either.
     ///
     /// # Errors
-    /// [`VaultError::Stopped`] if a write failed.
+    /// Fails with [`VaultError::Stopped`] if a write failed.
     fn close(self) -> Result<(), VaultError>
     where
         Self: Sized;

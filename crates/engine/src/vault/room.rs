@@ -11,13 +11,14 @@ const SEND_PARTS: u64 = 5;
 /// it is sure to take rows up to about seven eighths of its room.
 const RECEIVE_PARTS: u64 = 6;
 
-/// The things for which a vault has room.
+/// The kinds of rows for which a vault has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum VaultRoom {
     /// There is room for all of it.
     Enough,
-    /// There is room for received messages, but not for a new text, contact or invite of the user. Erase events, or raise the limit.
+    /// There is room for received messages, but not for a new text, contact or invite of the user. To make room, erase events or
+    /// raise the limit.
     ReceivesOnly,
     /// There is room for receipts and for erasing. Messages are left at the relays.
     Full,
@@ -27,27 +28,27 @@ pub enum VaultRoom {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VaultStatus {
-    /// Bytes of the vault's file.
+    /// Number of bytes of the vault's file.
     pub file_bytes: u64,
-    /// Bytes that the file may grow to.
+    /// Number of bytes to which the file may grow.
     pub limit_bytes: u64,
-    /// Bytes that the vault's records take, each counted with its share of the file's tables at least.
+    /// Number of bytes that the vault's records take, each counted with its share of the file's tables at least.
     pub used_bytes: u64,
-    /// Bytes up to which the user's own texts, contacts and invites may fill the vault.
+    /// Number of bytes up to which the user's own texts, contacts and invites may fill the vault.
     pub send_bytes: u64,
-    /// Bytes up to which received messages may fill the vault.
+    /// Number of bytes up to which received messages may fill the vault.
     pub receive_bytes: u64,
     /// The kinds of things that the vault has room for now.
     pub room: VaultRoom,
-    /// Bytes of erased records that lie in the file still, encrypted under keys that are destroyed. They are overwritten within minutes
-    /// while the vault is open.
+    /// Number of bytes of erased records that are still in the file, encrypted under keys that are destroyed. They are
+    /// overwritten within minutes while the vault is open.
     pub dead_bytes: u64,
-    /// The time for which the oldest of them has lain there, as far as this process knows.
+    /// The time since the oldest of these records was erased, as far as this process knows.
     pub oldest_dead: Option<Duration>,
 }
 
 impl VaultStatus {
-    /// Returns how full the vault is, in hundredths of what received messages may fill; not above 100.
+    /// Returns how full the vault is, in percent of what received messages may fill; at most 100.
     #[must_use]
     pub fn percent(&self) -> u8 {
         let percent = self.used_bytes.saturating_mul(100).checked_div(self.receive_bytes).unwrap_or(100);
@@ -55,7 +56,7 @@ impl VaultStatus {
     }
 }
 
-/// The weight of a row of this length, in bytes: small rows take their share of the storage's tables.
+/// Returns the weight of a row of this length, in bytes: small rows take their share of the storage's tables.
 pub(super) fn weight(least_row: u64, length: usize) -> u64 {
     least_row.max(u64::try_from(length).unwrap_or(u64::MAX))
 }

@@ -1,7 +1,7 @@
 //! The fields of all rows. Fields are only ever appended, with a new row version.
 //!
-//! Everything that opens something wipes itself: keys and capabilities have the types of their roles, and bytes that hold one are
-//! [`Zeroizing`]. No row that has such a field is `Clone`.
+//! All secrets wipe themselves: keys and capabilities have the types of their roles, and bytes that hold one are [`Zeroizing`].
+//! No row that has such a field is `Clone`.
 
 use super::secret;
 use crate::event::EventKind;
@@ -22,9 +22,9 @@ pub(crate) struct ConfigRow {
     /// The person's identity, if another device's.
     pub(crate) root: Option<[u8; 32]>,
     pub(crate) relay: Option<String>,
-    /// Persons, peers and conversations share one counter.
+    /// The next number of a person, peer or conversation. They share one counter.
     pub(crate) next_id: u32,
-    /// No event has a lower number any more.
+    /// The number below which there is no event any more.
     pub(crate) event_floor: u64,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct ConfigRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PersonRow {
     pub(crate) name: String,
-    /// The person's identity: that of the main device. Known once a session stands.
+    /// The person's identity, that of the main device; known once there is a session.
     pub(crate) root: Option<[u8; 32]>,
     pub(crate) main_peer: u32,
     pub(crate) conversation: u32,
@@ -47,12 +47,12 @@ pub(crate) struct ConversationRow {
     pub(crate) clock: u64,
     /// The highest clock of a message that was received and given to the app.
     pub(crate) shown_clock: u64,
-    /// The latest time that such a message says, in seconds since 1970-01-01.
+    /// The latest time of such a message, in seconds since 1970-01-01.
     pub(crate) shown_time: u64,
 }
 
 impl ConversationRow {
-    /// A conversation in which nothing was received.
+    /// Creates a conversation in which nothing was received.
     pub(crate) const fn new(person: u32, clock: u64) -> Self {
         Self { person, clock, shown_clock: 0, shown_time: 0 }
     }
@@ -62,7 +62,7 @@ impl ConversationRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PeerRow {
     pub(crate) person: u32,
-    /// The device's identity, once a session stands.
+    /// The device's identity, known once there is a session.
     pub(crate) leaf: Option<[u8; 32]>,
     pub(crate) kind: PeerKind,
     /// The sub numbers under which the rows of the sessions lie.
@@ -71,23 +71,23 @@ pub(crate) struct PeerRow {
     pub(crate) unreachable: bool,
     pub(crate) mailboxes: Vec<MailboxRow>,
     pub(crate) next_mailbox: u32,
-    /// Oldest first.
+    /// The addresses, oldest first.
     pub(crate) addresses: Vec<PeerAddress>,
     pub(crate) outgoing: OutStream,
-    /// Maximum length: [`MAX_IN_STREAMS`].
+    /// The incoming streams, at most [`MAX_IN_STREAMS`].
     pub(crate) incoming: Vec<InStream>,
-    /// The peer was not told yet where to write: only before its first answer.
+    /// Whether the peer was not told yet where to write: only before its first answer.
     pub(crate) hello_due: bool,
-    /// The session is to be reset as soon as that is possible.
+    /// Whether the session is to be reset as soon as that is possible.
     pub(crate) reset_due: bool,
     /// The day on which trouble with the session was last told; 0: never.
     pub(crate) troubled_on: u32,
-    /// Number of blobs in a row that opened under no key although they came where only the peer puts. After a restore a high number,
-    /// as if there had been many.
+    /// Number of blobs in a row that opened under no key although they came to a mailbox to which only the peer puts. After a
+    /// restore the number is high, as if there had been many.
     pub(crate) unread: u8,
-    /// Blobs that are stored here and perhaps not yet destroyed at the relay: their first 16 bytes.
+    /// The first 16 bytes of each blob that is stored here and perhaps not yet destroyed at the relay.
     pub(crate) unacked: Vec<[u8; 16]>,
-    /// Blobs that opened under no key.
+    /// Number of blobs that opened under no key.
     pub(crate) junk: u64,
     /// The acceptor's side of an invite, until the invite mailbox is emptied.
     pub(crate) accepted_invite: Option<AcceptedInvite>,
@@ -96,7 +96,7 @@ pub(crate) struct PeerRow {
 /// The owner of a peer's device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum PeerKind {
-    /// A contact's.
+    /// A contact's device.
     Contact,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct SessionSlot {
     pub(crate) session: [u8; 16],
 }
 
-/// Most streams of a peer that are received at a time.
+/// Maximum number of streams of a peer that are received at a time.
 pub(crate) const MAX_IN_STREAMS: usize = 4;
 
 /// The stream of items to a peer. Items get numbers in it when they are sealed.
@@ -116,26 +116,26 @@ pub(crate) struct OutStream {
     pub(crate) id: [u8; 16],
     /// The number of the next item.
     pub(crate) next: u64,
-    /// The digest of all items below it.
+    /// The digest of all items below the next one.
     #[serde(with = "secret::array")]
     pub(crate) digest: StreamDigest,
-    /// The peer has shown to hold the very items up to here.
+    /// The number up to which the peer has proved to hold the very items that were sent.
     pub(crate) confirmed: u64,
-    /// The digest of these.
+    /// The digest of the confirmed items.
     #[serde(with = "secret::array")]
     pub(crate) confirmed_digest: StreamDigest,
     /// Number of receipts in a row that named items above a missing one, with the same low-water mark.
     pub(crate) still: u8,
     /// The day on which a receipt has last drawn a new stream; 0: never.
     pub(crate) drawn_on: u32,
-    /// The user was told that the peer's receipts do not fit to what was sent.
+    /// Whether the user was told that the peer's receipts do not fit to what was sent.
     pub(crate) disagrees: bool,
-    /// A new stream was drawn, and items of the one before still wait to become drafts again.
+    /// Whether a new stream was drawn while items of the one before still wait to become drafts again.
     pub(crate) renumbers: bool,
 }
 
 impl OutStream {
-    /// A stream in which nothing was sent.
+    /// Creates a stream in which nothing was sent.
     pub(crate) fn new(id: [u8; 16]) -> Self {
         Self {
             id,
@@ -157,25 +157,25 @@ pub(crate) struct InStream {
     /// The sub number under which its held rows lie.
     pub(crate) slot: u8,
     pub(crate) id: [u8; 16],
-    /// Every number up to here was received and given to the app.
+    /// The number up to which everything was received and given to the app.
     pub(crate) low_water: u64,
-    /// The digest at the low-water mark; meaningless without the next field.
+    /// The digest at the low-water mark; meaningless unless `has_digest` is set.
     #[serde(with = "secret::array")]
     pub(crate) digest: StreamDigest,
-    /// False for a stream of a vault of format 1.
+    /// Whether the digest is known; `false` for a stream of a vault of format 1.
     pub(crate) has_digest: bool,
-    /// Numbers above the low-water mark that have come.
+    /// The numbers above the low-water mark that have come.
     pub(crate) sparse: BTreeSet<u64>,
-    /// Items up to this number were given to the app, as far as they have come.
+    /// The number up to which all items that have come were given to the app.
     pub(crate) shown: u64,
-    /// One more than the highest number that was dropped because too many were held; 0: none.
+    /// The number after the highest one that was dropped because too many were held; 0: none.
     pub(crate) beyond: u64,
-    /// Since when something waits behind a missing number, in seconds since 1970-01-01; counts only while everything that
+    /// The time since which an item waits behind a missing number, in seconds since 1970-01-01. Counts only while everything that
     /// lay at the relay has been read.
     pub(crate) waits_since: Option<u64>,
-    /// The day on which it was used last.
+    /// The day on which the stream was used last.
     pub(crate) used_on: u32,
-    /// The peer does not know yet what was received.
+    /// Whether the peer does not know yet what was received.
     pub(crate) receipt_due: bool,
 }
 
@@ -206,18 +206,19 @@ pub enum MailboxKind {
 /// The state of an own mailbox at its relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxState {
-    /// Not yet created at the relay.
+    /// The mailbox is not created at the relay yet.
     Wanted,
-    /// Created; read it.
+    /// The mailbox is created and is read.
     Live,
-    /// No longer used; the relay is asked to delete it.
+    /// The mailbox is no longer used. The relay is asked to delete it.
     Retiring,
-    /// The relay does not have it any more: to be created again with the same capabilities. Its address stays as it was told.
+    /// The relay does not have the mailbox any more. It is created again with the same capabilities, so that its address stays
+    /// the same.
     Lost,
 }
 
 impl MailboxState {
-    /// Returns whether the mailbox is to be created, for the first time or again.
+    /// Whether the mailbox is to be created, for the first time or again.
     #[must_use]
     pub const fn is_wanted(self) -> bool {
         matches!(self, Self::Wanted | Self::Lost)
@@ -227,27 +228,28 @@ impl MailboxState {
 /// A mailbox of a peer.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct PeerAddress {
-    /// Holds the right to put there.
+    /// The encoded address, which holds the right to put there.
     #[serde(with = "secret::bytes")]
     pub(crate) encoded: Zeroizing<Vec<u8>>,
-    /// A put was refused there; tried again when no other is left.
+    /// Whether a put was refused at this address. The address is tried again when no other is left.
     pub(crate) stale: bool,
 }
 
-/// A numbered item of the outbox, or the control message: lives until its receipt.
+/// A numbered item of the outbox, or the control message. It lives until its receipt.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
     /// The encoded content without Hello; that of a move holds a capability.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// Sealed for one address; erased once a relay has it.
+    /// The envelope for one address; erased once a relay has it.
     pub(crate) sealed: Option<Sealed>,
-    /// The day on which the item is sent again without a receipt, because its blob has expired; there once a relay has stored it.
+    /// The day on which the item is sent again without a receipt, because its blob has expired; `None` until a relay has stored
+    /// it.
     pub(crate) again_on: Option<u32>,
-    /// A relay has stored it at least once.
+    /// Whether a relay has stored the item at least once.
     pub(crate) stored_at_relay: bool,
-    /// The message that it carries.
+    /// The message that the item carries.
     pub(crate) message: Option<[u8; 16]>,
     /// The digest of the stream with this item.
     #[serde(with = "secret::array")]
@@ -261,14 +263,14 @@ pub(crate) struct DraftRow {
     /// The encoded content, its stream and number zero.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// A relay has stored it, in an earlier stream.
+    /// Whether a relay has stored the item, in an earlier stream.
     pub(crate) stored_at_relay: bool,
     pub(crate) message: Option<[u8; 16]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ItemKind {
-    /// Hello or receipt: not numbered, never receipted.
+    /// A Hello or a receipt: not numbered, never receipted.
     Control,
     Message,
     Move,
@@ -277,7 +279,7 @@ pub(crate) enum ItemKind {
 /// An item above the low-water mark of its stream.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct HeldRow {
-    /// Its hash, for the digest.
+    /// The hash of the item, for the digest.
     #[serde(with = "secret::array")]
     pub(crate) hash: ItemHash,
     /// The encoded item; empty once it was given to the app.
@@ -285,24 +287,24 @@ pub(crate) struct HeldRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
 }
 
-/// A content that is kept for a newer version. The number of its key is that of the event that tells of it.
+/// A content that is kept for a newer version. The number of its key is that of the event that reports it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ParkedRow {
     pub(crate) peer: u32,
     pub(crate) stream: [u8; 16],
-    /// 0: a whole content, of which no number was taken.
+    /// The number of the item; 0: a whole content, which took no number.
     pub(crate) number: u64,
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
 }
 
-/// A message that was given to the app: it is not given again, by whatever way it comes.
+/// A message that was given to the app. It is not given again, by whatever way it comes.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct SeenRow {
     pub(crate) message: [u8; 16],
 }
 
-/// An envelope that needs the user's word before it is read.
+/// An envelope that needs the user's decision before it is read.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct AskedRow {
     pub(crate) question: Question,
@@ -312,10 +314,10 @@ pub(crate) struct AskedRow {
     pub(crate) envelope: Vec<u8>,
 }
 
-/// Own mailboxes that only say whether this vault is the newest: each is deleted when the next is made.
+/// Own mailboxes that only show whether this vault is the newest. Each is deleted when the next is made.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct SentinelRow {
-    /// Oldest first.
+    /// The mailboxes, oldest first.
     pub(crate) mailboxes: Vec<MailboxRow>,
     pub(crate) next_mailbox: u32,
     /// The time at which the newest was wanted, in seconds since 1970-01-01.
@@ -332,7 +334,7 @@ pub(crate) struct SentinelRow {
 pub(crate) struct CalendarRow {
     /// The number of the day.
     pub(crate) day: u32,
-    /// The clock says another day, which waits to be believed.
+    /// The wait of another day that the clock shows and that is not believed yet.
     pub(crate) waits: Option<ClockWait>,
 }
 
@@ -341,7 +343,7 @@ pub(crate) struct CalendarRow {
 pub(crate) struct ClockWait {
     /// The time of the look that was counted last, in seconds since 1970-01-01.
     pub(crate) looked_at: u64,
-    /// Hours that were counted.
+    /// Number of hours that were counted.
     pub(crate) hours: u8,
 }
 
@@ -354,10 +356,10 @@ pub(crate) enum Question {
     Identity,
 }
 
-/// The format of the vault, or how far the way to it has come.
+/// The format of the vault, or the progress of the migration to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FormatRow {
-    /// The format in which the vault is; the row is missing in format 1.
+    /// The format of the vault. The row is missing in format 1.
     pub(crate) version: u32,
     /// While the vault is brought from format 1 to 2: the step that is under way.
     pub(crate) stage: u32,
@@ -384,7 +386,7 @@ pub(crate) struct MissingRow {
 /// The bytes that were sent again to a contact in one hour of the machine's clock.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct AgainRow {
-    /// Hours since 1970-01-01.
+    /// Number of hours since 1970-01-01.
     pub(crate) hour: u64,
     pub(crate) bytes: u64,
 }
@@ -392,11 +394,11 @@ pub(crate) struct AgainRow {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct EventRow {
     pub(crate) day: u32,
-    /// 0: it concerns no conversation.
+    /// The conversation that the event concerns; 0: none.
     pub(crate) conversation: u32,
-    /// The person whose doing it was; 0: this one.
+    /// The person who caused the event; 0: this user.
     pub(crate) author: u32,
-    /// The message that it is about.
+    /// The message that the event is about.
     pub(crate) message: Option<[u8; 16]>,
     pub(crate) kind: EventKind,
 }
@@ -422,7 +424,7 @@ pub(crate) struct AcceptedInvite {
     pub(crate) relay: String,
     #[serde(with = "secret::array")]
     pub(crate) read: ReadCapability,
-    /// The first message is stored at a relay: the invite may be acked.
+    /// Whether the first message is stored at a relay, so that the invite may be acked.
     pub(crate) stored_at_relay: bool,
 }
 

@@ -52,7 +52,7 @@ macro_rules! hash {
 
 hash!(ItemHash StreamDigest);
 
-/// Serialises an array of secret bytes, by `#[serde(with = "secret::array")]`.
+/// Serialisation of an array of secret bytes, by `#[serde(with = "secret::array")]`.
 pub(crate) mod array {
     use crate::vault::secret::{LEN, Secret};
     use core::fmt;

@@ -26,20 +26,20 @@ pub struct ClientHandshake {
     retried: bool,
 }
 
-/// The client's next step after an answer of the relay.
+/// The client's next step after a message of the relay.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "short-lived, matched at once")]
 pub enum ClientStep {
-    /// The link stands on the client's side.
+    /// The link is open on the client's side.
     Finished(ClientFinished),
-    /// The relay wants to see a cookie: send this C1 on a connection from the same address, and go on with the state.
+    /// The relay wants to see a cookie. Send this C1 on a connection from the same address, and continue with the state.
     Again(ClientHandshake, Vec<u8>),
 }
 
 /// The client's last message of the handshake, and the link that follows it.
 #[derive(Debug)]
 pub struct ClientFinished {
-    /// C2. Its record holds the client's Hello and nothing else.
+    /// The message C2. Its record holds the client's Hello and nothing else.
     pub c2: Vec<u8>,
     /// The link, which sends nothing until the relay has answered.
     pub link: UnprovenLink,
@@ -57,13 +57,13 @@ impl UnprovenLink {
     /// Opens the relay's first record.
     ///
     /// # Errors
-    /// See [`RecordError`]; the link is over.
+    /// Fails with [`RecordError`]; the link is over.
     pub fn on_first_record(mut self, record: &[u8]) -> Result<(LinkSession, Received), RecordError> {
         let received = self.0.open(record)?;
         Ok((self.0, received))
     }
 
-    /// A first record of any plaintext, for tests of what the relay refuses.
+    /// Seals a first record of any plaintext, for tests of the relay's refusals.
     #[cfg(test)]
     pub(super) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
         self.0.reseal_first(plaintext)
@@ -71,7 +71,7 @@ impl UnprovenLink {
 }
 
 impl ClientHandshake {
-    /// Begins a handshake with the relay of this fingerprint; gives C1.
+    /// Begins a handshake with the relay of this fingerprint. Returns C1, too.
     #[must_use]
     pub fn start(pinned: &Fingerprint, offer: Offer, rng: &mut (impl CryptoRng + ?Sized)) -> (Self, Vec<u8>) {
         let x25519 = x25519::SecretKey::generate(rng);
@@ -80,10 +80,10 @@ impl ClientHandshake {
         (Self { pinned: *pinned, offer, x25519, kem, c1: c1.clone(), retried: false }, c1)
     }
 
-    /// Takes the relay's answer. `hello` is sent in C2; see [`UnprovenLink`] for why C2 can hold nothing else.
+    /// Handles the relay's answer. `hello` is sent in C2; [`UnprovenLink`] explains why C2 can hold nothing else.
     ///
     /// # Errors
-    /// See [`ClientHandshakeError`].
+    /// Fails with [`ClientHandshakeError`].
     pub fn on_message(
         self,
         message: &[u8],

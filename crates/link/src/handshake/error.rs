@@ -2,47 +2,48 @@
 
 use deaddrop_wire::DecodeError;
 
-/// The client's handshake failed; nothing was sent but public keys.
+/// The error of the client's handshake. Nothing was sent but public keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientHandshakeError {
-    /// The peer is no relay, or the message was damaged: try again later.
+    /// The peer is no relay, or the message was damaged. Try again later.
     #[error("no relay answers at this address; check it, or try again later")]
     NotARelay,
-    /// The relay speaks no version that this client speaks: one of the two needs an update.
+    /// The relay speaks no version that this client speaks. One of the two needs an update.
     #[error("relay and client share no version; update the older one")]
     NoCommonVersion,
-    /// Another relay answers at this address than the address names: do not use it.
+    /// Another relay answers at this address than the address names. Do not use it.
     #[error("another relay answers at this address; its fingerprint differs, do not use it")]
     WrongRelay,
-    /// The answer was changed on its way, or its sender holds not the keys that it shows: do not use it.
+    /// The answer was changed on its way, or its sender does not have the keys that it shows. Do not use it.
     #[error("the relay's answer was changed on its way; do not use this connection")]
     Unauthentic,
-    /// The relay asks for a cookie again and again: try again later.
+    /// The relay asks for a cookie again and again. Try again later.
     #[error("the relay is overloaded; try again later")]
     Overloaded,
-    /// The Hello does not fit a record.
+    /// The Hello does not fit into a record.
     #[error("the Hello does not fit a record")]
     HelloTooLong,
 }
 
-/// The relay's side of a handshake failed: the connection is closed.
+/// The error of the relay's side of a handshake. The connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayHandshakeError {
-    /// The message is not a handshake message of deaddrop. Nothing was computed.
+    /// The message is not a handshake message of deaddrop. No key was computed.
     #[error("not a handshake; close the connection")]
     NotAHandshake,
-    /// No common version: send [`no_common_version`](crate::no_common_version), then close. Nothing was computed.
+    /// The client offers no common version. Send [`no_common_version`](crate::no_common_version), then close. No key was
+    /// computed.
     #[error("no common version; say so and close the connection")]
     NoCommonVersion,
     /// A public key of the client is not valid.
     #[error("invalid public key; close the connection")]
     BadKey,
-    /// The client's first record does not open: it pinned another relay, or something was changed on the way.
+    /// The client's first record does not open: the client pinned another relay, or a message was changed on its way.
     #[error("first record does not open; close the connection")]
     Unauthentic,
-    /// The client itself sent what breaks the rules.
+    /// The client itself broke the rules.
     #[error("malformed first record; close the connection")]
     Malformed(#[from] DecodeError),
     /// The record of C2 holds something else than one Hello.

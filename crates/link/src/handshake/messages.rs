@@ -1,28 +1,28 @@
-//! The bytes of handshake messages (spec/10-link.md section 3). Nothing here computes on a key.
+//! The bytes of handshake messages (spec/10-link.md section 3). This module computes on no key.
 
 use crate::{cookie::Cookie, handshake::RelayHandshakeError, identity::PUBLIC_LEN, record::FIRST_RECORD_LEN};
 use deaddrop_primitives::{aead::TAG_LEN, kem, x25519};
 use deaddrop_wire::{Features, Offer, Version, limits::MAX_VERSIONS};
 
-/// Client's keys and offer.
+/// The beginning of C1, with the client's keys and offer.
 pub(crate) const MAGIC_C1: &[u8; 4] = b"ddC1";
-/// Relay's key and proof.
+/// The beginning of S1, with the relay's key and proof.
 pub(crate) const MAGIC_S1: &[u8; 4] = b"ddS1";
-/// Client's ciphertext to the relay's identity, first record.
+/// The beginning of C2, with the client's ciphertext to the relay's identity and its first record.
 pub(crate) const MAGIC_C2: &[u8; 4] = b"ddC2";
-/// Instead of S1: come again with this cookie.
+/// The beginning of an answer instead of S1: come again with this cookie.
 const MAGIC_RETRY: &[u8; 4] = b"ddRT";
-/// Instead of S1: the relay's versions, none of which was offered.
+/// The beginning of an answer instead of S1: the relay's versions, none of which was offered.
 const MAGIC_NO_VERSION: &[u8; 4] = b"ddNV";
 
-/// Bytes of S1 in front of the sealed identity.
+/// Number of bytes of S1 in front of the sealed identity.
 pub(crate) const S1_HEAD_LEN: usize = 4 + 2 + 8 + x25519::KEY_LEN + kem::CIPHERTEXT_LEN;
-/// Bytes of the sealed identity.
+/// Number of bytes of the sealed identity.
 pub(crate) const STATIC_BOX_LEN: usize = PUBLIC_LEN + TAG_LEN;
-/// Bytes of C2 in front of the first record.
+/// Number of bytes of C2 in front of the first record.
 pub(crate) const C2_HEAD_LEN: usize = 4 + kem::CIPHERTEXT_LEN;
 
-/// A parsed C1: well-formed, nothing computed yet.
+/// A parsed C1, which is well-formed and on which nothing is computed yet.
 #[derive(Debug)]
 pub struct ClientHello<'a> {
     pub(crate) offer: Offer,
@@ -36,12 +36,12 @@ impl<'a> ClientHello<'a> {
     /// Checks magic, lengths and the form of the offer.
     ///
     /// # Errors
-    /// [`RelayHandshakeError::NotAHandshake`].
+    /// Fails with [`RelayHandshakeError::NotAHandshake`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RelayHandshakeError> {
         parse_c1(bytes).ok_or(RelayHandshakeError::NotAHandshake) // K-01: the form of C1.
     }
 
-    /// The cookie that the client echoes, if it does.
+    /// Returns the cookie that the client echoes, if there is one.
     #[must_use]
     pub const fn cookie(&self) -> Option<&Cookie> {
         self.cookie.as_ref()
@@ -54,13 +54,13 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-/// The message that asks a client to come again with `cookie`.
+/// Encodes the message that asks a client to come again with `cookie`.
 #[must_use]
 pub fn retry(cookie: &Cookie) -> Vec<u8> {
     [&MAGIC_RETRY[..], cookie.as_bytes()].concat()
 }
 
-/// The message that tells a client which versions this relay speaks.
+/// Encodes the message that tells a client which versions this relay speaks.
 #[must_use]
 pub fn no_common_version(offer: &Offer) -> Vec<u8> {
     let mut bytes = MAGIC_NO_VERSION.to_vec();
@@ -68,7 +68,7 @@ pub fn no_common_version(offer: &Offer) -> Vec<u8> {
     bytes
 }
 
-/// C1 from its parts.
+/// Encodes C1 from its parts.
 pub(crate) fn c1(
     offer: &Offer,
     cookie: Option<&Cookie>,
@@ -85,7 +85,7 @@ pub(crate) fn c1(
     bytes
 }
 
-/// The part of S1 in front of the sealed identity.
+/// Encodes the part of S1 in front of the sealed identity.
 pub(crate) fn s1_head(
     version: Version,
     features: Features,
@@ -194,7 +194,7 @@ fn push_versions(bytes: &mut Vec<u8>, offer: &Offer) {
     }
 }
 
-/// The versions of a list, and what follows it.
+/// Splits the versions of a list off from the bytes after it.
 fn parse_versions(bytes: &[u8]) -> Option<(Vec<Version>, &[u8])> {
     let (count, rest) = bytes.split_first()?;
     let count = usize::from(*count);

@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 
 const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
 
-/// A relay that has sent S1. Holds little: no key of the client, no message.
+/// A relay that has sent S1. It holds no key of the client and no message.
 pub struct RelayHandshake {
     version: Version,
     features: Features,
@@ -25,11 +25,11 @@ pub struct RelayHandshake {
 }
 
 impl RelayHandshake {
-    /// Answers a parsed C1; gives S1. The first step that computes on keys: ask for a cookie before it when under
+    /// Answers a parsed C1. Returns S1, too. This is the first step that computes on keys: ask for a cookie before it when under
     /// load.
     ///
     /// # Errors
-    /// See [`RelayHandshakeError`].
+    /// Fails with [`RelayHandshakeError`].
     pub fn answer(
         identity: &RelayIdentity,
         offer: &Offer,
@@ -59,10 +59,10 @@ impl RelayHandshake {
         Ok((Self { version, features, chain, h2, confirmation }, s1))
     }
 
-    /// Takes C2; gives the link and the client's Hello.
+    /// Handles C2. Returns the link and the client's Hello.
     ///
     /// # Errors
-    /// See [`RelayHandshakeError`].
+    /// Fails with [`RelayHandshakeError`].
     pub fn on_c2(
         self,
         identity: &RelayIdentity,

@@ -1,4 +1,4 @@
-//! The key schedule: which secret enters when (spec/10-link.md section 4).
+//! The key schedule: the order in which the secrets enter (spec/10-link.md section 4).
 //!
 //! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation and the head of C2.
 
@@ -6,15 +6,15 @@ use crate::{labels, record::RecordKey};
 use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519};
 
 secret_bytes! {
-    /// Seals the relay's identity in S1.
+    /// The key that seals the relay's identity in S1.
     pub(super) struct StaticKey[32];
 }
 secret_bytes! {
-    /// Makes the confirmation tag of S1.
+    /// The key that makes the confirmation tag of S1.
     pub(super) struct ConfirmKey[32];
 }
 secret_bytes! {
-    /// Carries all secrets so far to the next stage.
+    /// The key that carries all secrets so far to the next stage.
     pub(super) struct ChainKey[32];
 }
 
@@ -30,7 +30,7 @@ pub(super) fn transcript_3(h2: &[u8; 32], confirmation: &[u8], c2_head: &[u8]) -
     sha256(&[labels::LINK_TRANSCRIPT_3, h2, confirmation, c2_head])
 }
 
-/// Both ephemeral secrets enter.
+/// Computes the first stage, in which both ephemeral secrets enter.
 pub(super) fn stage_1(
     ephemeral: &x25519::SharedSecret,
     encapsulated: &kem::SharedSecret,
@@ -40,7 +40,7 @@ pub(super) fn stage_1(
     (StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]), ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]))
 }
 
-/// The relay's identity enters classically.
+/// Computes the second stage, in which the relay's identity enters by its X25519 key.
 pub(super) fn stage_2(
     chain: &ChainKey,
     identity: &x25519::SharedSecret,
@@ -59,7 +59,7 @@ pub(super) struct RecordKeys {
     pub(super) relay: RecordKey,
 }
 
-/// The relay's identity enters by its ML-KEM key.
+/// Computes the third stage, in which the relay's identity enters by its ML-KEM key.
 pub(super) fn stage_3(chain: &ChainKey, identity: &kem::SharedSecret, h3: &[u8; 32]) -> RecordKeys {
     let exp = extract(chain.expose(), &[identity.expose()]).ready();
     RecordKeys {

@@ -1,4 +1,4 @@
-//! Sessions: packing, order, death.
+//! Sessions: packing, order, and the end after a failure.
 
 use super::*;
 use crate::record::{MAX_RECORD_LEN, PLAINTEXT_SIZES};

@@ -1,12 +1,12 @@
 //! Sizes of ML-KEM-768, and the shared secret: common to the interface and its back ends.
 
-/// Bytes of a seed `d || z`.
+/// Number of bytes of a seed `d || z`.
 pub const SEED_LEN: usize = 64;
-/// Bytes of an encapsulation key.
+/// Number of bytes of an encapsulation key.
 pub const ENCAPSULATION_KEY_LEN: usize = 1_184;
-/// Bytes of a ciphertext.
+/// Number of bytes of a ciphertext.
 pub const CIPHERTEXT_LEN: usize = 1_088;
-/// Bytes of a shared secret.
+/// Number of bytes of a shared secret.
 pub const SHARED_SECRET_LEN: usize = 32;
 
 crate::secret_bytes! {

@@ -5,10 +5,11 @@ use alloc::boxed::Box;
 use libcrux_ml_kem::mlkem768;
 use zeroize::Zeroize;
 
-/// Name of the crate that does the work.
+/// The name of the crate that does the work.
 pub(super) const PROVIDER: &str = "libcrux-ml-kem";
 
-/// Bytes of stack to overwrite after a call. Each kind of call ran in a thread with 36 KiB of stack, and failed with 32 KiB.
+/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 36 KiB of stack, and failed with 32
+/// KiB.
 pub(super) const STACK: usize = 48 << 10;
 
 /// A checked public key in its encoded form.
@@ -16,7 +17,7 @@ pub(super) const STACK: usize = 48 << 10;
 pub(super) struct PublicKey(Box<mlkem768::MlKem768PublicKey>);
 
 impl PublicKey {
-    /// Returns `None` if a coefficient is not reduced.
+    /// Parses and checks a key. Returns `None` if a coefficient is not reduced.
     pub(super) fn from_bytes(bytes: &[u8; ENCAPSULATION_KEY_LEN]) -> Option<Self> {
         let key = Box::new(mlkem768::MlKem768PublicKey::from(bytes));
         mlkem768::validate_public_key(&key).then_some(Self(key))

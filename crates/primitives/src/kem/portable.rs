@@ -9,10 +9,11 @@ use ml_kem::{
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Name of the crate that does the work.
+/// The name of the crate that does the work.
 pub(super) const PROVIDER: &str = "ml-kem";
 
-/// Bytes of stack to overwrite after a call. Each kind of call ran in a thread with 56 KiB of stack; key generation failed with 48 KiB.
+/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 56 KiB of stack; key generation
+/// failed with 48 KiB.
 #[cfg_attr(feature = "libcrux", allow(dead_code, reason = "tests of both back ends only"))]
 pub(super) const STACK: usize = 64 << 10;
 
@@ -24,7 +25,7 @@ pub(super) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Returns `None` if a coefficient is not reduced.
+    /// Parses and checks a key. Returns `None` if a coefficient is not reduced.
     pub(super) fn from_bytes(bytes: &[u8; ENCAPSULATION_KEY_LEN]) -> Option<Self> {
         let key =
             ml_kem_768::EncapsulationKey::new(&Key::<ml_kem_768::EncapsulationKey>::from(*bytes)).ok()?;
@@ -70,7 +71,7 @@ impl SecretKey {
 }
 
 const fn wipes_itself<T: ZeroizeOnDrop>() {}
-/// The provider wipes its key only if its feature `zeroize` is on.
+/// Fails to compile unless the provider wipes its key, which it does only with its feature `zeroize`.
 const _: () = wipes_itself::<ml_kem_768::DecapsulationKey>();
 
 impl ZeroizeOnDrop for SecretKey {}

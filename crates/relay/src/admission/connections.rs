@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 /// The stage that a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Has not sent a valid C1.
+    /// The connection has not sent a valid C1.
     Silent,
-    /// Has sent a valid C1.
+    /// The connection has sent a valid C1.
     Shaking,
     /// A link without a subscription.
     Resting,
@@ -21,7 +21,7 @@ pub(super) enum Stage {
     Reading,
 }
 
-/// Tells the task of a connection to end.
+/// The signal that tells the task of a connection to end.
 #[derive(Debug, Default)]
 pub(crate) struct Eviction {
     ended: AtomicBool,
@@ -35,7 +35,8 @@ impl Eviction {
         self.notify.notify_waiters();
     }
 
-    /// The handshake is over: from here on the link looks after itself.
+    /// Notes that the handshake is over: `wait_half_open` does not resolve any more, and the task of the link uses
+    /// `wait`.
     pub(crate) fn becomes_link(&self) {
         self.is_link.store(true, Ordering::Release);
     }
@@ -67,7 +68,7 @@ struct Entry {
     eviction: Arc<Eviction>,
 }
 
-/// Counts since the start.
+/// Numbers of ended and refused connections since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     /// Half-open connections that lost their place.
@@ -82,7 +83,7 @@ pub(crate) struct Totals {
 #[derive(Default)]
 pub(super) struct Connections {
     entries: HashMap<Id, Entry>,
-    /// Connections of each prefix that has some.
+    /// Number of connections of each prefix that has any.
     of_prefix: HashMap<Prefix, u32>,
     silent: Ranked,
     shaking: Ranked,
@@ -101,7 +102,7 @@ impl Connections {
         self.silent.len() + self.shaking.len()
     }
 
-    /// Takes a connection in. `None`: it gets no place, and no other connection loses one.
+    /// Adds a connection. Returns `None` if it gets no place; then no other connection loses one.
     pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Eviction>)> {
         // as many connections as the limits say: of one prefix, silent, and over all.
         if !self.make_room_in(prefix, limits) {
@@ -131,7 +132,8 @@ impl Connections {
         Some((id, eviction))
     }
 
-    /// Counts a connection for another prefix. `false`: that one has no room, and the connection has lost its place.
+    /// Counts a connection for another prefix. Returns `false` if that prefix has no room: the connection has then lost
+    /// its place.
     pub(super) fn relocate(&mut self, id: Id, prefix: Prefix, limits: &Limits) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
         if entry.prefix != prefix {
@@ -149,7 +151,7 @@ impl Connections {
         true
     }
 
-    /// The connection has come so far, or has been of use again.
+    /// Notes that the connection has reached this stage, or was used again in it.
     pub(super) fn progress(&mut self, id: Id, stage: Stage, limits: &Limits) {
         let turn = self.next_number();
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -165,18 +167,19 @@ impl Connections {
         }
     }
 
-    /// The connection is over.
+    /// Removes a connection that has ended.
     pub(super) fn leave(&mut self, id: Id) {
         self.take_out(id);
     }
 
-    /// Ends the connection that is worth least, if there is one that can be spared: the system is out of descriptors.
+    /// Ends the connection that is worth least, because the system is out of descriptors. Returns `false` if none can
+    /// be spared.
     pub(super) fn give_one_up(&mut self) -> bool {
         let victim = self.silent.worst().or_else(|| self.resting.worst()).or_else(|| self.shaking.worst());
         victim.map(|id| self.evict(id)).is_some()
     }
 
-    /// Makes room for one more connection of this prefix; `false` if there is none to be had.
+    /// Makes room for one more connection of this prefix. Returns `false` if no connection of it can be spared.
     fn make_room_in(&mut self, prefix: Prefix, limits: &Limits) -> bool {
         if prefix.is_shared() || self.count(prefix) < u64::from(limits.connections_per_prefix) {
             return true;
@@ -186,7 +189,7 @@ impl Connections {
         victim.map(|id| self.evict(id)).is_some()
     }
 
-    /// The connection that gives its place to the newcomer when all are taken.
+    /// Returns the connection that gives its place to the newcomer when all are taken.
     fn to_give_up(&self, newcomer: Id, prefix: Prefix) -> Option<Id> {
         let other = |id: &Id| *id != newcomer;
         // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
@@ -246,7 +249,8 @@ impl Connections {
     }
 }
 
-/// Half of the half-open places: the others are for peers that have sent a valid C1.
+/// Returns the number of places for silent connections: half of the half-open places. The others are for peers that
+/// have sent a valid C1.
 fn silent_places(limits: &Limits) -> usize {
     usize_of(limits.half_open / 2).max(1)
 }

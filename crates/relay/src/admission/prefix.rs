@@ -6,7 +6,7 @@ use rand::CryptoRng;
 use std::net::IpAddr;
 
 secret_bytes! {
-    /// Hashes prefixes. Drawn at each start and never stored.
+    /// The key of the hash of prefixes. Drawn at each start and never stored.
     pub(crate) struct PrefixKey[32];
 }
 
@@ -21,12 +21,12 @@ impl Prefix {
     /// The one prefix of loopback and of configured proxies.
     pub const SHARED: Self = Self(None);
 
-    /// Whether many people may be behind it, so that limits for one prefix do not apply.
+    /// Whether many people may be behind the prefix, so that limits for one prefix do not apply.
     pub(crate) const fn is_shared(self) -> bool {
         self.0.is_none()
     }
 
-    /// The bytes that a cookie is bound to.
+    /// Returns the bytes that a cookie is bound to.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |bytes| bytes.as_slice())
     }
@@ -51,7 +51,7 @@ impl PrefixKey {
         Self::generate(rng)
     }
 
-    /// The prefix of an address.
+    /// Returns the prefix of an address.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
         let address = address.to_canonical();
         if address.is_loopback() {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Number of a connection.
 pub(super) type Id = u64;
-/// A moment in the order of progress. Each is used once.
+/// The number of a step of progress: a greater one is later. Each number is used once.
 pub(super) type Turn = u64;
 
 /// Connections in groups, one group a prefix. Every operation takes logarithmic time.
@@ -32,18 +32,18 @@ impl Ranked {
         self.change(prefix, |group| group.remove(&turn).is_some());
     }
 
-    /// The connection with the oldest turn, of the prefix that holds most.
+    /// Returns the connection with the oldest turn of the prefix that holds most.
     pub(super) fn worst(&self) -> Option<Id> {
         let (_, _, prefix) = self.order.last()?;
         self.oldest_of(*prefix)
     }
 
-    /// The prefix that holds most.
+    /// Returns the prefix that holds most.
     pub(super) fn largest(&self) -> Option<Prefix> {
         self.order.last().map(|(_, _, prefix)| *prefix)
     }
 
-    /// The connection of this prefix with the oldest turn.
+    /// Returns the connection of this prefix with the oldest turn.
     pub(super) fn oldest_of(&self, prefix: Prefix) -> Option<Id> {
         self.groups.get(&prefix)?.first_key_value().map(|(_, id)| *id)
     }

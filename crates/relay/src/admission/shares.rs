@@ -1,4 +1,4 @@
-//! A rate over all that no flood can hold, as a value (spec/12-relay.md section 7).
+//! A rate that all prefixes share and no flood can use up, as a value (spec/12-relay.md section 7).
 //!
 //! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
 //! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
@@ -12,12 +12,12 @@ use std::collections::{HashMap, VecDeque};
 pub(crate) const REMEMBERED_MS: u64 = 600_000;
 /// Maximum number of prefixes that are remembered; the one that was seen first is forgotten early.
 pub(crate) const MAX_PREFIXES: usize = 32_768;
-/// Entries looked at for one request when prefixes are forgotten.
+/// Maximum number of entries that one request looks at to forget old prefixes.
 const FORGOTTEN_AT_ONCE: usize = 4;
-/// Doublings after which a prefix does not lose more of the shared burst.
+/// Number of doublings after which a prefix does not lose more of the shared burst.
 const MAX_DOUBLINGS: u64 = 8;
 
-/// Tokens a second or a minute, and at once, over all and of one prefix.
+/// Rate and burst over all prefixes together (tokens a second), and of one prefix (tokens a minute).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     pub(crate) per_s: u32,
@@ -45,7 +45,7 @@ struct Recent {
 }
 
 impl Shares {
-    /// Takes a token for this prefix, or says in how many seconds to ask again. A refusal takes nothing.
+    /// Takes a token for this prefix, or returns the seconds to wait. A refusal takes nothing.
     pub(crate) fn take(&mut self, prefix: Prefix, rates: &Rates, now_ms: u64) -> Result<(), u16> {
         self.forget(now_ms);
         if !self.recent.contains_key(&prefix) {

@@ -59,7 +59,7 @@ pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
     Ok(inspect::calendar(&data.look()?))
 }
 
-/// Describes the day that would hold if the relay started now.
+/// Describes the day that a relay would believe if it started now.
 pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
     let system = system_day();
     let mut text = stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", stored.day));

@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// The next order. May be dropped before it resolves.
+    /// Waits for the next order. May be dropped before it resolves.
     pub(super) async fn next(&mut self) -> Order {
         tokio::select! {
             _ = self.terminate.recv() => Order::Stop,
@@ -45,7 +45,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// The next order. May be dropped before it resolves.
+    /// Waits for the next order. May be dropped before it resolves.
     pub(super) async fn next(&mut self) -> Order {
         let _ = tokio::signal::ctrl_c().await;
         Order::Stop

@@ -5,7 +5,7 @@ use crate::random::{self, NoRandomness, SystemRandom};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// A failure, as the operator is told of it.
+/// The failure of a command, with its text for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The relay's directory was not used.
@@ -35,7 +35,7 @@ pub(super) fn say(text: impl std::fmt::Display) -> io::Result<()> {
     out.flush()
 }
 
-/// The system's generator, if the system gives random bytes.
+/// Returns the generator of the operating system. Fails if the system has no random bytes.
 pub(super) fn system_random() -> Result<SystemRandom, Failure> {
     let refused = |NoRandomness| {
         Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())

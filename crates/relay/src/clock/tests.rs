@@ -10,7 +10,7 @@ fn stored(day: Day) -> Option<Calendar> {
     Some(Calendar { day, expires_from: NONE })
 }
 
-/// Looks every minute, from `from_ms` on; gives when the clock was first believed.
+/// Looks every minute from `from_ms` on. Returns the time at which the clock was first believed.
 fn believed_at(belief: &mut Belief, from_ms: u64, system: impl Fn(u64) -> Day) -> Option<u64> {
     (0..3 * 24 * 60)
         .map(|minute| from_ms + minute * 60_000)

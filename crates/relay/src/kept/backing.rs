@@ -5,7 +5,8 @@ use crate::store::Space;
 use deaddrop_shred::{CommitError, ReadError, RecordKey};
 use std::future::Future;
 
-/// Called once, after a job is durable or has failed, with the order number of its first record. Must be quick.
+/// A callback that is called once, after a job is durable or has failed, with the order number of its first record. It
+/// must be quick.
 pub(crate) trait Done: FnOnce(Result<u64, CommitError>) + Send + 'static {}
 
 impl<F: FnOnce(Result<u64, CommitError>) + Send + 'static> Done for F {}

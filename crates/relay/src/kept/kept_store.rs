@@ -39,7 +39,7 @@ pub struct KeptStore<B> {
 struct State(Mutex<Mailboxes>);
 
 impl State {
-    /// A panic while the rules were held may have left them torn: then nothing more is promised.
+    /// Locks the rules. A panic while they were locked may have left them torn: then the store stops.
     fn locked(&self) -> MutexGuard<'_, Mailboxes> {
         self.0.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
@@ -49,14 +49,14 @@ impl State {
     }
 }
 
-/// An answer that is known, or will be.
+/// An answer that is known now, or arrives later.
 enum Awaited<T> {
     Now(T),
     Later(oneshot::Receiver<T>),
 }
 
 impl<T> Awaited<T> {
-    /// A dropped sender means that the mailbox was deleted: then the answer is `gone`.
+    /// Waits for the answer. A dropped sender means that the mailbox was deleted: then the answer is `gone`.
     async fn or(self, gone: T) -> T {
         match self {
             Self::Now(answer) => answer,
@@ -97,7 +97,8 @@ impl<B: Backing> KeptStore<B> {
         restore(&mut self.state.locked());
     }
 
-    /// A panic in here may have lost a job that was decided.
+    /// Locks the order of decisions. A panic while it was locked may have lost a job that was decided: then the store
+    /// stops.
     fn in_order(&self) -> MutexGuard<'_, ()> {
         self.order.lock().unwrap_or_else(|poisoned| {
             self.state.locked().stop();
@@ -105,7 +106,7 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Submits a job. Its end is reported to the rules first, then to the caller that waits.
+    /// Submits a job. Its result is reported to the rules first, then to the caller that waits.
     fn submit<T: Send + 'static>(
         &self,
         medium: Medium,
@@ -123,7 +124,7 @@ impl<B: Backing> KeptStore<B> {
                 Err(CommitError::Full) if is_lasting => state.note_room(true),
                 Err(CommitError::Busy) => state.note_overdue(),
                 Ok(_) | Err(CommitError::Full) => {}
-                // Every other error is a fault of this program: to go on would break promises.
+                // Every other error is a fault of this program: to continue would break promises.
                 Err(_) => state.stop(),
             }
             let answer = report(&mut state, result);
@@ -147,7 +148,7 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// The turn of owners, when the change before is written.
+    /// Waits until the change before is written, and takes the turn of owners.
     async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.changes).lock_owned().await
     }
@@ -178,7 +179,7 @@ impl<B: Backing> KeptStore<B> {
         }
     }
 
-    /// A put is decided on what the change before has left, if it depends on that.
+    /// Decides one put and submits its writes. If it depends on a change that is under way, it is decided after that.
     async fn put_one(&self, send: SendId, blob: Blob, now: Now) -> Awaited<Verdict> {
         let begin = |blob: Blob| {
             let _order = self.in_order();
@@ -203,17 +204,18 @@ impl<B: Backing> KeptStore<B> {
         }
     }
 
-    /// Whether the disk is to zero dead bytes before it takes more blobs.
+    /// Whether the disk must zero dead bytes before it takes more blobs.
     fn is_overdue(&self) -> bool {
         self.backing.space().is_some_and(|space| space.is_overdue(self.dead_bytes))
     }
 
-    /// Whether more deaths of blobs that no reader acked are to wait.
+    /// Whether expiry must wait until dead bytes are zeroed.
     fn has_debt(&self) -> bool {
         self.backing.space().is_some_and(|space| space.has_debt(self.dead_bytes))
     }
 
-    /// Gives the blob back if the put must be decided again. `verdict` comes when the commit of the put is durable.
+    /// Submits the writes of a put. Returns the blob if the put must be decided again. `verdict` resolves when the
+    /// commit of the put is durable.
     fn write_put(
         &self,
         step: PutStep,
@@ -260,7 +262,7 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Reads what is not in memory; keeps the order.
+    /// Reads the bodies that are not in memory, and keeps the order. Returns whether some could not be read now.
     async fn bodies(&self, handle: Handle, found: &mut [Found]) -> bool {
         let mut unreadable = false;
         for medium in [Medium::Lasting, Medium::Volatile] {
@@ -322,7 +324,7 @@ impl<B: Backing> Store for KeptStore<B> {
     async fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> Vec<Verdict> {
         let mut verdicts = Vec::with_capacity(changes.len());
         for (own, change) in &changes {
-            // The end of a mailbox waits for nothing.
+            // A delete does not wait for other changes.
             let turn = if *change == Change::Delete { None } else { Some(self.turn().await) };
             let awaited = {
                 let _order = self.in_order();
@@ -370,7 +372,7 @@ impl<B: Backing> Store for KeptStore<B> {
     async fn peek(&self, peek: Peek, now: Now) -> Result<Peeked, Stale> {
         let PeekStep { mut found, gone, more } = self.state.locked().peek(&peek, now)?;
         let unread = self.bodies(peek.handle, &mut found).await;
-        // Not at once again.
+        // Blobs that cannot be read now are not worth another look at once.
         let more = more && !unread;
         let stored = |found: Found| Some(Stored { record: found.id, via: found.via, blob: found.hot? });
         Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more, unread })

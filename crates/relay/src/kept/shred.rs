@@ -20,14 +20,14 @@ pub struct ShredBacking<D: Disk + 'static = FileDisk> {
     reader: Reader<D>,
 }
 
-/// A store did not become ready.
+/// The reason for which a store did not become ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenStoreError {
     /// The disk failed while damaged or orphaned records were erased.
     #[error("the disk failed while the store was opened; check the disk, then start again")]
     Stopped,
-    /// The system gives no thread.
+    /// The system gave no thread.
     #[error("the system gives no thread; raise its limit, then start again")]
     NoThread,
 }
@@ -42,7 +42,7 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
     /// belongs to no mailbox. Handles and pauses come from `rng`; salts from the operating system.
     ///
     /// # Errors
-    /// [`OpenStoreError`].
+    /// Fails with [`OpenStoreError`] when the disk fails or the system gives no thread.
     pub fn over(
         mut shred: Shred<D>,
         key: &StoreKey,
@@ -55,11 +55,11 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         Self::over_writer(writer, key, limits, rng)
     }
 
-    /// As [`over`](Self::over), with a writer that has no thread: what is submitted is stored by its steps, and salts come from
-    /// `salts`. Outside of a runtime bodies are read by the caller.
+    /// Takes over an opened store like [`over`](Self::over), with a writer that has no thread: submitted jobs are
+    /// stored by its steps, and salts come from `salts`. Outside of a runtime bodies are read by the caller.
     ///
     /// # Errors
-    /// [`OpenStoreError`].
+    /// Fails with [`OpenStoreError`] when the disk fails.
     #[cfg(feature = "testing")]
     pub fn over_steps(
         mut shred: Shred<D>,
@@ -142,7 +142,7 @@ impl<D: Disk + 'static> Backing for ShredBacking<D> {
     async fn read(&self, keys: Vec<RecordKey>) -> Vec<Result<Vec<u8>, ReadError>> {
         let reader = self.reader.clone();
         let count = keys.len();
-        // The disk may take its time; others shall not wait for it.
+        // The disk may be slow. Other tasks do not wait for it.
         let read = move || keys.iter().map(|key| reader.read(key)).collect();
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {

@@ -36,7 +36,7 @@ pub(crate) enum ChangeStep {
 pub(crate) struct Planned {
     handle: Handle,
     edit: Edit,
-    /// Changes by reading are written along.
+    /// Whether changes by reading are written along.
     saves: bool,
     /// The calendar that is written along, because the store remembers none.
     calendar: Option<Calendar>,
@@ -67,12 +67,12 @@ impl Edit {
 }
 
 impl Mailboxes {
-    /// Makes a mailbox, or finds it made.
+    /// Decides a create: makes the mailbox, or finds that it exists.
     pub(crate) fn create(&mut self, new: &NewMailbox, now: Now) -> ChangeStep {
         self.try_create(new, now).unwrap_or_else(ChangeStep::Answer)
     }
 
-    /// Changes a mailbox.
+    /// Decides a change of a mailbox.
     pub(crate) fn change(&mut self, own: &OwnId, change: Change, now: Now) -> ChangeStep {
         self.try_change(own, change, now).unwrap_or_else(ChangeStep::Answer)
     }
@@ -177,7 +177,7 @@ impl Mailboxes {
         self.plan(handle, edit).ok_or(Verdict::Refused)
     }
 
-    /// Returns the step for a mailbox that has the wanted state already. Its unwritten changes are written too.
+    /// Returns the step for a mailbox that has the wanted state already. Unwritten changes of it are written too.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
         if self.directory.get(handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)
@@ -200,7 +200,8 @@ impl Mailboxes {
         Some(ChangeStep::Write(Planned { handle, edit, saves, calendar: None }, job))
     }
 
-    /// Makes a change that is on stable storage. If it was not written, nothing changes. Returns whether the mailbox still exists.
+    /// Applies a change that is on stable storage; a change that was not written is dropped. Returns whether the
+    /// mailbox still exists.
     pub(crate) fn finish_change(&mut self, planned: Planned, written: bool) -> bool {
         let Planned { handle, edit, saves, calendar } = planned;
         self.changing = None;

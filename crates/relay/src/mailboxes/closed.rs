@@ -2,7 +2,8 @@
 
 use deaddrop_wire::SizeClass;
 
-/// A mailbox takes no blob of this class or a larger one before this moment, and then only when half of its quota is free.
+/// The pause of a mailbox: it takes no blob of this class or a larger one before this moment, and later only when half
+/// of its quota is free.
 ///
 /// Without the pause a sender could find out when the reader has fetched something, by asking again and again.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +13,7 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    /// Closes `from` and all larger classes until then.
+    /// Makes a pause for `from` and all larger classes until `until_ms`.
     pub(super) const fn new(from: SizeClass, until_ms: u64) -> Self {
         Self { from, until_ms }
     }
@@ -22,7 +23,7 @@ impl Closed {
         class >= self.from
     }
 
-    /// The moment from which on the mailbox opens again if it has room.
+    /// Returns the moment from which on the mailbox opens again if half of its quota is free.
     pub(super) const fn until_ms(&self) -> u64 {
         self.until_ms
     }

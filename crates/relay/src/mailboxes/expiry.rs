@@ -18,16 +18,17 @@ pub(crate) struct SweepStep {
     pub(crate) mailboxes: Vec<(Job, Job)>,
     /// Blobs that are over.
     pub(crate) blobs: Vec<AckStep>,
-    /// The limit was reached.
+    /// Whether the limit was reached.
     pub(crate) more: bool,
 }
 
-/// Mailboxes looked at in one step, so that other requests do not wait long.
+/// Maximum number of mailboxes that one step looks at, so that other requests do not wait long.
 const LOOKED_AT: usize = 10_000;
 
-/// Bytes after which a step ends: what it destroys is zeroed on the disk before the next.
+/// Number of bytes after which a step ends: its dead bytes are zeroed on the disk before the next one.
 const AT_ONCE: u64 = 16 << 20;
-/// Mailboxes whose records are written in one step, if reading has changed them and they were not written before.
+/// Maximum number of mailboxes whose records one step writes, if reading has changed them and they were not written
+/// before.
 const SAVED_AT_ONCE: usize = 16;
 
 impl Mailboxes {

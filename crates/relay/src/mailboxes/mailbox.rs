@@ -95,7 +95,7 @@ impl Mailbox {
         self.active.take_if(|active| active.is_at_rest(now, limits));
     }
 
-    /// The place of its blobs.
+    /// Returns the place of the mailbox's blobs.
     pub(super) fn medium(&self) -> Medium {
         match self.lasting.flags.contains(CreateFlags::VOLATILE) {
             true => Medium::Volatile,
@@ -110,7 +110,8 @@ impl Mailbox {
         }
     }
 
-    /// Notes that the mailbox is read: this renews the lease in coarse steps, unless it is fixed. Returns whether the record changed.
+    /// Notes that the mailbox is read: renews the lease in coarse steps, unless it is fixed. Returns whether the record
+    /// changed.
     pub(super) fn note_reading(&mut self, now: Now) -> bool {
         let mut changed = self.lasting.unused_until.take().is_some();
         if !self.lasting.flags.contains(CreateFlags::FIXED)
@@ -122,7 +123,8 @@ impl Mailbox {
         changed
     }
 
-    /// Returns whether a blob of this class is taken. If it does not fit, closes the smallest class that does not fit for a pause.
+    /// Decides whether a blob of this class is taken. If it does not fit, closes the smallest class that does not fit
+    /// for a pause.
     pub(super) fn admit(&mut self, class: SizeClass, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> bool {
         let is_half_free = self.is_half_free();
         let active = self.active_mut();
@@ -161,7 +163,7 @@ impl Mailbox {
         self.queue().map_or((0, 0), |queue| (queue.blobs(), queue.bytes()))
     }
 
-    /// Number of blobs and of bytes that it may hold.
+    /// Returns the maximum numbers of blobs and of bytes.
     fn quota(&self) -> (u32, u32) {
         let quota = self.lasting.quota;
         (quota.blobs().unwrap_or(0), quota.bytes().unwrap_or(0))
@@ -171,8 +173,8 @@ impl Mailbox {
 /// Steps of a lease, in days: coarse, so that it tells little about when the reader was there.
 const LEASE_STEP: u32 = 7;
 
-/// The last day of a whole lease from today, if less than half of the present one is left: later by the fewest whole steps
-/// that cover it. A lease that ended long ago, while expiry pauses, is made whole like any other.
+/// Returns the last day of a whole lease from today, if less than half of the present one is left: later by the fewest
+/// whole steps that cover it. A lease that ended long ago, while expiry pauses, is made whole like any other.
 pub(super) fn renewed(lasting: &Lasting, today: Day) -> Option<Day> {
     let days = lasting.lease.days().unwrap_or(0);
     let left = lasting.ends.since(today);

@@ -16,7 +16,7 @@ use rand::RngExt;
 pub(crate) enum PutStep {
     /// The answer is known, and nothing is written.
     Answer(Verdict),
-    /// Its waiter is told when a commit that is under way is durable.
+    /// The blob has a commit under way. The waiter is told when that is durable.
     Join,
     /// The put is decided once the change that is under way is written.
     AfterChange(Blob),
@@ -28,14 +28,14 @@ pub(crate) enum PutStep {
         medium: Medium,
         blob: Job,
         mailbox: Option<Job>,
-        /// The blob's job holds the mailbox's record, too.
+        /// Whether the blob's job holds the mailbox's record, too.
         first_use: bool,
     },
 }
 
 impl Mailboxes {
-    /// Decides one put. `overdue`: the disk must zero dead bytes before it takes more. `waiter` is told unless the step is an answer
-    /// or waits for a change.
+    /// Decides one put. With `overdue`, the disk must zero dead bytes before it takes more. `waiter` is told unless the
+    /// step is an answer or waits for a change.
     pub(crate) fn put(
         &mut self,
         send: &SendId,
@@ -127,7 +127,7 @@ impl Mailboxes {
         PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use }
     }
 
-    /// Takes the blob of a [`PutStep::Write`] in: it is on stable storage.
+    /// Adds the blob of a [`PutStep::Write`], which is on stable storage, to its mailbox, and tells the waiters.
     pub(crate) fn finish_put(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
         let Some(mailbox) = self.directory.get_mut(handle) else { return };
@@ -144,7 +144,8 @@ impl Mailboxes {
         }
     }
 
-    /// Takes the blob of a [`PutStep::Write`] out of the counts: the store had no room for it.
+    /// Removes the blob of a [`PutStep::Write`] from the counts, because the store had no room for it, and tells the
+    /// waiters.
     pub(crate) fn undo_put(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
         let Some(mailbox) = self.directory.get_mut(handle) else { return };

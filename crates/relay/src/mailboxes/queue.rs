@@ -6,7 +6,7 @@ use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Tells a caller the verdict of its put. If it is dropped without one, the mailbox was deleted.
+/// The way to tell a caller the verdict of its put. If it is dropped without one, the mailbox was deleted.
 pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
 
 impl Waiter {
@@ -47,7 +47,7 @@ pub(crate) struct Resident {
     pub(crate) via: u8,
     pub(crate) expiry: Day,
     pub(crate) hot: Option<Blob>,
-    /// Whether its erase is under way: then it is not given out.
+    /// Whether the erase is under way: then the blob is not given out.
     pub(crate) dying: bool,
 }
 
@@ -104,7 +104,7 @@ impl Queue {
         self.residents.push_back(resident);
     }
 
-    /// Makes a pending blob resident: its commit is durable. Returns its waiters.
+    /// Makes a pending blob resident, because its commit is durable. Returns its waiters.
     pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<Waiter> {
         let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
         let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);

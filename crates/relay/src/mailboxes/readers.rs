@@ -79,7 +79,7 @@ impl Mailboxes {
         Ok((claimed, job))
     }
 
-    /// Gives a claim back.
+    /// Releases a claim. A claim under an older fence is ignored.
     pub(crate) fn release(&mut self, handle: Handle, fence: Fence) {
         if let Some(mailbox) = self.directory.get_mut(handle).filter(|mailbox| mailbox.fence == fence.0) {
             mailbox.detach_reader();
@@ -87,7 +87,7 @@ impl Mailboxes {
         }
     }
 
-    /// The oldest blobs that are not in flight.
+    /// Returns the oldest blobs that are not in flight.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
         let mailbox = self.directory.get_mut(peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
         // the fence is the mailbox's.
@@ -117,7 +117,8 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// Erases blobs. The answer waits also for blobs that are dying already.
+    /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for blobs that are dying
+    /// already.
     pub(crate) fn ack(
         &mut self,
         handle: Handle,
@@ -146,7 +147,7 @@ impl Mailboxes {
         Some(Self::kill(handle, mailbox, [record].into_iter()))
     }
 
-    /// Marks blobs as dying and returns the job that erases them. Absent blobs are left out.
+    /// Marks blobs as dying and returns the step that erases them. Absent blobs are left out.
     pub(super) fn kill(
         handle: Handle,
         mailbox: &mut Mailbox,
@@ -189,7 +190,7 @@ impl Mailboxes {
         }
     }
 
-    /// Takes a destroyed blob out of the counts.
+    /// Removes a destroyed blob from the counts.
     pub(super) fn forget(&mut self, class: SizeClass, hot: u64, volatile: bool) {
         let len = class.bytes() as u64;
         self.blobs = self.blobs.saturating_sub(1);

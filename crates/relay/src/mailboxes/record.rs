@@ -33,7 +33,7 @@ pub(crate) struct Lasting {
     pub(crate) flags: CreateFlags,
     /// Last day of the lease.
     pub(crate) ends: Day,
-    /// Last day on which it may still be unused; `None` once it was used.
+    /// Last day on which the mailbox may still be unused; `None` once it was used.
     pub(crate) unused_until: Option<Day>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) enum Kind {
         via: u8,
         class: SizeClass,
     },
-    /// The body says from when on things expire.
+    /// The record of the day. Its body holds the day from which on things expire.
     Day(Day),
     Unknown,
 }
@@ -86,7 +86,7 @@ pub(crate) fn blob(key: RecordKey, handle: Handle, via: u8, expiry: Day, body: V
     Record { key, meta: meta(BLOB, via, handle), expiry_day: expiry.number(), body }
 }
 
-/// The record of the day. Its body is empty unless expiry pauses.
+/// Makes the record of the day. Its body is empty unless expiry pauses.
 pub(crate) fn day(calendar: Calendar) -> Record {
     let no_mailbox = Handle::from_bytes([0; 6]);
     let Calendar { day, expires_from } = calendar;
@@ -106,12 +106,12 @@ pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
     }
 }
 
-/// Whether the record's key is a hash of its body: blobs are named so, in their mailbox.
+/// Whether the record's key is a hash of its body, as the key of a blob in its mailbox is.
 pub(crate) fn names_body(record: &Record) -> bool {
     record.meta.first() == Some(&BLOB)
 }
 
-/// A blob as its head tells.
+/// Returns a blob as the head of its record describes it.
 pub(crate) fn resident(entry: &Entry, via: u8, class: SizeClass) -> Resident {
     Resident {
         id: RecordId(entry.order),
@@ -146,7 +146,7 @@ fn encode(lasting: &Lasting) -> Vec<u8> {
     bytes
 }
 
-/// Strict: every mailbox has one encoding.
+/// Decodes a mailbox's record. Strict: every mailbox has one encoding.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Lasting> {
     let (&VERSION, rest) = bytes.split_first()? else { return None };
     let (own, rest) = rest.split_first_chunk()?;

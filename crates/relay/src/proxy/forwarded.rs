@@ -7,8 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 /// Name of the header.
 const NAME: &str = "x-forwarded-for";
 
-/// The rightmost address in the `X-Forwarded-For` lines of a head that is not itself a configured proxy. `None` if there
-/// is none, or if something that is no address stands right of it.
+/// Returns the rightmost address in the `X-Forwarded-For` lines of a head that is not itself a configured proxy.
+/// Returns `None` if there is none, or if a text that is no address is right of it.
 #[must_use]
 pub fn client_address(head: &[u8], proxies: &Proxies) -> Option<IpAddr> {
     let head = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -26,14 +26,14 @@ pub fn client_address(head: &[u8], proxies: &Proxies) -> Option<IpAddr> {
     None
 }
 
-/// The value, if this line is one of the header's.
+/// Returns the value, if this line is one of the header's.
 fn value(line: &[u8]) -> Option<&[u8]> {
     let (name, value) = line.split_at_checked(NAME.len())?;
     name.eq_ignore_ascii_case(NAME.as_bytes()).then_some(())?;
     value.strip_prefix(b":")
 }
 
-/// An address, in brackets or not, with a port or without.
+/// Parses an address, in brackets or not, with a port or without.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

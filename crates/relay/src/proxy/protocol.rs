@@ -24,9 +24,9 @@ const V2_UNIX: usize = 216;
 /// The result of parsing the first bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The beginning of a header.
+    /// The bytes are the beginning of a header.
     Incomplete,
-    /// A header of so many bytes.
+    /// The bytes begin with a whole header.
     Header {
         /// The address of the client. `None` if the proxy speaks for itself or does not know.
         source: Option<IpAddr>,
@@ -51,7 +51,8 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     parsed.unwrap_or(Parsed::Malformed)
 }
 
-/// Number of bytes, at least 1, that surely belong to the header of which these bytes are an incomplete beginning.
+/// Returns the number of bytes, at least 1, that surely belong to the header of which these bytes are an incomplete
+/// beginning.
 #[must_use]
 pub fn missing(bytes: &[u8]) -> u64 {
     let least = match (bytes.first(), bytes.get(V2_HEAD - 2..V2_HEAD)) {

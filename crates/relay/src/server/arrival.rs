@@ -15,11 +15,12 @@ use tokio::io::AsyncWriteExt;
 /// The answer to a connection that gets no place.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// The same before a TLS handshake: a fatal alert `internal_error` (RFC 8446 section 6).
+/// The answer to a connection that gets no place, before a TLS handshake: a fatal alert `internal_error` (RFC 8446
+/// section 6).
 const NO_PLACE_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
-/// `None`: nothing came that is understood, or the network has no room, as the peer is told then.
+/// Returns `None` if the bytes are not understood, or if the network has no room, as the peer is told then.
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
     mut stream: Stream,
@@ -80,7 +81,7 @@ async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -
     }
 }
 
-/// The network that a proxy has named holds as many connections as it may, and none of them can be spared.
+/// Logs that the network that a proxy has named holds as many connections as it may, and none of them can be spared.
 fn note_no_room() {
     tracing::debug!("a connection was refused: its network has too many");
 }

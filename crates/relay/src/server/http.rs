@@ -86,8 +86,8 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
     }
 }
 
-/// Whether puts are taken, and why not. The age of the oldest dead byte is left out while it is below half of its limit: on
-/// a relay with little to do it would tell when a mailbox was read.
+/// Returns whether puts are taken, and why not. The age of the oldest dead byte is left out while it is below half of
+/// its limit: on a relay with little to do it would tell when a mailbox was read.
 fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     let (status, mut text) = match Health::of(census, limits) {
         Health::Ok => (StatusCode::OK, "ok\n".to_owned()),
@@ -106,7 +106,7 @@ fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     (status, text)
 }
 
-/// Pages for browsers. They run no script, load nothing, set no cookie, and are the same for all clients.
+/// Returns the pages for browsers. They run no script, load nothing, set no cookie, and are the same for all clients.
 fn pages(base: BasePath, health: (StatusCode, String)) -> Router {
     Router::new().fallback(async move |method: Method, uri: Uri| {
         let page = match base.strip(uri.path()) {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// Outcomes taken together before an answer is sealed, so that small items share a record.
+/// Maximum number of outcomes that are taken together before an answer is sealed, so that small items share a record.
 const TAKEN_TOGETHER: usize = 64;
 /// Bytes that wait for a client above which no more is delivered to it, however fast its line is.
 const DELIVER_BELOW: usize = 65_536;
@@ -53,7 +53,8 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
 }
 
-/// Returns the link and the client's Hello. `None`: close the connection; a last message may be queued.
+/// Makes the handshake. Returns the link and the client's Hello, or `None` if the connection is to be closed; a last
+/// message may be queued.
 async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     relay: &Relay<S>,
     socket: &mut Socket<T>,
@@ -80,7 +81,7 @@ async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
 
 /// The answer to C1.
 enum FirstAnswer {
-    /// The handshake goes on with C2.
+    /// The handshake continues with C2.
     S1(RelayHandshake, Vec<u8>),
     /// The client may send C1 again, with the cookie.
     Retry(Vec<u8>),
@@ -88,7 +89,7 @@ enum FirstAnswer {
     NoCommonVersion(Vec<u8>),
 }
 
-/// Answers C1. `None`: the connection is closed without an answer.
+/// Answers C1. Returns `None` if the connection is to be closed without an answer.
 fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected) -> Option<FirstAnswer> {
     let hello = ClientHello::parse(message).ok()?;
     connected.began_handshake(&relay.shared.limits);
@@ -336,7 +337,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         self.held.set(self.session.held_bytes() + in_socket as u64);
     }
 
-    /// The time between two looks at the clock.
+    /// Returns the time between two looks at the clock.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
         let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);
@@ -361,7 +362,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     }
 }
 
-/// Bytes of a blob that the relay pushes.
+/// Returns the number of bytes of a blob that the relay delivers in this item.
 fn delivered_bytes(item: &Item) -> usize {
     match item {
         Item::Deliver(deliver) => deliver.blob.as_bytes().len(),

@@ -38,14 +38,15 @@ impl Listeners {
     /// connect. The file is removed when the relay stops.
     ///
     /// # Errors
-    /// [`UnixSocketError`].
+    /// Fails with [`UnixSocketError`] when a process listens there, the file there is not a socket, or the system
+    /// refuses.
     #[cfg(unix)]
     pub fn add_unix(&mut self, path: &Path) -> Result<(), UnixSocketError> {
         self.unix = Some(UnixSocket::bind(path)?);
         Ok(())
     }
 
-    /// The address of the TCP socket.
+    /// Returns the address of the TCP socket.
     pub(super) fn tcp_address(&self) -> io::Result<SocketAddr> {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }
@@ -93,13 +94,13 @@ struct UnixSocket {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnixSocketError {
-    /// A process listens there.
+    /// A process listens at the path.
     #[error("another process listens on this unix socket; stop it, or choose another path")]
     InUse,
-    /// The file there is not a socket.
+    /// The file at the path is not a socket.
     #[error("the path of the unix socket is that of another file; choose another path")]
     Occupied,
-    /// The system refused.
+    /// The system refused to make the socket.
     #[error(
         "the unix socket cannot be made; its directory must exist and belong to the relay's user, and the path must be shorter than 108 bytes"
     )]

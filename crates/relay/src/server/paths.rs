@@ -16,7 +16,7 @@ impl BasePath {
         Self(path.trim_end_matches('/').to_owned())
     }
 
-    /// The path without the base, if it is below it; else as it is. The base itself is `/`.
+    /// Returns the path without the base, if it is below it; else as it is. The base itself becomes `/`.
     pub(super) fn strip<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(self.0.as_str()) {
             Some("") if !self.0.is_empty() => "/",
@@ -28,8 +28,8 @@ impl BasePath {
     }
 }
 
-/// The path, with its query, of a request's target: the target itself, or what stands behind the authority of one in absolute form
-/// (RFC 9112 section 3.2.2).
+/// Returns the path, with its query, of a request's target: the target itself, or the part behind the authority of a
+/// target in absolute form (RFC 9112 section 3.2.2).
 pub(super) fn path(target: &str) -> &str {
     let is_scheme =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

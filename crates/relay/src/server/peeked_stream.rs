@@ -43,12 +43,12 @@ impl PeekedStream {
         }
     }
 
-    /// The bytes read so far.
+    /// Returns the bytes read so far.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// The connection, and the bytes that were read from it.
+    /// Returns the connection, and the bytes that were read from it.
     pub(super) fn into_parts(self) -> (Connection, Vec<u8>) {
         (self.stream, self.head)
     }
@@ -63,7 +63,7 @@ pub(super) async fn read_proxy_header(stream: &mut Stream) -> Option<Named> {
             Parsed::Malformed => return None,
             Parsed::Header { source, .. } => return Some(source.map_or(Named::Unknown, Named::Address)),
         }
-        // What stands behind the header may belong to TLS.
+        // Bytes behind the header may belong to TLS.
         let mut within = (&mut *stream).take(protocol::missing(&bytes));
         if within.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
@@ -71,7 +71,7 @@ pub(super) async fn read_proxy_header(stream: &mut Stream) -> Option<Named> {
     }
 }
 
-/// Whether these bytes may stand in a request: waiting for the rest of anything else is waste.
+/// Whether these bytes may be part of a request: waiting for the rest of anything else is waste.
 fn looks_like_http(part: &[u8]) -> bool {
     part.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b'\t' | b' '..=b'~' | 0x80..))
 }

@@ -28,33 +28,34 @@ pub(super) struct Relay<S> {
     pub(super) tls: Option<Tls>,
     pub(super) memory: Arc<Memory>,
     pub(super) counters: Counters,
-    /// The store has failed.
+    /// The signal that the store has failed.
     pub(super) failed: Notify,
     pub(super) leaving: watch::Sender<bool>,
 }
 
-/// Counters of a running relay. They name nothing, so a log line may hold them.
+/// The counters of a running relay. They name nothing, so a log line may hold them.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) links: AtomicU64,
     pub(super) records_in: AtomicU64,
     pub(super) records_out: AtomicU64,
     pub(super) breaches: AtomicU64,
-    /// Requests for a WebSocket that lost their header Upgrade on the way.
+    /// Number of requests for a WebSocket that lost their header Upgrade on the way.
     pub(super) without_upgrade: AtomicU64,
-    /// TLS handshakes that came too fast.
+    /// Number of TLS handshakes that came too fast.
     pub(super) tls_refused: AtomicU64,
-    /// Connections that the system refused because it had no descriptors or no memory.
+    /// Number of connections that the system refused because it had no descriptors or no memory.
     pub(super) no_descriptors: AtomicU64,
-    /// Connections that the system refused for other reasons.
+    /// Number of connections that the system refused for other reasons.
     pub(super) not_accepted: AtomicU64,
-    /// Looks at a clock that was not believed.
+    /// Number of readings of a clock that was not believed.
     pub(super) clock_refused: AtomicU64,
 }
 
 impl<S> Relay<S> {
-    /// The system did not give a connection. When it has run out of something, a connection that can be spared ends.
-    /// Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking off.
+    /// Handles an error of accepting: if the system has run out of descriptors or memory, ends a connection that can be
+    /// spared. Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking
+    /// off.
     pub(super) fn note_not_accepted(&self, error: &io::Error) -> bool {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if is_out_of_descriptors(error) {

@@ -7,14 +7,14 @@ use super::paths::{BasePath, path};
 pub(super) enum Request {
     /// A WebSocket at one of the relay's paths.
     WebSocket,
-    /// The same, but the line `Upgrade` is missing: a proxy has removed it.
+    /// A WebSocket whose line `Upgrade` is missing: a proxy has removed it.
     WithoutUpgrade,
-    /// Anything else gets a page, or an error.
+    /// Any other request. It gets a page, or an error.
     Page,
 }
 
 impl Request {
-    /// Reads the kind from a head. What stands behind the head asks for nothing.
+    /// Reads the kind from a head. Bytes behind the head are ignored.
     pub(super) fn parse(head: &[u8], base: &BasePath) -> Self {
         let head = String::from_utf8_lossy(head);
         let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());

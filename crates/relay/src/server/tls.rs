@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
     reloader: Arc<Mutex<Reloader>>,
-    /// The operator wants the files to be read now.
+    /// The signal that the operator wants the files to be read now.
     pub(super) wanted: Notify,
 }
 

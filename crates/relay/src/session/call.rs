@@ -68,7 +68,7 @@ const CHANGE_BYTES: u64 = 1_024;
 const CLAIM_BYTES: u64 = 128;
 
 impl Acking {
-    /// Returns the bytes of memory that it takes, with the copy that the store gets.
+    /// Returns the bytes of memory that the request takes, with the copy that the store gets.
     fn bytes(&self) -> u64 {
         let records = 2 * self.records.len() * size_of::<RecordId>();
         (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records) as u64
@@ -76,7 +76,8 @@ impl Acking {
 }
 
 impl Call {
-    /// Returns the bytes of memory that it takes while it waits for the store. Blobs of puts are counted where they are taken.
+    /// Returns the bytes of memory that the call takes while it waits for the store. Blobs of puts are counted where
+    /// they are taken.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Create { .. } | Self::Change { .. } => CHANGE_BYTES,

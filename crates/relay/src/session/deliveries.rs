@@ -10,14 +10,15 @@ use deaddrop_link::capability::mailbox_id;
 use deaddrop_wire::item::{Ack, Acked, Answer, AnswerCode, Deliver, Subscribe, Subscribed, Unsubscribe};
 
 impl RelaySession {
-    /// Stops deliveries while the client does not take what waits for it, and goes on afterwards.
+    /// Stops deliveries (`paused`) while the client does not take what waits for it, and resumes them afterwards.
     pub fn set_paused(&mut self, paused: bool, out: &mut Output) {
         if std::mem::replace(&mut self.reading.paused, paused) && !paused {
             self.pump(out);
         }
     }
 
-    /// Sets how many bytes of blobs one look brings into memory. One blob is always allowed, and never more than the relay's maximum.
+    /// Sets the maximum number of bytes of blobs that one look brings into memory. One blob is always allowed, and
+    /// never more than the relay's maximum.
     pub const fn set_look_bytes(&mut self, bytes: usize) {
         self.reading.look_bytes = bytes;
     }

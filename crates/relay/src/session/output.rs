@@ -17,6 +17,6 @@ pub enum Close {
 pub struct Output {
     /// The items to send, in order.
     pub items: Vec<Item>,
-    /// The requests to the store. Each gives one outcome.
+    /// The requests to the store. Each has one outcome.
     pub calls: Vec<Call>,
 }

@@ -72,7 +72,7 @@ impl Reading {
         !self.subs.is_empty()
     }
 
-    /// Whether a subscription has begun, or the last one has ended, since this was asked last.
+    /// Whether a subscription has begun, or the last one has ended, since the last call of this method.
     pub(super) const fn take_use(&mut self) -> bool {
         std::mem::replace(&mut self.was_used, false)
     }
@@ -177,7 +177,7 @@ impl Reading {
         self.next_check().or_else(|| self.next_delivery(limits))
     }
 
-    /// A look for blobs in flight that are destroyed. They hold room, so it does not wait for any.
+    /// Returns a look for blobs in flight that are destroyed. They hold room, so it does not wait for any.
     fn next_check(&mut self) -> Option<(u32, Peek)> {
         while let Some(number) = self.unchecked.pop_first() {
             if let Some(sub) = self.subs.get(&number).filter(|sub| !sub.in_flight.is_empty()) {

@@ -33,9 +33,9 @@ pub(super) struct Sub {
     last_tag: u32,
     pub(super) in_flight: VecDeque<Flight>,
     pub(super) catching: Option<Catching>,
-    /// Whether there may be blobs to deliver.
+    /// Whether the mailbox may hold blobs to deliver.
     pub(super) wants: bool,
-    /// Whether it waits for its turn.
+    /// Whether the subscription waits for its turn.
     pub(super) queued: bool,
     /// Whether a hint came while a look was under way.
     pub(super) dirty: bool,
@@ -66,7 +66,8 @@ impl Sub {
         Peek { handle: self.handle, fence: self.fence, in_flight, blobs, bytes, any_first }
     }
 
-    /// Gives a blob its tag: from 1, without gaps. `None` when there are no more tags.
+    /// Adds a blob to those in flight and returns its tag: from 1, without gaps. Returns `None` when there are no more
+    /// tags.
     pub(super) fn deliver(&mut self, record: RecordId, bytes: usize) -> Option<u32> {
         self.last_tag = self.last_tag.checked_add(1)?;
         self.in_flight.push_back(Flight { tag: self.last_tag, record, bytes });

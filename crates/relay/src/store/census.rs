@@ -7,21 +7,21 @@ use crate::limits::Limits;
 /// The counts of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Mailboxes.
+    /// Number of mailboxes.
     pub mailboxes: u64,
-    /// Blobs.
+    /// Number of blobs.
     pub blobs: u64,
-    /// Bytes of blobs.
+    /// Number of bytes of blobs.
     pub bytes: u64,
-    /// Bytes of blobs of a store that is memory itself.
+    /// Number of bytes of blobs, if the store itself is memory; else 0.
     pub memory_bytes: u64,
     /// The calendar that the store remembers.
     pub calendar: Option<Calendar>,
-    /// Commits that found no room, since the start.
+    /// Number of commits that found no room, since the start.
     pub without_room: u64,
     /// Whether the last commit found no room, and nothing was destroyed since.
     pub is_full: bool,
-    /// Puts and changes that were refused because dead bytes wait for too long, since the start.
+    /// Number of puts and changes that were refused because dead bytes wait for too long, since the start.
     pub overdue: u64,
     /// The figures of the disk; `None` without a disk.
     pub space: Option<Space>,
@@ -30,7 +30,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Whether blobs or bytes are where puts are refused.
+    /// Whether blobs or bytes have reached the level at which puts are refused.
     pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
         let percent = limits.put_percent;
         Limits::reached(self.blobs, limits.blobs, percent)

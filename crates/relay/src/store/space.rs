@@ -9,17 +9,17 @@ const MUCH: u64 = 128 << 20;
 /// Figures of the file. They name nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// Segments in the file.
+    /// Number of segments in the file.
     pub segments: u32,
-    /// Segments in the file that hold nothing.
+    /// Number of segments in the file that hold nothing.
     pub free_segments: u32,
-    /// Segments the file may grow to.
+    /// Maximum number of segments of the file.
     pub max_segments: u32,
-    /// Bytes of live records.
+    /// Number of bytes of live records.
     pub live_bytes: u64,
-    /// Bytes of destroyed records that may still lie on the disk, sealed under keys that are destroyed.
+    /// Number of bytes of destroyed records that may still be on the disk, sealed under keys that are destroyed.
     pub dead_bytes: u64,
-    /// Age of the oldest of them.
+    /// Age of the oldest dead bytes.
     pub oldest_dead: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Space {
         }
     }
 
-    /// Percent of the segments that the file may have which hold something.
+    /// Returns the share of the maximum number of segments that hold something, in percent.
     #[must_use]
     pub fn percent_in_use(&self) -> u32 {
         let used = self.segments.saturating_sub(self.free_segments);

@@ -17,7 +17,7 @@ use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
 pub type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Longest wait of a test. No test asserts on time.
+/// Maximum time for which a test waits. No test asserts on time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Client {
@@ -46,12 +46,12 @@ pub async fn websocket(address: &RelayAddress) -> Option<Ws> {
 }
 
 impl Client {
-    /// `None` when the relay is not there.
+    /// Connects to the relay. Returns `None` if it is not there.
     pub async fn try_connect(address: &RelayAddress, token: u8) -> Option<Self> {
         Self::try_over(websocket(address).await?, address, token).await
     }
 
-    /// Over a WebSocket that stands.
+    /// Makes the handshake over an open WebSocket. Returns `None` if the relay closes it.
     pub async fn try_over(mut ws: Ws, address: &RelayAddress, token: u8) -> Option<Self> {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
@@ -91,7 +91,7 @@ impl Client {
         self.try_send(items).await.expect("the link stands");
     }
 
-    /// The next item; `None` when the link is over.
+    /// Returns the next item; `None` when the link is over.
     pub async fn try_next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.inbox.pop_front() {
@@ -109,7 +109,7 @@ impl Client {
         self.try_next().await.expect("the link stands")
     }
 
-    /// The next item of this kind, others are kept.
+    /// Returns the next item of this kind. Other items are kept.
     pub async fn until(&mut self, wanted: impl Fn(&Item) -> bool) -> Item {
         let mut aside = VecDeque::new();
         loop {
@@ -169,7 +169,7 @@ impl Client {
     }
 }
 
-/// A mailbox's three secrets.
+/// The three secrets of a mailbox.
 pub struct Mailbox {
     pub own: OwnCapability,
     pub read: ReadCapability,
@@ -268,7 +268,7 @@ impl Relay {
         Self { child, address }
     }
 
-    /// SIGKILL.
+    /// Kills the process by SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -279,20 +279,20 @@ impl Relay {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    /// SIGTERM; gives whether it ended well.
+    /// Ends the process by SIGTERM. Returns whether it ended well.
     pub fn stop(mut self) -> bool {
         self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
 
-    /// Resident memory of the process in KiB; 0 where the system does not tell.
+    /// Returns the resident memory of the process in KiB; 0 where the system does not tell.
     pub fn memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
     }
 
-    /// Host and port.
+    /// Returns the host and the port.
     pub fn place(&self) -> String {
         self.address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned()
     }
@@ -305,7 +305,7 @@ impl Drop for Relay {
     }
 }
 
-/// Waits until the log holds a line with this text.
+/// Waits until the log holds a line with this text, and returns the log.
 pub async fn told(log: &Path, text: &str) -> String {
     for _ in 0..600 {
         let said = std::fs::read_to_string(log).unwrap();

@@ -16,7 +16,7 @@ const TODAY: Day = Day::from_number(20_000);
 
 pub type Kept = KeptStore<ShredBacking<Arc<Watched>>>;
 
-/// A disk of limited room that tells where it was written.
+/// A disk of limited room that records its writes.
 #[derive(Default)]
 pub struct Watched {
     pub disk: MemoryDisk,
@@ -31,7 +31,7 @@ impl Watched {
         *self.room.lock().unwrap() = room;
     }
 
-    /// Offsets and lengths of the writes since the last call.
+    /// Takes the offsets and lengths of the writes since the last call.
     pub fn take_written(&self) -> Vec<(u64, usize)> {
         std::mem::take(&mut self.written.lock().unwrap())
     }
@@ -66,7 +66,7 @@ impl Disk for Watched {
     }
 }
 
-/// Limits that let a test hurry.
+/// Returns limits under which a test is quick.
 pub fn limits(dead_bytes_s: u32) -> Limits {
     Limits {
         dead_bytes_s,
@@ -78,7 +78,7 @@ pub fn limits(dead_bytes_s: u32) -> Limits {
     }
 }
 
-/// A new store of at most so many segments of so many KiB.
+/// Makes a new store of at most `segments` segments of `segment_kib` KiB.
 pub fn create_on(disk: &Arc<Watched>, segment_kib: u32, segments: u32) {
     let geometry = Geometry {
         segment_bytes: segment_kib << 10,
@@ -113,7 +113,7 @@ pub fn grant(number: u8) -> SendGrant {
     SendGrant { send: send(number), via: number }
 }
 
-/// A mailbox of which everything has the same number.
+/// Makes a mailbox whose rights all have the same number.
 pub async fn create(store: &impl Store, number: u8, quota: QuotaClass) -> Verdict {
     let new = NewMailbox {
         own: OwnId::from_bytes([number; 32]),

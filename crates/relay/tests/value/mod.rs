@@ -71,7 +71,7 @@ pub fn blob(class: SizeClass, number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-/// Mailbox `number` under the subscription of the same number.
+/// Returns a Subscribe that names each mailbox by the number of its subscription.
 pub fn subscribe(req: u32, numbers: &[u8]) -> Item {
     let mailboxes =
         numbers.iter().map(|number| Subscription { sub: (*number).into(), read: read(*number) }).collect();
@@ -88,7 +88,7 @@ impl World {
         Self { store, shared: Arc::new(SessionContext::new(limits, None)), now: Now::new(TODAY, 1_000) }
     }
 
-    /// A link that the client has begun with this Hello.
+    /// Begins a link with this Hello of the client.
     pub fn link(&self, hello: Hello) -> Link {
         let session = RelaySession::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         let mut link = Link { session, calls: VecDeque::new(), said: Vec::new() };
@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// The answer to a put into a mailbox.
+    /// Puts a blob into a mailbox and returns the answer.
     pub fn put(&self, mailbox: u8, blob: Blob) -> AnswerCode {
         let mut sender = self.link(hello(0, 1, 1));
         sender.say(self, vec![Put { req: 1, send: send(mailbox), blob }.into()]);
@@ -128,7 +128,7 @@ impl World {
 }
 
 impl Link {
-    /// A record of the client; calls wait.
+    /// Hands the link a record of the client. Its calls wait.
     pub fn hear(&mut self, world: &World, items: Vec<Item>) -> Result<(), Close> {
         let mut out = Output::default();
         let taken = self.session.on_received(Received { items, ..Received::default() }, world.now, &mut out);
@@ -136,13 +136,13 @@ impl Link {
         taken
     }
 
-    /// A record of the client, and all that follows from it.
+    /// Hands the link a record of the client, and runs all that follows from it.
     pub fn say(&mut self, world: &World, items: Vec<Item>) {
         self.hear(world, items).unwrap();
         self.settle(world);
     }
 
-    /// Runs one call that waits; `false` if none does.
+    /// Runs one call that waits. Returns `false` if none does.
     pub fn run_call(&mut self, world: &World) -> bool {
         let Some(call) = self.calls.pop_front() else { return false };
         let outcome = call.run(&world.store, self.session.reader(), world.now).now_or_never().unwrap();
@@ -152,7 +152,7 @@ impl Link {
         true
     }
 
-    /// Takes the news of the store; `false` if there are none.
+    /// Takes the news of the store. Returns `false` if there are none.
     pub fn take_news(&mut self, world: &World) -> bool {
         let hints = self.session.hints();
         let Some(news) = hints.next().now_or_never() else { return false };
@@ -175,17 +175,17 @@ impl Link {
         self.settle(world);
     }
 
-    /// Takes what was said.
+    /// Takes the items that were sent.
     pub fn heard(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.said)
     }
 
-    /// Takes what was said, as words: `deliver 1 7` for tag 7 of subscription 1.
+    /// Takes the items that were sent, as words: `deliver 1 7` for tag 7 of subscription 1.
     pub fn words(&mut self) -> Vec<String> {
         self.heard().iter().map(word).collect()
     }
 
-    /// The codes of the answers among what was said.
+    /// Takes the items that were sent, and returns the codes of the answers among them.
     pub fn answers(&mut self) -> Vec<AnswerCode> {
         let said = self.heard();
         said.iter()

@@ -1,4 +1,4 @@
-//! Changes of what opens a store, and of what its records are sealed under (S15).
+//! Changes of the key that opens a store, and of the key that seals its records (S15).
 
 use super::Shred;
 use super::compact::{SLOWEST_STEP, STEP_BYTES};
@@ -25,7 +25,7 @@ impl<D: Disk> Shred<D> {
     /// with them, as it was and as it is, until the data key is replaced ([`replace_data_key`](Self::replace_data_key)).
     ///
     /// # Errors
-    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    /// Fails with [`ChangeError`]. Except after `Stopped`, nothing has changed.
     pub fn change_unlock(
         &mut self,
         unlock: &Unlock,
@@ -41,11 +41,12 @@ impl<D: Disk> Shred<D> {
         self.reseal(&self.block.clone(), unlock, cost, rng)
     }
 
-    /// Changes how many segments the file may have, as [`set_max_segments`](Self::set_max_segments) does, and for later openings, too.
-    /// `unlock` is what opens the store: its superblock is sealed again. Returns the number that is used, which is within the bounds.
+    /// Changes the maximum number of segments of the file, as [`set_max_segments`](Self::set_max_segments) does, and
+    /// for later openings, too. `unlock` must open the store: its superblock is sealed again. Returns the number that
+    /// is used, which is within the bounds.
     ///
     /// # Errors
-    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    /// Fails with [`ChangeError`]. Except after `Stopped`, nothing has changed.
     pub fn change_max_segments(
         &mut self,
         segments: u32,
@@ -89,13 +90,13 @@ impl<D: Disk> Shred<D> {
         Ok(())
     }
 
-    /// Begins to replace the data key, from which the keys of all records are derived. From now on records are sealed under a new one;
-    /// `maintain` copies what was sealed under the old one, and destroys the old one when nothing is left of it
-    /// ([`Stats::is_replacing_key`](crate::Stats::is_replacing_key)). What is damaged and cannot be copied is given up. `unlock` is
-    /// what opens the store. A crash at any time loses nothing, and the next opening goes on.
+    /// Begins to replace the data key, from which the keys of all records are derived. From now on records are sealed
+    /// under a new one; `maintain` copies the records under the old one, and destroys the old one when nothing is left
+    /// of it ([`Stats::is_replacing_key`](crate::Stats::is_replacing_key)). A damaged record that cannot be copied is
+    /// given up. `unlock` must open the store. A crash at any time loses nothing, and the next opening continues.
     ///
     /// # Errors
-    /// [`ChangeError`]; except after `Stopped` nothing has changed.
+    /// Fails with [`ChangeError`]. Except after `Stopped`, nothing has changed.
     pub fn replace_data_key(
         &mut self,
         unlock: &Unlock,
@@ -132,7 +133,7 @@ impl<D: Disk> Shred<D> {
         self.go_on_replacing(Some(last)).map_err(|_| ChangeError::Stopped)
     }
 
-    /// The state from which `maintain` goes on. `last`: the superblock without the old key, if there is one.
+    /// Sets the state from which `maintain` continues. `last` is the superblock without the old key, if there is one.
     pub(super) fn go_on_replacing(&mut self, last: Option<Superblock>) -> Result<(), CommitError> {
         let Some(last) = last else { return Ok(()) };
         self.uncut()?;
@@ -172,7 +173,7 @@ impl<D: Disk> Shred<D> {
         self.or_stop(synced)
     }
 
-    /// One step of replacing the data key. `false`: nothing is to be done now.
+    /// Does one step of replacing the data key. Returns `false` if nothing is to be done now.
     pub(crate) fn replace_a_little(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -248,8 +249,8 @@ fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 32] {
     salt
 }
 
-/// Finishes or undoes a change of the unlock key that was cut short, by which copy opened; brings an old store to the present version.
-/// If the data key is being replaced, the second superblock is the one without the old key.
+/// Finishes or undoes a change of the unlock key that was cut short, by the copy that opened; brings an old store to
+/// the present version. If the data key is being replaced, the second superblock is the one without the old key.
 pub(super) fn finish(
     disk: &impl Disk,
     block: Superblock,

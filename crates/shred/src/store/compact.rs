@@ -1,5 +1,5 @@
-//! Compaction: what lives in a mostly dead segment is copied, so that the segment can be used again (S9). For space alone: dead bytes
-//! are zeroed where they lie.
+//! Compaction: the live records of a mostly dead segment are copied, so that the segment can be used again (S9). For
+//! space alone: dead bytes are zeroed in place.
 
 use super::Shred;
 use super::compaction::{Compaction, Gate};
@@ -14,28 +14,30 @@ use crate::segment::Segment;
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
-/// Bytes of bodies that one step copies at most, if there is more than one record in it.
+/// Maximum number of bytes of bodies that one step copies, if there is more than one record in it.
 pub(super) const STEP_BYTES: u64 = 1 << 20;
-/// Bytes that one step copies although nothing was stored since the step before.
+/// Number of bytes that one step copies although nothing was stored since the step before.
 pub(super) const SLOWEST_STEP: u64 = 64 << 10;
-/// Slots that one step looks at.
+/// Number of slots that one step looks at.
 const STEP_SLOTS: u32 = 2_048;
-/// A segment is worth emptying if at most this many sixteenths of it live.
+/// Maximum number of sixteenths of a segment that live for the segment to be worth emptying.
 const WORTH: u64 = 14;
 
 impl<D: Disk> Shred<D> {
-    /// Room is short.
+    /// Whether room is short.
     pub(crate) fn is_tight(&self) -> bool {
         self.spare() + self.growable() <= 1
     }
 
-    /// Room is short, and no dead segment is on its way to be used again: it is time to empty others, in steps between commits.
+    /// Whether room is short, and no dead segment is on its way to be used again: it is time to empty others, in steps
+    /// between commits.
     pub(crate) fn wants_compaction(&self) -> bool {
         let dead = self.segments().wholly_dead().count();
         self.spare() + self.growable() + dead <= 1
     }
 
-    /// One step of compaction between commits, in proportion to the bytes that were put since the last. `false`: there is nothing to do.
+    /// Does one step of compaction between commits, in proportion to the bytes that were put since the last. Returns
+    /// `false` if there is nothing to do.
     pub(crate) fn compact_a_little(
         &mut self,
         stored: u64,
@@ -58,7 +60,7 @@ impl<D: Disk> Shred<D> {
         self.compact(step.clamp(SLOWEST_STEP, STEP_BYTES), rng)
     }
 
-    /// Makes room by emptying a segment at once. `false`: nothing can be gained.
+    /// Makes room by emptying a segment at once. Returns `false` if nothing can be gained.
     pub(crate) fn compact_for_room(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -73,7 +75,8 @@ impl<D: Disk> Shred<D> {
         Ok(self.room() > before)
     }
 
-    /// Copies a part of what lives in this segment to where there is room before it. `false`: it has to stay.
+    /// Copies a part of the live records of this segment to segments before it. Returns `false` if the segment has to
+    /// stay.
     pub(super) fn move_segment(
         &mut self,
         number: u32,
@@ -97,7 +100,7 @@ impl<D: Disk> Shred<D> {
         Compaction { segment: number, stamp: segment.stamp, slot: 0, copied: 0, room: self.room() }
     }
 
-    /// Copies about `most` bytes of the segment that is most worth it. `false`: nothing was done.
+    /// Copies about `most` bytes of the segment that is most worth it. Returns `false` if nothing was done.
     pub(super) fn compact(
         &mut self,
         most: u64,
@@ -150,7 +153,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Commits copies, which may begin the segments that are kept for them. `false`: there is no room.
+    /// Commits copies, which may begin the segments that are kept for them. Returns `false` if there is no room.
     fn commit_copies(
         &mut self,
         batch: Batch,
@@ -175,7 +178,8 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Room for bodies: free segments, and the rest of the one that is being filled.
+    /// Returns the number of bytes of bodies for which there is room: in free segments, and in the rest of the one that
+    /// is being filled.
     fn room(&self) -> u64 {
         let layout = &self.core().layout;
         let open = self.open_segment.and_then(|number| self.segments().get(size(number)));
@@ -187,7 +191,7 @@ impl<D: Disk> Shred<D> {
         u64::from(self.free_segments()) * layout.body_room() + rest
     }
 
-    /// A segment was emptied. Where that gains next to nothing, no other is emptied before more has died.
+    /// Notes that a segment was emptied. If that gained next to nothing, no other is emptied before more has died.
     fn note_gain(&mut self, done: &Compaction) {
         // The next one is another.
         if self.segments().get(size(done.segment)).is_some_and(|segment| segment.is_unreadable) {
@@ -207,8 +211,8 @@ impl<D: Disk> Shred<D> {
         self.segments().get(size(it.segment)).is_some_and(|segment| segment.stamp == it.stamp)
     }
 
-    /// The live records of a segment from a slot on, at least one and about `most` bytes; and the first slot that was not looked at, if
-    /// any is left.
+    /// Returns the live records of a segment from a slot on, at least one and about `most` bytes, and the first slot
+    /// that was not looked at, if any is left.
     fn live_records(
         &mut self,
         from: &Compaction,
@@ -235,8 +239,9 @@ impl<D: Disk> Shred<D> {
         Ok((names, (slot < used).then_some(slot)))
     }
 
-    /// The segment with the most dead space for each byte that lives; one under a data key that is being replaced comes first.
-    /// `at_once`: the one that is being filled counts, too, because what asks for room does not fit there.
+    /// Returns the segment with the most dead space for each byte that lives; one under a data key that is being
+    /// replaced comes first. With `at_once`, the segment that is being filled counts, too, because the record that asks
+    /// for room does not fit there.
     fn worth_emptying(&self, at_once: bool) -> Option<Compaction> {
         let epoch = self.core().keys().epoch;
         let mut of_old_key = (0..).zip(self.segments().iter()).filter(|(number, segment)| {
@@ -262,12 +267,12 @@ impl<D: Disk> Shred<D> {
         (least * 16 <= room * WORTH).then(|| self.emptying(number, segment))
     }
 
-    /// Something lives in a segment that is not to be destroyed by the next commit.
+    /// Whether a record of the segment lives that the next commit does not destroy.
     fn is_left(&self, number: u32) -> bool {
         self.segments().get(size(number)).is_some_and(|segment| segment.live > self.pending_in(number))
     }
 
-    /// Records of a segment that the next commit destroys.
+    /// Returns the number of records of a segment that the next commit destroys.
     fn pending_in(&self, number: u32) -> u32 {
         let pending = self.pending.iter().filter(|dead| dead.at.segment == number).count();
         u32::try_from(pending).unwrap_or(u32::MAX)
@@ -278,7 +283,7 @@ impl<D: Disk> Shred<D> {
     }
 }
 
-/// The live share of a segment in bytes: by its bodies or by its slots, whichever is more.
+/// Returns the live share of a segment in bytes: by its bodies or by its slots, whichever is more.
 fn lives(segment: &Segment, room: u64, slots: u32) -> u64 {
     u64::from(segment.live_bytes).max(u64::from(segment.live) * room / u64::from(slots))
 }

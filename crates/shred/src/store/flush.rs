@@ -14,7 +14,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 impl<D: Disk> Shred<D> {
-    /// S1: writes everything, syncs once, publishes. Returns the commit's number.
+    /// Writes everything, syncs once, publishes (S1). Returns the commit's number.
     pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
         if self.stopped {
             return Err(CommitError::Stopped);

@@ -2,7 +2,7 @@
 
 use crate::segment::Segment;
 
-/// A segment that is being added: its zeros are written up to here, from its header's end.
+/// A segment that is being added. `written` counts the bytes of zeros that are written behind its header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
     pub(super) number: u32,
@@ -14,16 +14,16 @@ pub(crate) struct Growth {
 pub(crate) enum Grown {
     /// A segment was added.
     Added,
-    /// A part of one was written.
+    /// A part of a segment was written.
     Partly,
     /// The limit is reached, or the volume is full.
     No,
 }
 
-/// Segments at the end of the file that are given back: nothing is put there any more.
+/// Segments at the end of the file that are given back. Nothing is put there any more.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     pub(super) segments: Vec<Segment>,
-    /// The commit from which on no cell names them.
+    /// The number of the commit from which on no cell names the segments.
     pub(super) ready_at: u64,
 }

@@ -13,7 +13,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Reads them. An unreadable part is empty here: recovery reports it.
+    /// Reads the parts. An unreadable part is empty here: recovery reports it.
     pub(super) fn now(disk: &impl Disk) -> Self {
         let read = |at, length| {
             let mut bytes = vec![0; length];
@@ -27,7 +27,7 @@ impl Moment {
         self.superblock == other.superblock
     }
 
-    /// The same keys and the same length: nothing but commits has come between.
+    /// Whether both moments have the same keys and the same length: only commits have come between.
     pub(super) fn has_frame_of(&self, other: &Self) -> bool {
         self.has_superblock_of(other) && self.length == other.length
     }

@@ -8,18 +8,19 @@ use rand_core::CryptoRng;
 use std::time::Duration;
 
 impl<D: Disk> Shred<D> {
-    /// The longest time for which the ciphertext of a dead record may stay on the disk; [`DEAD_BYTES_LIMIT`](crate::DEAD_BYTES_LIMIT) unless it is set.
+    /// Sets the maximum time for which the ciphertext of a dead record may stay on the disk;
+    /// [`DEAD_BYTES_LIMIT`](crate::DEAD_BYTES_LIMIT) unless it is set.
     pub fn set_dead_bytes_limit(&mut self, limit: Duration) {
         self.upkeep.limit = limit;
     }
 
-    /// Does a bounded part of what is to be done between commits: settles, zeroes dead bytes, makes wholly dead segments ready to be
-    /// used again, copies what lives in mostly dead ones when room is short, adds segments ahead of need, gives unused ones back. `now`
-    /// is the time since the store was opened, and does not go back. Returns when to call again at the latest, if anything
-    /// is to be done; call after each commit, too.
+    /// Does a bounded part of the upkeep between commits: settles, zeroes dead bytes, makes wholly dead segments ready
+    /// to be used again, copies the live records of mostly dead ones when room is short, adds segments ahead of need,
+    /// gives unused ones back. `now` is the time since the store was opened, and does not go back. Returns the latest
+    /// time of the next call, if anything is to be done; call after each commit, too.
     ///
     /// # Errors
-    /// `Stopped`.
+    /// Fails with `Stopped` when the disk has failed.
     pub fn maintain(
         &mut self,
         now: Duration,
@@ -59,10 +60,11 @@ impl<D: Disk> Shred<D> {
         Ok(self.next_upkeep(worked))
     }
 
-    /// Zeroes all that is dead, as far as `is_over` allows between its pieces. Returns the dead bytes that are left.
+    /// Zeroes all dead bytes, as far as `is_over` allows between its pieces. Returns the number of dead bytes that are
+    /// left.
     ///
     /// # Errors
-    /// `Stopped`.
+    /// Fails with `Stopped` when the disk has failed.
     pub fn scrub_all(&mut self, mut is_over: impl FnMut() -> bool) -> Result<u64, CommitError> {
         self.settle()?;
         // As if nothing had happened for long.
@@ -88,7 +90,7 @@ impl<D: Disk> Shred<D> {
         self.upkeep.now = self.upkeep.now.max(now);
     }
 
-    /// The time of the next step of upkeep.
+    /// Returns the time of the next step of upkeep.
     pub(super) fn next_upkeep(&self, worked: bool) -> Option<Duration> {
         let Upkeep { now, busy_at, limit, .. } = self.upkeep;
         if worked {

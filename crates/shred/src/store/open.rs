@@ -1,4 +1,4 @@
-//! Stores are created, opened, and looked at.
+//! The creation, the opening, and the look at a store.
 
 use super::Shred;
 use super::change::finish;
@@ -22,14 +22,14 @@ use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Number of looks at a store that another process changes: more than commits can overtake one after another.
+/// Maximum number of looks at a store that another process changes: more than commits can overtake one after another.
 const READ_ONLY_TRIES: usize = 8;
 
 impl<D: Disk> Shred<D> {
-    /// Lays a new, empty store on an empty disk and opens it.
+    /// Writes a new, empty store to an empty disk and opens it.
     ///
     /// # Errors
-    /// [`CreateError`]; a disk that is not empty is not touched.
+    /// Fails with [`CreateError`]. A disk that is not empty is not touched.
     pub fn create(
         disk: D,
         geometry: &Geometry,
@@ -63,7 +63,7 @@ impl<D: Disk> Shred<D> {
     /// Opens a store, finishing or undoing what a crash interrupted (S5-S7).
     ///
     /// # Errors
-    /// [`OpenError`]; nothing is overwritten on any of them.
+    /// Fails with [`OpenError`]. Then nothing was overwritten.
     pub fn open(disk: D, unlock: &Unlock, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, OpenError> {
         let (block, keys) = Superblock::open(&disk, unlock)?;
         let layout = block.layout;
@@ -76,10 +76,11 @@ impl<D: Disk> Shred<D> {
         Ok(store)
     }
 
-    /// Whether a passphrase opens the store on this disk, and not a key. Only the superblock is read, and nothing is proved.
+    /// Whether a passphrase opens the store on this disk, and not a key. Only the superblock is read, and the
+    /// passphrase itself is not checked.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// Fails with [`OpenError`] when the superblock cannot be read.
     pub fn has_passphrase(disk: &D) -> Result<bool, OpenError> {
         Superblock::has_passphrase(disk)
     }
@@ -90,7 +91,7 @@ impl<D: Disk> Shred<D> {
     /// [`Stats::dead_bytes`](crate::Stats::dead_bytes) is read from the disk: it counts what no live record covers and is not zero.
     ///
     /// # Errors
-    /// [`OpenError`]; `Busy` if the other process replaces keys or shortens the file again and again.
+    /// Fails with [`OpenError`]; with `Busy` if the other process replaces keys or shortens the file again and again.
     pub fn open_read_only(disk: D, unlock: &Unlock) -> Result<Reader<D>, OpenError> {
         let mut before = Moment::now(&disk);
         let (mut block, mut keys) = Superblock::open(&disk, unlock)?;
@@ -120,7 +121,7 @@ impl<D: Disk> Shred<D> {
         Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))
     }
 
-    /// A store in the state that recovery found.
+    /// Makes a store in the state that recovery found.
     fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
         let layout = block.layout;
         let Recovery { mut index, segments, next, open_segment, settled, gaps, is_clean, .. } = recovery;
@@ -146,7 +147,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Everything a new store consists of, and one sync.
+    /// Writes everything of which a new store consists, with one sync.
     fn lay(disk: &D, geometry: &Geometry, block: &Superblock, keys: &StoreKeys) -> io::Result<()> {
         let page = block.encode();
         disk.write_at(0, &page)?;

@@ -1,4 +1,4 @@
-//! Wholly dead segments are used again (S10).
+//! The reuse of wholly dead segments (S10).
 
 use super::Shred;
 use crate::bytes::size;
@@ -36,7 +36,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// One step on the way of a wholly dead segment to be used again (S10).
+    /// Does one step on the way of a wholly dead segment to be used again (S10).
     pub(super) fn renew(&mut self) -> io::Result<bool> {
         let core = Arc::clone(self.core());
         let Some(Renewal { segment, zeroed }) = self.upkeep.renewal else {
@@ -65,7 +65,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Finishes what was begun of a segment's next generation.
+    /// Finishes the next generation of a segment if it was begun.
     pub(crate) fn finish_renewal(&mut self) -> Result<(), CommitError> {
         while self.upkeep.renewal.is_some() {
             let step = self.renew();
@@ -74,7 +74,8 @@ impl<D: Disk> Shred<D> {
         Ok(())
     }
 
-    /// A wholly dead segment. `ready`: it owes nothing, and the last two commits do not name it.
+    /// Returns a wholly dead segment. With `ready`, only one that owes nothing and that the last two commits do not
+    /// name.
     pub(crate) fn renewable(&self, ready: bool) -> Option<u32> {
         self.segments().wholly_dead().find(|number| {
             let is_ready = !self.is_named(*number) && !self.upkeep.owes(*number);
@@ -82,7 +83,7 @@ impl<D: Disk> Shred<D> {
         })
     }
 
-    /// One of the last two commits may name slots of a segment.
+    /// Whether one of the last two commits may name slots of a segment.
     pub(super) fn is_named(&self, segment: u32) -> bool {
         let last_death = self.segments().get(size(segment)).map_or(0, |segment| segment.last_death);
         self.next_number() < last_death.saturating_add(3)

@@ -1,4 +1,4 @@
-//! Dead bytes are zeroed where they lie (S10).
+//! The zeroing of dead bytes in place (S10).
 
 use super::Shred;
 use crate::bytes::{page_up, size};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl<D: Disk> Shred<D> {
-    /// Zeroes what is due of the bodies of destroyed records.
+    /// Zeroes the bodies of destroyed records that are due. Returns whether there were any.
     pub(super) fn scrub(&mut self) -> io::Result<bool> {
         let share = u64::from(PIECE) + self.upkeep.fresh + self.upkeep.fresh / 4;
         self.upkeep.fresh = 0;
@@ -24,10 +24,11 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Looks at a part of what the opening found uncovered, and zeroes what is not zero.
+    /// Looks at a part of the gaps that the opening found, and zeroes the bytes that are not zero. Returns whether
+    /// there was a part to look at.
     pub(super) fn verify_gaps(&mut self) -> io::Result<bool> {
         let Upkeep { now, looked_at, .. } = self.upkeep;
-        // A store that was just opened has better things to do than to read itself.
+        // A store that was just opened has more urgent work than to read itself.
         if self.upkeep.gaps.is_empty()
             || !self.upkeep.is_quiet() && now.saturating_sub(looked_at) < LOOK_EVERY
         {
@@ -45,7 +46,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Looks at a piece of one gap. Bytes that were looked at.
+    /// Looks at a piece of one gap. Returns the number of bytes that were looked at.
     fn verify_gap(&mut self, mut gap: Gap) -> io::Result<u32> {
         let segment = self.segments().get(size(gap.extent.segment)).copied();
         let written = segment.filter(|_| gap.is_tail).map_or(0, |segment| page_up(segment.body_end));
@@ -72,7 +73,7 @@ impl<D: Disk> Shred<D> {
         Ok(length)
     }
 
-    /// Zeroes all that is owed of a segment.
+    /// Zeroes all dead bytes of a segment.
     pub(super) fn zero_segment(&mut self, segment: u32) -> io::Result<()> {
         let runs = std::mem::take(&mut self.upkeep.runs);
         let (of_it, others): (Vec<_>, Vec<_>) = runs.into_iter().partition(|(run, _)| run.segment == segment);

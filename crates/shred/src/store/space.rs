@@ -1,4 +1,4 @@
-//! Room for what comes: admission, and the length of the file (S12).
+//! Room for puts: admission, and the length of the file (S12).
 
 use super::Shred;
 use super::length::{Cut, Grown, Growth};
@@ -13,18 +13,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of zeros that one step writes.
+/// Number of bytes of zeros that one step writes.
 const GROWTH_STEP: u64 = 1 << 20;
 /// Time between two tries to grow on a volume that was full, when nothing is put.
 const GROW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl<D: Disk> Shred<D> {
-    /// An empty commit.
+    /// Makes an empty commit.
     pub(crate) fn begin(&self) -> Group {
         Group::new(self.open_segment, &self.segments)
     }
 
-    /// Takes a job into a commit. Makes room for it if it must, between commits: what was taken in before goes first.
+    /// Takes a job into a commit. Makes room for it if it must, between commits: the jobs that were taken in before go
+    /// first.
     pub(crate) fn admit(
         &mut self,
         group: &mut Group,
@@ -57,9 +58,9 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
-    /// Sets the number of segments that the file may have until the store is closed; `change_max_segments` stores it. A limit below the
-    /// present size takes effect as segments at the end of the file become free; nothing is copied for that. Returns the number that is
-    /// used, which is within the bounds.
+    /// Sets the maximum number of segments of the file until the store is closed; `change_max_segments` stores it. A
+    /// limit below the present size takes effect as segments at the end of the file become free; nothing is copied for
+    /// that. Returns the number that is used, which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;
@@ -67,8 +68,8 @@ impl<D: Disk> Shred<D> {
         self.max_segments
     }
 
-    /// Free segments that puts may begin. The last ones are compaction's. The first of a store needs only one more, into which it can be
-    /// emptied; none if the file may have no other.
+    /// Returns the number of free segments that puts may begin. The last ones are compaction's. The first of a store
+    /// needs only one more, into which it can be emptied; none if the file may have no other.
     pub(crate) fn spare(&self) -> usize {
         let free = self.free_segments();
         // Beyond the limit the file waits to be cut.
@@ -78,7 +79,7 @@ impl<D: Disk> Shred<D> {
         size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
     }
 
-    /// Segments that the file may still grow by, as far as is known.
+    /// Returns the number of segments by which the file may still grow, as far as is known.
     pub(crate) fn growable(&self) -> usize {
         match self.full_at {
             Some(_) => 0,
@@ -86,7 +87,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Whether records are put into a segment, and many more have room there.
+    /// Whether records are put into a segment, and a lot of its room is left.
     pub(crate) fn takes_more(&self, number: u32) -> bool {
         let layout = &self.reader.core().layout;
         self.open_segment == Some(number)
@@ -96,7 +97,7 @@ impl<D: Disk> Shred<D> {
             })
     }
 
-    /// Segments in the file that have a header, or cannot be used.
+    /// Returns the number of segments in the file that have a header, or are damaged.
     fn begun_segments(&self) -> u32 {
         self.segments.begun()
     }
@@ -105,7 +106,7 @@ impl<D: Disk> Shred<D> {
         self.segments.free()
     }
 
-    /// Adds a segment at once. `false` at the limit, and while the volume is full.
+    /// Adds a segment at once. Returns `false` at the limit, and while the volume is full.
     pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
         loop {
             match self.grow_a_little(u64::MAX)? {
@@ -116,7 +117,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Between commits: adds a segment in steps when one will be wanted soon.
+    /// Adds a segment in steps between commits, when one will be wanted soon.
     pub(crate) fn grow_ahead(&mut self, stored: u64) -> Result<bool, CommitError> {
         let now = self.upkeep.now();
         let rests = self.full_at.is_some_and(|at| now < at.saturating_add(GROW_AGAIN_AFTER));
@@ -130,7 +131,8 @@ impl<D: Disk> Shred<D> {
         Ok(self.grow_a_little(step)? != Grown::No)
     }
 
-    /// Real zeros, so that no commit waits for the file system to allocate, and a header behind them.
+    /// Adds a part of a segment: real zeros, so that no commit waits for the file system to allocate, and at the end
+    /// its header.
     pub(super) fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
         let core = Arc::clone(self.reader.core());
         if self.uncut()? {
@@ -140,7 +142,7 @@ impl<D: Disk> Shred<D> {
             Some(growth) => growth,
             None if self.begun_segments() >= self.max_segments => return Ok(Grown::No),
             None => {
-                // One that a crash left without a header comes first.
+                // A segment that a crash left without a header comes first.
                 let raw = self.segments.iter().position(|s| s.condition == Condition::Raw);
                 Growth { number: count(raw.unwrap_or(self.segments.len())), written: 0 }
             }
@@ -155,7 +157,7 @@ impl<D: Disk> Shred<D> {
             done = done
                 .and_then(|()| segment::begin_generation(&core.disk, &core.layout, &core.keys(), number, 1));
         }
-        // A volume without space harms nothing that is stored: erases go on, puts wait.
+        // A volume without space harms nothing that is stored: erases succeed, puts wait.
         if done.as_ref().is_err_and(is_out_of_space) {
             self.growth = Some(Growth { number, written });
             self.full_at = Some(self.upkeep.now());
@@ -191,8 +193,8 @@ impl<D: Disk> Shred<D> {
         (is_half_full || lacks_reserve) && self.spare() == 0
     }
 
-    /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done. `false`: nothing was
-    /// done.
+    /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done.
+    /// Returns `false` if nothing was done.
     pub(crate) fn shrink_a_little(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -233,7 +235,8 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Takes back what was to be given away, as far as the limit allows: it is wanted. `false`: nothing is.
+    /// Takes segments back that were to be cut off, as far as the limit allows, because they are wanted. Returns
+    /// `false` if there are none.
     pub(super) fn uncut(&mut self) -> Result<bool, CommitError> {
         let room = size(self.max_segments.saturating_sub(self.begun_segments()));
         let Some(mut cut) = (if room > 0 { self.cut.take() } else { None }) else { return Ok(false) };
@@ -247,7 +250,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// A segment is empty and has its next generation.
+    /// Notes that a segment is empty and has its next generation.
     pub(crate) fn renewed(&mut self, number: u32) {
         let core = Arc::clone(self.reader.core());
         if self.open_segment == Some(number) {
@@ -272,7 +275,7 @@ impl<D: Disk> Shred<D> {
     }
 }
 
-/// A limit within its bounds.
+/// Returns a limit within its bounds.
 pub(super) fn bounded(segments: u32) -> u32 {
     segments.clamp(RESERVED_SEGMENTS + 1, MAX_SEGMENTS)
 }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 /// Bytes that a disk writes as a whole.
 pub const SECTOR: usize = 512;
 
-/// A disk that remembers what it would have after a power loss.
+/// A disk that knows the bytes that a power loss would leave.
 #[derive(Default)]
 pub struct SimDisk {
     state: Mutex<State>,
@@ -22,23 +22,23 @@ pub struct SimDisk {
 
 #[derive(Default, Clone)]
 struct State {
-    /// The bytes that reads see: everything written.
+    /// The bytes that reads see: everything that was written.
     seen: Vec<u8>,
     /// The bytes that were synced.
     durable: Vec<u8>,
     /// The contents since the last sync of each sector that was written since then, oldest first.
     unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
-    /// Writes and syncs so far.
+    /// Number of writes and syncs so far.
     ops: u64,
-    /// The op that fails, and all after it.
+    /// Number of the operation that fails, with all after it.
     fails_from: Option<u64>,
-    /// A volume has no more room than this.
+    /// Maximum length of the volume in bytes.
     room: Option<usize>,
-    /// A failed write has written its beginning.
+    /// Whether a failed write has written its beginning.
     writes_halves: bool,
-    /// A failed sync forgets what was to be written: reads go on showing it, the disk never gets it.
+    /// Whether a failed sync forgets the writes before it: reads still show them, the disk never gets them.
     forgets: bool,
-    /// Everything that could be on the disk at each sync, before it.
+    /// The crash state before each sync.
     syncs: Vec<Torn>,
     record: bool,
 }
@@ -53,12 +53,12 @@ pub struct Torn {
 }
 
 impl Torn {
-    /// The number of images; saturating.
+    /// Returns the number of images; saturating.
     pub fn images(&self) -> u64 {
         self.sectors.iter().fold(1u64, |n, (_, versions)| n.saturating_mul(versions.len() as u64 + 1))
     }
 
-    /// The image in which sector n has its version `choose(n, versions)`; 0 is the synced one.
+    /// Returns the image in which sector n has its version `choose(n, versions)`; 0 is the synced one.
     pub fn image(&self, mut choose: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         bytes.resize(self.length, 0);
@@ -72,7 +72,7 @@ impl Torn {
         bytes
     }
 
-    /// The `index`-th of all images.
+    /// Returns the `index`-th of all images.
     pub fn nth(&self, mut index: u64) -> Vec<u8> {
         self.image(|_, versions| {
             let base = versions as u64 + 1;
@@ -84,7 +84,7 @@ impl Torn {
 }
 
 impl SimDisk {
-    /// A disk that holds these bytes, durably.
+    /// Makes a disk that holds these bytes, durably.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self { state: Mutex::new(State { seen: bytes.clone(), durable: bytes, ..State::default() }) }
     }
@@ -95,17 +95,17 @@ impl SimDisk {
         self
     }
 
-    /// Makes everything fail from this write or sync on; they are counted from 0.
+    /// Makes all writes and syncs fail from this one on. They are counted from 0.
     pub fn fail_from(&self, op: u64) {
         self.locked().fails_from = Some(op);
     }
 
-    /// Does as the page cache of a real system does.
+    /// Makes a failed sync forget the writes before it, as the page cache of a real system does.
     pub fn forget_on_failure(&self) {
         self.locked().forgets = true;
     }
 
-    /// Limits the volume to so many more bytes.
+    /// Limits the volume to this many more bytes.
     pub fn set_room(&self, bytes: usize) {
         self.locked().room = Some(bytes);
     }
@@ -120,32 +120,32 @@ impl SimDisk {
         self.locked().writes_halves = true;
     }
 
-    /// Nothing fails any more.
+    /// Ends all failures.
     pub fn heal(&self) {
         self.locked().fails_from = None;
     }
 
-    /// Number of writes and syncs so far.
+    /// Returns the number of writes and syncs so far.
     pub fn ops(&self) -> u64 {
         self.locked().ops
     }
 
-    /// The synced bytes.
+    /// Returns the synced bytes.
     pub fn durable(&self) -> Vec<u8> {
         self.locked().durable.clone()
     }
 
-    /// The bytes that reads see.
+    /// Returns the bytes that reads see.
     pub fn seen(&self) -> Vec<u8> {
         self.locked().seen.clone()
     }
 
-    /// The crash states before each sync since the last call, or since recording began.
+    /// Returns the crash states before each sync since the last call, or since recording began.
     pub fn take_syncs(&self) -> Vec<Torn> {
         std::mem::take(&mut self.locked().syncs)
     }
 
-    /// The crash state now.
+    /// Returns the crash state of this moment.
     pub fn torn(&self) -> Torn {
         self.locked().torn()
     }

@@ -22,7 +22,7 @@ fn small() -> Geometry {
 
 type Map = BTreeMap<u64, Vec<u8>>;
 
-/// Everything is there, in the order in which it was stored.
+/// Checks that everything is there, in the order in which it was stored.
 fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
     let names: Vec<u64> = store.entries().map(|entry| u64::from_le_bytes(entry.meta)).collect();
     assert!(names.is_sorted(), "copies keep their order");
@@ -32,7 +32,8 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
     }
 }
 
-/// Fills a store to a share of what it can hold and lets records die at random, `rounds` times its size. Bytes that were stored.
+/// Fills a store to a share of its room and lets records die at random, `rounds` times its size. Returns the disk, the
+/// store and the records in it.
 fn churn(share: u64, rounds: u64, with_upkeep: bool) -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>, Map) {
     let (disk, mut store) = fresh(&small());
     let mut random: ChaCha20Rng = rng(share);

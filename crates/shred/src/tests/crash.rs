@@ -25,7 +25,7 @@ pub(super) fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
     (rng.next_u64() % n as u64) as usize
 }
 
-/// All images if there are few, else the telling ones and `samples` random ones.
+/// Returns all images if there are few, else the extreme ones and `samples` random ones.
 pub(super) fn images(torn: &Torn, limit: u64, samples: usize, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
     if torn.images() <= limit {
         return (0..torn.images()).map(|n| torn.nth(n)).collect();
@@ -47,7 +47,7 @@ pub(super) fn images(torn: &Torn, limit: u64, samples: usize, rng: &mut ChaCha20
     images
 }
 
-/// Crashes during the recovery of an image: it has to come to the same end.
+/// Crashes during the recovery of an image, and checks that it has the same result.
 fn crash_in_recovery(image: &[u8], verdict: &State, limit: u64, rng: &mut ChaCha20Rng) -> usize {
     let disk = Arc::new(SimDisk::from_bytes(image.to_vec()).recording());
     drop(Shred::open(Arc::clone(&disk), &unlock(), rng).unwrap());
@@ -62,7 +62,7 @@ fn crash_in_recovery(image: &[u8], verdict: &State, limit: u64, rng: &mut ChaCha
 }
 
 /// Runs a script; crashes at each of its syncs (which covers each write: a crash earlier is one more set of lost
-/// sectors); checks what every image recovers to. Returns how many images were tried.
+/// sectors); checks the state to which every image recovers. Returns the number of images.
 fn crash_everywhere(start: Vec<u8>, script: &[Op], limit: u64, twice: u64) -> usize {
     let mut random = rng(42);
     let disk = Arc::new(SimDisk::from_bytes(start).recording());
@@ -213,7 +213,8 @@ fn random_op(random: &mut ChaCha20Rng) -> Op {
     }
 }
 
-/// The store against a plain map: random operations, crashes at random syncs, life goes on from a random image.
+/// Compares the store with a plain map: random operations, crashes at random syncs, and more operations on a random
+/// image.
 #[test]
 fn random_lives_with_crashes_match_a_map() {
     for seed in 0..90 {

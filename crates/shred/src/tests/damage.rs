@@ -21,7 +21,7 @@ fn flip(disk: &MemoryDisk, at: u64) {
     disk.write_at(at, &[byte[0] ^ 4]).unwrap();
 }
 
-/// The number of slots of the file that hold this word.
+/// Returns the number of slots of the file that hold this word.
 fn number_of(store: &Shred<impl Disk>, word: Word) -> u64 {
     let core = store.core();
     let mut number = 0;
@@ -112,7 +112,8 @@ fn s10_the_body_of_a_damaged_slot_is_zeroed() {
     assert!(body == [0; 900] && store.stats().dead_bytes == 0);
 }
 
-/// A store in which a commit of 12 puts into segment 1 was cut short: of its three sectors of slots the last reached the disk.
+/// Makes a store in which a commit of 12 puts into segment 1 was cut short: of its three sectors of slots the last
+/// reached the disk.
 fn torn() -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>) {
     let (disk, mut store) = fresh(&Geometry { initial_segments: 4, ..tiny() });
     store.commit(puts(&[(1, &[1; 4_000]), (2, &[2; 4_000])]), &mut rng(1)).unwrap();

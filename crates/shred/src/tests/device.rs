@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const RECORDS: u64 = 3_000;
-/// Ciphertext is looked for in pieces of this length.
+/// Number of bytes of the pieces of ciphertext that are looked for.
 const PIECE: usize = 32;
 
 fn name(n: u64) -> RecordKey {
@@ -28,7 +28,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
-/// The number of these pieces that lie on the device.
+/// Returns the number of these pieces that are on the device.
 fn found(image: &Path, pieces: &HashSet<Vec<u8>>) -> usize {
     assert!(done("sync", &[]));
     let bytes = std::fs::read(image).unwrap();

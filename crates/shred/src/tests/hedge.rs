@@ -14,7 +14,7 @@ fn fresh() -> Vec<u8> {
     disk.to_bytes()
 }
 
-/// The image after one commit of this record with this generator.
+/// Returns the image after one commit of this record with this generator.
 fn after(image: &[u8], record: Record, seed: u64) -> Vec<u8> {
     let disk = Arc::new(MemoryDisk::from_bytes(image.to_vec()));
     let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(2)).unwrap();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A record of the long life: its number in the order of commits, and its body.
+/// The records of the long life, by their keys.
 type Held = BTreeMap<RecordKey, Vec<u8>>;
 
 fn name(random: &mut ChaCha20Rng) -> RecordKey {

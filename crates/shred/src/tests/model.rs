@@ -1,4 +1,4 @@
-//! A plain map beside the store, and what a crash may leave of it.
+//! A plain map beside the store, and the states that a crash may leave.
 
 use super::{record, rng, unlock};
 use crate::scan::Scan;
@@ -21,11 +21,11 @@ pub(super) enum Op {
     Erase(Vec<u8>),
     Settle,
     Grow,
-    /// Upkeep as it is done so many milliseconds later, until nothing is left to do then.
+    /// Does the upkeep of a moment this many milliseconds later, until nothing is left to do then.
     Maintain(u64),
-    /// The data key is replaced from now on.
+    /// Replaces the data key from now on.
     ReplaceKey,
-    /// Another number of segments at most.
+    /// Sets another maximum number of segments.
     Limit(u32),
 }
 
@@ -82,7 +82,7 @@ impl Op {
     }
 }
 
-/// Everything a reader shows; panics if an entry does not open.
+/// Returns everything a reader shows. Panics if an entry does not open.
 pub(super) fn contents<D: Disk>(reader: &Reader<D>) -> State {
     let mut last = 0;
     let mut state = BTreeMap::new();
@@ -98,7 +98,7 @@ pub(super) fn contents<D: Disk>(reader: &Reader<D>) -> State {
     State(state)
 }
 
-/// The keys of all heads that open on these bytes, whatever index or cells say.
+/// Returns the keys of all heads that open on these bytes, whatever index or cells say.
 pub(super) fn opening(bytes: &[u8]) -> Vec<u8> {
     let disk = MemoryDisk::from_bytes(bytes.to_vec());
     let (block, keys) = Superblock::open(&disk, &unlock()).unwrap();
@@ -107,7 +107,7 @@ pub(super) fn opening(bytes: &[u8]) -> Vec<u8> {
     scan.found.iter().map(|found| found.head.key.0[0]).collect()
 }
 
-/// The records of a store on these bytes: opened for reading, opened for writing, and used further.
+/// Returns the records of a store on these bytes: opened for reading, opened for writing, and used further.
 pub(super) fn recovered(bytes: &[u8]) -> State {
     let disk = || Arc::new(MemoryDisk::from_bytes(bytes.to_vec()));
     let looked = contents(&Shred::open_read_only(disk(), &unlock()).unwrap());

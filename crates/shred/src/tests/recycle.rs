@@ -12,12 +12,12 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Calls until nothing is to be done at this time.
+/// Does the upkeep until nothing is to be done at this time.
 fn maintain(store: &mut Shred<Arc<MemoryDisk>>, now: Duration) {
     while store.maintain(now, &mut rng(7)).unwrap().is_some_and(|next| next <= now) {}
 }
 
-/// The ciphertext of a record, as it lies on the disk.
+/// Returns the ciphertext of a record, as it is on the disk.
 fn ciphertext(store: &Shred<Arc<MemoryDisk>>, disk: &MemoryDisk, key: &RecordKey) -> Vec<u8> {
     let core = store.core();
     let body = core.published().find(key).unwrap().dead_record().body();

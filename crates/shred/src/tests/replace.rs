@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Calls as a writer would, until nothing is to be done for long.
+/// Does the upkeep as a writer would, until nothing is to be done for long.
 fn maintain(store: &mut Shred<Arc<MemoryDisk>>, from: Duration) {
     let mut now = from;
     for _ in 0..10_000 {
@@ -46,7 +46,7 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>) {
     }
 }
 
-/// The number of heads that these keys open, in any segment and generation.
+/// Returns the number of heads that these keys open, in any segment and generation.
 fn heads_under(disk: &MemoryDisk, keys: &StoreKeys) -> usize {
     let (block, _) = Superblock::open(disk, &unlock()).unwrap();
     let layout = block.layout;

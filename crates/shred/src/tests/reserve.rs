@@ -1,4 +1,4 @@
-//! Room that is kept for copies, so that a full store or a full volume gives room again when records die.
+//! Room that is kept for copies, so that a full store or a full volume has room again when records die.
 
 use super::{key, puts, rng, tiny, unlock};
 use crate::testing::SimDisk;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Upkeep until nothing is left to do at this time.
+/// Does the upkeep until nothing is left to do at this time.
 pub(super) fn maintain<D: Disk>(store: &mut Shred<D>, now: Duration) {
     let mut calls = 0;
     while store.maintain(now, &mut rng(7)).unwrap().is_some_and(|next| next <= now) {
@@ -17,7 +17,8 @@ pub(super) fn maintain<D: Disk>(store: &mut Shred<D>, now: Duration) {
     }
 }
 
-/// Puts records of 4,000 bytes, two of which fill a segment, until there is no room, with upkeep between them.
+/// Puts records of 4,000 bytes, two of which fill a segment, until there is no room, with upkeep between them. Returns
+/// the number of records that were taken.
 pub(super) fn fill<D: Disk>(store: &mut Shred<D>, from: u8, now: &mut Duration) -> u8 {
     let mut taken = 0;
     loop {

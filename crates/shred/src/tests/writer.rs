@@ -61,7 +61,7 @@ impl Disk for Gate {
     }
 }
 
-/// A store whose next sync stops at the gate.
+/// Makes a store whose next sync stops at the gate.
 fn gated(geometry: &Geometry) -> (Arc<Gate>, Writer<Arc<Gate>>) {
     let gate = Arc::new(Gate {
         disk: MemoryDisk::new(),

@@ -1,4 +1,4 @@
-//! A writer without a thread: its caller says when the queue is written, and what time it is.
+//! A writer without a thread: its caller decides at which times the queue is written.
 
 use super::work::Loop;
 use crate::disk::Disk;
@@ -31,8 +31,8 @@ impl<D: Disk> WriterSteps<D> {
         !work.backlog.is_empty() || !work.shared.locked().waiting.is_empty()
     }
 
-    /// Commits a group of what is queued, if there is something, and does a part of the upkeep. `now` is the time since the store was
-    /// opened. Returns the time of the next step, if there is one to do.
+    /// Commits a group of queued jobs, if there are any, and does a part of the upkeep. `now` is the time since the
+    /// store was opened. Returns the time of the next step, if there is one to do.
     pub fn step(&self, now: Duration) -> Option<Duration> {
         let mut work = self.locked();
         work.shred.set_now(now);
@@ -44,7 +44,7 @@ impl<D: Disk> WriterSteps<D> {
         if is_more { Some(now) } else { next }
     }
 
-    /// Commits all that is queued, at the time of the last step.
+    /// Commits all queued jobs, at the time of the last step.
     pub(super) fn write_queue(&self) {
         let mut work = self.locked();
         while work.take_queued() {
@@ -54,7 +54,7 @@ impl<D: Disk> WriterSteps<D> {
         }
     }
 
-    /// Commits what is queued, settles, and zeroes what is dead.
+    /// Commits the queued jobs, settles, and zeroes dead bytes.
     pub(super) fn close(self) -> Result<u64, CommitError> {
         self.write_queue();
         self.locked().shred.scrub_all(|| false)
@@ -62,7 +62,7 @@ impl<D: Disk> WriterSteps<D> {
 }
 
 impl<D: Disk> Loop<D> {
-    /// Moves what has queued up over. Returns whether there is something.
+    /// Moves the queued jobs into the backlog. Returns whether there is any job.
     fn take_queued(&mut self) -> bool {
         if self.backlog.is_empty() {
             std::mem::swap(&mut self.shared.locked().waiting, &mut self.backlog);

@@ -1,4 +1,4 @@
-//! The work of a writer: what its callers queue, and how it is committed.
+//! The work of a writer: the jobs of its callers, and their commits.
 
 use crate::commit::{Admission, Job, order};
 use crate::disk::Disk;
@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Longest time for which closing zeroes what is dead.
+/// Maximum time for which closing zeroes dead bytes.
 pub const SCRUB_AT_CLOSING: Duration = Duration::from_secs(2);
 
 pub(super) struct Shared {
@@ -24,9 +24,9 @@ pub(super) struct Shared {
 pub(super) struct Queue {
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) closing: bool,
-    /// The thread waits to be woken. Waking costs a system call, so it is done only then.
+    /// Whether the thread waits to be woken. Waking costs a system call, so it is done only then.
     pub(super) sleeping: bool,
-    /// The thread is gone.
+    /// Whether the thread has ended.
     pub(super) gone: bool,
 }
 
@@ -65,7 +65,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves what has queued up over; waits for it until `deadline` or, without one, for as long as it takes.
+    /// Moves the queued jobs into `backlog`. Waits for one until `deadline` or, without one, for as long as it takes.
     fn wait(&self, backlog: &mut VecDeque<Waiting>, deadline: Option<Instant>) -> Woken {
         let mut queue = self.locked();
         loop {
@@ -158,17 +158,17 @@ impl<D: Disk> Loop<D> {
         }
     }
 
-    /// Does a part of the upkeep. Returns when to do the next. S13: a failure is told to the caller that asks next.
+    /// Does a part of the upkeep. Returns the time of the next. A failure is told to the caller that asks next (S13).
     fn maintain(&mut self, begun: Instant) -> Option<Instant> {
         self.maintain_at(begun.elapsed()).map(|at| begun + at)
     }
 
-    /// As [`maintain`](Self::maintain), with times since the store was opened.
+    /// Does a part of the upkeep like [`maintain`](Self::maintain), with times since the store was opened.
     pub(super) fn maintain_at(&mut self, now: Duration) -> Option<Duration> {
         self.shred.maintain(now, &mut self.rng).ok().flatten()
     }
 
-    /// One commit of everything that has queued up and fits.
+    /// Commits the queued jobs, as many as fit.
     pub(super) fn commit_once(&mut self) {
         let mut group = self.shred.begin();
         let mut answers = Vec::with_capacity(self.backlog.len());

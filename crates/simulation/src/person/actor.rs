@@ -5,7 +5,7 @@ use crate::{breach::Checked, ids::ConnId};
 
 /// The next step of a conversation.
 pub(crate) enum Next {
-    /// Soon.
+    /// The conversation continues soon.
     Now,
     /// The conversation waits for a time of the run, or for an event.
     At(Option<u64>),
@@ -16,31 +16,31 @@ pub(crate) enum Next {
 /// A conversation that has ended, with its result.
 #[derive(Clone, Debug)]
 pub(crate) enum Ended {
-    /// Reading at a relay.
+    /// The reading at a relay.
     Reader(String),
-    /// Putting to a contact.
+    /// The putting to a contact.
     Putter(u32),
-    /// Emptying an invite mailbox; whether it was emptied.
+    /// The emptying of an invite mailbox, and whether it was emptied.
     Emptier(u32, bool),
-    /// An invite to a contact of this name: its link, or why there is none.
+    /// An invite to a contact of this name, with its link or the reason for which there is none.
     Invited(String, Result<String, String>),
-    /// Accepting an invite.
+    /// The acceptance of an invite.
     Accepted(Result<(), String>),
-    /// The supervisor, as the vault has failed.
+    /// The supervisor, because the vault has failed.
     Supervisor,
 }
 
 /// A conversation of a running client.
 pub(crate) trait Actor {
-    /// Does the next thing.
+    /// Does the next thing, and returns the step after it.
     fn wake(&mut self, at: &mut Place<'_>) -> Checked<Next>;
 
-    /// The connection stands.
+    /// Called when the connection is open.
     fn on_connected(&mut self, _conn: ConnId, _at: &mut Place<'_>) {}
 
-    /// A message has come.
+    /// Called when a message has arrived.
     fn on_message(&mut self, _conn: ConnId, _bytes: Vec<u8>) {}
 
-    /// The connection is over.
+    /// Called when the connection is over.
     fn on_closed(&mut self, _conn: ConnId) {}
 }

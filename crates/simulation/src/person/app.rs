@@ -19,9 +19,9 @@ use deaddrop_engine::{
     ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, UnreachableReason, VaultError,
 };
 
-/// Events that are looked at together.
+/// Maximum number of events that are looked at together.
 const AT_ONCE: usize = 100;
-/// Milliseconds until a wish that failed is tried again.
+/// Number of milliseconds until a wish that failed is tried again.
 const AGAIN_MS: u64 = 20_000;
 
 /// An invite that one person hands to another.
@@ -29,19 +29,19 @@ pub(crate) struct Handed {
     pub(crate) from: PersonId,
     pub(crate) to: PersonId,
     pub(crate) link: String,
-    /// The two know each other.
+    /// Whether the two people know each other already.
     pub(crate) is_anew: bool,
 }
 
 impl Person {
-    /// The app looks at its client for the first time.
+    /// Prepares the app, which looks at its client for the first time.
     pub(super) fn app_starts(&mut self) {
         if std::mem::take(&mut self.user.is_put_back) {
             self.user.shown = 0;
         }
     }
 
-    /// The user and the app do what is next.
+    /// Lets the user and the app do what is next. Returns the invites that the user hands to others.
     pub(crate) fn act(&mut self, ledger: &mut Ledger, sim: &mut Sim) -> Checked<Vec<Handed>> {
         let mut handed = Vec::new();
         let Some(running) = &mut self.running else { return Ok(handed) };
@@ -62,7 +62,7 @@ impl Person {
         Ok(handed)
     }
 
-    /// The app lets the client forget what was shown.
+    /// Lets the client forget the events that the app has shown.
     pub(crate) fn forget_shown(&mut self, sim: &mut Sim) {
         let Some(running) = &mut self.running else { return };
         let before = if self.user.has_store { self.user.shown } else { running.shell.engine.cursor() };
@@ -96,7 +96,7 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Shows events. Returns whether there is more to do soon.
+    /// Shows events. Returns whether there is more to show soon.
     fn show(&mut self) -> Checked<bool> {
         if self.user.has_store {
             let events = self.running.shell.engine.events_after(self.user.shown, AT_ONCE).map_err(failed)?;
@@ -151,7 +151,7 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Takes what the errands of the user have come to.
+    /// Handles the results of the user's errands.
     fn take_ended(&mut self, handed: &mut Vec<Handed>) {
         for ended in std::mem::take(&mut self.running.ended) {
             let is_anew = matches!(self.user.errand, Some(Wish::InviteAnew(_)));
@@ -178,7 +178,7 @@ impl App<'_> {
         }
     }
 
-    /// The user does what the last event about a contact asks for, as long as the contact's state needs it.
+    /// Lets the user do the step that the last event about a contact asks for, as long as the contact's state needs it.
     fn see_asks(&mut self) {
         if self.user.is_patient {
             return;
@@ -210,7 +210,7 @@ impl App<'_> {
         }
     }
 
-    /// Does what the user wants now.
+    /// Does the next wishes of the user.
     fn wish(&mut self, handed: &mut Vec<Handed>) -> Checked {
         while let Some(wish) = self.user.take_wish(self.sim.now_ms) {
             let again = match &wish {
@@ -240,7 +240,7 @@ impl App<'_> {
         self.running.shell.engine.contact_info(name_of(contact)).map(|info| info.state)
     }
 
-    /// Returns whether to try again.
+    /// Begins an invite. Returns whether to try again.
     fn invite(&mut self, to: PersonId, is_anew: bool, handed: &mut Vec<Handed>) -> bool {
         if !is_anew && self.state_of(to).is_some_and(|state| state != ContactState::Invited) {
             return false;

@@ -1,4 +1,4 @@
-//! Performs what a conversation asks for: opens links, moves items, does steps of the engine, waits.
+//! The driver of a conversation: opens links, moves items, does steps of the engine, waits.
 
 use super::{
     actor::{Actor, Ended, Next},
@@ -35,12 +35,12 @@ pub(crate) struct Driver<C: LinkConversation<SimEngine>> {
     purpose: Purpose,
     slot: Slot,
     inbound: Inbound,
-    /// Items that came with the relay's Hello.
+    /// The items that came with the relay's Hello.
     first: Vec<Item>,
-    /// The user's actions and the changes of which the conversation knows.
+    /// The numbers of the user's actions and of the changes of which the conversation knows.
     retries: u64,
     changes: u64,
-    /// Steps that were reported as done and are not, and when they are done (a planted fault).
+    /// The steps that were reported as done and are not, and the times at which they will be done (a planted fault).
     owed: VecDeque<(u64, C::Step)>,
 }
 
@@ -205,11 +205,11 @@ where
     }
 }
 
-/// The name of a step, for the history.
+/// A step that has a name for the history.
 pub(crate) trait StepName {
     fn name(&self) -> String;
 
-    /// Whether the step stores what was delivered.
+    /// Whether the step stores a delivery.
     fn is_delivery(&self) -> bool;
 }
 

@@ -1,4 +1,4 @@
-//! Performs the actions of an errand, within its time.
+//! The driver of an errand: performs its actions, within its time.
 
 use super::{
     inbound::Inbound,
@@ -29,7 +29,7 @@ pub(crate) enum ErrandNext<T> {
 }
 
 impl<E: Errand> ErrandDriver<E> {
-    /// With the link that stands when it begins.
+    /// Makes a driver for an errand over the link of `slot`.
     pub(crate) fn new(errand: E, relay: RelayAddress, haste: Haste, slot: Slot) -> Self {
         Self { errand, relay, haste, slot, inbound: Inbound::default() }
     }
@@ -51,7 +51,7 @@ impl<E: Errand> ErrandDriver<E> {
         }
     }
 
-    /// Does the next thing.
+    /// Does the next action of the errand.
     pub(crate) fn wake(&mut self, at: &mut Place<'_>) -> Checked<ErrandNext<E::Found>> {
         let event = self.slot.look_for_turn(at)?;
         self.take(event, at);

@@ -1,4 +1,4 @@
-//! The errands of a client: an invite is published, an invite is accepted, an invite mailbox is emptied.
+//! The errands of a client: to publish an invite, to accept an invite, to empty an invite mailbox.
 
 use super::{
     actor::{Actor, Ended, Next},
@@ -16,10 +16,10 @@ use deaddrop_engine::{Acceptance, InviteLink, InviteToEmpty, is_same_day};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{ClientToken, Day, RelayAddress};
 
-/// Days for which an invite is good.
+/// Number of days for which an invite is good.
 const INVITE_DAYS: u32 = 7;
 
-/// Empties an invite mailbox.
+/// The errand that empties an invite mailbox.
 pub(crate) struct Emptier {
     contact: u32,
     visit: ErrandDriver<Visit>,
@@ -56,7 +56,7 @@ impl Actor for Emptier {
     }
 }
 
-/// Accepts an invite.
+/// The errand that accepts an invite.
 pub(crate) struct Accepter {
     name: String,
     link: InviteLink,
@@ -111,7 +111,7 @@ impl Actor for Accepter {
     }
 }
 
-/// Makes an invite and publishes it.
+/// The errand that makes an invite and publishes it.
 pub(crate) struct Inviter {
     name: String,
     relay: RelayAddress,
@@ -139,7 +139,7 @@ impl Inviter {
         self.end(Err(format!("{error:?}")))
     }
 
-    /// The link stands: makes the invite.
+    /// Makes the invite, because the link is open.
     fn publish(&mut self, relay_day: Day, mut slot: Slot, at: &mut Place<'_>) -> Next {
         let clock = Day::of_unix_seconds(at.shell.now_s(at.sim));
         if !is_same_day(clock, relay_day) {

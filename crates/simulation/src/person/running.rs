@@ -21,15 +21,15 @@ pub(crate) struct Running {
     pub(crate) shell: Shell,
     supervisor: Supervisor,
     actors: BTreeMap<ActorId, Box<dyn Actor>>,
-    /// The next step of each of them.
+    /// The next step of each conversation, in milliseconds of the run.
     wakes: BTreeMap<ActorId, u64>,
     last: ActorId,
-    /// The changes that all of them know.
+    /// The number of changes that all conversations know.
     changes: u64,
     retries: u64,
-    /// The ended conversations that concern the user.
+    /// The results of the conversations that concern the user.
     pub(crate) ended: Vec<Ended>,
-    /// The next upkeep of the vault.
+    /// The time of the next upkeep of the vault, in milliseconds of the run.
     steps_ms: Option<u64>,
 }
 
@@ -55,7 +55,7 @@ impl Running {
         self.shell.engine
     }
 
-    /// Lets a conversation go on at a time, or before.
+    /// Lets a conversation continue at a time, or before.
     fn wake_at(&mut self, actor: ActorId, ms: u64, sim: &mut Sim) {
         let (known, ms) = (self.wakes.get(&actor).copied(), ms.max(sim.now_ms));
         if known.is_none_or(|known| ms < known) {
@@ -73,7 +73,7 @@ impl Running {
         self.wake_at(self.last, at, sim);
     }
 
-    /// Lets a conversation go on.
+    /// Lets a conversation continue.
     pub(crate) fn wake(&mut self, actor: ActorId, sim: &mut Sim) -> Checked {
         if self.wakes.get(&actor) != Some(&sim.now_ms) {
             return Ok(());
@@ -115,7 +115,7 @@ impl Running {
         sim.after(1, Event::User { person, incarnation });
     }
 
-    /// Wakes all if something has changed.
+    /// Wakes all conversations if something has changed.
     pub(crate) fn spread(&mut self, sim: &mut Sim) {
         let now = (self.shell.changes, self.shell.retries);
         if (self.changes, self.retries) == now {
@@ -132,7 +132,7 @@ impl Running {
         }
     }
 
-    /// Takes what came over a connection to its conversation.
+    /// Hands an arrival over a connection to its conversation.
     pub(crate) fn on_network(&mut self, conn: ConnId, actor: ActorId, what: Arrived, sim: &mut Sim) {
         let Some(one) = self.actors.get_mut(&actor) else { return };
         match what {
@@ -149,7 +149,7 @@ impl Running {
 }
 
 impl Running {
-    /// The upkeep of the vault.
+    /// Does the upkeep of the vault.
     pub(crate) fn vault_step(&mut self, sim: &mut Sim) {
         if self.steps_ms.is_some_and(|at| at > sim.now_ms) {
             return;
@@ -166,7 +166,7 @@ impl Running {
         }
     }
 
-    /// The user wants everything tried now, and waits for it.
+    /// Tries everything now, because the user wants it and waits for it.
     pub(crate) fn retry(&mut self, sim: &mut Sim) {
         self.shell.round += 1;
         self.shell.retries += 1;

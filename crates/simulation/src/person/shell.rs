@@ -22,17 +22,17 @@ use std::{
 /// The engine of a person.
 pub(crate) type SimEngine = Engine<PersonVault, SimRandom>;
 
-/// The first and the longest span between two tries of a link.
+/// The shortest and the longest time between two tries of a link.
 pub(crate) const BACKOFF: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_secs(300);
-/// Time for an answer.
+/// The time for which an answer is awaited.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// The time after which a putting link without puts closes.
 pub(crate) const PUTTER_IDLE: Duration = Duration::from_secs(60);
-/// The wait of a receipt.
+/// The shortest and the longest wait of a receipt.
 pub(crate) const RECEIPT_DELAY: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(30);
-/// Seconds for which a message waits behind a missing one.
+/// Number of seconds for which a message waits behind a missing one.
 pub(crate) const GAP_WAIT_S: u64 = 30;
-/// Milliseconds of a day.
+/// Number of milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
 /// The shared parts of a running client.
@@ -42,24 +42,24 @@ pub(crate) struct Shell {
     pub(crate) engine: SimEngine,
     pub(crate) steps: WriterSteps<Arc<NodeDisk>>,
     pub(crate) opened_ms: u64,
-    /// Seconds by which the clock of the machine is wrong.
+    /// Number of seconds by which the clock of the machine is wrong.
     pub(crate) skew_s: i64,
-    /// Pauses and other randomness that no secret depends on.
+    /// The generator of pauses and of other randomness that no secret depends on.
     pub(crate) rng: SimRandom,
     pub(crate) tokens: ClientTokenSecret,
     pub(crate) openings: Arc<Openings>,
     turns: TurnQueues,
-    /// Places whose turn has come.
+    /// The places whose turn has come.
     given: BTreeSet<Ticket>,
-    /// The days that own relays have said, by connection, and when they said them.
+    /// The days that own relays have said, by connection, each with the time of the run in milliseconds.
     pub(crate) days: BTreeMap<ConnId, (Day, u64)>,
     /// The states of the reading links.
     pub(crate) links: BTreeMap<String, Connectivity>,
     /// The relays of the run.
     pub(crate) relays: Vec<RelayAddress>,
-    /// Counts what may give conversations something to do.
+    /// The number of changes that may give conversations something to do.
     pub(crate) changes: u64,
-    /// Counts the user's actions after which waits end.
+    /// The number of the user's actions after which waits end.
     pub(crate) retries: u64,
     /// The number of rounds.
     pub(crate) round: u64,
@@ -67,12 +67,12 @@ pub(crate) struct Shell {
     seen_s: u64,
 }
 
-/// A step that was not done.
+/// The reason for which a step was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The vault.
+    /// The vault refused the step.
     Vault(StepError),
-    /// The engine.
+    /// The engine refused the step.
     Engine(EngineError),
 }
 
@@ -128,33 +128,33 @@ impl Shell {
         }
     }
 
-    /// The name of the person.
+    /// Returns the name of the person.
     pub(crate) fn name(&self) -> &'static str {
         name_of(self.person)
     }
 
-    /// The moment of the client's own clock.
+    /// Returns the moment of the client's own clock.
     pub(crate) const fn moment(&self, sim: &Sim) -> Moment {
         Moment::after_start(Duration::from_millis(sim.now_ms.saturating_sub(self.opened_ms)))
     }
 
-    /// The time of the run at a moment.
+    /// Returns the time of the run at a moment.
     pub(crate) fn at_ms(&self, moment: Moment) -> u64 {
         let ms = moment.since_start().as_nanos().div_ceil(1_000_000);
         self.opened_ms.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// The seconds since 1970-01-01 that the machine shows.
+    /// Returns the seconds since 1970-01-01 that the machine shows.
     pub(crate) const fn now_s(&self, sim: &Sim) -> u64 {
         sim.true_s().saturating_add_signed(self.skew_s)
     }
 
-    /// The seconds since 1970-01-01 of the last step.
+    /// Returns the seconds since 1970-01-01 of the last step.
     pub(crate) const fn true_s(&self) -> u64 {
         self.seen_s
     }
 
-    /// The days that own relays say now.
+    /// Returns the days that own relays say now.
     pub(crate) fn relay_days(&self, sim: &Sim) -> Vec<Day> {
         let day = |(day, at): &(Day, u64)| {
             day.plus(u32::try_from(sim.now_ms.saturating_sub(*at) / DAY_MS).unwrap_or(u32::MAX))
@@ -162,7 +162,7 @@ impl Shell {
         self.days.values().map(day).collect()
     }
 
-    /// Takes a step of the engine.
+    /// Does a step of the engine.
     pub(crate) fn step<T, E: Into<Refused>>(
         &mut self,
         sim: &mut Sim,
@@ -184,7 +184,7 @@ impl Shell {
         result
     }
 
-    /// The relay of an address.
+    /// Returns the relay of an address.
     pub(crate) fn relay_of(&self, address: &RelayAddress) -> Checked<usize> {
         let at = self.relays.iter().position(|known| known.fingerprint() == address.fingerprint());
         at.ok_or_else(|| Breach::new(Check::Forged, format!("a client goes to an unknown relay {address}")))
@@ -195,12 +195,12 @@ impl Shell {
         self.turns.enter(relay, haste)
     }
 
-    /// Whether the turn of a place has come.
+    /// Whether the turn of a place has come. A turn is taken once.
     pub(crate) fn take_turn(&mut self, ticket: Ticket) -> bool {
         self.given.remove(&ticket)
     }
 
-    /// Gives a place up.
+    /// Gives up a place.
     pub(crate) fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) {
         self.given.remove(&ticket);
         if let Some(next) = self.turns.leave(relay, ticket) {
@@ -213,12 +213,12 @@ impl Shell {
 /// The names of the people.
 const NAMES: [&str; 6] = ["ada", "ben", "cleo", "dora", "emil", "fay"];
 
-/// The name of a person.
+/// Returns the name of a person.
 pub(crate) fn name_of(person: PersonId) -> &'static str {
     NAMES.get(person).copied().unwrap_or("somebody")
 }
 
-/// The person of a name.
+/// Returns the person of a name.
 pub(crate) fn person_of(name: &str) -> Option<PersonId> {
     NAMES.iter().position(|known| *known == name)
 }

@@ -1,4 +1,4 @@
-//! The one link of a conversation: it waits for its turn, is opened, stands, and ends.
+//! The one link of a conversation: it waits for its turn, is opened, is used, and ends.
 
 use super::shell::{PATIENCE, Place};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 use deaddrop_wire::{ClientToken, Item, RelayAddress};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Bytes that are queued ahead of a line.
+/// Maximum number of bytes that are queued ahead of a line.
 const AHEAD: usize = 65_536;
 /// The address at which every relay is reached: a public one.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
@@ -21,13 +21,13 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 pub(crate) enum Slot {
     #[default]
     Empty,
-    /// Waits for its turn.
+    /// The link waits for its turn.
     Queued {
         relay: RelayAddress,
         token: ClientToken,
         ticket: Ticket,
     },
-    /// Is being opened.
+    /// The link is being opened.
     Opening(Box<Opening>),
     Open(Box<OpenLink>),
 }
@@ -37,7 +37,7 @@ pub(crate) struct Opening {
     relay: RelayAddress,
     ticket: Ticket,
     handshake: LinkOpening,
-    /// Sent when the connection stands.
+    /// The message that is sent when the connection is open.
     first: Vec<u8>,
     read: u64,
     until: Moment,
@@ -84,7 +84,7 @@ impl Slot {
         }
     }
 
-    /// Wants a link: takes a place in the queue of its relay.
+    /// Asks for a link: takes a place in the queue of its relay.
     pub(crate) fn open(
         &mut self,
         relay: RelayAddress,
@@ -118,14 +118,14 @@ impl Slot {
         Ok(SlotEvent::Turn)
     }
 
-    /// The connection stands.
+    /// Sends the first message, because the connection is open.
     pub(crate) fn on_connected(&mut self, at: &mut Place<'_>) {
         if let Self::Opening(opening) = self {
             at.sim.send(opening.conn, std::mem::take(&mut opening.first), true);
         }
     }
 
-    /// Takes a message of the relay.
+    /// Handles a message of the relay.
     pub(crate) fn on_message(&mut self, mut message: Vec<u8>, at: &mut Place<'_>) -> Checked<SlotEvent> {
         match self {
             Self::Empty | Self::Queued { .. } => Ok(SlotEvent::Nothing),
@@ -176,7 +176,7 @@ impl Slot {
         }
     }
 
-    /// The relay has closed, or the connection broke.
+    /// Ends the link, because the relay has closed or the connection broke.
     pub(crate) fn on_closed(&mut self, at: &mut Place<'_>) -> SlotEvent {
         match self {
             Self::Empty | Self::Queued { .. } => SlotEvent::Nothing,
@@ -185,7 +185,7 @@ impl Slot {
         }
     }
 
-    /// Looks at the time.
+    /// Ends the link if its time is over, and sends pings that are due.
     pub(crate) fn on_time(&mut self, at: &mut Place<'_>) -> SlotEvent {
         let (now, line) = (at.shell.moment(at.sim), self.line());
         match self {
@@ -232,7 +232,7 @@ impl Slot {
         SlotEvent::Lost
     }
 
-    /// Lets go of the link.
+    /// Drops the link, or its place in the queue.
     pub(crate) fn drop_link(&mut self, at: &mut Place<'_>) {
         match std::mem::take(self) {
             Self::Empty => {}

@@ -1,4 +1,4 @@
-//! Starts the conversations that the schedule wants, and does its steps.
+//! The supervisor: starts the conversations that the schedule wants, and does its steps.
 
 use super::{
     actor::{Actor, Ended, Next},
@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub(crate) struct Supervisor {
     schedule: Schedule,
     pass: Option<PassSituation>,
-    /// No pass begins before this time.
+    /// The time before which no pass begins, in milliseconds of the run.
     rests_until_ms: u64,
     changes: u64,
 }

@@ -4,10 +4,10 @@ use crate::ids::PersonId;
 use deaddrop_engine::EventKind;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Milliseconds within which a user does not take the same step again.
+/// Number of milliseconds within which a user does not take the same step again.
 const REPEAT_MS: u64 = 600_000;
 
-/// Milliseconds for which a user waits for the contact's answer after beginning again.
+/// Number of milliseconds for which a user waits for the contact's answer after beginning again.
 const ANSWER_MS: u64 = 1_800_000;
 
 /// Something that a user wants.
@@ -34,23 +34,23 @@ pub(crate) enum Wish {
 pub(crate) struct User {
     /// The wishes of the user, each with the time of its next try.
     pub(crate) wishes: VecDeque<(u64, Wish)>,
-    /// An errand for this wish is under way.
+    /// The wish whose errand is under way.
     pub(crate) errand: Option<Wish>,
-    /// The app has a store of its own, and keeps the number of the last event there.
+    /// Whether the app has a store of its own, and keeps the number of the last event there.
     pub(crate) has_store: bool,
     /// The number of the last event that was shown.
     pub(crate) shown: u64,
-    /// The simple app has shown this event and not yet told the client.
+    /// The number of an event that the simple app has shown and not yet told the client.
     pub(crate) unmarked: Option<u64>,
-    /// Events up to this number may be shown again, because the vault was put back.
+    /// Whether events up to the last number may be shown again, because the vault was put back.
     pub(crate) is_put_back: bool,
-    /// Events up to this number were looked at for what the vault holds.
+    /// The number of the last event that was examined for texts that the vault holds.
     pub(crate) looked: u64,
-    /// The vault was put back, and the user knows it.
+    /// Whether the vault was put back, and the user knows it.
     pub(crate) has_old_vault: bool,
-    /// The user does nothing about trouble yet.
+    /// Whether the user does nothing about trouble yet.
     pub(crate) is_patient: bool,
-    /// The last event about the session with a contact after which something is to be done.
+    /// The last event about the session with each contact after which something is to be done.
     pub(crate) told: BTreeMap<PersonId, EventKind>,
     /// The last step of the user for each contact, and its time.
     pub(crate) steps: BTreeMap<PersonId, (Wish, u64)>,
@@ -71,12 +71,12 @@ impl User {
         }
     }
 
-    /// Returns whether the contact has not answered for a long time after the user has begun again.
+    /// Whether the contact has not answered for a long time after the user has begun again.
     pub(crate) fn waits_long(&self, now_ms: u64, contact: PersonId) -> bool {
         matches!(self.steps.get(&contact), Some((Wish::BeginAgain(_), at)) if now_ms >= at + ANSWER_MS)
     }
 
-    /// Returns whether a step is taken: not the same one within [`REPEAT_MS`].
+    /// Notes a step and returns whether it is taken: not the same one within [`REPEAT_MS`].
     pub(crate) fn begin_step(&mut self, now_ms: u64, contact: PersonId, wish: &Wish) -> bool {
         let is_repeated =
             self.steps.get(&contact).is_some_and(|(last, at)| last == wish && now_ms < at + REPEAT_MS);
@@ -92,12 +92,12 @@ impl User {
         }
     }
 
-    /// As [`want`](Self::want), also when the same is wanted already.
+    /// Adds a wish like [`want`](Self::want), even if the user has the same wish already.
     pub(crate) fn want_more(&mut self, at_ms: u64, wish: Wish) {
         self.wishes.push_back((at_ms, wish));
     }
 
-    /// The next wish whose time has come.
+    /// Takes the next wish whose time has come.
     pub(crate) fn take_wish(&mut self, now_ms: u64) -> Option<Wish> {
         let at = self.wishes.iter().position(|(at, _)| *at <= now_ms)?;
         self.wishes.remove(at).map(|(_, wish)| wish)
@@ -110,7 +110,7 @@ impl User {
 }
 
 impl Wish {
-    /// The wish in words.
+    /// Describes the wish in words.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Accept(from, ..) => format!("Accept({from})"),

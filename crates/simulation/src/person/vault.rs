@@ -25,7 +25,7 @@ pub(crate) struct PersonVault {
 }
 
 impl PersonVault {
-    /// Counts what is stored in `writes`.
+    /// Makes a vault that counts its stored batches in `writes`.
     pub(crate) const fn new(
         inner: SteppedVault<Arc<NodeDisk>>,
         planted: Option<Planted>,

@@ -12,7 +12,7 @@ use deaddrop_wire::{Item, Offer, Received};
 use rand::CryptoRng;
 use std::sync::Arc;
 
-/// A link, or what is to become one.
+/// A link, or a connection that is to become one.
 pub(crate) struct RelayLink {
     pub(crate) conn: ConnId,
     began_ms: u64,
@@ -20,14 +20,14 @@ pub(crate) struct RelayLink {
 }
 
 enum State {
-    /// Awaits C1. The client was asked for a cookie, or not.
+    /// The relay awaits C1. The flag tells whether the client was asked for a cookie.
     Hello(bool),
-    /// Awaits C2.
+    /// The relay awaits C2.
     Handshake(Box<RelayHandshake>),
     Up(Box<UpLink>),
 }
 
-/// A link that stands.
+/// A link that is open.
 pub(crate) struct UpLink {
     seal: SealHalf,
     open: OpenHalf,
@@ -38,7 +38,7 @@ pub(crate) struct UpLink {
     pub(crate) out: Output,
 }
 
-/// Why a link ends.
+/// The reason for which a link ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The handshake failed, or the client is silent or idle.
@@ -67,7 +67,7 @@ impl RelayLink {
         if let State::Up(up) = &mut self.state { Some(up) } else { None }
     }
 
-    /// Takes a message of the client.
+    /// Handles a message of the client.
     pub(crate) fn on_message(
         &mut self,
         message: &mut [u8],
@@ -113,7 +113,7 @@ impl RelayLink {
         }
     }
 
-    /// Looks at the time.
+    /// Ends the link if its time is over, and looks again at all mailboxes when that is due.
     pub(crate) fn on_tick(&mut self, limits: &Limits, now: Now, sim: &Sim) -> Result<(), End> {
         match &mut self.state {
             State::Hello(_) | State::Handshake(_) => {
@@ -139,17 +139,17 @@ impl RelayLink {
 }
 
 impl UpLink {
-    /// Takes what the store has done.
+    /// Handles the outcome of a call.
     pub(crate) fn on_outcome(&mut self, outcome: Outcome, now: Now) -> Result<(), End> {
         Ok(self.session.on_outcome(outcome, now, &mut self.out)?)
     }
 
-    /// The calls that the conversation wants.
+    /// Takes the calls that the conversation wants.
     pub(crate) fn take_calls(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.out.calls)
     }
 
-    /// Seals what is to be said; `is_said` tells of each item whether it is.
+    /// Seals the waiting items. `is_said` tells of each item whether it is sent.
     pub(crate) fn seal(&mut self, is_said: impl Fn(&Item) -> bool) -> Result<Vec<Vec<u8>>, End> {
         let mut items = std::mem::take(&mut self.out.items);
         items.retain(is_said);
@@ -157,7 +157,7 @@ impl UpLink {
     }
 }
 
-/// Whether a planted fault changes the days of a relay.
+/// Returns the moment that a relay believes, which a planted fault may change.
 pub(crate) fn now_of(planted: Option<Planted>, now: Now) -> Now {
     if planted == Some(Planted::IgnoredExpiry) {
         return Now { expires_from: now.day.plus(10_000), ..now };

@@ -1,4 +1,4 @@
-//! A link without a network: a conversation whose items a stranger gives and takes.
+//! A link without a network: a conversation whose items a stranger sends and takes.
 
 use crate::{
     calls::RunningCall,
@@ -19,7 +19,7 @@ pub(crate) struct RawLink {
 }
 
 impl RawLink {
-    /// A link that the stranger has begun.
+    /// Begins a link of the stranger.
     pub(crate) fn new(shared: &Arc<SessionContext>, token: u8, now: Now) -> Self {
         let session = RelaySession::new(Arc::clone(shared), Prefix::SHARED, now);
         let mut link = Self { session, calls: Vec::new(), out: Output::default(), said: Vec::new() };
@@ -31,7 +31,7 @@ impl RawLink {
         link
     }
 
-    /// Takes items of the stranger. Returns whether they break no rule.
+    /// Handles items of the stranger. Returns whether they break no rule.
     pub(crate) fn hear(&mut self, items: Vec<Item>, now: Now) -> bool {
         let received = Received { items, ..Received::default() };
         self.session.on_received(received, now, &mut self.out).is_ok()

@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-/// Milliseconds between two looks of a relay.
+/// Number of milliseconds between two looks of a relay.
 const TICK_MS: u64 = 5_000;
 
 /// A relay that serves.
@@ -44,9 +44,9 @@ pub(crate) struct Serving {
     calls: Calls,
     sweep: Option<RunningSweep>,
     swept_ms: Option<u64>,
-    /// The next step of the store.
+    /// The time of the next step of the store, in milliseconds of the run.
     step_ms: Option<u64>,
-    /// The time at which links look for hints again.
+    /// The time at which links look for hints again, in milliseconds of the run.
     listens_ms: Option<u64>,
 }
 
@@ -104,13 +104,13 @@ impl Serving {
         now_of(sim.planted, Now { day: calendar.day, expires_from: calendar.expires_from, ms })
     }
 
-    /// Takes a connection.
+    /// Accepts a connection.
     pub(crate) fn accept(&mut self, conn: ConnId, sim: &mut Sim) {
         sim.network.accept(conn, self.incarnation);
         self.links.insert(conn, RelayLink::new(conn, sim.now_ms));
     }
 
-    /// Takes a message of a client.
+    /// Handles a message of a client.
     pub(crate) fn on_message(
         &mut self,
         conn: ConnId,
@@ -143,7 +143,7 @@ impl Serving {
         Ok(())
     }
 
-    /// The store does a step.
+    /// Does a step of the store.
     pub(crate) fn step(&mut self, withheld: Option<Withheld>, sim: &mut Sim) -> Checked {
         if self.step_ms.is_some_and(|at| at > sim.now_ms) {
             return Ok(());
@@ -158,7 +158,7 @@ impl Serving {
         self.pump(withheld, sim)
     }
 
-    /// Lets links hear hints that they did not look at.
+    /// Lets links look soon for hints that they have not seen.
     fn listen_soon(&mut self, sim: &mut Sim) {
         if self.listens_ms.is_none_or(|at| at <= sim.now_ms) {
             let at = sim.now_ms + 5 + sim.below(60);
@@ -174,7 +174,7 @@ impl Serving {
         }
     }
 
-    /// Looks at the clock, at the links, and for what is over.
+    /// Looks at the clock and the links, and destroys what has expired.
     pub(crate) fn tick(&mut self, day: Day, sim: &mut Sim) -> Checked {
         let _ = self.belief.look(day, sim.now_ms.saturating_sub(self.began_ms));
         let now = self.now(sim);
@@ -198,7 +198,7 @@ impl Serving {
         self.incarnation
     }
 
-    /// Takes items of a stranger over one of its links, which begins if there is none.
+    /// Handles items of a stranger over one of its links, which begins if there is none.
     pub(crate) fn raw_say(&mut self, id: (u8, RawId), items: Vec<Item>, sim: &mut Sim) -> Checked {
         let now = self.now(sim);
         let shared = &self.shared;
@@ -211,7 +211,7 @@ impl Serving {
         self.pump(None, sim)
     }
 
-    /// Takes what was said over a link of a stranger.
+    /// Takes the items that were sent over a link of a stranger.
     pub(crate) fn raw_heard(&mut self, id: (u8, RawId)) -> Vec<Item> {
         self.raw.get_mut(&id).map(|link| std::mem::take(&mut link.said)).unwrap_or_default()
     }
@@ -221,7 +221,7 @@ impl Serving {
         self.raw.remove(&id);
     }
 
-    /// Lets the links of strangers go on. Returns whether something happened.
+    /// Runs the links of strangers. Returns whether something happened.
     fn pump_raw(&mut self, deaf: &BTreeSet<(u8, RawId)>, now: Now, sim: &mut Sim) -> bool {
         let mut is_moved = false;
         for (id, link) in &mut self.raw {
@@ -249,7 +249,7 @@ impl Serving {
         is_moved
     }
 
-    /// Lets everything go on until nothing happens any more.
+    /// Runs everything until nothing happens any more.
     pub(crate) fn pump(&mut self, withheld: Option<Withheld>, sim: &mut Sim) -> Checked {
         let mut context = Context::from_waker(Waker::noop());
         if let Some(sweep) = &mut self.sweep
@@ -281,7 +281,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Lets one link go on. Returns whether something happened.
+    /// Runs one link. Returns whether something happened.
     fn pump_link(
         &mut self,
         conn: ConnId,
@@ -346,7 +346,7 @@ fn poll_all(calls: &mut Vec<RunningCall>) -> Vec<Outcome> {
     outcomes
 }
 
-/// Whether a relay says an item although it holds something back.
+/// Whether a relay sends an item although it holds something back.
 const fn is_said(item: &Item, withheld: Option<Withheld>) -> bool {
     match withheld {
         None => true,

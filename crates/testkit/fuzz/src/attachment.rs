@@ -4,7 +4,7 @@ use super::input::Input;
 use deaddrop_e2ee::attachment::{AttachmentHash, AttachmentSealer, Manifest};
 use deaddrop_testkit::rng;
 
-/// Segments of an attachment: what was sealed comes back, and nothing else does.
+/// Seals and opens segments of an attachment: sealed bytes come back, and nothing else does.
 pub fn attachment(data: &[u8]) {
     let mut input = Input(data);
     let random = &mut rng(1);

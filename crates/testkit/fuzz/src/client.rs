@@ -1,4 +1,4 @@
-//! A client whose peer keeps to the letter of the protocol and says whatever it likes.
+//! A client whose peer keeps to the letter of the protocol and sends any content.
 
 use super::{input::Input, scenes::person};
 use deaddrop_client::{Event, EventKind, hazmat::OfflineClient};
@@ -45,11 +45,11 @@ struct World {
     session: Session,
     random: ChaCha20Rng,
     today: Day,
-    /// Envelopes that the client has put.
+    /// The envelopes that the client has put.
     toward_peer: Vec<Vec<u8>>,
     /// The stream of the client's messages, once one was read.
     stream: Option<StreamId>,
-    /// Sealed by the peer, perhaps delivered.
+    /// The envelopes that the peer has sealed and perhaps delivered.
     sealed: Vec<Vec<u8>>,
     /// The stream and the number of every text that the peer ever sent.
     texts: BTreeMap<String, (u8, u64)>,
@@ -167,7 +167,7 @@ impl World {
         content::encode(&items).expect("short").to_vec()
     }
 
-    /// Items of every kind with numbers that matter, or bytes.
+    /// Returns items of every kind with numbers that matter, or any bytes.
     fn content(&mut self, input: &mut Input<'_>) -> Vec<u8> {
         let shape = input.u8();
         if shape == 0xff {
@@ -231,7 +231,7 @@ impl World {
     }
 }
 
-/// The name of a message: another text has another one.
+/// Returns the name of a message. Another text has another name.
 fn id(text: &str) -> MessageId {
     let mut id = [0_u8; 16];
     for (at, byte) in text.bytes().enumerate() {

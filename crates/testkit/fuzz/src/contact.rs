@@ -1,5 +1,5 @@
-//! Two contacts of each other through losses, repeats, resets, agreements and states that are put back, as bytes say: nothing is
-//! read twice or changed, a refusal leaves no trace, and in the end both use one session again.
+//! Two contacts of each other through losses, repeats, resets, agreements and states that are put back, as the bytes
+//! say: nothing is read twice or changed, a refusal leaves no trace, and at the end both use one session again.
 
 use super::{input::Input, scenes::person};
 use deaddrop_e2ee::{
@@ -80,14 +80,14 @@ struct Person {
     contact: Contact,
     rows: Rows,
     random: ChaCha20Rng,
-    /// An own invite with its sealed bundle, until it is used.
+    /// The person's own invite with its sealed bundle, until it is used.
     invite: Option<(PendingInvite, Vec<u8>)>,
-    /// Numbers of texts that were read.
+    /// The numbers of texts that were read.
     read: BTreeSet<u64>,
     sent: Vec<Vec<u8>>,
     /// An envelope in which the peer asks for a reset.
     asked: Option<Vec<u8>>,
-    /// The peer went back to an older state.
+    /// Whether the peer went back to an older state.
     rewound: bool,
     earlier: Option<(Rows, BTreeSet<u64>)>,
 }
@@ -96,7 +96,7 @@ struct World {
     people: [Person; 2],
     said: u64,
     hour: u32,
-    /// Nothing was lost but messages.
+    /// Whether nothing was lost but messages.
     gentle: bool,
 }
 
@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// One makes an invite, the other takes it.
+    /// Lets one person make an invite, and the other accept it.
     fn invite(&mut self, by: usize, meeting: InvitePolicy) {
         let today = self.today();
         let [one, two] = &mut self.people;
@@ -281,7 +281,7 @@ impl World {
     fn refuses(&mut self, by: usize, envelope: &[u8]) {
         let today = self.today();
         let person = &mut self.people[by];
-        // What cannot be opened can still tell, by a header that was authentic, of a state that was put back.
+        // An envelope that cannot be opened can still tell, by an authentic header, of a state that was put back.
         if let Ok(received) = person.contact.decrypt(person.identity, envelope, today) {
             assert!(received.content.is_none(), "not from the peer, or not as it was sent");
             assert_eq!(received.events, [ContactEvent::PeerRewound]);
@@ -357,7 +357,7 @@ impl World {
         }
     }
 
-    /// Whether from now on both use one session and read all that is said.
+    /// Whether from now on both use one session and read everything that is sent.
     fn is_whole(&mut self) -> bool {
         self.talk(4);
         let [one, two] = self.people.each_ref().map(|person| person.contact.sending().map(Session::id));
@@ -378,7 +378,7 @@ impl World {
             assert!(whole, "messages were lost, and nothing else");
             return;
         }
-        // Each does what it is told to do.
+        // Each does the step that it is told to do.
         for _ in 0..4 {
             for by in 0..2 {
                 self.agree(by);
@@ -413,7 +413,7 @@ impl Person {
         }
     }
 
-    /// Memory and store tell the same, within the bounds.
+    /// Checks that memory and store agree, within the bounds.
     fn check(&self) {
         assert!(*self.contact.row() == self.rows.contact);
         let sessions: BTreeSet<SessionId> = self.contact.sessions().collect();
@@ -425,7 +425,7 @@ impl Person {
     }
 }
 
-/// A contact's row of any bytes, with the rows of its sessions or without.
+/// Loads a contact's row of any bytes, with the rows of its sessions or without.
 pub fn row(data: &[u8]) {
     static GENUINE: OnceLock<Rows> = OnceLock::new();
     let genuine = GENUINE.get_or_init(|| after(&[0, 1, 6, 0, 7, 0]));
@@ -467,7 +467,7 @@ pub fn row(data: &[u8]) {
     assert!(contact.sessions().count() <= MAX_SESSIONS && MAX_OWN_BUNDLES > 0);
 }
 
-/// The first person's rows after a short history.
+/// Returns the first person's rows after a short history.
 fn after(steps: &[u8]) -> Rows {
     let mut world = World::new();
     (0..2).for_each(|by| world.invite(by, InvitePolicy::KeepSessions));

@@ -1,4 +1,4 @@
-//! Histories of two sessions, driven by bytes: what is sent arrives, once and whole, or not; what is refused leaves no
+//! Histories of two sessions, driven by bytes: a sent message arrives, once and whole, or not; a refusal leaves no
 //! trace; and of states that were set back at least the latter holds.
 
 use super::{
@@ -10,16 +10,16 @@ use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
 use rand_chacha::ChaCha20Rng;
 
-/// Enough for any state, and soon done.
+/// Maximum number of steps: enough for any state, and soon done.
 const MOST_STEPS: usize = 120;
 
-/// Another seed than that of the people: keys that come twice are refused (C-26).
+/// The seed of the randomness. It differs from those of the people, because keys that come twice are refused (C-26).
 const SEED: u64 = 81;
 
-/// One of the two with what the model knows of it.
+/// One of the two sides, with the knowledge of the model about it.
 struct Party {
     side: Side,
-    /// An earlier state: rows, and which messages of the peer were read.
+    /// An earlier state: its rows, and the flags of the peer's messages that were read.
     earlier: Option<(Rows, Vec<bool>)>,
 }
 
@@ -27,7 +27,7 @@ struct World {
     parties: [Option<Party>; 2],
     random: ChaCha20Rng,
     today: Day,
-    /// Nothing was set back and nothing has expired: everything arrives.
+    /// Whether nothing was set back and nothing has expired: then everything arrives.
     whole: bool,
 }
 
@@ -79,7 +79,7 @@ impl World {
         party.side.rows.are_of(&party.side.session);
     }
 
-    /// An index into what a side has sent: small values are the newest.
+    /// Returns an index into the messages that a side has sent. Small values are the newest.
     fn recent(&mut self, by: usize, input: &mut Input<'_>) -> Option<usize> {
         let back = usize::from(input.u8());
         let sent = self.party(by)?.side.sent.len();
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// An own message, and one of another pair of people.
+    /// Delivers an own message, and one of another pair of people: both are refused.
     fn cross(&mut self, by: usize, input: &mut Input<'_>) {
         let foreign = &scenes::foreign()[input.pick(scenes::foreign().len())];
         let own = self.recent(by, input);
@@ -193,7 +193,7 @@ impl World {
         assert!(*party.side.session.snapshot() == *before);
     }
 
-    /// Everything arrives once more, newest first, and then again.
+    /// Delivers everything once more, newest first, and then again.
     fn drain(&mut self) {
         (0..2).for_each(|by| self.reload(by));
         for _ in 0..2 {
@@ -207,7 +207,7 @@ impl World {
     }
 }
 
-/// Whole turns are forgotten beyond the bound, and nothing else is.
+/// Whether a message is of a forgotten turn: whole turns are forgotten beyond the bound, and nothing else is.
 fn forgotten(to: &Side, message: &Message) -> bool {
     to.session.turn() > message.turn + 2 * u32::try_from(MAX_CLOSED_CHAINS).expect("small")
 }

@@ -1,4 +1,4 @@
-//! Everything that parses bytes on its own: an answer for any of them, and one encoding for what has one.
+//! The decoders of bytes on their own: each has an answer for any bytes, and one encoding for each value.
 
 use super::{input::Input, scenes};
 use deaddrop_e2ee::{
@@ -15,7 +15,7 @@ pub fn content(data: &[u8]) {
     let encoded = codec::encode(&items).expect("what decodes is within the limits");
     assert!(codec::decode(&encoded).as_ref() == Ok(&items));
     if encoded.len() == data.len() {
-        // No unknown item was left out: but for the flags, which say nothing of known items, the bytes are the same.
+        // No unknown item was left out: except for the flags, which say nothing of known items, the bytes are the same.
         let mut flagless = data.to_vec();
         let mut at = 0;
         while at < encoded.len() {
@@ -42,7 +42,8 @@ pub fn content(data: &[u8]) {
     }
 }
 
-/// A body made from the input, signed by somebody and sealed as its link demands: all of it lies behind the seal.
+/// Opens a body made from the input, signed by a key of the fuzzer and sealed as its link demands: all of it is behind
+/// the seal.
 pub fn bundle(data: &[u8]) {
     let mut input = Input(data);
     let world = scenes::people();
@@ -79,7 +80,7 @@ pub fn bundle(data: &[u8]) {
     }
 }
 
-/// The body again from what the bundle shows, with the parts it does not show as they were.
+/// Builds the body again from the fields that the bundle shows, with the parts it does not show as they were.
 fn hazmat_body(bundle: &VerifiedBundle, body: &[u8]) -> Vec<u8> {
     let mut again = body.to_vec();
     again[2..6].copy_from_slice(&bundle.not_after().number().to_le_bytes());
@@ -153,7 +154,7 @@ pub fn addresses(data: &[u8]) {
         assert_eq!(address.to_string(), text);
         assert!(address.path().starts_with('/') && address.path().ends_with('/'));
         assert!(address.url().len() <= deaddrop_wire::limits::MAX_URL);
-        // What a relay may be called can be put into a link, and comes back.
+        // Any name of a relay can be put into a link, and comes back.
         let link = InviteLink::new(address.clone(), InviteSecret::from_bytes([7; 32])).to_text();
         assert!(*link.parse::<InviteLink>().expect("a link of its own").relay() == address);
         let send = deaddrop_link::capability::SendCapability::from_bytes([9; 32]);

@@ -1,4 +1,5 @@
-//! InitialMessages: the plaintext behind the link's key, and all that an initiator with any identity could forge.
+//! InitialMessages: the plaintext behind the link's key, and all messages that an initiator with any identity could
+//! forge.
 
 use super::{input::Input, scenes};
 use deaddrop_conformance::second::{MessageKeys, NONCE_0, boxed, exp, ext, hash, label, message};
@@ -105,7 +106,7 @@ impl Forged {
         Self { ephemeral, identity, constants, previous_chain_length, message_number, content }
     }
 
-    /// Nothing in it breaks a rule.
+    /// Whether nothing in the message breaks a rule.
     fn is_honest(&self) -> bool {
         let people = scenes::people();
         let [rk, ek] = [&self.constants[..32], &self.constants[32..]];

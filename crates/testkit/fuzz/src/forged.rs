@@ -43,7 +43,7 @@ pub fn envelope(data: &[u8]) {
     scene.goes_on(&mut side);
 }
 
-/// The peer's own secrets seal a header and a body of the fuzzer's.
+/// Seals a header and a body of the fuzzer's with the peer's own secrets, and delivers the message.
 pub fn message(data: &[u8]) {
     let mut input = Input(data);
     // Scenes in which the sender's newest turn is the receiver's open one, or the next.
@@ -127,7 +127,7 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// The keys at the front of a turn's constants, by the primitives alone.
+/// Whether the keys at the front of a turn's constants are valid, by the primitives alone.
 fn well_formed(constants: &[u8]) -> bool {
     let ek = constants[32..][..kem::ENCAPSULATION_KEY_LEN].try_into().expect("long enough");
     x25519::PublicKey::from_bytes(constants[..32].try_into().expect("long enough")).is_ok()

@@ -1,6 +1,6 @@
 //! The input of a body: values from the front, zeros when there are no more.
 
-/// The rest of the fuzzer's bytes.
+/// The bytes of the fuzzer that were not taken yet.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -28,17 +28,17 @@ impl<'a> Input<'a> {
         u32::from_le_bytes(self.array())
     }
 
-    /// One of so many.
+    /// Takes a number below `count`.
     pub fn pick(&mut self, count: usize) -> usize {
         usize::from(self.u8()) % count.max(1)
     }
 
-    /// Yes once in so many, and when there are no more bytes.
+    /// Takes a flag that is set once in `many` times, and when there are no more bytes.
     pub fn one_in(&mut self, many: u8) -> bool {
         self.u8().is_multiple_of(many)
     }
 
-    /// A string of bytes with its length, a byte, in front.
+    /// Takes a string of bytes with its length, a byte, in front.
     pub fn short(&mut self) -> &'a [u8] {
         let len = usize::from(self.u8()).min(self.0.len());
         let (taken, rest) = self.0.split_at(len);

@@ -30,7 +30,7 @@ pub mod store;
 pub mod websocket;
 pub mod words;
 
-/// A target: its name, which is that of its corpus, and its body.
+/// A target: its name, which is the name of its corpus, too, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.

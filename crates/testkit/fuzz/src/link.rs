@@ -36,7 +36,7 @@ fn finish(client: ClientHandshake, s1: &[u8]) -> Result<ClientFinished, Option<C
     }
 }
 
-/// The message, changed or replaced.
+/// Returns the message, changed or replaced.
 fn changed(genuine: &[u8], input: &mut Input<'_>, mode: u8) -> Vec<u8> {
     let mut bytes = genuine.to_vec();
     input.change(&mut bytes);
@@ -89,7 +89,7 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// A link that stands on both sides: client, relay.
+/// Returns a link that is open on both sides: client, relay.
 fn established() -> (LinkSession, LinkSession) {
     let (client, c1) = start();
     let (relay_side, s1) = answer(&c1).expect("genuine");
@@ -100,7 +100,7 @@ fn established() -> (LinkSession, LinkSession) {
     (client, relay_side)
 }
 
-/// Items come through as they were; a changed record ends the link.
+/// Seals and opens items: they come through as they were; a changed record ends the link.
 pub fn record(data: &[u8]) {
     let mut input = Input(data);
     let (at, mask) = (input.u32() as usize, input.u8());

@@ -1,4 +1,4 @@
-//! Two clients of one relay, whose every item and every moment the fuzzer chooses.
+//! Two clients of one relay. The fuzzer chooses every item and every moment.
 
 use super::input::Input;
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
@@ -29,13 +29,13 @@ use std::{
 const MOST_STEPS: usize = 120;
 const DAY: Day = Day::from_number(20_000);
 
-/// A link with what waits for it.
+/// A link, with the calls that wait for the store.
 struct Client {
     session: Option<RelaySession>,
     calls: VecDeque<deaddrop_relay::session::Call>,
-    /// Subscription to the name of its mailbox, as asked last.
+    /// The name of the mailbox of each subscription, as asked last.
     subscribed: BTreeMap<u32, u8>,
-    /// Tags of what is in flight.
+    /// The blobs in flight, by subscription and tag.
     in_flight: BTreeMap<(u32, u32), u32>,
 }
 
@@ -45,9 +45,9 @@ struct World {
     clients: [Client; 2],
     now: Now,
     puts: u32,
-    /// The senders through which a blob was put.
+    /// The sender through which each blob was put.
     senders: BTreeMap<u32, u8>,
-    /// Doors that a mailbox ever had, by the name of its reader's right.
+    /// The senders that a mailbox ever had, by the name of its reader's right.
     granted: BTreeSet<(u8, u8)>,
     readers: BTreeMap<u8, BTreeSet<u8>>,
 }
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// Does the oldest call of a link; gives whether there was one.
+    /// Runs the oldest call of a link. Returns whether there was one.
     fn run_call(&mut self, by: usize) -> bool {
         let Some(session) = &mut self.clients[by].session else { return false };
         let Some(call) = self.clients[by].calls.pop_front() else { return false };
@@ -286,7 +286,7 @@ impl World {
     }
 }
 
-/// A store in memory answers at once.
+/// Returns the output of a future that is ready at once, as those of a store in memory are.
 fn done<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -294,7 +294,7 @@ fn done<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// A disk's records of any kind and content: the relay begins with what it can use, and goes on.
+/// Opens a disk with records of any kind and content: the relay begins with those it can use, and serves.
 pub fn records(data: &[u8]) {
     use deaddrop_relay::StoreKey;
     use deaddrop_shred::{Batch, Geometry, MemoryDisk, Record, RecordKey, Shred};
@@ -350,7 +350,7 @@ pub fn records(data: &[u8]) {
     assert!(left.blobs == 0 && !left.stopped, "nothing outlives its day");
 }
 
-/// A store on a disk answers soon.
+/// Waits for a future of a store on a disk, which answers soon.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

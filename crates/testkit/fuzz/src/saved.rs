@@ -1,4 +1,4 @@
-//! Saved sessions: rows of any bytes load or are refused, and what loads can be used.
+//! Saved sessions: rows of any bytes load or are refused, and a loaded session can be used.
 
 use super::{
     input::Input,
@@ -34,7 +34,7 @@ pub fn session(data: &[u8]) {
         Session::load(&rows.session, &rows.resets, skipped)
     };
     let Ok(mut session) = load(&rows) else { return };
-    // What loads is saved, and loads again, as the same.
+    // A loaded session is saved, and loads again, as the same.
     let saved = session.snapshot();
     let mut again = rows.clone();
     again.session = saved.to_vec();

@@ -1,4 +1,4 @@
-//! Two people, and states between them in which something is still to arrive: made once, loaded for each input.
+//! Two people, and states between them in which messages are still to arrive: made once, loaded for each input.
 
 use deaddrop_conformance::second::label;
 use deaddrop_e2ee::{
@@ -48,7 +48,7 @@ impl Rows {
         Session::load(&self.session, &self.resets, skipped).expect("what was stored loads")
     }
 
-    /// Memory and store tell the same.
+    /// Checks that memory and store agree.
     pub fn are_of(&self, session: &Session) {
         assert!(self.session == *session.snapshot());
         assert_eq!(self.skipped.len(), session.skipped_keys());
@@ -63,11 +63,11 @@ pub struct People {
     pub responder: IdentityKeyPair,
     /// The stored invite.
     pub pending: Vec<u8>,
-    /// The plaintext of its bundle, without signature and padding.
+    /// The plaintext of the invite's bundle, without signature and padding.
     pub bundle_body: Vec<u8>,
     /// The initiator before its first message.
     pub initial: Rows,
-    /// Its first message.
+    /// The first envelope of the initiator.
     pub first_envelope: Vec<u8>,
 }
 
@@ -79,13 +79,13 @@ pub fn hello(text: &str) -> Vec<u8> {
     content::encode(&[Content::Hello { address: text.as_bytes().to_vec() }]).expect("short").to_vec()
 }
 
-/// The two whom every input meets.
+/// Returns the two people whom every input meets.
 pub fn people() -> &'static People {
     static PEOPLE: OnceLock<People> = OnceLock::new();
     PEOPLE.get_or_init(|| People::new([1; 32], [2; 32]))
 }
 
-/// Envelopes of two others: a first message, an answer, and what follows.
+/// Returns envelopes of two others: a first message, an answer, and some that follow.
 pub fn foreign() -> &'static [Vec<u8>] {
     static FOREIGN: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     FOREIGN.get_or_init(|| {
@@ -141,7 +141,7 @@ pub struct Message {
     pub read: bool,
 }
 
-/// One of the two.
+/// One of the two sides.
 pub struct Side {
     pub identity: &'static IdentityKeyPair,
     pub session: Session,
@@ -167,7 +167,7 @@ impl Side {
         self.sent.push(Message { envelope, text, turn, read: false });
     }
 
-    /// A failed call leaves no trace.
+    /// Checks that a failed call leaves no trace.
     pub fn refuses(&mut self, envelope: &[u8]) {
         let before = self.session.snapshot();
         assert!(self.session.decrypt(self.identity, envelope, TODAY).is_err());
@@ -185,7 +185,7 @@ pub fn read(from: &mut Side, to: &mut Side, at: usize) {
     message.read = true;
 }
 
-/// The responder, from its invite and a first message.
+/// Makes the responder from its invite and a first message.
 pub fn accept(people: &'static People, from: &mut Side, at: usize) -> Side {
     let pending = PendingInvite::from_bytes(&people.pending).expect("stored");
     let message = &mut from.sent[at];
@@ -195,13 +195,13 @@ pub fn accept(people: &'static People, from: &mut Side, at: usize) -> Side {
     Side::new(&people.responder, Rows::new(accepted.changes))
 }
 
-/// A receiver, its peer, and what is on its way.
+/// A receiver, its peer, and the messages on their way.
 pub struct Scene {
     pub receiver: Rows,
     pub receiver_seed: [u8; 32],
     pub identity: &'static IdentityKeyPair,
     pub sender: Rows,
-    /// Messages of the sender, all of them.
+    /// All messages of the sender.
     pub sent: Vec<Message>,
 }
 
@@ -222,7 +222,7 @@ impl Scene {
         Side::new(self.identity, self.receiver.clone())
     }
 
-    /// Whatever came before: what was on its way still arrives, once.
+    /// Checks that messages on their way still arrive, once, whatever came before.
     pub fn goes_on(&self, side: &mut Side) {
         let mut sent = self.sent.clone();
         for message in &mut sent {
@@ -238,7 +238,7 @@ impl Scene {
     }
 }
 
-/// Every scene.
+/// Returns every scene.
 pub fn scenes() -> &'static [Scene] {
     static SCENES: OnceLock<Vec<Scene>> = OnceLock::new();
     SCENES.get_or_init(|| vec![first_answer(), repeats(), open_turn(), next_turn(), closed_turns(), alone()])
@@ -254,20 +254,20 @@ fn met(seed: u64, first: usize, accepted: usize) -> (Side, Side) {
     (one, two)
 }
 
-/// The initiator has no answer yet; three messages of turn 1 are on their way.
+/// Makes a scene in which the initiator has no answer yet; three messages of turn 1 are on their way.
 fn first_answer() -> Scene {
     let (one, mut two) = met(10, 1, 0);
     (0..3).for_each(|_| two.say(0, &mut rng(11)));
     Scene::new(one, two)
 }
 
-/// The responder has read the second of three InitialMessages.
+/// Makes a scene in which the responder has read the second of three InitialMessages.
 fn repeats() -> Scene {
     let (one, two) = met(20, 3, 1);
     Scene::new(two, one)
 }
 
-/// The initiator has read the second of three messages of turn 1.
+/// Makes a scene in which the initiator has read the second of three messages of turn 1.
 fn open_turn() -> Scene {
     let (mut one, mut two) = met(30, 1, 0);
     (0..3).for_each(|_| two.say(0, &mut rng(31)));
@@ -275,7 +275,7 @@ fn open_turn() -> Scene {
     Scene::new(one, two)
 }
 
-/// Turn 3 is on its way, and the rest of turn 1.
+/// Makes a scene in which turn 3 is on its way, and the rest of turn 1.
 fn next_turn() -> Scene {
     let (mut one, mut two) = met(40, 1, 0);
     let random = &mut rng(41);
@@ -287,7 +287,7 @@ fn next_turn() -> Scene {
     Scene::new(one, two)
 }
 
-/// Two closed turns and an open one have gaps at the responder.
+/// Makes a scene in which two closed turns and an open one have gaps at the responder.
 fn closed_turns() -> Scene {
     let (mut one, mut two) = met(50, 3, 1);
     let random = &mut rng(51);
@@ -302,7 +302,7 @@ fn closed_turns() -> Scene {
     Scene::new(two, one)
 }
 
-/// The responder has answered and waits for turn 2.
+/// Makes a scene in which the responder has answered and waits for turn 2.
 fn alone() -> Scene {
     let (mut one, mut two) = met(60, 2, 0);
     let random = &mut rng(61);

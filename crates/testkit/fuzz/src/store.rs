@@ -13,7 +13,7 @@ const PAGE: usize = 4_096;
 struct Images {
     /// The bytes after each of the commits.
     states: Vec<Vec<u8>>,
-    /// Everything that ever stood under a key.
+    /// Every body that was ever stored under a key.
     history: Vec<(RecordKey, Vec<u8>)>,
 }
 
@@ -70,7 +70,7 @@ fn images(mirror: bool) -> &'static Images {
     })
 }
 
-/// Whatever the bytes: an answer, and never a body that did not stand under its key.
+/// Opens a store of any bytes: there is an answer, and never a body that was not stored under its key.
 pub fn image(data: &[u8]) {
     let mut input = Input(data);
     let mode = input.u8();
@@ -133,7 +133,7 @@ fn stood<D: deaddrop_shred::Disk>(images: &Images, store: &Shred<D>) {
     }
 }
 
-/// A row of any table, decoded by its version and written again.
+/// Decodes a row of any table by its version, and encodes it again.
 pub fn vault_row(data: &[u8]) {
     let mut input = Input(data);
     let table = input.u8();

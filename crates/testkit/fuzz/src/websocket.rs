@@ -1,9 +1,9 @@
-//! A WebSocket's bytes: cuts change nothing, and memory follows what arrived.
+//! A WebSocket's bytes: cuts change nothing, and memory follows the bytes that arrived.
 
 use deaddrop_websocket::{Decoder, FrameError, Incoming, Role};
 
 const MAX_MESSAGE: usize = 100_000;
-/// Memory that a decoder takes for a message at first.
+/// Bytes of memory that a decoder takes for a message at first.
 const FIRST: usize = 4_096;
 
 pub fn frames(data: &[u8]) {

@@ -2,7 +2,7 @@
 
 use deaddrop_e2ee::identity::{IdentitySeed, UnconfirmedIdentity};
 
-/// 24 words.
+/// Parses 24 words.
 pub fn words(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let read = |text: &str| UnconfirmedIdentity::from_words(text).map(UnconfirmedIdentity::confirm);

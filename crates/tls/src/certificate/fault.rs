@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A certificate file or a key file was not taken.
+/// The error of a certificate file or a key file that was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {fault}", path.display())]
 pub struct LoadError {
@@ -18,20 +18,20 @@ impl LoadError {
         Self { path: path.to_owned(), fault }
     }
 
-    /// The file to look at.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The reason.
+    /// Returns the reason.
     #[must_use]
     pub fn fault(&self) -> &LoadFault {
         &self.fault
     }
 }
 
-/// The reason why a certificate file or a key file was not taken.
+/// The reason for which a certificate file or a key file was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadFault {
@@ -44,7 +44,7 @@ pub enum LoadFault {
     /// The file is empty.
     #[error("the file is empty: write it again")]
     Empty,
-    /// The file is longer than such files are.
+    /// The file is longer than certificate and key files are.
     #[error("the file is larger than 1 MiB: check the path")]
     TooLarge,
     /// The file has a PEM section that does not end or does not decode.
@@ -107,14 +107,14 @@ pub enum LoadFault {
     Changing,
 }
 
-/// A fault of a certificate that was loaded, which clients object to.
+/// A fault of a certificate that was loaded, for which clients refuse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateWarning {
-    /// It is no longer valid.
+    /// The certificate is no longer valid.
     #[error("the certificate has expired, and clients that verify it will refuse it: renew it")]
     Expired,
-    /// It is not valid yet.
+    /// The certificate is not valid yet.
     #[error(
         "the certificate is not valid yet, and clients that verify it will refuse it: check the date of this machine"
     )]

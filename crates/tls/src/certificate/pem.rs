@@ -8,7 +8,7 @@ use rustls::pki_types::{
 use std::{fs::File, io::Read, path::Path};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes that are read of a file; chains are a few KiB.
+/// Maximum number of bytes that are read of a file. Chains have a few KiB.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The certificates of a file, in its order.
@@ -50,10 +50,10 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     Ok(bytes)
 }
 
-/// A section: its kind and what it holds.
+/// A section of a file: its kind and its content.
 type Section = (SectionKind, Zeroizing<Vec<u8>>);
 
-/// The sections of a file. Those of kinds that rustls does not know are skipped.
+/// Returns the sections of a file. Those of kinds that rustls does not know are skipped.
 fn sections(pem: &[u8]) -> Result<Vec<Section>, LoadFault> {
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
     sections
@@ -65,7 +65,7 @@ fn is_key(kind: SectionKind) -> bool {
     matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey)
 }
 
-/// The certificates of a certificate file.
+/// Returns the certificates of a certificate file.
 pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     let sections = sections(pem)?;
     if sections.iter().any(|(kind, _)| is_key(*kind)) || is_encrypted(pem) {
@@ -79,7 +79,7 @@ pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     Ok(CertificateFile(certificates))
 }
 
-/// The private key of a key file.
+/// Returns the private key of a key file.
 pub(super) fn private_key(pem: &[u8]) -> Result<KeyFile, LoadFault> {
     if is_encrypted(pem) {
         return Err(LoadFault::EncryptedKey);
@@ -96,7 +96,7 @@ pub(super) fn private_key(pem: &[u8]) -> Result<KeyFile, LoadFault> {
     PrivateKeyDer::from_pem(*kind, der.to_vec()).map(KeyFile).ok_or(LoadFault::NoKey)
 }
 
-/// Whether a key is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with a header.
+/// Whether a key is encrypted: by PKCS#8 (RFC 7468 section 11), or in the older form with a header.
 fn is_encrypted(pem: &[u8]) -> bool {
     let has = |text: &[u8]| pem.windows(text.len()).any(|window| window == text);
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"\nProc-Type: 4,ENCRYPTED")

@@ -12,21 +12,21 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-/// Bytes of a tag, of each of the three.
+/// Number of bytes of a tag, the same for all three algorithms.
 const TAG: usize = 16;
 
 /// An AEAD with its key.
 pub(super) trait Cipher: Send + Sync + Sized + 'static {
-    /// Bytes of the key.
+    /// Number of bytes of the key.
     const KEY: usize;
 
-    /// Takes the key; `None` when its length is another.
+    /// Creates the cipher with a key. Returns `None` if the key has another length.
     fn new(key: &[u8]) -> Option<Self>;
 
-    /// Encrypts in place and returns the tag; `None` when there are too many bytes.
+    /// Encrypts in place and returns the tag. Returns `None` if there are too many bytes.
     fn seal(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Option<[u8; TAG]>;
 
-    /// Decrypts in place; `None` when the tag does not verify.
+    /// Decrypts in place. Returns `None` if the tag does not verify.
     fn open(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &[u8; TAG]) -> Option<()>;
 }
 
@@ -83,7 +83,7 @@ const _: () = {
     wipes_itself::<aes_gcm::Aes256Gcm>();
 };
 
-/// One direction of a connection. `cipher` is `None` only if rustls gave a key of a wrong length; then each call fails.
+/// One direction of a connection. `cipher` is `None` only if rustls passed a key of a wrong length; then each call fails.
 struct Records<C> {
     cipher: Option<C>,
     iv: Iv,
@@ -128,11 +128,11 @@ impl<C: Cipher> MessageDecrypter for Records<C> {
     }
 }
 
-/// `CHACHA20_POLY1305`.
+/// The algorithm of `CHACHA20_POLY1305`.
 pub(super) struct ChaCha20Poly1305;
-/// `AES_128_GCM`.
+/// The algorithm of `AES_128_GCM`.
 pub(super) struct Aes128Gcm;
-/// `AES_256_GCM`.
+/// The algorithm of `AES_256_GCM`.
 pub(super) struct Aes256Gcm;
 
 macro_rules! algorithms {
@@ -150,7 +150,7 @@ macro_rules! algorithms {
                 <$cipher as Cipher>::KEY
             }
 
-            /// Nothing of ours hands the keys of a connection to the system.
+            /// Refuses, because no part of this project passes the keys of a connection to the system.
             fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
                 Err(UnsupportedOperationError)
             }

@@ -8,10 +8,10 @@ use rustls::{
     crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup},
 };
 
-/// The peer's share has a wrong length or is no valid point.
+/// The error of a peer's share that has a wrong length or is no valid point.
 pub(super) const BAD_SHARE: Error = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
 
-/// X25519. A share that is not canonical or has low order is refused.
+/// The group X25519. A share that is not canonical or has low order is refused.
 #[derive(Debug)]
 pub(super) struct X25519;
 
@@ -25,7 +25,7 @@ impl SupportedKxGroup for X25519 {
     }
 }
 
-/// A key of one handshake.
+/// The key of one handshake.
 pub(super) struct ActiveX25519(x25519::SecretKey);
 
 impl ActiveX25519 {
@@ -34,12 +34,12 @@ impl ActiveX25519 {
         Ok(Self(x25519::SecretKey::from_bytes(&*random::draw()?)))
     }
 
-    /// The share that the peer gets.
+    /// Returns the share that the peer gets.
     pub(super) fn share(&self) -> &[u8; x25519::KEY_LEN] {
         self.0.public_key().as_bytes()
     }
 
-    /// The secret that both have.
+    /// Computes the secret that both sides have.
     pub(super) fn agree(&self, share: &[u8]) -> Result<x25519::SharedSecret, Error> {
         let share = share.try_into().map_err(|_| BAD_SHARE)?;
         let peer = x25519::PublicKey::from_bytes(share).map_err(|_| BAD_SHARE)?;
@@ -68,7 +68,7 @@ impl ActiveKeyExchange for ActiveX25519 {
     }
 }
 
-/// P-256, for peers that have no X25519.
+/// The group P-256, for peers that have no X25519.
 #[derive(Debug)]
 pub(super) struct Secp256r1;
 
@@ -90,7 +90,7 @@ impl SupportedKxGroup for Secp256r1 {
     }
 }
 
-/// A key of one handshake; it wipes itself.
+/// The key of one handshake, which wipes itself.
 struct ActiveSecp256r1 {
     secret: p256::SecretKey,
     share: Vec<u8>,
@@ -111,7 +111,8 @@ impl ActiveKeyExchange for ActiveSecp256r1 {
     }
 }
 
-/// The shared x-coordinate. A share is the uncompressed form of a point on the curve: 65 bytes (RFC 8446 section 4.2.8.2).
+/// Computes the shared x-coordinate. A share is the uncompressed form of a point on the curve: 65 bytes (RFC 8446 section
+/// 4.2.8.2).
 pub(super) fn agree_secp256r1(secret: &p256::SecretKey, share: &[u8]) -> Option<p256::ecdh::SharedSecret> {
     if share.len() != 65 || share.first() != Some(&4) {
         return None;

@@ -7,16 +7,16 @@ use rustls::crypto::{
 };
 use sha2::Digest;
 
-/// SHA-256.
+/// The hash SHA-256.
 pub(super) struct Sha256;
-/// SHA-384.
+/// The hash SHA-384.
 pub(super) struct Sha384;
-/// HMAC-SHA-256.
+/// The MAC HMAC-SHA-256.
 pub(super) struct HmacSha256;
-/// HMAC-SHA-384.
+/// The MAC HMAC-SHA-384.
 pub(super) struct HmacSha384;
 
-/// A hash of which some bytes were taken in.
+/// A hash that has taken some bytes.
 struct Running<D>(D);
 
 impl<D: Digest + Clone + Send + Sync + 'static> Context for Running<D> {
@@ -64,7 +64,7 @@ hashes! {
     Sha384 = sha2::Sha384, SHA384, 48;
 }
 
-/// A key with its two hash states computed; they wipe themselves.
+/// A key with its two hash states computed, which wipe themselves.
 struct Keyed<M>(M);
 
 macro_rules! hmacs {

@@ -1,4 +1,4 @@
-//! The provider from graviola, whose assembly asks more of a processor than every one has.
+//! The provider from graviola, whose assembly needs more than every processor has.
 
 use rustls::{
     CipherSuite, SignatureScheme,
@@ -24,7 +24,7 @@ pub(super) fn is_supported() -> bool {
         && std::arch::is_aarch64_feature_detected!("sha2");
 }
 
-/// The same lists as the portable provider's, but AES first: this processor has instructions for it.
+/// Returns a provider with the lists of the portable one, but with AES first, because this processor has instructions for it.
 pub(super) fn provider() -> CryptoProvider {
     let portable = super::portable();
     let theirs = rustls_graviola::default_provider();
@@ -49,7 +49,8 @@ pub(super) fn provider() -> CryptoProvider {
     }
 }
 
-/// Our list with their implementations; Ed25519 stays ours, which verifies strictly. Called once for a process, hence the leak.
+/// Returns our list of signatures with graviola's implementations. Ed25519 stays ours, which verifies strictly. Called once for a
+/// process, so the list may be leaked.
 fn verification(
     ours: WebPkiSupportedAlgorithms,
     theirs: WebPkiSupportedAlgorithms,

@@ -21,7 +21,8 @@ pub(super) fn draw<const N: usize>() -> Result<Zeroizing<[u8; N]>, GetRandomFail
     Ok(bytes)
 }
 
-/// The generator for a call that takes no error, once it gave bytes. It panics if the system refuses after that: weak bytes would be worse.
+/// Returns the generator for a call that takes no error, once it has returned bytes. It panics if the system refuses after that:
+/// weak bytes would be worse.
 pub(super) fn checked() -> Result<UnwrapErr<SysRng>, GetRandomFailed> {
     System.fill(&mut [0; 32])?;
     Ok(UnwrapErr(SysRng))

@@ -1,4 +1,5 @@
-//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for both. No private key of RSA ever enters this crate.
+//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for certificates and handshakes. This crate never
+//! reads a private key of RSA.
 
 use der::{Decode, Reader, SliceReader, asn1::UintRef};
 use rsa::{BoxedUint, PublicKey, pkcs1v15::Pkcs1v15Sign, pss::Pss};
@@ -24,7 +25,7 @@ pub(crate) fn parse(der: &[u8]) -> Option<(&[u8], &[u8])> {
     reader.is_finished().then_some(numbers)
 }
 
-/// The bits of a big-endian number.
+/// Returns the number of bits of a big-endian number.
 pub(crate) fn bits(number: &[u8]) -> usize {
     let mut bytes = number.iter().skip_while(|byte| **byte == 0);
     let Some(first) = bytes.next() else { return 0 };
@@ -32,7 +33,7 @@ pub(crate) fn bits(number: &[u8]) -> usize {
     rest.saturating_add(usize::try_from(first.checked_ilog2().unwrap_or(0)).unwrap_or(0)).saturating_add(1)
 }
 
-/// The key, if its size is allowed.
+/// Returns the key, if its size is allowed.
 fn public_key(der: &[u8]) -> Option<PublicKey> {
     let (n, e) = parse(der)?;
     if !(MIN_BITS..=MAX_BITS).contains(&bits(n)) {
@@ -66,16 +67,16 @@ macro_rules! algorithms {
 }
 
 algorithms! {
-    /// PKCS#1 v1.5 with SHA-256.
+    /// The algorithm PKCS#1 v1.5 with SHA-256.
     Pkcs1Sha256 = Pkcs1v15Sign::new::<sha2::Sha256>(), sha2::Sha256, RSA_PKCS1_SHA256;
-    /// PKCS#1 v1.5 with SHA-384.
+    /// The algorithm PKCS#1 v1.5 with SHA-384.
     Pkcs1Sha384 = Pkcs1v15Sign::new::<sha2::Sha384>(), sha2::Sha384, RSA_PKCS1_SHA384;
-    /// PKCS#1 v1.5 with SHA-512.
+    /// The algorithm PKCS#1 v1.5 with SHA-512.
     Pkcs1Sha512 = Pkcs1v15Sign::new::<sha2::Sha512>(), sha2::Sha512, RSA_PKCS1_SHA512;
-    /// PSS with SHA-256; the salt is as long as the hash (RFC 8446 section 4.2.3).
+    /// The algorithm PSS with SHA-256. The salt is as long as the hash (RFC 8446 section 4.2.3).
     PssSha256 = Pss::<sha2::Sha256>::new(), sha2::Sha256, RSA_PSS_SHA256;
-    /// PSS with SHA-384.
+    /// The algorithm PSS with SHA-384.
     PssSha384 = Pss::<sha2::Sha384>::new(), sha2::Sha384, RSA_PSS_SHA384;
-    /// PSS with SHA-512.
+    /// The algorithm PSS with SHA-512.
     PssSha512 = Pss::<sha2::Sha512>::new(), sha2::Sha512, RSA_PSS_SHA512;
 }

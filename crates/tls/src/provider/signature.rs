@@ -1,4 +1,4 @@
-//! The signatures that are verified, and which of them a peer may use in the handshake.
+//! The signatures that are verified, with those that a peer may use in the handshake.
 
 use super::rsa::{Pkcs1Sha256, Pkcs1Sha384, Pkcs1Sha512, PssSha256, PssSha384, PssSha512};
 use deaddrop_primitives::ed25519;
@@ -10,8 +10,8 @@ use rustls::{
 };
 use sha2::Digest;
 
-/// Certificates may use each of them. A handshake's scheme names its curve, so there P-256 goes with SHA-256 alone and P-384 with
-/// SHA-384 alone, and no PKCS#1 (RFC 8446 section 4.2.3).
+/// The list of signature algorithms. Certificates may use each of them. A handshake's scheme names its curve, so there P-256 goes
+/// with SHA-256 alone and P-384 with SHA-384 alone, and no PKCS#1 (RFC 8446 section 4.2.3).
 pub(super) static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         &EcdsaP256Sha256,
@@ -68,17 +68,17 @@ macro_rules! ecdsa {
 }
 
 ecdsa! {
-    /// P-256 with SHA-256.
+    /// The algorithm ECDSA over P-256 with SHA-256.
     EcdsaP256Sha256 = p256, sha2::Sha256, ECDSA_P256, ECDSA_SHA256;
-    /// P-256 with SHA-384.
+    /// The algorithm ECDSA over P-256 with SHA-384.
     EcdsaP256Sha384 = p256, sha2::Sha384, ECDSA_P256, ECDSA_SHA384;
-    /// P-384 with SHA-256.
+    /// The algorithm ECDSA over P-384 with SHA-256.
     EcdsaP384Sha256 = p384, sha2::Sha256, ECDSA_P384, ECDSA_SHA256;
-    /// P-384 with SHA-384.
+    /// The algorithm ECDSA over P-384 with SHA-384.
     EcdsaP384Sha384 = p384, sha2::Sha384, ECDSA_P384, ECDSA_SHA384;
 }
 
-/// Ed25519 (RFC 8410), verified strictly.
+/// The algorithm Ed25519 (RFC 8410), verified strictly.
 #[derive(Debug)]
 pub(super) struct Ed25519;
 

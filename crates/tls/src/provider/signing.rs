@@ -14,7 +14,7 @@ use rustls::{
 use sha2::Digest;
 use std::sync::Arc;
 
-/// Loads keys of P-256 and P-384, from PKCS#8 (RFC 5958) or SEC 1 (RFC 5915).
+/// A loader of keys of P-256 and P-384, from PKCS#8 (RFC 5958) or SEC 1 (RFC 5915).
 #[derive(Debug)]
 pub(crate) struct EcKeys;
 
@@ -25,14 +25,14 @@ impl KeyProvider for EcKeys {
     }
 }
 
-/// The reason why a private key is not taken.
+/// The reason for which a private key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyFault {
-    /// RSA.
+    /// The key is an RSA key.
     Rsa,
-    /// Another algorithm or another curve.
+    /// The key is for another algorithm or another curve.
     Other,
-    /// Not readable as a key.
+    /// The key cannot be read.
     Malformed,
 }
 
@@ -48,9 +48,9 @@ impl std::fmt::Display for KeyFault {
 
 /// A private key, which wipes itself.
 pub(crate) enum EcKey {
-    /// Signs with SHA-256.
+    /// The key is a P-256 key, which signs with SHA-256.
     P256(Arc<p256::ecdsa::SigningKey>),
-    /// Signs with SHA-384.
+    /// The key is a P-384 key, which signs with SHA-384.
     P384(Arc<p384::ecdsa::SigningKey>),
 }
 
@@ -86,7 +86,7 @@ impl EcKey {
         Err(if info.algorithm.oid == crate::x509::RSA { KeyFault::Rsa } else { KeyFault::Other })
     }
 
-    /// The public key as the point that a certificate holds: uncompressed.
+    /// Returns the public key as the point that a certificate holds, uncompressed.
     pub(crate) fn public_point(&self) -> Vec<u8> {
         match self {
             Self::P256(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
@@ -126,7 +126,7 @@ impl SigningKey for EcKey {
 }
 
 impl Signer for EcKey {
-    /// Hedged: RFC 6979 with fresh random bytes mixed in.
+    /// Signs by RFC 6979 with fresh random bytes mixed in (hedged).
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let refused = |_| Error::General("the private key gave no signature".to_owned());
         match self {

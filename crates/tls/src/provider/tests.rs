@@ -29,7 +29,7 @@ impl Classes {
     }
 }
 
-/// The providers of this build: the portable one, and the one that is chosen.
+/// Returns the providers of this build: the portable one, and the one that is chosen.
 fn providers() -> [CryptoProvider; 2] {
     [portable(), choose()]
 }
@@ -132,7 +132,7 @@ fn secp256r1() {
     classes.are(&[("agreed", 330), ("compressed", 8), ("refused", 17)]);
 }
 
-/// Whether the provider takes a signature.
+/// Whether the provider accepts a signature.
 fn verifies(
     provider: &CryptoProvider,
     ids: (AlgorithmIdentifier, AlgorithmIdentifier),

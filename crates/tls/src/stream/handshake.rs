@@ -1,4 +1,4 @@
-//! The handshake: bounded input, no limit of time.
+//! The handshake, with bounded input and no limit of time.
 
 use super::{
     io::TlsStream,
@@ -12,21 +12,21 @@ use rustls::{
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Bytes that a client may send before the server's first answer, with their record headers.
+/// Maximum number of bytes that a client may send before the server's first answer, with their record headers.
 pub const MAX_CLIENT_HELLO: usize = 16 << 10;
 
-/// Bytes that a peer may send during a handshake.
+/// Maximum number of bytes that a peer may send during a handshake.
 pub const MAX_HANDSHAKE: usize = 64 << 10;
 
-/// Bytes that are read at once.
+/// Number of bytes that are read at once.
 const READ: usize = 4 << 10;
 
 /// Performs the handshake as the server.
 ///
-/// It has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
+/// The handshake has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
 ///
 /// # Errors
-/// [`TlsError`].
+/// Fails with [`TlsError`].
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<ServerConfig>,
@@ -37,10 +37,10 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Performs the handshake as the client of the server `name`: a host name, or an address.
 ///
-/// It has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
+/// The handshake has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
 ///
 /// # Errors
-/// [`TlsError`]; [`TlsError::BadName`] before anything is sent.
+/// Fails with [`TlsError`]; [`TlsError::BadName`] before anything is sent.
 pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<ClientConfig>,

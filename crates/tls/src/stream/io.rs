@@ -15,19 +15,19 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A TLS connection after its handshake.
 ///
-/// It holds no buffer while it is idle. Reading gives the end of the stream only after the peer said that it ends (`close_notify`); a
-/// connection that ends without it fails with [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] says the same to the peer and then
-/// shuts the connection's own writing side; reading goes on.
+/// The stream holds no buffer while it is idle. Reading returns the end of the stream only after the peer's `close_notify`; a
+/// connection that ends without it fails with [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] sends
+/// `close_notify` to the peer and then shuts the connection's own writing side; reading continues.
 ///
 /// A write that returns has encrypted the bytes; they wait in memory, at most [`MAX_UNSENT`] and one record, until the connection takes
 /// them. Flush to wait for that.
 pub struct TlsStream<S> {
     stream: S,
     machine: Machine,
-    /// Bytes of a record that has not arrived whole.
+    /// The bytes of an incomplete record.
     incoming: Vec<u8>,
     plaintext: Plaintext,
-    /// The connection cannot be read any more, for this reason.
+    /// The error after which the connection cannot be read any more.
     failed: Option<io::ErrorKind>,
     close_sent: bool,
 }
@@ -38,25 +38,25 @@ impl<S> TlsStream<S> {
         Self { stream, machine, incoming, plaintext, failed: None, close_sent: false }
     }
 
-    /// The connection below. Reading from or writing to it breaks the TLS connection.
+    /// Returns the connection below. Reading from or writing to it breaks the TLS connection.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// The suite in use.
+    /// Returns the suite in use.
     #[must_use]
     pub fn suite(&self) -> Option<CipherSuite> {
         self.machine.state().negotiated_cipher_suite().map(|suite| suite.suite())
     }
 
-    /// The group of the key exchange.
+    /// Returns the group of the key exchange.
     #[must_use]
     pub fn group(&self) -> Option<NamedGroup> {
         self.machine.state().negotiated_key_exchange_group().map(|group| group.name())
     }
 
-    /// The protocol inside that both agreed on by ALPN.
+    /// Returns the protocol inside on which both sides agreed by ALPN.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.machine.state().alpn_protocol()
@@ -70,7 +70,7 @@ impl<S> std::fmt::Debug for TlsStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
-    /// Sends what waits; ready when nothing does.
+    /// Sends the bytes that wait. Ready when none do.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.machine.unsent.is_empty() {
             let n = ready!(Pin::new(&mut self.stream).poll_write(cx, self.machine.unsent.as_bytes()))?;
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Receives once, and processes each record that is whole. Plaintext goes to `room`, and what does not fit is kept.
+    /// Receives once, and processes each record that is whole. Plaintext goes to `room`, and the part that does not fit is kept.
     fn poll_receive(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         scratch::with(|scratch| {
             let kept = self.incoming.len();
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         self.failed.is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof)
     }
 
-    /// Asks the machine for something to send.
+    /// Asks the machine for bytes to send.
     fn encrypt(&mut self, wish: Wish<'_>) -> io::Result<()> {
         let mut incoming = std::mem::take(&mut self.incoming);
         let plaintext = &mut self.plaintext;

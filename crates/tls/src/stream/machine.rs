@@ -1,4 +1,4 @@
-//! The connection without its socket: received bytes go in, plaintext and bytes to send come out.
+//! The connection without its socket. It takes received bytes, and returns plaintext and bytes to send.
 
 use super::scratch::{MAX_RECORD, wipe};
 use crate::error::TlsError;
@@ -9,19 +9,19 @@ use rustls::{
 };
 use std::ops::Deref;
 
-/// Bytes that wait to be sent before a write waits. One record more may be added.
+/// Maximum number of bytes that wait to be sent before a write waits. One record more may be added.
 pub const MAX_UNSENT: usize = 64 << 10;
 
-/// Bytes of records in a row that may carry no data: empty records, tickets, requests for new keys.
+/// Maximum number of bytes of records in a row that carry no data: empty records, tickets, requests for new keys.
 pub const MAX_QUIET: usize = 48 << 10;
 
-/// Bytes of plaintext in one record.
+/// Maximum number of bytes of plaintext in one record.
 pub(super) const MAX_FRAGMENT: usize = 16_384;
 
-/// Bytes that encryption adds to a record, with room for an answer to a request for new keys.
+/// Number of bytes that encryption adds to a record, with room for an answer to a request for new keys.
 const OVERHEAD: usize = 5 + 1 + 16 + 64;
 
-/// Either side of a connection, as rustls knows it.
+/// Either side of a connection, in the type that rustls has for it.
 pub(super) enum Connection {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
@@ -38,7 +38,7 @@ impl Deref for Connection {
     }
 }
 
-/// Plaintext that the caller has not taken yet. It is wiped when it was taken, and on drop.
+/// Plaintext that the caller has not taken yet. It is wiped after it was taken, and on drop.
 #[derive(Default)]
 pub(super) struct Plaintext {
     bytes: Vec<u8>,
@@ -61,7 +61,7 @@ impl Plaintext {
         self.taken = 0;
     }
 
-    /// Takes as many bytes as `room` has.
+    /// Moves as many bytes into `room` as fit.
     pub(super) fn take(&mut self, room: &mut tokio::io::ReadBuf<'_>) {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let (now, later) = rest.split_at(rest.len().min(room.remaining()));
@@ -101,7 +101,7 @@ impl Unsent {
         self.bytes.get(self.sent..).unwrap_or_default()
     }
 
-    /// Notes that `n` bytes left; when all did, no memory is kept.
+    /// Notes that `n` bytes were sent. When all were, no memory is kept.
     pub(super) fn mark_sent(&mut self, n: usize) {
         self.sent = self.sent.saturating_add(n);
         if self.sent >= self.bytes.len() {
@@ -109,7 +109,7 @@ impl Unsent {
         }
     }
 
-    /// Lets `fill` write into `room` bytes at the end, and keeps as many as it says.
+    /// Lets `fill` write into `room` bytes at the end, and keeps as many as it returns.
     fn extend<E>(&mut self, room: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
         if self.sent > 0 {
             self.bytes.drain(..self.sent.min(self.bytes.len()));
@@ -127,9 +127,9 @@ impl Unsent {
 /// The caller's request beside the next received bytes.
 pub(super) enum Wish<'a> {
     Nothing,
-    /// To send these bytes, at most [`MAX_FRAGMENT`].
+    /// Send these bytes, at most [`MAX_FRAGMENT`].
     Send(&'a [u8]),
-    /// To tell the peer that nothing more comes.
+    /// Tell the peer that no more bytes come.
     Close,
 }
 
@@ -142,7 +142,7 @@ enum Step {
     Granted,
     /// More bytes are needed, or nothing is left to do.
     Blocked,
-    /// The peer sends no more.
+    /// The peer sends no more bytes.
     PeerClosed,
 }
 
@@ -150,7 +150,7 @@ enum Step {
 pub(super) struct Machine {
     connection: Box<Connection>,
     pub(super) unsent: Unsent,
-    /// Bytes of records since the last data.
+    /// Number of bytes of records since the last data.
     quiet: usize,
     peer_closed: bool,
 }
@@ -172,9 +172,9 @@ impl Machine {
         &self.connection
     }
 
-    /// Processes the records in `incoming`, gives their plaintext to `deliver`, and returns how many bytes were used up. The rest must be
-    /// given again, with what follows it: rustls refers to it. `incoming` holds plaintext afterwards: the caller wipes it. After an error
-    /// it must not be called again.
+    /// Processes the records in `incoming`, passes their plaintext to `deliver`, and returns how many bytes were used up. The
+    /// rest must be passed again, with the bytes that follow it: rustls refers to it. `incoming` holds plaintext afterwards: the
+    /// caller wipes it. After an error it must not be called again.
     pub(super) fn advance(
         &mut self,
         incoming: &mut [u8],
@@ -216,7 +216,8 @@ impl Machine {
         Ok(used)
     }
 
-    /// Readies the alert that tells the peer of an error. `rest` is what was not used up: rustls still refers to it.
+    /// Prepares the alert that tells the peer of an error. `rest` holds the bytes that were not used up, because rustls still
+    /// refers to them.
     fn take_alert(&mut self, rest: &mut [u8]) {
         // As long as something waits, it comes before anything is read from `rest`.
         while self.connection.wants_write() {

@@ -1,11 +1,11 @@
-//! A buffer of each thread to receive into, so that no connection holds one while it waits.
+//! A buffer of each thread for received bytes, so that no connection holds one while it waits.
 
 use std::cell::Cell;
 
-/// Bytes of the largest record: a header, 16 KiB and 256 bytes of overhead (RFC 8446 section 5.2).
+/// Number of bytes of the largest record: a header, 16 KiB and 256 bytes of overhead (RFC 8446 section 5.2).
 pub(super) const MAX_RECORD: usize = 5 + 16_384 + 256;
 
-/// Bytes of the buffer.
+/// Number of bytes of the buffer.
 pub(super) const LEN: usize = MAX_RECORD + 1;
 
 thread_local! {
@@ -20,7 +20,8 @@ pub(super) fn with<R>(use_it: impl FnOnce(&mut [u8; LEN]) -> R) -> R {
     result
 }
 
-/// Writes zeros over bytes that were plaintext. Faster than byte by byte, and kept from being left out as dead.
+/// Writes zeros over bytes that were plaintext. The function is faster than a loop over single bytes, and is not removed as dead
+/// code.
 pub(super) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     std::hint::black_box(bytes);

@@ -13,21 +13,21 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
-/// The name that the fixtures are for.
+/// The name for which the fixtures are.
 pub(crate) const NAME: &str = "relay.test";
 
-/// A file of the fixtures.
+/// Returns the path of a fixture.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// A server with this certificate and this key.
+/// Returns a server with this certificate and this key.
 pub(crate) fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
     let reloader = Reloader::load(&fixture(certificate), &fixture(key), SystemTime::now()).unwrap();
     server_config(reloader.resolver()).unwrap()
 }
 
-/// A client that trusts this authority.
+/// Returns a client that trusts this authority.
 pub(crate) fn trusting(root: &str) -> Arc<ClientConfig> {
     client_config(&Verify::Roots(Roots::load(&fixture(root)).unwrap())).unwrap()
 }
@@ -51,12 +51,12 @@ pub(crate) async fn pair(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -
     (client.unwrap(), server.unwrap())
 }
 
-/// The usual pair.
+/// Performs the usual handshake.
 pub(crate) async fn usual_pair() -> Pair {
     pair(trusting("root.pem"), server("p256.pem", "p256.key")).await
 }
 
-/// Bytes that differ from each other.
+/// Returns bytes that differ from each other.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
 }

@@ -3,7 +3,7 @@
 use super::Day;
 use core::{fmt, str::FromStr};
 
-/// Days of 400 years.
+/// Number of days of 400 years.
 const CYCLE: u32 = 146_097;
 
 const fn is_leap(year: u32) -> bool {
@@ -24,7 +24,7 @@ const fn days_of_month(year: u32, month: u32) -> u32 {
 }
 
 impl Day {
-    /// The first day of a year, from 1970 on.
+    /// Returns the first day of a year, from 1970 on.
     #[must_use]
     pub const fn first_of_year(year: u32) -> Self {
         let mut days = 0;
@@ -37,7 +37,7 @@ impl Day {
     }
 }
 
-/// The text is no date of the form `YYYY-MM-DD`, or there is no such day.
+/// The error of a text that is not a date of the form `YYYY-MM-DD`, or names a day that does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a date; write it as YYYY-MM-DD")]
 pub struct NotADate;

@@ -12,7 +12,7 @@ macro_rules! codes {
         }
 
         impl $name {
-            /// The code on the wire.
+            /// Returns the code on the wire.
             #[must_use]
             pub const fn code(self) -> $repr {
                 match self {
@@ -21,7 +21,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The meaning of a code. Every code has exactly one.
+            /// Returns the meaning of a code. Every code has exactly one.
             #[must_use]
             pub const fn from_code(code: $repr) -> Self {
                 match code {
@@ -36,19 +36,19 @@ macro_rules! codes {
 codes! {
     /// The lifetime of a mailbox that is not renewed.
     LeaseClass: u8 {
-        /// 7 days.
+        /// The lifetime is 7 days.
         Week = 0,
-        /// 30 days.
+        /// The lifetime is 30 days.
         Month = 1,
-        /// 90 days.
+        /// The lifetime is 90 days.
         Quarter = 2,
-        /// 365 days.
+        /// The lifetime is 365 days.
         Year = 3,
     }
 }
 
 impl LeaseClass {
-    /// The lease in days; `None` for a class that this version does not know.
+    /// Returns the lease in days; `None` for a class that this version does not know.
     #[must_use]
     pub const fn days(self) -> Option<u32> {
         match self {
@@ -64,13 +64,13 @@ impl LeaseClass {
 codes! {
     /// The number of blobs and bytes that a mailbox can hold.
     QuotaClass: u8 {
-        /// 4 blobs, 64 KiB: landings.
+        /// The mailbox holds 4 blobs or 64 KiB. Used for landings.
         Few = 0,
-        /// 64 blobs, 1 MiB: the ordinary mailbox.
+        /// The mailbox holds 64 blobs or 1 MiB. Used for ordinary mailboxes.
         Usual = 1,
-        /// 256 blobs, 4 MiB.
+        /// The mailbox holds 256 blobs or 4 MiB.
         Many = 2,
-        /// 1 blob of the smallest class: invites.
+        /// The mailbox holds 1 blob of the smallest class. Used for invites.
         Single = 3,
     }
 }
@@ -104,13 +104,13 @@ impl QuotaClass {
 codes! {
     /// The result of a request.
     AnswerCode: u16 {
-        /// Done, and durable where the request changed anything.
+        /// The request is done, and durable if it changed anything.
         Done = 0,
-        /// No such right, for whatever reason.
+        /// The relay knows no such right, for whatever reason.
         Refused = 1,
-        /// The mailbox is full; try again later.
+        /// The mailbox is full. Try again later.
         Full = 2,
-        /// The relay is at a limit that depends on no mailbox; try again later.
+        /// The relay is at a limit that depends on no mailbox. Try again later.
         Busy = 3,
         /// The size, lease or quota class is unknown.
         BadClass = 4,
@@ -124,9 +124,9 @@ codes! {
 }
 
 codes! {
-    /// Why an item was not processed.
+    /// The reason for which an item was not processed.
     ErrorCode: u16 {
-        /// A critical item of unknown type.
+        /// The item is critical and of unknown type.
         Unsupported = 1,
     }
 }
@@ -136,14 +136,14 @@ codes! {
 pub struct CreateFlags(pub u8);
 
 impl CreateFlags {
-    /// No property.
+    /// The flags without any property.
     pub const NONE: Self = Self(0);
-    /// Reading does not renew the lease.
+    /// The flag of a mailbox whose lease reading does not renew.
     pub const FIXED: Self = Self(1);
-    /// Blobs are kept in memory only and do not survive a restart of the relay.
+    /// The flag of a mailbox whose blobs are in memory only and do not survive a restart of the relay.
     pub const VOLATILE: Self = Self(2);
 
-    /// Returns the flags of both.
+    /// Returns the union of both flags.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -6,19 +6,19 @@ use crate::{
     codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
 };
 
-/// First item of each side on a link: what it can take. The smaller of both windows and the ping interval that the
-/// relay names hold.
+/// The first item of each side on a link, with what it can take. The smaller of both windows counts, and the ping interval that
+/// the relay names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// Optional abilities above the link; none is defined in version 1.
+    /// The optional abilities above the link. Version 1 defines none.
     pub features: u64,
-    /// Seconds between pings: the client asks, the relay's Hello decides.
+    /// The seconds between pings. The client asks, the relay's Hello decides.
     pub ping_s: u16,
-    /// Blobs in flight at most.
+    /// The maximum number of blobs in flight.
     pub window_blobs: u16,
-    /// Bytes of blobs in flight at most; one blob is always allowed.
+    /// The maximum number of bytes of blobs in flight. One blob is always allowed.
     pub window_bytes: u32,
-    /// The token by which the relay recognizes the client's own broken connection; zeros from the relay.
+    /// The token by which the relay recognises the client's own broken connection; zeros from the relay.
     pub client: ClientToken,
     /// The fields that only a relay sends; `None` from a client.
     pub relay: Option<RelayHello>,
@@ -29,19 +29,19 @@ pub struct Hello {
 pub struct RelayHello {
     /// The relay's day, by which leases are counted.
     pub day: Day,
-    /// Subscribed mailboxes on one link.
+    /// The maximum number of subscribed mailboxes on one link.
     pub max_subscriptions: u32,
-    /// Blobs in flight of one mailbox.
+    /// The maximum number of blobs in flight of one mailbox.
     pub max_in_flight: u16,
-    /// Puts a second on one link, lasting.
+    /// The number of puts a second that one link may make, lasting.
     pub puts_per_s: u16,
-    /// Puts at once on one link after a pause.
+    /// The number of puts that one link may make at once after a pause.
     pub put_burst: u16,
-    /// Days after which an undelivered blob of the two smaller classes expires.
+    /// The number of days after which an undelivered blob of the two smaller classes expires.
     pub blob_days: u16,
-    /// Days after which an undelivered blob of the largest class expires.
+    /// The number of days after which an undelivered blob of the largest class expires.
     pub large_blob_days: u16,
-    /// Whether creating a mailbox takes a token.
+    /// Whether the relay wants a token before it creates a mailbox.
     pub token_needed: bool,
 }
 
@@ -91,10 +91,10 @@ fn decode_relay(r: &mut BodyReader<'_, '_>) -> Result<RelayHello, DecodeError> {
     })
 }
 
-/// Asks for a [`Pong`] with the same nonce.
+/// A request for a [`Pong`] with the same nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
-    /// Any value.
+    /// The nonce, any value.
     pub nonce: u32,
 }
 
@@ -109,7 +109,7 @@ impl Encoding for Ping {
     }
 }
 
-/// Answers a [`Ping`].
+/// The answer to a [`Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pong {
     /// The nonce of the ping.
@@ -127,10 +127,11 @@ impl Encoding for Pong {
     }
 }
 
-/// The relay is about to close: finish what is in flight and come back after a random part of `within_s`.
+/// The notice of a relay that is about to close the link. The client finishes what is in flight and comes back after a random
+/// part of `within_s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoAway {
-    /// Seconds over which clients spread their return.
+    /// The seconds over which clients spread their return.
     pub within_s: u16,
 }
 
@@ -145,12 +146,12 @@ impl Encoding for GoAway {
     }
 }
 
-/// Replaces the window of the client's [`Hello`]; what is in flight above it stays in flight.
+/// A new window that replaces the one of the client's [`Hello`]. Blobs in flight above it stay in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Blobs in flight at most.
+    /// The maximum number of blobs in flight.
     pub blobs: u16,
-    /// Bytes of blobs in flight at most; one blob is always allowed.
+    /// The maximum number of bytes of blobs in flight. One blob is always allowed.
     pub bytes: u32,
 }
 
@@ -166,10 +167,10 @@ impl Encoding for Window {
     }
 }
 
-/// An item could not be processed as a whole.
+/// The notice that an item could not be processed as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Why.
+    /// The reason.
     pub code: ErrorCode,
     /// The type number of the item.
     pub kind: u16,
@@ -190,11 +191,11 @@ impl Encoding for Error {
 /// The end of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The number that the request carried.
+    /// The number of the request.
     pub req: u32,
     /// The result.
     pub code: AnswerCode,
-    /// Seconds to wait before asking again; zero when there is nothing to wait for.
+    /// The seconds to wait before asking again; zero if there is nothing to wait for.
     pub retry_s: u16,
 }
 

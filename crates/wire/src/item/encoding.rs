@@ -3,7 +3,7 @@
 use super::unsupported::Unsupported;
 use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};
 
-/// The bytes of one body. A later version may append fields, so a decoder ignores what follows the known ones.
+/// The encoding of one body. A later version may append fields, so a decoder ignores the bytes after the known ones.
 pub(super) trait Encoding: Sized {
     /// Writes the body.
     fn encode(&self, writer: &mut BodyWriter<'_>) -> Result<(), EncodeError>;

@@ -9,28 +9,28 @@ use crate::{
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Makes a mailbox.
+/// A request to make a mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Create {
     /// The request's number, chosen by the client.
     pub req: u32,
     /// The owner, who may change the mailbox.
     pub own: OwnId,
-    /// The right to read it.
+    /// The right to read the mailbox.
     pub read: MailboxId,
-    /// The senders; at most [`MAX_SENDS`].
+    /// The senders, at most [`MAX_SENDS`].
     pub sends: Vec<SendGrant>,
-    /// The lifetime.
+    /// The lifetime of the mailbox.
     pub lease: LeaseClass,
-    /// The number of blobs and bytes that it can hold.
+    /// The number of blobs and bytes that the mailbox can hold.
     pub quota: QuotaClass,
-    /// Properties.
+    /// The properties of the mailbox.
     pub flags: CreateFlags,
     /// The token for a relay that lets only its holders create mailboxes, at most [`MAX_TOKEN`] bytes; empty if the relay wants none.
     pub token: Zeroizing<Vec<u8>>,
 }
 
-/// The token is a bearer's: not printed.
+/// Hides the token, because its bearer may use it.
 impl core::fmt::Debug for Create {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { req, sends, lease, quota, flags, .. } = self;
@@ -43,9 +43,9 @@ impl core::fmt::Debug for Create {
 /// The right of a sender to put into a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendGrant {
-    /// Hash of the secret that the sender will present.
+    /// The hash of the secret that the sender will present.
     pub send: SendId,
-    /// Chosen by the owner, told to the reader with each blob that came this way.
+    /// A number of the owner's choice, which the reader gets with each blob of this sender.
     pub via: u8,
 }
 
@@ -83,7 +83,7 @@ impl Encoding for Create {
     }
 }
 
-/// Lets one more sender in, or changes the `via` of one that is in.
+/// A request to let one more sender in, or to change the `via` of one that is in.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The request's number.
@@ -115,7 +115,7 @@ impl Encoding for Grant {
     }
 }
 
-/// Shuts one sender out.
+/// A request to shut one sender out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Revoke {
     /// The request's number.
@@ -143,7 +143,7 @@ impl Encoding for Revoke {
     }
 }
 
-/// Renews the lease.
+/// A request to renew the lease.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Renew {
     /// The request's number.
@@ -164,7 +164,7 @@ impl Encoding for Renew {
     }
 }
 
-/// Destroys the mailbox with all it holds.
+/// A request to destroy the mailbox with all that it holds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delete {
     /// The request's number.
@@ -185,7 +185,7 @@ impl Encoding for Delete {
     }
 }
 
-/// Replaces the read capability; the old reader is displaced.
+/// A request to replace the read capability. The old reader is displaced.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rekey {
     /// The request's number.

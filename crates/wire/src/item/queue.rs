@@ -1,4 +1,4 @@
-//! Items of senders and readers: put, subscribe, deliver, ack and what belongs to them.
+//! Items of senders and readers: put, subscribe, deliver, ack and the items around them.
 
 use super::{encoding::Encoding, unsupported::Unsupported};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Leaves a blob. Ended by an `Answer`.
+/// A blob for a mailbox. An `Answer` ends the request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Put {
     /// The request's number.
@@ -31,7 +31,7 @@ impl Encoding for Put {
         Self::decode_or_report(r)?.map_err(|_| DecodeError::Malformed)
     }
 
-    /// A put of an unknown class is answered.
+    /// Decodes a put. One of an unknown size class is reported, so that it is answered.
     fn decode_or_report(r: &mut BodyReader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
         let (req, send) = (r.u32()?, PresentedSend::copy_of(r.array_ref()?));
         Ok(decode_blob(r)?.map(|blob| Self { req, send, blob }).ok_or(Unsupported::Class { req }))
@@ -43,7 +43,7 @@ fn encode_blob(w: &mut BodyWriter<'_>, blob: &Blob) {
     w.bytes(blob.as_bytes());
 }
 
-/// `None` for an unknown class.
+/// Reads a blob. Returns `None` for an unknown size class.
 fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> {
     let Some(class) = SizeClass::from_code(r.u8()?) else {
         return Ok(None);
@@ -52,7 +52,8 @@ fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> 
     Blob::new(bytes).map(Some).map_err(|_| DecodeError::Malformed)
 }
 
-/// Asks for the blobs of mailboxes. Answered by [`Subscribed`]; then come [`Deliver`] and one [`CaughtUp`].
+/// A request for the blobs of mailboxes. The relay answers with [`Subscribed`], then sends [`Deliver`] items and one
+/// [`CaughtUp`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subscribe {
     /// The request's number.
@@ -64,7 +65,7 @@ pub struct Subscribe {
 /// One mailbox of a [`Subscribe`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Names the subscription on this link; chosen by the client and not used again on it.
+    /// The number of the subscription on this link. The client chooses it and does not use it again on the link.
     pub sub: u32,
     /// The reader's right.
     pub read: PresentedRead,
@@ -90,7 +91,7 @@ impl Encoding for Subscribe {
     }
 }
 
-/// Ends subscriptions; their tags die with them. Ended by an `Answer`.
+/// A request to end subscriptions. Their tags end with them. An `Answer` ends the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsubscribe {
     /// The request's number.
@@ -110,14 +111,14 @@ impl Encoding for Unsubscribe {
     }
 }
 
-/// Answers [`Subscribe`]: what is in neither list is subscribed.
+/// The answer to [`Subscribe`]. Mailboxes in neither list are subscribed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribed {
     /// The number of the request.
     pub req: u32,
-    /// No such right, for whatever reason.
+    /// The subscriptions without a valid right, for whatever reason.
     pub refused: Vec<u32>,
-    /// The mailbox changed readers a moment ago; told only to a valid read capability.
+    /// The subscriptions whose mailbox changed readers a moment ago. The relay tells this only to a valid read capability.
     pub contended: Vec<u32>,
 }
 
@@ -137,12 +138,12 @@ impl Encoding for Subscribed {
     }
 }
 
-/// A blob for a subscription. Confirmed by [`Ack`].
+/// A blob for a subscription, which an [`Ack`] confirms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deliver {
     /// The subscription.
     pub sub: u32,
-    /// Counts the deliveries of this subscription from 1, without gaps.
+    /// The number of the delivery in its subscription, from 1, without gaps.
     pub tag: u32,
     /// The number that the owner gave to the sender of the blob.
     pub via: u8,
@@ -170,10 +171,10 @@ impl Encoding for Deliver {
     }
 }
 
-/// Blobs are safe at the reader; the relay destroys them. Answered by [`Acked`].
+/// A notice that blobs are stored at the reader, so that the relay destroys them. The relay answers with [`Acked`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The entries; at most [`MAX_ACKS`].
+    /// The entries, at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
@@ -182,9 +183,9 @@ pub struct Ack {
 pub struct AckEntry {
     /// The subscription.
     pub sub: u32,
-    /// Every delivered tag up to this one; zero for none.
+    /// The tag up to which all deliveries are confirmed; zero for none.
     pub upto: u32,
-    /// Further delivered tags, at most [`MAX_ALSO`].
+    /// The tags of further confirmed deliveries, at most [`MAX_ALSO`].
     pub also: Vec<u32>,
 }
 
@@ -198,10 +199,10 @@ impl Encoding for Ack {
     }
 }
 
-/// The same list as in the [`Ack`], once these blobs are destroyed.
+/// The answer to an [`Ack`] with the same list, once these blobs are destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// The entries; at most [`MAX_ACKS`].
+    /// The entries, at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
@@ -215,8 +216,8 @@ impl Encoding for Acked {
     }
 }
 
-/// The relay sends this once for each [`Subscribe`], when all blobs that were stored at that time are confirmed, expired or
-/// displaced.
+/// The notice that all blobs that were stored at the time of a [`Subscribe`] are confirmed, expired or displaced. The relay sends
+/// it once for each Subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// The number of the request.
@@ -234,7 +235,7 @@ impl Encoding for CaughtUp {
     }
 }
 
-/// Another reader has taken the mailbox over; the subscription is over.
+/// The notice that another reader has taken the mailbox over. The subscription is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Displaced {
     /// The subscription.
@@ -252,7 +253,7 @@ impl Encoding for Displaced {
     }
 }
 
-/// The mailbox was deleted or its lease ended; the subscription is over.
+/// The notice that the mailbox was deleted or its lease ended. The subscription is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone {
     /// The subscription.

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloc::{string::String, vec, vec::Vec};
 
-/// One item of every type with every field different from zero.
+/// Returns one item of every type with every field different from zero.
 pub(crate) fn samples() -> Vec<Item> {
     let own = || PresentedOwn::from_bytes([0xa1; 32]);
     let (own_id, read_id) = (OwnId::from_bytes([0xb1; 32]), MailboxId::from_bytes([0xb2; 32]));
@@ -87,7 +87,7 @@ pub(crate) fn samples() -> Vec<Item> {
     ]
 }
 
-/// Hex, with every run of more than 16 equal bytes as `xx*count`.
+/// Returns the hex digits, with every run of more than 16 equal bytes as `xx*count`.
 fn text(bytes: &[u8]) -> String {
     let runs = bytes.chunk_by(|a, b| a == b).map(|run| match run.len() {
         0..17 => hex::encode(run),

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// A critical item of unknown type.
+    /// The item is critical and of unknown type.
     Kind(u16),
-    /// A `Put` of an unknown size class.
+    /// The item is a `Put` of an unknown size class.
     Class {
         /// The request's number.
         req: u32,

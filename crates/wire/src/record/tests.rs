@@ -117,7 +117,7 @@ fn a_refused_item_leaves_the_buffer_as_it_was() {
     assert_eq!(out, [1, 2, 3]);
 }
 
-/// Hostile bytes that look like items most of the time.
+/// Returns hostile bytes that look like items most of the time.
 fn items_from_nowhere() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop_oneof![proptest::sample::select(Item::KINDS), any::<u16>()];
     let body = prop_oneof![

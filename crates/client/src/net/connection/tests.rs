@@ -1,4 +1,4 @@
-//! A connection beside relays that are slow, silent, or name strange intervals. The time is virtual once the link stands.
+//! A connection beside relays that are slow, silent, or name strange intervals. The time is virtual once the link is open.
 
 use super::*;
 use crate::{
@@ -88,7 +88,7 @@ impl RelayEnd {
     }
 }
 
-/// Both ends of a link on which the time is virtual from now on, and the buffers of the relay's system are small.
+/// Returns both ends of a link on which the time is virtual from now on, and the buffers of the relay's system are small.
 async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     let folder = tempfile::tempdir().unwrap();
     let store =
@@ -110,7 +110,7 @@ async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     (client.unwrap(), relay)
 }
 
-/// A put of a blob of 65,536 bytes.
+/// Returns a put of a blob of 65,536 bytes.
 fn large_put() -> Item {
     let relay = deaddrop_wire::Fingerprint::from_bytes([1; 32]);
     let send = SendCapability::from_bytes([2; 32]).present(&relay);
@@ -159,7 +159,7 @@ async fn a_relay_that_takes_nothing_is_left_at_the_end_of_the_stall_time() {
     assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
-/// Reads this many bytes a second. The record that is begun stays incomplete for the relay, so it answers nothing.
+/// Reads this many bytes a second. The relay never gets the whole record, so it answers nothing.
 async fn crawl(mut relay: RelayEnd, bytes_per_s: usize) {
     let mut space = vec![0; bytes_per_s];
     loop {

@@ -38,7 +38,7 @@ mod putting;
 mod several;
 
 const TODAY: Day = Day::from_number(20_781);
-/// The own relay's address; the listeners that must hear nothing have another one of this machine's.
+/// The own relay's address. The listeners that must hear nothing have another one of this machine's.
 const OWN: &str = "127.0.0.2";
 const CANARY: &str = "127.0.0.1";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ fn relay(host: &str, port: u16) -> RelayAddress {
     RelayAddress::new(Fingerprint::from_bytes([7; 32]), &format!("ws://{host}:{port}/")).unwrap()
 }
 
-/// Names and what they resolve to: at each look the next list, the last one again and again.
+/// A resolver by lists: each look at a name returns the next list, and the last one again and again.
 #[derive(Default)]
 struct Names(Mutex<BTreeMap<&'static str, Vec<Vec<IpAddr>>>>);
 
@@ -57,7 +57,7 @@ impl Names {
         self.0.lock().unwrap().insert(name, looks.collect());
     }
 
-    /// This name is asked for and never resolved.
+    /// Makes this name resolve never.
     fn never(&self, name: &'static str) {
         self.0.lock().unwrap().insert(name, Vec::new());
     }
@@ -98,7 +98,7 @@ fn config(names: &Arc<Names>, private_addresses: PrivateAddresses) -> Config {
 }
 
 impl World {
-    /// A client whose own relay has this host, and listens at [`OWN`].
+    /// Creates a client whose own relay has this host, and listens at [`OWN`].
     async fn new(own_host: &str, private_addresses: PrivateAddresses) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = TcpListener::bind((OWN, 0)).await.unwrap();
@@ -113,7 +113,7 @@ impl World {
         Self { _folder: folder, shared, names, own, canary }
     }
 
-    /// The canary's relay under a host of the caller's choice.
+    /// Returns the canary's relay under a host of the caller's choice.
     fn canary(&self, host: &str) -> RelayAddress {
         relay(host, self.canary.local_addr().unwrap().port())
     }
@@ -127,7 +127,7 @@ impl World {
         })
     }
 
-    /// A contact, with a session, who has told these addresses: by Hello, then by MailboxMove.
+    /// Adds a contact with a session that has told these addresses: by Hello, then by MailboxMove.
     async fn contact(&self, hello: &RelayAddress, moves: &[RelayAddress]) -> u32 {
         let address = |relay: &RelayAddress| {
             MailboxAddress { relay: relay.clone(), send: SendCapability::from_bytes([9; 32]) }.encode()
@@ -171,7 +171,8 @@ impl World {
         kinds.filter(|kind| matches!(kind, EventKind::PrivateAddress { .. })).count()
     }
 
-    /// Waits until the app is told of an address that is not connected to. Fails as soon as the canary hears anything.
+    /// Waits until the app is told of an address to which the client does not connect. Fails as soon as the canary hears
+    /// anything.
     async fn told(&self) {
         let told = async {
             let begin = Instant::now();
@@ -189,7 +190,7 @@ impl World {
     }
 }
 
-/// Whether somebody has connected, or does within a moment.
+/// Whether a connection has come, or comes within a moment.
 async fn is_heard(listener: &TcpListener) -> bool {
     tokio::time::timeout(Duration::from_millis(300), listener.accept()).await.is_ok()
 }
@@ -386,7 +387,7 @@ fn nothing_else_in_this_crate_connects_or_resolves() {
     assert!(seen > 20, "{seen}");
 }
 
-/// A relay that answers every put with Done, and tells each. Gives up at a handshake that is not for it.
+/// Answers every put with Done, and reports each. Gives up at a handshake that is not for this relay.
 async fn take_puts(listener: TcpListener, identity: Arc<RelayIdentity>, told: mpsc::UnboundedSender<()>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = take_puts_of(stream, &identity, &told).await;

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 /// The behaviour of an address.
 #[derive(Clone, Copy, Debug)]
 enum Plays {
-    /// Never answers.
+    /// The address never answers.
     BlackHole,
-    /// Refuses after so many milliseconds.
+    /// The address refuses after this many milliseconds.
     Refuses(u64),
-    /// Accepts after so many milliseconds.
+    /// The address accepts after this many milliseconds.
     Accepts(u64),
 }
 use Plays::{Accepts, BlackHole, Refuses};

@@ -6,7 +6,7 @@ fn public(text: &str) -> bool {
     is_public(text.parse().unwrap_or_else(|_| panic!("{text}")))
 }
 
-/// Refused addresses: the first and the last of each range, and what lies in between.
+/// Refused addresses: the first and the last of each range, and some in between.
 const REFUSED: &[&[&str]] = &[
     &["0.0.0.0", "0.0.0.1", "0.255.255.255"],
     &["10.0.0.0", "10.1.2.3", "10.255.255.255"],

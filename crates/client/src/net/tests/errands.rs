@@ -1,4 +1,4 @@
-//! Links for invites: only answers to what was asked for count.
+//! Links for invites: only answers to the client's own requests count.
 
 use super::*;
 use deaddrop_link::capability::ReadCapability;
@@ -23,7 +23,7 @@ async fn published(
     (publish(&world.shared, link, &publication, &moved).await, relay)
 }
 
-/// A client, and a relay that follows a script when the client asks for an invite mailbox.
+/// Returns a client, and a relay that follows a script when the client asks for an invite mailbox.
 async fn visited(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> (Scripted, World) {
     let relay = Scripted::start(move |_, item| script(item)).await;
     let world = World::new(&relay.address, &relay.address).await;
@@ -46,7 +46,7 @@ async fn emptied(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> Res
     fetch::empty(&world.shared, &relay.address, &ReadCapability::from_bytes(READ)).await
 }
 
-/// Returns a script that gives this reply to a Subscribe and obeys everything else.
+/// Returns a script that answers a Subscribe with this reply and obeys everything else.
 fn to_subscribe(reply: impl Fn(&Subscribe) -> Vec<Item>) -> impl Fn(&Item) -> Reply {
     move |item| match item {
         Item::Subscribe(subscribe) => say(reply(subscribe)),

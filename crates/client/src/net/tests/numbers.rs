@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The gaps between moments, in whole seconds. Moments that are less than 3 s apart are one: virtual time goes on a little while
-/// bytes are under way.
+/// Returns the gaps between moments, in whole seconds. Moments that are less than 3 s apart count as one: virtual time passes a
+/// little while bytes are under way.
 fn gaps(moments: &[Instant]) -> Vec<u64> {
     let mut gaps = Vec::new();
     let mut last = moments[0];
@@ -17,12 +17,12 @@ fn gaps(moments: &[Instant]) -> Vec<u64> {
     gaps
 }
 
-/// Whether gaps are these, but for a second or two each.
+/// Whether gaps are the wanted ones, within a second or two each.
 fn are(gaps: &[u64], wanted: &[u64]) -> bool {
     gaps.len() >= wanted.len() && gaps.iter().zip(wanted).all(|(gap, wanted)| gap.abs_diff(*wanted) <= 2)
 }
 
-/// Answers each put of a link with this.
+/// Returns a relay that answers each put of a link with this code.
 async fn answering_puts(code: AnswerCode, retry_s: u16) -> Scripted {
     Scripted::start(move |_, item| match item {
         Item::Put(put) => say(vec![answer(put.req, code, retry_s)]),

@@ -4,7 +4,7 @@ use super::*;
 use deaddrop_wire::item::Displaced;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Never in [`CaughtUp`](Connectivity::CaughtUp) for a minute.
+/// Checks for a minute that the relay is never in [`CaughtUp`](Connectivity::CaughtUp).
 async fn stays_unread(world: &World, relay: &RelayAddress, wanted: Connectivity) {
     world.until(relay, wanted).await;
     let begin = Instant::now();

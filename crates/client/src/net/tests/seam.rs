@@ -13,9 +13,9 @@ use std::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Connects to relays that obey, in tasks of their own.
+/// A transport to relays that obey, in tasks of their own.
 struct QueueTransport {
-    /// The one relay that it knows.
+    /// The only relay that the transport knows.
     known: RelayAddress,
     connections: Arc<AtomicUsize>,
     puts: Arc<AtomicUsize>,
@@ -99,7 +99,7 @@ impl MessageStream for QueueEnd {
     }
 }
 
-/// The relay's end of a connection. Counts the puts.
+/// Serves the relay's end of a connection, and counts the puts.
 async fn serve_queue(mut end: QueueEnd, puts: Arc<AtomicUsize>) -> Option<()> {
     let (identity, random) = (identity(), &mut crate::random::SystemRandom);
     let c1 = end.incoming.recv().await?;

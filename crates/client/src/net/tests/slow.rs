@@ -1,4 +1,4 @@
-//! Slow lines: links are opened one after the other, and what gets on is waited for.
+//! Slow lines: links are opened one after the other, and the client waits for those that make progress.
 
 use super::{connection::Connection, *};
 use deaddrop_engine::conversation::MAX_OPENING;
@@ -12,7 +12,7 @@ use tokio::{
     sync::Mutex as Turn,
 };
 
-/// A line to a relay: all connections through it share so many bytes a second, in each direction.
+/// Returns a line to a relay. All connections through it share this many bytes a second, in each direction.
 async fn line_to(relay: &RelayAddress, bytes_per_s: u64) -> (RelayAddress, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -54,7 +54,7 @@ async fn pass(
     let _ = to.shutdown().await;
 }
 
-/// A relay that accepts connections and says nothing, and how many are open.
+/// Returns a relay that accepts connections and says nothing, and the number of open ones.
 async fn silent() -> (RelayAddress, Arc<AtomicUsize>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([7; 32]));
@@ -76,7 +76,7 @@ async fn silent() -> (RelayAddress, Arc<AtomicUsize>, JoinHandle<()>) {
     (address, open, accepting)
 }
 
-/// Opens a link by itself, as a putter does. Returns how it ended and when.
+/// Opens a link as a putter does. Returns its result, and the time that it took.
 fn open(
     world: &World,
     relay: &RelayAddress,

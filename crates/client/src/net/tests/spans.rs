@@ -10,7 +10,7 @@ fn answer_and_close(item: &Item) -> Reply {
     }
 }
 
-/// Sends texts for a minute, and says how often the relay was connected to.
+/// Sends texts for a minute. Returns how often the relay was connected to.
 async fn connections_in_a_minute(pause: Duration) -> usize {
     let own = Scripted::start(|_, item| obey(item)).await;
     let relay = Scripted::start(|_, item| answer_and_close(item)).await;

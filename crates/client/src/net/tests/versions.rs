@@ -4,7 +4,7 @@ use super::*;
 use crate::{Client, Unlock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Speaks only version 2 at an address that is given, or at a new one.
+/// Returns a relay that speaks only version 2, at this address or at a new one.
 async fn newer_relay(at: Option<&RelayAddress>) -> (RelayAddress, JoinHandle<()>) {
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([7; 32]));
     let listener = loop {

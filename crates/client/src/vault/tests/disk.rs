@@ -1,4 +1,4 @@
-//! Disks that rot, are busy, and hold what was erased for a while.
+//! Disks that rot, are busy, and hold erased records for a while.
 
 use super::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -73,7 +73,7 @@ fn the_status_tells_what_is_erased_and_still_there() {
     assert!(ada.engine().vault_status().dead_bytes < 10_000);
 }
 
-/// The store was killed, is to zero at once what it finds dead, and is busy until it has looked at all of it.
+/// A killed store that is to zero dead records at once is busy until it has looked at all of them.
 #[test]
 fn a_store_that_is_busy_is_waited_for() {
     let key = RowKey([9; 16]);

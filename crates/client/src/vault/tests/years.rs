@@ -1,13 +1,13 @@
-//! A vault that lives for years: any number of texts passes it, and what its owner has read leaves it.
+//! A vault that lives for years: any number of texts passes through it, and texts that its owner has read are erased.
 //!
 //! `DEADDROP_TEXTS` sets another number of texts, for a release: 500,000.
 
 use super::*;
 
-/// Texts that one person sends before the other does.
+/// Number of texts that one person sends before the other does.
 const ROUND: usize = 25;
 
-/// Bytes of memory of this process, as far as the system tells.
+/// Returns the bytes of memory of this process, as far as the system reports them.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());

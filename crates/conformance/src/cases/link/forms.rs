@@ -10,7 +10,7 @@ use deaddrop_link::{Cookie, CookieKey, retry};
 /// The offsets of E_c and ek_c in a C1 of one version without a cookie.
 const E_C: usize = 16;
 const EK_C: usize = 48;
-/// The last pair of coefficients of ek_c.
+/// The offset of the last pair of coefficients of ek_c.
 const LAST_PAIR: usize = EK_C + 1_149;
 
 /// 3,329 as the first and as the second coefficient of a pair, whose other one is 0; the largest one that is reduced, twice.

@@ -16,7 +16,7 @@ pub(super) fn one_item(item: Item) -> Vec<u8> {
     encode_items(&[item]).expect("short")
 }
 
-/// The client's Hello.
+/// Returns the client's Hello.
 pub(super) fn greeting() -> Hello {
     Hello {
         features: 0,

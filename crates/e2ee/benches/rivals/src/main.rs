@@ -19,10 +19,10 @@ use vodozemac::olm;
 const TODAY: Day = Day::from_number(20_780);
 const TEXT: &[u8] = &[b'x'; 64];
 const ROUNDS: usize = 101;
-/// Messages of one measurement.
+/// Number of messages of one measurement.
 const BATCH: usize = 20;
 
-/// Microseconds of one of `times` runs.
+/// Returns the microseconds of one of `times` runs.
 fn time(times: usize, mut work: impl FnMut()) -> f64 {
     let begin = Instant::now();
     (0..times).for_each(|_| work());
@@ -34,7 +34,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-/// Medians of two measurements that take turns.
+/// Returns the medians of two measurements that take turns.
 fn both(mut ours: impl FnMut() -> f64, mut rival: impl FnMut() -> f64) -> (f64, f64) {
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -73,7 +73,7 @@ impl Ours {
         (session, envelope.into_bytes())
     }
 
-    /// Both established; Alice has the turn's first message behind her.
+    /// Returns both sides, established, after Alice has sent the turn's first message.
     fn pair(&mut self) -> (Session, Session) {
         let bundle = self.bundle();
         let (mut alice, first) = self.initiate(&bundle);
@@ -139,7 +139,7 @@ struct Figure {
     note: String,
 }
 
-/// Measures the cost of the primitives of a handshake by themselves: initiator, responder.
+/// Measures the cost of the primitives of a handshake by themselves, first of the initiator, then of the responder.
 fn primitives() -> (f64, f64) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let peer = x25519::SecretKey::generate(&mut rng);
@@ -256,7 +256,7 @@ fn ping_pong(figures: &mut Vec<Figure>) {
     figures.push(Figure { what: "ping_pong", ours: one, rival: Some(other), note });
 }
 
-/// A receiver with two closed turns that have gaps: the most tag checks.
+/// Returns a sender, and a receiver with two closed turns that have gaps: the most tag checks.
 fn laden(ours: &mut Ours) -> (Session, Session) {
     let (mut alice, mut bob) = ours.pair();
     for _ in 0..2 {
@@ -374,7 +374,7 @@ fn others(figures: &mut Vec<Figure>) {
     }
 }
 
-/// The two providers of ML-KEM-768 that were considered.
+/// Compares the two providers of ML-KEM-768 that were considered.
 fn providers() {
     use ml_kem::{B32, MlKem768, Seed, kem::Decapsulate};
     let mut rng = ChaCha20Rng::seed_from_u64(4);

@@ -12,7 +12,7 @@ use deaddrop_primitives::kem;
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// `k_init`, soft `psk` with a reset secret, and hard `psk`, of the hash of a reset bundle.
+/// Derives `k_init`, the soft `psk` with a reset secret, and the hard `psk`, from the hash of a reset bundle.
 #[must_use]
 pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32]) {
     let keys = ResetKeys::of(&ResetHash::from_bytes(*hash));
@@ -22,7 +22,7 @@ pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32
 
 /// A reset bundle: its hash, prekey secrets and body.
 pub struct ResetBundleTrace {
-    /// `h`.
+    /// The value `h`.
     pub hash: [u8; 32],
     /// The X25519 prekey's secret.
     pub px: [u8; 32],
@@ -43,26 +43,26 @@ impl core::fmt::Debug for ResetBundleTrace {
 pub enum ResetOutcome {
     /// A session, its first content, and the place of the proof that fitted (`None`: hard).
     Accepted(Box<Session>, Vec<u8>, Option<usize>),
-    /// Proved by the identity alone, and the user has not agreed.
+    /// A reset that is proved by the identity alone, and to which the user has not agreed.
     Hard,
     /// A soft reset without a proof that counts.
     Stale,
-    /// A known session's handshake.
+    /// The handshake of a known session.
     Known,
-    /// Refused.
+    /// The envelope was refused.
     Refused(AcceptError),
 }
 
 /// The conditions on which a reset is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct ResetRules<'a> {
-    /// Reset secrets that count.
+    /// The reset secrets that count.
     pub proofs: &'a [[u8; 32]],
-    /// The user has agreed to a hard reset.
+    /// Whether the user has agreed to a hard reset.
     pub agreed: bool,
     /// The identity of the contact.
     pub peer: &'a IdentityHash,
-    /// Sessions that are or were held.
+    /// The sessions that are or were held.
     pub held: &'a [[u8; 16]],
     /// SHA-256 of the flights of the sessions that the bundle has begun before.
     pub begun: &'a [[u8; 32]],
@@ -117,18 +117,18 @@ impl ResetBundleTrace {
 /// A reset bundle of the contact that passed every check.
 #[derive(Debug)]
 pub struct OpenedResetBundle {
-    /// `h`.
+    /// The value `h`.
     pub hash: [u8; 32],
     /// The encoded mailbox address; empty: the mailbox in use.
     pub address: Vec<u8>,
-    /// The last day on which it can be used.
+    /// The last day on which the bundle can be used.
     pub not_after: Day,
 }
 
 /// Checks a reset bundle as the contact of its maker does when it arrives.
 ///
 /// # Errors
-/// As for any bundle.
+/// Fails with the [`BundleError`] of the check that failed.
 pub fn open_reset_bundle(
     body: &[u8],
     own: &IdentityHash,
@@ -144,7 +144,7 @@ pub fn open_reset_bundle(
 /// Begins a session on a reset bundle, with a proof or without. Draws as [`Session::initiate`].
 ///
 /// # Errors
-/// As for any bundle.
+/// Fails with the [`BundleError`] of the check that failed.
 pub fn initiate_reset(
     identity: &IdentityKeyPair,
     body: &[u8],
@@ -160,7 +160,7 @@ pub fn initiate_reset(
     usable.initiate(identity, proof.as_ref(), rng).map_err(|_| BundleError::BadKey)
 }
 
-/// The same bundle after it has begun sessions by these flights.
+/// Returns the same bundle after it has begun sessions by these flights.
 fn with_begun(pending: &PendingReset, flights: &[[u8; 32]]) -> PendingReset {
     let mut bytes = Vec::new();
     pending.prekeys.write(&mut bytes);

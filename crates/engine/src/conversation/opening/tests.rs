@@ -25,7 +25,7 @@ fn identity() -> RelayIdentity {
     RelayIdentity::from_seed(&RelaySeed::from_bytes([1; 32]))
 }
 
-/// A generator with another seed at each call.
+/// Returns a generator with another seed at each call.
 fn rng() -> StdRng {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -39,7 +39,7 @@ fn take(opening: &mut LinkOpening, message: &[u8]) -> Result<OpeningStep, Connec
     opening.on_message(message, ADDRESS, 77, Moment::default(), &mut rng())
 }
 
-/// Answers C1 and C2 as a relay. Returns its end of the link, and the client's Hello.
+/// Plays a relay that answers C1 and C2. Returns its end of the link, and the client's Hello.
 fn answer(opening: &mut LinkOpening, c1: &[u8]) -> (LinkSession, Hello) {
     let c1 = ClientHello::parse(c1).unwrap();
     let answer = RelayHandshake::answer(&identity(), &Offer::v1(), &c1, &mut rng());

@@ -27,7 +27,7 @@ fn publication() -> Publication {
     }
 }
 
-/// Publishes at a relay. Returns the result, when it came, and the kinds of what was done.
+/// Publishes at a relay. Returns the result, the second at which it came, and the kinds of actions.
 fn publish(relay: impl Fn(&Item) -> Vec<Item>) -> (Result<(), ErrandError>, u64, String) {
     let mut now = Moment::default();
     let mut publishing = Publishing::begin(&publication(), b"", Duration::from_secs(15), now).unwrap();

@@ -1,4 +1,4 @@
-//! Waits that a contact's relay has asked for. They outlive the link: a relay that closes is not asked earlier.
+//! Waits that a contact's relay has asked for. The waits outlive the link: a relay that closes is not asked earlier.
 
 use crate::{
     conversation::{backoff::floor_after, moment::Moment},
@@ -7,13 +7,13 @@ use crate::{
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// A user's action does not make the client put again earlier than this after the relay asked to wait.
+/// Minimum time between an answer that asks to wait and the next put, also after a user's action.
 const RETRY_FLOOR: Duration = Duration::from_secs(1);
 
 /// The waits that the relay of one mailbox address has asked for.
 #[derive(Default)]
 pub(super) struct AskedToWait {
-    /// The mailbox address that it is about.
+    /// The mailbox address that the waits are about.
     address: Zeroizing<Vec<u8>>,
     waits: AskedWaits,
     pause: Option<Pause>,
@@ -23,20 +23,20 @@ pub(super) struct AskedToWait {
 #[derive(Clone, Copy)]
 struct Pause {
     until: Moment,
-    /// A user's action ends the pause, but not before this.
+    /// The time before which no user's action ends the pause.
     not_before: Moment,
 }
 
 impl AskedToWait {
-    /// The next put is for this address. What was asked for another one does not hold for it.
+    /// Notes the address of the next put. Waits that were asked for another address end.
     pub(super) fn note_address(&mut self, address: Zeroizing<Vec<u8>>) {
         if *address != *self.address {
             *self = Self { address, ..Self::default() };
         }
     }
 
-    /// The relay has answered a put in a way that asks to wait. Such answers to puts that were under way together count once. Returns
-    /// the end of the pause.
+    /// Notes an answer to a put that asks to wait, and returns the end of the pause. Such answers to puts that were under way
+    /// together count once.
     pub(super) fn note(&mut self, retry_s: u16, now: Moment) -> Moment {
         if let Some(pause) = self.pause.filter(|pause| pause.until > now) {
             return pause.until;
@@ -48,7 +48,7 @@ impl AskedToWait {
         until
     }
 
-    /// The rest of the time without puts.
+    /// Returns the rest of the pause; zero if none is under way.
     pub(super) fn left(&self, now: Moment) -> Duration {
         self.pause.map_or(Duration::ZERO, |pause| pause.until.since(now))
     }
@@ -59,27 +59,27 @@ impl AskedToWait {
         self.pause.is_some()
     }
 
-    /// Whether a pause was asked for that [`is_blocked`](Self::is_blocked) has not seen to be over.
+    /// Whether there is a pause that [`is_blocked`](Self::is_blocked) has not found to be over.
     pub(super) const fn has_pause(&self) -> bool {
         self.pause.is_some()
     }
 
-    /// The end of the pause.
+    /// Returns the end of the pause.
     pub(super) fn pause_end(&self) -> Option<Moment> {
         self.pause.map(|pause| pause.until)
     }
 
-    /// The puts are for another address now.
+    /// Ends the pause, because the puts are for another address now.
     pub(super) const fn end_pause(&mut self) {
         self.pause = None;
     }
 
-    /// The relay takes puts again.
+    /// Notes that the relay takes puts again.
     pub(super) const fn reset(&mut self) {
         self.waits.reset();
     }
 
-    /// The user wants something now.
+    /// Shortens the pause, because the user wants something now.
     pub(super) fn retry_now(&mut self) {
         if let Some(pause) = &mut self.pause {
             pause.until = pause.until.min(pause.not_before);

@@ -17,19 +17,19 @@ use std::{
 /// Maximum number of puts under way at once.
 const WINDOW: usize = 16;
 
-/// A link that stands.
+/// An open link.
 pub(super) struct PutLink {
     relay: RelayAddress,
     pub(super) lives: BlobLives,
-    /// The attempt to open it began after this round did.
+    /// The round that had begun before the attempt to open the link.
     pub(super) round: u64,
-    /// Puts without an answer, by their request numbers.
+    /// The puts without an answer, by their request numbers.
     under_way: BTreeMap<u32, OpenPut>,
     /// The time of the last answer to a put; before the first one, the time at which the link was opened.
     pub(super) answered_at: Moment,
     /// The number of the next request.
     next: u32,
-    /// The relay has accepted or refused a put.
+    /// Whether the relay has accepted or refused a put.
     pub(super) is_answered: bool,
     strays: Strays,
 }
@@ -37,9 +37,9 @@ pub(super) struct PutLink {
 /// A put that has no answer yet.
 struct OpenPut {
     sent: SentPut,
-    /// The end of the link's queue when it was put there; `None`: it is not queued yet.
+    /// The position in the link's byte stream at which the queue ended behind the put; `None`: not queued yet.
     end: Option<u64>,
-    /// The time at which the line was seen to have taken it.
+    /// The time at which the line had taken the put, as far as it was noticed.
     taken_at: Option<Moment>,
 }
 
@@ -48,9 +48,9 @@ struct OpenPut {
 pub(super) struct Answers {
     pub(super) accepted: Vec<SentPut>,
     pub(super) refused: Vec<SentPut>,
-    /// States to be shown.
+    /// The states to show.
     pub(super) shown: Vec<PutState>,
-    /// A put was accepted or refused.
+    /// Whether a put was accepted or refused.
     pub(super) is_progress: bool,
 }
 
@@ -73,22 +73,22 @@ impl PutLink {
         self.under_way.is_empty()
     }
 
-    /// Notes where the queue of the link ends behind the newest puts.
+    /// Notes the position in the link's byte stream at which the queue ends behind the newest puts.
     pub(super) fn note_queued(&mut self, end: u64) {
         for put in self.under_way.values_mut() {
             put.end.get_or_insert(end);
         }
     }
 
-    /// Notes the puts that the line has taken meanwhile.
+    /// Notes the puts that the line has taken since the last look.
     pub(super) fn note_taken(&mut self, line: &LineState, now: Moment) {
         for put in self.under_way.values_mut().filter(|put| put.taken_at.is_none()) {
             put.taken_at = put.end.is_some_and(|end| line.taken >= end).then_some(now);
         }
     }
 
-    /// The time at which the link ends if no put is answered, and none is made. The oldest put decides: a later one does not give
-    /// its answer more time. While it is on its way, the pace of the line decides alone.
+    /// Returns the time at which the link ends if no put is answered, and none is made. The oldest put decides: a later one does
+    /// not give its answer more time. While it is on its way, the pace of the line decides alone.
     pub(super) fn deadline(&self, now: Moment, idle: Duration) -> Moment {
         match self.under_way.values().next() {
             None => self.answered_at.plus(idle),
@@ -97,7 +97,7 @@ impl PutLink {
         }
     }
 
-    /// Takes what has room in the window, and not more than the line takes in a few seconds.
+    /// Takes the next envelopes that have room in the window, but not more than the line takes in a few seconds.
     pub(super) fn next_puts(&mut self, outbox: &impl Outbox, contact: u32, bytes: usize) -> Vec<Item> {
         let room = WINDOW.saturating_sub(self.under_way.len());
         let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.sent.number).collect();
@@ -125,7 +125,7 @@ impl PutLink {
         outbox.next_put(contact).is_some_and(|job| job.address.relay != self.relay)
     }
 
-    /// Takes the items of a record. `Err`: the link is to end; what came before counts.
+    /// Handles the items of a record. `Err`: the link is to end; the answers before that count.
     pub(super) fn take_items(
         &mut self,
         items: Vec<Item>,

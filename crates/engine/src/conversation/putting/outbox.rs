@@ -8,11 +8,11 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 /// The outbox, as a conversation that puts sees the engine.
 pub trait Outbox {
-    /// The next envelope for a contact.
+    /// Returns the next envelope for a contact.
     fn next_put(&self, contact: u32) -> Option<PutJob>;
 
-    /// The next envelopes for a contact, oldest first, without those that are under way: at most so many, and at most so many bytes
-    /// together. The first one may be longer.
+    /// Returns the next envelopes for a contact, oldest first, without those that are under way: at most `most` envelopes with at
+    /// most `bytes` bytes together. The first one may be longer.
     fn take_puts(&self, contact: u32, under_way: &BTreeSet<u64>, most: usize, bytes: usize) -> Vec<PutJob>;
 
     /// Whether envelopes for a contact are sealed for an address that is not its newest.
@@ -29,7 +29,7 @@ pub struct OutboxStep {
 
 /// The change that a step makes.
 pub enum OutboxChange {
-    /// Seal for the newest address what is sealed for an older one.
+    /// Seal again for the newest address what is sealed for an older one.
     SealForNewest,
     /// Note that the contact's address leads to an IP address that is not allowed.
     BlockAddress(IpAddr),

@@ -128,7 +128,7 @@ impl World {
         self.events.push((self.at.now.since_start().as_secs(), event));
     }
 
-    /// Goes on for so long.
+    /// Lets this much time pass.
     fn go_on(&mut self, time: Duration) {
         let end = self.at.now.plus(time);
         while !self.is_over {
@@ -194,7 +194,7 @@ impl World {
         }
     }
 
-    /// The seconds at which an event was noted.
+    /// Returns the seconds at which an event was noted.
     fn times(&self, wanted: &Event) -> Vec<u64> {
         self.events.iter().filter(|(_, event)| event == wanted).map(|(at, _)| *at).collect()
     }

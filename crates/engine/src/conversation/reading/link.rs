@@ -1,4 +1,4 @@
-//! One reading link: what was asked for over it, and what it brought.
+//! One reading link: the requests that were sent over it, and the items that came.
 
 use super::{
     mailboxes::{MailboxStep, OwnMailboxes, ReadAction},
@@ -29,14 +29,14 @@ use std::{
     time::Duration,
 };
 
-/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. It has at most the window of 64 under
+/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. At most 64, the window, are under
 /// way; a relay that confirms nothing must not make the list grow.
 const MAX_UNCONFIRMED: usize = 1_024;
 
-/// A link that stands.
+/// An open link.
 pub(super) struct ReadLink {
     relay: Fingerprint,
-    /// The attempt to open it began after this round did.
+    /// The round that had begun before the attempt to open the link.
     pub(super) round: u64,
     pub(super) opened: Moment,
     requests: BTreeMap<u32, Request>,
@@ -47,31 +47,31 @@ pub(super) struct ReadLink {
     strays: Strays,
     /// The state at the last look.
     state: Connectivity,
-    /// The relay has made a mailbox, or handed over all that lay there.
+    /// Whether the relay has made a mailbox, or handed over all that lay there.
     pub(super) was_useful: bool,
-    /// The vault has taken nothing of what came.
+    /// Whether the vault had no room for what came.
     pub(super) has_no_room: bool,
 }
 
 /// The result of a look at a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looked {
-    /// Nothing is read over it, and nothing was asked for.
+    /// Nothing is read over the link, and nothing was asked for.
     NothingToRead,
-    /// Something is read over it, or was asked for.
+    /// A mailbox is read over the link, or was asked for.
     InUse,
 }
 
 /// A request that has no final answer yet.
 enum Request {
-    /// The mailbox, and how many tokens had been replaced when this one was shown.
+    /// A Create: the mailbox, and the number of tokens that had been replaced when the token was shown.
     Create(MailboxName, u64),
     Delete(MailboxName),
-    /// Ends with `CaughtUp`.
+    /// A Subscribe. It ends with `CaughtUp`.
     Subscribe {
-        /// The numbers of the subscriptions that are asked for.
+        /// The numbers of the subscriptions that were asked for.
         subs: Vec<u32>,
-        /// `Subscribed` has come.
+        /// Whether `Subscribed` has come.
         is_answered: bool,
     },
 }
@@ -79,14 +79,14 @@ enum Request {
 /// A mailbox that is being read.
 struct OpenMailbox {
     name: MailboxName,
-    /// The tag of the last delivery. 0 before the first.
+    /// The tag of the last delivery; 0 before the first one.
     last_tag: u32,
-    /// Delivered and not yet destroyed: tag, first bytes.
+    /// Tag and first bytes of each blob that was delivered and is not destroyed yet.
     unacked: VecDeque<(u32, [u8; 16])>,
 }
 
 impl ReadLink {
-    /// A link to this relay that was opened now.
+    /// Creates the state of a link to this relay that is opened now.
     pub(super) const fn new(relay: Fingerprint, round: u64, now: Moment) -> Self {
         Self {
             relay,
@@ -103,8 +103,8 @@ impl ReadLink {
         }
     }
 
-    /// Asks for all that the engine wants and that was not asked for, and whether the relay is still there if a caller wants to
-    /// know. `Err`: the relay has been silent for too long.
+    /// Asks for all that the engine wants and that was not asked for yet. Also asks whether the relay is still there, if a caller
+    /// wants to know. `Err`: the relay has been silent for too long.
     pub(super) fn look(
         &mut self,
         engine: &impl OwnMailboxes,
@@ -134,7 +134,7 @@ impl ReadLink {
         Ok(if is_unused { Looked::NothingToRead } else { Looked::InUse })
     }
 
-    /// The state at the last look, and the round since which it holds.
+    /// Returns the state at the last look, and the round since which it holds.
     pub(super) const fn state(&self) -> (Connectivity, u64) {
         (self.state, self.probes.round())
     }
@@ -179,8 +179,8 @@ impl ReadLink {
         items
     }
 
-    /// The state of the relay, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is put,
-    /// do not count.
+    /// Returns the state of the relay, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is
+    /// put, do not count.
     fn wait_of(&self, mailboxes: &[OwnMailbox], pauses: &Pauses, now: Moment) -> Connectivity {
         if !self.requests.is_empty() {
             return Connectivity::Fetching;
@@ -214,7 +214,7 @@ impl ReadLink {
         create(req, &self.relay, capabilities, classes, CreateFlags::NONE, pauses.token())
     }
 
-    /// Takes the items of a record. `Err`: the link is to end; the actions that were found before it count.
+    /// Handles the items of a record. `Err`: the link is to end; the actions that were found before it count.
     pub(super) fn take_items(
         &mut self,
         items: Vec<Item>,
@@ -257,7 +257,7 @@ impl ReadLink {
         self.take_deliveries(delivered, actions)
     }
 
-    /// Stores what came, then acks it. If storing fails nothing is acked and the link ends.
+    /// Stores deliveries, then acks them. If storing fails, nothing is acked and the link ends.
     fn take_deliveries(
         &mut self,
         delivered: Vec<Deliver>,
@@ -377,7 +377,7 @@ impl ReadLink {
         }
     }
 
-    /// The relay does not have a mailbox.
+    /// Notes that the relay does not have a mailbox.
     fn lose_mailbox(
         &self,
         name: MailboxName,

@@ -3,11 +3,12 @@
 use crate::{conversation::moment::Moment, engine::MailboxName};
 use std::{collections::BTreeMap, time::Duration};
 
-/// The wait after the second loss; after the first there is none, so that a command which ends soon sees the mailbox made again.
+/// The wait after the second loss. After the first one there is none, so that a command that ends soon sees the mailbox made
+/// again.
 const FIRST_WAIT: Duration = Duration::from_secs(6);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
-/// After this long without a loss the next one counts as the first.
+/// The time without a loss after which the next one counts as the first.
 const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
 /// The losses of the mailboxes at one relay: when the last one was seen, and how many came in a row.

@@ -12,19 +12,19 @@ pub trait OwnMailboxes {
     /// Whether own mailboxes lie at a relay, or are to be made there.
     fn is_read_at(&self, relay: &str) -> bool;
 
-    /// The own mailboxes at a relay.
+    /// Returns the own mailboxes at a relay.
     fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox>;
 
-    /// The token that is shown to a relay for new mailboxes.
+    /// Returns the token that is shown to a relay for new mailboxes.
     fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>>;
 
-    /// Whether the vault takes nothing that comes.
+    /// Whether the vault has no room for received messages.
     fn is_full(&self) -> bool;
 }
 
 /// A step of the engine about own mailboxes.
 pub enum MailboxStep {
-    /// Store what came.
+    /// Store these blobs.
     Deliver(Vec<(MailboxName, Blob)>),
     /// Note that the relay has destroyed the blobs that begin with these bytes.
     Confirm(Vec<(MailboxName, [u8; 16])>),
@@ -38,7 +38,7 @@ pub enum MailboxStep {
     SentinelLost {
         /// The mailbox.
         name: MailboxName,
-        /// Mailboxes of contacts are read at this relay, too.
+        /// Whether mailboxes of contacts are read at this relay, too.
         others: bool,
     },
     /// Note that the relay has one of the vault's own mailboxes.

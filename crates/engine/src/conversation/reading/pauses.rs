@@ -1,4 +1,4 @@
-//! Mailboxes that a reading link leaves alone for a while, and why. They outlive the link.
+//! Mailboxes that a reading link leaves alone for a while, with the reasons. The pauses outlive the link.
 
 use super::losses::Losses;
 use crate::{
@@ -12,16 +12,16 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// A mailbox that another reader took over is left to it for at least this long, twice as long each time.
+/// Minimum time for which a mailbox is left to the reader that took it over. The time doubles with each takeover.
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
 /// Time for which a mailbox that was taken over a moment ago is not asked for again.
 const CONTENDED_WAIT: Duration = Duration::from_secs(6);
-/// A relay that wants another token is asked again after this, or once another token is set.
+/// Wait before a relay that wants another token is asked again, unless another token is set before.
 const TOKEN_WAIT: Duration = Duration::from_secs(300);
-/// A user's action does not make the client repeat a Create, Delete or Subscribe earlier than this after the relay asked to wait.
+/// Minimum time between an answer that asks to wait and the next Create, Delete or Subscribe, also after a user's action.
 const RETRY_FLOOR: Duration = Duration::from_secs(1);
 
-/// Why a mailbox is left alone.
+/// The reason for which a mailbox is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Another reader has taken it over.
@@ -30,7 +30,7 @@ pub(super) enum Cause {
     Contended,
     /// The relay has asked to wait before it makes, deletes or lets read the mailbox.
     Asked,
-    /// The relay makes it only for those who show another token.
+    /// The relay makes the mailbox only for clients that show another token.
     Token,
     /// The relay loses it again and again.
     Lost,
@@ -40,7 +40,7 @@ pub(super) enum Cause {
 struct Pause {
     cause: Cause,
     until: Moment,
-    /// A user's action ends the pause, but not before this.
+    /// The time before which no user's action ends the pause; `None`: no user's action ends it.
     not_before: Option<Moment>,
     /// Number of times that another reader has taken the mailbox over.
     displaced: u32,
@@ -53,7 +53,7 @@ struct TokenWait {
     mailboxes: BTreeSet<MailboxName>,
     /// The token that is shown.
     shown: Zeroizing<Vec<u8>>,
-    /// Number of tokens that it has replaced.
+    /// Number of tokens that the shown one has replaced.
     before: u64,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
-    /// Why a mailbox is left alone now.
+    /// Returns the reason for which a mailbox is left alone now.
     pub(super) fn cause(&self, name: MailboxName, now: Moment) -> Option<Cause> {
         self.mailboxes.get(&name).filter(|pause| pause.until > now).map(|pause| pause.cause)
     }
@@ -81,19 +81,19 @@ impl Pauses {
         self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
     }
 
-    /// Another reader has taken the mailbox over.
+    /// Notes that another reader has taken the mailbox over.
     pub(super) fn note_displaced(&mut self, name: MailboxName, now: Moment) {
         let pause = self.set(name, Cause::Displaced, now);
         pause.until = now.plus(DISPLACED_WAIT.saturating_mul(1 << pause.displaced.min(6)));
         pause.displaced = pause.displaced.saturating_add(1);
     }
 
-    /// Another reader took the mailbox over a moment ago.
+    /// Notes that another reader took the mailbox over a moment ago.
     pub(super) fn note_contended(&mut self, name: MailboxName, now: Moment) {
         self.set(name, Cause::Contended, now.plus(CONTENDED_WAIT));
     }
 
-    /// The relay has answered Create, Delete or Subscribe in a way that asks to wait.
+    /// Notes an answer to Create, Delete or Subscribe that asks to wait.
     pub(super) fn note_asked(&mut self, name: MailboxName, retry_s: u16, now: Moment) {
         let pause = self.set(name, Cause::Asked, now);
         let floor = floor_after(pause.asked.count()).max(RETRY_FLOOR);
@@ -102,20 +102,21 @@ impl Pauses {
         pause.until = now.plus(wait);
     }
 
-    /// The relay has made or deleted the mailbox.
+    /// Notes that the relay has made or deleted the mailbox.
     pub(super) fn note_done(&mut self, name: MailboxName) {
         if let Some(pause) = self.mailboxes.get_mut(&name) {
             pause.asked.reset();
         }
     }
 
-    /// The relay does not make the mailbox without another token.
+    /// Notes that the relay does not make the mailbox without another token.
     pub(super) fn note_token_wanted(&mut self, name: MailboxName, now: Moment) {
         self.set(name, Cause::Token, now.plus(TOKEN_WAIT));
         self.token.mailboxes.insert(name);
     }
 
-    /// The relay does not have the mailbox, which is to be made again. A relay that always says so is asked less and less often.
+    /// Notes that the relay does not have the mailbox, which is to be made again. A relay that always says so is asked less and
+    /// less often.
     pub(super) fn note_lost(&mut self, name: MailboxName, now: Moment) {
         let wait = self.losses.note(name, now);
         self.set(name, Cause::Lost, now.plus(wait));
@@ -133,7 +134,8 @@ impl Pauses {
         self.mailboxes.values().any(|pause| pause.until > now && pause.not_before.is_some())
     }
 
-    /// The user wants something now: what the relay has asked to wait for is tried again, but not at once.
+    /// Shortens the pauses that the relay has asked for, because the user wants something now. The requests are not repeated at
+    /// once.
     pub(super) fn retry_now(&mut self) {
         for pause in self.mailboxes.values_mut() {
             if let Some(not_before) = pause.not_before.take() {
@@ -142,8 +144,8 @@ impl Pauses {
         }
     }
 
-    /// Takes the token that is set now. Mailboxes that were refused for want of a token are asked for again if it is another one.
-    /// `is_wanted`: whether a mailbox is still to be made.
+    /// Takes the token that is set now. If it is another one, mailboxes that were refused for want of a token are asked for
+    /// again. `is_wanted` tells whether a mailbox is still to be made.
     pub(super) fn use_token(&mut self, token: Zeroizing<Vec<u8>>, is_wanted: impl Fn(&MailboxName) -> bool) {
         self.token.mailboxes.retain(is_wanted);
         if *token != *self.token.shown {
@@ -155,12 +157,12 @@ impl Pauses {
         }
     }
 
-    /// The token that is shown.
+    /// Returns the token that is shown.
     pub(super) fn token(&self) -> &[u8] {
         &self.token.shown
     }
 
-    /// Number of tokens that the one that is shown has replaced.
+    /// Returns the number of tokens that the shown one has replaced.
     pub(super) const fn tokens_before(&self) -> u64 {
         self.token.before
     }

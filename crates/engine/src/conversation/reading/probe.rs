@@ -1,26 +1,26 @@
-//! Asking a relay over a link that stands whether it is still there, when a caller waits until everything was read.
+//! Asks a relay over an open link whether it is still there, when a caller waits until everything was read.
 
 use crate::conversation::moment::Moment;
 use deaddrop_wire::item::{Ping, Pong};
 use std::time::Duration;
 
-/// The nonce of pings that ask for a round. Other pings have 0.
+/// The nonce of pings that ask for a round. Other pings have the nonce 0.
 const PROBE_NONCE: u32 = 1;
 
-/// Knowledge of one link about its relay still being there.
+/// The signs of life of the relay of one link.
 pub(super) struct Probes {
     /// The newest round since which the relay has shown that it is there.
     round: u64,
     open: Option<Open>,
 }
 
-/// A question that is not answered. There is one at a time: callers that ask again and again must not keep each other waiting.
+/// A question without an answer. There is one at a time: callers that ask again and again must not keep each other waiting.
 struct Open {
-    /// The round that asks.
+    /// The round for which the client asks.
     round: u64,
-    /// Nothing has come since.
+    /// The time since which nothing has come.
     silent_since: Moment,
-    /// Bytes that had come by then.
+    /// Number of bytes that had come by then.
     bytes_read: u64,
 }
 
@@ -30,13 +30,13 @@ impl Probes {
         Self { round, open: None }
     }
 
-    /// The newest round since which the relay has shown that it is there.
+    /// Returns the newest round since which the relay has shown that it is there.
     pub(super) const fn round(&self) -> u64 {
         self.round
     }
 
-    /// Returns the ping that asks for a round, unless the relay has shown that already, or a question is open: then it is asked for
-    /// when that one is answered.
+    /// Returns the ping that asks for a round. Returns none if the relay has shown that already, or if a question is open: then
+    /// the round is asked for when that question is answered.
     pub(super) fn ask(&mut self, round: u64, bytes_read: u64, now: Moment) -> Option<Ping> {
         if self.round >= round || self.open.is_some() {
             return None;
@@ -45,7 +45,7 @@ impl Probes {
         Some(Ping { nonce: PROBE_NONCE })
     }
 
-    /// A Pong has come. Those to other pings say nothing about a round.
+    /// Notes a Pong. Those that answer other pings say nothing about a round.
     pub(super) fn note_pong(&mut self, pong: Pong) {
         if pong.nonce == PROBE_NONCE
             && let Some(open) = self.open.take()
@@ -54,7 +54,7 @@ impl Probes {
         }
     }
 
-    /// Whether nothing at all has come for `patience` though an answer is awaited.
+    /// Whether no byte has come for `patience` while an answer is awaited.
     pub(super) fn is_silent(&mut self, bytes_read: u64, patience: Duration, now: Moment) -> bool {
         self.open.as_mut().is_some_and(|open| {
             // A record on a slow line takes its time.

@@ -105,7 +105,7 @@ fn answer(req: u32, code: AnswerCode, retry_s: u16) -> Item {
     Answer { req, code, retry_s }.into()
 }
 
-/// The answer of a relay with nothing amiss and nothing in its mailboxes.
+/// Returns the answer of a relay with nothing amiss and nothing in its mailboxes.
 fn obey(item: &Item) -> Vec<Item> {
     match item {
         Item::Create(create) => vec![answer(create.req, AnswerCode::Done, 0)],

@@ -68,7 +68,7 @@ struct World {
     rng: StdRng,
     /// The outcome of the steps.
     step: Result<bool, StepError>,
-    /// Whether emptying an invite mailbox succeeds; `None`: it goes on.
+    /// Whether emptying an invite mailbox succeeds; `None`: the emptying does not end.
     empties: Option<bool>,
     done: Vec<(u64, String)>,
 }
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// Goes on for so many seconds, and at least for one pass.
+    /// Lets this many seconds pass, and runs at least one pass.
     fn go_on(&mut self, seconds: u64) {
         let end = self.at.now.plus(Duration::from_secs(seconds));
         loop {
@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    /// The seconds at which something was done.
+    /// Returns the seconds at which an action was noted.
     fn times(&self, wanted: &str) -> Vec<u64> {
         self.done.iter().filter(|(_, done)| done == wanted).map(|(at, _)| *at).collect()
     }

@@ -14,7 +14,7 @@ const LINK: LinkInfo = LinkInfo {
     day: Day::from_number(20_000),
 };
 
-/// The end of a visit, when it ended, the number of its links, and of its Subscribes.
+/// The end of a visit, the second at which it ended, the number of its links, and of its Subscribes.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     result: Result<Option<Vec<u8>>, ErrandError>,

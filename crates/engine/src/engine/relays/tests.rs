@@ -32,7 +32,7 @@ impl Person {
         Self { disk, engine }
     }
 
-    /// Has accepted an invite of a person at [`RELAY`].
+    /// Accepts an invite of a person at [`RELAY`].
     fn accept(&mut self, allowed: Option<IpAddr>) -> u32 {
         let mut inviter = Self::new(Some(RELAY));
         let id = inviter.engine.begin_invite("guest", TODAY, 7).unwrap();

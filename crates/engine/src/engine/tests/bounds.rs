@@ -33,7 +33,7 @@ fn a_person_who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
     world.check();
 }
 
-/// Content of a peer that keeps to the letter of the protocol and to nothing else.
+/// Returns a content of a peer that keeps to the letter of the protocol and to nothing else.
 fn hostile(world: &mut World, who: usize, items: &[deaddrop_e2ee::content::Content]) -> Vec<u8> {
     // All 64 places, also the one that is the contact's own.
     let parts = items.chunks(32).flat_map(|part| deaddrop_e2ee::content::encode(part).unwrap().to_vec());

@@ -1,4 +1,5 @@
-//! Resets of both sides that cross, of a vault that was put back or of two users who begin again: no state is deaf without a word.
+//! Resets of both sides that cross, of a vault that was put back or of two users who begin again: no state stays without messages
+//! unless the app is told.
 
 use super::{
     healing::{assert_talk, friends, invite_again, put_back},
@@ -19,7 +20,7 @@ fn agree(world: &mut World, who: usize) {
     world.people[who].engine().agree(NAMES[1 - who], &ContactAsks::Reset, today).unwrap();
 }
 
-/// Both have reset softly, and neither proof counts on the other side.
+/// Returns a world in which both sides have begun a reset with a proof, and neither proof counts on the other side.
 fn both_stale() -> World {
     let mut world = friends(66);
     put_back(&mut world, &[0], 1);

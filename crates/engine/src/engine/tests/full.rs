@@ -1,9 +1,9 @@
-//! A vault without room: what is refused, what goes on, and how it ends.
+//! A vault without room: which calls are refused, which work continues, and how it ends.
 
 use super::{healing::friends_of, *};
 use crate::{ContactAsks, EngineError, VaultRoom};
 
-/// A vault with a room of 2.5 MiB.
+/// Returns a vault with a room of 2.5 MiB.
 fn small() -> MemoryLimits {
     MemoryLimits { room_bytes: 5 << 19, least_row_bytes: 752, capacity_bytes: 5 << 19 }
 }
@@ -12,7 +12,7 @@ fn room(world: &World) -> VaultRoom {
     world.people[0].engine.as_ref().unwrap().vault_status().room
 }
 
-/// Ben's next text comes to Ada's mailbox at the relay.
+/// Lets Ben's next text come to Ada's mailbox at the relay.
 fn send_from_ben(world: &mut World, length: usize) {
     let number = world.people[1].sent.len();
     let text = format!("{number} {}", "x".repeat(length));
@@ -21,7 +21,7 @@ fn send_from_ben(world: &mut World, length: usize) {
     while world.put(1, false) {}
 }
 
-/// Ada takes what lies at the relay, as far as there is room.
+/// Lets Ada take what lies at the relay, as far as there is room.
 fn read(world: &mut World) -> Result<(), VaultError> {
     let today = world.today;
     for mailbox in world.boxes.values_mut().filter(|mailbox| mailbox.owner == 0) {
@@ -129,7 +129,7 @@ fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
     assert_eq!(world.people[0].engine().contacts[&1].seen.len(), kept);
 }
 
-/// As when the disk is full before the vault is: the store refuses in the middle of anything.
+/// Refuses in the middle of a step, as a disk does that is full before the vault is.
 #[test]
 fn a_store_without_room_refuses_and_nothing_is_changed() {
     // The marks are those of a store that is sixteen times as large.

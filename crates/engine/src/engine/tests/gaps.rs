@@ -1,8 +1,8 @@
-//! A message that is missing hides no later one for long, and is never said to be delivered.
+//! A missing message does not hide a later one for long, and is never reported as delivered.
 
 use super::*;
 
-/// Ben says texts; the relay loses those whose place is named, after it has taken them.
+/// Lets Ben send texts. The relay loses those whose places are named, after it has taken them.
 fn say_and_lose(world: &mut World, count: usize, lost: &[usize]) {
     for at in 0..count {
         world.say(1);

@@ -1,8 +1,8 @@
-//! Sessions heal by themselves where a recent secret proves it, and otherwise with one visible step.
+//! Sessions heal by themselves if a recent secret proves them, and otherwise with one visible step.
 
 use super::*;
 
-/// Two who have talked long enough to hold reset bundles of each other.
+/// Returns a world of two people who have talked long enough to hold reset bundles of each other.
 pub(super) fn friends(seed: u64) -> World {
     friends_of(World::new(seed))
 }
@@ -28,7 +28,8 @@ pub(super) fn assert_talk(world: &mut World) {
     }
 }
 
-/// Both talk, and what one has said is in no copy. `rounds` 0: within a turn of the one side that is put back.
+/// Lets both people talk, then puts these sides back to copies that lack the talk. With 0 rounds, only a turn of the one side
+/// that is put back is lost.
 pub(super) fn put_back(world: &mut World, sides: &[usize], rounds: usize) {
     let say = |world: &mut World| {
         for who in sides {
@@ -142,7 +143,7 @@ fn a_session_that_cannot_be_proved_is_told_and_a_new_invite_heals_it() {
     assert!(world.people[0].saw(&EventKind::BegunAgain));
 }
 
-/// One invites the other, a contact already, and the other accepts by that name.
+/// Lets one person invite the other, a contact already, and the other accept by that name.
 pub(super) fn invite_again(world: &mut World, who: usize, other: usize) {
     let today = world.today;
     let engine = world.people[who].engine();
@@ -235,7 +236,7 @@ fn an_invite_of_another_identity_is_refused_by_a_known_name() {
     assert!(world.people[0].saw(&EventKind::IdentityChanged));
 }
 
-/// The relay's part for the vault's own mailboxes; `there` holds those that exist.
+/// Plays the relay for the vault's own mailboxes. `there` holds those that exist.
 fn keep_sentinel(person: &mut Person, there: &mut BTreeSet<[u8; 32]>) {
     for _ in 0..2 {
         for mailbox in

@@ -1,4 +1,4 @@
-//! Relays and contacts that repeat, refuse and hold back: nothing is lost in silence, and nothing grows.
+//! Relays and contacts that repeat, refuse and hold back: each loss is reported, and nothing grows.
 
 use super::{healing::friends, *};
 

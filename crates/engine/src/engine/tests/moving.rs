@@ -8,7 +8,7 @@ fn relays(person: &mut Person) -> Vec<String> {
     person.engine().contact_list()[0].relays.clone()
 }
 
-/// Talks in both directions, under losses and with crashes of both.
+/// Lets the two people talk in both directions, under losses and with crashes of both.
 fn talk(world: &mut World, steps: usize) {
     for _ in 0..steps {
         let who = world.rng.random_range(0..2);

@@ -4,7 +4,7 @@ use super::*;
 
 const TODAY: Day = Day::from_number(20_000);
 
-/// Ada, who has invited Ben, and Ben, who has accepted.
+/// Returns Ada, who has invited Ben, and Ben, who has accepted.
 fn ada_and_ben() -> (Person, Person) {
     let (mut ada, mut ben) = (Person::new(), Person::new());
     let id = ada.engine().begin_invite("Ben", TODAY, 7).unwrap();
@@ -15,7 +15,7 @@ fn ada_and_ben() -> (Person, Person) {
     (ada, ben)
 }
 
-/// The relay stores everything that is sealed. Returns the number of envelopes.
+/// Stores everything that is sealed, as a relay does. Returns the number of envelopes.
 fn store_all(person: &mut Person) -> usize {
     let mut count = 0;
     loop {

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 const SLOT: u8 = 0;
 
 impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
-    /// The rows of skipped keys of each contact.
+    /// Returns the rows of skipped keys of each contact.
     pub(super) fn skipped_keys(&self) -> BTreeMap<u32, Vec<RowKey>> {
         let mut skipped: BTreeMap<u32, Vec<RowKey>> = BTreeMap::new();
         for row in self.vault.keys(Table::Skipped) {
@@ -71,7 +71,7 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
         self.changes.put(key(Table::Conversation, id, 0), &ConversationRow::new(id, clock))
     }
 
-    /// The session with a contact; `None` when a damaged disk has cost one of its rows.
+    /// Reads the session with a contact. Returns `None` if one of its rows is damaged.
     fn session(
         &self,
         id: u32,

@@ -17,15 +17,15 @@ pub(super) struct Streams {
     pub(super) in_stream: Option<[u8; 16]>,
 }
 
-/// The name in format 2 of a message that had only a number in format 1: the first 8 bytes of its stream, and the number. Its
-/// receiver, who may have shown it already, knows both.
+/// Returns the name in format 2 of a message that had only a number in format 1: the first 8 bytes of its stream, and the number.
+/// Its receiver may have shown the message already, and knows both.
 pub(super) fn migrated_id(stream: &[u8; 16], number: u64) -> MessageId {
     let [a, b, c, d, e, f, g, h, ..] = *stream;
     let [i, j, k, l, m, n, o, p] = number.to_le_bytes();
     MessageId([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
-/// The number of a message of this stream that [`migrated_id`] has named.
+/// Returns the number of a message of this stream that [`migrated_id`] has named.
 pub(crate) fn migrated_number(stream: &[u8; 16], message: &MessageId) -> Option<u64> {
     let (start, number) = message.0.split_first_chunk::<8>()?;
     if stream.first_chunk::<8>()? != start {

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 pub(super) const CONTROL: u64 = 0;
 /// The sub number of drafts.
 pub(super) const DRAFT: u8 = 1;
-/// The place of an item that has none yet.
+/// The stream of an item that has none yet.
 const NO_STREAM: StreamId = StreamId([0; 16]);
 
 pub(super) const fn draft_key(contact: u32, number: u64) -> RowKey {
@@ -27,7 +27,7 @@ pub(super) fn config(old: format1::ConfigRow) -> ConfigRow {
     ConfigRow { seed, root: None, relay, next_id: next_contact, event_floor }
 }
 
-/// An event, its contact looked up by name.
+/// Converts an event; its contact is looked up by name.
 pub(super) fn event(old: format1::EventRow, known: &Known) -> EventRow {
     use format1::EventKind as Old;
     let id = known.by_name.get(&old.contact).copied().unwrap_or(0);
@@ -50,14 +50,14 @@ pub(super) fn event(old: format1::EventRow, known: &Known) -> EventRow {
     EventRow { day: old.day, conversation: id, author, message, kind }
 }
 
-/// A held item with its hash.
+/// Converts a held item, and adds its hash.
 pub(super) fn held(content: Zeroizing<Vec<u8>>) -> Result<HeldRow, VaultError> {
     let items = content::decode_with_hashes(&content).map_err(|_| VaultError::Corrupt)?;
     let (_, hash) = items.into_iter().next().ok_or(VaultError::Corrupt)?;
     Ok(HeldRow { hash, content })
 }
 
-/// A content that waits for a newer version. The key of an item that was parked alone has the item's number.
+/// Converts a content that waits for a newer version. The key of an item that was parked alone has the item's number.
 pub(super) fn parked(row: &RowKey, in_stream: Option<[u8; 16]>, content: Zeroizing<Vec<u8>>) -> ParkedRow {
     let (peer, of_key) = parts(row);
     let items = content::decode(&content).unwrap_or_default();
@@ -80,7 +80,7 @@ const fn number(item: &Content) -> Option<u64> {
     }
 }
 
-/// A draft of what was a numbered item, and the clock behind it. `clock` is that of the message before.
+/// Converts a numbered item to a draft. Returns the draft and the clock after it; `clock` is that of the message before.
 pub(super) fn draft(old: format1::ItemRow, id: MessageId, clock: u64) -> Result<(DraftRow, u64), VaultError> {
     let mut items = content::decode(&old.content).map_err(|_| VaultError::Corrupt)?;
     let [item] = items.as_mut_slice() else { return Err(VaultError::Corrupt) };

@@ -21,12 +21,12 @@ use fixture::{
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::BTreeSet;
 
-/// Contacts that are no more than invited.
+/// The contacts that are only invited.
 const INVITED: core::ops::Range<u32> = 10..130;
 
 type TestVault = Rows<MemoryVault>;
 
-/// A vault with these rows.
+/// Returns a vault with these rows.
 fn vault_of(rows: &Stored) -> (MemoryVault, TestVault) {
     let disk = MemoryVault::new();
     let mut vault = Rows::new(disk.clone());
@@ -38,7 +38,7 @@ fn vault_of(rows: &Stored) -> (MemoryVault, TestVault) {
     (disk, vault)
 }
 
-/// The vault on a copy of the disk: what a killed process leaves.
+/// Opens the vault on a copy of the disk, as after a process was killed.
 fn reopened(disk: &MemoryVault) -> (MemoryVault, TestVault) {
     let disk = disk.copy();
     (disk.clone(), Rows::new(disk))
@@ -59,7 +59,7 @@ fn take_streams(rows: &mut Stored) -> BTreeMap<u32, [u8; 16]> {
     streams
 }
 
-/// The rows as expected, and every outgoing stream drawn by itself.
+/// Checks that the rows are as expected, and that every outgoing stream was drawn by itself. Returns the streams.
 fn assert_migrated(vault: &TestVault, fixture: &Fixture) -> BTreeMap<u32, [u8; 16]> {
     let mut rows = rows_of(vault);
     assert_eq!(
@@ -85,7 +85,7 @@ struct World {
     ada: Pair,
 }
 
-/// More than 5,000 rows of everything that a vault of format 1 can hold.
+/// Returns more than 5,000 rows of everything that a vault of format 1 can hold.
 fn world() -> World {
     let rng = &mut StdRng::seed_from_u64(1);
     let own = IdentityKeyPair::generate(rng);
@@ -170,7 +170,7 @@ fn world() -> World {
     World { fixture, own, ada }
 }
 
-/// The row of the e2ee crate's contact that adopts the session whose rows the fixture has.
+/// Returns the row of the e2ee crate's contact that adopts the session whose rows the fixture has.
 fn adopted(fixture: &Fixture, id: u32, verified: bool) -> Zeroizing<Vec<u8>> {
     let row = |table| fixture.old[&key(table, id, 0)].clone();
     let session = deaddrop_e2ee::session::Session::load(&row(Table::Session), &row(Table::Resets), [])

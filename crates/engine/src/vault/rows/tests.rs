@@ -22,7 +22,7 @@ assert_rows!(
     Sealed InviteRow AcceptedInvite
 );
 
-/// Rows hold secrets and have no `Debug`; a test's do not matter.
+/// A row with a `Debug`. Rows hold secrets and have none; those of a test do not matter.
 struct Shown<T>(T);
 
 impl<T: Serialize> core::fmt::Debug for Shown<T> {
@@ -146,7 +146,7 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-/// The kinds without fields, in the order of their numbers.
+/// Returns the kinds without fields, in the order of their numbers.
 fn fixed_kinds() -> Vec<EventKind> {
     vec![
         EventKind::Delivered,
@@ -173,7 +173,8 @@ fn fixed_kinds() -> Vec<EventKind> {
     ]
 }
 
-/// Reads what `row` was written as, gives the same bytes when that is written again, and refuses it cut short or run over.
+/// Checks that `row` is read as it was written, is written to the same bytes again, and is refused if it is cut short or too
+/// long.
 fn comes_back<T: Serialize + DeserializeOwned>(row: &T) {
     let bytes = postcard::to_allocvec(row).unwrap();
     let back: T = postcard::from_bytes(&bytes).unwrap();
@@ -183,7 +184,7 @@ fn comes_back<T: Serialize + DeserializeOwned>(row: &T) {
     }
 }
 
-/// Whatever the bytes are, there is an answer.
+/// Checks that decoding any bytes does not panic.
 fn survives(bytes: &[u8]) {
     let _ = postcard::from_bytes::<ConfigRow>(bytes);
     let _ = postcard::from_bytes::<PersonRow>(bytes);
@@ -314,7 +315,7 @@ fn secrets_have_the_bytes_of_plain_fields() {
     assert_eq!(postcard::to_allocvec(&format).unwrap(), [&[2, 0][..], &[0; 16][..]].concat());
 }
 
-/// The numbers in the chapter's tables are what is written.
+/// The numbers in the chapter's tables are those in the rows.
 #[test]
 fn kinds_have_the_numbers_of_the_specification() {
     let first = |kind: &EventKind| postcard::to_allocvec(kind).unwrap()[0];

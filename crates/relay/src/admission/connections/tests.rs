@@ -26,7 +26,7 @@ impl Connections {
         Some(id)
     }
 
-    /// Every count, made again from the entries.
+    /// Compares every count with one that is made again from the entries.
     fn check(&self) {
         for (stage, ranked) in [
             (Stage::Silent, &self.silent),

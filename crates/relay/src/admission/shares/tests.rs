@@ -8,8 +8,8 @@ fn far(number: u32) -> Prefix {
     Prefix::numbered(number)
 }
 
-/// `flooders` prefixes ask ten times a second each, for a quarter of an hour; then a new one asks once. Gives how many
-/// tokens the flood got, and the answer.
+/// Lets `flooders` prefixes ask ten times a second each for a quarter of an hour, then a new one once. Returns the
+/// number of tokens that the flood got, and the answer to the new one.
 fn flood(flooders: u32, rates: &Rates) -> (u32, Result<(), u16>) {
     let mut shares = Shares::default();
     let mut got = 0;

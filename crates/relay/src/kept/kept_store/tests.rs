@@ -176,7 +176,7 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Result<Vec<RecordId>, St
     Ok(store.peek(peek, day(0)).await?.blobs.into_iter().map(|stored| stored.record).collect())
 }
 
-/// The mailbox as its record says.
+/// Returns the mailbox as its record says.
 async fn recorded(store: &KeptStore<Moody>, handle: Handle) -> record::Lasting {
     record::decode(&store.backing.read(vec![record::mailbox_key(handle)]).await[0].clone().unwrap()).unwrap()
 }
@@ -328,7 +328,7 @@ async fn a_change_and_a_first_use_at_the_same_time_are_both_on_the_disk() {
     }
 }
 
-/// The other way round: what a put that is under way says stays so.
+/// A change that is decided after a first use keeps that use in the record.
 #[tokio::test]
 async fn a_change_after_a_first_use_does_not_undo_it() {
     let store = Arc::new(moody());

@@ -65,7 +65,7 @@ pub(super) async fn run(factory: &mut impl StoreFactory, seed: u64, steps: u32, 
 
 struct History<'a, F: StoreFactory> {
     factory: &'a mut F,
-    /// `None` only while it is reopened.
+    /// The store; `None` only while it is reopened.
     store: Option<F::Store>,
     model: ModelStore,
     random: StdRng,
@@ -262,7 +262,7 @@ impl<F: StoreFactory> History<'_, F> {
         }
     }
 
-    /// An owner's answered change keeps the lease and the use of its mailbox.
+    /// Makes the lease and the use of each mailbox certain, by an owner's change that is answered.
     async fn make_certain(&mut self) {
         let uncertain = self.model.mailboxes.values().filter(|mailbox| mailbox.is_uncertain);
         let owners: Vec<_> = uncertain.map(|mailbox| mailbox.rights.own).collect();
@@ -278,7 +278,7 @@ impl<F: StoreFactory> History<'_, F> {
         self.model.sweep(self.now);
     }
 
-    /// The process ends, and the store is opened again. Mailboxes whose use may be lost are used again.
+    /// Ends the process and opens the store again. Mailboxes whose use may be lost are used again.
     async fn crash(&mut self) {
         if self.random.random() {
             self.check_stored().await;
@@ -296,7 +296,7 @@ impl<F: StoreFactory> History<'_, F> {
         self.make_certain().await;
     }
 
-    /// Makes a connection, and the number of it in the model.
+    /// Makes a connection. Returns its number in the model with it.
     fn connect(&mut self, token: u8) -> (u64, ConnectedReader) {
         self.connections += 1;
         self.model.connections.insert(self.connections);
@@ -307,14 +307,14 @@ impl<F: StoreFactory> History<'_, F> {
         values[self.random.random_range(0..values.len())]
     }
 
-    /// A claim of this process, mostly a late one.
+    /// Returns a claim of this process, mostly a late one.
     fn pick_claim(&mut self) -> Option<(Claimed, ModelClaim)> {
         let late = self.claims.len().saturating_sub(self.pick(&[6, 12, 24]));
         let place = (!self.claims.is_empty()).then(|| self.random.random_range(late..self.claims.len()));
         place.map(|place| self.claims[place])
     }
 
-    /// The numbers of the latest blobs that the readers of a mailbox have seen, also of destroyed ones.
+    /// Returns the numbers of the latest blobs that the readers of a mailbox have seen, also of destroyed ones.
     fn used(&self, claim: ModelClaim) -> Vec<RecordId> {
         let mailbox = self.model.mailboxes.get(&claim.mailbox);
         mailbox.map_or(vec![], |mailbox| mailbox.used.iter().rev().take(16).rev().copied().collect())
@@ -353,7 +353,7 @@ impl<F: StoreFactory> History<'_, F> {
     }
 }
 
-/// The blob with this number. Few are large.
+/// Returns the blob with this number. Few are large.
 fn numbered(number: u32) -> Blob {
     let class = match number % 8 {
         6 => SizeClass::Medium,

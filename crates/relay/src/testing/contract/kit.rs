@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The day on which each check begins.
 pub(super) const TODAY: Day = Day::from_number(20_000);
 
-/// Limits under which rates and random pauses do not disturb a check.
+/// Returns limits under which rates and random pauses do not disturb a check.
 pub(super) fn limits() -> Limits {
     Limits {
         mailbox_puts_per_s: 1_000_000,
@@ -29,17 +29,17 @@ pub(super) fn limits() -> Limits {
     }
 }
 
-/// A moment of the first day.
+/// Returns a moment of the first day.
 pub(super) const fn now(ms: u64) -> Now {
     Now::new(TODAY, ms)
 }
 
-/// A moment of a later day.
+/// Returns a moment of a later day.
 pub(super) fn on(day: u32) -> Now {
     Now::new(TODAY.plus(day), 1_000_000 * u64::from(day + 1))
 }
 
-/// A mailbox whose rights all have the same number.
+/// Returns a mailbox whose rights all have the same number.
 pub(super) fn mailbox(number: u32, quota: QuotaClass) -> NewMailbox {
     NewMailbox {
         own: own(number),
@@ -69,12 +69,12 @@ pub(super) fn send(number: u32) -> SendId {
     SendId::from_bytes(id(number))
 }
 
-/// The grant for a sender. Its `via` is the low byte of the number.
+/// Returns the grant for a sender. Its `via` is the low byte of the number.
 pub(super) fn grant(number: u32) -> SendGrant {
     SendGrant { send: send(number), via: number as u8 }
 }
 
-/// A small blob.
+/// Returns a small blob.
 pub(super) fn blob(number: u32) -> Blob {
     blob_of(SizeClass::Small, number)
 }
@@ -85,7 +85,7 @@ pub(super) fn blob_of(class: SizeClass, number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-/// The number of a blob made by [`blob_of`].
+/// Returns the number of a blob made by [`blob_of`].
 pub(super) fn number_of(blob: &Blob) -> u32 {
     u32::from_le_bytes(*blob.as_bytes().first_chunk().unwrap())
 }
@@ -94,7 +94,7 @@ pub(super) fn numbers(found: &[Stored]) -> Vec<u32> {
     found.iter().map(|stored| number_of(&stored.blob)).collect()
 }
 
-/// A connected reader with this token.
+/// Returns a connected reader with this token.
 pub(super) fn reader(token: u8) -> ConnectedReader {
     ConnectedReader { token: ClientToken::from_bytes([token; 16]), hints: Arc::new(Hints::default()) }
 }
@@ -128,13 +128,13 @@ pub(super) async fn claim(
     one(store.claim(vec![Claim { read: read(number), sub: number }], reader, at).await)
 }
 
-/// A look with room for all blobs.
+/// Returns a look with room for all blobs.
 pub(super) fn wide(claimed: &Claimed) -> Peek {
     let (handle, fence) = (claimed.handle, claimed.fence);
     Peek { handle, fence, in_flight: vec![], blobs: 1_000, bytes: 1 << 30, any_first: true }
 }
 
-/// All blobs of a mailbox.
+/// Returns all blobs of a mailbox.
 pub(super) async fn look(store: &impl Store, claimed: &Claimed, at: Now) -> Result<Vec<Stored>, Stale> {
     let peeked = store.peek(wide(claimed), at).await?;
     assert!(!peeked.more && !peeked.unread, "a look with room for all blobs finds all");
@@ -161,14 +161,14 @@ pub(super) async fn sweep_all(store: &impl Store, at: Now) {
     panic!("a sweep never ends");
 }
 
-/// The numbers of mailboxes, of blobs and of their bytes.
+/// Returns the numbers of mailboxes, of blobs and of their bytes.
 pub(super) fn counts(store: &impl Store) -> (u64, u64, u64) {
     let census = store.census();
     assert!(!census.stopped, "the store has failed");
     (census.mailboxes, census.blobs, census.bytes)
 }
 
-/// The one answer to a batch of one entry.
+/// Returns the one answer to a batch of one entry.
 pub(super) fn one<T>(mut answers: Vec<T>) -> T {
     assert_eq!(answers.len(), 1, "one answer per entry");
     answers.remove(0)

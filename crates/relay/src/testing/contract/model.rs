@@ -20,11 +20,11 @@ pub(super) struct ModelStore {
 
 /// One mailbox.
 pub(super) struct ModelMailbox {
-    /// Its rights and classes now.
+    /// The present rights and classes.
     pub(super) rights: NewMailbox,
-    /// Its blobs, oldest first.
+    /// The blobs, oldest first.
     pub(super) blobs: Vec<ModelBlob>,
-    /// Every number that a blob of it has had.
+    /// Every number that a blob of the mailbox has had.
     pub(super) used: BTreeSet<RecordId>,
     /// Whether a crash may undo the lease and the use that a reader or a volatile put has set.
     pub(super) is_uncertain: bool,
@@ -42,7 +42,7 @@ pub(super) struct ModelMailbox {
 pub(super) struct ModelBlob {
     pub(super) blob: Blob,
     pub(super) via: u8,
-    /// Its number, once the store has given it out.
+    /// The number, once the store has told it.
     pub(super) record: Option<RecordId>,
     expiry: Day,
 }
@@ -60,7 +60,7 @@ impl ModelStore {
         Self { limits, mailboxes, calendar: None, connections, created: 0 }
     }
 
-    /// The numbers of mailboxes, of blobs and of their bytes.
+    /// Returns the numbers of mailboxes, of blobs and of their bytes.
     pub(super) fn counts(&self) -> (u64, u64, u64) {
         let blobs: u64 = self.mailboxes.values().map(|mailbox| mailbox.blobs.len() as u64).sum();
         let bytes: u64 = self.mailboxes.values().map(|mailbox| u64::from(mailbox.bytes())).sum();
@@ -234,7 +234,7 @@ impl ModelStore {
         Ok(())
     }
 
-    /// Does all of expiry.
+    /// Removes everything that has expired.
     pub(super) fn sweep(&mut self, now: Now) {
         self.calendar = Some(now.calendar());
         self.mailboxes.retain(|_, mailbox| {
@@ -245,7 +245,7 @@ impl ModelStore {
         }
     }
 
-    /// Forgets what ends with a process. Claims from before must not be used any more.
+    /// Forgets what a process keeps in memory only. Claims from before must not be used any more.
     pub(super) fn reopen(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             (mailbox.reader, mailbox.taken_ms, mailbox.closed_from) = (None, None, None);
@@ -275,7 +275,7 @@ impl ModelMailbox {
         self.blobs.iter().map(|blob| blob.blob.as_bytes().len() as u32).sum()
     }
 
-    /// Whether a blob of this class is taken, without a pause after the mailbox was full.
+    /// Whether a blob of this class is taken, if the mailbox has no pause because it was full.
     fn admit(&mut self, class: SizeClass) -> bool {
         let (blobs, bytes) = (self.rights.quota.blobs().unwrap(), self.rights.quota.bytes().unwrap());
         let (used_blobs, used_bytes) = (self.blobs.len() as u32, self.bytes());

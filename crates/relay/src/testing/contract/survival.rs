@@ -144,7 +144,7 @@ pub(super) async fn the_calendar_and_expiry_survive(factory: &mut impl StoreFact
     assert_eq!(claimed, Err(NotClaimed::Refused));
 }
 
-/// The first mailbox brings the day with it: no start with this store believes every clock.
+/// A store with a mailbox remembers the day, so that no start with this store believes every clock.
 pub(super) async fn a_store_with_a_mailbox_remembers_the_day(factory: &mut impl StoreFactory) {
     let store = factory.create(limits()).await;
     assert_eq!(store_day(&store), None);

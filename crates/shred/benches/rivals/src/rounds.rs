@@ -11,13 +11,13 @@ const SLICE: u64 = 6 << 20;
 /// Sizes and amounts of one run.
 pub struct Plan {
     pub size: usize,
-    /// Calls under way at once.
+    /// Number of calls that are under way at once.
     pub pending: usize,
-    /// Bytes of bodies that the store has room for.
+    /// Number of bytes of bodies that the store has room for.
     pub room: u64,
-    /// Bytes of bodies that live at the same time.
+    /// Number of bytes of bodies that live at the same time.
     pub live: u64,
-    /// Bytes of bodies that pass in all.
+    /// Number of bytes of bodies that pass in all.
     pub passes: u64,
 }
 
@@ -36,23 +36,23 @@ impl Plan {
     }
 }
 
-/// Sixteen bytes in no order, as hashes are.
+/// Returns sixteen bytes in no order, as hashes are.
 pub fn name(n: u64) -> [u8; 16] {
     (u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes()
 }
 
-/// A store under test. What was asked for is durable when a call returns.
+/// A store under test. A call returns when its changes are durable.
 pub trait Store {
-    /// Puts these, so many pending at the same time. Notes how long each commit, or each call, took.
+    /// Puts these numbers, `plan.pending` at the same time. Notes the time of each commit, or of each call.
     fn put(&mut self, numbers: Range<u64>, plan: &Plan, times: &mut Vec<f64>);
     fn read(&mut self, n: u64) -> Vec<u8>;
-    /// Erases these, so many pending at the same time.
+    /// Erases these numbers, `plan.pending` at the same time.
     fn erase(&mut self, numbers: Range<u64>, plan: &Plan);
-    /// Bytes that it has written so far, if it is known.
+    /// Returns the number of bytes that the store has written so far, if it is known.
     fn written(&self) -> Option<u64> {
         None
     }
-    /// Syncs that it has waited for so far, if it is known.
+    /// Returns the number of syncs that the store has waited for so far, if it is known.
     fn syncs(&self) -> Option<u64> {
         None
     }

@@ -38,7 +38,7 @@ pub fn open(path: &Path, plan: &Plan) -> Box<dyn Store> {
     Box::new(Ours { disk, writer, reader })
 }
 
-/// Calls that are under way.
+/// The calls that are under way.
 struct Flight {
     sender: mpsc::Sender<f64>,
     answers: mpsc::Receiver<f64>,
@@ -66,7 +66,7 @@ impl Flight {
         }
     }
 
-    /// Until no more than this are under way.
+    /// Waits until no more than this many calls are under way.
     fn wait(&mut self, most: usize, times: &mut Vec<f64>) {
         while self.under_way > most {
             times.push(self.answers.recv().unwrap());

@@ -3,7 +3,7 @@
 use super::*;
 use deaddrop_wire::item::Ping;
 
-/// A contact whose relay nothing answers at, with a running putter, and a relay that takes puts under a newer address.
+/// A contact at whose relay nothing answers, with a running putter, and a relay that takes puts under a newer address.
 struct Moving {
     world: World,
     id: u32,
@@ -24,7 +24,7 @@ impl Moving {
         Self { world, id, newer, puts }
     }
 
-    /// The contact tells the newer address, and a put must come there.
+    /// Lets the contact tell the newer address, and expects a put there.
     async fn tell_and_expect_a_put(mut self) {
         let (id, newer) = (self.id, self.newer.encode());
         let step = move |engine: &mut Engine<_>, _| {

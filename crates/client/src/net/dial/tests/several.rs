@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 /// A third address of this machine.
 const HOLE: &str = "127.0.0.3";
 
-/// A listener that answers nothing more: its queue is full, and the system drops whatever else comes. Returns what keeps it so.
+/// Returns a listener that answers nothing more, and what keeps it so: its queue is full, and the system drops all other
+/// connections.
 async fn black_hole(port: u16) -> (socket2::Socket, Vec<TcpStream>) {
     let address = SocketAddr::new(HOLE.parse().unwrap(), port);
     let listener = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

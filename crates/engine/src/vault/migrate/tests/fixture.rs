@@ -36,14 +36,14 @@ pub(super) struct Fixture {
     pub(super) new: Stored,
 }
 
-/// A row of format 1.
+/// Returns a row of format 1.
 pub(super) fn old_row<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
     let mut bytes = vec![1];
     bytes.extend(postcard::to_allocvec(row).unwrap());
     bytes.into()
 }
 
-/// A byte that differs between the first contacts.
+/// Returns a byte that differs between the first contacts.
 const fn byte(id: u32) -> u8 {
     id.to_le_bytes()[0]
 }
@@ -64,7 +64,7 @@ pub(super) fn text(stream: [u8; 16], number: u64, text: &str) -> Zeroizing<Vec<u
     content::encode(&[Content::Text { stream: StreamId(stream), number, text: text.to_owned() }]).unwrap()
 }
 
-/// A move as format 1 wrote it: without the flag of numbered items.
+/// Encodes a move as format 1 did: without the flag of numbered items.
 fn old_move(stream: [u8; 16], number: u64) -> Zeroizing<Vec<u8>> {
     let address = b"address".to_vec();
     let mut bytes =
@@ -80,7 +80,7 @@ pub(super) struct OldContact {
     pub(super) slot: Option<[u8; 16]>,
     /// The row of the e2ee crate's contact.
     pub(super) ratchet: Option<Zeroizing<Vec<u8>>>,
-    /// Messages in the outbox.
+    /// Number of messages in the outbox.
     pub(super) clock: u64,
     /// Whether a receipt is due once its control message has gone.
     pub(super) receipt_due: bool,
@@ -133,13 +133,13 @@ pub(super) struct Pair {
 }
 
 impl Fixture {
-    /// A row that becomes another.
+    /// Adds a row that becomes another.
     pub(super) fn becomes<A: Serialize, B: Serialize>(&mut self, row: RowKey, old: &A, new: (RowKey, &B)) {
         self.old.insert(row, old_row(old));
         self.new.insert(new.0, encode(new.1).unwrap());
     }
 
-    /// A row that stays as it is.
+    /// Adds a row that stays as it is.
     pub(super) fn stays(&mut self, row: RowKey, bytes: &[u8]) {
         self.old.insert(row, bytes.to_vec().into());
         self.new.insert(row, bytes.to_vec().into());
@@ -149,7 +149,7 @@ impl Fixture {
         self.becomes(row, body, (row, body));
     }
 
-    /// The config of a person with so many contacts.
+    /// Adds the config of a person with this many contacts.
     pub(super) fn config(&mut self, identity: &IdentityKeyPair, next_id: u32) {
         let (seed, relay) = (identity.seed(), Some(RELAY.to_owned()));
         let duplicate = |seed: &IdentitySeed| seed.duplicate();
@@ -163,7 +163,7 @@ impl Fixture {
         self.becomes(key(Table::Config, 0, 0), &old, (key(Table::Config, 0, 0), &new));
     }
 
-    /// One of each row that keeps its fields, and a missing item.
+    /// Adds one of each row that keeps its fields, and a missing item.
     pub(super) fn small_rows(&mut self, identity: &IdentityKeyPair, rng: &mut StdRng) {
         let relays = RelaysRow {
             adopted: Some(RELAY.to_owned()),
@@ -195,7 +195,7 @@ impl Fixture {
         }
     }
 
-    /// A session with a person, its rows written; `skipped` of the person's messages have not come.
+    /// Adds the rows of a session with a person, and returns the session. `skipped` of the person's messages have not come.
     pub(super) fn session(
         &mut self,
         id: u32,
@@ -231,7 +231,7 @@ impl Fixture {
         Pair { session, peer: accepted.session, peer_identity }
     }
 
-    /// Texts and every tenth time a move, in the states in which an outbox has them. The number of texts.
+    /// Adds texts and every tenth time a move, in the states in which an outbox has them. Returns the number of texts.
     pub(super) fn outbox(&mut self, id: u32, numbers: core::ops::Range<u64>) -> u64 {
         let (stream, mut clock) = (out_stream(id), 0);
         for number in numbers {
@@ -265,7 +265,7 @@ impl Fixture {
         clock
     }
 
-    /// The control message of a contact; it goes.
+    /// Adds the control message of a contact, which the migration removes.
     pub(super) fn control(&mut self, id: u32, content: Zeroizing<Vec<u8>>) {
         let old =
             format1::ItemRow { kind: format1::ItemKind::Control, content, sealed: None, again_on: None };
@@ -357,12 +357,12 @@ fn hello() -> Vec<u8> {
     content::encode(&[Content::Hello { address: b"address".to_vec() }]).unwrap().to_vec()
 }
 
-/// The invite that a contact still has to empty.
+/// Returns the invite that a contact still has to empty.
 pub(super) fn accepted_invite() -> AcceptedInvite {
     AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), stored_at_relay: true }
 }
 
-/// A contact of the e2ee crate that has lost its session.
+/// Returns a contact of the e2ee crate that has lost its session.
 pub(super) fn lost(identity: [u8; 32], verified: bool) -> Zeroizing<Vec<u8>> {
     let mut contact = Contact::new(IdentityHash::from_bytes(identity));
     let _ = contact.set_verified(verified);
