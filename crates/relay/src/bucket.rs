@@ -25,6 +25,11 @@ impl Bucket {
         let wait = over.div_ceil(1_000).div_ceil(per_s.max(1));
         Err(u16::try_from(wait.max(1)).unwrap_or(u16::MAX))
     }
+
+    /// Whether all tokens are there again.
+    pub(crate) fn is_full(&self, per_s: u64, now_ms: u64) -> bool {
+        self.spent <= now_ms.saturating_sub(self.at_ms).saturating_mul(per_s)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod backing;
 mod kept_store;
 mod memory;
+mod parallel;
 mod shred;
 
 pub use kept_store::KeptStore;

@@ -7,6 +7,7 @@
 mod attached;
 mod changes;
 mod closed;
+mod directory;
 mod expiry;
 mod job;
 mod mailbox;
@@ -14,6 +15,9 @@ mod puts;
 mod queue;
 mod readers;
 pub(crate) mod record;
+mod sends;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use changes::ChangeStep;
 pub(crate) use expiry::SweepStep;
@@ -23,16 +27,16 @@ pub(crate) use readers::{AckStep, Found, PeekStep};
 
 use crate::clock::Calendar;
 use crate::limits::Limits;
-use crate::names::{Handle, IndexKey, Name};
+use crate::names::{Handle, IndexKey};
 use crate::store::Census;
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, Day, SizeClass};
+use directory::Directory;
 use mailbox::Mailbox;
 use queue::Resident;
 pub(crate) use queue::Waiter;
 use rand::rngs::StdRng;
 use record::Lasting;
-use std::collections::HashMap;
 
 /// All mailboxes of a store.
 pub(crate) struct Mailboxes {
@@ -42,10 +46,7 @@ pub(crate) struct Mailboxes {
     in_memory: bool,
     /// Draws handles and pauses. Both are known to the relay alone, and no key depends on them.
     rng: StdRng,
-    boxes: HashMap<Handle, Mailbox>,
-    owns: HashMap<Name, Handle>,
-    reads: HashMap<Name, Handle>,
-    sends: HashMap<Name, (Handle, u8)>,
+    directory: Directory,
     blobs: u64,
     bytes: u64,
     volatile_bytes: u64,
@@ -60,7 +61,8 @@ pub(crate) struct Mailboxes {
     /// The mailbox that is being changed by its owner.
     changing: Option<Handle>,
     stopped: bool,
-    sweep_from: Option<Handle>,
+    /// The slot with which the next step of expiry begins.
+    sweep_from: usize,
 }
 
 impl Mailboxes {
@@ -71,10 +73,7 @@ impl Mailboxes {
             limits,
             in_memory,
             rng,
-            boxes: HashMap::new(),
-            owns: HashMap::new(),
-            reads: HashMap::new(),
-            sends: HashMap::new(),
+            directory: Directory::default(),
             blobs: 0,
             bytes: 0,
             volatile_bytes: 0,
@@ -85,23 +84,22 @@ impl Mailboxes {
             overdue: 0,
             changing: None,
             stopped: false,
-            sweep_from: None,
+            sweep_from: 0,
         }
     }
 
     /// Adds a mailbox that was found when the store was opened.
     pub(crate) fn restore_mailbox(&mut self, handle: Handle, lasting: Lasting) {
-        self.index(handle, &lasting);
-        self.boxes.insert(handle, Mailbox::new(lasting));
+        self.directory.insert(handle, lasting);
     }
 
     /// Adds a blob that was found when the store was opened, in the store's order. Returns `false` if it has no mailbox: the
     /// caller erases it.
     pub(crate) fn restore_blob(&mut self, handle: Handle, resident: Resident) -> bool {
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return false };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return false };
         self.blobs += 1;
         self.bytes += resident.class.bytes() as u64;
-        mailbox.queue.restore(resident);
+        mailbox.active_mut().queue.restore(resident);
         true
     }
 
@@ -134,7 +132,7 @@ impl Mailboxes {
 
     pub(crate) fn census(&self) -> Census {
         Census {
-            mailboxes: self.boxes.len() as u64,
+            mailboxes: self.directory.len() as u64,
             blobs: self.blobs,
             bytes: self.bytes,
             memory_bytes: if self.in_memory { self.volatile_bytes } else { 0 },
@@ -147,23 +145,10 @@ impl Mailboxes {
         }
     }
 
-    fn index(&mut self, handle: Handle, lasting: &Lasting) {
-        self.owns.insert(lasting.own, handle);
-        self.reads.insert(lasting.read, handle);
-        for (name, via) in &lasting.sends {
-            self.sends.insert(*name, (handle, *via));
-        }
-    }
-
     /// Removes a mailbox at once and returns the jobs that erase it. A caller that waits for its blobs is told `Refused`.
     fn remove(&mut self, handle: Handle) -> Option<(Mailbox, Job, Job)> {
-        let mailbox = self.boxes.remove(&handle)?;
-        self.owns.remove(&mailbox.lasting.own);
-        self.reads.remove(&mailbox.lasting.read);
-        for (name, _) in &mailbox.lasting.sends {
-            self.sends.remove(name);
-        }
-        let keys: Vec<RecordKey> = mailbox.queue.keys().collect();
+        let mailbox = self.directory.remove(handle)?;
+        let keys: Vec<RecordKey> = mailbox.queue().map(|queue| queue.keys().collect()).unwrap_or_default();
         self.uncount(&mailbox);
         let mut lasting = Job { puts: Vec::new(), erases: vec![record::mailbox_key(handle)] };
         let mut volatile = Job::default();
@@ -175,25 +160,26 @@ impl Mailboxes {
     }
 
     fn uncount(&mut self, mailbox: &Mailbox) {
-        let (blobs, bytes) = (u64::from(mailbox.queue.blobs()), u64::from(mailbox.queue.bytes()));
+        let Some(queue) = mailbox.queue() else { return };
+        let (blobs, bytes) = (u64::from(queue.blobs()), u64::from(queue.bytes()));
         self.blobs = self.blobs.saturating_sub(blobs);
         self.bytes = self.bytes.saturating_sub(bytes);
         if mailbox.medium() == Medium::Volatile || self.in_memory {
             self.volatile_bytes = self.volatile_bytes.saturating_sub(bytes);
         }
-        self.hot_bytes = self.hot_bytes.saturating_sub(mailbox.queue.hot_bytes());
+        self.hot_bytes = self.hot_bytes.saturating_sub(queue.hot_bytes());
     }
 
     /// Notes that changes by reading were not written for this mailbox: the next sweep tries again.
     pub(crate) fn note_unsaved(&mut self, handle: Handle) {
-        if let Some(mailbox) = self.boxes.get_mut(&handle) {
+        if let Some(mailbox) = self.directory.get_mut(handle) {
             mailbox.unsaved = true;
         }
     }
 
     /// Whether the record of this mailbox on the disk is up to date.
     pub(crate) fn is_saved(&self, handle: Handle) -> bool {
-        self.boxes.get(&handle).is_some_and(|mailbox| !mailbox.unsaved)
+        self.directory.get(handle).is_some_and(|mailbox| !mailbox.unsaved)
     }
 
     /// Returns the job that writes the changes by reading. There is none while an owner's change is under way: a record

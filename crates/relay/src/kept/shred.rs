@@ -2,6 +2,7 @@
 
 use super::backing::{Backing, Done};
 use super::kept_store::KeptStore;
+use super::parallel::map_in_parallel;
 use crate::limits::Limits;
 use crate::mailboxes::{
     Job,
@@ -31,6 +32,8 @@ pub enum OpenStoreError {
     NoThread,
 }
 
+/// Mailboxes that are read in one step at opening.
+const READ_AT_ONCE: usize = 16_384;
 /// Records erased in one step at opening.
 const ERASED_AT_ONCE: usize = 4_096;
 
@@ -83,17 +86,23 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         let entries: Vec<Entry> = store.backing().reader.entries().collect();
         let mut lost = Vec::new();
         store.restore(|state| {
+            let is_mailbox = |entry: &&Entry| matches!(record::kind(entry), Kind::Mailbox(_));
+            let mailboxes: Vec<&Entry> = entries.iter().filter(is_mailbox).collect();
+            for some in mailboxes.chunks(READ_AT_ONCE) {
+                for (entry, lasting) in some.iter().zip(store.lasting(some)) {
+                    match (record::kind(entry), lasting) {
+                        (Kind::Mailbox(handle), Some(lasting)) => state.restore_mailbox(handle, lasting),
+                        _ => lost.push(entry.key),
+                    }
+                }
+            }
             for entry in &entries {
                 match record::kind(entry) {
-                    Kind::Mailbox(handle) => match store.lasting(entry) {
-                        Some(lasting) => state.restore_mailbox(handle, lasting),
-                        None => lost.push(entry.key),
-                    },
                     Kind::Day(day) => {
                         let body = store.backing().reader.read(&entry.key).ok();
                         state.restore_calendar(record::calendar(day, body.as_deref()));
                     }
-                    Kind::Blob { .. } => {}
+                    Kind::Mailbox(_) | Kind::Blob { .. } => {}
                     Kind::Unknown => lost.push(entry.key),
                 }
             }
@@ -112,8 +121,10 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         Ok(store)
     }
 
-    fn lasting(&self, entry: &Entry) -> Option<record::Lasting> {
-        record::decode(&self.backing().reader.read(&entry.key).ok()?)
+    /// Returns the lasting parts of these mailboxes, in order; `None` for one that cannot be read.
+    fn lasting(&self, entries: &[&Entry]) -> Vec<Option<record::Lasting>> {
+        let reader = &self.backing().reader;
+        map_in_parallel(entries, |entry| record::decode(&reader.read(&entry.key).ok()?))
     }
 }
 

@@ -4,7 +4,7 @@
 //! The caller has at most one change under way at a time, so that each is decided on what the one before has left.
 
 use super::job::Job;
-use super::mailbox::{Mailbox, renewed};
+use super::mailbox::renewed;
 use super::{Mailboxes, record, record::Lasting};
 use crate::clock::{Calendar, Now};
 use crate::hints::SubscriptionEnd;
@@ -58,11 +58,8 @@ impl Edit {
     fn apply_to(&self, lasting: &mut Lasting) {
         match self {
             Self::Make(_) | Self::Nothing => {}
-            Self::Grant(name, via) => {
-                lasting.sends.retain(|(other, _)| other != name);
-                lasting.sends.push((*name, *via));
-            }
-            Self::Revoke(name) => lasting.sends.retain(|(other, _)| other != name),
+            Self::Grant(name, via) => lasting.sends.grant(*name, *via),
+            Self::Revoke(name) => lasting.sends.revoke(name),
             Self::Renew(ends) => lasting.ends = lasting.ends.max(*ends),
             Self::Rekey(read) => lasting.read = *read,
         }
@@ -90,18 +87,20 @@ impl Mailboxes {
         // The sort is stable: of equal senders the first stays.
         sends.sort_by_key(|(name, _)| name.0);
         sends.dedup_by_key(|(name, _)| *name);
-        if let Some(handle) = self.owns.get(&own).copied() {
+        if let Some(handle) = self.directory.by_owner(&own) {
             // the same create again is the same mailbox; anything else of this owner is not.
-            let same = self.boxes.get(&handle).is_some_and(|mailbox| mailbox.lasting.read == read);
+            let same = self.directory.get(handle).is_some_and(|mailbox| mailbox.lasting.read == read);
             return if same { Ok(self.as_before(handle)) } else { Err(Verdict::Refused) };
         }
         // the reader and the senders belong to no other mailbox.
-        if self.reads.contains_key(&read) || sends.iter().any(|(name, _)| self.sends.contains_key(name)) {
+        if self.directory.by_reader(&read).is_some()
+            || sends.iter().any(|(name, _)| self.directory.by_sender(name).is_some())
+        {
             return Err(Verdict::Refused);
         }
         // there is room for one more.
         let (limits, percent) = (&self.limits, self.limits.create_percent);
-        if Limits::reached(self.boxes.len() as u64, limits.mailboxes, percent)
+        if Limits::reached(self.directory.len() as u64, limits.mailboxes, percent)
             || Limits::reached(self.blobs, limits.blobs, percent)
             || Limits::reached(self.bytes, limits.store_bytes, percent)
         {
@@ -110,7 +109,7 @@ impl Mailboxes {
         let lasting = Lasting {
             own,
             read,
-            sends,
+            sends: sends.into_iter().collect(),
             lease: new.lease,
             quota: new.quota,
             flags: new.flags,
@@ -130,14 +129,14 @@ impl Mailboxes {
             return Err(Verdict::Stopped);
         }
         // the owner exists.
-        let handle = self.owns.get(&self.key.own(own)).copied().ok_or(Verdict::Refused)?;
-        let lasting = &self.boxes.get(&handle).ok_or(Verdict::Refused)?.lasting;
+        let handle = self.directory.by_owner(&self.key.own(own)).ok_or(Verdict::Refused)?;
+        let lasting = &self.directory.get(handle).ok_or(Verdict::Refused)?.lasting;
         let edit = match change {
             Change::Grant(grant) => {
                 let name = self.key.send(&grant.send);
-                match self.sends.get(&name) {
+                match self.directory.by_sender(&name) {
                     // the sender belongs to no other mailbox.
-                    Some((other, _)) if *other != handle => return Err(Verdict::Refused),
+                    Some((other, _)) if other != handle => return Err(Verdict::Refused),
                     Some(_) => {}
                     None => {
                         let most = usize::try_from(self.limits.sends_per_mailbox).unwrap_or(usize::MAX);
@@ -151,7 +150,7 @@ impl Mailboxes {
             }
             Change::Revoke(send) => {
                 let name = self.key.send(&send);
-                if lasting.sends.iter().all(|(other, _)| *other != name) {
+                if lasting.sends.via(&name).is_none() {
                     return Ok(self.as_before(handle));
                 }
                 Edit::Revoke(name)
@@ -162,8 +161,8 @@ impl Mailboxes {
             },
             Change::Rekey(read) => {
                 let name = self.key.read(&read);
-                match self.reads.get(&name) {
-                    Some(other) if *other == handle => return Ok(self.as_before(handle)),
+                match self.directory.by_reader(&name) {
+                    Some(other) if other == handle => return Ok(self.as_before(handle)),
                     // the reader belongs to no other mailbox.
                     Some(_) => return Err(Verdict::Refused),
                     None => Edit::Rekey(name),
@@ -180,7 +179,7 @@ impl Mailboxes {
 
     /// Returns the step for a mailbox that has the wanted state already. Unwritten changes of it are written too.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
-        if self.boxes.get(&handle).is_some_and(|mailbox| mailbox.unsaved)
+        if self.directory.get(handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)
         {
             return step;
@@ -190,11 +189,11 @@ impl Mailboxes {
 
     /// Returns the job that writes the mailbox with this edit; `None` if the mailbox does not exist.
     fn plan(&mut self, handle: Handle, edit: Edit) -> Option<ChangeStep> {
-        let mailbox = self.boxes.get_mut(&handle)?;
+        let mailbox = self.directory.get_mut(handle)?;
         let saves = std::mem::take(&mut mailbox.unsaved);
         let mut lasting = mailbox.lasting.clone();
         // A first use that is on its way to the disk is not undone there.
-        lasting.unused_until = lasting.unused_until.filter(|_| mailbox.first_uses == 0);
+        lasting.unused_until = lasting.unused_until.filter(|_| mailbox.first_uses() == 0);
         edit.apply_to(&mut lasting);
         self.changing = Some(handle);
         let job = Job { puts: vec![record::mailbox(handle, &lasting)], erases: Vec::new() };
@@ -211,40 +210,28 @@ impl Mailboxes {
         }
         if let Edit::Make(lasting) = edit {
             if written {
-                self.index(handle, &lasting);
-                self.boxes.insert(handle, Mailbox::new(lasting));
+                self.directory.insert(handle, lasting);
             }
             return true;
         }
         // It may have been deleted meanwhile.
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return false };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return false };
         if !written {
             mailbox.unsaved |= saves;
             return true;
         }
-        match &edit {
-            Edit::Make(_) | Edit::Renew(_) | Edit::Nothing => {}
-            Edit::Grant(name, via) => {
-                self.sends.insert(*name, (handle, *via));
-            }
-            Edit::Revoke(name) => {
-                self.sends.remove(name);
-            }
-            Edit::Rekey(read) => {
-                self.reads.remove(&mailbox.lasting.read);
-                self.reads.insert(*read, handle);
-                mailbox.fence += 1;
-                mailbox.end_reader(SubscriptionEnd::Displaced);
-            }
+        if let Edit::Rekey(_) = edit {
+            mailbox.fence += 1;
+            mailbox.end_reader(SubscriptionEnd::Displaced);
         }
-        edit.apply_to(&mut mailbox.lasting);
+        self.directory.change(handle, |lasting| edit.apply_to(lasting));
         true
     }
 
     fn fresh_handle(&mut self) -> Handle {
         loop {
             let handle = Handle::random(&mut self.rng);
-            if !self.boxes.contains_key(&handle) {
+            if !self.directory.contains(handle) {
                 return handle;
             }
         }

@@ -47,40 +47,34 @@ impl Mailboxes {
         if self.calendar.is_none_or(|before| before.day < now.day || before.expires_from < now.expires_from) {
             step.day = Some((calendar, Job { puts: vec![record::day(calendar)], erases: Vec::new() }));
         }
-        let mut handles: Vec<Handle> =
-            self.boxes.keys().copied().filter(|handle| Some(*handle) > self.sweep_from).collect();
-        if handles.len() > LOOKED_AT {
-            handles.select_nth_unstable(LOOKED_AT);
-            handles.truncate(LOOKED_AT);
-            step.more = true;
-        }
-        handles.sort_unstable();
+        let first = self.sweep_from;
+        let (handles, behind) = self.directory.slots(first, LOOKED_AT);
         let (mut count, mut bytes) = (0, 0);
-        let mut last = None;
-        for handle in handles {
-            if count >= limit || bytes >= AT_ONCE {
-                step.more = true;
+        self.sweep_from = behind.unwrap_or(0);
+        step.more = behind.is_some();
+        for (slot, handle) in handles {
+            if bytes >= AT_ONCE {
+                (step.more, self.sweep_from) = (true, slot);
                 break;
             }
-            let before = self.boxes.get(&handle).map_or(0, |mailbox| mailbox.queue.bytes());
+            let before =
+                self.directory.get(handle).and_then(|mailbox| Some(mailbox.queue()?.bytes())).unwrap_or(0);
             let destroyed = self.sweep_one(handle, now, limit - count, &mut step);
             (count, bytes) = (count + destroyed, bytes + if destroyed > 0 { u64::from(before) } else { 0 });
             if count >= limit {
                 // This mailbox may hold more: the next step begins with it.
-                step.more = true;
+                (step.more, self.sweep_from) = (true, slot);
                 break;
             }
-            last = Some(handle);
         }
-        self.sweep_from = if step.more { last.or(self.sweep_from) } else { None };
         step
     }
 
     fn sweep_one(&mut self, handle: Handle, now: Now, limit: usize, step: &mut SweepStep) -> usize {
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return 0 };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return 0 };
         let over = now.is_over(mailbox.lasting.ends);
         let unused = mailbox.lasting.unused_until.is_some_and(|until| now.is_over(until));
-        let unused = unused && mailbox.first_uses == 0;
+        let unused = unused && mailbox.first_uses() == 0;
         if over || unused {
             let Some((mut mailbox, lasting, volatile)) = self.remove(handle) else { return 0 };
             mailbox.end_reader(SubscriptionEnd::Gone);
@@ -88,7 +82,7 @@ impl Mailboxes {
             step.mailboxes.push((lasting, volatile));
             return count;
         }
-        let residents = mailbox.queue.residents.iter();
+        let residents = mailbox.queue().into_iter().flat_map(|queue| &queue.residents);
         let expired = residents.filter(|resident| now.is_over(resident.expiry) && !resident.dying);
         let expired: Vec<_> = expired.map(|resident| resident.id).take(limit).collect();
         if mailbox.unsaved && step.unsaved.len() < SAVED_AT_ONCE {
@@ -96,6 +90,7 @@ impl Mailboxes {
             step.unsaved.extend(job.map(|job| (handle, job)));
         }
         if expired.is_empty() {
+            mailbox.rest(now, &self.limits);
             return 0;
         }
         let killed = Self::kill(handle, mailbox, expired.into_iter());

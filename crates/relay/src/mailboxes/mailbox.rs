@@ -1,4 +1,7 @@
 //! One mailbox: its lasting part, its blobs, its reader, its quota and its lease.
+//!
+//! Most mailboxes of a relay are empty and have no reader: what only a used one needs is allocated with its first use, and freed by the next
+//! sweep that finds it at rest.
 
 use super::attached::Attached;
 use super::closed::Closed;
@@ -8,15 +11,24 @@ use super::record::Lasting;
 use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::hints::SubscriptionEnd;
+use crate::limits::Limits;
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Day, SizeClass};
 
 /// One mailbox.
 pub(super) struct Mailbox {
     pub(super) lasting: Lasting,
-    pub(super) queue: Queue,
     /// The fence of the newest reader; 0 before the first.
     pub(super) fence: u64,
+    /// Whether changes by reading are not on the disk yet.
+    pub(super) unsaved: bool,
+    active: Option<Box<Active>>,
+}
+
+/// The parts of a mailbox that are needed while it has blobs or a reader, or was used a short time ago.
+#[derive(Default)]
+pub(super) struct Active {
+    pub(super) queue: Queue,
     pub(super) reader: Option<Attached>,
     /// The moment of the last takeover from a connected reader.
     pub(super) taken_ms: Option<u64>,
@@ -25,23 +37,62 @@ pub(super) struct Mailbox {
     pub(super) closed: Option<Closed>,
     /// Number of puts under way that are the first use of the mailbox.
     pub(super) first_uses: u32,
-    /// Whether changes by reading are not on the disk yet.
-    pub(super) unsaved: bool,
+}
+
+impl Active {
+    /// Whether a new one would answer every request alike.
+    fn is_at_rest(&self, now: Now, limits: &Limits) -> bool {
+        let rate = limits.mailbox_puts_per_s.into();
+        let is_read = self.reader.as_ref().is_some_and(Attached::is_connected);
+        let was_taken = self.taken_ms.is_some_and(|at| now.ms.saturating_sub(at) < limits.takeover_ms);
+        let is_closed = self.closed.is_some_and(|closed| now.ms < closed.until_ms());
+        self.queue.is_empty()
+            && self.first_uses == 0
+            && !is_read
+            && !was_taken
+            && !is_closed
+            && self.rate.is_full(rate, now.ms)
+    }
 }
 
 impl Mailbox {
     pub(super) fn new(lasting: Lasting) -> Self {
-        Self {
-            lasting,
-            queue: Queue::default(),
-            fence: 0,
-            reader: None,
-            taken_ms: None,
-            rate: Bucket::default(),
-            closed: None,
-            first_uses: 0,
-            unsaved: false,
-        }
+        Self { lasting, fence: 0, unsaved: false, active: None }
+    }
+
+    /// Returns the active part; `None` if the mailbox is at rest.
+    pub(super) fn active(&self) -> Option<&Active> {
+        self.active.as_deref()
+    }
+
+    /// Returns the active part of a mailbox that is used.
+    pub(super) fn active_mut(&mut self) -> &mut Active {
+        self.active.get_or_insert_default()
+    }
+
+    /// Returns the blobs; `None` if the mailbox is at rest.
+    pub(super) fn queue(&self) -> Option<&Queue> {
+        self.active().map(|active| &active.queue)
+    }
+
+    /// Returns the number of puts under way that are the first use of the mailbox.
+    pub(super) fn first_uses(&self) -> u32 {
+        self.active().map_or(0, |active| active.first_uses)
+    }
+
+    /// Returns the reader, connected or not.
+    pub(super) fn reader(&self) -> Option<&Attached> {
+        self.active()?.reader.as_ref()
+    }
+
+    /// Removes the reader, and returns it.
+    pub(super) fn detach_reader(&mut self) -> Option<Attached> {
+        self.active.as_mut()?.reader.take()
+    }
+
+    /// Frees the active part if nothing depends on it.
+    pub(super) fn rest(&mut self, now: Now, limits: &Limits) {
+        self.active.take_if(|active| active.is_at_rest(now, limits));
     }
 
     /// Returns the place of the mailbox's blobs.
@@ -54,7 +105,7 @@ impl Mailbox {
 
     /// Ends the reader's subscription and tells it why.
     pub(super) fn end_reader(&mut self, ended: SubscriptionEnd) {
-        if let Some(reader) = self.reader.take() {
+        if let Some(reader) = self.detach_reader() {
             reader.tell_ended(ended);
         }
     }
@@ -75,31 +126,41 @@ impl Mailbox {
     /// Decides whether a blob of this class is taken. If it does not fit, closes the smallest class that does not fit
     /// for a pause.
     pub(super) fn admit(&mut self, class: SizeClass, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> bool {
-        if self.closed.is_some_and(|closed| now_ms >= closed.until_ms()) && self.is_half_free() {
-            self.closed = None;
+        let is_half_free = self.is_half_free();
+        let active = self.active_mut();
+        if active.closed.is_some_and(|closed| now_ms >= closed.until_ms()) && is_half_free {
+            active.closed = None;
         }
-        if self.closed.is_some_and(|closed| closed.refuses(class)) {
+        if active.closed.is_some_and(|closed| closed.refuses(class)) {
             return false;
         }
         if self.has_room_for(class) {
             return true;
         }
         let from = SizeClass::ALL.into_iter().find(|class| !self.has_room_for(*class)).unwrap_or(class);
-        let before_ms = self.closed.map_or(0, |closed| closed.until_ms());
+        let active = self.active_mut();
+        let before_ms = active.closed.map_or(0, |closed| closed.until_ms());
         let until_ms = now_ms.saturating_add(pause_ms()).max(before_ms);
-        self.closed = Some(Closed::new(from, until_ms));
+        active.closed = Some(Closed::new(from, until_ms));
         false
     }
 
     fn has_room_for(&self, class: SizeClass) -> bool {
         let (blobs, bytes) = self.quota();
-        let with = self.queue.bytes().saturating_add(u32::try_from(class.bytes()).unwrap_or(u32::MAX));
-        self.queue.blobs() < blobs && with <= bytes
+        let (used_blobs, used_bytes) = self.used();
+        let with = used_bytes.saturating_add(u32::try_from(class.bytes()).unwrap_or(u32::MAX));
+        used_blobs < blobs && with <= bytes
     }
 
     fn is_half_free(&self) -> bool {
         let (blobs, bytes) = self.quota();
-        self.queue.blobs() <= blobs / 2 && self.queue.bytes() <= bytes / 2
+        let (used_blobs, used_bytes) = self.used();
+        used_blobs <= blobs / 2 && used_bytes <= bytes / 2
+    }
+
+    /// Number of blobs and of bytes that it holds.
+    fn used(&self) -> (u32, u32) {
+        self.queue().map_or((0, 0), |queue| (queue.blobs(), queue.bytes()))
     }
 
     /// Returns the maximum numbers of blobs and of bytes.

@@ -49,22 +49,23 @@ impl Mailboxes {
             return Answer(Verdict::Stopped);
         }
         // the sender exists. A sender that was revoked or never granted, and one whose mailbox is gone, are absent from the map.
-        let Some(&(handle, via)) = self.sends.get(&self.key.send(send)) else {
+        let Some((handle, via)) = self.directory.by_sender(&self.key.send(send)) else {
             return Answer(Verdict::Refused);
         };
         let key = self.key.blob(handle, &blob);
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return Answer(Verdict::Refused) };
         let (class, len) = (blob.class(), blob.as_bytes().len());
         // a blob that is there is the same put, and is answered with the commit that it depends on.
-        if let Some(pending) = mailbox.queue.pending.iter_mut().find(|pending| pending.key == key) {
+        let queue = &mut mailbox.active_mut().queue;
+        if let Some(pending) = queue.pending.iter_mut().find(|pending| pending.key == key) {
             pending.waiters.push(waiter);
             return Join;
         }
-        if let Some(resident) = mailbox.queue.residents.iter().find(|resident| resident.key == key) {
+        if let Some(resident) = queue.residents.iter().find(|resident| resident.key == key) {
             if !resident.dying {
                 return Answer(Verdict::Done);
             }
-            mailbox.queue.dying.push(Dying { id: resident.id, waiter });
+            queue.dying.push(Dying { id: resident.id, waiter });
             return Join;
         }
         // the store as a whole has room.
@@ -91,21 +92,21 @@ impl Mailboxes {
         }
         // not too many in a short time.
         let (rate, burst) = (limits.mailbox_puts_per_s.into(), limits.mailbox_put_burst.into());
-        if let Err(wait) = mailbox.rate.take(1, rate, burst, now.ms) {
+        if let Err(wait) = mailbox.active_mut().rate.take(1, rate, burst, now.ms) {
             return Answer(Verdict::TooFast(wait));
         }
 
-        let listening = mailbox.reader.as_ref().is_some_and(Attached::is_connected);
+        let listening = mailbox.reader().is_some_and(Attached::is_connected);
         let hot =
             (listening && !self.in_memory && keep_hot(&blob, self.hot_bytes, limits)).then(|| blob.clone());
         self.blobs += 1;
         self.bytes += len as u64;
         self.volatile_bytes += if volatile { len as u64 } else { 0 };
         self.hot_bytes += if hot.is_some() { len as u64 } else { 0 };
-        let Some(mailbox) = self.boxes.get(&handle) else { return Answer(Verdict::Refused) };
+        let Some(mailbox) = self.directory.get(handle) else { return Answer(Verdict::Refused) };
         let expiry = self.expiry(mailbox, class, now.day);
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return Answer(Verdict::Refused) };
-        mailbox.queue.begin(Pending { key, class, via, expiry, hot, waiters: vec![waiter] });
+        let Some(mailbox) = self.directory.get_mut(handle) else { return Answer(Verdict::Refused) };
+        mailbox.active_mut().queue.begin(Pending { key, class, via, expiry, hot, waiters: vec![waiter] });
         let stored = record::blob(key, handle, via, expiry, blob.into_bytes());
         let mut blob = Job { puts: vec![stored], erases: Vec::new() };
         let mut rewritten = None;
@@ -114,7 +115,7 @@ impl Mailboxes {
                 // One commit for both. In memory it is used once that is durable.
                 let used = record::Lasting { unused_until: None, ..mailbox.lasting.clone() };
                 blob.puts.push(record::mailbox(handle, &used));
-                mailbox.first_uses += 1;
+                mailbox.active_mut().first_uses += 1;
             }
             Medium::Volatile if first_use => {
                 mailbox.lasting.unused_until = None;
@@ -129,13 +130,13 @@ impl Mailboxes {
     /// Adds the blob of a [`PutStep::Write`], which is on stable storage, to its mailbox, and tells the waiters.
     pub(crate) fn finish_put(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return };
         if first_use {
-            mailbox.first_uses = mailbox.first_uses.saturating_sub(1);
+            mailbox.active_mut().first_uses = mailbox.active_mut().first_uses.saturating_sub(1);
             mailbox.lasting.unused_until = None;
         }
-        let waiters = mailbox.queue.commit(key, id);
-        if let Some(reader) = &mailbox.reader {
+        let waiters = mailbox.active_mut().queue.commit(key, id);
+        if let Some(reader) = mailbox.reader() {
             reader.tell_changed();
         }
         for waiter in waiters {
@@ -147,17 +148,17 @@ impl Mailboxes {
     /// waiters.
     pub(crate) fn undo_put(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
-        let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+        let Some(mailbox) = self.directory.get_mut(handle) else { return };
         if first_use {
-            mailbox.first_uses = mailbox.first_uses.saturating_sub(1);
+            mailbox.active_mut().first_uses = mailbox.active_mut().first_uses.saturating_sub(1);
             // A change that was decided meanwhile may have written that it is used.
             mailbox.unsaved |= mailbox.lasting.unused_until.is_some();
         }
         // It never got an order number; any that is not in use will do to take it out again.
         let id = RecordId(u64::MAX);
-        let waiters = mailbox.queue.commit(key, id);
+        let waiters = mailbox.active_mut().queue.commit(key, id);
         let volatile = mailbox.medium() == Medium::Volatile || in_memory;
-        if let Some((class, hot, _)) = mailbox.queue.remove(id) {
+        if let Some((class, hot, _)) = mailbox.active_mut().queue.remove(id) {
             self.forget(class, hot, volatile);
         }
         let verdict = if self.stopped { Verdict::Stopped } else { Verdict::Busy };

@@ -78,6 +78,11 @@ impl Queue {
         self.bytes
     }
 
+    /// Whether it holds nothing, and no caller waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.residents.is_empty() && self.dying.is_empty()
+    }
+
     pub(crate) fn hot_bytes(&self) -> u64 {
         let pending = self.pending.iter().filter_map(|pending| pending.hot.as_ref());
         let residents = self.residents.iter().filter_map(|resident| resident.hot.as_ref());

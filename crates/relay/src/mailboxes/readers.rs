@@ -52,50 +52,53 @@ impl Mailboxes {
         now: Now,
     ) -> Result<(Claimed, Option<Job>), NotClaimed> {
         // the reader exists.
-        let handle = self.reads.get(&self.key.read(&claim.read)).copied().ok_or(NotClaimed::Refused)?;
+        let handle = self.directory.by_reader(&self.key.read(&claim.read)).ok_or(NotClaimed::Refused)?;
         let takeover_ms = self.limits.takeover_ms;
-        let mailbox = self.boxes.get_mut(&handle).ok_or(NotClaimed::Refused)?;
-        if let Some(present) = mailbox.reader.as_ref().filter(|present| present.is_connected()) {
+        let mailbox = self.directory.get_mut(handle).ok_or(NotClaimed::Refused)?;
+        if let Some(present) = mailbox.reader().filter(|present| present.is_connected()) {
             let same = present.is_same(reader);
-            let recently = mailbox.taken_ms.is_some_and(|at| now.ms.saturating_sub(at) < takeover_ms);
+            let recently = mailbox
+                .active()
+                .and_then(|active| active.taken_ms)
+                .is_some_and(|at| now.ms.saturating_sub(at) < takeover_ms);
             // readers do not take turns quickly; a reader's own broken connection is replaced at once.
             if !same && recently {
                 return Err(NotClaimed::Contended);
             }
             if !same {
-                mailbox.taken_ms = Some(now.ms);
+                mailbox.active_mut().taken_ms = Some(now.ms);
             }
         }
         mailbox.end_reader(SubscriptionEnd::Displaced);
         mailbox.fence += 1;
-        mailbox.reader = Some(Attached::new(reader, claim.sub));
-        let newest = mailbox.queue.residents.iter().rev().find(|resident| !resident.dying);
-        let claimed =
-            Claimed { handle, fence: Fence(mailbox.fence), newest: newest.map(|resident| resident.id) };
+        mailbox.active_mut().reader = Some(Attached::new(reader, claim.sub));
+        let residents = mailbox.queue().into_iter().flat_map(|queue| queue.residents.iter().rev());
+        let newest = residents.filter(|resident| !resident.dying).map(|resident| resident.id).next();
+        let claimed = Claimed { handle, fence: Fence(mailbox.fence), newest };
         let job = if mailbox.note_reading(now) { Self::save(handle, mailbox, self.changing) } else { None };
         Ok((claimed, job))
     }
 
     /// Releases a claim. A claim under an older fence is ignored.
     pub(crate) fn release(&mut self, handle: Handle, fence: Fence) {
-        if let Some(mailbox) = self.boxes.get_mut(&handle).filter(|mailbox| mailbox.fence == fence.0) {
-            mailbox.reader = None;
+        if let Some(mailbox) = self.directory.get_mut(handle).filter(|mailbox| mailbox.fence == fence.0) {
+            mailbox.detach_reader();
             mailbox.fence += 1;
         }
     }
 
     /// Returns the oldest blobs that are not in flight.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
-        let mailbox = self.boxes.get_mut(&peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
+        let mailbox = self.directory.get_mut(peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
         // the fence is the mailbox's.
         if mailbox.fence != peek.fence.0 {
             return Err(Stale(SubscriptionEnd::Displaced));
         }
         let medium = mailbox.medium();
         let mut step = PeekStep::default();
-        step.gone.extend(peek.in_flight.iter().filter(|id| mailbox.queue.place(**id).is_none()));
+        step.gone.extend(peek.in_flight.iter().filter(|id| mailbox.active_mut().queue.place(**id).is_none()));
         let mut bytes = peek.bytes;
-        for resident in &mut mailbox.queue.residents {
+        for resident in &mut mailbox.active_mut().queue.residents {
             if resident.dying || now.is_over(resident.expiry) || peek.in_flight.contains(&resident.id) {
                 continue;
             }
@@ -126,7 +129,7 @@ impl Mailboxes {
         if self.stopped {
             return Err(NotAcked::Stopped);
         }
-        let mailbox = self.boxes.get_mut(&handle).ok_or(NotAcked::Stale(SubscriptionEnd::Gone))?;
+        let mailbox = self.directory.get_mut(handle).ok_or(NotAcked::Stale(SubscriptionEnd::Gone))?;
         // an ack under an older fence does nothing.
         if mailbox.fence != fence.0 {
             return Err(NotAcked::Stale(SubscriptionEnd::Displaced));
@@ -140,7 +143,7 @@ impl Mailboxes {
 
     /// Erases a blob that can no longer be read, so that it does not block others.
     pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
-        let mailbox = self.boxes.get_mut(&handle)?;
+        let mailbox = self.directory.get_mut(handle)?;
         Some(Self::kill(handle, mailbox, [record].into_iter()))
     }
 
@@ -153,8 +156,10 @@ impl Mailboxes {
         let medium = mailbox.medium();
         let mut step = AckStep { handle, medium, job: Job::default(), dying: Vec::new(), renewal: None };
         for id in records {
-            let Some(at) = mailbox.queue.place(id) else { continue };
-            if let Some(resident) = mailbox.queue.residents.get_mut(at).filter(|resident| !resident.dying) {
+            let Some(at) = mailbox.active_mut().queue.place(id) else { continue };
+            if let Some(resident) =
+                mailbox.active_mut().queue.residents.get_mut(at).filter(|resident| !resident.dying)
+            {
                 resident.dying = true;
                 step.job.erases.push(resident.key);
                 step.dying.push(id);
@@ -166,7 +171,7 @@ impl Mailboxes {
     /// Notes that these blobs expired, and tells the reader: their places in its window are free again.
     pub(crate) fn note_expired(&mut self, handle: Handle, records: &[RecordId]) {
         self.note_destroyed(handle, records);
-        if let Some(reader) = self.boxes.get(&handle).and_then(|mailbox| mailbox.reader.as_ref()) {
+        if let Some(reader) = self.directory.get(handle).and_then(|mailbox| mailbox.reader()) {
             reader.tell_expired();
         }
     }
@@ -175,9 +180,9 @@ impl Mailboxes {
     pub(crate) fn note_destroyed(&mut self, handle: Handle, records: &[RecordId]) {
         let in_memory = self.in_memory;
         for id in records {
-            let Some(mailbox) = self.boxes.get_mut(&handle) else { return };
+            let Some(mailbox) = self.directory.get_mut(handle) else { return };
             let volatile = mailbox.medium() == Medium::Volatile || in_memory;
-            let Some((class, hot, waiters)) = mailbox.queue.remove(*id) else { continue };
+            let Some((class, hot, waiters)) = mailbox.active_mut().queue.remove(*id) else { continue };
             self.forget(class, hot, volatile);
             for waiter in waiters {
                 waiter.tell(Verdict::Done);

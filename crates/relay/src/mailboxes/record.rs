@@ -1,6 +1,7 @@
 //! The bytes of the relay's records (spec/12-relay.md section 3).
 
 use super::queue::Resident;
+use super::sends::Sends;
 use crate::clock::Calendar;
 use crate::names::{Handle, Name};
 use crate::store::RecordId;
@@ -26,7 +27,7 @@ pub(crate) const MAX_RECORDED_SENDS: usize = 255;
 pub(crate) struct Lasting {
     pub(crate) own: Name,
     pub(crate) read: Name,
-    pub(crate) sends: Vec<(Name, u8)>,
+    pub(crate) sends: Sends,
     pub(crate) lease: LeaseClass,
     pub(crate) quota: QuotaClass,
     pub(crate) flags: CreateFlags,
@@ -140,7 +141,7 @@ fn encode(lasting: &Lasting) -> Vec<u8> {
     bytes.push(u8::try_from(sends.len()).unwrap_or(u8::MAX));
     for (name, via) in sends.iter().take(MAX_RECORDED_SENDS) {
         bytes.extend_from_slice(&name.0);
-        bytes.push(*via);
+        bytes.push(via);
     }
     bytes
 }
@@ -190,7 +191,7 @@ mod tests {
         Lasting {
             own: Name([1; 16]),
             read: Name([2; 16]),
-            sends: vec![(Name([3; 16]), 4), (Name([5; 16]), 6)],
+            sends: [(Name([3; 16]), 4), (Name([5; 16]), 6)].into_iter().collect(),
             lease: LeaseClass::Month,
             quota: QuotaClass::Usual,
             flags: CreateFlags::FIXED,

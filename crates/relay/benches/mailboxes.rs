@@ -1,0 +1,92 @@
+//! The memory that a mailbox costs, and the time until a store with many mailboxes is open.
+//!
+//! `cargo bench -p deaddrop-relay --bench mailboxes -- MAILBOXES` (a million unless told). A process of its own opens the store, and another one an
+//! empty store: the difference of their resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+use deaddrop_relay::Limits;
+use deaddrop_relay::clock::Now;
+use deaddrop_relay::data_dir::{DataDir, StoreSize};
+use deaddrop_relay::store::{NewMailbox, Store, Verdict};
+use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
+use deaddrop_wire::{Day, MailboxId, OwnId, SendId};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+/// Mailboxes created in one call.
+const AT_ONCE: u64 = 1_000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [open, path] = &arguments[..]
+        && open == "open"
+    {
+        return open_store(Path::new(path));
+    }
+    let told = arguments.iter().find_map(|argument| argument.parse::<u64>().ok());
+    let mailboxes = told.unwrap_or(if arguments.iter().any(|it| it == "--bench") { 1_000_000 } else { 500 });
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, full) = (folder.path().join("empty"), folder.path().join("full"));
+    fill(&empty, 0);
+    let begin = Instant::now();
+    fill(&full, mailboxes);
+    println!("{mailboxes} mailboxes created in {:.1} s", begin.elapsed().as_secs_f64());
+    let ((without, _), (with, open_s)) = (measure(&empty), measure(&full));
+    let each = with.saturating_sub(without) / mailboxes;
+    println!("{each} bytes of resident memory each ({} MiB together); open in {open_s:.2} s", with >> 20);
+}
+
+fn limits() -> Limits {
+    Limits { mailboxes: u64::from(u32::MAX), ..Limits::DEFAULT }
+}
+
+fn fill(path: &Path, mailboxes: u64) {
+    let data = DataDir::at(path);
+    let rng = &mut rand::rng();
+    data.init(StoreSize::default(), rng).unwrap();
+    let store = data.open(limits(), rng).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for first in (0..mailboxes).step_by(AT_ONCE.try_into().unwrap()) {
+        let numbers = first..(first + AT_ONCE).min(mailboxes);
+        let new = numbers.map(new_mailbox).collect();
+        let verdicts = runtime.block_on(store.create(new, Now::new(Day::from_number(20_000), 0)));
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Done), "a mailbox was not created");
+    }
+}
+
+fn new_mailbox(number: u64) -> NewMailbox {
+    let mut id = [0; 32];
+    id.iter_mut().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    NewMailbox {
+        own: OwnId::from_bytes(id),
+        read: MailboxId::from_bytes(id),
+        sends: vec![SendGrant { send: SendId::from_bytes(id), via: 0 }],
+        lease: LeaseClass::Month,
+        quota: QuotaClass::Usual,
+        flags: CreateFlags::NONE,
+    }
+}
+
+/// Opens the store in a process of its own. Returns its resident bytes, and the seconds until the store was open.
+fn measure(path: &Path) -> (u64, f64) {
+    let this = std::env::current_exe().unwrap();
+    let output = Command::new(this).arg("open").arg(path).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (bytes, seconds) = text.trim().split_once(' ').unwrap();
+    (bytes.parse().unwrap(), seconds.parse().unwrap())
+}
+
+fn open_store(path: &Path) {
+    let begin = Instant::now();
+    let store = DataDir::at(path).open(limits(), &mut rand::rng()).unwrap();
+    let seconds = begin.elapsed().as_secs_f64();
+    println!("{} {seconds}", resident_bytes());
+    drop(store);
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) << 10
+}
