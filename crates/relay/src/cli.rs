@@ -11,7 +11,7 @@ use crate::kept::KeptStore;
 use crate::limits::Limits;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
-use crate::server::{Listeners, Server, ServerEnd};
+use crate::server::{Listeners, Server, ServerEnd, answer_until};
 use crate::session::SessionContext;
 use crate::store::Store;
 use crate::{inspect, logging};
@@ -22,6 +22,7 @@ use deaddrop_wire::RelayAddress;
 use serde_json::json;
 use signals::Signals;
 use std::ffi::OsString;
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -257,10 +258,15 @@ fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Re
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
     let ended = if volatile {
         let store = KeptStore::in_memory(limits, &mut rng);
-        runtime.block_on(listen(store, identity, config, json, rng))
+        runtime.block_on(listen(async { Ok(store) }, identity, config, json, rng))
     } else {
-        let store = data.open(limits, &mut rng)?;
-        runtime.block_on(listen(store, identity, config, json, rng))
+        let (data, mut random) = (data.clone(), system_random()?);
+        let open = async {
+            let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
+            let fault = "the store could not be opened: a fault of the program (see the log)";
+            Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
+        };
+        runtime.block_on(listen(open, identity, config, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -271,8 +277,9 @@ fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Re
     }
 }
 
+/// Opens the sockets and answers "starting" until the store is open; then serves.
 async fn listen<S: Store>(
-    store: S,
+    open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
     json: bool,
@@ -280,11 +287,13 @@ async fn listen<S: Store>(
 ) -> Result<ServerEnd, Failure> {
     let certificate = certificate(config)?;
     let listeners = bind(config).await?;
+    let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
+    let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
+    let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
     let clock = Clock::start(store.census().calendar, config.trust_clock)
         .map_err(|error| Failure::Say(error.to_string()))?;
     let shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
-    let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().ok();
     let url = match (&config.url, local) {

@@ -13,12 +13,14 @@ mod peeked_stream;
 mod relay;
 mod report;
 mod request;
+mod starting;
 mod stream;
 mod tls;
 
 pub use listeners::Listeners;
 #[cfg(unix)]
 pub use listeners::UnixSocketError;
+pub use starting::answer_until;
 
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};

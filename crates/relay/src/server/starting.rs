@@ -1,0 +1,88 @@
+//! Answers to clients while the store is being opened: the port is open, and whoever asks is told to come again soon.
+
+use super::arrival::refuse;
+use super::connection::Connection;
+use super::listeners::{Listeners, Peer};
+use super::peeked_stream::{PeekedStream, read_proxy_header};
+use super::stream::Stream;
+use crate::proxy::Proxies;
+use deaddrop_tls::{Reloader, TlsError};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinSet;
+
+/// The answer to every request.
+const STARTING: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Cache-Control: no-store\r\nContent-Length: 9\r\nConnection: close\r\n\r\nstarting\n";
+/// Connections that are answered at the same time. Others are closed at once.
+const AT_ONCE: usize = 64;
+/// Time that a connection has for its request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Waits for `opened`, and answers each connection meanwhile with status 503 and `starting`. A connection costs a bounded amount of
+/// memory, and one without a request ends after five seconds.
+///
+/// # Errors
+/// Fails with [`TlsError`] when the certificate cannot be used.
+pub async fn answer_until<T>(
+    listeners: &Listeners,
+    certificate: Option<&Reloader>,
+    proxies: &Proxies,
+    opened: impl Future<Output = T>,
+) -> Result<T, TlsError> {
+    let tls =
+        certificate.map(|certificate| deaddrop_tls::server_config(certificate.resolver())).transpose()?;
+    let mut answers = JoinSet::new();
+    let mut opened = std::pin::pin!(opened);
+    loop {
+        tokio::select! {
+            biased;
+            opened = &mut opened => return Ok(opened),
+            accepted = listeners.accept() => {
+                while answers.try_join_next().is_some() {}
+                match accepted {
+                    Ok((stream, peer)) if answers.len() < AT_ONCE => {
+                        let has_header = proxies.speak_proxy_protocol && is_proxy(proxies, peer);
+                        let answering = answer(stream, has_header, tls.clone());
+                        answers.spawn(async move {
+                            let _ = tokio::time::timeout(PATIENCE, answering).await;
+                        });
+                    }
+                    Ok((stream, _)) => refuse(&stream, tls.is_some()),
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        }
+    }
+}
+
+fn is_proxy(proxies: &Proxies, peer: Peer) -> bool {
+    match peer {
+        Peer::Address(address) => proxies.contains(address.ip()),
+        #[cfg(unix)]
+        Peer::Local => proxies.contains_unix(),
+    }
+}
+
+/// Reads the request of one connection, and answers it.
+async fn answer(
+    mut stream: Stream,
+    has_header: bool,
+    tls: Option<Arc<deaddrop_tls::rustls::ServerConfig>>,
+) -> Option<()> {
+    if has_header {
+        read_proxy_header(&mut stream).await?;
+    }
+    let connection = match (tls, &stream) {
+        (Some(tls), Stream::Tcp(_)) => {
+            Connection::Tls(Box::new(deaddrop_tls::accept(stream, tls).await.ok()?))
+        }
+        _ => Connection::Plain(stream),
+    };
+    let (mut connection, _) = PeekedStream::read_head(connection).await?.into_parts();
+    connection.write_all(STARTING).await.ok()?;
+    connection.shutdown().await.ok()
+}

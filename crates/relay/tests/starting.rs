@@ -1,0 +1,95 @@
+//! The port is open while the store is being opened, and whoever asks is told so (spec/12-relay.md section 7).
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::PATIENCE;
+use deaddrop_relay::proxy::{Network, Proxies, ProxyName};
+use deaddrop_relay::server::{Listeners, answer_until};
+use deaddrop_tls::{Reloader, Roots, Verify, client_config, connect};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/fixtures").join(name)
+}
+
+/// Opens a port whose store is open once the sender is used. The task ends with the number that was sent.
+async fn start(is_tls: bool, proxies: Proxies) -> (SocketAddr, oneshot::Sender<u32>, JoinHandle<u32>) {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (open, opened) = oneshot::channel();
+    let certificate = is_tls
+        .then(|| Reloader::load(&fixture("p256.pem"), &fixture("p256.key"), SystemTime::now()).unwrap());
+    let starting = tokio::spawn(async move {
+        let listeners = Listeners::from(socket);
+        answer_until(&listeners, certificate.as_ref(), &proxies, opened).await.unwrap().unwrap()
+    });
+    (address, open, starting)
+}
+
+async fn ask(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, announced: &[u8]) -> String {
+    stream.write_all(announced).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+    read.expect("the connection ends").map(|_| answer).unwrap_or_default()
+}
+
+fn says_starting(answer: &str) -> bool {
+    answer.starts_with("HTTP/1.1 503")
+        && answer.contains("Retry-After: 2")
+        && answer.ends_with("\r\n\r\nstarting\n")
+}
+
+#[tokio::test]
+async fn clients_are_told_to_come_again_until_the_store_is_open() {
+    let (address, open, starting) = start(false, Proxies::default()).await;
+    for _ in 0..3 {
+        let answer = ask(TcpStream::connect(address).await.unwrap(), b"").await;
+        assert!(says_starting(&answer), "{answer}");
+    }
+    open.send(7).unwrap();
+    assert_eq!(starting.await.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn they_are_told_over_tls_and_behind_a_proxy() {
+    let network = "127.0.0.1".parse::<Network>().unwrap();
+    let proxies = Proxies::new(vec![ProxyName::Network(network)], true);
+    let announced = b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n";
+    let (address, _open, _) = start(false, proxies.clone()).await;
+    let answer = ask(TcpStream::connect(address).await.unwrap(), announced).await;
+    assert!(says_starting(&answer), "{answer}");
+
+    let (address, _open, _) = start(true, Proxies::default()).await;
+    let config = client_config(&Verify::Roots(Roots::load(&fixture("root.pem")).unwrap())).unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = connect(stream, config, "127.0.0.1").await.unwrap();
+    let answer = ask(stream, b"").await;
+    assert!(says_starting(&answer), "{answer}");
+}
+
+#[tokio::test]
+async fn silent_connections_keep_no_one_from_an_answer() {
+    let (address, open, starting) = start(false, Proxies::default()).await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let answer = ask(TcpStream::connect(address).await.unwrap(), b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    for stream in &mut silent {
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        ended.expect("a connection that asks for nothing ends").ok();
+    }
+    let answer = ask(TcpStream::connect(address).await.unwrap(), b"").await;
+    assert!(says_starting(&answer), "{answer}");
+    open.send(1).unwrap();
+    starting.await.unwrap();
+}
