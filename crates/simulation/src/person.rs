@@ -158,7 +158,7 @@ impl Person {
         }
         self.app_starts();
         sim.after(10, Event::VaultStep { person: self.id, incarnation: self.incarnation });
-        sim.after(10, Event::User { person: self.id, incarnation: self.incarnation });
+        sim.act_at(sim.now_ms + 10, self.id, self.incarnation);
         Ok(())
     }
 

@@ -254,11 +254,22 @@ impl Stranger {
                     let what = format!("blob {lost} of stranger {} was stored and is gone", self.number);
                     return Err(Breach::new(check, what));
                 }
+                self.check_quota(self.seen.len())?;
                 self.phase = Phase::Delete;
                 Ok(())
             }
             Some(_) => self.ack(reader, serving, sim),
         }
+    }
+
+    /// Demands that a mailbox holds no more blobs than its quota.
+    fn check_quota(&self, blobs: usize) -> Checked {
+        let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
+        if blobs > quota {
+            let what = format!("a mailbox of relay {} takes {blobs} blobs", self.relay);
+            return Err(Breach::new(Check::Quota, what));
+        }
+        Ok(())
     }
 
     fn delete(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
@@ -285,11 +296,8 @@ impl Stranger {
             let Some(number) = self.putting.remove(&answer.req) else { continue };
             if answer.code == AnswerCode::Done {
                 self.stored.insert(number);
-                let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
-                if self.stored.len() > quota {
-                    let what = format!("a mailbox of relay {} takes {} blobs", self.relay, self.stored.len());
-                    return Err(Breach::new(Check::Quota, what));
-                }
+                // A relay that destroys for a stale ack has room: the emptying tells it.
+                self.check_quota(self.stored.difference(&self.acked_stale).count())?;
             }
         }
         for reader in READERS {
