@@ -31,8 +31,7 @@ impl World {
             return Some(Breach::new(Check::Stuck, what));
         }
         if let Some(stranger) = self.strangers.iter().find(|stranger| !stranger.is_over()) {
-            let what = format!("a stranger is not done with relay {}", stranger.relay);
-            return Some(Breach::new(Check::Stuck, what));
+            return Some(Breach::new(Check::Stuck, stranger.unsettled()));
         }
         for relay in &self.relays {
             let Some(serving) = &relay.serving else {
