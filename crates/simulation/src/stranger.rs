@@ -275,7 +275,7 @@ impl Stranger {
                     let what = format!("blob {lost} of stranger {} was stored and is gone", self.number);
                     return Err(Breach::new(check, what));
                 }
-                self.check_quota(self.seen.len())?;
+                self.check_quota(self.seen.len(), 0)?;
                 self.phase = Phase::Delete;
                 Ok(())
             }
@@ -283,12 +283,16 @@ impl Stranger {
         }
     }
 
-    /// Demands that a mailbox holds no more blobs than its quota.
-    fn check_quota(&self, blobs: usize) -> Checked {
+    /// Demands that a mailbox holds no more blobs than its quota. `stale`: the number of blobs among them that a reader without the mailbox
+    /// has acked: a relay that destroyed them for it has room.
+    fn check_quota(&self, blobs: usize, stale: usize) -> Checked {
         let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
-        if blobs > quota {
-            let what = format!("a mailbox of relay {} takes {blobs} blobs", self.relay);
+        let what = format!("a mailbox of relay {} takes {blobs} blobs, {stale} with a stale ack", self.relay);
+        if blobs.saturating_sub(stale) > quota {
             return Err(Breach::new(Check::Quota, what));
+        }
+        if blobs > quota {
+            return Err(Breach::new(Check::Fence, what));
         }
         Ok(())
     }
@@ -314,8 +318,8 @@ impl Stranger {
             if answer.code == AnswerCode::Done {
                 self.is_used = true;
                 self.stored.insert(number);
-                // A relay that destroys for a stale ack has room: the emptying tells it.
-                self.check_quota(self.stored.difference(&self.acked_stale).count())?;
+                let stale = self.stored.intersection(&self.acked_stale).count();
+                self.check_quota(self.stored.len(), stale)?;
             }
         }
         for reader in READERS {
