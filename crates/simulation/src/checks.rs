@@ -31,8 +31,7 @@ impl World {
             return Some(Breach::new(Check::Stuck, what));
         }
         if let Some(stranger) = self.strangers.iter().find(|stranger| !stranger.is_over()) {
-            let what = format!("a stranger is not done with relay {}", stranger.relay);
-            return Some(Breach::new(Check::Stuck, what));
+            return Some(Breach::new(Check::Stuck, stranger.unsettled()));
         }
         for relay in &self.relays {
             let Some(serving) = &relay.serving else {
@@ -78,7 +77,9 @@ impl Person {
         }
         let engine = &running.shell.engine;
         let shown = if self.user.has_store { self.user.shown } else { engine.cursor() };
-        if engine.last_event() > shown {
+        // An app with a store of its own begins from the first event after a vault was put back: the vault may have forgotten all of them.
+        let has_events = engine.events_after(shown, 1).map_or(true, |events| !events.is_empty());
+        if engine.last_event() > shown && (has_events || !self.user.has_old_vault) {
             return Some("events are not shown".to_owned());
         }
         for relay in engine.reading_relays() {

@@ -50,10 +50,8 @@ impl World {
                 // A contact that moved hears nothing of a vault that does not know where it is, nor does a vault that does not know where it
                 // moved itself.
                 let has_lost_move = self.people.get(who).is_some_and(|one| one.has_lost_move);
-                let is_out_of_reach = match self.told(other, who) {
-                    Some(EventKind::Unreachable) => true,
-                    told => has_lost_move && told.is_some(),
-                };
+                let is_out_of_reach =
+                    self.told(other, who).is_some() && (has_lost_move || self.is_refused(other, who));
                 if self.told(who, other).is_none() && !is_out_of_reach {
                     let what = format!("texts of {from} to {to} do not arrive, and {who} is told nothing");
                     return Err(Breach::new(Check::Deaf, what));
@@ -63,6 +61,11 @@ impl World {
         note!(self.sim, "users act on what they were told");
         self.people.iter_mut().for_each(|one| one.user.is_patient = false);
         Ok(())
+    }
+
+    /// Whether the mailboxes that a person knows of another one are gone, as its user was told.
+    fn is_refused(&self, person: PersonId, other: PersonId) -> bool {
+        self.people.get(person).is_some_and(|one| one.is_refused(other))
     }
 
     /// Returns the last event that told a person about the session with another one.

@@ -29,7 +29,7 @@ use crate::{
     sim::{Event, Sim, note},
 };
 use deaddrop_client::testing::SteppedVault;
-use deaddrop_engine::{ContactState, Engine, VaultError};
+use deaddrop_engine::{ContactState, Engine, UnreachableReason, VaultError};
 use deaddrop_shred::{Geometry, MasterKey, Shred, Unlock};
 use deaddrop_wire::RelayAddress;
 use shell::Shell;
@@ -158,7 +158,7 @@ impl Person {
         }
         self.app_starts();
         sim.after(10, Event::VaultStep { person: self.id, incarnation: self.incarnation });
-        sim.after(10, Event::User { person: self.id, incarnation: self.incarnation });
+        sim.act_at(sim.now_ms + 10, self.id, self.incarnation);
         Ok(())
     }
 
@@ -237,6 +237,12 @@ impl Person {
         let list = self.running.as_ref()?.shell.engine.contact_list();
         let is_established = list.iter().all(|contact| contact.state == ContactState::Established);
         is_established.then(|| list.into_iter().map(|contact| contact.name).collect())
+    }
+
+    /// Returns whether a relay has refused what was last sent to another person.
+    pub(crate) fn is_refused(&self, other: PersonId) -> bool {
+        let info = self.running.as_ref().and_then(|one| one.shell.engine.contact_info(name_of(other)));
+        info.is_some_and(|info| info.unreachable == Some(UnreachableReason::Refused))
     }
 
     /// Copies the vault as it is on the disk.

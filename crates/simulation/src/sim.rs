@@ -58,6 +58,8 @@ pub(crate) struct Sim {
     pub(crate) now_ms: u64,
     queue: BTreeMap<(u64, u64), Event>,
     last: u64,
+    /// The next act of each user: the life of the client, and the time.
+    acts: BTreeMap<PersonId, (u32, u64)>,
     pub(crate) network: Network,
     pub(crate) rng: SimRandom,
     pub(crate) trace: Trace,
@@ -72,6 +74,7 @@ impl Sim {
             now_ms: 0,
             queue: BTreeMap::new(),
             last: 0,
+            acts: BTreeMap::new(),
             network: Network::default(),
             rng: SimRandom::of(seed, 1),
             trace: Trace::new(keeps_lines),
@@ -89,6 +92,25 @@ impl Sim {
     pub(crate) fn at(&mut self, ms: u64, event: Event) {
         self.last += 1;
         self.queue.insert((ms.max(self.now_ms), self.last), event);
+    }
+
+    /// Lets a user act at a time, or before. A user has one act ahead: it plans the next one itself.
+    pub(crate) fn act_at(&mut self, ms: u64, person: PersonId, incarnation: u32) {
+        let ms = ms.max(self.now_ms);
+        let known = self.acts.get(&person).filter(|(life, _)| *life == incarnation);
+        if known.is_none_or(|(_, at)| ms < *at) {
+            self.acts.insert(person, (incarnation, ms));
+            self.at(ms, Event::User { person, incarnation });
+        }
+    }
+
+    /// Takes the act of a user that is due. Returns `false` if the user has acted before, or acts later.
+    pub(crate) fn take_act(&mut self, person: PersonId, incarnation: u32) -> bool {
+        let is_due = self.acts.get(&person) == Some(&(incarnation, self.now_ms));
+        if is_due {
+            self.acts.remove(&person);
+        }
+        is_due
     }
 
     /// Takes the next event, and moves to its time.

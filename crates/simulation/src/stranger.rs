@@ -10,7 +10,7 @@ use crate::{
 };
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_wire::{
-    Blob, Item, PresentedOwn, PresentedRead, PresentedSend, SizeClass,
+    Blob, Day, Item, PresentedOwn, PresentedRead, PresentedSend, SizeClass,
     item::{
         Ack, AckEntry, AnswerCode, Create, CreateFlags, Delete, LeaseClass, Put, SendGrant, Subscribe,
         Subscription,
@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The readers, and the link over which the owner and the sender speak.
 const READERS: [RawId; 2] = [1, 2];
 const OWNER: RawId = 3;
+/// Days for which a mailbox waits for its first use.
+const UNUSED_DAYS: u32 = 1;
 
 /// A stranger.
 pub(crate) struct Stranger {
@@ -48,6 +50,12 @@ pub(crate) struct Stranger {
     seen: BTreeSet<u32>,
     /// The number of the relay's process.
     incarnation: u32,
+    /// The relay's day when the mailbox was asked for first.
+    created: Option<Day>,
+    /// Whether a put was done.
+    is_used: bool,
+    /// Whether a reader has had the mailbox since the relay began: a crash can make a relay forget that a mailbox was read.
+    is_read: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,11 +113,23 @@ impl Stranger {
             readers: BTreeMap::new(),
             seen: BTreeSet::new(),
             incarnation: 0,
+            created: None,
+            is_used: false,
+            is_read: false,
         }
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.phase == Phase::Over
+    }
+
+    /// Returns the words for the unfinished work of the stranger.
+    pub(crate) fn unsettled(&self) -> String {
+        let (number, relay, phase) = (self.number, self.relay, self.phase);
+        format!(
+            "stranger {number} is not done with relay {relay}: {phase:?}, {} puts wait",
+            self.putting.len()
+        )
     }
 
     /// Makes one visit at the relay.
@@ -120,6 +140,7 @@ impl Stranger {
             self.maybe.extend(std::mem::take(&mut self.putting).into_values());
             self.readers.clear();
             self.present = None;
+            self.is_read = false;
         }
         self.hear(serving, sim)?;
         match self.phase {
@@ -170,6 +191,7 @@ impl Stranger {
 
     fn create(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         let number = self.number;
+        self.created.get_or_insert(serving.now(sim).day);
         let create = Create {
             req: 0,
             own: own_id(&PresentedOwn::from_bytes([number; 32])),
@@ -255,11 +277,26 @@ impl Stranger {
                     let what = format!("blob {lost} of stranger {} was stored and is gone", self.number);
                     return Err(Breach::new(check, what));
                 }
+                self.check_quota(self.seen.len(), 0)?;
                 self.phase = Phase::Delete;
                 Ok(())
             }
             Some(_) => self.ack(reader, serving, sim),
         }
+    }
+
+    /// Demands that a mailbox holds no more blobs than its quota. `stale`: the number of blobs among them that a reader without the mailbox
+    /// has acked: a relay that destroyed them for it has room.
+    fn check_quota(&self, blobs: usize, stale: usize) -> Checked {
+        let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
+        let what = format!("a mailbox of relay {} takes {blobs} blobs, {stale} with a stale ack", self.relay);
+        if blobs.saturating_sub(stale) > quota {
+            return Err(Breach::new(Check::Quota, what));
+        }
+        if blobs > quota {
+            return Err(Breach::new(Check::Fence, what));
+        }
+        Ok(())
     }
 
     fn delete(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
@@ -275,22 +312,16 @@ impl Stranger {
                 Phase::Create if answer.code == AnswerCode::Done => self.phase = Phase::Use,
                 Phase::Delete if answer.code != AnswerCode::Busy => {
                     note!(sim, "stranger {} is done", self.number);
-                    self.phase = Phase::Over;
-                    READERS
-                        .into_iter()
-                        .chain([OWNER])
-                        .for_each(|link| serving.raw_leave((self.number, link)));
+                    self.end(serving);
                 }
                 _ => {}
             }
             let Some(number) = self.putting.remove(&answer.req) else { continue };
             if answer.code == AnswerCode::Done {
+                self.is_used = true;
                 self.stored.insert(number);
-                let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
-                if self.stored.len() > quota {
-                    let what = format!("a mailbox of relay {} takes {} blobs", self.relay, self.stored.len());
-                    return Err(Breach::new(Check::Quota, what));
-                }
+                let stale = self.stored.intersection(&self.acked_stale).count();
+                self.check_quota(self.stored.len(), stale)?;
             }
         }
         for reader in READERS {
@@ -299,14 +330,34 @@ impl Stranger {
         Ok(())
     }
 
-    fn hear_reader(&mut self, reader: RawId, serving: &mut Serving, _: &mut Sim) -> Checked {
+    /// Returns whether a relay at a day has destroyed the mailbox, because nothing has used it: a clock that is ahead by two days is believed.
+    fn is_expired(&self, day: Day) -> bool {
+        !self.is_used && !self.is_read && self.created.is_some_and(|created| day > created.plus(UNUSED_DAYS))
+    }
+
+    fn end(&mut self, serving: &mut Serving) {
+        self.phase = Phase::Over;
+        READERS.into_iter().chain([OWNER]).for_each(|link| serving.raw_leave((self.number, link)));
+    }
+
+    fn hear_reader(&mut self, reader: RawId, serving: &mut Serving, sim: &mut Sim) -> Checked {
         for item in serving.raw_heard((self.number, reader)) {
             let Some(state) = self.readers.get_mut(&reader) else { continue };
             match item {
                 Item::Subscribed(answer) if answer.req == state.req => {
                     if answer.refused.is_empty() && answer.contended.is_empty() {
-                        self.present = Some(reader);
+                        (self.present, self.is_read) = (Some(reader), true);
+                    } else if self.is_expired(serving.now(sim).day) {
+                        note!(sim, "the mailbox of stranger {} has expired unused", self.number);
+                        self.end(serving);
+                        return Ok(());
                     } else {
+                        let (refused, contended) = (&answer.refused, &answer.contended);
+                        note!(
+                            sim,
+                            "stranger {}: reader {reader} is refused: {refused:?}, {contended:?}",
+                            self.number
+                        );
                         self.readers.remove(&reader);
                     }
                 }

@@ -1,5 +1,9 @@
 //! A run: people, relays and the network between them, until everything has settled.
 
+mod entries;
+#[cfg(test)]
+mod tests;
+
 use crate::{
     breach::{Breach, Check, Checked},
     ledger::Ledger,
@@ -16,7 +20,9 @@ use crate::{
 const LOOK_MS: u64 = 30_000;
 /// Number of milliseconds after the last fault within which everything must have settled.
 const SETTLE_MS: u64 = 8 * 3_600_000;
-/// Maximum number of events of a run. More of them mean a loop without end.
+/// Maximum number of events between two looks. More of them mean a loop without end.
+const MAX_EVENTS_A_LOOK: u64 = 200_000;
+/// Maximum number of events of a run.
 const MAX_EVENTS: u64 = 3_000_000;
 /// Number of milliseconds for which a settled run is watched: nothing may be stored.
 const WATCH_MS: u64 = 150_000;
@@ -51,6 +57,8 @@ pub(crate) struct World {
     /// The time from which on the run is settled, in milliseconds, and the number of batches stored by then.
     settled: Option<(u64, u64)>,
     events: u64,
+    /// The number of events at the last look.
+    events_at_look: u64,
     /// The reason for which the run was not settled at the last look.
     reason: Option<Breach>,
     /// The time at which texts were sent after a vault was put back, in milliseconds of the run.
@@ -112,6 +120,7 @@ impl World {
             healed_ms: None,
             settled: None,
             events: 0,
+            events_at_look: 0,
             reason: None,
             probed_ms: None,
         };
@@ -127,10 +136,16 @@ impl World {
     fn run(&mut self) -> Checked {
         while let Some(event) = self.sim.next() {
             self.events += 1;
+            if self.events - self.events_at_look > MAX_EVENTS_A_LOOK {
+                let event: String = format!("{event:?}").chars().take(80).collect();
+                let what = format!("the run turns in a circle, for the last time by {event}");
+                return Err(Breach::new(Check::Stuck, what));
+            }
             if self.events > MAX_EVENTS {
-                return Err(Breach::new(Check::Stuck, "the run turns in a circle"));
+                return Err(Breach::new(Check::Stuck, "the run has too many events"));
             }
             if matches!(event, Event::Look) {
+                self.events_at_look = self.events;
                 if self.look()? {
                     return self.end();
                 }
@@ -164,6 +179,9 @@ impl World {
                 else {
                     return Ok(());
                 };
+                if !self.sim.take_act(person, incarnation) {
+                    return Ok(());
+                }
                 let handed = one.act(&mut self.ledger, &mut self.sim)?;
                 one.look_for_death(&mut self.sim)?;
                 handed.into_iter().for_each(|handed| self.hand(handed));
@@ -221,7 +239,7 @@ impl World {
         let at = self.sim.now_ms + 1_000 + self.sim.below(30_000);
         if let Some(one) = self.people.get_mut(to) {
             one.user.want(at, Wish::Accept(from, link, is_anew));
-            self.sim.at(at, Event::User { person: to, incarnation: one.incarnation });
+            self.sim.act_at(at, to, one.incarnation);
         }
     }
 
@@ -272,167 +290,7 @@ impl World {
     pub(crate) fn wish(&mut self, person: usize, wish: Wish) {
         if let Some(one) = self.people.get_mut(person) {
             one.user.want_more(self.sim.now_ms, wish);
-            self.sim.after(0, Event::User { person, incarnation: one.incarnation });
-        }
-    }
-
-    fn begin_op(&mut self, at: usize) -> Checked {
-        let Some((_, op)) = self.plan.ops.get(at).copied() else { return Ok(()) };
-        note!(self.sim, "plan {at}: {op:?}");
-        if let Some(ms) = op.lasts_ms() {
-            self.sim.after(ms, Event::PlanEnd(at));
-        }
-        let sim = &mut self.sim;
-        match op {
-            Op::Invite(from, to) => self.wish(from, Wish::Invite(to)),
-            Op::Send { from, to, count, is_long } => self.wish(from, Wish::Send { to, count, is_long }),
-            Op::Move(person, relay) => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.moved_ms = self.sim.now_ms;
-                }
-                self.wish(person, Wish::Move(relay));
-            }
-            Op::Cut { person, messages, is_silent } => sim.network.cut_after(person, messages, is_silent),
-            Op::Slow { person, ms, .. } => sim.network.set_slow(person, ms),
-            Op::Unreachable { person, .. } => {
-                sim.network.set_unreachable(person, true);
-                for conn in sim.network.of_person(person) {
-                    sim.break_connection(conn);
-                }
-            }
-            Op::Close { person, down_ms } => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.close(sim, down_ms)?;
-                }
-            }
-            Op::KillPerson { person, writes, down_ms } => {
-                if let Some(one) = self.people.get_mut(person).filter(|one| one.running.is_some()) {
-                    match writes {
-                        Some(writes) => one.kill_after(writes),
-                        None => one.kill(sim, down_ms),
-                    }
-                }
-            }
-            Op::KillRelay { relay, writes, down_ms } => {
-                if let Some(one) = self.relays.get_mut(relay).filter(|one| one.serving.is_some()) {
-                    match writes {
-                        Some(writes) => one.kill_after(writes),
-                        None => one.kill(sim, down_ms),
-                    }
-                }
-            }
-            Op::FullVault { person, room, .. } => {
-                if let Some(one) = self.people.get(person) {
-                    one.set_room(Some(room));
-                }
-            }
-            Op::FullStore { relay, room, .. } => {
-                if let Some(one) = self.relays.get(relay) {
-                    one.set_room(Some(room));
-                }
-            }
-            Op::PersonClock { person, days, .. } => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.set_skew(days);
-                }
-            }
-            Op::RelayClock { relay, days, .. } => {
-                if let Some(one) = self.relays.get_mut(relay) {
-                    one.set_skew(days);
-                }
-            }
-            Op::Withhold { relay, what, .. } => {
-                // A link on which some deliveries are missing must not go on with later ones: an ack covers all before it.
-                self.stop_withholding(relay);
-                if let Some(one) = self.relays.get_mut(relay) {
-                    one.withheld = Some(what);
-                }
-            }
-            Op::Copy(person) => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.make_copy(sim);
-                }
-            }
-            Op::PutBack { person, down_ms } => {
-                let back = self.people.get_mut(person).is_some_and(|one| one.put_back(sim, down_ms));
-                if back {
-                    self.ledger.excuse(person);
-                }
-            }
-            Op::Retry(person) => {
-                let running = self.people.get_mut(person).and_then(|one| one.running.as_mut());
-                if let Some(running) = running {
-                    running.retry(sim);
-                }
-            }
-            Op::Forget(person) => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.forget_shown(sim);
-                }
-            }
-            Op::Stranger { relay, visits } => {
-                let number = u8::try_from(self.strangers.len() + 1).unwrap_or(u8::MAX);
-                self.strangers.push(Stranger::new(number, relay, visits));
-                sim.after(0, Event::Stranger(self.strangers.len() - 1));
-            }
-        }
-        Ok(())
-    }
-
-    fn end_op(&mut self, at: usize) {
-        let Some((_, op)) = self.plan.ops.get(at).copied() else { return };
-        let sim = &mut self.sim;
-        match op {
-            Op::Slow { person, .. } => sim.network.set_slow(person, 0),
-            Op::Unreachable { person, .. } => sim.network.set_unreachable(person, false),
-            Op::FullVault { person, .. } => {
-                if let Some(one) = self.people.get(person) {
-                    one.set_room(None);
-                }
-            }
-            Op::FullStore { relay, .. } => {
-                if let Some(one) = self.relays.get(relay) {
-                    one.set_room(None);
-                }
-            }
-            Op::PersonClock { person, .. } => {
-                if let Some(one) = self.people.get_mut(person) {
-                    one.set_skew(0);
-                }
-            }
-            Op::RelayClock { relay, .. } => {
-                if let Some(one) = self.relays.get_mut(relay) {
-                    one.set_skew(0);
-                }
-            }
-            Op::Withhold { relay, .. } => self.stop_withholding(relay),
-            _ => {}
-        }
-    }
-
-    /// Sends the items that were held back over other links.
-    fn stop_withholding(&mut self, relay: usize) {
-        if let Some(one) = self.relays.get_mut(relay)
-            && one.withheld.take().is_some()
-            && let Some(serving) = &mut one.serving
-        {
-            serving.end_links(&mut self.sim);
-        }
-    }
-
-    /// Ends all faults.
-    fn heal(&mut self) {
-        note!(self.sim, "all faults end");
-        self.sim.network.heal();
-        self.sim.has_faults = false;
-        for at in 0..self.plan.ops.len() {
-            self.end_op(at);
-        }
-        for one in &mut self.people {
-            one.recover(&mut self.sim);
-        }
-        for one in &mut self.relays {
-            one.recover(&mut self.sim);
+            self.sim.act_at(self.sim.now_ms, person, one.incarnation);
         }
     }
 
@@ -442,7 +300,7 @@ impl World {
             relay.check_residue()?;
         }
         for one in &self.people {
-            self.sim.after(0, Event::User { person: one.id, incarnation: one.incarnation });
+            self.sim.act_at(self.sim.now_ms, one.id, one.incarnation);
         }
         let last = self.plan.ops.iter().map(|(at, op)| at + op.lasts_ms().unwrap_or(0)).max().unwrap_or(0);
         let Some(healed) = self.healed_ms else {

@@ -13,7 +13,7 @@ use crate::{
     conversations::StepError,
     ids::PersonId,
     ledger::Ledger,
-    sim::{Event as SimEvent, Sim, note},
+    sim::{Sim, note},
 };
 use deaddrop_engine::{
     ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, UnreachableReason, VaultError,
@@ -23,6 +23,10 @@ use deaddrop_engine::{
 const AT_ONCE: usize = 100;
 /// Number of milliseconds until a wish that failed is tried again.
 const AGAIN_MS: u64 = 20_000;
+/// Milliseconds until the app goes on when it has more to show.
+const SOON_MS: u64 = 3;
+/// Milliseconds until the app tries again to tell its client what it has shown.
+const MARK_AGAIN_MS: u64 = 1_000;
 
 /// An invite that one person hands to another.
 pub(crate) struct Handed {
@@ -51,13 +55,13 @@ impl Person {
         let mut app = App { id: self.id, running, user: &mut self.user, sim, ledger };
         app.look_into_vault()?;
         app.take_ended(&mut handed);
-        let shows_more = app.show()?;
+        let more_ms = app.show()?;
         app.see_asks();
         app.wish(&mut handed)?;
-        let next = if shows_more { Some(app.sim.now_ms + 3) } else { app.user.next_wish() };
+        let next = more_ms.map(|ms| app.sim.now_ms + ms).into_iter().chain(app.user.next_wish()).min();
         app.running.spread(app.sim);
         if let Some(next) = next {
-            sim.at(next, SimEvent::User { person: self.id, incarnation: self.incarnation });
+            sim.act_at(next, self.id, self.incarnation);
         }
         Ok(handed)
     }
@@ -96,8 +100,8 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Shows events. Returns whether there is more to show soon.
-    fn show(&mut self) -> Checked<bool> {
+    /// Shows events. Returns the milliseconds until the app looks again.
+    fn show(&mut self) -> Checked<Option<u64>> {
         if self.user.has_store {
             let events = self.running.shell.engine.events_after(self.user.shown, AT_ONCE).map_err(failed)?;
             let is_more = events.len() == AT_ONCE;
@@ -105,22 +109,23 @@ impl App<'_> {
                 self.show_event(&event, false)?;
                 self.user.shown = event.number;
             }
-            return Ok(is_more);
+            return Ok(is_more.then_some(SOON_MS));
         }
         if let Some(number) = self.user.unmarked {
             let marked = self.running.shell.step(self.sim, |engine, _, _| engine.set_cursor(number));
-            if marked.is_ok() {
-                self.user.unmarked = None;
+            if marked.is_err() {
+                return Ok(Some(MARK_AGAIN_MS));
             }
-            return Ok(false);
+            self.user.unmarked = None;
+            return Ok(Some(SOON_MS));
         }
         let cursor = self.running.shell.engine.cursor();
         let events = self.running.shell.engine.events_after(cursor, 1).map_err(failed)?;
-        let Some(event) = events.first() else { return Ok(false) };
+        let Some(event) = events.first() else { return Ok(None) };
         self.show_event(event, event.number == self.user.shown)?;
         self.user.shown = event.number;
         self.user.unmarked = Some(event.number);
-        Ok(true)
+        Ok(Some(SOON_MS))
     }
 
     fn show_event(&mut self, event: &Event, again: bool) -> Checked {

@@ -112,7 +112,7 @@ impl Running {
         self.ended.push(ended);
         self.shell.changes += 1;
         let (person, incarnation) = (self.shell.person, self.shell.incarnation);
-        sim.after(1, Event::User { person, incarnation });
+        sim.act_at(sim.now_ms + 1, person, incarnation);
     }
 
     /// Wakes all conversations if something has changed.

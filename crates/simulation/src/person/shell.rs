@@ -180,7 +180,9 @@ impl Shell {
         self.seen_s = now;
         self.changes += 1;
         sim.after(1, Event::VaultStep { person: self.person, incarnation: self.incarnation });
-        sim.after(1, Event::User { person: self.person, incarnation: self.incarnation });
+        if result.is_ok() {
+            sim.act_at(sim.now_ms + 1, self.person, self.incarnation);
+        }
         result
     }
 
