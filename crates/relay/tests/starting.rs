@@ -1,4 +1,4 @@
-//! The port is open while the store is being opened, and whoever asks is told so (spec/12-relay.md section 7).
+//! The port is open while the store is being opened, and each request is told so (spec/12-relay.md section 7).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -1,4 +1,4 @@
-//! Answers to clients while the store is being opened: the port is open, and whoever asks is told to come again soon.
+//! Answers to clients while the store is being opened: the port is open, and each request is told to come again soon.
 
 use super::arrival::refuse;
 use super::connection::Connection;

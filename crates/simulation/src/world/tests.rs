@@ -57,16 +57,18 @@ fn an_app_whose_old_vault_has_forgotten_all_events_has_shown_them() {
 #[test]
 fn a_contact_out_of_reach_need_not_be_told() {
     let text = |from, to| Op::Send { from, to, count: 1, is_long: false };
+    // The two take turns.
+    let turns = |first: u64| {
+        (0..4).map(move |turn| {
+            ((first + turn) * MINUTE_MS, [text(0, 1), text(1, 0)][usize::from(turn % 2 == 1)])
+        })
+    };
     let mut ops = vec![(1_000, Op::Invite(1, 0)), (2 * MINUTE_MS, text(1, 0)), (3 * MINUTE_MS, text(0, 1))];
     ops.push((4 * MINUTE_MS, Op::Copy(0)));
     // Turns that the copy does not know, then a relay that it does not know.
-    ops.extend(
-        (0..4).map(|turn| ((5 + turn) * MINUTE_MS, text((turn % 2) as usize, (1 - turn % 2) as usize))),
-    );
+    ops.extend(turns(5));
     ops.push((10 * MINUTE_MS, Op::Move(1, 0)));
-    ops.extend(
-        (0..4).map(|turn| ((11 + turn) * MINUTE_MS, text((turn % 2) as usize, (1 - turn % 2) as usize))),
-    );
+    ops.extend(turns(11));
     ops.push((20 * MINUTE_MS, Op::PutBack { person: 0, down_ms: 1_000 }));
     let plan = Plan { seed: 2, people: 2, relays: 2, ops };
     assert!(plan.is_patient());
