@@ -1,6 +1,7 @@
 //! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
 //! do about it.
 
+mod core_dump;
 mod day;
 mod signals;
 mod terminal;
@@ -249,6 +250,11 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
 }
 
 fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+    if !core_dump::forbid() {
+        complain(
+            "the system does not let this program forbid core dumps: one would hold what the relay forgets",
+        );
+    }
     let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();
