@@ -1,7 +1,14 @@
 //! What the memory of a running relay still holds of blobs that are acked, of rights that were presented and of addresses of clients that
 //! have left: nothing. The image is that of the real program, as its administrator can take it; without that right the test is skipped.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 mod common;
 
