@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
     /// The people whose vault was put back: nothing is expected of the texts that they send and receive, until
     /// [`expect`](Self::expect).
     put_back: BTreeSet<PersonId>,
+    /// The people whose clocks were wrong, and so went back at one time.
+    clock_went_back: BTreeSet<PersonId>,
     /// The people whose vault was put back, whatever is expected since then.
     have_old_vault: BTreeSet<PersonId>,
 }
@@ -97,7 +99,14 @@ impl Ledger {
             return Err(Breach::new(Check::Twice, format!("text {number} is given again")));
         }
         text.given += 1;
-        if order == Some(false) && !is_excused && !again && newest.is_some_and(|newest| number < newest) {
+        // The place of such an author's messages is told by neither of their numbers (spec/14-client.md section 8).
+        let has_no_order = self.have_old_vault.contains(&from) && self.clock_went_back.contains(&from);
+        if order == Some(false)
+            && !is_excused
+            && !has_no_order
+            && !again
+            && newest.is_some_and(|newest| number < newest)
+        {
             let what = format!("text {number} is given behind {newest:?} and is not marked as late");
             return Err(Breach::new(Check::Order, what));
         }
@@ -123,6 +132,11 @@ impl Ledger {
             Check::FalselyDelivered,
             format!("text {number} is told as delivered, and is not there"),
         ))
+    }
+
+    /// Notes that the clock of a person goes back, now or later.
+    pub(crate) fn note_wrong_clock(&mut self, person: PersonId) {
+        self.clock_went_back.insert(person);
     }
 
     /// Notes that the vault of a person was put back.

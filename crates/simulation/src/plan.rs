@@ -141,6 +141,24 @@ impl Plan {
         is_put_back && self.seed.is_multiple_of(2)
     }
 
+    /// Returns the days by which an entry sets the clock of a relay wrong. A clock that goes ahead in several steps is believed at each step,
+    /// and only the operator can set the day back: more than one entry together go ahead by two days, which clients bear.
+    pub(crate) fn bounded_skew(&self, at: usize, relay: RelayId, days: i64) -> i64 {
+        let is_ahead =
+            |op: &Op| matches!(op, Op::RelayClock { relay: of, days, .. } if *of == relay && *days > 0);
+        let has_others = self.ops.iter().enumerate().any(|(other, (_, op))| other != at && is_ahead(op));
+        if has_others { days.min(2) } else { days }
+    }
+
+    /// Whether a person moves to another relay during this entry, or so shortly before that the mailboxes at the earlier relay may still
+    /// exist.
+    pub(crate) fn has_move_beside(&self, at: usize) -> bool {
+        const SHORTLY_MS: u64 = 15 * MINUTE_MS;
+        let Some((begins, op)) = self.ops.get(at) else { return false };
+        let times = begins.saturating_sub(SHORTLY_MS)..=begins.saturating_add(op.lasts_ms().unwrap_or(0));
+        self.ops.iter().any(|(ms, op)| matches!(op, Op::Move(..)) && times.contains(ms))
+    }
+
     fn fault(&self, rng: &mut SimRandom) -> Op {
         let person = rng.random_range(0..self.people);
         let relay = rng.random_range(0..self.relays);

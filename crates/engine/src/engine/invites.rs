@@ -177,7 +177,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.link_text(id).filter(|_| is_published).ok_or(EngineError::NoInvite)
     }
 
-    /// Returns what has to be published of an invite; `None` if it has been published.
+    /// Returns what has to be published of an invite; `None` if it has been published. Its relay is another than
+    /// [`relay_of_invite`](Self::relay_of_invite) returned if the user has moved since: publish it there.
     pub fn publication(&self, id: u32) -> Option<Publication> {
         let contact = self.contacts.get(&id)?;
         let (row, pending) = contact.invite.as_ref()?;

@@ -159,6 +159,12 @@ impl Inviter {
             slot.drop_link(at);
             return self.finish(contact, at);
         };
+        if publication.relay != self.relay {
+            // The user has moved meanwhile.
+            slot.drop_link(at);
+            self.relay = publication.relay;
+            return Next::Now;
+        }
         let token = at.shell.engine.create_token(publication.relay.fingerprint());
         let now = at.shell.moment(at.sim);
         match Publishing::begin(&publication, &token, PATIENCE, now) {

@@ -66,14 +66,21 @@ impl World {
                 }
             }
             Op::PersonClock { person, days, .. } => {
+                self.ledger.note_wrong_clock(person);
                 if let Some(one) = self.people.get_mut(person) {
                     one.set_skew(days);
                 }
             }
             Op::RelayClock { relay, days, .. } => {
+                let days = self.plan.bounded_skew(at, relay, days);
                 if let Some(one) = self.relays.get_mut(relay) {
                     one.set_skew(days);
                 }
+            }
+            // Texts that a reader who leaves a relay is not given are destroyed with its mailbox, and come again when their blobs would have
+            // expired (spec/14-client.md section 8): that is longer than a run.
+            Op::Withhold { .. } if self.plan.has_move_beside(at) => {
+                note!(sim, "nothing is held back beside a move")
             }
             Op::Withhold { relay, what, .. } => {
                 // A link on which some deliveries are missing must not go on with later ones: an ack covers all before it.

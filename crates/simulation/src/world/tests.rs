@@ -95,3 +95,14 @@ fn a_stranger_whose_unused_mailbox_has_expired_is_done() {
     }
     assert!(has_expired);
 }
+
+/// The link for an invite may be open when its user moves: the invite is then made at the new relay, and published there.
+#[test]
+fn a_user_who_moves_while_an_invite_is_made_publishes_it_at_the_new_relay() {
+    for after_ms in (10..400).step_by(10) {
+        let texts = Op::Send { from: 1, to: 0, count: 1, is_long: false };
+        let ops = vec![(1_000, Op::Invite(0, 1)), (1_000 + after_ms, Op::Move(0, 1)), (MINUTE_MS, texts)];
+        let outcome = play(&Plan { seed: 1, people: 2, relays: 2, ops }, None, false);
+        assert_eq!(outcome.breach, None, "{after_ms} ms");
+    }
+}
