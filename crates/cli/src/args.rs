@@ -369,7 +369,7 @@ pub struct Chat {
     pub name: String,
 }
 
-/// `verify`
+/// Arguments of `verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

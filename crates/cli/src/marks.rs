@@ -26,7 +26,7 @@ pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sets the mark of each contact. The events of a contact were printed in their order, so the mark is the last before
+/// Sets the mark of each contact from `text`, which has the number of a printed event in each line. The events of a contact were printed in their order, so the mark is the last before
 /// the first that is not in the file.
 async fn take_over_numbers(client: &Client, text: &str) -> Result<(), Failure> {
     let printed: BTreeSet<u64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();

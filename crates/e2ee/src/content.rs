@@ -135,7 +135,7 @@ pub enum Content {
     Unknown {
         /// The item's type.
         kind: u16,
-        /// The item's flags.
+        /// The item's flags: bit 0 critical, bit 1 numbered (spec/06-envelope-and-content.md section 2).
         flags: u8,
         /// The stream of the item.
         stream: StreamId,

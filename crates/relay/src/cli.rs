@@ -75,7 +75,7 @@ enum Command {
         /// Path of the certificate's key (PEM, P-256 or P-384).
         #[arg(long, value_name = "FILE", requires = "tls_cert")]
         tls_key: Option<PathBuf>,
-        /// URL for clients, if it differs from the address that the relay listens on: ws://HOST:PORT/
+        /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/, or ws://HOST:PORT/ without TLS
         #[arg(long)]
         url: Option<String>,
         /// Keep everything in memory: no mailbox survives the process, and no blob is written to the disk.
@@ -314,10 +314,16 @@ async fn listen<S: Store>(
     };
     let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
         Failure::Say(
-            "--url (or `url` in the configuration) is not one of a relay: ws://HOST:PORT/".to_owned(),
+            "--url (or `url` in the configuration) is not one of a relay: wss://HOST/ or ws://HOST:PORT/"
+                .to_owned(),
         )
     })?;
     let mut server = server.with_path(address.path());
+    if certificate.is_some() && !address.is_tls() {
+        complain(
+            "the relay speaks TLS, and --url (or `url` in the configuration) does not say so: clients need wss://HOST/",
+        );
+    }
     if let Some(certificate) = certificate {
         server = server.with_tls(certificate).map_err(|error| Failure::Say(error.to_string()))?;
     }

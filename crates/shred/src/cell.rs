@@ -39,8 +39,8 @@ pub(crate) struct Cell {
     /// Number of segments in the file. A file with fewer has lost its end.
     pub(crate) segments: u32,
     pub(crate) ranges: Vec<Range>,
-    /// S6: slots that must be dead once this commit is complete. First those it replaced or erased as part of a
-    /// batch (destroyed by the next commit), then those it destroyed itself.
+    /// S6: slots that recovery destroys again if this commit is complete: first those that its batches have replaced or erased, which
+    /// the next commit destroys, then those that this commit destroyed.
     pub(crate) redo: Vec<SlotAt>,
 }
 

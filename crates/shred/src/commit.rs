@@ -374,7 +374,8 @@ impl Group {
 }
 
 impl Plan {
-    /// Returns the place of the next record; `None` when no segment has room.
+    /// Reserves the next slot and `length` bytes. Returns the slot and the offset of the body in its segment; `None` when there is no
+    /// room. Begins at most `spare` free segments.
     fn place(
         &mut self,
         length: usize,

@@ -233,7 +233,8 @@ impl Recovery {
     }
 }
 
-/// Counts slots without a record. All of them are used.
+/// Adds slots without a record to `counts`, and void and dead ones to their segments, whose `used` then lies behind them. Slots of
+/// segments that are not ready are skipped.
 fn tally(segments: &mut [Segment], counts: &mut Counts, slots: impl Iterator<Item = (SlotAt, Word)>) {
     for (at, word) in slots {
         let Some(segment) = segments.get_mut(size(at.segment)).filter(|segment| segment.is_ready()) else {

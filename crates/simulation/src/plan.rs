@@ -38,7 +38,7 @@ pub(crate) enum Op {
     Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
     /// A copy of a vault is made.
     Copy(PersonId),
-    /// The last copy of a vault is put back.
+    /// The last copy of a vault is put back; its client runs again after `down_ms` milliseconds.
     PutBack { person: PersonId, down_ms: u64 },
     /// A stranger, who is no contact of a person, uses mailboxes of a relay.
     Stranger { relay: RelayId, visits: u32 },

@@ -132,7 +132,7 @@ impl Stranger {
         )
     }
 
-    /// Makes one visit at the relay.
+    /// Takes what the relay has sent, then creates the mailbox, or puts, reads, acks or leaves at random. Fails with a breach of the relay.
     pub(crate) fn visit(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         if self.incarnation != serving.incarnation() {
             // All links are gone with the process.

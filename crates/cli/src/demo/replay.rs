@@ -196,7 +196,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Ends the flight, if there is one: the other side has said all lines that were meant to be missed, because
-    /// nothing holds it back, and gets some time to have them stored.
+    /// nothing holds it back, and gets some time to have them stored. Returns whether there was one. Fails if the person cannot be opened.
     async fn land(&mut self) -> Result<bool, Failure> {
         let Some(flight) = self.flying else { return Ok(false) };
         let ground = flight.side.other();

@@ -15,11 +15,11 @@ use rand_core::CryptoRng;
 pub struct InviteTrace {
     /// The value `read`.
     pub read: [u8; 32],
-    /// The value `k_bundle`.
+    /// The value `k_bundle` of spec/03-invite.md.
     pub k_bundle: [u8; 32],
-    /// The value `k_init`.
+    /// The value `k_init` of spec/03-invite.md.
     pub k_init: [u8; 32],
-    /// The value `psk`.
+    /// The value `psk` of spec/03-invite.md.
     pub psk: [u8; 32],
 }
 

@@ -94,7 +94,7 @@ pub(crate) struct Rules<'a> {
 pub(crate) enum Attempt {
     /// A session with its first content. `proof` is the index of the secret that proved it, if one did.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// A reset that is proved by the identity alone. `repeated` tells whether this flight has asked before.
+    /// A reset that is proved by the identity alone. `repeated` tells whether the user was asked about the same handshake before.
     Hard { repeated: bool },
     /// A soft reset whose secret does not count as recent.
     Stale,

@@ -109,7 +109,7 @@ pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<
     Some(Header { bytes, nonce: *nonce })
 }
 
-/// Opens the body behind a header that opened.
+/// Opens the body behind a header that opened; `None` if its tag or its padding is wrong.
 pub(crate) fn open_body(key: &MessageKey, header: &Header, message: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let header_len = NONCE_LEN + header.bytes.len() + TAG_LEN;
     let (header_box, body) = message.split_at_checked(header_len)?;

@@ -23,7 +23,7 @@ pub struct LineState {
 pub struct Situation {
     /// The present moment.
     pub now: Moment,
-    /// The newest round that a caller of the client has begun.
+    /// The number of the newest round: the wish of a caller that everything is asked again (spec/14-client.md section 6.4).
     pub round: u64,
     /// The state of the line, if a link is open.
     pub line: LineState,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The thing for which the next message to a contact waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// The next step of this client.
+    /// Nothing outside: this client takes its next step by itself.
     Step,
     /// The answer of a relay to envelopes that are sealed.
     Put,

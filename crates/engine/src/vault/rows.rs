@@ -93,7 +93,7 @@ pub(crate) struct PeerRow {
     pub(crate) accepted_invite: Option<AcceptedInvite>,
 }
 
-/// The owner of a peer's device.
+/// The person to whom the device of a peer belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum PeerKind {
     /// A contact's device.

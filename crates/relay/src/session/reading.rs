@@ -27,9 +27,9 @@ pub(super) struct Reading {
     unchecked: BTreeSet<u32>,
     /// The look that is under way.
     pub(super) looking: Option<Look>,
-    /// Whether the next blob is larger than the credit.
+    /// Whether the next blob is larger than what is left of the client's window.
     pub(super) starved: bool,
-    /// Whether the credit has grown since the last look began.
+    /// Whether the room in the window has grown since the last look began.
     pub(super) has_grown: bool,
     /// Whether a subscription has begun, or the last one has ended, and the session has not noted it.
     pub(super) was_used: bool,

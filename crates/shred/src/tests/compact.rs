@@ -32,7 +32,7 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
     }
 }
 
-/// Fills a store to a share of its room and lets records die at random, `rounds` times its size. Returns the disk, the
+/// Fills a store up to `share` percent and lets records die at random, until `rounds` times its capacity was put. Returns the disk, the
 /// store and the records in it.
 fn churn(share: u64, rounds: u64, with_upkeep: bool) -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>, Map) {
     let (disk, mut store) = fresh(&small());

@@ -44,7 +44,7 @@ pub(crate) struct Driver<C: LinkConversation<SimEngine>> {
     owed: VecDeque<(u64, C::Step)>,
 }
 
-/// A state that the client shows.
+/// A state of a conversation. Only that of a reading link has a connectivity.
 pub(crate) trait Shown {
     fn connectivity(&self) -> Option<Connectivity> {
         None
