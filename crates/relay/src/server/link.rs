@@ -97,11 +97,11 @@ fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected)
         hello.cookie().is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
     match relay.admission.handshake(prefix, cookie, &relay.shared.limits, now.ms) {
         Handshake::Answer => {}
-        Handshake::AskForCookie => {
+        // A refusal is told by the same answer: the client tries again once, and later if it hears it again.
+        Handshake::AskForCookie | Handshake::Refuse => {
             let cookie = relay.cookies.issue(prefix.bytes(), now.ms / 1_000);
             return Some(FirstAnswer::Retry(retry(&cookie)));
         }
-        Handshake::Refuse => return None,
     }
     match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut SystemRandom) {
         Ok((handshake, s1)) => Some(FirstAnswer::S1(handshake, s1)),
