@@ -25,22 +25,33 @@ const HAS_COOKIE: usize = 4 + 1 + 2 + 8;
 pub struct Target {
     pub place: SocketAddr,
     pub fingerprint: Fingerprint,
+    /// Whether a header of the PROXY protocol names the source, as a named proxy does, instead of the address of the connection.
+    pub announces: bool,
 }
 
 impl Target {
     /// Reads a relay's address whose host is an IP address.
     pub fn new(address: &RelayAddress) -> Self {
         let host = address.host().parse().expect("the host is an IP address");
-        Self { place: SocketAddr::new(host, address.port()), fingerprint: *address.fingerprint() }
+        Self {
+            place: SocketAddr::new(host, address.port()),
+            fingerprint: *address.fingerprint(),
+            announces: false,
+        }
     }
 
     async fn connect(&self, from: Option<IpAddr>) -> Option<TcpStream> {
         let socket = if self.place.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
-        if let Some(from) = from {
+        if let Some(from) = from.filter(|_| !self.announces) {
             socket.bind(SocketAddr::new(from, 0)).ok()?;
         }
-        let stream = socket.connect(self.place).await.ok()?;
+        let mut stream = socket.connect(self.place).await.ok()?;
         stream.set_nodelay(true).ok()?;
+        if self.announces {
+            let source =
+                from.map_or_else(|| "UNKNOWN".to_owned(), |from| format!("TCP4 {from} 127.0.0.1 4660 80"));
+            stream.write_all(format!("PROXY {source}\r\n").as_bytes()).await.ok()?;
+        }
         Some(stream)
     }
 
