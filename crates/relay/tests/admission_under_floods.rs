@@ -1,5 +1,5 @@
 //! Floods of every kind at once against the real program: honest clients get in, from a network of their own and from behind a proxy that
-//! names nobody. `scripts/floods` plays more of each, at the default limits.
+//! names no client. `scripts/floods` plays more of each, at the default limits.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

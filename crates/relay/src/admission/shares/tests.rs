@@ -55,7 +55,9 @@ fn the_people_behind_a_proxy_have_their_part_beside_a_flood_of_many_prefixes() {
         let rates = Rates { proxies_percent: percent, ..RATES };
         let (mut shares, mut flood, mut behind) = (Shares::default(), 0, 0);
         // They took more than any flooder before.
-        (0..10_000_u64).for_each(|second| drop(shares.take(Prefix::SHARED, &rates, second * 50)));
+        for step in 0..10_000_u64 {
+            let _ = shares.take(Prefix::SHARED, &rates, step * 50);
+        }
         for round in 0..3_000_u64 {
             let now_ms = 500_000 + round * 100;
             flood += (0..40).filter(|number| shares.take(far(*number), &rates, now_ms).is_ok()).count();
