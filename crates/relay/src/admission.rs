@@ -54,7 +54,7 @@ pub(crate) enum Handshake {
     Answer,
     /// The relay answers only a C1 with a cookie.
     AskForCookie,
-    /// The relay does not answer now.
+    /// The relay answers no C1 of this client now.
     Refuse,
 }
 
@@ -84,6 +84,7 @@ impl Admission {
             burst: limits.handshakes_per_s,
             prefix_per_min: limits.handshakes_per_s_per_prefix.saturating_mul(60),
             prefix_burst: limits.handshake_burst_per_prefix,
+            proxies_percent: limits.proxies_percent,
         };
         // Each C1 counts, whatever else is true of it. A bucket that holds nothing lets the first one through.
         let per_s = limits.cookie_above_per_s.into();
@@ -113,6 +114,7 @@ impl Admission {
             burst: limits.tls_handshakes_per_s,
             prefix_per_min: limits.tls_handshakes_per_s_per_prefix.saturating_mul(60),
             prefix_burst: limits.tls_handshake_burst_per_prefix,
+            proxies_percent: limits.proxies_percent,
         };
         self.locked().tls_handshakes.take(prefix, &rates, now_ms).is_ok()
     }

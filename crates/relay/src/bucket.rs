@@ -12,10 +12,7 @@ impl Bucket {
     /// Takes `tokens`, or returns the seconds to wait until there are enough. A request for more than `burst` tokens
     /// succeeds only when the bucket is full.
     pub(crate) fn take(&mut self, tokens: u64, per_s: u64, burst: u64, now_ms: u64) -> Result<(), u16> {
-        // A token a second is a thousandth of a token a millisecond.
-        let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(per_s);
-        self.spent = self.spent.saturating_sub(regained);
-        self.at_ms = self.at_ms.max(now_ms);
+        self.refill(per_s, now_ms);
         let after = self.spent.saturating_add(tokens.saturating_mul(1_000));
         let over = after.saturating_sub(burst.saturating_mul(1_000));
         if over == 0 || self.spent == 0 {
@@ -29,6 +26,23 @@ impl Bucket {
     /// Whether all tokens are there again.
     pub(crate) fn is_full(&self, per_s: u64, now_ms: u64) -> bool {
         self.spent <= now_ms.saturating_sub(self.at_ms).saturating_mul(per_s)
+    }
+}
+
+impl Bucket {
+    /// Takes `tokens`, also those that are missing. The rate pays them off before the bucket fills again.
+    pub(crate) fn owe(&mut self, tokens: u64, per_s: u64, now_ms: u64) {
+        self.refill(per_s, now_ms);
+        self.spent = self.spent.saturating_add(tokens.saturating_mul(1_000));
+    }
+
+    const fn refill(&mut self, per_s: u64, now_ms: u64) {
+        // A token a second is a thousandth of a token a millisecond.
+        let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(per_s);
+        self.spent = self.spent.saturating_sub(regained);
+        if now_ms > self.at_ms {
+            self.at_ms = now_ms;
+        }
     }
 }
 
@@ -49,6 +63,15 @@ mod tests {
         assert_eq!(bucket.take(10, 2, 10, 1_000_000), Ok(()));
         // A clock that steps back adds no tokens.
         assert_eq!(bucket.take(1, 2, 10, 0), Err(1));
+    }
+
+    #[test]
+    fn what_is_owed_is_paid_off_first() {
+        let mut bucket = Bucket::default();
+        bucket.owe(15, 1, 0);
+        assert_eq!(bucket.take(1, 1, 10, 0), Err(6));
+        assert_eq!(bucket.take(1, 1, 10, 5_000), Err(1));
+        assert_eq!(bucket.take(1, 1, 10, 6_000), Ok(()));
     }
 
     #[test]

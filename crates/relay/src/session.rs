@@ -38,6 +38,7 @@ pub struct RelaySession {
     creates: Bucket,
     open_calls: u32,
     held_bytes: u64,
+    peeked_bytes: u64,
     used_ms: u64,
 }
 
@@ -60,6 +61,7 @@ impl RelaySession {
             creates: Bucket::default(),
             open_calls: 0,
             held_bytes: 0,
+            peeked_bytes: 0,
             used_ms: now.ms,
             shared,
         }
@@ -81,6 +83,12 @@ impl RelaySession {
     #[must_use]
     pub const fn held_bytes(&self) -> u64 {
         self.held_bytes
+    }
+
+    /// Returns the bytes of blobs that the present look into a mailbox may bring.
+    #[must_use]
+    pub const fn peeked_bytes(&self) -> u64 {
+        self.peeked_bytes
     }
 
     /// Returns the number of calls without an outcome.
@@ -145,7 +153,10 @@ impl RelaySession {
                 self.answer(answers, out)?;
             }
             Outcome::Claimed { request, claimed } => self.on_claimed(request, claimed, out),
-            Outcome::Peeked { sub, fence, peeked } => self.on_peeked(sub, fence, peeked, out),
+            Outcome::Peeked { sub, fence, peeked } => {
+                self.peeked_bytes = 0;
+                self.on_peeked(sub, fence, peeked, out);
+            }
             Outcome::Acked(acked) => self.on_acked(acked, out)?,
             Outcome::Released => {}
         }

@@ -62,7 +62,7 @@ async fn is_alive(client: &mut Client) -> bool {
 async fn silent_connections_keep_no_honest_client_out() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    init(&data);
+    configure(&data, "", "half_open = 256");
     let log = dir.path().join("log");
     let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
     let before = relay.memory_kib();
@@ -267,7 +267,7 @@ async fn a_relay_without_descriptors_lets_an_honest_client_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_client_keeps_its_place_beside_a_flood_from_another_network() {
     let dir = tempfile::tempdir().unwrap();
-    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "");
+    configure(dir.path(), "proxies = [\"127.0.0.1\"]\nproxy_protocol = true", "half_open = 256");
     let relay = Relay::serve(dir.path(), &[]);
     let mut slow = TcpStream::connect(relay.place()).await.unwrap();
     slow.write_all(b"PROXY TCP4 198.51.100.1 127.0.0.1 4660 80\r\n").await.unwrap();

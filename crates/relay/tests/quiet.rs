@@ -184,7 +184,7 @@ async fn at_no_level_a_relay_tells_who_or_what() {
 
     // Everything that it says only in trouble.
     let flood: Vec<_> =
-        (0..140).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
+        (0..540).map(|_| std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap()).collect();
     told(&log, "half-open connections gave").await;
     drop(flood);
     relay.signal("-USR1");

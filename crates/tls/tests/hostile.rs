@@ -189,12 +189,14 @@ async fn a_peer_that_never_reads_makes_writing_wait() {
     }
     // The connection itself holds 4 KiB of it.
     assert!((MAX_UNSENT..MAX_UNSENT + 2 * 16_700).contains(&accepted), "{accepted}");
+    assert!(near.held_bytes() >= accepted - 4_096, "what waits is told: {}", near.held_bytes());
     let mut got = vec![0; accepted];
     within(async { tokio::join!(async { near.flush().await.unwrap() }, far.read_exact(&mut got)) })
         .await
         .1
         .unwrap();
     assert!(got.chunks(16_384).all(|part| part == &bytes[..part.len()]));
+    assert_eq!(near.held_bytes() + far.held_bytes(), 0, "an idle connection holds nothing");
 }
 
 fn poll_once<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {

@@ -154,6 +154,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.unsent_bytes
     }
 
+    /// Returns the bytes of memory that are held for what waits to be sent and for what was received and is not whole. A frame that is partly sent counts
+    /// as a whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let sent = self.queue.front().map_or(0, |frame| frame.written);
+        self.unsent_bytes + sent + self.pong.as_ref().map_or(0, Vec::len) + self.partial_bytes()
+    }
+
     /// Returns the part of [`unsent_bytes`](Self::unsent_bytes) that answers what the peer itself sent. A caller stops reading
     /// when it exceeds a constant: a peer that never reads then causes no more replies. Other bytes that wait for the peer must
     /// not stop reading, because a peer on a slow line must still be heard.
@@ -166,6 +174,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
     #[must_use]
     pub const fn partial_bytes(&self) -> usize {
         self.decoder.held_bytes() + self.unread.capacity()
+    }
+
+    /// The connection below. Reading from or writing to it breaks the WebSocket.
+    #[must_use]
+    pub const fn get_ref(&self) -> &T {
+        &self.io
     }
 
     /// Whether the peer has begun a message and not ended it.

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_websocket::{BURST, End, FrameError, Progress, Role, Socket, accept, upgrade};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_websockets::{ClientBuilder, Message, ServerBuilder};
@@ -144,6 +144,18 @@ async fn a_flood_of_frames_without_content_ends_the_connection() {
 #[tokio::test]
 async fn a_close_ends_the_connection() {
     assert_eq!(flood(frame(0x88, &[3, 232])).await.0, End::Closed);
+}
+
+#[tokio::test]
+async fn a_frame_that_is_partly_sent_is_held_as_a_whole() {
+    let (ours, mut theirs) = duplex(4_000);
+    let mut socket = Socket::new(ours, Role::Server, MAX, Vec::new());
+    socket.send(vec![1; 10_000], 0);
+    assert!(socket.progress(true).now_or_never().is_none(), "the rest waits");
+    assert!(socket.unsent_bytes() < 10_000 && socket.held_bytes() >= 10_000);
+    let mut taken = vec![0; 10_004];
+    let (_, read) = tokio::join!(socket.progress(false), theirs.read_exact(&mut taken));
+    assert_eq!((read.unwrap(), socket.held_bytes()), (10_004, 0));
 }
 
 #[tokio::test]

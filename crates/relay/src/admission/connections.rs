@@ -114,13 +114,14 @@ impl Connections {
         self.ranked(Stage::Silent).insert(prefix, id, id);
         self.entries.insert(id, entry);
         *self.of_prefix.entry(prefix).or_default() += 1;
-        if self.silent.len() > silent_places(limits)
-            && let Some(worst) = self.silent.worst()
+        let places = silent_places(limits);
+        if self.silent.len() > places
+            && let Some(worst) = self.silent.worst_beyond(kept_for_proxies(places, limits))
         {
             self.evict(worst);
         }
         if self.entries.len() > usize_of(limits.connections) {
-            match self.to_give_up(id, prefix) {
+            match self.to_give_up(id, prefix, limits) {
                 Some(victim) => self.evict(victim),
                 None => {
                     self.leave(id);
@@ -161,7 +162,7 @@ impl Connections {
         self.ranked(stage).insert(prefix, turn, id);
         let shaking_places = usize_of(limits.half_open).saturating_sub(silent_places(limits)).max(1);
         if self.shaking.len() > shaking_places
-            && let Some(worst) = self.shaking.worst()
+            && let Some(worst) = self.shaking.worst_beyond(kept_for_proxies(shaking_places, limits))
         {
             self.evict(worst);
         }
@@ -190,23 +191,35 @@ impl Connections {
     }
 
     /// Returns the connection that gives its place to the newcomer when all are taken.
-    fn to_give_up(&self, newcomer: Id, prefix: Prefix) -> Option<Id> {
+    fn to_give_up(&self, newcomer: Id, prefix: Prefix, limits: &Limits) -> Option<Id> {
         let other = |id: &Id| *id != newcomer;
         // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
-        if self.holds_too_many(prefix) {
+        if self.holds_too_many(prefix, limits) {
             return self.resting.oldest_of(prefix).or_else(|| self.silent.oldest_of(prefix).filter(other));
         }
+        let kept = kept_for_proxies(usize_of(limits.connections), limits);
         let reading = || {
-            let prefix = self.reading.largest().filter(|prefix| self.holds_too_many(*prefix))?;
+            let prefix =
+                self.reading.largest_beyond(kept).filter(|prefix| self.holds_too_many(*prefix, limits))?;
             self.reading.oldest_of(prefix)
         };
         // otherwise a link without a subscription; then one of a prefix that holds more than its share.
-        self.resting.worst().or_else(reading).or_else(|| self.silent.worst().filter(other))
+        let silent = || self.silent.worst_beyond(kept).filter(other);
+        self.resting.worst().or_else(reading).or_else(silent)
     }
 
-    /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some.
-    fn holds_too_many(&self, prefix: Prefix) -> bool {
-        self.count(prefix).saturating_mul(self.of_prefix.len() as u64) > self.entries.len() as u64
+    /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some. Loopback and the
+    /// proxies do not hold too many, and are left out of the sum, while they hold at most what is kept for them.
+    fn holds_too_many(&self, prefix: Prefix, limits: &Limits) -> bool {
+        let (mut all, mut prefixes) = (self.entries.len() as u64, self.of_prefix.len() as u64);
+        let of_proxies = self.count(Prefix::SHARED);
+        if of_proxies > 0 && of_proxies <= kept_for_proxies(usize_of(limits.connections), limits) as u64 {
+            if prefix.is_shared() {
+                return false;
+            }
+            (all, prefixes) = (all - of_proxies, prefixes - 1);
+        }
+        self.count(prefix).saturating_mul(prefixes) > all
     }
 
     fn count(&self, prefix: Prefix) -> u64 {
@@ -247,6 +260,11 @@ impl Connections {
         self.next += 1;
         self.next
     }
+}
+
+/// Returns the number of these places that loopback and the proxies keep.
+fn kept_for_proxies(places: usize, limits: &Limits) -> usize {
+    places.saturating_mul(limits.proxies_percent.into()) / 100
 }
 
 /// Returns the number of places for silent connections: half of the half-open places. The others are for peers that

@@ -38,9 +38,19 @@ impl Ranked {
         self.oldest_of(*prefix)
     }
 
-    /// Returns the prefix that holds most.
-    pub(super) fn largest(&self) -> Option<Prefix> {
-        self.order.last().map(|(_, _, prefix)| *prefix)
+    /// Returns the connection with the oldest turn, of [`largest_beyond`](Self::largest_beyond).
+    pub(super) fn worst_beyond(&self, kept: usize) -> Option<Id> {
+        self.oldest_of(self.largest_beyond(kept)?)
+    }
+
+    /// Returns the prefix that holds most. Loopback and the proxies are passed over while they hold at most `kept`, and another prefix holds
+    /// any.
+    pub(super) fn largest_beyond(&self, kept: usize) -> Option<Prefix> {
+        let is_spared =
+            |(len, _, prefix): &&(usize, Reverse<Turn>, Prefix)| prefix.is_shared() && *len <= kept;
+        let mut largest_first = self.order.iter().rev();
+        let group = largest_first.find(|group| !is_spared(group)).or_else(|| self.order.last());
+        group.map(|(_, _, prefix)| *prefix)
     }
 
     /// Returns the connection of this prefix with the oldest turn.

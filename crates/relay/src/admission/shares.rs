@@ -2,7 +2,8 @@
 //!
 //! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
 //! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
-//! more can therefore never take the last tokens, and a prefix that took less always finds some.
+//! more can therefore never take the last tokens, and a prefix that took less always finds some. Loopback and the proxies, which
+//! stand for many people, have a part of the rate for themselves.
 
 use super::Prefix;
 use crate::bucket::Bucket;
@@ -24,12 +25,16 @@ pub(crate) struct Rates {
     pub(crate) burst: u32,
     pub(crate) prefix_per_min: u32,
     pub(crate) prefix_burst: u32,
+    /// Percent of the rate over all that is kept for loopback and the proxies.
+    pub(crate) proxies_percent: u8,
 }
 
 /// A shared bucket and what each prefix took from it recently.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
     all: Bucket,
+    /// The tokens that are kept for loopback and the proxies, in hundredths.
+    of_proxies: Bucket,
     recent: HashMap<Prefix, Recent>,
     /// Every remembered prefix once, in the order in which they were first seen or looked at again.
     order: VecDeque<Prefix>,
@@ -63,7 +68,18 @@ impl Shares {
             let burst = u64::from(rates.prefix_burst).saturating_mul(60);
             own.take(60, rates.prefix_per_min.into(), burst, now_ms)?;
         }
-        self.all.take(1, rates.per_s.into(), reach(rates.burst, recent.taken), now_ms)?;
+        if let Err(wait) = self.all.take(1, rates.per_s.into(), reach(rates.burst, recent.taken), now_ms) {
+            // Many people may be behind it, and they took more than any flooder: a part of the rate is theirs.
+            let percent = u64::from(rates.proxies_percent);
+            let (rate, burst) = (percent * u64::from(rates.per_s), percent * u64::from(rates.burst) / 4);
+            if !prefix.is_shared()
+                || percent == 0
+                || self.of_proxies.take(100, rate, burst.max(100), now_ms).is_err()
+            {
+                return Err(wait);
+            }
+            self.all.owe(1, rates.per_s.into(), now_ms);
+        }
         recent.own = own;
         recent.taken = recent.taken.saturating_add(1);
         Ok(())

@@ -13,4 +13,14 @@ pub(super) enum Connection {
     Tls(Box<TlsStream<Stream>>),
 }
 
+impl Connection {
+    /// Bytes of memory that TLS holds for it.
+    pub(super) const fn held_bytes(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(stream) => stream.held_bytes(),
+        }
+    }
+}
+
 delegate_io!(Connection { Plain, Tls });

@@ -25,6 +25,10 @@ use tokio::io::AsyncWriteExt;
 /// Maximum number of bytes of a message until the handshake of the link is over. C1 has at most 1,278, C2 with its record of
 /// 512 bytes of plaintext 1,620.
 const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
+/// Bytes for which a connection counts before it is a link, whatever it holds of them: its head, and a message of the handshake.
+const BEFORE_LINK: u64 = 12_288;
+/// The same of a TLS handshake: the client's first message, and what is read at once.
+const TLS_BEFORE_LINK: u64 = 20_480;
 /// Bytes that a request for a page may have buffered.
 const PAGE_BUFFER: usize = 16_384;
 
@@ -38,11 +42,16 @@ pub(super) async fn serve<S: Store>(
     let limits = &relay.shared.limits;
     let patience = Duration::from_millis(relay.shared.limits.handshake_ms);
     let begun = tokio::time::Instant::now();
+    let mut held = relay.memory.begin(connected.prefix());
+    held.set(BEFORE_LINK + if relay.tls.is_some() { TLS_BEFORE_LINK } else { 0 });
     let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
     let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
         tracing::debug!("a connection sent no request that the relay understands");
         return;
     };
+    // A proxy may have named another network.
+    held = relay.memory.begin(connected.prefix());
+    held.set(BEFORE_LINK);
     match Request::parse(stream.head(), &relay.base) {
         Request::WebSocket => {}
         Request::WithoutUpgrade => {
@@ -51,6 +60,7 @@ pub(super) async fn serve<S: Store>(
             return;
         }
         Request::Page => {
+            held.set(BEFORE_LINK + PAGE_BUFFER as u64);
             // A page is small: a client that cannot take it in this time gets no more of it.
             let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
             return;
@@ -61,7 +71,7 @@ pub(super) async fn serve<S: Store>(
     match tokio::time::timeout(left, deaddrop_websocket::accept(stream, head, MAX_HANDSHAKE_MESSAGE)).await {
         Ok(Ok(socket)) => {
             connected.came_on(limits);
-            Box::pin(link::serve(&relay, socket, connected, begun + patience)).await;
+            Box::pin(link::serve(&relay, socket, connected, held, begun + patience)).await;
         }
         _ => tracing::debug!("a connection did not become a WebSocket"),
     }

@@ -1,6 +1,7 @@
 //! The link of one client: the handshake, then the conversation.
 
 use super::close_reason::CloseReason;
+use super::connection::Connection;
 use super::relay::Relay;
 use crate::admission::{Connected, Handshake};
 use crate::memory::Held;
@@ -18,7 +19,6 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Maximum number of outcomes that are taken together before an answer is sealed, so that small items share a record.
@@ -27,10 +27,11 @@ const TAKEN_TOGETHER: usize = 64;
 const DELIVER_BELOW: usize = 65_536;
 
 /// Serves a link to its end.
-pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn serve<S: Store>(
     relay: &Arc<Relay<S>>,
-    mut socket: Socket<T>,
+    mut socket: Socket<Connection>,
     connected: Connected,
+    held: Held,
     deadline: Instant,
 ) {
     let limits = &relay.shared.limits;
@@ -45,7 +46,7 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
     socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link began");
-    let mut conversation = Conversation::new(relay, socket, link, connected);
+    let mut conversation = Conversation::new(relay, socket, link, connected, held);
     let ended = conversation.run(hello).await;
     tracing::debug!("a link ended: {ended}");
     let socket = conversation.leave();
@@ -55,9 +56,9 @@ pub(super) async fn serve<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
 
 /// Makes the handshake. Returns the link and the client's Hello, or `None` if the connection is to be closed; a last
 /// message may be queued.
-async fn shake_hands<S: Store, T: AsyncRead + AsyncWrite + Unpin>(
+async fn shake_hands<S: Store>(
     relay: &Relay<S>,
-    socket: &mut Socket<T>,
+    socket: &mut Socket<Connection>,
     connected: &Connected,
 ) -> Option<(LinkSession, Hello)> {
     // A client sends C1 at most twice.
@@ -98,11 +99,11 @@ fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected)
         hello.cookie().is_some_and(|cookie| relay.cookies.verify(cookie, prefix.bytes(), now.ms / 1_000));
     match relay.admission.handshake(prefix, cookie, &relay.shared.limits, now.ms) {
         Handshake::Answer => {}
-        Handshake::AskForCookie => {
+        // A refusal is told by the same answer: the client tries again once, and later if it hears it again.
+        Handshake::AskForCookie | Handshake::Refuse => {
             let cookie = relay.cookies.issue(prefix.bytes(), now.ms / 1_000);
             return Some(FirstAnswer::Retry(retry(&cookie)));
         }
-        Handshake::Refuse => return None,
     }
     match RelayHandshake::answer(&relay.identity, &relay.offer, &hello, &mut SystemRandom) {
         Ok((handshake, s1)) => Some(FirstAnswer::S1(handshake, s1)),
@@ -113,7 +114,7 @@ fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected)
     }
 }
 
-async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>) -> Option<Vec<u8>> {
+async fn next_message(socket: &mut Socket<Connection>) -> Option<Vec<u8>> {
     loop {
         match socket.progress(true).await {
             Progress::Message(message) => return Some(message),
@@ -123,10 +124,10 @@ async fn next_message<T: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<T>)
     }
 }
 
-struct Conversation<'a, S, T> {
+struct Conversation<'a, S> {
     relay: &'a Arc<Relay<S>>,
     connected: Connected,
-    socket: Socket<T>,
+    socket: Socket<Connection>,
     seal: SealHalf,
     open: OpenHalf,
     session: RelaySession,
@@ -145,11 +146,16 @@ struct Conversation<'a, S, T> {
     leave_by_ms: Option<u64>,
 }
 
-impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
-    fn new(relay: &'a Arc<Relay<S>>, socket: Socket<T>, link: LinkSession, connected: Connected) -> Self {
+impl<'a, S: Store> Conversation<'a, S> {
+    fn new(
+        relay: &'a Arc<Relay<S>>,
+        socket: Socket<Connection>,
+        link: LinkSession,
+        connected: Connected,
+        held: Held,
+    ) -> Self {
         let now = relay.clock.now();
         let (seal, open) = link.split();
-        let held = relay.memory.begin(connected.prefix());
         Self {
             relay,
             socket,
@@ -333,8 +339,8 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
     }
 
     fn account(&mut self) {
-        let in_socket = self.socket.unsent_bytes() + self.socket.partial_bytes();
-        self.held.set(self.session.held_bytes() + in_socket as u64);
+        let in_connection = self.socket.held_bytes() + self.socket.get_ref().held_bytes();
+        self.held.set(self.session.held_bytes() + self.session.peeked_bytes() + in_connection as u64);
     }
 
     /// Returns the time between two looks at the clock.
@@ -357,7 +363,7 @@ impl<'a, S: Store, T: AsyncRead + AsyncWrite + Unpin> Conversation<'a, S, T> {
         }
     }
 
-    fn leave(self) -> Socket<T> {
+    fn leave(self) -> Socket<Connection> {
         self.socket
     }
 }

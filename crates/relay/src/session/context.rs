@@ -77,6 +77,7 @@ impl SessionContext {
             burst: self.limits.all_create_burst,
             prefix_per_min: self.limits.creates_per_min_per_prefix,
             prefix_burst: self.limits.create_burst_per_prefix,
+            proxies_percent: self.limits.proxies_percent,
         };
         self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
     }

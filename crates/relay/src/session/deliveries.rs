@@ -7,6 +7,7 @@ use super::reading::{Early, Look};
 use super::subscription::Sub;
 use crate::store::{Claim, Claimed, Fence, NotAcked, NotClaimed, Peeked, RecordId, Stale};
 use deaddrop_link::capability::mailbox_id;
+use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{Ack, Acked, Answer, AnswerCode, Deliver, Subscribe, Subscribed, Unsubscribe};
 
 impl RelaySession {
@@ -25,6 +26,9 @@ impl RelaySession {
 
     pub(super) fn pump(&mut self, out: &mut Output) {
         if let Some((sub, peek)) = self.reading.next_look(&self.shared.limits) {
+            // The first blob comes even if it is larger than the rest.
+            let largest = SizeClass::Large.bytes();
+            self.peeked_bytes = if peek.blobs == 0 { 0 } else { peek.bytes.max(largest) as u64 };
             self.call(Call::Peek { sub, peek }, out);
         }
     }

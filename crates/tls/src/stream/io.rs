@@ -44,6 +44,12 @@ impl<S> TlsStream<S> {
         &self.stream
     }
 
+    /// Returns the bytes of memory that wait: received ones that are not taken, and encrypted ones that are not sent.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.incoming.capacity() + self.plaintext.held_bytes() + self.machine.unsent.held_bytes()
+    }
+
     /// Returns the suite in use.
     #[must_use]
     pub fn suite(&self) -> Option<CipherSuite> {

@@ -50,6 +50,11 @@ impl Plaintext {
         self.bytes.is_empty()
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Adds bytes. Memory that it outgrows is wiped.
     pub(super) fn push(&mut self, more: &[u8]) {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
@@ -95,6 +100,11 @@ impl Unsent {
 
     pub(super) fn len(&self) -> usize {
         self.bytes.len().saturating_sub(self.sent)
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) const fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -90,6 +90,34 @@ fn what_makes_progress_outlives_what_does_not() {
 }
 
 #[test]
+fn the_people_behind_a_proxy_keep_their_part_of_the_places() {
+    let limits = limits(20, 16);
+    let mut all = Connections::default();
+    let behind: Vec<Id> = (0..4).map(|_| all.connect(ONE, &limits).unwrap().0).collect();
+    let shaking: Vec<Id> = (0..4).map(|_| all.link(ONE, Stage::Shaking, &limits).unwrap()).collect();
+    for number in 0..300 {
+        all.connect(far(1 + number % 3), &limits).unwrap();
+        all.link(far(1 + number % 3), Stage::Shaking, &limits).unwrap();
+    }
+    assert!(behind.iter().chain(&shaking).all(|id| all.has(*id)), "half of each are theirs");
+    // More than their part are theirs only until others need it.
+    let flood: Vec<Id> = (0..300).map(|_| all.connect(ONE, &limits).unwrap().0).collect();
+    let honest = all.connect(far(9), &limits).unwrap().0;
+    (0..300).for_each(|_| drop(all.connect(ONE, &limits).unwrap()));
+    assert!(all.has(honest) && !all.has(flood[299]));
+    all.check();
+    let mut all = Connections::default();
+    let behind: Vec<Id> = (0..10).map(|_| all.link(ONE, Stage::Reading, &limits).unwrap()).collect();
+    for number in 0..300 {
+        all.link(far(1 + number % 3), Stage::Reading, &limits);
+    }
+    assert!(behind.iter().all(|id| all.has(*id)), "half of all places are theirs");
+    assert!(all.link(far(9), Stage::Reading, &limits).is_some(), "for the place of a flooder's link");
+    assert!(all.link(ONE, Stage::Reading, &limits).is_none(), "they have their part");
+    all.check();
+}
+
+#[test]
 fn resting_links_give_way_to_newcomers() {
     let limits = limits(6, 4);
     let mut all = Connections::default();

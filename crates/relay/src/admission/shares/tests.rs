@@ -2,7 +2,8 @@
 
 use super::*;
 
-const RATES: Rates = Rates { per_s: 20, burst: 256, prefix_per_min: 120, prefix_burst: 64 };
+const RATES: Rates =
+    Rates { per_s: 20, burst: 256, prefix_per_min: 120, prefix_burst: 64, proxies_percent: 0 };
 
 fn far(number: u32) -> Prefix {
     Prefix::numbered(number)
@@ -49,6 +50,26 @@ fn a_newcomer_gets_as_much_as_each_flooder_got() {
 }
 
 #[test]
+fn the_people_behind_a_proxy_have_their_part_beside_a_flood_of_many_prefixes() {
+    for (percent, expected) in [(0, 0..10), (50, 300..301)] {
+        let rates = Rates { proxies_percent: percent, ..RATES };
+        let (mut shares, mut flood, mut behind) = (Shares::default(), 0, 0);
+        // They took more than any flooder before.
+        for step in 0..10_000_u64 {
+            let _ = shares.take(Prefix::SHARED, &rates, step * 50);
+        }
+        for round in 0..3_000_u64 {
+            let now_ms = 500_000 + round * 100;
+            flood += (0..40).filter(|number| shares.take(far(*number), &rates, now_ms).is_ok()).count();
+            behind += usize::from(round % 10 == 0 && shares.take(Prefix::SHARED, &rates, now_ms).is_ok());
+        }
+        assert!(expected.contains(&behind), "{behind} at {percent} percent");
+        assert!(flood + behind <= 256 + 20 * 300, "the rate over all holds: {flood} and {behind}");
+        assert_eq!(shares.take(far(1_000), &rates, 800_000), Ok(()), "one that took none finds some");
+    }
+}
+
+#[test]
 fn a_prefix_has_its_own_rate_and_the_shared_one_has_not() {
     let mut shares = Shares::default();
     let mut count = |prefix| (0..200).filter(|_| shares.take(prefix, &RATES, 0).is_ok()).count();
@@ -72,7 +93,7 @@ fn a_prefix_can_have_less_than_one_a_second() {
 #[test]
 fn a_refusal_takes_nothing() {
     let mut shares = Shares::default();
-    let rates = Rates { per_s: 1, burst: 2, prefix_per_min: 60, prefix_burst: 5 };
+    let rates = Rates { per_s: 1, burst: 2, prefix_per_min: 60, prefix_burst: 5, ..RATES };
     assert!(shares.take(far(1), &rates, 0).is_ok());
     assert!(shares.take(Prefix::SHARED, &rates, 0).is_ok());
     assert!((0..50).all(|_| shares.take(far(2), &rates, 0).is_err()));
