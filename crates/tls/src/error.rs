@@ -125,6 +125,12 @@ impl From<rustls::Error> for TlsError {
     fn from(error: rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(error) => Self::Certificate(error.into()),
+            // RFC 8446 section 6.2: the peer speaks older versions alone, or shares no algorithm.
+            rustls::Error::AlertReceived(
+                AlertDescription::ProtocolVersion
+                | AlertDescription::HandshakeFailure
+                | AlertDescription::InsufficientSecurity,
+            ) => Self::NothingInCommon,
             rustls::Error::AlertReceived(alert) => Self::Refused(alert),
             rustls::Error::InvalidMessage(
                 InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
