@@ -99,7 +99,7 @@ limits! {
     cookie_above_half_open: u32, from 0 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32, from 2 = 1_024;
-    /// Percent of places and of lasting rates over all that loopback and the proxies keep, together, while others ask for them.
+    /// Percent of places and of handshakes in a second that loopback and the proxies keep, together, while others ask for them.
     proxies_percent: u8, from 0 to 90 = 50;
     /// Milliseconds from accepting a connection to the end of its handshake.
     handshake_ms: u64, from 1 = 10_000;

@@ -77,7 +77,8 @@ impl SessionContext {
             burst: self.limits.all_create_burst,
             prefix_per_min: self.limits.creates_per_min_per_prefix,
             prefix_burst: self.limits.create_burst_per_prefix,
-            proxies_percent: self.limits.proxies_percent,
+            // A link that stands can wait: the refusal says how long.
+            proxies_percent: 0,
         };
         self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
     }
