@@ -154,6 +154,7 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(complaint(&["check"]).contains("line 2"));
     std::fs::write(data.join("config.toml"), "listen = \"nowhere:0\"").unwrap();
     assert!(complaint(&["serve"]).contains("listen"));
+    std::fs::write(data.join("config.toml"), "").unwrap();
     std::fs::write(data.join("store.key"), [0; 31]).unwrap();
     assert!(complaint(&["serve"]).contains("key file"));
     std::fs::write(data.join("store.key"), [0; 32]).unwrap();
