@@ -144,26 +144,8 @@ impl Client {
     /// # Errors
     /// Fails with [`ClientError`]. It is [`WrongClock`](ClientError::WrongClock) if the invite would end too early or too late.
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
-        let (name, days) = (name.to_owned(), self.shared.config.invite_days.min(MAX_INVITE_DAYS));
-        let mut relay = self.shared.look(|engine| engine.relay_of_invite(&name))??;
-        let moved = net::Moved::default();
-        let contact = loop {
-            let link = net::open_link(&self.shared, &relay, &moved).await?;
-            // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
-            let today = self.shared.check_clock(link.opened().day)?;
-            let name = name.clone();
-            let contact = self.shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
-            let Some(publication) = self.shared.look(|engine| engine.publication(contact))? else {
-                break contact;
-            };
-            // The user may have moved to another relay while the link was opened.
-            if publication.relay == relay {
-                net::publish(&self.shared, link, &publication, &moved).await?;
-                self.shared.step(move |engine, _| engine.published(contact)).await?;
-                break contact;
-            }
-            relay = publication.relay.clone();
-        };
+        let days = self.shared.config.invite_days.min(MAX_INVITE_DAYS);
+        let contact = net::make_invite(&self.shared, name, days).await?;
         let link = self.shared.look(|engine| engine.link_text(contact))?.ok_or(ClientError::InviteUsed)?;
         Ok(link.as_str().to_owned())
     }

@@ -22,9 +22,8 @@ mod transport;
 mod turns;
 
 pub(crate) use fetch::fetch_bundle;
-pub(crate) use moved::Moved;
 pub(crate) use progress::{Dated, Moving};
-pub(crate) use publish::{open_link, publish};
+pub(crate) use publish::make_invite;
 #[cfg(all(test, target_os = "linux"))]
 use putter::put;
 pub(crate) use shared::{STEP_STACK, Shared};

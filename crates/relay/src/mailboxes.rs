@@ -16,8 +16,6 @@ mod queue;
 mod readers;
 pub(crate) mod record;
 mod sends;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use changes::ChangeStep;
 pub(crate) use expiry::SweepStep;
@@ -210,3 +208,6 @@ impl std::fmt::Debug for Mailboxes {
 fn keep_hot(blob: &Blob, hot_bytes: u64, limits: &Limits) -> bool {
     hot_bytes.saturating_add(blob.as_bytes().len() as u64) <= limits.hot_bytes
 }
+
+#[cfg(test)]
+mod tests;

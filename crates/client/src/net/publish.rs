@@ -13,9 +13,33 @@ use deaddrop_engine::{
     conversation::{ConnectError, Haste, Publishing},
 };
 use deaddrop_wire::{ClientToken, RelayAddress};
+use std::sync::Arc;
+
+/// Makes an invite for this name that is valid for `days` days, and publishes it. Returns the number of the contact.
+pub(crate) async fn make_invite(shared: &Arc<Shared>, name: &str, days: u32) -> Result<u32, ClientError> {
+    let mut relay = shared.look(|engine| engine.relay_of_invite(name))??;
+    let moved = Moved::default();
+    loop {
+        let link = open_link(shared, &relay, &moved).await?;
+        // The day that is believed may lie behind: only what a relay confirms now makes a link that others take.
+        let today = shared.check_clock(link.opened().day)?;
+        let name = name.to_owned();
+        let contact = shared.step(move |engine, _| engine.begin_invite(&name, today, days)).await?;
+        let Some(publication) = shared.look(|engine| engine.publication(contact))? else {
+            return Ok(contact);
+        };
+        // The user may have moved to another relay while the link was opened.
+        if publication.relay == relay {
+            publish(shared, link, &publication, &moved).await?;
+            shared.step(move |engine, _| engine.published(contact)).await?;
+            return Ok(contact);
+        }
+        relay = publication.relay.clone();
+    }
+}
 
 /// Opens a link for an errand at a relay.
-pub(crate) async fn open_link(
+pub(super) async fn open_link(
     shared: &Shared,
     relay: &RelayAddress,
     moved: &Moved,
@@ -26,7 +50,7 @@ pub(crate) async fn open_link(
 
 /// Makes the mailboxes of an invite over a link to its relay, and puts the bundle into the invite mailbox over another one.
 /// Repeating it changes nothing.
-pub(crate) async fn publish(
+pub(super) async fn publish(
     shared: &Shared,
     link: Connection,
     publication: &Publication,

@@ -1,6 +1,10 @@
 //! Links to relays that follow a script: real sockets, virtual time.
 
 use super::*;
+use super::{
+    moved::Moved,
+    publish::{open_link, publish},
+};
 use crate::{
     Config, PrivateAddresses,
     engine::Engine,
