@@ -4,6 +4,9 @@
 //! empty store: the difference of their resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "../tests/common/process.rs"]
+mod process;
+
 use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
 use deaddrop_relay::data_dir::{DataDir, StoreSize};
@@ -81,12 +84,6 @@ fn open_store(path: &Path) {
     let begin = Instant::now();
     let store = DataDir::at(path).open(limits(), &mut rand::rng()).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{} {seconds}", resident_bytes());
+    println!("{} {seconds}", process::memory_kib(std::process::id()) << 10);
     drop(store);
-}
-
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) << 10
 }

@@ -7,6 +7,8 @@
 
 #[path = "../tests/common/flood.rs"]
 mod flood;
+#[path = "../tests/common/process.rs"]
+mod process;
 
 use clap::{Parser, ValueEnum};
 use deaddrop_wire::RelayAddress;
@@ -114,12 +116,13 @@ async fn measure(arguments: Arguments, target: Target) -> ExitCode {
         let peak = Arc::clone(&peak);
         tokio::spawn(async move {
             loop {
-                peak.fetch_max(memory_kib(pid), Ordering::Relaxed);
+                peak.fetch_max(process::memory_kib(pid), Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         })
     });
-    let (begun, ticks_before) = (Instant::now(), arguments.pid.map_or(0, ticks));
+    let (begun, ticks_before) =
+        (Instant::now(), arguments.pid.and_then(process::processor_ticks).unwrap_or(0));
     let (mut waits, mut attempts, mut in_time, mut made) = (Vec::new(), 0, 0, 0);
     for _ in 0..arguments.tries {
         let next = Instant::now() + SPACING;
@@ -135,7 +138,7 @@ async fn measure(arguments: Arguments, target: Target) -> ExitCode {
         }
         tokio::time::sleep_until(next.into()).await;
     }
-    let spent = arguments.pid.map_or(0, ticks).saturating_sub(ticks_before);
+    let spent = arguments.pid.and_then(process::processor_ticks).unwrap_or(0).saturating_sub(ticks_before);
     watching.inspect(|task| task.abort());
     waits.sort_unstable();
     let at =
@@ -152,20 +155,4 @@ async fn measure(arguments: Arguments, target: Target) -> ExitCode {
         spent as f64 / begun.elapsed().as_secs_f64(),
     );
     if in_time == arguments.tries { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Resident memory of a process in KiB; 0 where the system does not tell.
-fn memory_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Processor time of a process in hundredths of a second.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let field = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    // User and system time.
-    field(11) + field(12)
 }

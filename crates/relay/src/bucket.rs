@@ -27,9 +27,7 @@ impl Bucket {
     pub(crate) fn is_full(&self, per_s: u64, now_ms: u64) -> bool {
         self.spent <= now_ms.saturating_sub(self.at_ms).saturating_mul(per_s)
     }
-}
 
-impl Bucket {
     /// Takes `tokens`, also those that are missing. The rate pays them off before the bucket fills again.
     pub(crate) fn owe(&mut self, tokens: u64, per_s: u64, now_ms: u64) {
         self.refill(per_s, now_ms);

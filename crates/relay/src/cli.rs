@@ -291,6 +291,9 @@ async fn listen<S: Store>(
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
+    // A signal while the store is being opened is an order for the time after it.
+    let mut signals = Signals::listen()
+        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     let certificate = certificate(config)?;
     let listeners = bind(config).await?;
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
@@ -333,8 +336,6 @@ async fn listen<S: Store>(
              or `url` in the configuration",
         );
     }
-    let mut signals = Signals::listen()
-        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     if json {
         say(json!({ "ready": address.to_string() }))?;
     } else {

@@ -190,11 +190,10 @@ impl<S: Store> Server<S> {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
-    let (from_proxy, prefix) = match peer {
-        Peer::Address(address) if relay.proxies.contains(address.ip()) => (true, Prefix::SHARED),
-        Peer::Address(address) => (false, relay.admission.prefix(address.ip())),
-        #[cfg(unix)]
-        Peer::Local => (relay.proxies.contains_unix(), Prefix::SHARED),
+    let from_proxy = peer.is_proxy(&relay.proxies);
+    let prefix = match peer {
+        Peer::Address(address) if !from_proxy => relay.admission.prefix(address.ip()),
+        _ => Prefix::SHARED,
     };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection was refused: a limit is reached");

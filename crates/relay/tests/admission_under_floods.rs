@@ -23,7 +23,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// Tries of each of the two clients.
 const TRIES: usize = 6;
 
-/// Addresses of so many networks.
+/// Returns one address in each of `count` networks (/24).
 fn networks(first: u8, count: u8) -> Vec<IpAddr> {
     (first..first + count).map(|number| IpAddr::from([203, 0, number, 1])).collect()
 }

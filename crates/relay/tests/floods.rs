@@ -250,12 +250,7 @@ async fn a_relay_without_descriptors_lets_an_honest_client_in() {
     let said = told(&log, "raise the limit of open files").await;
     assert_eq!(said.matches("raise the limit").count(), 1, "{said}");
     // It does not spin: what it waits for costs no time.
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", relay.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        // User and system time.
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    };
+    let ticks = || common::process::processor_ticks(relay.child.id()).unwrap();
     let before = ticks();
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("{} hundredths of a second of processor in 2 seconds", ticks() - before);

@@ -1,5 +1,5 @@
-//! What the memory of a running relay still holds of blobs that are acked, of rights that were presented and of addresses of clients that
-//! have left: nothing. The image is that of the real program, as its administrator can take it; without that right the test is skipped.
+//! The memory of a running relay holds no blob that is acked, no right that was presented and no address of a client that has left. The
+//! tests search the memory of the real program, as its administrator can read it; without that right they are skipped.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,

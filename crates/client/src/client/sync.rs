@@ -139,7 +139,7 @@ impl core::fmt::Display for SendWait {
 }
 
 impl SendWait {
-    /// Returns the error of a call that waits for everything.
+    /// Returns the error with which a call fails when it waited until the contact was ready and its time is over.
     fn error(&self) -> ClientError {
         match self {
             Self::RelayDown | Self::OwnMailbox { state: Connectivity::Down, .. } => ClientError::RelayDown,

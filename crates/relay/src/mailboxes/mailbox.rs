@@ -1,7 +1,7 @@
 //! One mailbox: its lasting part, its blobs, its reader, its quota and its lease.
 //!
-//! Most mailboxes of a relay are empty and have no reader: what only a used one needs is allocated with its first use, and freed by the next
-//! sweep that finds it at rest.
+//! A mailbox without blobs and without a reader takes little memory, because a relay has many of them. The state of a used one is allocated
+//! with its first use, and the next sweep that finds it at rest frees it.
 
 use super::attached::Attached;
 use super::closed::Closed;

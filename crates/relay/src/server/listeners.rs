@@ -1,6 +1,7 @@
 //! The sockets on which a relay listens: one of TCP, a unix socket, or both.
 
 use super::stream::Stream;
+use crate::proxy::Proxies;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
@@ -25,6 +26,17 @@ pub(super) enum Peer {
     /// A process of this machine, by the unix socket.
     #[cfg(unix)]
     Local,
+}
+
+impl Peer {
+    /// Whether the configuration names it as a proxy.
+    pub(super) fn is_proxy(self, proxies: &Proxies) -> bool {
+        match self {
+            Self::Address(address) => proxies.contains(address.ip()),
+            #[cfg(unix)]
+            Self::Local => proxies.contains_unix(),
+        }
+    }
 }
 
 impl From<TcpListener> for Listeners {

@@ -1,8 +1,9 @@
 //! Answers to clients while the store is being opened: the port is open, and each request is told to come again soon.
 
+use super::ACCEPT_PAUSE;
 use super::arrival::refuse;
 use super::connection::Connection;
-use super::listeners::{Listeners, Peer};
+use super::listeners::Listeners;
 use super::peeked_stream::{PeekedStream, read_proxy_header};
 use super::stream::Stream;
 use crate::proxy::Proxies;
@@ -45,25 +46,17 @@ pub async fn answer_until<T>(
                 while answers.try_join_next().is_some() {}
                 match accepted {
                     Ok((stream, peer)) if answers.len() < AT_ONCE => {
-                        let has_header = proxies.speak_proxy_protocol && is_proxy(proxies, peer);
+                        let has_header = proxies.speak_proxy_protocol && peer.is_proxy(proxies);
                         let answering = answer(stream, has_header, tls.clone());
                         answers.spawn(async move {
                             let _ = tokio::time::timeout(PATIENCE, answering).await;
                         });
                     }
                     Ok((stream, _)) => refuse(&stream, tls.is_some()),
-                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
         }
-    }
-}
-
-fn is_proxy(proxies: &Proxies, peer: Peer) -> bool {
-    match peer {
-        Peer::Address(address) => proxies.contains(address.ip()),
-        #[cfg(unix)]
-        Peer::Local => proxies.contains_unix(),
     }
 }
 

@@ -85,7 +85,7 @@ pub struct Entered {
     pub took: Duration,
 }
 
-/// The way of an honest client: it opens a second connection when it is asked for a cookie, and waits a second or less after an
+/// Enters as an honest client does. It opens a second connection when it is asked for a cookie, and waits a second or less after an
 /// attempt that failed, then up to twice as long. `round_trip` is the time that each of its questions spends on the line.
 pub async fn enter(
     target: &Target,
@@ -110,7 +110,7 @@ pub async fn enter(
 }
 
 impl Link {
-    /// One attempt. `None`: the relay has refused it, or broken off.
+    /// Tries once to open a link. `None`: the relay has refused it, or broken off.
     pub async fn open(target: &Target, from: Option<IpAddr>, round_trip: Duration) -> Option<Self> {
         let (mut state, mut first) =
             ClientHandshake::start(&target.fingerprint, Offer::v1(), &mut rand::rng());

@@ -1,6 +1,8 @@
 //! A small client for tests: one link, items in and out.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod process;
+
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_link::{ClientHandshake, ClientStep, LinkSession};
 use deaddrop_wire::item::*;
@@ -287,9 +289,7 @@ impl Relay {
 
     /// Returns the resident memory of the process in KiB; 0 where the system does not tell.
     pub fn memory_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or(0)
+        process::memory_kib(self.child.id())
     }
 
     /// Returns the host and the port.

@@ -4,7 +4,7 @@ use super::World;
 use crate::{
     breach::Checked,
     person::Wish,
-    plan::Op,
+    plan::{Op, Withheld},
     sim::{Event, note},
     stranger::Stranger,
 };
@@ -79,7 +79,9 @@ impl World {
             }
             // Texts that a reader who leaves a relay is not given are destroyed with its mailbox, and come again when their blobs would have
             // expired (spec/14-client.md section 8): that is longer than a run.
-            Op::Withhold { .. } if self.plan.has_move_beside(at) => {
+            Op::Withhold { what: Withheld::Deliveries | Withheld::Everything, .. }
+                if self.plan.has_move_beside(at) =>
+            {
                 note!(sim, "nothing is held back beside a move")
             }
             Op::Withhold { relay, what, .. } => {

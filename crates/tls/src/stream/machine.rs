@@ -50,7 +50,7 @@ impl Plaintext {
         self.bytes.is_empty()
     }
 
-    /// Bytes of memory that it takes.
+    /// Returns the number of bytes of memory that the buffer takes.
     pub(super) const fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
@@ -102,7 +102,7 @@ impl Unsent {
         self.bytes.len().saturating_sub(self.sent)
     }
 
-    /// Bytes of memory that it takes.
+    /// Returns the number of bytes of memory that the buffer takes.
     pub(super) const fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
