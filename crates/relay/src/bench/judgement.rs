@@ -82,13 +82,16 @@ impl fmt::Display for Judgement {
             _ => writeln!(f, "This system does not tell whether the processor or the disk ends first.")?,
         }
         let Limits { connections, mailboxes, .. } = Limits::DEFAULT;
+        let people = match self.people {
+            people if people >= 1e6 => format!("{:.1} million", people / 1e6),
+            people => people.to_string(),
+        };
         write!(
             f,
-            "Estimate: half of the rate by the clock on disk is enough for the messages of {:.0} people. It assumes that each sends \
+            "Estimate: half of the rate by the clock on disk is enough for the messages of {people} people. It assumes that each sends \
              {MESSAGES_A_DAY} messages a day, that a message is {BLOBS_A_MESSAGE} blobs with its receipt, and that the busiest hour has \
              {PEAK} times the average.\nThe limits end earlier unless config.toml raises them: {connections} connections at once, {mailboxes} \
-             mailboxes. Memory and the network were not measured.",
-            self.people
+             mailboxes. Memory and the network were not measured."
         )
     }
 }
