@@ -14,7 +14,7 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Number of blobs in one commit of the floor: as many as a store commits together under load.
-const COMMIT_BLOBS: usize = 64;
+const COMMIT_BLOBS: u32 = 64;
 /// Bytes of a record's slot in the store.
 const SLOT: usize = 128;
 /// Bytes of a page.
@@ -129,12 +129,12 @@ fn micros_of(time: Duration, mut work: impl FnMut()) -> f64 {
 /// microseconds, and the blobs in a second by the clock.
 fn disk(path: &std::path::Path, time: Duration) -> io::Result<(f64, f64)> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    let commit = COMMIT_BLOBS * BLOB_BYTES;
+    let (commit, commit_slots) = (COMMIT_BLOBS as usize * BLOB_BYTES, COMMIT_BLOBS as usize * SLOT);
     let slots = (COMMITS * commit) as u64;
     // The blocks are on the disk before anything is measured.
-    write_at(&mut file, 0, &vec![0; COMMITS * commit + 3 * COMMIT_BLOBS * SLOT + PAGE])?;
+    write_at(&mut file, 0, &vec![0; COMMITS * commit + 2 * commit_slots + PAGE])?;
     file.sync_all()?;
-    let (sealed, zeros, of_slots) = (vec![0xa5; commit], vec![0; commit], vec![0xa5; COMMIT_BLOBS * SLOT]);
+    let (sealed, zeros, of_slots) = (vec![0xa5; commit], vec![0; commit], vec![0xa5; commit_slots]);
     let (begun, before) = (Instant::now(), thread_time());
     let (mut commits, mut blobs) = (0, 0_u32);
     while blobs == 0 || begun.elapsed() < time {
@@ -142,12 +142,12 @@ fn disk(path: &std::path::Path, time: Duration) -> io::Result<(f64, f64)> {
         write_at(&mut file, place(commits), &sealed)?;
         write_at(&mut file, slots, &of_slots)?;
         // Behind the first commit, the blobs of the one before are destroyed and zeroed.
-        write_at(&mut file, slots + of_slots.len() as u64, &of_slots)?;
+        write_at(&mut file, slots + commit_slots as u64, &of_slots)?;
         write_at(&mut file, place(commits + COMMITS - 1), &zeros)?;
-        write_at(&mut file, slots + 2 * of_slots.len() as u64, sealed.get(..PAGE).unwrap_or_default())?;
+        write_at(&mut file, slots + 2 * commit_slots as u64, sealed.get(..PAGE).unwrap_or_default())?;
         file.sync_data()?;
         commits += 1;
-        blobs += COMMIT_BLOBS as u32;
+        blobs += COMMIT_BLOBS;
     }
     Ok((since(before) * 1e6 / f64::from(blobs), f64::from(blobs) / begun.elapsed().as_secs_f64()))
 }
