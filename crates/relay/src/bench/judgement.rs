@@ -73,11 +73,11 @@ impl fmt::Display for Judgement {
         match (self.first_limit, self.processors_per_s, self.disk_per_s) {
             (FirstLimit::Processor, Some(processors), Some(disk)) => writeln!(
                 f,
-                "The processor ends first: all processors carry at most {processors:.0} blobs/s, the disk {disk:.0}."
+                "The processor ends first: all processors carry at most {processors:.0} blobs/s if the relay has them alone, the disk {disk:.0}."
             )?,
             (FirstLimit::Disk, Some(processors), Some(disk)) => writeln!(
                 f,
-                "The disk ends first: it carries {disk:.0} blobs/s, all processors at most {processors:.0}."
+                "The disk ends first: it carries {disk:.0} blobs/s, all processors at most {processors:.0} if the relay has them alone."
             )?,
             _ => writeln!(f, "This system does not tell whether the processor or the disk ends first.")?,
         }
