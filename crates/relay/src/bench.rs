@@ -14,13 +14,15 @@ mod measure;
 mod process;
 mod report;
 mod scratch;
+mod traffic;
 
 pub use error::BenchError;
 pub use floor::Floor;
-pub use judgement::Judgement;
+pub use judgement::{FirstLimit, Judgement};
 pub use latencies::Latencies;
-pub use load::{BLOB_BYTES, Load, LoadEnd, LoadResult, Traffic};
+pub use load::{BLOB_BYTES, Load, LoadEnd, LoadResult};
 pub use measure::{PAIRS, measure};
 pub use process::{BenchRelay, ProcessorTime, Storage};
 pub use report::{ConnectionsReport, CycleReport, Profile, Quantiles, Report};
 pub use scratch::{NEEDED_MIB, Scratch};
+pub use traffic::Traffic;

@@ -1,7 +1,8 @@
 //! One link of a client, and a mailbox.
 
 use super::error::BenchError;
-use super::load::Traffic;
+use super::traffic::Traffic;
+use crate::random::SystemRandom;
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 use deaddrop_link::{ClientHandshake, ClientStep, LinkSession, MAX_RECORD_LEN};
 use deaddrop_websocket::{Progress, Socket, upgrade};
@@ -21,7 +22,7 @@ pub(super) struct MailboxSecrets {
 
 impl MailboxSecrets {
     pub(super) fn generate() -> Self {
-        let mut rng = rand::rng();
+        let mut rng = SystemRandom;
         Self {
             own: OwnCapability::generate(&mut rng),
             read: ReadCapability::generate(&mut rng),
@@ -58,11 +59,11 @@ impl LoadClient {
             client: ClientToken::from_bytes(token),
             relay: None,
         };
-        let (mut state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
+        let (mut state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut SystemRandom);
         socket.send(c1, 0);
         let finished = loop {
             let answer = message(&mut socket).await?;
-            match state.on_message(&answer, &hello, &mut rand::rng()).ok()? {
+            match state.on_message(&answer, &hello, &mut SystemRandom).ok()? {
                 ClientStep::Finished(finished) => break finished,
                 ClientStep::Again(again, c1) => {
                     state = again;

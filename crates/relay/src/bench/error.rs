@@ -1,6 +1,5 @@
 //! The reasons for which nothing was measured.
 
-use super::scratch::NEEDED_MIB;
 use crate::data_dir::DataDirError;
 use deaddrop_wire::item::AnswerCode;
 use std::io;
@@ -13,10 +12,12 @@ pub enum BenchError {
     #[error("no folder can be made in it: {0}")]
     Folder(io::Error),
     /// The file system has too little space.
-    #[error("its file system has {free_mib} MiB of free space, and the measurement needs {NEEDED_MIB} MiB")]
+    #[error("its file system has {free_mib} MiB of free space, and the measurement needs {needed_mib} MiB")]
     Space {
         /// MiB that are free for this user.
         free_mib: u64,
+        /// MiB that a measurement needs.
+        needed_mib: u64,
     },
     /// The relay's directory could not be made.
     #[error(transparent)]

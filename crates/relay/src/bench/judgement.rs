@@ -1,6 +1,5 @@
 //! The figures in words: the part that ends first, and an estimate of the number of people.
 
-use super::report::CycleReport;
 use crate::limits::Limits;
 use serde::Serialize;
 use std::fmt;
@@ -43,9 +42,15 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    pub(super) fn new(disk: &CycleReport, processors: usize) -> Self {
-        let processors_per_s = disk.per_core_s.map(|per_core| (per_core * processors as f64).round());
-        let disk_per_s = disk.floor.disk_per_s.map(f64::round);
+    /// Judges a rate by the clock, the rate of one core, and that of the disk alone, each of cycles in a second.
+    pub(super) fn new(
+        per_s: f64,
+        per_core_s: Option<f64>,
+        disk_per_s: Option<f64>,
+        processors: usize,
+    ) -> Self {
+        let processors_per_s = per_core_s.map(|per_core| (per_core * processors as f64).round());
+        let disk_per_s = disk_per_s.map(f64::round);
         let first_limit = match (processors_per_s, disk_per_s) {
             (Some(processors), Some(disk)) if disk < processors => FirstLimit::Disk,
             (Some(_), Some(_)) => FirstLimit::Processor,
@@ -56,7 +61,7 @@ impl Judgement {
             processors_per_s,
             disk_per_s,
             messages_a_day: MESSAGES_A_DAY,
-            people: people(disk.per_s),
+            people: people(per_s),
         }
     }
 }
@@ -105,5 +110,13 @@ mod tests {
         // 500 blobs a day at the peak's rate are 100 a person, five times as fast; half of the rate is used.
         assert_eq!(people(1_000.0), 86_000.0);
         assert_eq!(people(0.0), 0.0);
+    }
+
+    #[test]
+    fn the_slower_part_ends_first() {
+        let first = |per_core, disk| Judgement::new(1_000.0, per_core, disk, 2).first_limit;
+        assert_eq!(first(Some(10.0), Some(21.0)), FirstLimit::Processor);
+        assert_eq!(first(Some(10.0), Some(19.0)), FirstLimit::Disk);
+        assert_eq!(first(None, Some(19.0)), FirstLimit::Unknown);
     }
 }

@@ -4,6 +4,7 @@ use super::client::{LoadClient, MailboxSecrets};
 use super::error::BenchError;
 use super::latencies::Latencies;
 use super::process::{BenchRelay, ProcessorTime};
+use super::traffic::Traffic;
 use deaddrop_wire::item::{Ack, AckEntry, AnswerCode, Put};
 use deaddrop_wire::{Blob, Item, RelayAddress, SizeClass};
 use std::collections::HashMap;
@@ -39,28 +40,6 @@ pub struct Load {
     pub unanswered: usize,
     /// The end of the load.
     pub end: LoadEnd,
-}
-
-/// Records that went over links. Their bytes are those of the records, without WebSocket or TCP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Number of records that clients sent.
-    pub records_to_relay: u64,
-    /// Their bytes.
-    pub bytes_to_relay: u64,
-    /// Number of records that the relay sent.
-    pub records_from_relay: u64,
-    /// Their bytes.
-    pub bytes_from_relay: u64,
-}
-
-impl Traffic {
-    fn add(&mut self, other: Self) {
-        self.records_to_relay += other.records_to_relay;
-        self.bytes_to_relay += other.bytes_to_relay;
-        self.records_from_relay += other.records_from_relay;
-        self.bytes_from_relay += other.bytes_from_relay;
-    }
 }
 
 /// The result of a load.

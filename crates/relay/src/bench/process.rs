@@ -1,7 +1,7 @@
 //! The relay under load: a process of its own.
 
 use super::error::BenchError;
-use super::scratch::Scratch;
+use super::scratch::{MAX_STORE_MIB, Scratch};
 use crate::data_dir::{CONFIG, DataDir, RelayConfig, StoreSize};
 use crate::limits::Limits;
 use crate::random::SystemRandom;
@@ -11,8 +11,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The MiB to which the store of the measurement can grow.
-pub(super) const MAX_STORE_MIB: u32 = 512;
 /// The number of clock ticks of `/proc` in a second, on each architecture that Linux supports.
 const TICKS_PER_S: f64 = 100.0;
 

@@ -152,7 +152,7 @@ impl Report {
         connections: ConnectionsReport,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, Into::into);
-        let judgement = Judgement::new(&disk, processors);
+        let judgement = Judgement::new(disk.per_s, disk.per_core_s, disk.floor.disk_per_s, processors);
         let (blob_bytes, seconds) = (BLOB_BYTES, took.as_secs_f64());
         Self { blob_bytes, seconds, processors, disk, memory, connections, judgement }
     }

@@ -1,13 +1,16 @@
 //! The folder of a measurement.
 
 use super::error::BenchError;
+use crate::random::SystemRandom;
 use rand::RngExt;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The MiB to which the store of the measurement can grow.
+pub(super) const MAX_STORE_MIB: u32 = 512;
 /// MiB of free space that a measurement asks for: the store's maximum, and some for the floor and the file system.
-pub const NEEDED_MIB: u64 = super::process::MAX_STORE_MIB as u64 + 64;
+pub const NEEDED_MIB: u64 = MAX_STORE_MIB as u64 + 64;
 
 /// A new folder within another. It is removed with everything in it when this value is dropped.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl Scratch {
     /// Fails with [`BenchError::Folder`] when the system refuses, and with [`BenchError::Space`] when a measurement could fill the file
     /// system. `folder` is then as it was.
     pub fn create_in(folder: &Path) -> Result<Self, BenchError> {
-        let number: u64 = rand::rng().random();
+        let number: u64 = SystemRandom.random();
         let path = folder.join(format!("deaddrop-bench-{number:016x}"));
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
@@ -30,7 +33,9 @@ impl Scratch {
         builder.create(&path).map_err(BenchError::Folder)?;
         let scratch = Self { path };
         match free_mib(&scratch.path) {
-            Some(free_mib) if free_mib < NEEDED_MIB => Err(BenchError::Space { free_mib }),
+            Some(free_mib) if free_mib < NEEDED_MIB => {
+                Err(BenchError::Space { free_mib, needed_mib: NEEDED_MIB })
+            }
             _ => Ok(scratch),
         }
     }
