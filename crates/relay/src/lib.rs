@@ -13,7 +13,7 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
-//! | [`bench`] | the measurement behind `deaddrop-relay bench` |
+//! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
 //! A relay in memory, in a process of your own:
 //!
