@@ -28,6 +28,7 @@ impl Scratch {
         let number: u64 = SystemRandom.random();
         let path = folder.join(format!("deaddrop-bench-{number:016x}"));
         let mut builder = DirBuilder::new();
+        builder.recursive(false);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).map_err(BenchError::Folder)?;
