@@ -1,6 +1,7 @@
 //! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
 //! do about it.
 
+mod bench;
 mod core_dump;
 mod day;
 mod signals;
@@ -94,6 +95,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure what this machine carries: a relay with an empty store of its own, under the load of clients on this machine.
+    Bench(bench::BenchArguments),
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect {
         /// The relay's directory.
@@ -173,6 +176,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             settings.proxies.extend(proxies);
             serve(&data, &settings, volatile, json)
         }
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Inspect { data, json } => {
             let report = look(&DataDir::at(data))?.1;
             let text =

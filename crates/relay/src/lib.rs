@@ -13,6 +13,7 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
+//! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
 //! A relay in memory, in a process of your own:
 //!
@@ -44,6 +45,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admission;
+pub mod bench;
 mod bucket;
 pub mod cli;
 pub mod clock;

@@ -1,0 +1,43 @@
+//! The reasons for which nothing was measured.
+
+use crate::data_dir::DataDirError;
+use deaddrop_wire::item::AnswerCode;
+use std::io;
+
+/// The error of a measurement.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// No folder could be made in the given folder.
+    #[error("no folder can be made in it: {0}")]
+    Folder(io::Error),
+    /// The file system has too little space.
+    #[error("its file system has {free_mib} MiB of free space, and the measurement needs {needed_mib} MiB")]
+    Space {
+        /// MiB that are free for this user.
+        free_mib: u64,
+        /// MiB that a measurement needs.
+        needed_mib: u64,
+    },
+    /// The relay's directory could not be made.
+    #[error(transparent)]
+    Directory(#[from] DataDirError),
+    /// The relay did not become ready.
+    #[error("the relay did not start: {0}")]
+    Start(String),
+    /// A client could not connect to the relay.
+    #[error("a client could not connect to the relay")]
+    Connect,
+    /// A link ended during the load.
+    #[error("the relay closed a link")]
+    LinkEnded,
+    /// The relay refused a request that it should accept.
+    #[error("the relay answered {0:?} to a request")]
+    Refused(AnswerCode),
+    /// The relay did not finish the load.
+    #[error("the relay did not finish the load in time")]
+    TooSlow,
+    /// A file or a socket of the floor failed.
+    #[error("the floor was not measured: {0}")]
+    Floor(io::Error),
+}

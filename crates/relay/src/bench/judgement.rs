@@ -1,0 +1,122 @@
+//! The figures in words: the part that ends first, and an estimate of the number of people.
+
+use crate::limits::Limits;
+use serde::Serialize;
+use std::fmt;
+
+/// Assumed number of messages that each person sends in a day.
+const MESSAGES_A_DAY: f64 = 50.0;
+/// Assumed number of blobs of a message: itself, and its receipt.
+const BLOBS_A_MESSAGE: f64 = 2.0;
+/// Assumed ratio of the busiest hour to the average one.
+const PEAK: f64 = 5.0;
+/// The part of the measured rate that is used.
+const USED: f64 = 0.5;
+const SECONDS_A_DAY: f64 = 86_400.0;
+
+/// The part of a machine that a growing load exhausts first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirstLimit {
+    /// The processors.
+    Processor,
+    /// The disk.
+    Disk,
+    /// It cannot be told, because the processor time is not.
+    Unknown,
+}
+
+/// A judgement of the figures of one machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judgement {
+    /// The part that ends first.
+    pub first_limit: FirstLimit,
+    /// Blobs in a second for which all processors last, if the relay had them alone.
+    pub processors_per_s: Option<f64>,
+    /// Blobs in a second that the disk carries by itself.
+    pub disk_per_s: Option<f64>,
+    /// Assumed number of messages of each person in a day.
+    pub messages_a_day: f64,
+    /// Estimated number of people. Connections, mailboxes and memory are not part of it.
+    pub people: f64,
+}
+
+impl Judgement {
+    /// Judges a rate by the clock, the rate of one core, and that of the disk alone, each of cycles in a second.
+    pub(super) fn new(
+        per_s: f64,
+        per_core_s: Option<f64>,
+        disk_per_s: Option<f64>,
+        processors: usize,
+    ) -> Self {
+        let processors_per_s = per_core_s.map(|per_core| (per_core * processors as f64).round());
+        let disk_per_s = disk_per_s.map(f64::round);
+        let first_limit = match (processors_per_s, disk_per_s) {
+            (Some(processors), Some(disk)) if disk < processors => FirstLimit::Disk,
+            (Some(_), Some(_)) => FirstLimit::Processor,
+            _ => FirstLimit::Unknown,
+        };
+        Self {
+            first_limit,
+            processors_per_s,
+            disk_per_s,
+            messages_a_day: MESSAGES_A_DAY,
+            people: people(per_s),
+        }
+    }
+}
+
+/// Returns the number of people for this rate of blobs, in two digits.
+fn people(per_s: f64) -> f64 {
+    let people = per_s * USED * SECONDS_A_DAY / (MESSAGES_A_DAY * BLOBS_A_MESSAGE * PEAK);
+    let digits = 10_f64.powf(people.max(10.0).log10().floor() - 1.0);
+    (people / digits).floor() * digits
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.first_limit, self.processors_per_s, self.disk_per_s) {
+            (FirstLimit::Processor, Some(processors), Some(disk)) => writeln!(
+                f,
+                "The processor ends first: all processors carry at most {processors:.0} blobs/s if the relay has them alone, the disk {disk:.0}."
+            )?,
+            (FirstLimit::Disk, Some(processors), Some(disk)) => writeln!(
+                f,
+                "The disk ends first: it carries {disk:.0} blobs/s, all processors at most {processors:.0} if the relay has them alone."
+            )?,
+            _ => writeln!(f, "This system does not tell whether the processor or the disk ends first.")?,
+        }
+        let Limits { connections, mailboxes, .. } = Limits::DEFAULT;
+        let people = match self.people {
+            people if people >= 1e6 => format!("{:.1} million", people / 1e6),
+            people => people.to_string(),
+        };
+        write!(
+            f,
+            "Estimate: half of the rate by the clock on disk is enough for the messages of {people} people. It assumes that each sends \
+             {MESSAGES_A_DAY} messages a day, that a message is {BLOBS_A_MESSAGE} blobs with its receipt, and that the busiest hour has \
+             {PEAK} times the average.\nThe limits end earlier unless config.toml raises them: {connections} connections at once, {mailboxes} \
+             mailboxes. Memory and the network were not measured."
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_estimate_follows_its_assumptions() {
+        // 500 blobs a day at the peak's rate are 100 a person, five times as fast; half of the rate is used.
+        assert_eq!(people(1_000.0), 86_000.0);
+        assert_eq!(people(0.0), 0.0);
+    }
+
+    #[test]
+    fn the_slower_part_ends_first() {
+        let first = |per_core, disk| Judgement::new(1_000.0, per_core, disk, 2).first_limit;
+        assert_eq!(first(Some(10.0), Some(21.0)), FirstLimit::Processor);
+        assert_eq!(first(Some(10.0), Some(19.0)), FirstLimit::Disk);
+        assert_eq!(first(None, Some(19.0)), FirstLimit::Unknown);
+    }
+}

@@ -1,0 +1,71 @@
+//! The whole measurement.
+
+use super::error::BenchError;
+use super::floor::Floor;
+use super::load::{Load, LoadEnd, LoadResult};
+use super::process::{BenchRelay, Storage};
+use super::report::{ConnectionsReport, CycleReport, Report};
+use super::scratch::Scratch;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::task::{block_in_place, yield_now};
+
+/// Number of pairs that put as fast as they can.
+pub const PAIRS: u8 = 8;
+/// Number of pairs of which each puts one blob at a time: 64 connections.
+const PATIENT_PAIRS: u8 = 32;
+/// The longest time for which the floor of one load is measured.
+const FLOOR_TIME: Duration = Duration::from_secs(2);
+
+/// Measures for about `time`, with a relay that `program` runs in `scratch`. `tell` gets a line whenever a part begins. Needs a runtime
+/// with several threads. The future may be dropped; the relay ends then.
+///
+/// # Errors
+/// Fails with [`BenchError`].
+pub async fn measure(
+    program: &Path,
+    scratch: &Scratch,
+    time: Duration,
+    tell: impl Fn(&str),
+) -> Result<Report, BenchError> {
+    let begun = Instant::now();
+    let run = async |name: &str, relay: &BenchRelay, pairs: u8, unanswered: usize, percent: u32| {
+        let time = time * percent / 100;
+        tell(&format!("{name}: {} connections, {:.1} s", 2 * u16::from(pairs), time.as_secs_f64()));
+        let result = Load { pairs, unanswered, end: LoadEnd::After(time) }.run(relay).await?;
+        tell(&format!("{name}: {} blobs, {:.0} a second", result.cycles, result.per_s()));
+        Ok::<LoadResult, BenchError>(result)
+    };
+    let relay = start(program, scratch, Storage::Disk).await?;
+    let on_disk = run("on disk", &relay, PAIRS, usize::MAX, 30).await?;
+    let patient = run("on disk, one put at a time", &relay, PATIENT_PAIRS, 1, 25).await?;
+    drop(relay);
+    let relay = start(program, scratch, Storage::Memory).await?;
+    let in_memory = run("in memory", &relay, PAIRS, usize::MAX, 25).await?;
+    drop(relay);
+    tell("the floor: the same bytes with nothing around them");
+    let disk_floor = floor(&on_disk, Storage::Disk, scratch, time).await?;
+    let memory_floor = floor(&in_memory, Storage::Memory, scratch, time).await?;
+    let disk = CycleReport::new(PAIRS, &on_disk, disk_floor);
+    let memory = CycleReport::new(PAIRS, &in_memory, memory_floor);
+    Ok(Report::new(begun.elapsed(), disk, memory, ConnectionsReport::new(2 * PATIENT_PAIRS, patient)))
+}
+
+async fn start(program: &Path, scratch: &Scratch, storage: Storage) -> Result<BenchRelay, BenchError> {
+    let relay = block_in_place(|| BenchRelay::start(program, scratch, storage))?;
+    // A caller that waits for an interrupt, too, sees it here.
+    yield_now().await;
+    Ok(relay)
+}
+
+async fn floor(
+    load: &LoadResult,
+    storage: Storage,
+    scratch: &Scratch,
+    time: Duration,
+) -> Result<Floor, BenchError> {
+    let time = (time / 10).min(FLOOR_TIME);
+    let floor = block_in_place(|| Floor::measure(load, storage, scratch, time))?;
+    yield_now().await;
+    Ok(floor)
+}

@@ -1,0 +1,23 @@
+//! The records of a load.
+
+/// Records that went over links. Their bytes are those of the records, without WebSocket or TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Number of records that clients sent.
+    pub records_to_relay: u64,
+    /// Their bytes.
+    pub bytes_to_relay: u64,
+    /// Number of records that the relay sent.
+    pub records_from_relay: u64,
+    /// Their bytes.
+    pub bytes_from_relay: u64,
+}
+
+impl Traffic {
+    pub(super) fn add(&mut self, other: Self) {
+        self.records_to_relay += other.records_to_relay;
+        self.bytes_to_relay += other.bytes_to_relay;
+        self.records_from_relay += other.records_from_relay;
+        self.bytes_from_relay += other.bytes_from_relay;
+    }
+}
