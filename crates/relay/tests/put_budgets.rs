@@ -68,7 +68,8 @@ async fn many_links_of_one_prefix_put_the_budget_of_one_prefix() {
         "handshake_burst_per_prefix = 100\nput_bytes_per_s_per_prefix = 1\nput_bytes_burst_per_prefix = {}\n",
         BUDGET * 4_096
     );
-    std::fs::write(data.join("config.toml"), format!("proxies = [\"127.0.0.1\"]\n{HURRIED}{limits}")).unwrap();
+    std::fs::write(data.join("config.toml"), format!("proxies = [\"127.0.0.1\"]\n{HURRIED}{limits}"))
+        .unwrap();
     let log = dir.path().join("log");
     let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
     // No header: it counts for the proxies, which have no budget of their own.

@@ -63,6 +63,26 @@ fn many_links_of_one_prefix_share_one_budget_and_another_prefix_has_its_own() {
 }
 
 #[test]
+fn a_phone_network_full_of_honest_clients_is_never_refused_at_the_defaults() {
+    let limits = Limits::DEFAULT;
+    let shared = Arc::new(SessionContext::new(limits.clone(), None));
+    let mut links: Vec<_> =
+        (0..limits.connections_per_prefix).map(|_| link(&shared, Prefix::numbered(1))).collect();
+    for link in &mut links {
+        // 1 MiB each at once.
+        assert!((0..16).all(|_| put(link, SizeClass::Large, 0).is_none()));
+    }
+    // Then each writes once a second, and one in four uploads 128 KiB a second, for five minutes.
+    for second in 1..300 {
+        for (number, link) in links.iter_mut().enumerate() {
+            let uploaded = if number % 4 == 0 { 2 } else { 0 };
+            assert!((0..uploaded).all(|_| put(link, SizeClass::Large, second * 1_000).is_none()));
+            assert_eq!(put(link, SizeClass::Small, second * 1_000), None, "second {second}");
+        }
+    }
+}
+
+#[test]
 fn a_put_that_its_prefix_refuses_takes_no_bytes_from_its_link() {
     let limits = Limits {
         put_bytes_per_s: 1,
