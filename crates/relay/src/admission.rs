@@ -80,10 +80,11 @@ impl Admission {
         let mut gate = self.locked();
         let gate = &mut *gate;
         let rates = Rates {
-            per_s: limits.handshakes_per_s,
-            burst: limits.handshakes_per_s,
-            prefix_per_min: limits.handshakes_per_s_per_prefix.saturating_mul(60),
-            prefix_burst: limits.handshake_burst_per_prefix,
+            per_s: limits.handshakes_per_s.into(),
+            burst: limits.handshakes_per_s.into(),
+            prefix_per_min: u64::from(limits.handshakes_per_s_per_prefix) * 60,
+            prefix_burst: limits.handshake_burst_per_prefix.into(),
+            unit: 1,
             proxies_percent: limits.proxies_percent,
         };
         // Each C1 counts, whatever else is true of it. A bucket that holds nothing lets the first one through.
@@ -97,7 +98,7 @@ impl Admission {
             return Handshake::AskForCookie;
         }
         // not too many in a short time: of one prefix, and over all in fair shares.
-        match gate.handshakes.take(prefix, &rates, now_ms) {
+        match gate.handshakes.take(prefix, 1, &rates, now_ms) {
             Ok(()) => Handshake::Answer,
             Err(_) => {
                 gate.refused_handshakes += 1;
@@ -110,13 +111,14 @@ impl Admission {
     /// of all in fair shares.
     pub(crate) fn admit_tls(&self, prefix: Prefix, limits: &Limits, now_ms: u64) -> bool {
         let rates = Rates {
-            per_s: limits.tls_handshakes_per_s,
-            burst: limits.tls_handshakes_per_s,
-            prefix_per_min: limits.tls_handshakes_per_s_per_prefix.saturating_mul(60),
-            prefix_burst: limits.tls_handshake_burst_per_prefix,
+            per_s: limits.tls_handshakes_per_s.into(),
+            burst: limits.tls_handshakes_per_s.into(),
+            prefix_per_min: u64::from(limits.tls_handshakes_per_s_per_prefix) * 60,
+            prefix_burst: limits.tls_handshake_burst_per_prefix.into(),
+            unit: 1,
             proxies_percent: limits.proxies_percent,
         };
-        self.locked().tls_handshakes.take(prefix, &rates, now_ms).is_ok()
+        self.locked().tls_handshakes.take(prefix, 1, &rates, now_ms).is_ok()
     }
 
     /// Ends a connection that can be spared, because the system has no descriptors left. Returns `false` if there is

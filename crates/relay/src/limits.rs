@@ -99,7 +99,8 @@ limits! {
     cookie_above_half_open: u32, from 0 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32, from 2 = 1_024;
-    /// Percent of places and of handshakes in a second that loopback and the proxies keep, together, while others ask for them.
+    /// Percent of places, of handshakes in a second and of bytes put in a second that loopback and the proxies keep, together,
+    /// while others ask for them.
     proxies_percent: u8, from 0 to 90 = 50;
     /// Milliseconds from accepting a connection to the end of its handshake.
     handshake_ms: u64, from 1 = 10_000;
@@ -137,6 +138,14 @@ limits! {
     put_bytes_per_s: u32, from 1 = 2_097_152;
     /// Bytes put at once on one link after a pause.
     put_bytes_burst: u32, from 1 = 16_777_216;
+    /// Bytes put a second from one address prefix over all its links, lasting; does not apply to loopback and configured proxies.
+    put_bytes_per_s_per_prefix: u32, from 1 = 4_194_304;
+    /// Bytes put at once from one address prefix after a pause.
+    put_bytes_burst_per_prefix: u32, from 1 = 67_108_864;
+    /// Bytes put a second on all links together, lasting.
+    all_put_bytes_per_s: u32, from 1 = 33_554_432;
+    /// Bytes put at once on all links together after a pause.
+    all_put_bytes_burst: u32, from 1 = 268_435_456;
     /// Puts a second into one mailbox, lasting.
     mailbox_puts_per_s: u32, from 1 = 10;
     /// Puts at once into one mailbox after a pause.

@@ -24,6 +24,8 @@ pub(crate) enum Notice {
     TlsRefused,
     /// Creates came too fast.
     CreatesRefused,
+    /// Networks, or all links together, put too many bytes.
+    PutsRefused,
     /// The store is at a limit.
     Busy,
     /// The disk or the store's file is full.
@@ -36,7 +38,7 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// All kinds, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::NoDescriptors,
         Self::NotAccepted,
         Self::WithoutUpgrade,
@@ -46,6 +48,7 @@ impl Notice {
         Self::HandshakesRefused,
         Self::TlsRefused,
         Self::CreatesRefused,
+        Self::PutsRefused,
         Self::Busy,
         Self::NoRoom,
         Self::Overdue,
@@ -64,6 +67,7 @@ impl Notice {
             Self::HandshakesRefused => "handshakes refused",
             Self::TlsRefused => "TLS handshakes refused",
             Self::CreatesRefused => "creates refused",
+            Self::PutsRefused => "puts refused",
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
             Self::Overdue => "refused until dead bytes are zeroed",
@@ -91,6 +95,9 @@ impl Notice {
             Self::HandshakesRefused => "handshakes were refused: they came too fast",
             Self::TlsRefused => "TLS handshakes were refused: they came too fast",
             Self::CreatesRefused => "creates were refused: they came too fast",
+            Self::PutsRefused => {
+                "puts were refused: more bytes came than `put_bytes_per_s_per_prefix` or `all_put_bytes_per_s` allow"
+            }
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
             Self::Overdue => {

@@ -130,15 +130,6 @@ async fn a_peer_that_floods_and_never_reads_costs_little_on_a_link() {
     assert!(relay.stop());
 }
 
-/// Connects a client behind a proxy that names this address.
-async fn connect_from(relay: &Relay, address: &str, token: u8) -> Option<Client> {
-    let url: http::Uri = relay.address.url().parse().unwrap();
-    let header = http::HeaderName::from_static("x-forwarded-for");
-    let builder = ClientBuilder::from_uri(url).add_header(header, address.parse().unwrap()).unwrap();
-    let (ws, _) = builder.connect().await.ok()?;
-    Client::try_over(ws, &relay.address, token).await
-}
-
 /// Many links of one network, each with a message that it has begun and does not end: all together hold what the limit says, others
 /// go on at once, and an honest client of the same network once those links are ended.
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +147,7 @@ async fn messages_that_never_end_hold_what_the_limit_says() {
     let before = relay.memory_kib();
     let mut links = Vec::new();
     for _ in 0..120 {
-        let mut client = connect_from(&relay, "198.51.100.7", 2).await.unwrap();
+        let mut client = Client::connect_from(&relay.address, "198.51.100.7", 2).await.unwrap();
         // A frame of 264,208 bytes, of which most comes.
         let mut bytes = vec![0x82, 0x80 | 127];
         bytes.extend_from_slice(&264_208_u64.to_be_bytes());
@@ -169,11 +160,11 @@ async fn messages_that_never_end_hold_what_the_limit_says() {
     println!("120 messages that do not end: {} KiB more resident", most.saturating_sub(before));
     assert!(most < before + 14_000, "{before} KiB before, {most} KiB now");
     let large = blob(SizeClass::Large);
-    let elsewhere = connect_from(&relay, "203.0.113.5", 3).await.unwrap();
+    let elsewhere = Client::connect_from(&relay.address, "203.0.113.5", 3).await.unwrap();
     assert!(try_put(elsewhere, &mailbox, large).await, "another network goes on");
     let (begun, large) = (Instant::now(), blob(SizeClass::Large));
     loop {
-        let beside = connect_from(&relay, "198.51.100.9", 3).await.unwrap();
+        let beside = Client::connect_from(&relay.address, "198.51.100.9", 3).await.unwrap();
         if try_put(beside, &mailbox, large.clone()).await {
             break;
         }

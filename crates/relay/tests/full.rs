@@ -3,10 +3,12 @@
 
 mod value;
 
+use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
-use deaddrop_wire::SizeClass::{Large, Medium, Small};
+use deaddrop_relay::store::Store;
+use deaddrop_wire::SizeClass::{self, Large, Medium, Small};
 use deaddrop_wire::item::AnswerCode::{Done, Full};
-use deaddrop_wire::item::QuotaClass;
+use deaddrop_wire::item::{Put, QuotaClass};
 use value::*;
 
 /// Reads and acks everything.
@@ -90,4 +92,71 @@ fn the_smallest_class_that_does_not_fit_is_closed() {
     assert_eq!(world.put(1, blob(Small, 9)), Full, "none fitted when the large one was refused");
     world.now = Now::new(TODAY, world.now.ms + limits().full_pause_ms + 1);
     assert_eq!(world.put(1, blob(Large, 1)), Done);
+}
+
+/// The limits without any rate of puts: only the quota is left.
+fn without_rates() -> Limits {
+    Limits {
+        puts_per_s: u16::MAX,
+        put_bytes_per_s: u32::MAX,
+        put_bytes_burst: u32::MAX,
+        all_put_bytes_per_s: u32::MAX,
+        all_put_bytes_burst: u32::MAX,
+        mailbox_puts_per_s: u32::MAX,
+        mailbox_put_burst: u32::MAX,
+        ..limits()
+    }
+}
+
+/// A sender cannot make a mailbox hold more than its quota, over however many links and for however long, and it closes no other.
+#[test]
+fn the_quota_bounds_the_bytes_of_a_mailbox_without_any_rate() {
+    for quota in [QuotaClass::Few, QuotaClass::Usual, QuotaClass::Many, QuotaClass::Single] {
+        let (blobs, bytes) = (quota.blobs().unwrap(), quota.bytes().unwrap());
+        let mut world = World::new(without_rates());
+        world.make(&[1, 2], quota);
+        let mut done = 0;
+        for number in 0..2_000 {
+            let class = SizeClass::ALL[number as usize % 3];
+            done += u64::from(world.put(1, blob(class, number)) == Done);
+            world.now = Now::new(TODAY, world.now.ms + 60_000);
+            let census = world.store.census();
+            assert!(census.bytes <= bytes.into() && census.blobs <= blobs.into(), "{quota:?}: {census:?}");
+        }
+        assert_eq!(done, world.store.census().blobs, "{quota:?}");
+        assert!(done > 0 && world.put(2, blob(Small, 1)) == Done, "{quota:?}");
+    }
+}
+
+/// Through a mailbox whose reader takes everything at once, a sender puts no more bytes than the rate of puts allows.
+#[test]
+fn the_rate_of_puts_bounds_the_bytes_that_pass_through_a_mailbox() {
+    let (per_s, burst) = (Limits::DEFAULT.mailbox_puts_per_s, Limits::DEFAULT.mailbox_put_burst);
+    let limits = Limits { mailbox_puts_per_s: per_s, mailbox_put_burst: burst, ..without_rates() };
+    let mut world = World::new(limits);
+    world.make(&[1], QuotaClass::Many);
+    let mut reader = world.link(hello(1, 64, 1 << 20));
+    reader.say(&world, vec![subscribe(1, &[1])]);
+    let mut senders: Vec<_> = (0..8).map(|_| world.link(hello(0, 1, 1))).collect();
+    let (mut done, mut tag) = (0, 0);
+    for step in 0..600_u32 {
+        for (sender, number) in senders.iter_mut().zip(step * 8..) {
+            let put = Put { req: 1, send: send(1), blob: blob(Large, number) };
+            sender.say(&world, vec![put.into()]);
+            match sender.answers()[..] {
+                [Done] => done += 1,
+                [Full] => {}
+                ref other => panic!("{other:?}"),
+            }
+            reader.settle(&world);
+            let delivered = reader.words().iter().filter(|word| word.starts_with("deliver")).count();
+            if delivered > 0 {
+                tag += u32::try_from(delivered).unwrap();
+                reader.say(&world, vec![ack(1, tag)]);
+            }
+        }
+        world.now = Now::new(TODAY, world.now.ms + 100);
+    }
+    assert_eq!(done, burst + 60 * per_s - 1, "the burst, and what a minute adds");
+    assert_eq!(world.store.census().bytes, 0, "all was read");
 }

@@ -24,6 +24,7 @@ pub const LIMITS: &str = "\
 puts_per_s = 10000
 put_burst = 10000
 put_bytes_per_s = 100000000
+all_put_bytes_per_s = 100000000
 mailbox_puts_per_s = 10000
 mailbox_put_burst = 10000
 full_pause_ms = 500

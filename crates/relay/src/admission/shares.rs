@@ -3,7 +3,7 @@
 //! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
 //! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
 //! more can therefore never take the last tokens, and a prefix that took less always finds some. Loopback and the proxies, which
-//! stand for many people, have a part of the rate for themselves.
+//! stand for many people, have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
 
 use super::Prefix;
 use crate::bucket::Bucket;
@@ -21,10 +21,12 @@ const MAX_DOUBLINGS: u64 = 8;
 /// Rate and burst over all prefixes together (tokens a second), and of one prefix (tokens a minute).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
-    pub(crate) per_s: u32,
-    pub(crate) burst: u32,
-    pub(crate) prefix_per_min: u32,
-    pub(crate) prefix_burst: u32,
+    pub(crate) per_s: u64,
+    pub(crate) burst: u64,
+    pub(crate) prefix_per_min: u64,
+    pub(crate) prefix_burst: u64,
+    /// Tokens that count as one where doublings of what a prefix took are counted.
+    pub(crate) unit: u64,
     /// Percent of the rate over all that is kept for loopback and the proxies.
     pub(crate) proxies_percent: u8,
 }
@@ -44,14 +46,20 @@ pub(crate) struct Shares {
 struct Recent {
     own: Bucket,
     /// Tokens taken, halved every [`REMEMBERED_MS`].
-    taken: u32,
+    taken: u64,
     halved_ms: u64,
     seen_ms: u64,
 }
 
 impl Shares {
-    /// Takes a token for this prefix, or returns the seconds to wait. A refusal takes nothing.
-    pub(crate) fn take(&mut self, prefix: Prefix, rates: &Rates, now_ms: u64) -> Result<(), u16> {
+    /// Takes tokens for this prefix, or returns the seconds to wait. A refusal takes nothing.
+    pub(crate) fn take(
+        &mut self,
+        prefix: Prefix,
+        tokens: u64,
+        rates: &Rates,
+        now_ms: u64,
+    ) -> Result<(), u16> {
         self.forget(now_ms);
         if !self.recent.contains_key(&prefix) {
             self.order.push_back(prefix);
@@ -65,30 +73,32 @@ impl Shares {
         let mut own = recent.own;
         if !prefix.is_shared() {
             // In sixtieths of a token, so that a rate can be less than one a second.
-            let burst = u64::from(rates.prefix_burst).saturating_mul(60);
-            own.take(60, rates.prefix_per_min.into(), burst, now_ms)?;
+            let (needed, burst) = (tokens.saturating_mul(60), rates.prefix_burst.saturating_mul(60));
+            own.take(needed, rates.prefix_per_min, burst, now_ms)?;
         }
-        if let Err(wait) = self.all.take(1, rates.per_s.into(), reach(rates.burst, recent.taken), now_ms) {
+        let reach = reach(rates.burst, recent.taken / rates.unit.max(1));
+        if let Err(wait) = self.all.take(tokens, rates.per_s, reach, now_ms) {
             // Many people may be behind it, and they took more than any flooder: a part of the rate is theirs.
-            let percent = u64::from(rates.proxies_percent);
-            let (rate, burst) = (percent * u64::from(rates.per_s), percent * u64::from(rates.burst) / 4);
+            let (percent, needed) = (u64::from(rates.proxies_percent), tokens.saturating_mul(100));
+            let rate = percent.saturating_mul(rates.per_s);
+            let burst = (percent.saturating_mul(rates.burst) / 4).max(needed);
             if !prefix.is_shared()
                 || percent == 0
-                || self.of_proxies.take(100, rate, burst.max(100), now_ms).is_err()
+                || self.of_proxies.take(needed, rate, burst, now_ms).is_err()
             {
                 return Err(wait);
             }
-            self.all.owe(1, rates.per_s.into(), now_ms);
+            self.all.owe(tokens, rates.per_s, now_ms);
         }
         recent.own = own;
-        recent.taken = recent.taken.saturating_add(1);
+        recent.taken = recent.taken.saturating_add(tokens);
         Ok(())
     }
 
     /// Whether more than half of the shared burst is used up.
     pub(crate) fn is_strained(&self, rates: &Rates, now_ms: u64) -> bool {
         let mut all = self.all;
-        all.take(1, rates.per_s.into(), u64::from(rates.burst / 2).max(1), now_ms).is_err()
+        all.take(1, rates.per_s, (rates.burst / 2).max(1), now_ms).is_err()
     }
 
     /// Forgets every prefix that was not seen for long.
@@ -114,11 +124,10 @@ impl Shares {
     }
 }
 
-/// Returns the number of tokens of the shared burst that may be missing for a prefix that took this many recently.
-fn reach(burst: u32, taken: u32) -> u64 {
+/// Returns the number of tokens of the shared burst that may be missing for a prefix that took this many units recently.
+fn reach(burst: u64, taken: u64) -> u64 {
     let doublings = u64::from(taken.saturating_add(1).ilog2()).min(MAX_DOUBLINGS);
-    let burst = u64::from(burst);
-    (burst - burst * doublings / (2 * MAX_DOUBLINGS)).max(1)
+    (burst - burst.saturating_mul(doublings) / (2 * MAX_DOUBLINGS)).max(1)
 }
 
 #[cfg(test)]

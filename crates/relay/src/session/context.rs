@@ -7,6 +7,10 @@ use deaddrop_primitives::hash::sha256;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// Bytes of puts that count as one where it is counted how much a prefix took: the puts of a person who writes in the last ten
+/// minutes are few of them.
+const PUT_UNIT: u64 = 1_048_576;
+
 /// The limits and the rates that all links of one relay share.
 #[derive(Debug)]
 pub struct SessionContext {
@@ -15,6 +19,7 @@ pub struct SessionContext {
     /// Hash of the token that a client must show to create mailboxes; `None` if no token is needed.
     create_token: Option<[u8; 32]>,
     creates: Mutex<Shares>,
+    put_bytes: Mutex<Shares>,
     refusals: Refusals,
 }
 
@@ -22,6 +27,7 @@ pub struct SessionContext {
 #[derive(Debug, Default)]
 struct Refusals {
     creates_too_fast: AtomicU64,
+    puts_too_fast: AtomicU64,
     busy: AtomicU64,
 }
 
@@ -30,13 +36,25 @@ impl SessionContext {
     #[must_use]
     pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
         let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
-        Self { limits, create_token, creates: Mutex::default(), refusals: Refusals::default() }
+        Self {
+            limits,
+            create_token,
+            creates: Mutex::default(),
+            put_bytes: Mutex::default(),
+            refusals: Refusals::default(),
+        }
     }
 
     /// Returns the number of creates that were refused because they came too fast.
     #[must_use]
     pub fn creates_too_fast(&self) -> u64 {
         self.refusals.creates_too_fast.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of puts that were refused because their network, or all links together, put too many bytes.
+    #[must_use]
+    pub fn puts_too_fast(&self) -> u64 {
+        self.refusals.puts_too_fast.load(Ordering::Relaxed)
     }
 
     /// Returns the number of requests that were refused because the store as a whole is at a limit.
@@ -65,21 +83,40 @@ impl SessionContext {
         self.refusals.busy.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Forgets networks from which nothing was created for long.
+    /// Forgets networks from which nothing was created or put for long.
     pub fn tidy(&self, now_ms: u64) {
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
+        for shares in [&self.creates, &self.put_bytes] {
+            shares.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
+        }
     }
 
     /// Takes one creation or change of a mailbox from the rates over all links, or returns the seconds to wait.
     pub(super) fn take_create(&self, prefix: Prefix, now: Now) -> Result<(), u16> {
         let rates = Rates {
-            per_s: self.limits.all_creates_per_s,
-            burst: self.limits.all_create_burst,
-            prefix_per_min: self.limits.creates_per_min_per_prefix,
-            prefix_burst: self.limits.create_burst_per_prefix,
+            per_s: self.limits.all_creates_per_s.into(),
+            burst: self.limits.all_create_burst.into(),
+            prefix_per_min: self.limits.creates_per_min_per_prefix.into(),
+            prefix_burst: self.limits.create_burst_per_prefix.into(),
+            unit: 1,
             // A link that stands can wait: the refusal says how long.
             proxies_percent: 0,
         };
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, &rates, now.ms)
+        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, 1, &rates, now.ms)
+    }
+
+    /// Takes the bytes of a put from the rates over all links, or returns the seconds to wait.
+    pub(super) fn take_put(&self, prefix: Prefix, bytes: u64, now: Now) -> Result<(), u16> {
+        let rates = Rates {
+            per_s: self.limits.all_put_bytes_per_s.into(),
+            burst: self.limits.all_put_bytes_burst.into(),
+            prefix_per_min: u64::from(self.limits.put_bytes_per_s_per_prefix) * 60,
+            prefix_burst: self.limits.put_bytes_burst_per_prefix.into(),
+            unit: PUT_UNIT,
+            proxies_percent: self.limits.proxies_percent,
+        };
+        let mut shares = self.put_bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.take(prefix, bytes, &rates, now.ms).inspect_err(|_| {
+            self.refusals.puts_too_fast.fetch_add(1, Ordering::Relaxed);
+        })
     }
 }

@@ -55,15 +55,17 @@ impl RelaySession {
         let Put { req, send, blob } = put;
         let limits = &self.shared.limits;
         let bytes = blob.as_bytes().len() as u64;
-        // not too much in a short time.
+        // not too much in a short time: on this link, from this network, and over all in fair shares.
+        let mut put_bytes = self.put_bytes;
         let by_count = self.puts.take(1, limits.puts_per_s.into(), limits.put_burst.into(), now.ms);
-        let rate = by_count.and_then(|()| {
+        let by_link = by_count.and_then(|()| {
             let (rate, burst) = (limits.put_bytes_per_s.into(), limits.put_bytes_burst.into());
-            self.put_bytes.take(bytes, rate, burst, now.ms)
+            put_bytes.take(bytes, rate, burst, now.ms)
         });
-        if let Err(wait) = rate {
+        if let Err(wait) = by_link.and_then(|()| self.shared.take_put(self.prefix, bytes, now)) {
             return refuse(req, AnswerCode::Busy, wait, out);
         }
+        self.put_bytes = put_bytes;
         self.held_bytes += bytes;
         puts.push((req, send_id(&send), blob));
     }
@@ -106,3 +108,6 @@ impl RelaySession {
 fn refuse(req: u32, code: AnswerCode, retry_s: u16, out: &mut Output) {
     out.items.push(Answer { req, code, retry_s }.into());
 }
+
+#[cfg(test)]
+mod tests;
