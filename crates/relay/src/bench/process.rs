@@ -133,6 +133,8 @@ const fn limits() -> Limits {
         put_burst: 60_000,
         put_bytes_per_s: 1_000_000_000,
         put_bytes_burst: 1_000_000_000,
+        all_put_bytes_per_s: u32::MAX,
+        all_put_bytes_burst: u32::MAX,
         mailbox_puts_per_s: 100_000,
         mailbox_put_burst: 100_000,
         creates_per_s: 1_000,
