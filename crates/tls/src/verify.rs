@@ -222,3 +222,13 @@ impl ServerCertVerifier for AnyCertificate {
 
     handshake_signatures!();
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+mod limbo;
