@@ -6,10 +6,28 @@ mod common;
 use common::PATIENCE;
 use deaddrop_relay::proxy::{Network, Proxies, ProxyName};
 use deaddrop_relay::server::{Listeners, answer_until};
+#[cfg(unix)]
+use deaddrop_relay::{
+    Limits,
+    clock::{Now, system_day},
+    data_dir::DataDir,
+    store::{NewMailbox, Store, Verdict},
+};
 use deaddrop_tls::{Reloader, Roots, Verify, client_config, connect};
+#[cfg(unix)]
+use deaddrop_wire::{
+    MailboxId, OwnId, SendId,
+    item::{CreateFlags, LeaseClass, QuotaClass, SendGrant},
+};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+#[cfg(unix)]
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Duration,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -92,4 +110,59 @@ async fn silent_connections_keep_no_one_from_an_answer() {
     assert!(says_starting(&answer), "{answer}");
     open.send(1).unwrap();
     starting.await.unwrap();
+}
+
+/// Makes a relay's directory whose store takes a while to open.
+#[cfg(unix)]
+async fn fill(data: &Path, mailboxes: u64) {
+    let rng = &mut rand::rng();
+    common::init(data);
+    let limits = Limits { mailboxes: 2 * mailboxes, ..Limits::DEFAULT };
+    let store = DataDir::at(data).open(limits, rng).unwrap();
+    let new_mailbox = |number: u64| {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        NewMailbox {
+            own: OwnId::from_bytes(id),
+            read: MailboxId::from_bytes(id),
+            sends: vec![SendGrant { send: SendId::from_bytes(id), via: 0 }],
+            lease: LeaseClass::Month,
+            quota: QuotaClass::Usual,
+            flags: CreateFlags::NONE,
+        }
+    };
+    for first in (0..mailboxes).step_by(1_000) {
+        let new = (first..first + 1_000).map(new_mailbox).collect();
+        let verdicts = store.create(new, Now::new(system_day(), 0)).await;
+        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Done), "{first}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn signals_while_the_store_is_opened_are_orders_for_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, socket) = (dir.path().join("data"), dir.path().join("socket"));
+    fill(&data, 10_000).await;
+    for signal in ["-HUP", "-USR1", "-TERM"] {
+        let mut command = common::program();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).arg("--unix").arg(&socket);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        while !socket.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it serves");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let id = child.id().to_string();
+        let send = |signal: &str| Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(send(signal).success());
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("deaddrop-relay ready: "), "{signal}: {line}");
+        if signal != "-TERM" {
+            assert!(child.try_wait().unwrap().is_none(), "{signal}: it serves");
+            assert!(send("-TERM").success());
+        }
+        assert!(child.wait().unwrap().success(), "{signal}");
+        let _ = std::fs::remove_file(&socket);
+    }
 }
