@@ -161,8 +161,8 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    /// Returns the names of the events that this chat shows: of this contact, and of no contact. Others stay unread,
-    /// for `receive`.
+    /// Returns the names of the contacts whose events this chat shows: that of this contact, and the empty name of
+    /// events without a contact. Other events stay unread, for `receive`.
     fn shows(&self) -> [&str; 2] {
         [self.name, ""]
     }

@@ -104,7 +104,7 @@ pub fn line(event: &Event) -> Option<String> {
     })
 }
 
-/// Returns the line of an event about a session, an identity, or this vault.
+/// Returns the line of an event about a session, an identity, or this vault; never `None`.
 fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     let (name, typed) = (Shown(contact), Typed(contact));
     Some(match kind {
@@ -159,7 +159,8 @@ fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     })
 }
 
-/// Returns the number of missing messages. A contact says the numbers, so their sum may be anything.
+/// Returns the number of missing messages, at most [`u64::MAX`]. A contact says the numbers, so their sum may be
+/// anything.
 fn count(gaps: &[(u64, u64)]) -> u64 {
     let one = |(first, last): &(u64, u64)| last.saturating_sub(*first).saturating_add(1);
     gaps.iter().map(one).fold(0, u64::saturating_add)

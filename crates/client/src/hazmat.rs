@@ -34,7 +34,8 @@ fn unlock() -> Unlock {
 }
 
 impl OfflineClient {
-    /// Makes a person who invites the contact. The second value is the bundle, the third the secret of its link.
+    /// Makes a person who invites the contact. The second value is the bundle, the third the secret of its link. Returns `None` if
+    /// one of the steps fails.
     #[must_use]
     pub fn invite(relay: &RelayAddress, today: Day) -> Option<(Self, Vec<u8>, [u8; 32])> {
         let geometry = Geometry {
@@ -59,7 +60,7 @@ impl OfflineClient {
         self.disk.to_bytes()
     }
 
-    /// Opens a person from the bytes of a disk.
+    /// Opens a person from the bytes of a disk; `None` if no vault can be opened from them.
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
@@ -68,7 +69,8 @@ impl OfflineClient {
         Some(Self { disk, engine, relay: relay.to_string(), stale_at: 0 })
     }
 
-    /// Creates all mailboxes that are wanted and deletes those that are not wanted any more. Returns how many there are.
+    /// Creates all mailboxes that are wanted and deletes those that are not wanted any more. Returns how many there are; `None` if
+    /// the vault fails.
     #[must_use]
     pub fn make_mailboxes(&mut self) -> Option<usize> {
         for mailbox in self.engine.mailboxes_at(&self.relay) {
@@ -83,7 +85,7 @@ impl OfflineClient {
         Some(self.engine.mailboxes_at(&self.relay).len())
     }
 
-    /// Delivers a blob from one of its mailboxes.
+    /// Delivers a blob from one of its mailboxes. Returns `None` if the vault fails.
     #[must_use]
     pub fn deliver(&mut self, mailbox: u32, blob: &[u8], today: Day) -> Option<()> {
         self.engine.delivered(MailboxName { contact: CONTACT, mailbox }, blob, today).ok()?;
@@ -104,7 +106,7 @@ impl OfflineClient {
     }
 
     /// Makes the receipts that are due, and passes up to `most` envelopes to a relay. `taken` tells whether the relay stores or
-    /// refuses them. Returns the envelopes.
+    /// refuses them. Returns the envelopes; `None` if the vault fails.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
@@ -124,13 +126,13 @@ impl OfflineClient {
         Some(jobs.into_iter().map(|job| job.envelope).collect())
     }
 
-    /// Begins a day.
+    /// Begins a day. Returns `None` if the vault fails.
     #[must_use]
     pub fn begin_day(&mut self, today: Day) -> Option<()> {
         self.engine.begin_day(today).ok()
     }
 
-    /// Returns all events.
+    /// Returns all events; `None` if the vault cannot be read.
     #[must_use]
     pub fn events(&self) -> Option<Vec<Event>> {
         self.engine.events_after(0, usize::MAX).ok()

@@ -257,7 +257,7 @@ fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>
     }
 }
 
-/// Returns the version with which a fragment begins.
+/// Returns the version with which a fragment begins; `None` if its first two characters are not base64url.
 fn version(fragment: &str) -> Option<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut values = fragment.chars().map(|c| ALPHABET.find(c).and_then(|value| u8::try_from(value).ok()));
@@ -275,7 +275,7 @@ fn is_base64url(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// Returns the text after a word, in any case of the word.
+/// Returns the text after a word, in any case of the word; `None` if the text does not begin with it.
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)

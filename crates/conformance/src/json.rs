@@ -222,7 +222,8 @@ pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
     Json::List(parts)
 }
 
-/// Returns the bytes that [`hex`] wrote.
+/// Returns the bytes that [`hex`] wrote; `None` if `json` has another form, or if a run makes them longer than
+/// [`MAX_BYTES`].
 fn bytes(json: &Json) -> Option<Vec<u8>> {
     match json {
         Json::Text(text) => lower_hex(text),

@@ -142,7 +142,7 @@ pub struct LinkSecrets {
     pub kem_identity: [u8; 32],
 }
 
-/// Derives the keys of a link from all messages and secrets of a handshake.
+/// Derives the keys of a link from all messages and secrets of a handshake; `None` if `s1` is too short.
 #[must_use]
 pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) -> Option<LinkKeys> {
     let (s1_head, rest) = s1.split_at_checked(1_134)?;

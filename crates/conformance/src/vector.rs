@@ -56,7 +56,7 @@ pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     Ok(None)
 }
 
-/// Returns the first field in which two objects differ.
+/// Returns the first field in which two objects differ; `None` if they are equal.
 #[must_use]
 pub fn difference(one: &Object, other: &Object) -> Option<String> {
     let mut pairs = one.0.iter().zip(&other.0);

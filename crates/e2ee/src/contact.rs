@@ -144,8 +144,8 @@ impl Contact {
         self.sessions.best().and_then(SessionEntry::session)
     }
 
-    /// Returns the progress of the session that is used. Until it is answered, content begins with
-    /// [`Content::Hello`](crate::content::Content::Hello).
+    /// Returns the progress of the session that is used; `None` if there is none, or if it was lost. Until it is answered, content
+    /// begins with [`Content::Hello`](crate::content::Content::Hello).
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         self.sending().map(Session::standing)
@@ -265,7 +265,8 @@ impl Contact {
         Ok((envelope, self.changes(Some((id, changes)), Vec::new(), false)))
     }
 
-    /// Returns the number of bytes of encoded content that fit into an envelope of this class now.
+    /// Returns the number of bytes of encoded content that fit into an envelope of this class now; `None` if there is no session
+    /// for sending, or if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         self.sending()?.room(class)?.checked_sub(if self.tells_era() { ERA_ITEM_LEN } else { 0 })

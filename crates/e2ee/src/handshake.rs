@@ -291,7 +291,7 @@ pub(crate) struct OpenFlight<'a> {
 }
 
 impl OpenFlight<'_> {
-    /// Computes the first step, up to the initiator's identity, which is not checked yet.
+    /// Computes the first step, up to the initiator's identity, which is not checked yet; `None` if its box does not open.
     pub(crate) fn with_psk(&self, psk: &Psk) -> Option<FirstStep> {
         let (box_key, chain) = self.secrets.step(psk, &self.t1);
         // C-44: the identity was sealed to this bundle's owner, with what was shared beforehand.

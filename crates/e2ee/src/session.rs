@@ -277,7 +277,7 @@ impl Session {
     }
 
     /// Forgets skipped keys whose day is more than [`MAX_SKIP_AGE`] days from today. Call it once a day, and store the change set
-    /// that it returns.
+    /// that it returns; `None` if no key was forgotten.
     #[must_use = "a change that is not stored is lost"]
     pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
         let mut removed = self.skipped.expire(today);

@@ -53,7 +53,8 @@ impl Direction {
         Ok(())
     }
 
-    /// Decrypts a record in place and returns its padded plaintext.
+    /// Decrypts a record in place and returns its padded plaintext; `None` if it is too short, if its tag does not
+    /// verify, or if the numbers of records are used up.
     pub(crate) fn open<'a>(&mut self, record: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = record.split_last_chunk_mut::<{ aead::TAG_LEN }>()?;
         let nonce = self.next_nonce().ok()?;
@@ -77,7 +78,7 @@ impl Direction {
     }
 }
 
-/// Returns the size to which this many bytes are padded.
+/// Returns the size to which this many bytes are padded; `None` if they are too many for a record.
 pub(crate) fn padded(len: usize) -> Option<usize> {
     PLAINTEXT_SIZES.into_iter().find(|size| *size >= len)
 }

@@ -91,7 +91,7 @@ pub struct StoreReport {
     pub damaged: u64,
 }
 
-/// Returns the calendar that the store remembers.
+/// Returns the calendar that the store remembers; `None` if there is none.
 #[must_use]
 pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     let key = record::DAY_KEY;

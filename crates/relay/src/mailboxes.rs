@@ -143,7 +143,8 @@ impl Mailboxes {
         }
     }
 
-    /// Removes a mailbox at once and returns the jobs that erase it. A caller that waits for its blobs is told `Refused`.
+    /// Removes a mailbox at once and returns it with the jobs that erase it; `None` if there is no such mailbox. A caller that
+    /// waits for its blobs is told `Refused`.
     fn remove(&mut self, handle: Handle) -> Option<(Mailbox, Job, Job)> {
         let mailbox = self.directory.remove(handle)?;
         let keys: Vec<RecordKey> = mailbox.queue().map(|queue| queue.keys().collect()).unwrap_or_default();

@@ -262,7 +262,7 @@ impl Group {
         &self.plan.ranges
     }
 
-    /// Returns the segment in use after this commit, its next slot, and its next body offset.
+    /// Returns the segment in use after this commit, its next slot, and its next body offset; `None` if no segment is in use.
     pub(crate) fn end(&self) -> Option<(u32, u32, u32)> {
         self.plan.open
     }

@@ -142,7 +142,7 @@ impl Index {
         self.counts.live_bytes
     }
 
-    /// Stores a record under its key. Returns the record that was there before.
+    /// Stores a record under its key. Returns the record that was there before; `None` if there was none.
     pub(crate) fn insert(&mut self, key: RecordKey, located: Located) -> Option<Located> {
         let old = self.records.insert(key, located);
         self.counts.live_bytes += u64::from(located.length());

@@ -207,7 +207,7 @@ impl StoreKeys {
         Self { data, epoch, ready, body_hash, file_id }
     }
 
-    /// Makes the next data key of the same store.
+    /// Makes the next data key of the same store; `None` if the numbers of data keys are used up.
     pub(crate) fn next(&self, data: &[u8; 32]) -> Option<Self> {
         Some(Self::new(data, self.file_id, self.epoch.checked_add(1)?))
     }

@@ -61,7 +61,7 @@ impl<D: Disk> Reader<D> {
         self.core.read(key).map(Zeroizing::new)
     }
 
-    /// Returns the entry of a record without reading its body.
+    /// Returns the entry of a record without reading its body; `None` if there is no such record.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
         self.core.published().entry(key)

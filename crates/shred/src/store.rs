@@ -145,7 +145,7 @@ impl<D: Disk> Shred<D> {
         self.reader.read_secret(key)
     }
 
-    /// Returns the entry of a record without reading its body.
+    /// Returns the entry of a record without reading its body; `None` if there is no such record.
     #[must_use]
     pub fn entry(&self, key: &RecordKey) -> Option<Entry> {
         self.reader.entry(key)

@@ -100,7 +100,7 @@ impl<D: Disk + 'static> Writer<D> {
         Self { reader, shared, rng, names_body, thread: None, steps: Some(WriterSteps::of(work)) }
     }
 
-    /// Returns the steps of a writer without a thread.
+    /// Returns the steps of a writer without a thread; `None` if the writer has one.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn steps(&self) -> Option<WriterSteps<D>> {

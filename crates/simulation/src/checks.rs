@@ -12,7 +12,7 @@ use crate::{
 const LONGEST_LEASE: u32 = 130;
 
 impl World {
-    /// Returns the first promise for which the run is not settled.
+    /// Returns the first promise for which the run is not settled; `None` if it is settled.
     pub(crate) fn unsettled(&self) -> Option<Breach> {
         if let Some(number) = self.ledger.lost().first() {
             let from = self.ledger.text(*number).map_or(0, |text| text.from);

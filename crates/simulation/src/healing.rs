@@ -72,7 +72,7 @@ impl World {
         self.people.get(person).is_some_and(|one| one.is_refused(other))
     }
 
-    /// Returns the last event that told a person about the session with another one.
+    /// Returns the last event that told a person about the session with another one; `None` if there is none.
     fn told(&self, person: PersonId, other: PersonId) -> Option<&EventKind> {
         self.people.get(person)?.user.told.get(&other)
     }

@@ -180,7 +180,10 @@ impl Person {
         self.bay.fail_after(writes);
     }
 
-    /// Closes the client in good order.
+    /// Closes the client in good order, and starts it again after `down_ms` milliseconds. Does nothing if the client does not run.
+    ///
+    /// Fails if the vault cannot be closed, unless the vault is full or busy, the engine was dead before, or the disk was made to
+    /// fail.
     pub(crate) fn close(&mut self, sim: &mut Sim, down_ms: u64) -> Checked {
         let Some(running) = self.running.take() else { return Ok(()) };
         note!(sim, "{} closes", self.name());
@@ -232,7 +235,7 @@ impl Person {
         }
     }
 
-    /// Returns the contacts that are established.
+    /// Returns the names of all contacts; `None` if one of them is not established, or if the client does not run.
     fn established(&self) -> Option<Vec<String>> {
         let list = self.running.as_ref()?.shell.engine.contact_list();
         let is_established = list.iter().all(|contact| contact.state == ContactState::Established);

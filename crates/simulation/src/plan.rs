@@ -201,7 +201,7 @@ fn wrong_days(rng: &mut SimRandom) -> i64 {
 }
 
 impl Op {
-    /// Returns the milliseconds for which the fault of the entry lasts.
+    /// Returns the milliseconds for which the fault of the entry lasts; `None` if the entry sets no such time.
     pub(crate) const fn lasts_ms(&self) -> Option<u64> {
         match self {
             Self::Slow { for_ms, .. }

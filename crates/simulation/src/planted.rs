@@ -59,7 +59,7 @@ impl Planted {
         Self::MissedWake,
     ];
 
-    /// Returns the fault of a name, as it is printed.
+    /// Returns the fault of a name, as it is printed; `None` if there is none.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|planted| planted.to_string() == name)

@@ -113,7 +113,7 @@ impl Sim {
         is_due
     }
 
-    /// Takes the next event, and moves to its time.
+    /// Takes the next event, and moves to its time; `None` if there is none.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let ((ms, _), event) = self.queue.pop_first()?;
         self.now_ms = ms;

@@ -33,7 +33,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a certificate.
+    /// Reads a certificate; `None` if it is malformed, or if bytes follow it.
     pub(crate) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut reader = SliceReader::new(der).ok()?;
         let fields = read(&mut reader).ok()?;

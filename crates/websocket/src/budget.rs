@@ -1,8 +1,8 @@
 //! The number of frames without content that a peer may send.
 
-/// Number of frames without content that a peer may send at once: control frames, empty messages, small fragments.
+/// Number of frames without content that a peer may send at once. Such frames are control frames, empty messages and small fragments.
 pub const BURST: u32 = 128;
-/// Number of frames without content that a peer may send in a second, lasting.
+/// Number of frames without content that a peer may send per second after that.
 pub const PER_SECOND: u32 = 8;
 
 /// A count of the frames of one connection that carry no content. It starts full.

@@ -125,7 +125,8 @@ impl Decoder {
         }
     }
 
-    /// Handles a frame that has arrived whole.
+    /// Handles a frame that has arrived whole; returns `None` for a fragment that is not the last and at least [`FREE_FRAGMENT`]
+    /// long.
     fn finish(&mut self, header: Header) -> Option<Incoming> {
         match header.opcode {
             Opcode::Ping => Some(Incoming::Ping(std::mem::take(&mut self.control))),

@@ -105,7 +105,7 @@ pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Returns the length of a correct request, and the answer to its key.
+/// Returns the length of a correct request, and the answer to its key; `None` if the request is not whole, or not correct.
 fn request_accept(bytes: &[u8]) -> Option<(usize, String)> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);

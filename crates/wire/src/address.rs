@@ -111,7 +111,7 @@ impl FromStr for RelayAddress {
     }
 }
 
-/// Splits a URL in its one accepted form into scheme, host, port and path.
+/// Splits a URL in its one accepted form into scheme, host, port and path; `None` for any other form.
 fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
     if url.len() > MAX_URL {
         return None;
@@ -147,7 +147,7 @@ fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
     (path_ok && path.ends_with('/')).then_some((tls, host, port, path))
 }
 
-/// Parses a port: 1 to 65535 without sign and leading zeros.
+/// Parses a port: 1 to 65535 without sign and leading zeros; `None` for any other text.
 fn parse_port(text: &str) -> Option<u16> {
     let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()

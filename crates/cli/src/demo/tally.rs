@@ -42,7 +42,7 @@ impl Tally {
         }
     }
 
-    /// Returns the sum of both directions.
+    /// Adds each count of `other` to that of this tally, and returns the result.
     pub fn plus(self, other: Self) -> Self {
         Self {
             delivered: self.delivered + other.delivered,

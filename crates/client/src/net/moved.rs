@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(super) const MOVING: Duration = Duration::from_millis(STALL_MS);
 
 /// The time of the last progress of a message or handshake over the links for one purpose. Short messages on an open link do not
-/// count: a relay that says much must not look like one that takes much.
+/// count: a relay that sends much must not look like one that accepts much.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moved(Arc<Mutex<Option<Instant>>>);
 

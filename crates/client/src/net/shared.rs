@@ -303,7 +303,7 @@ impl Shared {
         self.wake_all();
     }
 
-    /// Takes the engine out. Every later step fails.
+    /// Takes the engine out; `None` if it was taken before, or if a step has panicked. Every later step fails.
     pub(crate) fn take_engine(&self) -> Option<Engine<FileDisk>> {
         self.lock().ok()?.take()
     }

@@ -43,7 +43,8 @@ pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// Returns body and signature of a blob, without any check but the box and the padding.
+/// Returns body and signature of a blob, without any check but the box and the padding; `None` if one of these two
+/// fails.
 fn open_body(h: &[u8; 32], blob: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = blob.split_first_chunk()?;
     let mut padded =

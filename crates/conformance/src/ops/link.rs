@@ -95,7 +95,8 @@ pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome { expect, intermediate, output })
 }
 
-/// Computes all values of section 4 apart from the link.
+/// Computes all values of section 4 apart from the link; `None` if an input is missing, a length is wrong or a key is
+/// invalid.
 fn trace(input: &Object, identity: &RelayIdentity, [c1, s1, c2]: [&[u8]; 3]) -> Option<Object> {
     let client_random: [u8; 96] = input.array("client_random_1").ok()?;
     let (e_c, kem_seed) = client_random.split_first_chunk::<32>()?;

@@ -130,7 +130,7 @@ fn shown(envelope: &[u8]) -> Object {
     Object::new().with("envelope_len", len(envelope.len())).hex("envelope_sha256", hash)
 }
 
-/// Returns the secrets of a turn after its first message.
+/// Returns the secrets of a turn after its first message; `None` if the newest turn is not an own one.
 fn turn(session: &Session) -> Option<Object> {
     let trace = session.hazmat_sending()?;
     Some(

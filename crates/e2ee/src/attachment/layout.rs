@@ -49,7 +49,7 @@ impl SegmentLayout {
         u32::try_from(segments).unwrap_or(u32::MAX)
     }
 
-    /// Returns the size class of a sealed segment. All but the last one have the largest.
+    /// Returns the size class of a sealed segment; `None` if there is no such segment. All but the last one have the largest.
     #[must_use]
     pub fn class(&self, segment: u32) -> Option<SizeClass> {
         let left = padme(self.length).saturating_sub(self.start(segment)?);
@@ -57,7 +57,8 @@ impl SegmentLayout {
         Some(SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::Large))
     }
 
-    /// Returns the range of the attachment's bytes that a segment holds. The last segments can hold padding alone.
+    /// Returns the range of the attachment's bytes that a segment holds; `None` if there is no such segment. The last segments can
+    /// hold padding alone.
     #[must_use]
     pub fn range(&self, segment: u32) -> Option<Range<u64>> {
         let start = self.start(segment)?;

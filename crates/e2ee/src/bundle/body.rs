@@ -131,7 +131,7 @@ impl Prekeys {
         bytes.extend_from_slice(self.kem.expose_seed());
     }
 
-    /// Reads the bytes of [`write`](Self::write).
+    /// Reads the bytes of [`write`](Self::write); never `None`, because their number is fixed.
     pub(crate) fn read(bytes: &[u8; PREKEYS_LEN]) -> Option<Self> {
         let (day, rest) = bytes.split_first_chunk()?;
         let (x25519, rest) = rest.split_first_chunk()?;
@@ -158,7 +158,7 @@ pub(crate) fn hash(body: &[u8]) -> [u8; 32] {
     sha256_of_secret(&[labels::BUNDLE_HASH, body])
 }
 
-/// Returns the last day of a body.
+/// Returns the last day of a body; `None` if the body is malformed.
 pub(crate) fn last_day(body: &[u8]) -> Option<Day> {
     Some(Fields::parse(body)?.not_after)
 }

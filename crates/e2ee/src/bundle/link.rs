@@ -163,7 +163,7 @@ fn is_base64url(byte: u8) -> bool {
 }
 
 /// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean
-/// `wss://R/`.
+/// `wss://R/`. Returns `None` for any other form.
 fn relay_url(place: &str) -> Option<String> {
     let place = place.strip_suffix("/i")?;
     let (scheme, rest) = place.strip_prefix("deaddrop:").unwrap_or(place).split_once("://")?;

@@ -35,7 +35,8 @@ pub fn invite(secret: &[u8; 32]) -> InviteTrace {
     }
 }
 
-/// Signs and seals any body as a bundle. Returns the secret of its link, and the blob.
+/// Signs and seals any body as a bundle. Returns the secret of its link, and the blob; `None` if the body is too long
+/// for the blob.
 #[must_use]
 pub fn seal_bundle(signer: &IdentityKeyPair, body: &[u8], nonce: &[u8; 12]) -> Option<([u8; 32], Vec<u8>)> {
     seal_body(signer, body, Some(nonce)).map(|(secret, blob)| (*secret.expose(), blob))

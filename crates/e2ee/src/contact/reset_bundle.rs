@@ -254,7 +254,7 @@ impl PeerBundle {
         Ok(UsableBundle { hash: ResetHash::from_bytes(body::hash(&self.body)), bundle })
     }
 
-    /// Returns the last day on which the bundle can be used.
+    /// Returns the last day on which the bundle can be used; `None` if its body is malformed.
     pub(crate) fn not_after(&self) -> Option<Day> {
         body::last_day(&self.body)
     }

@@ -165,8 +165,8 @@ impl Sessions {
         self.0.push(entry);
     }
 
-    /// Returns the session that sends: of the highest era; among those with a reply the one with the smallest id; without any,
-    /// the one begun by the peer that the peer used last; without any of those, the newest.
+    /// Returns the session that sends: of the highest era; among those with a reply the one with the smallest id; without any, the
+    /// one begun by the peer that the peer used last; without any of those, the newest. Returns `None` if there is no session.
     pub(super) fn best(&self) -> Option<&SessionEntry> {
         let era = self.newest_era();
         let of_era = || self.0.iter().filter(move |entry| entry.era == era);
@@ -177,7 +177,7 @@ impl Sessions {
             .or_else(|| of_era().next_back())
     }
 
-    /// Returns the id of the session that sends.
+    /// Returns the id of the session that sends; `None` if there is no session.
     pub(super) fn best_id(&self) -> Option<SessionId> {
         self.best().map(|entry| entry.id)
     }
@@ -219,7 +219,7 @@ impl Sessions {
         shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
     }
 
-    /// Returns the newest era in which the peer has replied.
+    /// Returns the newest era in which the peer has replied; `None` if it has replied in no session.
     fn replied_era(&self) -> Option<u32> {
         self.0.iter().filter(|entry| entry.peer_replied).map(|entry| entry.era).max()
     }

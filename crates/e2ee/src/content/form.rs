@@ -45,7 +45,7 @@ pub(super) fn bounded<T>(list: &[T], most: usize) -> Result<&[T], TooLong> {
     if list.len() <= most { Ok(list) } else { Err(TooLong) }
 }
 
-/// Splits the first item off: its type, flags and body, and the bytes after it.
+/// Splits the first item off: its type, flags and body, and the bytes after it; `None` if there is no whole item.
 pub(super) fn split(bytes: &[u8]) -> Option<(u16, u8, &[u8], &[u8])> {
     let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
     let [k0, k1, flags, a, b, c] = *head;

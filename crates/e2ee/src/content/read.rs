@@ -251,14 +251,14 @@ fn parse(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     }
 }
 
-/// Splits a body into stream, number, and the bytes after them.
+/// Splits a body into stream, number, and the bytes after them; `None` if the body is too short.
 fn place(body: &[u8]) -> Option<(StreamId, u64, &[u8])> {
     let (stream, rest) = body.split_first_chunk()?;
     let (number, rest) = rest.split_first_chunk()?;
     Some((StreamId(*stream), u64::from_le_bytes(*number), rest))
 }
 
-/// Parses a numbered item of an unknown type.
+/// Parses a numbered item of an unknown type; `None` if its body is too short, or if its number is 0.
 fn unknown(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     let (stream, number, _) = place(body).filter(|(_, number, _)| *number > 0)?;
     Some(Item::Numbered(stream, number, Numbered::Unknown(kind, flags, body)))

@@ -37,7 +37,7 @@ pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
     Ok(bytes)
 }
 
-/// Returns the hash of the first item of an encoded content, as its receiver computes it.
+/// Returns the hash of the first item of an encoded content, as its receiver computes it; `None` if there is no whole item.
 #[must_use]
 pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     let (kind, _, body, _) = split(content)?;

@@ -76,7 +76,8 @@ pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     Ok(bytes)
 }
 
-/// Finds the index of a word, or of the only word that begins with it.
+/// Finds the index of a word, or of the only word that begins with these letters, at least four; `None` if there is
+/// none.
 fn find(word: &str) -> Option<usize> {
     let mut letters: Vec<u8> = word.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
     let from = LIST.partition_point(|entry| entry.as_bytes() < letters.as_slice());

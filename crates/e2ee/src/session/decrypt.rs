@@ -72,7 +72,8 @@ impl Session {
         self.open_known(index, &header, &message, today)
     }
 
-    /// Finds the chain of a message and opens its header. Tries the current turn, the next one, then closed turns.
+    /// Finds the chain of a message and opens its header. Tries the current turn, the next one, then closed turns; `None` if none
+    /// of them opens it.
     fn place(&self, message: &[u8]) -> Option<(Place, Header)> {
         let known = |(index, chain): (usize, &ReceivingChain)| {
             Some((Place::Known(index), open_header(&chain.header, chain.turn, message)?))

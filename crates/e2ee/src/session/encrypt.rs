@@ -96,7 +96,7 @@ impl Session {
         Ok((envelope, changes))
     }
 
-    /// Returns the number of bytes of content that fit into an envelope of this class now.
+    /// Returns the number of bytes of content that fit into an envelope of this class now; `None` if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         let turn = match self.side {

@@ -30,7 +30,8 @@ pub(crate) struct OpenedInitial {
 }
 
 impl OpenedInitial {
-    /// Opens the outer box of an envelope: one tag check.
+    /// Opens the outer box of an envelope: one tag check. Returns `None` if the envelope is too short or the tag does
+    /// not verify.
     pub(crate) fn open(key: &InitialKey, envelope: &[u8]) -> Option<Self> {
         let (nonce, sealed) = envelope.split_first_chunk()?;
         let mut flight = aead::open(key.expose(), nonce, labels::INITIAL, sealed).ok()?;
@@ -104,7 +105,7 @@ impl Initial {
         }
     }
 
-    /// Reads the bytes of [`write`](Self::write).
+    /// Reads the bytes of [`write`](Self::write); `None` if they have another form.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         match reader.u8()? {
             0 => Some(Self::Done),

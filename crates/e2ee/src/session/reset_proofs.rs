@@ -17,7 +17,7 @@ pub(crate) struct ResetSecrets {
 }
 
 impl ResetSecrets {
-    /// Returns the secret of the newest turn that the peer made. The peer knows it.
+    /// Returns the secret of the newest turn that the peer made; `None` if there is none. The peer knows it.
     pub(crate) fn received(&self) -> Option<&ResetSecret> {
         self.received.as_ref().map(|(_, secret)| secret)
     }

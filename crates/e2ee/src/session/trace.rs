@@ -97,7 +97,7 @@ pub fn nonces(
     (nonces.header, nonces.outer)
 }
 
-/// Opens the header of a message of this turn.
+/// Opens the header of a message of this turn; `None` if the message is too short or the tag does not verify.
 #[must_use]
 pub fn open_header(header_key: &[u8; 32], turn: u32, message: &[u8]) -> Option<Vec<u8>> {
     let header = message::open_header(&HeaderKey::from_bytes(*header_key), turn, message)?;

@@ -46,7 +46,7 @@ pub trait LinkConversation<E> {
     /// A state that the app is told.
     type State;
 
-    /// Takes the next action out.
+    /// Takes the next action out; `None` if there is none.
     fn next_action(&mut self) -> Option<Action<Self::Step, Self::State>>;
 
     /// Whether [`next_action`](Self::next_action) would return an action.

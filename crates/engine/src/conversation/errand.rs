@@ -48,7 +48,7 @@ pub trait Errand {
     /// The result of a successful errand.
     type Found;
 
-    /// Takes the next action out.
+    /// Takes the next action out; `None` if there is none.
     fn next_action(&mut self) -> Option<ErrandAction<Self::Found>>;
 
     /// Whether [`next_action`](Self::next_action) would return an action.
@@ -69,7 +69,7 @@ pub trait Errand {
     /// Handles the deadline. `is_moving` tells whether bytes have moved over the link a moment ago.
     fn on_time(&mut self, now: Moment, is_moving: bool);
 
-    /// Returns the time at which to call [`on_time`](Self::on_time).
+    /// Returns the time at which to call [`on_time`](Self::on_time); `None` if no time limit runs.
     fn deadline(&self) -> Option<Moment>;
 }
 

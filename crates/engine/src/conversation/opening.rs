@@ -118,8 +118,8 @@ fn hello(client: ClientToken) -> Hello {
     }
 }
 
-/// Takes the relay's Hello, the first item of its first record. Returns the seconds between pings and the part that only a
-/// relay's Hello has.
+/// Takes the relay's Hello, the first item of its first record. Returns the seconds between pings and the part that only a relay's
+/// Hello has; `None` if the first item is no such Hello. It stays in the list then.
 fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
     match items.first()? {
         Item::Hello(hello) => {

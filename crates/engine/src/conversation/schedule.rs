@@ -40,8 +40,8 @@ pub trait Agenda {
     fn is_sentinel_due(&self, time: u64) -> bool;
     /// Whether sessions that are not used may be dropped, for contacts whose relays are all read.
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
-    /// Returns the seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are
-    /// all read.
+    /// Returns the seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are all
+    /// read; `None` if no message waits.
     fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
 }
 
@@ -180,7 +180,7 @@ impl Schedule {
         (self.phase, self.is_short) = (Phase::EndedInvites, false);
     }
 
-    /// Returns the next task of this pass.
+    /// Returns the next task of this pass; `None` if none is left.
     pub fn next_duty(&mut self, agenda: &impl Agenda, at: &PassSituation, rng: &mut dyn Rng) -> Option<Duty> {
         while self.duties.is_empty() && self.phase != Phase::Over {
             self.look(agenda, at, rng);
@@ -258,7 +258,7 @@ impl Schedule {
         }
     }
 
-    /// Returns the next receipt whose wait is over.
+    /// Returns the next receipt whose wait is over; `None` if none is left in this pass.
     fn next_receipt(&mut self, at: &PassSituation, rng: &mut dyn Rng) -> Option<DutyStep> {
         while let Some(contact) = self.receipts_left.pop_front() {
             let range = self.receipt_delay.clone();
@@ -323,7 +323,7 @@ impl Schedule {
         }
     }
 
-    /// Returns the time to wait, whatever happens, after a pass in which the vault had no room.
+    /// Returns the time to wait, whatever happens, after a pass in which the vault had no room; `None` after other passes.
     pub fn pause(&self) -> Option<Duration> {
         self.is_short.then_some(VAULT_PAUSE)
     }

@@ -55,7 +55,7 @@ impl TurnQueues {
         (ticket, is_turn)
     }
 
-    /// Gives a place up, whether it is its turn or not. Returns the place whose turn it is now.
+    /// Gives a place up, whether it is its turn or not. Returns the place whose turn it becomes by that; `None` if there is none.
     pub fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) -> Option<Ticket> {
         let name = relay.to_string();
         let queue = self.queues.get_mut(&name)?;

@@ -84,7 +84,8 @@ impl CalendarRow {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Looks at the clock of the machine and at the days that own relays show now, stores what follows, and returns the day that is believed.
+    /// Looks at the clock of the machine and at the days that own relays show now, stores what follows, and returns the day that is
+    /// believed. Fails with the error of the vault.
     pub fn look_at_clock(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         let before = self.calendar;
         self.calendar.look(now, relays);
@@ -98,8 +99,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.calendar.day())
     }
 
-    /// Looks at the clock of the machine and at the days that own relays show now, and returns the day that is believed. A vault without
-    /// room keeps the day that it holds.
+    /// Looks at the clock of the machine and at the days that own relays show now, and returns the day that is believed. If the
+    /// vault is full or busy, the day that it holds stays, and the clock is looked at again after a minute. Fails with any other
+    /// error of the vault; the engine is dead then.
     pub fn today(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         if self.clock_rests(now) {
             return Ok(self.believed_day());
@@ -152,7 +154,8 @@ mod tests {
         day.unix_seconds() + hour * HOUR_S
     }
 
-    /// Looks every minute for three days of a clock that leads by some days. Returns the hour in which the clock was believed.
+    /// Looks every minute for three days of a clock that leads by some days. Returns the hour in which the clock was believed;
+    /// `None` if it was not.
     fn believed_after(calendar: &mut CalendarRow, lead: u32, relays: &[Day]) -> Option<u64> {
         (0..3 * 24 * 60).find_map(|minute| {
             let now = TODAY.plus(lead).unix_seconds() + minute * 60;

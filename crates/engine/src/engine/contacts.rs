@@ -109,7 +109,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Returns the properties of one contact.
+    /// Returns the properties of the contact with a name; `None` if there is none.
     pub fn contact_info(&self, name: &str) -> Option<ContactInfo> {
         self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
     }
@@ -186,7 +186,7 @@ impl OutStream {
 }
 
 impl Peer {
-    /// Returns the progress of the session that sends.
+    /// Returns the progress of the session that sends; `None` if there is none, or if it was lost.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.ratchet.as_ref()?.standing()
     }

@@ -412,7 +412,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Takes out the receipt that is to be applied next.
+    /// Takes out the receipt that is to be applied next; `None` if there is none.
     fn take_receipt(&mut self) -> Option<Receipt> {
         self.confirmed
             .take()

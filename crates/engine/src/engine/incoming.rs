@@ -132,7 +132,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.get_mut(&id)?.row.incoming.get_mut(at)
     }
 
-    /// Returns the place of a stream. A new stream takes a free place, or that of the stream that was used least recently.
+    /// Returns the place of a stream. A new stream takes a free place, or that of the stream that was used least recently. Returns
+    /// `None` if the contact is unknown, or if the stream is new and its session decides nothing.
     fn in_stream(
         &mut self,
         step: &mut Step,

@@ -212,7 +212,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Returns the link of an invite as text.
+    /// Returns the link of a contact's invite as text; `None` if there is no invite, or if its relay is stored damaged.
     pub fn link_text(&self, id: u32) -> Option<Zeroizing<String>> {
         let (row, pending) = self.contacts.get(&id)?.invite.as_ref()?;
         Some(InviteLink::new(row.relay.parse().ok()?, pending.secret().duplicate()).to_text())

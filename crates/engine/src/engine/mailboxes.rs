@@ -170,8 +170,8 @@ impl Peer {
         id
     }
 
-    /// Returns the address to be told to the peer: that of the newest mailbox, private before landing. The acceptor of an invite
-    /// tells no landing, because its landing belongs to an own invite.
+    /// Returns the address to be told to the peer: that of the newest mailbox, private before landing; `None` if there is none. The
+    /// acceptor of an invite tells no landing, because its landing belongs to an own invite.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
         // A lost one is created again with the same address.
@@ -184,7 +184,8 @@ impl Peer {
 }
 
 impl Peer {
-    /// Returns the address to be told to a peer that has used this private mailbox although there is a newer one.
+    /// Returns the address to be told to a peer that has used this private mailbox although there is a newer one; `None` if there
+    /// is no newer one, or if the peer is told it anyway.
     pub(super) fn newer_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
         let is_newer = |row: &MailboxRow| {
             let is_told = matches!(row.state, MailboxState::Live | MailboxState::Lost);
@@ -221,7 +222,7 @@ fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     })
 }
 
-/// Returns the encoded address of a mailbox.
+/// Returns the encoded address of a mailbox; `None` if its relay is stored damaged.
 pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     let relay = row.relay.parse().ok()?;
     Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())

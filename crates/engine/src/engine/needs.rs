@@ -49,7 +49,7 @@ pub struct TextsTo {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns the number of the contact with a name.
+    /// Returns the number of the contact with a name; `None` if there is none.
     pub fn contact_id(&self, name: &str) -> Option<u32> {
         self.find(name).map(|(id, _)| id)
     }

@@ -178,7 +178,7 @@ impl ItemRow {
 }
 
 impl Peer {
-    /// Returns the newest address that did not refuse.
+    /// Returns the newest address that did not refuse; `None` if there is none.
     pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
     }

@@ -66,7 +66,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (self.sentinel.moved, self.sentinel.made) = (false, false);
     }
 
-    /// Returns the relay on which a sentinel mailbox waits to be made or deleted.
+    /// Returns the relay on which a sentinel mailbox waits to be made or deleted; `None` if none waits.
     pub(super) fn sentinel_waits(&self, now: u64) -> Option<&str> {
         if self.is_sentinel_due(now) {
             return self.config.relay.as_deref();

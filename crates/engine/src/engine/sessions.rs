@@ -326,7 +326,7 @@ impl Peer {
         }
     }
 
-    /// Returns a receipt that says that everything without a receipt is missing.
+    /// Returns a receipt that says that everything without a receipt is missing; `None` if a relay has stored no such item.
     pub(super) fn misses_all(&self) -> Option<Receipt> {
         let stream = &self.row.outgoing;
         let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));

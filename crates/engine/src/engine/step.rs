@@ -195,7 +195,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.keys().copied().collect()
     }
 
-    /// Finds the contact with a name, in any spelling of the name.
+    /// Finds the contact with a name, in any spelling of the name; `None` if there is none.
     pub(super) fn find(&self, name: &str) -> Option<(u32, &Peer)> {
         let by = |is_it: &dyn Fn(&str) -> bool| {
             self.contacts

@@ -194,7 +194,7 @@ fn push_versions(bytes: &mut Vec<u8>, offer: &Offer) {
     }
 }
 
-/// Splits the versions of a list off from the bytes after it.
+/// Splits the versions of a list off from the bytes after it; `None` if the list is too long or cut short.
 fn parse_versions(bytes: &[u8]) -> Option<(Vec<Version>, &[u8])> {
     let (count, rest) = bytes.split_first()?;
     let count = usize::from(*count);

@@ -32,13 +32,13 @@ impl Ranked {
         self.change(prefix, |group| group.remove(&turn).is_some());
     }
 
-    /// Returns the connection with the oldest turn of the prefix that holds most.
+    /// Returns the connection with the oldest turn of the prefix that holds most; `None` if there is no connection.
     pub(super) fn worst(&self) -> Option<Id> {
         let (_, _, prefix) = self.order.last()?;
         self.oldest_of(*prefix)
     }
 
-    /// Returns the connection with the oldest turn, of [`largest_beyond`](Self::largest_beyond).
+    /// Returns the connection with the oldest turn, of [`largest_beyond`](Self::largest_beyond); `None` if there is no connection.
     pub(super) fn worst_beyond(&self, kept: usize) -> Option<Id> {
         self.oldest_of(self.largest_beyond(kept)?)
     }
@@ -53,7 +53,7 @@ impl Ranked {
         group.map(|(_, _, prefix)| *prefix)
     }
 
-    /// Returns the connection of this prefix with the oldest turn.
+    /// Returns the connection of this prefix with the oldest turn; `None` if it has no connection.
     pub(super) fn oldest_of(&self, prefix: Prefix) -> Option<Id> {
         self.groups.get(&prefix)?.first_key_value().map(|(_, id)| *id)
     }

@@ -103,7 +103,7 @@ impl LoadClient {
         }
     }
 
-    /// Takes the next item of the last record, without waiting for another.
+    /// Takes the next item of the last record, without waiting for another; `None` if none is left.
     pub(super) fn take_received(&mut self) -> Option<Item> {
         self.inbox.pop_front()
     }

@@ -4,7 +4,7 @@ use crate::data_dir::DataDirError;
 use deaddrop_wire::item::AnswerCode;
 use std::io;
 
-/// The error of a measurement.
+/// The reason why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {

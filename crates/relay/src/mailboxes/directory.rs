@@ -61,21 +61,21 @@ impl Directory {
         slot_mut(&mut self.pages, slot)?.mailbox.as_mut()
     }
 
-    /// Returns the mailbox of this owner.
+    /// Returns the mailbox of this owner; `None` if there is none.
     pub(super) fn by_owner(&self, own: &Name) -> Option<Handle> {
         let found =
             self.owners.find(name_hash(own), |slot| self.lasting(*slot).is_some_and(|it| it.own == *own));
         self.handle(*found?)
     }
 
-    /// Returns the mailbox of this reader.
+    /// Returns the mailbox of this reader; `None` if there is none.
     pub(super) fn by_reader(&self, read: &Name) -> Option<Handle> {
         let found =
             self.readers.find(name_hash(read), |slot| self.lasting(*slot).is_some_and(|it| it.read == *read));
         self.handle(*found?)
     }
 
-    /// Returns the mailbox of this sender, and the `via` of its grant.
+    /// Returns the mailbox of this sender, and the `via` of its grant; `None` if there is none.
     pub(super) fn by_sender(&self, send: &Name) -> Option<(Handle, u8)> {
         let via = |sender: &Sender| self.lasting(sender.slot)?.sends.via(send);
         let wanted = Sender { slot: 0, hash: short_hash(send) };
@@ -95,7 +95,7 @@ impl Directory {
         self.add_names(slot);
     }
 
-    /// Removes a mailbox and its names.
+    /// Removes a mailbox and its names. Returns the mailbox; `None` if there is none.
     pub(super) fn remove(&mut self, handle: Handle) -> Option<Mailbox> {
         let slot = self.slot_of(handle)?;
         self.remove_names(slot);

@@ -80,12 +80,12 @@ impl Mailbox {
         self.active().map_or(0, |active| active.first_uses)
     }
 
-    /// Returns the reader, connected or not.
+    /// Returns the reader, connected or not; `None` if there is none.
     pub(super) fn reader(&self) -> Option<&Attached> {
         self.active()?.reader.as_ref()
     }
 
-    /// Removes the reader, and returns it.
+    /// Removes the reader, and returns it; `None` if there is none.
     pub(super) fn detach_reader(&mut self) -> Option<Attached> {
         self.active.as_mut()?.reader.take()
     }

@@ -119,7 +119,8 @@ impl Queue {
         self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
     }
 
-    /// Removes a blob whose erase is durable. Returns its class, its hot bytes and its waiters.
+    /// Removes a blob whose erase is durable. Returns its class, its hot bytes and its waiters; `None` if there is no
+    /// such blob.
     pub(crate) fn remove(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;

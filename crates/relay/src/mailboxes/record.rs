@@ -146,7 +146,7 @@ fn encode(lasting: &Lasting) -> Vec<u8> {
     bytes
 }
 
-/// Decodes a mailbox's record. Strict: every mailbox has one encoding.
+/// Decodes a mailbox's record; `None` if it is malformed. Strict: every mailbox has one encoding.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Lasting> {
     let (&VERSION, rest) = bytes.split_first()? else { return None };
     let (own, rest) = rest.split_first_chunk()?;

@@ -26,7 +26,7 @@ impl Sends {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// Returns the `via` of a sender.
+    /// Returns the `via` of a sender; `None` if it is not one of these.
     pub(crate) fn via(&self, send: &Name) -> Option<u8> {
         self.iter().find(|(name, _)| name == send).map(|(_, via)| via)
     }

@@ -33,7 +33,7 @@ fn value(line: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b":")
 }
 
-/// Parses an address, in brackets or not, with a port or without.
+/// Parses an address, in brackets or not, with a port or without; `None` if the entry is no IP address.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

@@ -58,8 +58,8 @@ pub(super) async fn read_head<S>(
     }
 }
 
-/// Makes the TLS handshake, where the relay speaks TLS. It costs more than anything else that a stranger can ask for, so it counts
-/// as a handshake of its network before it begins.
+/// Makes the TLS handshake, where the relay speaks TLS. Returns `None` if it is refused or fails. A handshake costs more than
+/// anything else that a stranger can ask for, so it counts as a handshake of its network before it begins.
 async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -> Option<Connection> {
     let (Some(tls), Stream::Tcp(socket)) = (&relay.tls, &stream) else {
         return Some(Connection::Plain(stream));

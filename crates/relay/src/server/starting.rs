@@ -60,7 +60,7 @@ pub async fn answer_until<T>(
     }
 }
 
-/// Reads the request of one connection, and answers it.
+/// Reads the request of one connection, and answers it; returns `None` if the request cannot be read or the answer cannot be sent.
 async fn answer(
     mut stream: Stream,
     has_header: bool,

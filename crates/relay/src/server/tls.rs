@@ -22,7 +22,8 @@ impl Tls {
         Ok(Self { config, reloader: Arc::new(Mutex::new(reloader)), wanted: Notify::new() })
     }
 
-    /// Reads the files again. They may lie on a slow disk, so another thread waits for them.
+    /// Reads the files again; returns `None` if reading panicked. They may lie on a slow disk, so another thread waits
+    /// for them.
     async fn check(&self) -> Option<Result<Reload, LoadError>> {
         let reloader = Arc::clone(&self.reloader);
         let check = move || reloader.lock().unwrap_or_else(PoisonError::into_inner).check(SystemTime::now());

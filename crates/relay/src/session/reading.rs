@@ -131,7 +131,7 @@ impl Reading {
         }
     }
 
-    /// Removes the subscription and frees its part of the window.
+    /// Removes the subscription and frees its part of the window. Returns it; `None` if there is none with this number.
     pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
         let sub = self.subs.remove(&number)?;
         self.was_used |= self.subs.is_empty();
@@ -177,7 +177,8 @@ impl Reading {
         self.next_check().or_else(|| self.next_delivery(limits))
     }
 
-    /// Returns a look for blobs in flight that are destroyed. They hold room, so it does not wait for any.
+    /// Returns a look for blobs in flight that are destroyed; `None` if no subscription has any to be looked for. They
+    /// hold room, so it does not wait for any.
     fn next_check(&mut self) -> Option<(u32, Peek)> {
         while let Some(number) = self.unchecked.pop_first() {
             if let Some(sub) = self.subs.get(&number).filter(|sub| !sub.in_flight.is_empty()) {

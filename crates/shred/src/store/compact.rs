@@ -241,7 +241,8 @@ impl<D: Disk> Shred<D> {
 
     /// Returns the segment with the most dead space for each byte that lives; one under a data key that is being
     /// replaced comes first. With `at_once`, the segment that is being filled counts, too, because the record that asks
-    /// for room does not fit there.
+    /// for room does not fit there. Returns `None` if no segment is worth it, or if the last emptying gained next to
+    /// nothing and too little has changed since.
     fn worth_emptying(&self, at_once: bool) -> Option<Compaction> {
         let epoch = self.core().keys().epoch;
         let mut of_old_key = (0..).zip(self.segments().iter()).filter(|(number, segment)| {

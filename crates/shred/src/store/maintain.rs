@@ -90,7 +90,7 @@ impl<D: Disk> Shred<D> {
         self.upkeep.now = self.upkeep.now.max(now);
     }
 
-    /// Returns the time of the next step of upkeep.
+    /// Returns the time of the next step of upkeep; `None` if there is nothing to do.
     pub(super) fn next_upkeep(&self, worked: bool) -> Option<Duration> {
         let Upkeep { now, busy_at, limit, .. } = self.upkeep;
         if worked {

@@ -158,12 +158,14 @@ impl<D: Disk> Loop<D> {
         }
     }
 
-    /// Does a part of the upkeep. Returns the time of the next. A failure is told to the caller that asks next (S13).
+    /// Does a part of the upkeep. Returns the time of the next part; `None` if there is none, or after a failure. A
+    /// failure is told to the caller that asks next (S13).
     fn maintain(&mut self, begun: Instant) -> Option<Instant> {
         self.maintain_at(begun.elapsed()).map(|at| begun + at)
     }
 
-    /// Does a part of the upkeep like [`maintain`](Self::maintain), with times since the store was opened.
+    /// Does a part of the upkeep like [`maintain`](Self::maintain), with times since the store was opened. Returns
+    /// `None` as it does.
     pub(super) fn maintain_at(&mut self, now: Duration) -> Option<Duration> {
         self.shred.maintain(now, &mut self.rng).ok().flatten()
     }

@@ -220,7 +220,7 @@ pub(crate) fn name_of(person: PersonId) -> &'static str {
     NAMES.get(person).copied().unwrap_or("somebody")
 }
 
-/// Returns the person of a name.
+/// Returns the person of a name; `None` if no person has that name.
 pub(crate) fn person_of(name: &str) -> Option<PersonId> {
     NAMES.iter().position(|known| *known == name)
 }

@@ -203,7 +203,7 @@ impl Slot {
         }
     }
 
-    /// Returns the time of the next look at the clock.
+    /// Returns the time of the next look at the clock; `None` if no link is open or being opened.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Empty | Self::Queued { .. } => None,

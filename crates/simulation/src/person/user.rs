@@ -97,13 +97,13 @@ impl User {
         self.wishes.push_back((at_ms, wish));
     }
 
-    /// Takes the next wish whose time has come.
+    /// Takes the next wish whose time has come; `None` if there is none.
     pub(crate) fn take_wish(&mut self, now_ms: u64) -> Option<Wish> {
         let at = self.wishes.iter().position(|(at, _)| *at <= now_ms)?;
         self.wishes.remove(at).map(|(_, wish)| wish)
     }
 
-    /// Returns the time at which the next wish is tried.
+    /// Returns the time at which the next wish is tried; `None` if there is none.
     pub(crate) fn next_wish(&self) -> Option<u64> {
         self.wishes.iter().map(|(at, _)| *at).min()
     }

@@ -111,8 +111,8 @@ impl ActiveKeyExchange for ActiveSecp256r1 {
     }
 }
 
-/// Computes the shared x-coordinate. A share is the uncompressed form of a point on the curve: 65 bytes (RFC 8446 section
-/// 4.2.8.2).
+/// Computes the shared x-coordinate; `None` if the share is invalid. A share is the uncompressed form of a point on the curve: 65
+/// bytes (RFC 8446 section 4.2.8.2).
 pub(super) fn agree_secp256r1(secret: &p256::SecretKey, share: &[u8]) -> Option<p256::ecdh::SharedSecret> {
     if share.len() != 65 || share.first() != Some(&4) {
         return None;

@@ -63,7 +63,8 @@ impl ActiveKeyExchange for Active {
         Ok(join(self.kem.decapsulate(ct).expose(), &shared))
     }
 
-    /// Returns the X25519 half, which is also sent as a share of its own, for a server that has no ML-KEM.
+    /// Returns the X25519 half, which is also sent as a share of its own, for a server that has no ML-KEM; never
+    /// `None`.
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
         Some((NamedGroup::X25519, self.classical.share()))
     }

@@ -11,7 +11,8 @@ pub(crate) const MIN_BITS: usize = 2_048;
 /// Maximum number of bits of a modulus.
 pub(crate) const MAX_BITS: usize = 8_192;
 
-/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent, big-endian.
+/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent, big-endian. Returns
+/// `None` for any other form.
 pub(crate) fn parse(der: &[u8]) -> Option<(&[u8], &[u8])> {
     fn numbers<'a>(reader: &mut SliceReader<'a>) -> der::Result<(&'a [u8], &'a [u8])> {
         reader.sequence(|body| {

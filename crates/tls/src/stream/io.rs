@@ -50,19 +50,19 @@ impl<S> TlsStream<S> {
         self.incoming.capacity() + self.plaintext.held_bytes() + self.machine.unsent.held_bytes()
     }
 
-    /// Returns the suite in use.
+    /// Returns the suite in use; never `None` after a handshake.
     #[must_use]
     pub fn suite(&self) -> Option<CipherSuite> {
         self.machine.state().negotiated_cipher_suite().map(|suite| suite.suite())
     }
 
-    /// Returns the group of the key exchange.
+    /// Returns the group of the key exchange; never `None` after a handshake.
     #[must_use]
     pub fn group(&self) -> Option<NamedGroup> {
         self.machine.state().negotiated_key_exchange_group().map(|group| group.name())
     }
 
-    /// Returns the protocol inside on which both sides agreed by ALPN.
+    /// Returns the protocol inside on which both sides agreed by ALPN; `None` if there is none.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.machine.state().alpn_protocol()

@@ -64,7 +64,7 @@ impl AskedToWait {
         self.pause.is_some()
     }
 
-    /// Returns the end of the pause.
+    /// Returns the end of the pause; `None` if there is none.
     pub(super) fn pause_end(&self) -> Option<Moment> {
         self.pause.map(|pause| pause.until)
     }

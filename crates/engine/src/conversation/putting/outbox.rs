@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 /// The outbox, as a conversation that puts sees the engine.
 pub trait Outbox {
-    /// Returns the next envelope for a contact.
+    /// Returns the next envelope for a contact; `None` if none waits.
     fn next_put(&self, contact: u32) -> Option<PutJob>;
 
     /// Returns the next envelopes for a contact, oldest first, without those that are under way: at most `most` envelopes with at

@@ -66,7 +66,7 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
-    /// Returns the reason for which a mailbox is left alone now.
+    /// Returns the reason for which a mailbox is left alone now; `None` if it is not.
     pub(super) fn cause(&self, name: MailboxName, now: Moment) -> Option<Cause> {
         self.mailboxes.get(&name).filter(|pause| pause.until > now).map(|pause| pause.cause)
     }
@@ -76,7 +76,7 @@ impl Pauses {
         self.cause(name, now).is_some()
     }
 
-    /// Returns the time at which the next pause of a mailbox ends.
+    /// Returns the time at which the next pause of a mailbox ends; `None` if no mailbox is left alone.
     pub(super) fn next_end(&self, now: Moment) -> Option<Moment> {
         self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
     }

@@ -65,7 +65,7 @@ impl Probes {
         })
     }
 
-    /// Returns the time at which to ask [`is_silent`](Self::is_silent).
+    /// Returns the time at which to ask [`is_silent`](Self::is_silent); `None` if no answer is awaited.
     pub(super) fn next_look(&self, patience: Duration) -> Option<Moment> {
         self.open.as_ref().map(|open| open.silent_since.plus(patience))
     }

@@ -25,7 +25,7 @@ pub(super) fn migrated_id(stream: &[u8; 16], number: u64) -> MessageId {
     MessageId([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
 }
 
-/// Returns the number of a message of this stream that [`migrated_id`] has named.
+/// Returns the number of a message of this stream that [`migrated_id`] has named; `None` if the name is not one of this stream.
 pub(crate) fn migrated_number(stream: &[u8; 16], message: &MessageId) -> Option<u64> {
     let (start, number) = message.0.split_first_chunk::<8>()?;
     if stream.first_chunk::<8>()? != start {
