@@ -72,7 +72,7 @@ impl LinkSession {
         (self.seal, self.open)
     }
 
-    /// Seals the client's first record, which has a fixed length.
+    /// Seals the client's first record, which has a fixed length; fails if the Hello does not fit.
     pub(crate) fn seal_hello(&mut self, hello: &Hello) -> Result<Vec<u8>, SealError> {
         let mut record = Vec::new();
         encode_item(&Item::Hello(*hello), &mut record).map_err(|_| SealError::TooMany)?;
@@ -179,7 +179,7 @@ impl core::fmt::Debug for OpenHalf {
 }
 
 /// Packs items into plaintexts of records, not yet padded. An item begins a new record if joining the current one would pad more
-/// bytes than a record of its own.
+/// bytes than a record of its own. Fails if an item does not fit into a record, or has too long a list.
 fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
     let mut records = Vec::new();
     let mut current: Vec<u8> = Vec::new();

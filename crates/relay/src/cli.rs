@@ -350,7 +350,8 @@ async fn listen<S: Store>(
     Ok(server.run(orders).await)
 }
 
-/// Reads the files of the TLS certificate that the configuration names.
+/// Reads the files of the TLS certificate that the configuration names; `None` if it names none. Fails if it names a certificate
+/// without its key or the reverse, or if they cannot be loaded.
 fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
     let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => (certificate, key),

@@ -56,7 +56,8 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Checks limits and seals bodies. Needs no place and no lock, so callers do it on their own threads.
+    /// Checks limits and seals bodies; fails if a limit is exceeded, or if a key appears twice. Needs no place and no lock, so
+    /// callers do it on their own threads.
     pub(crate) fn seal(
         batch: Batch,
         erases: Vec<RecordKey>,

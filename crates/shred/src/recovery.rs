@@ -44,7 +44,8 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    /// Reads the disk and decides which records are live.
+    /// Reads the disk and decides which records are live; fails if the disk cannot be read, or if the store is damaged beyond
+    /// single records.
     pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<Self, OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         if length < SEGMENTS_AT {
@@ -259,7 +260,7 @@ fn rewrite(disk: &impl Disk, at: u64, length: usize) -> std::io::Result<()> {
     disk.write_at(at, &bytes)
 }
 
-/// Returns all cells that verify, at the place of their number.
+/// Returns all cells that verify, at the place of their number; fails only if the disk cannot be read.
 pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, OpenError> {
     let mut cells = Vec::new();
     for place in 0..CELLS {

@@ -103,7 +103,7 @@ impl Segment {
     }
 }
 
-/// Reads a header.
+/// Reads a header; fails only if the disk cannot be read.
 pub(crate) fn read_header(
     disk: &impl Disk,
     layout: &Layout,

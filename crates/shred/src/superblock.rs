@@ -139,7 +139,8 @@ impl Superblock {
         Ok(false)
     }
 
-    /// Reads both copies and opens the data key with the newest that is whole.
+    /// Reads both copies and opens the data key with the newest whole one that `unlock` opens. Fails if there is none,
+    /// or if there is too little memory.
     pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, Keyring), OpenError> {
         let (copies, mut error) = Self::copies(disk)?;
         for copy in copies {
@@ -151,7 +152,7 @@ impl Superblock {
         Err(error)
     }
 
-    /// Whether a passphrase opens the store, and not a key, by the newest copy that is whole.
+    /// Whether a passphrase opens the store, and not a key, by the newest copy that is whole; fails if there is none.
     pub(crate) fn has_passphrase(disk: &impl Disk) -> Result<bool, OpenError> {
         let (copies, error) = Self::copies(disk)?;
         copies.first().map(|copy| copy.passphrase).ok_or(error)

@@ -56,7 +56,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(*bytes)
     }
 
-    /// Reads an array without a copy.
+    /// Reads an array without a copy; fails if too few bytes are left.
     pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -68,7 +68,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(byte)
     }
 
-    /// Reads a byte that must be 0 or 1.
+    /// Reads a byte; fails if it is not 0 or 1.
     pub(crate) fn present(&mut self) -> Result<bool, DecodeError> {
         match self.u8()? {
             0 => Ok(false),
@@ -77,7 +77,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         }
     }
 
-    /// Reads an integer in LEB128, in its shortest form and at most `bits` wide.
+    /// Reads an integer in LEB128; fails if it is not in its shortest form, or wider than `bits`.
     fn varint(&mut self, bits: u32) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         let mut shift = 0;
@@ -109,7 +109,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         self.varint(64)
     }
 
-    /// Reads the length of a list or string, and checks it against its own limit before anything is allocated.
+    /// Reads the length of a list or string; fails if it is over `limit`, before anything is allocated.
     pub(crate) fn len(&mut self, limit: usize) -> Result<usize, DecodeError> {
         let len = usize::try_from(self.u32()?).map_err(|_| DecodeError::TooMany)?;
         if len > limit {
@@ -118,7 +118,8 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(len)
     }
 
-    /// Reads a list of at most `limit` entries, each at least `least` bytes long.
+    /// Reads a list of at most `limit` entries, each at least `least` bytes long; fails if it is longer or cut short, or if all
+    /// lists together have too many entries.
     pub(crate) fn list<T>(
         &mut self,
         limit: usize,
@@ -137,7 +138,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(list)
     }
 
-    /// Reads a string of bytes with its length in front.
+    /// Reads a string of bytes with its length in front; fails if it is longer than `limit` or cut short.
     pub(crate) fn byte_string(&mut self, limit: usize) -> Result<Vec<u8>, DecodeError> {
         let len = self.len(limit)?;
         Ok(self.bytes(len)?.to_vec())

@@ -59,7 +59,7 @@ impl Link {
         self.opened
     }
 
-    /// Seals items in their order.
+    /// Seals items in their order; fails if a list is too long, or if the keys of the link are used up.
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
         let records = self.seal.seal(items).map_err(|_| LinkClosed)?;
         // All but the blobs that we put are replies to the relay.
@@ -73,7 +73,7 @@ impl Link {
         Ok(records.into_iter().map(record).collect())
     }
 
-    /// Opens the next record.
+    /// Opens the next record; fails if it does not open, or if its items are malformed.
     pub fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, LinkClosed> {
         self.open.open_in_place(record).map(sort).map_err(|_| LinkClosed)
     }

@@ -63,7 +63,8 @@ impl LinkOpening {
     }
 
     /// Handles a message of the relay. `address` is the one at which the relay was reached, `bytes_read` the number of bytes that
-    /// have come over its connection.
+    /// have come over its connection. Fails if another relay answers, if there is no version in common, or if the message is not
+    /// the one that must come; the opening is over then.
     pub fn on_message(
         &mut self,
         message: &[u8],

@@ -73,7 +73,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_event(step, id, today, kind)
     }
 
-    /// Agrees to one thing that the contact asks for.
+    /// Agrees to one thing that the contact asks for; fails if there is no such contact, or if it does not ask for that.
     ///
     /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited in the usual way: most
     /// belong to the session that the first one has begun.
@@ -109,7 +109,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         over.for_each(|(place, _)| step.changes.erase(key(Table::Asked, id, place)));
     }
 
-    /// Declines everything that the contact asks for.
+    /// Declines everything that the contact asks for; fails if there is no such contact, or if it asks for nothing.
     pub fn decline(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let mut step = self.step();

@@ -88,14 +88,15 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// Returns the safety number with a contact.
+    /// Returns the safety number with a contact; fails if there is none with that name, or if its identity is not known yet.
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, EngineError> {
         let (_, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let peer = contact.person.root.ok_or(EngineError::NoSession)?;
         Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
     }
 
-    /// Notes whether the user has compared the safety number and found it to be the same.
+    /// Notes whether the user has compared the safety number and found it to be the same; fails if there is no such contact, or no
+    /// session with it.
     pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         if contact.ratchet.is_none() {
@@ -123,7 +124,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(name)
     }
 
-    /// Adds a contact to memory; the caller's step stores it with its config.
+    /// Adds a contact to memory; the caller's step stores it with its config. Fails if the numbers of contacts are used up.
     pub(super) fn add_contact(
         &mut self,
         step: &mut super::step::Step,

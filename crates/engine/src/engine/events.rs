@@ -53,7 +53,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Event, 0, number), &row)
     }
 
-    /// Returns the events after a number, oldest first, at most `most`.
+    /// Returns the events after a number, oldest first, at most `most`; fails if one of them is damaged.
     pub fn events_after(&self, after: u64, most: usize) -> Result<Vec<Event>, VaultError> {
         let mut events = Vec::new();
         for number in self.events.range(after.saturating_add(1)..).take(most) {
@@ -105,13 +105,15 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         event.number <= self.shown_to(owner)
     }
 
-    /// Returns the number up to which all events of these contacts were shown. An empty name stands for events that concern no contact.
+    /// Returns the number up to which all events of these contacts were shown. An empty name stands for events that concern no
+    /// contact. Fails if there is no such contact.
     pub fn shown_of(&self, contacts: &[String]) -> Result<u64, EngineError> {
         let owners = self.owners(contacts)?;
         Ok(owners.into_iter().map(|owner| self.shown_to(owner)).min().unwrap_or(self.cursor))
     }
 
     /// Stores the number up to which all events of these contacts were shown. A lower number than the stored one changes nothing.
+    /// Fails if there is no such contact.
     pub fn set_shown_of(&mut self, contacts: &[String], number: u64) -> Result<(), EngineError> {
         let mut owners = self.owners(contacts)?;
         owners.retain(|owner| self.shown_to(*owner) < number);

@@ -87,7 +87,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published,
-    /// continues with that one. A contact that has answered can be invited again: a new session begins when it accepts.
+    /// continues with that one. A contact that has answered can be invited again: a new session begins when it accepts. Fails if an
+    /// invite of this name is published and open, if the name cannot be used, if no relay is set, or if the vault has no room.
     pub fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, EngineError> {
         let unpublished = self.find(name).and_then(|(id, contact)| {
             let (row, pending) = contact.invite.as_ref()?;
@@ -155,8 +156,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Ends an open invite. Its secrets are erased at once, and its mailboxes are deleted as soon as their relay answers. Messages for the
-    /// contact stay.
+    /// Ends an open invite; fails if there is no such contact or invite. Its secrets are erased at once, and its mailboxes are
+    /// deleted as soon as their relay answers. Messages for the contact stay.
     pub fn withdraw_invite(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(EngineError::UnknownContact) };
@@ -169,7 +170,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Returns the link of an open invite that has been published.
+    /// Returns the link of an open invite that has been published; fails if there is no such contact or invite.
     pub fn open_link(&self, name: &str) -> Result<Zeroizing<String>, EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         // One that is not published yet is made by inviting once more.
@@ -235,8 +236,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         new_identity || self.find(name).is_none_or(|(_, contact)| contact.private().next().is_none())
     }
 
-    /// Accepts an invite: begins a session with the person who made it, durably, and returns the number of the contact. The invite mailbox
-    /// is emptied only after a relay has stored the first message.
+    /// Accepts an invite: begins a session with the person who made it, durably, and returns the number of the contact. The invite
+    /// mailbox is emptied only after a relay has stored the first message. Fails as [`check_accept`](Self::check_accept) does, if
+    /// the bundle is refused, if the person is another contact, or if a contact would get another identity that `new_identity` does
+    /// not allow.
     pub fn begin_accept(&mut self, acceptance: &Acceptance<'_>, today: Day) -> Result<u32, EngineError> {
         let Acceptance { name, link, blob, allowed, new_identity } = *acceptance;
         self.check_accept(name, link)?;

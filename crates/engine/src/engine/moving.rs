@@ -14,8 +14,8 @@ use rand_core::CryptoRng;
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the next opening
-    /// continues.
+    /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the
+    /// next opening continues. Fails if a contact still has too many mailboxes at earlier relays, or if the vault has no room.
     pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         // The newest is replaced if it was never made.
@@ -62,8 +62,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not come
-    /// back.
+    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not
+    /// come back. Fails if it is the relay that is set, if an open invite leads there, or if a contact has no mailbox elsewhere.
     pub fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         let is_bound = |contact: &Peer| {

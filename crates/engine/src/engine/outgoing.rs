@@ -23,7 +23,8 @@ pub(super) const LEFT_IN_TURN: u32 = 500;
 const TO_MAIN: u16 = 1;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a text into the outbox. The text is durable when this returns.
+    /// Takes a text into the outbox. The text is durable when this returns. Fails if the text is too long, if there is no such
+    /// contact, or if the vault has no room.
     pub fn send_text(&mut self, name: &str, text: &str, now: u64) -> Result<MessageId, EngineError> {
         if text.len() > MAX_TEXT {
             return Err(EngineError::TextTooLong);

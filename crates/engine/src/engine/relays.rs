@@ -75,7 +75,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Zeroizing::new(found.map_or_else(Vec::new, |known| known.token.clone()))
     }
 
-    /// Sets the token for new mailboxes at a relay, or forgets it.
+    /// Sets the token for new mailboxes at a relay, or forgets it; fails if the token is empty or too long, or if too many relays
+    /// have one.
     pub fn set_create_token(&mut self, relay: &Fingerprint, token: Option<&[u8]>) -> Result<(), EngineError> {
         let is_other = |known: &RelayToken| known.relay != *relay.as_bytes();
         let others = self.relays.tokens.iter().filter(|known| is_other(known)).count();

@@ -66,7 +66,7 @@ impl Step {
         Ok(())
     }
 
-    /// Adds a slot for a session: one that has no row of an earlier session.
+    /// Adds a slot for a session: one that has no row of an earlier session. Fails if none is free.
     fn add_slot<V: Vault>(
         &mut self,
         vault: &Rows<V>,

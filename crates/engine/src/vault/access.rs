@@ -81,7 +81,7 @@ impl<V: Vault> Rows<V> {
         })
     }
 
-    /// Reads a row of the engine's own, if it is there.
+    /// Reads a row of the engine's own, if it is there; fails if it is damaged, or written by a newer version.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &RowKey) -> Result<Option<T>, VaultError> {
         self.read_bytes(key)?.map(|body| decode(&body)).transpose()
     }

@@ -26,7 +26,7 @@ struct Body {
 }
 
 impl Changes {
-    /// Writes a row of the engine's own.
+    /// Writes a row of the engine's own; fails only if it cannot be encoded.
     pub(crate) fn put<T: Serialize>(&mut self, key: RowKey, row: &T) -> Result<(), VaultError> {
         self.put_bytes(key, encode(row)?);
         Ok(())
@@ -37,7 +37,7 @@ impl Changes {
         self.insert(key, 0, bytes);
     }
 
-    /// Writes a row that expires after this day.
+    /// Writes a row that expires after this day; fails only if it cannot be encoded.
     pub(crate) fn put_until<T: Serialize>(
         &mut self,
         key: RowKey,
@@ -96,7 +96,8 @@ impl Changes {
     }
 }
 
-/// Encodes a row, its version first. Measures the length before: a buffer that grew would leave a copy behind.
+/// Encodes a row, its version first; fails only if the type cannot be encoded. Measures the length before: a buffer
+/// that grew would leave a copy behind.
 pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let measured = postcard::serialize_with_flavor(row, postcard::ser_flavors::Size::default());
     let mut bytes = Vec::with_capacity(1 + measured.map_err(|_| VaultError::Corrupt)?);
@@ -104,7 +105,7 @@ pub(crate) fn encode<T: Serialize>(row: &T) -> Result<Zeroizing<Vec<u8>>, VaultE
     postcard::to_extend(row, bytes).map(Zeroizing::new).map_err(|_| VaultError::Corrupt)
 }
 
-/// Decodes a row.
+/// Decodes a row; fails if it is damaged, or written by a newer version.
 pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, VaultError> {
     match body.split_first() {
         Some((&ROW_VERSION, row)) => postcard::from_bytes(row).map_err(|_| VaultError::Corrupt),

@@ -320,7 +320,7 @@ fn bytes<V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<Zeroizing<Vec<u8>>, 
     vault.read_bytes(row)?.ok_or(VaultError::Corrupt)
 }
 
-/// Reads a row of format 1.
+/// Reads a row of format 1; fails if it is missing, damaged, or of another version.
 fn old<T: DeserializeOwned, V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<T, VaultError> {
     match bytes(vault, row)?.split_first() {
         Some((&OLD_VERSION, fields)) => postcard::from_bytes(fields).map_err(|_| VaultError::Corrupt),

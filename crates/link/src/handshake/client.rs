@@ -143,7 +143,7 @@ impl ClientHandshake {
         Ok(ClientFinished { c2, link: UnprovenLink(session) })
     }
 
-    /// Makes a new C1 with the same keys and the cookie. Only the new one enters the transcript.
+    /// Makes a new C1 with the same keys and the cookie; fails if that was done before. Only the new one enters the transcript.
     fn on_retry(mut self, cookie: &Cookie) -> Result<ClientStep, ClientHandshakeError> {
         if self.retried {
             return Err(ClientHandshakeError::Overloaded); // K-12: one retry a handshake.

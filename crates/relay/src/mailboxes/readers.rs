@@ -44,7 +44,8 @@ pub(crate) struct AckStep {
 }
 
 impl Mailboxes {
-    /// Makes `reader` the reader of a mailbox.
+    /// Makes `reader` the reader of a mailbox; fails if the right does not exist, or if another reader took the mailbox
+    /// a short time ago.
     pub(crate) fn claim(
         &mut self,
         claim: &Claim,
@@ -87,7 +88,7 @@ impl Mailboxes {
         }
     }
 
-    /// Returns the oldest blobs that are not in flight.
+    /// Returns the oldest blobs that are not in flight; fails if the mailbox is gone, or has another reader.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
         let mailbox = self.directory.get_mut(peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
         // the fence is the mailbox's.
@@ -118,7 +119,7 @@ impl Mailboxes {
     }
 
     /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for blobs that are dying
-    /// already.
+    /// already. Fails if the mailbox is gone, if it has another reader, or if the store has stopped.
     pub(crate) fn ack(
         &mut self,
         handle: Handle,

@@ -58,7 +58,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Returns the address of the TCP socket.
+    /// Returns the address of the TCP socket; fails if there is none.
     pub(super) fn tcp_address(&self) -> io::Result<SocketAddr> {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }

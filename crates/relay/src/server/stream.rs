@@ -27,7 +27,8 @@ impl Stream {
         let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
     }
 
-    /// Reads what has come, without waiting.
+    /// Reads what has come, without waiting; fails with `WouldBlock` if nothing has. Returns 0 at the end of the
+    /// stream.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_read(buffer),
@@ -36,7 +37,7 @@ impl Stream {
         }
     }
 
-    /// Writes as much as the socket takes, without waiting.
+    /// Writes as much as the socket takes, without waiting; fails with `WouldBlock` if it takes nothing.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),

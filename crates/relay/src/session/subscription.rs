@@ -74,7 +74,7 @@ impl Sub {
         Some(self.last_tag)
     }
 
-    /// Takes the blobs that an ack confirms out of flight.
+    /// Takes the blobs that an ack confirms out of flight; fails if one of its tags was never delivered.
     pub(super) fn ack(&mut self, entry: &AckEntry) -> Result<Vec<Flight>, NeverDelivered> {
         let known = |tag: u32| tag <= self.last_tag;
         // only what was delivered can be confirmed.

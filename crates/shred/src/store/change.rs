@@ -65,7 +65,7 @@ impl<D: Disk> Shred<D> {
         Ok(self.set_max_segments(segments))
     }
 
-    /// Seals a superblock again and makes it the store's.
+    /// Seals a superblock again and makes it the store's; fails if there is too little memory, or if the disk fails.
     fn reseal(
         &mut self,
         block: &Superblock,

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 impl<D: Disk> Shred<D> {
-    /// Writes everything, syncs once, publishes (S1). Returns the commit's number.
+    /// Writes everything, syncs once, publishes (S1). Returns the commit's number; fails if the store has stopped, or
+    /// if the disk fails, which stops it.
     pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
         if self.stopped {
             return Err(CommitError::Stopped);

@@ -5,13 +5,13 @@ use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};
 
 /// The encoding of one body. A later version may append fields, so a decoder ignores the bytes after the known ones.
 pub(super) trait Encoding: Sized {
-    /// Writes the body.
+    /// Writes the body; fails if a list is too long.
     fn encode(&self, writer: &mut BodyWriter<'_>) -> Result<(), EncodeError>;
 
-    /// Reads the body.
+    /// Reads the body; fails if it is malformed.
     fn decode(reader: &mut BodyReader<'_, '_>) -> Result<Self, DecodeError>;
 
-    /// Reads a body that can be well-formed although this version cannot serve it.
+    /// Reads a body that can be well-formed although this version cannot serve it; fails if it is malformed.
     fn decode_or_report(reader: &mut BodyReader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
         Self::decode(reader).map(Ok)
     }

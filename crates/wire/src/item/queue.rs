@@ -43,7 +43,7 @@ fn encode_blob(w: &mut BodyWriter<'_>, blob: &Blob) {
     w.bytes(blob.as_bytes());
 }
 
-/// Reads a blob. Returns `None` for an unknown size class.
+/// Reads a blob. Returns `None` for an unknown size class; fails if the blob is cut short.
 fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> {
     let Some(class) = SizeClass::from_code(r.u8()?) else {
         return Ok(None);

@@ -50,7 +50,7 @@ pub(super) fn event(old: format1::EventRow, known: &Known) -> EventRow {
     EventRow { day: old.day, conversation: id, author, message, kind }
 }
 
-/// Converts a held item, and adds its hash.
+/// Converts a held item, and adds its hash; fails if the content is damaged or empty.
 pub(super) fn held(content: Zeroizing<Vec<u8>>) -> Result<HeldRow, VaultError> {
     let items = content::decode_with_hashes(&content).map_err(|_| VaultError::Corrupt)?;
     let (_, hash) = items.into_iter().next().ok_or(VaultError::Corrupt)?;
@@ -80,7 +80,8 @@ const fn number(item: &Content) -> Option<u64> {
     }
 }
 
-/// Converts a numbered item to a draft. Returns the draft and the clock after it; `clock` is that of the message before.
+/// Converts a numbered item to a draft; fails if it is damaged, or neither a text nor a move. Returns the draft and the clock after
+/// it; `clock` is that of the message before.
 pub(super) fn draft(old: format1::ItemRow, id: MessageId, clock: u64) -> Result<(DraftRow, u64), VaultError> {
     let mut items = content::decode(&old.content).map_err(|_| VaultError::Corrupt)?;
     let [item] = items.as_mut_slice() else { return Err(VaultError::Corrupt) };
