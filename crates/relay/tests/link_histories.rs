@@ -17,7 +17,7 @@ const SEEDS: u64 = 2_000;
 const STEPS: u64 = 200;
 
 /// The rules that the histories meet.
-const RULES: [&str; 31] = [
+const RULES: [&str; 32] = [
     "a blob expires",
     "a blob is delivered",
     "a blob that is larger than the window is delivered alone",
@@ -34,7 +34,8 @@ const RULES: [&str; 31] = [
     "a mailbox has no place for a sender",
     "a mailbox waits for its turn",
     "a put finds a mailbox full",
-    "a put finds its class closed",
+    "a put finds its class closed for a time",
+    "a put finds its class closed until half is free",
     "a put finds the relay at its limits",
     "a put is refused",
     "a put is stored",

@@ -273,9 +273,11 @@ impl SubModel {
         blobs.filter(|blob| !self.delivered.contains(&blob.id))
     }
 
-    /// Whether the link knows of a blob to deliver, and the mailbox has a place for it.
+    /// Whether the link knows of a blob to deliver, and of a place for it in the mailbox: it learns from its next look alone which
+    /// blobs in flight have expired.
     fn is_ready(&self, relay: &RelayModel) -> bool {
-        let next = self.next(relay).filter(|_| self.state == SubState::Live);
+        let has_place = self.unacked.len() < usize::from(relay.limits.in_flight_per_mailbox);
+        let next = self.next(relay).filter(|_| has_place && self.state == SubState::Live);
         next.is_some_and(|next| self.known.is_some_and(|known| next.id <= known))
     }
 

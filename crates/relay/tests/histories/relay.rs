@@ -309,7 +309,11 @@ impl RelayModel {
         taken.map_err(|why| format!("the place of a put in mailbox {}: {why}", mailbox.own))?;
         if !was_taken {
             let had_room = room.blobs > 0 && room.bytes >= class.bytes();
-            self.note(if had_room { "a put finds its class closed" } else { "a put finds a mailbox full" });
+            self.note(match had_room {
+                true if room.is_half => "a put finds its class closed for a time",
+                true => "a put finds its class closed until half is free",
+                false => "a put finds a mailbox full",
+            });
             return Ok((AnswerCode::Full, limits.full_retry_s));
         }
         //
