@@ -193,13 +193,15 @@ impl LinkModel {
 
     /// Notes that the look is over: while several mailboxes have blobs, they take turns, one blob each.
     pub fn end_look(&mut self, relay: &mut RelayModel) -> Result<(), String> {
-        let Look { sub: number, others, delivered, .. } = self.look.take().ok_or("no look is under way")?;
+        let Look { sub: number, others, delivered, found, .. } =
+            self.look.take().ok_or("no look is under way")?;
         ensure!(delivered < 2 || others.is_empty(), "{delivered} blobs in one turn, and {others:?} wait");
+        if let Some(sub) = self.subs.get_mut(&number).filter(|_| delivered > 0 || found.is_empty()) {
+            // It had its turn, also if there was nothing to deliver.
+            sub.passed.clear();
+        }
         if delivered == 0 {
             return Ok(());
-        }
-        if let Some(sub) = self.subs.get_mut(&number) {
-            sub.passed.clear();
         }
         for other in others {
             let sub = self.subs.get_mut(&other).unwrap();
