@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Number of histories of a test, and the steps of each.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_000;
 const STEPS: u64 = 200;
 
 /// The rules that the histories meet.

@@ -434,7 +434,7 @@ fn draw_limits(chance: &mut Chance) -> Limits {
         puts_per_s: 3,
         put_burst: 12,
         put_bytes_per_s: 20_000,
-        put_bytes_burst: 200_000,
+        put_bytes_burst: chance.pick(&[200_000, 200_000, 50_000]),
         mailbox_puts_per_s: 1,
         mailbox_put_burst: chance.pick(&[5, 40]),
         creates_per_s: 1,
