@@ -19,7 +19,8 @@ impl Bucket {
             self.spent = after;
             return Ok(());
         }
-        let wait = over.div_ceil(1_000).div_ceil(per_s.max(1));
+        // A request for more than the bucket holds waits until it is full, and no longer.
+        let wait = over.min(self.spent).div_ceil(1_000).div_ceil(per_s.max(1));
         Err(u16::try_from(wait.max(1)).unwrap_or(u16::MAX))
     }
 
@@ -77,6 +78,7 @@ mod tests {
         let mut bucket = Bucket::default();
         assert_eq!(bucket.take(100, 1, 10, 0), Ok(()));
         assert!(bucket.take(1, 1, 10, 80_000).is_err());
+        assert_eq!(bucket.take(100, 1, 10, 80_000), Err(20), "until it is full");
         assert_eq!(bucket.take(100, 1, 10, 100_000), Ok(()));
     }
 }

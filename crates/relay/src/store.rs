@@ -179,13 +179,13 @@ pub struct Peek {
 /// The result of a look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Peeked {
-    /// The blobs, oldest first. A blob that has no room also stops the younger ones.
+    /// The blobs, oldest first. A blob that has no room also stops the younger ones; one that cannot be read does not.
     pub blobs: Vec<Stored>,
     /// The destroyed blobs of `in_flight`.
     pub gone: Vec<RecordId>,
-    /// Whether another look at once finds more blobs that are not in flight.
+    /// Whether there are more blobs that are not in flight. If there are and none is returned, the first of them has no room.
     pub more: bool,
-    /// Whether some blobs could not be read now. A later look may find them.
+    /// Whether some blobs could not be read now. Looks pass over them until one has found all others; the next look tries them again.
     pub unread: bool,
 }
 

@@ -119,6 +119,71 @@ fn a_blob_that_waits_for_the_window_is_next() {
     assert!(at <= 5, "behind what was in flight before it: {delivered:?}");
 }
 
+/// A blob that waits for the window keeps its place when its mailbox changes, or another blob of it is acked, during a look for it.
+#[test]
+fn a_blob_that_waits_for_the_window_stays_next_whatever_comes_behind_it() {
+    for is_ack in [false, true] {
+        let world = World::new(limits());
+        world.make(&[1, 2], QuotaClass::Many);
+        world.fill(1, 1);
+        assert_eq!(world.put(1, blob(SizeClass::Medium, 99)), AnswerCode::Done);
+        world.fill(2, 4);
+        let mut reader = world.link(hello(1, 64, 16_384));
+        reader.say(&world, vec![subscribe(9, &[1, 2])]);
+        assert_eq!(reader.words()[1..], ["deliver 1 1", "deliver 2 1"]);
+        reader.hear(&world, vec![ack(2, 1)]).unwrap();
+        assert_eq!(reader.calls.len(), 2, "the ack, and a look that leaves room for 12,288 bytes");
+        if !is_ack {
+            assert_eq!(world.put(1, blob(SizeClass::Small, 77)), AnswerCode::Done);
+            assert!(reader.take_news(&world));
+        }
+        reader.hear(&world, vec![ack(1, 1)]).unwrap();
+        reader.settle(&world);
+        let words = reader.words();
+        let first = words.iter().find(|word| word.starts_with("deliver"));
+        assert_eq!(first.map(String::as_str), Some("deliver 1 2"), "{is_ack}: {words:?}");
+    }
+}
+
+/// Returns a link on which one blob is in flight, a large blob of mailbox 1 waits for the window, and a small one of mailbox 2 waits
+/// behind it.
+fn waiting_for_the_window() -> (World, Link) {
+    let world = World::new(limits());
+    world.make(&[1, 2, 3], QuotaClass::Many);
+    world.fill(3, 1);
+    let mut reader = world.link(hello(1, 64, 16_384));
+    reader.say(&world, vec![subscribe(8, &[3])]);
+    assert_eq!(reader.words().len(), 2);
+    assert_eq!(world.put(1, blob(SizeClass::Large, 99)), AnswerCode::Done);
+    reader.say(&world, vec![subscribe(9, &[1])]);
+    world.fill(2, 1);
+    reader.say(&world, vec![subscribe(10, &[2])]);
+    let words = reader.words();
+    assert!(!words.iter().any(|word| word.starts_with("deliver")), "{words:?}");
+    (world, reader)
+}
+
+/// A blob that waits for the window keeps no other waiting once its subscription has ended, or once it has expired.
+#[test]
+fn a_blob_that_cannot_come_any_more_is_waited_for_no_longer() {
+    for end in ["unsubscribe", "displaced", "gone", "expired", "expired, and the hint is lost"] {
+        let (mut world, mut reader) = waiting_for_the_window();
+        let mut other = world.link(hello(2, 64, 1 << 20));
+        match end {
+            "unsubscribe" => reader.say(&world, vec![Unsubscribe { req: 11, subs: vec![1] }.into()]),
+            "displaced" => other.say(&world, vec![subscribe(9, &[1])]),
+            "gone" => other.say(&world, vec![Delete { req: 9, own: own(1) }.into()]),
+            _ => world.days_pass(8),
+        }
+        if end == "expired, and the hint is lost" {
+            drop(futures_util::FutureExt::now_or_never(reader.session.hints().next()));
+            reader.look_again(&world);
+        }
+        reader.settle(&world);
+        assert!(reader.words().contains(&"deliver 2 1".to_owned()), "{end}");
+    }
+}
+
 /// An ack that comes while the relay looks for blobs makes room for the next of them.
 #[test]
 fn room_that_an_ack_makes_during_a_look_is_used() {

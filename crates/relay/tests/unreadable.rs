@@ -1,4 +1,5 @@
-//! A disk that cannot be read for a moment: nothing is taken for read that was not delivered.
+//! Blobs that cannot be read: a disk that fails for a moment, a bad sector, a damaged record. Nothing is taken for read that was not
+//! delivered, and what can be read is delivered.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -6,20 +7,36 @@ mod value;
 use deaddrop_relay::clock::Now;
 use deaddrop_relay::kept::{KeptStore, ShredBacking};
 use deaddrop_relay::session::{Output, RelaySession, SessionContext};
+use deaddrop_relay::store::Store;
 use deaddrop_relay::{Prefix, StoreKey};
 use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, Received, SizeClass};
 use std::io;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use value::*;
 
-/// Reads fail while the switch is on.
+const NOW: Now = Now::new(TODAY, 1_000);
+
+/// The fault of a part of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Reads fail.
+    Unreadable,
+    /// Reads bring other bytes than were written.
+    Damaged,
+}
+
+/// All reads fail while the switch is on, and those of some parts always.
 #[derive(Default)]
 struct Faulty {
     disk: MemoryDisk,
     fails: AtomicBool,
+    bad: Mutex<Vec<(Range<u64>, Fault)>>,
+    /// The places of the large writes, in their order.
+    pages: Mutex<Vec<Range<u64>>>,
 }
 
 impl Disk for Faulty {
@@ -27,10 +44,23 @@ impl Disk for Faulty {
         if self.fails.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Other.into());
         }
-        self.disk.read_at(offset, buffer)
+        self.disk.read_at(offset, buffer)?;
+        let end = offset + buffer.len() as u64;
+        for (range, fault) in self.bad.lock().unwrap().iter() {
+            if range.start < end && offset < range.end {
+                match fault {
+                    Fault::Unreadable => return Err(io::ErrorKind::Other.into()),
+                    Fault::Damaged => buffer[0] ^= 1,
+                }
+            }
+        }
+        Ok(())
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() >= SizeClass::Small.bytes() {
+            self.pages.lock().unwrap().push(offset..offset + bytes.len() as u64);
+        }
         self.disk.write_at(offset, bytes)
     }
 
@@ -47,58 +77,151 @@ impl Disk for Faulty {
     }
 }
 
-/// Runs all calls. Returns the items that were sent.
-async fn settle(
-    session: &mut RelaySession,
-    store: &KeptStore<ShredBacking<Arc<Faulty>>>,
-    mut out: Output,
-) -> Vec<Item> {
-    let now = Now::new(TODAY, 1_000);
-    let mut said = Vec::new();
-    loop {
-        said.append(&mut out.items);
-        let Some(call) = out.calls.pop() else { return said };
-        let outcome = call.run(store, session.reader(), now).await;
-        session.on_outcome(outcome, now, &mut out).unwrap();
+/// One link to a store on a faulty disk.
+struct Reader {
+    disk: Arc<Faulty>,
+    store: KeptStore<ShredBacking<Arc<Faulty>>>,
+    session: RelaySession,
+}
+
+impl Reader {
+    /// Makes the store, mailboxes 1 and 2, and the link.
+    async fn new() -> Self {
+        let disk = Arc::new(Faulty::default());
+        let key = StoreKey::from_bytes([9; 32]);
+        let geometry = Geometry {
+            segment_bytes: 4 << 20,
+            slots_per_segment: 1_024,
+            initial_segments: 1,
+            max_segments: 8,
+            ..Geometry::server()
+        };
+        let made = Shred::create(Arc::clone(&disk), &geometry, &key.unlock(), &mut rand::rng());
+        drop(made.unwrap());
+        let shred = Shred::open(Arc::clone(&disk), &key.unlock(), &mut rand::rng()).unwrap();
+        let store = KeptStore::over(shred, &key, limits(), &mut rand::rng()).unwrap();
+        let session = RelaySession::new(Arc::new(SessionContext::new(limits(), None)), Prefix::SHARED, NOW);
+        let mut reader = Self { disk, store, session };
+        reader.say(hello(1, 64, 1 << 20).into()).await;
+        for mailbox in [1, 2] {
+            reader.say(create(mailbox, QuotaClass::Many).into()).await;
+        }
+        reader
     }
+
+    async fn say(&mut self, item: Item) -> Vec<Item> {
+        let mut out = Output::default();
+        let received = Received { items: vec![item], ..Received::default() };
+        self.session.on_received(received, NOW, &mut out).unwrap();
+        self.settle(out).await
+    }
+
+    async fn look_again(&mut self) -> Vec<Item> {
+        let mut out = Output::default();
+        self.session.look_again(&mut out);
+        self.settle(out).await
+    }
+
+    /// Puts small blobs with these numbers.
+    async fn put(&mut self, mailbox: u8, numbers: Range<u32>) {
+        for number in numbers {
+            let put = Put { req: 2, send: send(mailbox), blob: blob(SizeClass::Small, number) };
+            let said = self.say(put.into()).await;
+            let is_done = |item: &Item| matches!(item, Item::Answer(Answer { code: AnswerCode::Done, .. }));
+            assert!(said.iter().any(is_done), "{said:?}");
+        }
+    }
+
+    /// Puts a blob whose place on the disk then has this fault.
+    async fn put_bad(&mut self, mailbox: u8, number: u32, fault: Fault) {
+        self.disk.pages.lock().unwrap().clear();
+        self.put(mailbox, number..number + 1).await;
+        // The body is written first, and the page of its slot behind it.
+        let body = self.disk.pages.lock().unwrap()[0].clone();
+        self.disk.bad.lock().unwrap().push((body, fault));
+    }
+
+    /// Runs all calls. Returns the items that were sent.
+    async fn settle(&mut self, mut out: Output) -> Vec<Item> {
+        let mut said = Vec::new();
+        loop {
+            said.append(&mut out.items);
+            let Some(call) = out.calls.pop() else { return said };
+            let outcome = call.run(&self.store, self.session.reader(), NOW).await;
+            self.session.on_outcome(outcome, NOW, &mut out).unwrap();
+        }
+    }
+}
+
+/// Returns the numbers of the blobs that were delivered, and whether the reader has caught up.
+fn delivered(said: &[Item]) -> (Vec<u32>, bool) {
+    let number = |item: &Item| match item {
+        Item::Deliver(deliver) => Some(u32::from_le_bytes(*deliver.blob.as_bytes().first_chunk().unwrap())),
+        _ => None,
+    };
+    let mut numbers: Vec<u32> = said.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    (numbers, said.iter().any(|item| matches!(item, Item::CaughtUp(_))))
 }
 
 #[tokio::test]
 async fn a_mailbox_that_could_not_be_read_is_not_caught_up_with() {
-    let disk = Arc::new(Faulty::default());
-    let key = StoreKey::from_bytes([9; 32]);
-    let geometry = Geometry {
-        segment_bytes: 4 << 20,
-        slots_per_segment: 1_024,
-        initial_segments: 1,
-        max_segments: 8,
-        ..Geometry::server()
-    };
-    let made = Shred::create(Arc::clone(&disk), &geometry, &key.unlock(), &mut rand::rng());
-    drop(made.unwrap());
-    let shred = Shred::open(Arc::clone(&disk), &key.unlock(), &mut rand::rng()).unwrap();
-    let store = KeptStore::over(shred, &key, limits(), &mut rand::rng()).unwrap();
-    let now = Now::new(TODAY, 1_000);
-    let mut session = RelaySession::new(Arc::new(SessionContext::new(limits(), None)), Prefix::SHARED, now);
-    let put = |number| Put { req: 2, send: send(1), blob: blob(SizeClass::Small, number) }.into();
-    for item in [hello(1, 64, 1 << 20).into(), create(1, QuotaClass::Many).into(), put(1), put(2)] {
-        let mut out = Output::default();
-        session.on_received(Received { items: vec![item], ..Received::default() }, now, &mut out).unwrap();
-        settle(&mut session, &store, out).await;
-    }
-    disk.fails.store(true, Ordering::Relaxed);
-    let mut out = Output::default();
-    let items = vec![subscribe(9, &[1])];
-    session.on_received(Received { items, ..Received::default() }, now, &mut out).unwrap();
-    let said = settle(&mut session, &store, out).await;
+    let mut reader = Reader::new().await;
+    reader.put(1, 1..3).await;
+    reader.disk.fails.store(true, Ordering::Relaxed);
+    let said = reader.say(subscribe(9, &[1])).await;
     assert!(matches!(said[..], [Item::Subscribed(_)]), "{said:?}");
-    disk.fails.store(false, Ordering::Relaxed);
-    let mut out = Output::default();
-    session.look_again(&mut out);
-    let said = settle(&mut session, &store, out).await;
+    reader.disk.fails.store(false, Ordering::Relaxed);
+    let said = reader.look_again().await;
     assert!(matches!(said[..], [Item::Deliver(_), Item::Deliver(_)]), "{said:?}");
-    let mut out = Output::default();
-    session.on_received(Received { items: vec![ack(1, 2)], ..Received::default() }, now, &mut out).unwrap();
-    let said = settle(&mut session, &store, out).await;
+    let said = reader.say(ack(1, 2)).await;
     assert!(matches!(said[..], [Item::Acked(_), Item::CaughtUp(_)]), "{said:?}");
+}
+
+/// A link with a blob in flight, and two mailboxes that take turns, each with a bad blob at its head.
+async fn with_bad_blobs(fault: Fault) -> (Reader, Vec<Item>) {
+    let mut reader = Reader::new().await;
+    for (mailbox, first) in [(1, 10), (2, 20)] {
+        reader.put(mailbox, first..first + 1).await;
+        reader.put_bad(mailbox, first + 1, fault).await;
+        reader.put_bad(mailbox, first + 2, fault).await;
+        reader.put(mailbox, first + 3..first + 6).await;
+    }
+    let said = reader.say(subscribe(9, &[1, 2])).await;
+    (reader, said)
+}
+
+/// A sector that stays bad costs its own blob alone. The blob is tried again, and the reader is behind until it is read.
+#[tokio::test]
+async fn a_blob_that_cannot_be_read_keeps_no_other_waiting() {
+    let (mut reader, said) = with_bad_blobs(Fault::Unreadable).await;
+    assert_eq!(delivered(&said), (vec![10, 13, 14, 15, 20, 23, 24, 25], false));
+    let acked = [reader.say(ack(1, 4)).await, reader.say(ack(2, 4)).await].concat_items();
+    assert_eq!(delivered(&acked), (vec![], false), "two blobs of each were not delivered");
+    assert_eq!(delivered(&reader.look_again().await), (vec![], false), "they are bad still");
+    reader.disk.bad.lock().unwrap().clear();
+    assert_eq!(delivered(&reader.look_again().await), (vec![11, 12, 21, 22], false));
+    let acked = [reader.say(ack(1, 6)).await, reader.say(ack(2, 6)).await].concat_items();
+    assert_eq!(delivered(&acked), (vec![], true));
+}
+
+/// A damaged blob is destroyed, and what lies behind it is delivered at once, though nothing was acked.
+#[tokio::test]
+async fn a_damaged_blob_keeps_no_other_waiting() {
+    let (mut reader, said) = with_bad_blobs(Fault::Damaged).await;
+    assert_eq!(delivered(&said), (vec![10, 13, 14, 15, 20, 23, 24, 25], false));
+    let acked = [reader.say(ack(1, 4)).await, reader.say(ack(2, 4)).await].concat_items();
+    assert_eq!(delivered(&acked), (vec![], true));
+    assert_eq!(reader.store.census().blobs, 0);
+}
+
+/// Joins what was said to two requests.
+trait ConcatItems {
+    fn concat_items(self) -> Vec<Item>;
+}
+
+impl ConcatItems for [Vec<Item>; 2] {
+    fn concat_items(self) -> Vec<Item> {
+        self.into_iter().flatten().collect()
+    }
 }

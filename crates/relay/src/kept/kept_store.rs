@@ -262,7 +262,8 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Reads the bodies that are not in memory, and keeps the order. Returns whether some could not be read now.
+    /// Reads the bodies that are not in memory, and keeps the order. Damaged blobs are erased. Returns whether the disk could not read
+    /// some now.
     async fn bodies(&self, handle: Handle, found: &mut [Found]) -> bool {
         let mut unreadable = false;
         for medium in [Medium::Lasting, Medium::Volatile] {
@@ -370,12 +371,23 @@ impl<B: Backing> Store for KeptStore<B> {
     }
 
     async fn peek(&self, peek: Peek, now: Now) -> Result<Peeked, Stale> {
-        let PeekStep { mut found, gone, more } = self.state.locked().peek(&peek, now)?;
-        let unread = self.bodies(peek.handle, &mut found).await;
-        // Blobs that cannot be read now are not worth another look at once.
-        let more = more && !unread;
-        let stored = |found: Found| Some(Stored { record: found.id, via: found.via, blob: found.hot? });
-        Ok(Peeked { blobs: found.into_iter().filter_map(stored).collect(), gone, more, unread })
+        let mut failed = false;
+        loop {
+            let PeekStep { mut found, gone, more, unread } = self.state.locked().peek(&peek, now)?;
+            failed |= self.bodies(peek.handle, &mut found).await;
+            let is_lost = |found: &&Found| found.hot.is_none();
+            let lost: Vec<RecordId> = found.iter().filter(is_lost).map(|found| found.id).collect();
+            if unread || !lost.is_empty() {
+                self.state.locked().note_unread(peek.handle, &lost, more);
+            }
+            // A look of which nothing could be read goes on behind that: such a blob keeps no other waiting.
+            if more && !lost.is_empty() && lost.len() == found.len() {
+                continue;
+            }
+            let stored = |found: Found| Some(Stored { record: found.id, via: found.via, blob: found.hot? });
+            let blobs = found.into_iter().filter_map(stored).collect();
+            return Ok(Peeked { blobs, gone, more, unread: unread || failed });
+        }
     }
 
     async fn ack(&self, acks: Vec<(Handle, Fence, Vec<RecordId>)>, now: Now) -> Vec<Result<(), NotAcked>> {

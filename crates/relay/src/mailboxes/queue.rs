@@ -65,6 +65,8 @@ pub(crate) struct Queue {
     /// The durable blobs in the store's order.
     pub(crate) residents: VecDeque<Resident>,
     pub(crate) dying: Vec<Dying>,
+    /// Blobs that could not be read: looks pass over them until one has found all others.
+    pub(crate) unread: Vec<RecordId>,
     blobs: u32,
     bytes: u32,
 }

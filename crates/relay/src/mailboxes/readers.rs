@@ -19,6 +19,8 @@ pub(crate) struct PeekStep {
     pub(crate) found: Vec<Found>,
     pub(crate) gone: Vec<RecordId>,
     pub(crate) more: bool,
+    /// Whether the look passed over blobs that could not be read.
+    pub(crate) unread: bool,
 }
 
 /// One blob of a [`PeekStep`].
@@ -99,8 +101,13 @@ impl Mailboxes {
         let mut step = PeekStep::default();
         step.gone.extend(peek.in_flight.iter().filter(|id| mailbox.active_mut().queue.place(**id).is_none()));
         let mut bytes = peek.bytes;
-        for resident in &mut mailbox.active_mut().queue.residents {
+        let queue = &mut mailbox.active_mut().queue;
+        for resident in &mut queue.residents {
             if resident.dying || now.is_over(resident.expiry) || peek.in_flight.contains(&resident.id) {
+                continue;
+            }
+            if queue.unread.contains(&resident.id) {
+                step.unread = true;
                 continue;
             }
             let is_allowed = peek.any_first && step.found.is_empty();
@@ -116,6 +123,19 @@ impl Mailboxes {
             step.found.push(Found { id, key, medium, via, hot });
         }
         Ok(step)
+    }
+
+    /// Notes the blobs of a look that could not be read. The looks that follow pass over them. With `more` false, the look found
+    /// all others: the next one tries each of them again.
+    pub(crate) fn note_unread(&mut self, handle: Handle, records: &[RecordId], more: bool) {
+        if let Some(mailbox) = self.directory.get_mut(handle) {
+            let unread = &mut mailbox.active_mut().queue.unread;
+            if more {
+                unread.extend(records);
+            } else {
+                unread.clear();
+            }
+        }
     }
 
     /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for blobs that are dying

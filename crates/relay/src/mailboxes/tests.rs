@@ -95,6 +95,26 @@ fn a_pause_outlives_a_sweep() {
 }
 
 #[test]
+fn a_smaller_class_is_closed_as_long_as_a_larger_one_was() {
+    for (first, second) in [(50_000, 1_000), (1_000, 50_000)] {
+        let mailboxes = &mut with_one_mailbox(Limits::DEFAULT);
+        let handle = handle(mailboxes);
+        let close = |mailboxes: &mut Mailboxes, class: SizeClass, ms: u64| {
+            assert!(!mailboxes.directory.get_mut(handle).unwrap().admit(class, 0, || ms), "it is closed");
+        };
+        assert_eq!(put(mailboxes, 1, at(0)), Verdict::Done);
+        close(mailboxes, SizeClass::Large, first);
+        for number in 2..5 {
+            assert_eq!(put(mailboxes, number, at(0)), Verdict::Done);
+        }
+        close(mailboxes, SizeClass::Small, second);
+        destroy(mailboxes, 1..5);
+        assert_eq!(put(mailboxes, 5, at(49_999)), Verdict::Full);
+        assert_eq!(put(mailboxes, 5, at(50_000)), Verdict::Done);
+    }
+}
+
+#[test]
 fn a_takeover_outlives_a_sweep() {
     let limits = Limits::DEFAULT;
     let mailboxes = &mut with_one_mailbox(limits.clone());

@@ -150,8 +150,11 @@ impl RelaySession {
         let again = sub.wants && !sub.queued;
         sub.queued |= again;
         let gone = sub.take_gone(&gone);
-        // What did not fit waits for credit, and nothing overtakes it.
-        if again && did_not_fit {
+        if did_not_fit {
+            // The blob waits for the window, and nothing overtakes it, even if news or an ack gave its mailbox a turn meanwhile.
+            if !again {
+                reading.turns.retain(|other| *other != number);
+            }
             reading.turns.push_front(number);
         } else if again {
             reading.turns.push_back(number);

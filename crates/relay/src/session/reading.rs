@@ -80,6 +80,11 @@ impl Reading {
     pub(super) fn set_window(&mut self, blobs: u16, bytes: u32, limits: &Limits) {
         self.window_blobs = blobs.min(limits.window_blobs).into();
         self.window_bytes = usize::try_from(bytes.min(limits.window_bytes)).unwrap_or(usize::MAX);
+        self.look_again_for_room();
+    }
+
+    /// Lets the next look find out whether the window has room: it has grown, or the blob that waits for it may be gone.
+    const fn look_again_for_room(&mut self) {
         (self.starved, self.has_grown) = (false, true);
     }
 
@@ -89,6 +94,9 @@ impl Reading {
                 early.changed = true;
             }
             self.want(sub);
+        }
+        if !news.expired.is_empty() {
+            self.look_again_for_room();
         }
         self.unchecked.extend(news.expired.iter().filter(|sub| self.subs.contains_key(sub)));
         for (sub, ended) in news.ended {
@@ -106,6 +114,7 @@ impl Reading {
         }
         let flying = self.subs.iter().filter(|(_, sub)| !sub.in_flight.is_empty());
         self.unchecked.extend(flying.map(|(number, _)| *number));
+        self.look_again_for_room();
     }
 
     /// Gives the subscription a turn: its mailbox may hold blobs to deliver.
@@ -136,6 +145,7 @@ impl Reading {
         let sub = self.subs.remove(&number)?;
         self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
+        self.look_again_for_room();
         for flight in &sub.in_flight {
             self.free(flight);
         }
@@ -149,7 +159,7 @@ impl Reading {
     pub(super) fn free(&mut self, flight: &Flight) {
         self.blobs = self.blobs.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(flight.bytes);
-        (self.starved, self.has_grown) = (false, true);
+        self.look_again_for_room();
     }
 
     /// Sends `CaughtUp` if this subscription was the last one of its request that was behind.
