@@ -42,7 +42,7 @@ impl From<LoadError> for VaultError {
     }
 }
 
-/// The error of a refused call of the user. The call changed nothing.
+/// The error of a refused call of the user. The call changed nothing, unless its documentation says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// There is no contact with this name.

@@ -76,7 +76,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Agrees to one thing that the contact asks for; fails if there is no such contact, or if it does not ask for that.
     ///
     /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited in the usual way: most
-    /// belong to the session that the first one has begun.
+    /// belong to the session that the first one has begun. Envelopes that could not be read are gone also when the call fails.
     pub fn agree(&mut self, name: &str, asks: &ContactAsks, today: Day) -> Result<(), EngineError> {
         let own = *self.identity.identity_key().hash();
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;

@@ -88,7 +88,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published,
     /// continues with that one. A contact that has answered can be invited again: a new session begins when it accepts. Fails if an
-    /// invite of this name is published and open, if the name cannot be used, if no relay is set, or if the vault has no room.
+    /// invite of this name is published and open, if the name cannot be used, if no relay is set, or if the vault has no room. An invite that
+    /// was not published and would end too early is withdrawn also when the call then fails.
     pub fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, EngineError> {
         let unpublished = self.find(name).and_then(|(id, contact)| {
             let (row, pending) = contact.invite.as_ref()?;

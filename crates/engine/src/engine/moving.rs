@@ -15,7 +15,8 @@ const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the
-    /// next opening continues. Fails if a contact still has too many mailboxes at earlier relays, or if the vault has no room.
+    /// next opening continues. Fails if a contact still has too many mailboxes at earlier relays, or if the vault has no room. If the vault
+    /// fails later, the relay is set, and the next opening moves the contacts that are left.
     pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         // The newest is replaced if it was never made.
@@ -63,7 +64,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not
-    /// come back. Fails if it is the relay that is set, if an open invite leads there, or if a contact has no mailbox elsewhere.
+    /// come back. Fails if it is the relay that is set, if an open invite leads there, or if a contact has no mailbox elsewhere. If the vault fails,
+    /// the mailboxes of some contacts may be given up; the call can be repeated.
     pub fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         let is_bound = |contact: &Peer| {

@@ -3,7 +3,7 @@
 use super::{Engine, Peer, load};
 use crate::{
     error::{EngineError, VaultError},
-    vault::{Table, Vault, VaultRoom, VaultStatus, key, parts},
+    vault::{CalendarRow, Table, Vault, VaultRoom, VaultStatus, key, parts},
 };
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
@@ -43,10 +43,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.shown = load::shown(vault)?;
         self.stale_tried = vault.read(&key(Table::StaleTried, 0, 0))?;
         self.sentinel.row = vault.read(&key(Table::Sentinel, 0, 0))?.unwrap_or_default();
-        self.calendar = match vault.read(&key(Table::Calendar, 0, 0))? {
-            Some(calendar) => calendar,
-            None => self.calendar,
-        };
+        self.calendar = vault.read(&key(Table::Calendar, 0, 0))?.unwrap_or(CalendarRow::unknown());
         let mut contacts = load::contacts(vault)?;
         for (id, contact) in &mut contacts {
             if let Some(before) = self.contacts.get(id) {

@@ -198,3 +198,18 @@ fn a_full_vault_empties_its_outbox() {
     assert_eq!(world.people[0].engine().waiting(), (0, 0));
     assert_eq!(room(&world), VaultRoom::Enough);
 }
+
+#[test]
+fn a_day_that_had_no_room_is_not_believed_before_it_is_stored() {
+    let (today, copy) = (Day::FIRST_PLAUSIBLE.plus(1), Person::new().copy());
+    let now = today.unix_seconds();
+    copy.lose(&key(Table::Calendar, 0, 0));
+    copy.refuse(Some(VaultError::Full));
+    let mut engine = Engine::open(copy.clone(), random(), now).unwrap();
+    assert_eq!(engine.believed_day(), Day::FIRST_PLAUSIBLE, "the vault holds no day");
+    copy.refuse(None);
+    assert_eq!(engine.today(now + 120, &[]), Ok(today));
+    drop(engine);
+    let engine = Engine::open_on_day(copy, random(), today).unwrap();
+    assert_eq!(engine.believed_day(), today, "it is stored");
+}
