@@ -142,3 +142,14 @@ fn still(page: impl IntoResponse) -> impl IntoResponse {
     ];
     (headers, page)
 }
+
+#[cfg(test)]
+mod tests {
+    /// Without it a phone shows a page as wide as a desk's screen, in tiny letters.
+    #[test]
+    fn the_pages_take_the_width_of_the_screen() {
+        for page in [include_str!("about.html"), include_str!("invite.html")] {
+            assert!(page.contains(r#"<meta name="viewport" content="width=device-width">"#), "{page}");
+        }
+    }
+}
