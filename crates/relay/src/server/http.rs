@@ -10,10 +10,12 @@ use super::request::{Request, UPGRADE_REQUIRED};
 use super::stream::Stream;
 use crate::admission::Connected;
 use crate::limits::Limits;
+use crate::memory::Held;
 use crate::store::{Census, Health, Store};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse};
+use deaddrop_websocket::Socket;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 /// Maximum number of bytes of a message until the handshake of the link is over. C1 has at most 1,278, C2 with its record of
 /// 512 bytes of plaintext 1,620.
@@ -32,22 +35,44 @@ const TLS_BEFORE_LINK: u64 = 20_480;
 /// Bytes that a request for a page may have buffered.
 const PAGE_BUFFER: usize = 16_384;
 
+/// A connection that has become a WebSocket, and what is counted for it. Pointers keep the tasks of idle links small.
+struct Opened {
+    socket: Box<Socket<Connection>>,
+    connected: Connected,
+    held: Held,
+}
+
 /// Serves one connection to its end.
 pub(super) async fn serve<S: Store>(
     relay: Arc<Relay<S>>,
     stream: Stream,
     from_proxy: bool,
-    mut connected: Connected,
+    connected: Connected,
 ) {
+    let deadline = Instant::now() + Duration::from_millis(relay.shared.limits.handshake_ms);
+    // A box of its own, which a link does not hold.
+    let opening = Box::pin(open(&relay, stream, from_proxy, connected, deadline));
+    if let Some(Opened { socket, connected, held }) = opening.await {
+        link::serve(&relay, socket, connected, held, deadline).await;
+    }
+}
+
+/// Serves a connection until it is a WebSocket. Returns `None` if it ended before, as one that asks for a page does.
+async fn open<S: Store>(
+    relay: &Arc<Relay<S>>,
+    stream: Stream,
+    from_proxy: bool,
+    mut connected: Connected,
+    deadline: Instant,
+) -> Option<Opened> {
     let limits = &relay.shared.limits;
-    let patience = Duration::from_millis(relay.shared.limits.handshake_ms);
-    let begun = tokio::time::Instant::now();
+    let patience = Duration::from_millis(limits.handshake_ms);
     let mut held = relay.memory.begin(connected.prefix());
     held.set(BEFORE_LINK + if relay.tls.is_some() { TLS_BEFORE_LINK } else { 0 });
-    let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
-    let Ok(Some(stream)) = tokio::time::timeout(patience, head).await else {
+    let head = arrival::read_head(relay, stream, from_proxy, &mut connected);
+    let Ok(Some(stream)) = tokio::time::timeout_at(deadline, head).await else {
         tracing::debug!("a connection sent no request that the relay understands");
-        return;
+        return None;
     };
     // A proxy may have named another network.
     held = relay.memory.begin(connected.prefix());
@@ -57,24 +82,23 @@ pub(super) async fn serve<S: Store>(
         Request::WithoutUpgrade => {
             relay.counters.without_upgrade.fetch_add(1, Ordering::Relaxed);
             let _ = tokio::time::timeout(patience, answer(stream.into_parts().0, UPGRADE_REQUIRED)).await;
-            return;
+            return None;
         }
         Request::Page => {
             held.set(BEFORE_LINK + PAGE_BUFFER as u64);
             // A page is small: a client that cannot take it in this time gets no more of it.
-            let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
-            return;
+            let _ = tokio::time::timeout(patience, page(relay, stream)).await;
+            return None;
         }
     }
-    let left = patience.saturating_sub(begun.elapsed());
     let (stream, head) = stream.into_parts();
-    match tokio::time::timeout(left, deaddrop_websocket::accept(stream, head, MAX_HANDSHAKE_MESSAGE)).await {
-        Ok(Ok(socket)) => {
-            connected.came_on(limits);
-            Box::pin(link::serve(&relay, socket, connected, held, begun + patience)).await;
-        }
-        _ => tracing::debug!("a connection did not become a WebSocket"),
-    }
+    let accepting = deaddrop_websocket::accept(stream, head, MAX_HANDSHAKE_MESSAGE);
+    let Ok(Ok(socket)) = tokio::time::timeout_at(deadline, accepting).await else {
+        tracing::debug!("a connection did not become a WebSocket");
+        return None;
+    };
+    connected.came_on(limits);
+    Some(Opened { socket: Box::new(socket), connected, held })
 }
 
 /// Sends an answer, and closes the connection.
@@ -141,4 +165,15 @@ fn still(page: impl IntoResponse) -> impl IntoResponse {
         set(header::CACHE_CONTROL, "no-store"),
     ];
     (headers, page)
+}
+
+#[cfg(test)]
+mod tests {
+    /// Without it a phone shows a page as wide as a desk's screen, in tiny letters.
+    #[test]
+    fn the_pages_take_the_width_of_the_screen() {
+        for page in [include_str!("about.html"), include_str!("invite.html")] {
+            assert!(page.contains(r#"<meta name="viewport" content="width=device-width">"#), "{page}");
+        }
+    }
 }

@@ -29,17 +29,18 @@ const DELIVER_BELOW: usize = 65_536;
 /// Serves a link to its end.
 pub(super) async fn serve<S: Store>(
     relay: &Arc<Relay<S>>,
-    mut socket: Socket<Connection>,
+    mut socket: Box<Socket<Connection>>,
     connected: Connected,
     held: Held,
     deadline: Instant,
 ) {
     let limits = &relay.shared.limits;
-    let shaken = tokio::time::timeout_at(deadline, shake_hands(relay, &mut socket, &connected)).await;
+    let shaking = Box::pin(shake_hands(relay, &mut socket, &connected));
+    let shaken = tokio::time::timeout_at(deadline, shaking).await;
     let Ok(Some((link, hello))) = shaken else {
         tracing::debug!("a handshake failed");
         // Tells a client that still listens that the relay meant to close.
-        let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(500), Box::pin(socket.close())).await;
         return;
     };
     connected.established(limits);
@@ -51,7 +52,7 @@ pub(super) async fn serve<S: Store>(
     tracing::debug!("a link ended: {ended}");
     let socket = conversation.leave();
     // A client that does not take the goodbye in time gets none.
-    let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
+    let _ = tokio::time::timeout(Duration::from_millis(500), Box::pin(socket.close())).await;
 }
 
 /// Makes the handshake. Returns the link and the client's Hello, or `None` if the connection is to be closed; a last
@@ -127,7 +128,7 @@ async fn next_message(socket: &mut Socket<Connection>) -> Option<Vec<u8>> {
 struct Conversation<'a, S> {
     relay: &'a Arc<Relay<S>>,
     connected: Connected,
-    socket: Socket<Connection>,
+    socket: Box<Socket<Connection>>,
     seal: SealHalf,
     open: OpenHalf,
     session: RelaySession,
@@ -149,7 +150,7 @@ struct Conversation<'a, S> {
 impl<'a, S: Store> Conversation<'a, S> {
     fn new(
         relay: &'a Arc<Relay<S>>,
-        socket: Socket<Connection>,
+        socket: Box<Socket<Connection>>,
         link: LinkSession,
         connected: Connected,
         held: Held,
@@ -195,9 +196,10 @@ impl<'a, S: Store> Conversation<'a, S> {
             self.session.set_look_bytes(self.ahead.bytes());
             self.session.set_paused(!self.may_deliver(), &mut self.out);
             let reader = self.session.reader().clone();
-            for call in self.out.calls.drain(..) {
+            // An idle link holds no room for calls.
+            for call in std::mem::take(&mut self.out.calls) {
                 let (reader, now) = (reader.clone(), relay.clock.now());
-                calls.push(async move { call.run(&relay.store, &reader, now).await });
+                calls.push(Box::pin(async move { call.run(&relay.store, &reader, now).await }));
             }
             let (read, was_sending) = (self.may_read(), self.socket.is_sending());
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
@@ -363,7 +365,7 @@ impl<'a, S: Store> Conversation<'a, S> {
         }
     }
 
-    fn leave(self) -> Socket<Connection> {
+    fn leave(self) -> Box<Socket<Connection>> {
         self.socket
     }
 }

@@ -79,7 +79,7 @@ impl RelaySession {
                     let sub = Sub::new(claimed.handle, claimed.fence, request, claimed.newest);
                     behind += usize::from(sub.catching.is_some());
                     let wants = sub.wants || early.changed;
-                    reading.subs.insert(number, sub);
+                    reading.subs.insert(number, Box::new(sub));
                     reading.was_used = true;
                     if wants {
                         reading.want(number);
@@ -206,7 +206,7 @@ impl RelaySession {
         let mut subs = Vec::with_capacity(acked.len());
         for (acking, result) in acked {
             let number = acking.entry.sub;
-            let is_acking = |sub: &&mut Sub| (sub.handle, sub.fence) == (acking.handle, acking.fence);
+            let is_acking = |sub: &&mut Box<Sub>| (sub.handle, sub.fence) == (acking.handle, acking.fence);
             let sub = self.reading.subs.get_mut(&number).filter(is_acking);
             match (result, sub) {
                 (Ok(()), Some(sub)) => {

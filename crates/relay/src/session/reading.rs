@@ -18,7 +18,7 @@ const LOOK_BYTES: usize = 131_072;
 /// All subscriptions of a link.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    pub(super) subs: BTreeMap<u32, Sub>,
+    pub(super) subs: BTreeMap<u32, Box<Sub>>,
     /// Claims under way, and the news of each.
     pub(super) claiming: BTreeMap<u32, Early>,
     /// Subscriptions that wait for their turn.
@@ -141,7 +141,7 @@ impl Reading {
     }
 
     /// Removes the subscription and frees its part of the window. Returns it; `None` if there is none with this number.
-    pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Sub> {
+    pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Box<Sub>> {
         let sub = self.subs.remove(&number)?;
         self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
@@ -164,7 +164,7 @@ impl Reading {
 
     /// Sends `CaughtUp` if this subscription was the last one of its request that was behind.
     pub(super) fn check_caught_up(&mut self, number: u32, out: &mut Output) {
-        if let Some(request) = self.subs.get_mut(&number).and_then(Sub::take_caught_up) {
+        if let Some(request) = self.subs.get_mut(&number).and_then(|sub| sub.take_caught_up()) {
             self.count_caught_up(request, out);
         }
     }
@@ -184,7 +184,21 @@ impl Reading {
         if self.looking.is_some() {
             return None;
         }
+        self.free_empty();
         self.next_check().or_else(|| self.next_delivery(limits))
+    }
+
+    /// Frees the node that an empty map keeps: links are idle for most of their time.
+    fn free_empty(&mut self) {
+        if self.claiming.is_empty() {
+            self.claiming = BTreeMap::new();
+        }
+        if self.requests.is_empty() {
+            self.requests = BTreeMap::new();
+        }
+        if self.unchecked.is_empty() {
+            self.unchecked = BTreeSet::new();
+        }
     }
 
     /// Returns a look for blobs in flight that are destroyed; `None` if no subscription has any to be looked for. They

@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
@@ -22,8 +23,8 @@ pub type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Maximum time for which a test waits. No test asserts on time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Client {
-    pub ws: Ws,
+pub struct Client<T = MaybeTlsStream<TcpStream>> {
+    pub ws: WebSocketStream<T>,
     pub link: LinkSession,
     pub inbox: VecDeque<Item>,
     pub relay: Fingerprint,
@@ -53,8 +54,23 @@ impl Client {
         Self::try_over(websocket(address).await?, address, token).await
     }
 
+    pub async fn connect(address: &RelayAddress, token: u8) -> Self {
+        Self::try_connect(address, token).await.expect("the relay answers")
+    }
+
+    /// Connects behind a proxy that names this address. Returns `None` if the relay closes the connection.
+    pub async fn connect_from(relay: &RelayAddress, from: &str, token: u8) -> Option<Self> {
+        let url: http::Uri = relay.url().parse().unwrap();
+        let header = http::HeaderName::from_static("x-forwarded-for");
+        let builder = ClientBuilder::from_uri(url).add_header(header, from.parse().unwrap()).unwrap();
+        let (ws, _) = builder.connect().await.ok()?;
+        Self::try_over(ws, relay, token).await
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     /// Makes the handshake over an open WebSocket. Returns `None` if the relay closes it.
-    pub async fn try_over(mut ws: Ws, address: &RelayAddress, token: u8) -> Option<Self> {
+    pub async fn try_over(mut ws: WebSocketStream<T>, address: &RelayAddress, token: u8) -> Option<Self> {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
         let s1 = tokio::time::timeout(PATIENCE, ws.next()).await.ok()??.ok()?;
@@ -76,19 +92,6 @@ impl Client {
             other => panic!("{other:?} instead of a greeting"),
         }
         Some(Self { ws, link, inbox, relay: *address.fingerprint(), req: 0 })
-    }
-
-    pub async fn connect(address: &RelayAddress, token: u8) -> Self {
-        Self::try_connect(address, token).await.expect("the relay answers")
-    }
-
-    /// Connects behind a proxy that names this address. Returns `None` if the relay closes the connection.
-    pub async fn connect_from(relay: &RelayAddress, from: &str, token: u8) -> Option<Self> {
-        let url: http::Uri = relay.url().parse().unwrap();
-        let header = http::HeaderName::from_static("x-forwarded-for");
-        let builder = ClientBuilder::from_uri(url).add_header(header, from.parse().unwrap()).unwrap();
-        let (ws, _) = builder.connect().await.ok()?;
-        Self::try_over(ws, relay, token).await
     }
 
     pub async fn try_send(&mut self, items: &[Item]) -> Option<()> {
