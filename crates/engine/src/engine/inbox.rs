@@ -374,12 +374,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             contact.uses_mailbox = Some(name.mailbox);
             step.changes.put(key(Table::Used, id, 0), &name.mailbox)?;
         }
-        // A Hello that came late, or a first message, has told an earlier mailbox than the one that is used now.
-        if by_private
-            && contact.told_again != Some(today)
-            && let Some(address) = contact.newer_address(name.mailbox)
+        // A Hello that came late, or a first message, has told an earlier mailbox than the one that is used now; or the peer has accepted
+        // an invite, and its session is not used.
+        if by.decides()
+            && contact.told_again.get(&name.mailbox) != Some(&today)
+            && let Some(address) = contact.better_address(name.mailbox)
         {
-            contact.told_again = Some(today);
+            contact.told_again.insert(name.mailbox, today);
             self.queue_move(step, id, address)?;
         }
         self.make_room(step, id, today)?;

@@ -317,6 +317,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.learn_address(id, bundle.address());
         if known.is_some() {
             self.draw_stream(&mut step, id)?;
+            // Neither texts that wait for a free hour nor a receipt of an earlier session tell the inviter.
+            let drafts = self.contacts.get(&id).map(|contact| &contact.drafts);
+            if drafts.is_some_and(|drafts| drafts.values().all(|draft| draft.stored_at_relay)) {
+                self.queue_hello(&mut step, id)?;
+            }
         }
         self.seal_drafts(&mut step, id)?;
         self.finish(step)?;

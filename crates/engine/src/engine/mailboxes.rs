@@ -184,14 +184,16 @@ impl Peer {
 }
 
 impl Peer {
-    /// Returns the address to be told to a peer that has used this private mailbox although there is a newer one; `None` if there
-    /// is no newer one, or if the peer is told it anyway.
-    pub(super) fn newer_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
-        let is_newer = |row: &MailboxRow| {
+    /// Returns the address to be told to a peer that has used this mailbox although there is a better one: for a landing, any
+    /// private one; for a private one, a newer one. Returns `None` if there is none, or if the peer is told it anyway.
+    pub(super) fn better_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
+        let used = self.row.mailboxes.iter().find(|row| row.id == used)?;
+        let is_better = |row: &MailboxRow| {
             let is_told = matches!(row.state, MailboxState::Live | MailboxState::Lost);
-            row.kind == MailboxKind::Private && is_told && row.id > used
+            let is_above = used.kind == MailboxKind::Landing || row.id > used.id;
+            row.kind == MailboxKind::Private && is_told && is_above
         };
-        let address = self.row.mailboxes.iter().any(is_newer).then(|| self.own_address()).flatten();
+        let address = self.row.mailboxes.iter().any(is_better).then(|| self.own_address()).flatten();
         address.filter(|address| !self.row.hello_due && !is_move_waiting(self, address))
     }
 }

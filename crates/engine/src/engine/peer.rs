@@ -38,8 +38,8 @@ pub(super) struct Peer {
     pub(super) rests_until: u64,
     /// The newest private mailbox that the peer has used. Older ones and the landing go once all have been read.
     pub(super) uses_mailbox: Option<u32>,
-    /// The day on which the peer was last told once more where its messages are awaited.
-    pub(super) told_again: Option<Day>,
+    /// The day on which the peer was last told once more where its messages are awaited, for each mailbox that it used instead.
+    pub(super) told_again: BTreeMap<u32, Day>,
     /// Whether more bytes wait to be sent again than an hour allows.
     pub(super) holds_back: bool,
     /// Whether all items without a receipt may be lost, and are to be noted as missing.
@@ -84,7 +84,7 @@ impl Peer {
             healing_told: None,
             rewound_told: None,
             uses_mailbox: None,
-            told_again: None,
+            told_again: BTreeMap::new(),
             holds_back: false,
             doubts_all: false,
             confirmed: None,

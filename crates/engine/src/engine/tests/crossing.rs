@@ -145,3 +145,67 @@ fn a_contact_that_moved_since_the_copy_is_told_as_unreachable_and_a_new_invite_h
     assert_talk(&mut world);
     assert_eq!(info(&mut world, 0).unreachable, None);
 }
+
+/// Publishes an invite of Ben's. Returns its link and its bundle.
+fn invite_of_ben(world: &mut World) -> (InviteLink, Vec<u8>) {
+    let today = world.today;
+    let ben = world.people[1].engine();
+    let id = ben.begin_invite("Ada", today, 7).unwrap();
+    let bundle = ben.publication(id).unwrap().bundle;
+    ben.published(id).unwrap();
+    let link = ben.link_text(id).unwrap().parse().unwrap();
+    world.make_mailboxes();
+    (link, bundle)
+}
+
+#[test]
+fn a_peer_that_was_led_to_the_landing_of_an_invite_by_a_session_that_is_not_used_is_led_back() {
+    let mut world = friends(67);
+    let today = world.today;
+    begin_again(&mut world, 0).unwrap();
+    world.put(0, false);
+    world.deliver(1, false);
+    assert_eq!(info(&mut world, 1).asks, [ContactAsks::Reset]);
+    // Ada accepts an invite as well, and her first message by it is lost. Ben agrees to the reset.
+    let (link, bundle) = invite_of_ben(&mut world);
+    world.people[0].engine().begin_accept(&Acceptance::of("Ben", &link, &bundle), today).unwrap();
+    while world.put(0, false) {}
+    world.boxes.values_mut().for_each(|mailbox| mailbox.blobs.clear());
+    agree(&mut world, 1);
+    world.settle();
+    for _ in 0..2 {
+        world.say(0);
+        world.settle_in_time();
+    }
+    assert!(info(&mut world, 1).invite_until.is_some(), "the invite is open, and its landing is read");
+    world.say(0);
+    let used = world.people[0].engine().take_puts(1, &BTreeSet::new(), 1).remove(0).address;
+    let mut own = world.people[1].engine().mailboxes_at(RELAY).into_iter();
+    let own = own.rfind(|mailbox| mailbox.kind == crate::vault::MailboxKind::Private).unwrap();
+    assert!(used.send.expose() == own.send.expose(), "Ada writes to the private mailbox");
+    assert_talk(&mut world);
+}
+
+#[test]
+fn an_inviter_is_told_of_an_acceptance_at_once_whatever_waits() {
+    for is_receipt in [false, true] {
+        let mut world = friends(68);
+        let today = world.today;
+        if is_receipt {
+            world.say(1);
+            while world.put(1, false) {}
+            while world.deliver(0, false) {}
+            assert!(world.receipt(0), "a receipt of the session before is under way");
+        } else {
+            world.say(0);
+            world.put(0, false);
+            world.forget_a_blob();
+        }
+        let (link, bundle) = invite_of_ben(&mut world);
+        world.people[0].engine().begin_accept(&Acceptance::of("Ben", &link, &bundle), today).unwrap();
+        while world.put(0, false) {}
+        while world.deliver(1, false) {}
+        assert!(info(&mut world, 1).invite_until.is_none(), "the invite is used, receipt: {is_receipt}");
+        assert_talk(&mut world);
+    }
+}
