@@ -123,8 +123,8 @@ impl Admission {
 
     /// Ends a connection that can be spared, because the system has no descriptors left. Returns `false` if there is
     /// none.
-    pub(crate) fn give_one_up(&self) -> bool {
-        self.locked().connections.give_one_up()
+    pub(crate) fn give_one_up(&self, limits: &Limits) -> bool {
+        self.locked().connections.give_one_up(limits)
     }
 
     /// Forgets prefixes that were not seen for long.

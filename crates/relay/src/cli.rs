@@ -4,6 +4,7 @@
 mod bench;
 mod core_dump;
 mod day;
+mod open_files;
 mod signals;
 mod terminal;
 
@@ -259,6 +260,12 @@ fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Re
             "the system does not let this program forbid core dumps: one would hold what the relay forgets",
         );
     }
+    if let Some(files) = open_files::raise_limit().filter(|files| *files < config.limits.connections.into()) {
+        complain(&format!(
+            "the system allows {files} open files, fewer than `connections` ({}): raise its limit, or lower `connections`",
+            config.limits.connections
+        ));
+    }
     let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();
@@ -379,7 +386,7 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
         (None, Some(_)) => None,
     };
     let mut listeners = match tcp {
-        Some(place) => tokio::net::TcpListener::bind(place).await.map(Listeners::from).map_err(|error| {
+        Some(place) => Listeners::bind(place).await.map_err(|error| {
             Failure::Say(format!(
                 "cannot listen on {place}: {error}; choose another address or port with --listen"
             ))

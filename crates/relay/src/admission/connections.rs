@@ -175,8 +175,9 @@ impl Connections {
 
     /// Ends the connection that is worth least, because the system is out of descriptors. Returns `false` if none can
     /// be spared.
-    pub(super) fn give_one_up(&mut self) -> bool {
+    pub(super) fn give_one_up(&mut self, limits: &Limits) -> bool {
         let victim = self.silent.worst().or_else(|| self.resting.worst()).or_else(|| self.shaking.worst());
+        let victim = victim.or_else(|| self.reading_beyond_share(limits));
         victim.map(|id| self.evict(id)).is_some()
     }
 
@@ -198,14 +199,19 @@ impl Connections {
             return self.resting.oldest_of(prefix).or_else(|| self.silent.oldest_of(prefix).filter(other));
         }
         let kept = kept_for_proxies(usize_of(limits.connections), limits);
-        let reading = || {
-            let prefix =
-                self.reading.largest_beyond(kept).filter(|prefix| self.holds_too_many(*prefix, limits))?;
-            self.reading.oldest_of(prefix)
-        };
+        let reading = || self.reading_beyond_share(limits);
         // otherwise a link without a subscription; then one of a prefix that holds more than its share.
         let silent = || self.silent.worst_beyond(kept).filter(other);
         self.resting.worst().or_else(reading).or_else(silent)
+    }
+
+    /// Returns the subscribed link that was used least recently of the prefix that holds most of them; `None` if that prefix holds at
+    /// most its share.
+    fn reading_beyond_share(&self, limits: &Limits) -> Option<Id> {
+        let kept = kept_for_proxies(usize_of(limits.connections), limits);
+        let prefix =
+            self.reading.largest_beyond(kept).filter(|prefix| self.holds_too_many(*prefix, limits))?;
+        self.reading.oldest_of(prefix)
     }
 
     /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some. Loopback and the

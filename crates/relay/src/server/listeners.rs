@@ -6,9 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
-use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// The sockets of a relay.
 #[derive(Debug, Default)]
@@ -36,6 +36,35 @@ impl Peer {
             #[cfg(unix)]
             Self::Local => proxies.contains_unix(),
         }
+    }
+}
+
+/// Connections that the system keeps until the relay accepts them, unless its own limit is lower. A burst that finds no place waits until
+/// TCP tries again, for a second or more.
+const BACKLOG: u32 = 4_096;
+
+impl Listeners {
+    /// Listens on a TCP socket: a host and a port.
+    ///
+    /// # Errors
+    /// Fails with the error of the system for the last address of the host.
+    pub async fn bind(place: &str) -> io::Result<Self> {
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in tokio::net::lookup_host(place).await? {
+            let listen = || {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                // As the standard library does: a relay that starts again does not wait for connections of the one before.
+                #[cfg(unix)]
+                socket.set_reuseaddr(true)?;
+                socket.bind(address)?;
+                socket.listen(BACKLOG)
+            };
+            match listen() {
+                Ok(tcp) => return Ok(tcp.into()),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 }
 

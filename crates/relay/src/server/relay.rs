@@ -60,7 +60,7 @@ impl<S> Relay<S> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if is_out_of_descriptors(error) {
             self.counters.no_descriptors.fetch_add(1, Ordering::Relaxed);
-            self.admission.give_one_up();
+            self.admission.give_one_up(&self.shared.limits);
         } else {
             self.counters.not_accepted.fetch_add(1, Ordering::Relaxed);
         }

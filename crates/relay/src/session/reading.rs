@@ -125,6 +125,7 @@ impl Reading {
             if !sub.queued {
                 sub.queued = true;
                 self.turns.push_back(number);
+                debug_assert!(self.turns.len() <= self.subs.len(), "each subscription has at most one turn");
             }
         }
     }
@@ -143,6 +144,9 @@ impl Reading {
     /// Removes the subscription and frees its part of the window. Returns it; `None` if there is none with this number.
     pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Box<Sub>> {
         let sub = self.subs.remove(&number)?;
+        if sub.queued {
+            self.turns.retain(|other| *other != number);
+        }
         self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
         self.look_again_for_room();
