@@ -161,6 +161,21 @@ fn readers_give_way_only_where_a_prefix_holds_more_than_its_share() {
 }
 
 #[test]
+fn without_descriptors_readers_of_the_largest_prefix_give_way_at_last() {
+    let limits = limits(5_000, 8);
+    let mut all = Connections::default();
+    let honest = all.link(far(1), Stage::Reading, &limits).unwrap();
+    let flood: Vec<Id> = (0..3).map(|_| all.link(far(2), Stage::Reading, &limits).unwrap()).collect();
+    let resting = all.link(far(3), Stage::Resting, &limits).unwrap();
+    assert!(all.give_one_up(&limits) && !all.has(resting), "a link without a subscription goes first");
+    assert!(all.give_one_up(&limits) && !all.has(flood[0]), "the oldest of the prefix beyond its share");
+    assert!(all.give_one_up(&limits) && !all.has(flood[1]));
+    assert!(!all.give_one_up(&limits), "none holds more than its share");
+    assert!(all.has(honest) && all.has(flood[2]));
+    all.check();
+}
+
+#[test]
 fn a_prefix_at_its_limit_gives_up_its_own() {
     let limits = Limits { connections_per_prefix: 3, ..Limits::DEFAULT };
     let mut all = Connections::default();
