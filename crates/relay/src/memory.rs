@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes by which the sum of a prefix is counted. A link with less is not counted for its prefix, so small messages cost no lock.
 const GRAIN: u64 = 16_384;
 
-/// The bytes held by all links.
+/// The count of the bytes that links hold, in total and by address prefix. It holds no bytes itself.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     all: AtomicU64,

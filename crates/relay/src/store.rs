@@ -30,7 +30,7 @@ pub trait Store: Send + Sync + 'static {
     /// Changes mailboxes by the right of their owners.
     fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
-    /// Stores blobs. A blob that the mailbox still holds is not stored twice.
+    /// Stores blobs. Returns one verdict for each, in order. A blob that the mailbox still holds is not stored twice.
     fn put(&self, puts: Vec<(SendId, Blob)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
     /// Makes `reader` the only reader of these mailboxes; older fences end. The reader stays connected while the

@@ -36,7 +36,7 @@ pub(crate) struct Segment {
     pub(crate) stamp: Stamp,
     /// Number of slots used so far. They are used in order, once per generation (S3).
     pub(crate) used: u32,
-    /// The end of the used part of the body area.
+    /// The end of the used part of the body area, in bytes from the start of the segment.
     pub(crate) body_end: u32,
     /// Number of slots whose record was not destroyed.
     pub(crate) live: u32,

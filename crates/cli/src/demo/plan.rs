@@ -89,8 +89,8 @@ pub struct Plan {
 const FLIGHT_LINES: usize = 12;
 
 impl Plan {
-    /// Makes a plan whose flights and crashes are spread evenly over the transcript. There are always as many as asked
-    /// for, however short the transcript.
+    /// Plans a replay: the lines of the speaker `me` go to side one, all others to side two; flights (times in which one side is offline)
+    /// and crashes are spread evenly. There are as many as asked for: in a short transcript some flights miss no line.
     pub fn new(transcript: &Transcript, me: &str, flights: usize, crashes: usize) -> Self {
         let mut sayings = Pair::<Vec<Saying>>::default();
         for (place, line) in transcript.lines().iter().enumerate() {

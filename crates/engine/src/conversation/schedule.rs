@@ -32,7 +32,7 @@ pub trait Agenda {
     fn invites_to_empty(&self) -> Vec<InviteToEmpty>;
     /// Whether the last day of an invite has passed.
     fn has_ended_invites(&self, today: Day) -> bool;
-    /// Whether a message that a contact misses may be sent again.
+    /// Whether an item is due to be sent again now: one that a contact misses, or one that a new stream has to repeat.
     fn is_missing_due(&self, time: u64) -> bool;
     /// Whether a lost session may be reset.
     fn resets_due(&self, time: u64, today: Day) -> bool;

@@ -39,7 +39,8 @@ impl PutJob {
     }
 }
 
-/// An envelope that was given to a relay, until the relay answers.
+/// The name of an envelope that was given to a relay, until the relay answers: number, address and first bytes. An item that was
+/// encrypted again since does not match it.
 #[derive(Clone)]
 pub struct SentPut {
     /// The number of the item in its stream; 0: the message without a number.

@@ -79,7 +79,7 @@ impl LoadClient {
         Some(Self { socket, link, inbox, relay: *address.fingerprint(), traffic: Traffic::default() })
     }
 
-    /// Queues items. They leave while the client waits for the next one.
+    /// Seals items and queues them. They are written only while [`next`](Self::next) waits. Fails when the link cannot seal them.
     pub(super) fn send(&mut self, items: &[Item]) -> Result<(), BenchError> {
         for record in self.link.seal(items).map_err(|_| BenchError::LinkEnded)? {
             self.traffic.records_to_relay += 1;
