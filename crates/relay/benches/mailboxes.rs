@@ -4,21 +4,19 @@
 //! empty store: the difference of their resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "../tests/common/many_mailboxes.rs"]
+mod many_mailboxes;
 #[path = "../tests/common/process.rs"]
 mod process;
 
 use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
 use deaddrop_relay::data_dir::{DataDir, StoreSize};
-use deaddrop_relay::store::{NewMailbox, Store, Verdict};
-use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
-use deaddrop_wire::{Day, MailboxId, OwnId, SendId};
+use deaddrop_wire::Day;
+use many_mailboxes::create_mailboxes;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
-
-/// Mailboxes created in one call.
-const AT_ONCE: u64 = 1_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,25 +48,7 @@ fn fill(path: &Path, mailboxes: u64) {
     data.init(StoreSize::default(), rng).unwrap();
     let store = data.open(limits(), rng).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for first in (0..mailboxes).step_by(AT_ONCE.try_into().unwrap()) {
-        let numbers = first..(first + AT_ONCE).min(mailboxes);
-        let new = numbers.map(new_mailbox).collect();
-        let verdicts = runtime.block_on(store.create(new, Now::new(Day::from_number(20_000), 0)));
-        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Done), "a mailbox was not created");
-    }
-}
-
-fn new_mailbox(number: u64) -> NewMailbox {
-    let mut id = [0; 32];
-    id.iter_mut().zip(number.to_le_bytes()).for_each(|(place, byte)| *place = byte);
-    NewMailbox {
-        own: OwnId::from_bytes(id),
-        read: MailboxId::from_bytes(id),
-        sends: vec![SendGrant { send: SendId::from_bytes(id), via: 0 }],
-        lease: LeaseClass::Month,
-        quota: QuotaClass::Usual,
-        flags: CreateFlags::NONE,
-    }
+    runtime.block_on(create_mailboxes(&store, mailboxes, Now::new(Day::from_number(20_000), 0)));
 }
 
 /// Opens the store in a process of its own. Returns its resident bytes, and the seconds until the store was open.

@@ -41,7 +41,7 @@ enum Awaited {
     Nothing,
 }
 
-/// One link over the browser.
+/// A link to a relay whose messages the browser carries.
 struct BrowserLink {
     relay: RelayAddress,
     awaited: Mutex<Awaited>,

@@ -142,7 +142,7 @@ async fn the_address_of_a_client_that_has_left_is_not_in_memory() {
     expect_gone(&relay, &[wanted("the address as text", text.as_bytes())]).await;
 }
 
-/// Where the system writes core dumps into the folder of a process, none is written.
+/// The system writes no core dump of the relay into its folder. Tells little on systems that write core dumps elsewhere.
 #[test]
 fn a_relay_that_is_aborted_leaves_no_core_dump() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,6 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[cfg(unix)]
+#[path = "common/many_mailboxes.rs"]
+mod many_mailboxes;
 
 use common::PATIENCE;
 use deaddrop_relay::proxy::{Network, Proxies, ProxyName};
@@ -11,14 +14,10 @@ use deaddrop_relay::{
     Limits,
     clock::{Now, system_day},
     data_dir::DataDir,
-    store::{NewMailbox, Store, Verdict},
 };
 use deaddrop_tls::{Reloader, Roots, Verify, client_config, connect};
 #[cfg(unix)]
-use deaddrop_wire::{
-    MailboxId, OwnId, SendId,
-    item::{CreateFlags, LeaseClass, QuotaClass, SendGrant},
-};
+use many_mailboxes::create_mailboxes;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -119,23 +118,7 @@ async fn fill(data: &Path, mailboxes: u64) {
     common::init(data);
     let limits = Limits { mailboxes: 2 * mailboxes, ..Limits::DEFAULT };
     let store = DataDir::at(data).open(limits, rng).unwrap();
-    let new_mailbox = |number: u64| {
-        let mut id = [0; 32];
-        id[..8].copy_from_slice(&number.to_le_bytes());
-        NewMailbox {
-            own: OwnId::from_bytes(id),
-            read: MailboxId::from_bytes(id),
-            sends: vec![SendGrant { send: SendId::from_bytes(id), via: 0 }],
-            lease: LeaseClass::Month,
-            quota: QuotaClass::Usual,
-            flags: CreateFlags::NONE,
-        }
-    };
-    for first in (0..mailboxes).step_by(1_000) {
-        let new = (first..first + 1_000).map(new_mailbox).collect();
-        let verdicts = store.create(new, Now::new(system_day(), 0)).await;
-        assert!(verdicts.iter().all(|verdict| *verdict == Verdict::Done), "{first}");
-    }
+    create_mailboxes(&store, mailboxes, Now::new(system_day(), 0)).await;
 }
 
 #[cfg(unix)]

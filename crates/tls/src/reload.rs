@@ -26,7 +26,7 @@ pub enum Reload {
 
 /// A pair of files and the certificate that was read from them.
 ///
-/// It follows symbolic links, so it notices when certbot or Kubernetes points them elsewhere. The two files need not change at once: the
+/// A reloader follows symbolic links, so it notices when certbot or Kubernetes points them elsewhere. The two files need not change at once: the
 /// old pair is used until both fit again.
 #[derive(Debug)]
 pub struct Reloader {

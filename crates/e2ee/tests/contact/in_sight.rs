@@ -157,7 +157,7 @@ fn lost_reset_rows_make_no_first_meeting() {
     in_sight(&two, before);
 }
 
-/// Of two sessions that were begun at once, the used one is lost with its reset secrets.
+/// Two sessions were begun at once. The used one is lost with its reset secrets, and the contact tells it.
 #[test]
 fn a_lost_twin_is_told() {
     let mut bad = vec![];

@@ -22,7 +22,7 @@ pub enum FirstLimit {
     Processor,
     /// The disk.
     Disk,
-    /// It cannot be told, because the processor time is not.
+    /// Unknown, because the system does not tell the processor time of the relay.
     Unknown,
 }
 

@@ -83,12 +83,12 @@ pub struct ConnectionsReport {
     pub delivered_ms: Quantiles,
 }
 
-/// A few of many times, in milliseconds.
+/// The median, the 99th percentile and the longest of measured times, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Quantiles {
-    /// Half of the times are not longer.
+    /// The median.
     pub p50: f64,
-    /// Of a hundred, 99 are not longer.
+    /// The 99th percentile.
     pub p99: f64,
     /// The longest.
     pub max: f64,

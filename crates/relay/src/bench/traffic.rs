@@ -5,11 +5,11 @@
 pub struct Traffic {
     /// Number of records that clients sent.
     pub records_to_relay: u64,
-    /// Their bytes.
+    /// Number of bytes of the records that clients sent.
     pub bytes_to_relay: u64,
     /// Number of records that the relay sent.
     pub records_from_relay: u64,
-    /// Their bytes.
+    /// Number of bytes of the records that the relay sent.
     pub bytes_from_relay: u64,
 }
 

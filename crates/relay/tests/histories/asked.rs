@@ -42,11 +42,11 @@ pub enum Asked {
     },
 }
 
-/// One item of a client.
+/// An item of a client.
 #[derive(Clone, Debug)]
 pub enum Said {
     Asked(u32, Asked),
-    /// Each subscription with its right to read.
+    /// Numbers of subscriptions, each with the number of its right to read.
     Subscribe(u32, Vec<(u32, u8)>),
     Unsubscribe(u32, Vec<u32>),
     Ack(Vec<AckEntry>),

@@ -9,10 +9,10 @@ use deaddrop_relay::store::Verdict;
 use deaddrop_wire::item::{AckEntry, AnswerCode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The client broke a rule.
+/// A breach of the rules by the client: the relay closes the link.
 pub struct Breach;
 
-/// One link.
+/// A link as the model sees it: what its client has said, and what the relay owes it.
 pub struct LinkModel {
     pub id: u64,
     pub token: u8,
@@ -21,7 +21,7 @@ pub struct LinkModel {
     pub is_paused: bool,
     pub subs: BTreeMap<u32, SubModel>,
     pub look: Option<Look>,
-    /// The requests without an answer. `None` until the relay has decided.
+    /// The requests without an answer.
     pub(super) requests: BTreeMap<u32, Request>,
     pub(super) subscribes: BTreeMap<u32, SubscribeModel>,
     pub(super) pongs: VecDeque<u32>,
@@ -42,7 +42,7 @@ pub(super) enum Request {
     Answered(Answered),
 }
 
-/// A Subscribe.
+/// A Subscribe that was not caught up yet.
 pub(super) struct SubscribeModel {
     pub(super) subs: Vec<u32>,
     pub(super) stage: Stage,
@@ -52,9 +52,9 @@ pub(super) struct SubscribeModel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Asked,
-    /// The relay has decided: these are refused, and these contended.
+    /// The relay has decided. Numbers of the refused subscriptions, and of the contended ones.
     Decided(Vec<u32>, Vec<u32>),
-    /// Its Subscribed was sent.
+    /// The relay has sent Subscribed, and not CaughtUp yet.
     Behind,
     CaughtUp,
 }
@@ -79,7 +79,7 @@ pub struct SubModel {
 /// The state of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubState {
-    /// Its Subscribed was not sent. With `true` an Unsubscribe has named it.
+    /// The relay has not sent Subscribed yet. `true`: an Unsubscribe has named the subscription meanwhile.
     Claiming(bool),
     Live,
     Over,
@@ -92,10 +92,13 @@ struct Acking {
     blobs: Vec<u64>,
 }
 
-/// What the model expects once the outcome of a call is handed to the link.
+/// The effect that the model expects when a link takes the outcome of a call.
 pub enum Expected {
+    /// No item by itself.
     Nothing,
+    /// An Acked with these entries at once.
     Acked(Vec<AckEntry>),
+    /// The end of the look for blobs, with the deliveries that it found.
     Looked,
 }
 

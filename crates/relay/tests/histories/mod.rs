@@ -33,7 +33,7 @@ const SENDERS: u8 = 9;
 /// Number of turns after which a relay that still has something to do does not come to rest.
 const MOST_TURNS: u32 = 10_000;
 
-/// One history under way.
+/// A history under way.
 pub struct History {
     world: World,
     relay: RelayModel,
@@ -44,7 +44,7 @@ pub struct History {
     pub trace: Vec<String>,
 }
 
-/// One link and its model.
+/// A link and its model.
 struct Actor {
     link: Link,
     /// Outcomes that the store has brought and the link has not taken.

@@ -7,11 +7,11 @@ use deaddrop_wire::SizeClass;
 #[derive(Clone, Debug)]
 pub struct Pause(Vec<State>);
 
-/// One possible state.
+/// A state that the pause may be in, as far as a client can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// This class and all larger ones are closed until a moment that lies between these two, both included.
+    /// Puts of the class `from` and of larger ones are refused. The pause ends between `earliest_ms` and `latest_ms`, both included.
     Closed {
         from: SizeClass,
         earliest_ms: u64,

@@ -40,7 +40,7 @@ pub struct End {
     pub is_own: bool,
 }
 
-/// One mailbox.
+/// A mailbox, as the model sees it.
 pub struct MailboxModel {
     pub id: u64,
     pub own: u8,
@@ -69,7 +69,7 @@ struct Holder {
     token: u8,
 }
 
-/// One blob.
+/// A blob, as the model sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobModel {
     /// The number of the blob at the relay: it grows, and no other blob has it.

@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets: functions of bytes that panic when a promise of the workspace is broken.
 //!
-//! They compile on stable too: a test of the test kit replays every file of every corpus through them.
+//! The bodies compile on stable, too: a test of the test kit replays every file of every corpus through them.
 #![allow(
     missing_docs,
     unreachable_pub,
