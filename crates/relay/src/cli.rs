@@ -175,7 +175,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             settings.url = url.or(settings.url);
             settings.trust_clock |= trust_clock;
             settings.proxies.extend(proxies);
-            serve(&data, &settings, volatile, json)
+            serve(&data, settings, volatile, json)
         }
         Command::Bench(arguments) => bench::run(arguments),
         Command::Inspect { data, json } => {
@@ -254,18 +254,23 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
     if !core_dump::forbid() {
         complain(
             "the system does not let this program forbid core dumps: one would hold what the relay forgets",
         );
     }
-    if let Some(files) = open_files::raise_limit().filter(|files| *files < config.limits.connections.into()) {
+    let asked = config.limits.connections;
+    if let Some(files) = open_files::raise_limit()
+        && let Some(places) = open_files::places(files).filter(|places| *places < asked)
+    {
         complain(&format!(
-            "the system allows {files} open files, fewer than `connections` ({}): raise its limit, or lower `connections`",
-            config.limits.connections
+            "the system allows {files} open files, too few for {asked} connections: the relay serves at most {places}; raise the \
+             limit of open files, or lower `connections`",
         ));
+        config.limits.connections = places;
     }
+    let config = &config;
     let mut rng = system_random()?;
     let identity = data.identity()?;
     let limits = config.limits.clone();

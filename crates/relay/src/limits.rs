@@ -99,8 +99,8 @@ limits! {
     cookie_above_half_open: u32, from 0 = 128;
     /// Connections without a finished handshake. Half of them are for peers that have sent a valid C1.
     half_open: u32, from 2 = 1_024;
-    /// Percent of places, of handshakes in a second and of bytes put in a second that loopback and the proxies keep, together,
-    /// while others ask for them.
+    /// Percent of places, and of handshakes, creates, entries and bytes put in a second, that loopback and the proxies keep,
+    /// together, while others ask for them.
     proxies_percent: u8, from 0 to 90 = 50;
     /// Milliseconds from accepting a connection to the end of its handshake.
     handshake_ms: u64, from 1 = 10_000;
@@ -163,6 +163,18 @@ limits! {
     all_creates_per_s: u32, from 1 = 20;
     /// Creates and changes of mailboxes at once on all links together after a pause.
     all_create_burst: u32, from 1 = 256;
+    /// Entries a second of one link, lasting: what it asks for beside puts and acks (section 7.4).
+    entries_per_s: u32, from 1 = 1_000;
+    /// Entries at once of one link after a pause.
+    entries_burst: u32, from 1 = 32_768;
+    /// Entries a second from one address prefix over all its links, lasting; does not apply to loopback and configured proxies.
+    entries_per_s_per_prefix: u32, from 1 = 4_000;
+    /// Entries at once from one address prefix after a pause.
+    entries_burst_per_prefix: u32, from 1 = 65_536;
+    /// Entries a second on all links together, lasting.
+    all_entries_per_s: u32, from 1 = 40_000;
+    /// Entries at once on all links together after a pause.
+    all_entries_burst: u32, from 1 = 262_144;
     /// Senders of one mailbox.
     sends_per_mailbox: u32, from 4 to 255 = 16;
     /// Milliseconds between two takeovers of a mailbox from a connected reader.

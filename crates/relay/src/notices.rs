@@ -26,6 +26,8 @@ pub(crate) enum Notice {
     CreatesRefused,
     /// Networks, or all links together, put too many bytes.
     PutsRefused,
+    /// Links sent too many entries.
+    LinksPaused,
     /// The store is at a limit.
     Busy,
     /// The disk or the store's file is full.
@@ -38,7 +40,7 @@ pub(crate) enum Notice {
 
 impl Notice {
     /// All kinds, in the order of [`Notices::due`].
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::NoDescriptors,
         Self::NotAccepted,
         Self::WithoutUpgrade,
@@ -49,6 +51,7 @@ impl Notice {
         Self::TlsRefused,
         Self::CreatesRefused,
         Self::PutsRefused,
+        Self::LinksPaused,
         Self::Busy,
         Self::NoRoom,
         Self::Overdue,
@@ -68,6 +71,7 @@ impl Notice {
             Self::TlsRefused => "TLS handshakes refused",
             Self::CreatesRefused => "creates refused",
             Self::PutsRefused => "puts refused",
+            Self::LinksPaused => "links paused",
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
             Self::Overdue => "refused until dead bytes are zeroed",
@@ -83,7 +87,7 @@ impl Notice {
             }
             Self::NotAccepted => "connections broke off before they were accepted",
             Self::WithoutUpgrade => {
-                "WebSockets came without their header Upgrade: the proxy in front must pass Upgrade and Connection, and speak HTTP/1.1"
+                "WebSockets came without their header Upgrade: if clients cannot connect, the proxy in front must pass Upgrade and Connection, and speak HTTP/1.1"
             }
             Self::HalfOpenEnded => {
                 "half-open connections gave their places to others: a flood, or a proxy that is not in `proxies`"
@@ -97,6 +101,9 @@ impl Notice {
             Self::CreatesRefused => "creates were refused: they came too fast",
             Self::PutsRefused => {
                 "puts were refused: more bytes came than `put_bytes_per_s_per_prefix` or `all_put_bytes_per_s` allow"
+            }
+            Self::LinksPaused => {
+                "links were not read for a while: more requests came than `entries_per_s_per_prefix` or `all_entries_per_s` allow"
             }
             Self::Busy => "puts or creates were refused: the store is at a limit",
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",

@@ -192,8 +192,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
     let from_proxy = peer.is_proxy(&relay.proxies);
     let prefix = match peer {
-        Peer::Address(address) if !from_proxy => relay.admission.prefix(address.ip()),
-        _ => Prefix::SHARED,
+        _ if from_proxy => Prefix::ANNOUNCED,
+        Peer::Address(address) => relay.admission.prefix(address.ip()),
+        #[cfg(unix)]
+        Peer::Local => Prefix::SHARED,
     };
     let Some(connected) = relay.admission.connect(prefix, &relay.shared.limits) else {
         tracing::debug!("a connection was refused: a limit is reached");

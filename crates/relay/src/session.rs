@@ -5,6 +5,7 @@
 mod call;
 mod context;
 mod deliveries;
+mod entries;
 mod output;
 mod reading;
 mod requests;
@@ -21,6 +22,7 @@ use crate::hints::{Hints, News};
 use crate::store::ConnectedReader;
 use deaddrop_wire::item::{Hello, Ping, Pong, RelayHello};
 use deaddrop_wire::{ClientToken, Item, Received};
+use entries::Entries;
 use reading::Reading;
 use std::sync::Arc;
 
@@ -36,6 +38,9 @@ pub struct RelaySession {
     puts: Bucket,
     put_bytes: Bucket,
     creates: Bucket,
+    entries: Entries,
+    /// Number of acks that wait for the store.
+    open_acks: u32,
     open_calls: u32,
     held_bytes: u64,
     peeked_bytes: u64,
@@ -59,6 +64,8 @@ impl RelaySession {
             puts: Bucket::default(),
             put_bytes: Bucket::default(),
             creates: Bucket::default(),
+            entries: Entries::default(),
+            open_acks: 0,
             open_calls: 0,
             held_bytes: 0,
             peeked_bytes: 0,
@@ -121,6 +128,23 @@ impl RelaySession {
         self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
     }
 
+    /// Whether entries of earlier records are not paid for.
+    #[must_use]
+    pub const fn owes(&self) -> bool {
+        self.entries.owes()
+    }
+
+    /// Pays for the records that were handled. Returns whether the next one may be read: while entries are owed, the caller
+    /// reads none and asks again within a second.
+    pub fn pay(&mut self, now: Now) -> bool {
+        self.entries.pay(&self.shared, self.prefix, now)
+    }
+
+    /// Notes that a record of so many bytes has come, before it is handled: opening it takes time, whatever its content is.
+    pub const fn note_record(&mut self, bytes: usize) {
+        self.entries.note_record(bytes as u64);
+    }
+
     /// Handles one record of the client.
     ///
     /// # Errors
@@ -131,8 +155,11 @@ impl RelaySession {
             self.on_item(item, now, &mut puts, out)?;
         }
         if !puts.is_empty() {
+            self.entries.note_use();
             self.call(Call::Put(puts), out);
         }
+        self.entries.add(received.unsupported.len() as u64);
+        self.entries.end_record();
         out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
         self.note_reading(now);
         self.pump(out);
@@ -195,6 +222,13 @@ impl RelaySession {
         // the first item of a client is its Hello, and it sends one only.
         if matches!(item, Item::Hello(_)) == self.greeted {
             return Err(Close::Breach);
+        }
+        match &item {
+            Item::Subscribe(subscribe) => self.entries.add(subscribe.mailboxes.len() as u64),
+            Item::Unsubscribe(unsubscribe) => self.entries.add(unsubscribe.subs.len() as u64),
+            // These count by what comes of them.
+            Item::Put(_) | Item::Ack(_) => {}
+            _ => self.entries.add(1),
         }
         match item {
             Item::Hello(hello) => return self.on_hello(&hello, now, out),

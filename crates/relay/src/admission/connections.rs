@@ -218,12 +218,14 @@ impl Connections {
     /// proxies do not hold too many, and are left out of the sum, while they hold at most what is kept for them.
     fn holds_too_many(&self, prefix: Prefix, limits: &Limits) -> bool {
         let (mut all, mut prefixes) = (self.entries.len() as u64, self.of_prefix.len() as u64);
-        let of_proxies = self.count(Prefix::SHARED);
+        let shared = [Prefix::SHARED, Prefix::ANNOUNCED].map(|one| self.count(one));
+        let of_proxies: u64 = shared.iter().sum();
         if of_proxies > 0 && of_proxies <= kept_for_proxies(usize_of(limits.connections), limits) as u64 {
             if prefix.is_shared() {
                 return false;
             }
-            (all, prefixes) = (all - of_proxies, prefixes - 1);
+            let groups = shared.iter().filter(|count| **count > 0).count() as u64;
+            (all, prefixes) = (all.saturating_sub(of_proxies), prefixes.saturating_sub(groups));
         }
         self.count(prefix).saturating_mul(prefixes) > all
     }

@@ -13,29 +13,42 @@ secret_bytes! {
 /// The network that a connection comes from: /24 of IPv4 or /56 of IPv6, as a keyed hash.
 ///
 /// Loopback and configured proxies have no prefix of their own. They count as one prefix together, which has no limits
-/// of its own, because many people may be behind it.
+/// of its own, because many people may be behind it. A connection from a configured proxy that has not said yet for whom it
+/// comes counts as a second such prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Prefix(Option<[u8; 16]>);
+pub struct Prefix(Network);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Network {
+    Shared,
+    Announced,
+    Hashed([u8; 16]),
+}
 
 impl Prefix {
-    /// The one prefix of loopback and of configured proxies.
-    pub const SHARED: Self = Self(None);
+    /// The one prefix of loopback, and of connections from configured proxies that name no address.
+    pub const SHARED: Self = Self(Network::Shared);
+    /// The one prefix of connections from configured proxies whose head has not been read: an address is expected in it.
+    pub(crate) const ANNOUNCED: Self = Self(Network::Announced);
 
     /// Whether many people may be behind the prefix, so that limits for one prefix do not apply.
     pub(crate) const fn is_shared(self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Network::Shared | Network::Announced)
     }
 
     /// Returns the bytes that a cookie is bound to.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |bytes| bytes.as_slice())
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Network::Hashed(bytes) => bytes.as_slice(),
+            Network::Shared | Network::Announced => &[],
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn numbered(number: u32) -> Self {
         let mut bytes = [0; 16];
         bytes[..4].copy_from_slice(&number.to_be_bytes());
-        Self(Some(bytes))
+        Self(Network::Hashed(bytes))
     }
 }
 
@@ -59,12 +72,19 @@ impl PrefixKey {
         }
         let hash = |kind: u8, bytes: &[u8]| {
             let hash = sha256(&[labels::RELAY_PREFIX, self.expose(), &[kind], bytes]);
-            hash.first_chunk().copied()
+            Network::Hashed(*first_16(&hash))
         };
         Prefix(match address {
             IpAddr::V4(v4) => hash(4, v4.octets().first_chunk::<3>().map_or(&[], |prefix| prefix)),
             IpAddr::V6(v6) => hash(6, v6.octets().first_chunk::<7>().map_or(&[], |prefix| prefix)),
         })
+    }
+}
+
+const fn first_16(hash: &[u8; 32]) -> &[u8; 16] {
+    match hash.first_chunk() {
+        Some(first) => first,
+        None => &[0; 16],
     }
 }
 

@@ -43,11 +43,16 @@ impl Ranked {
         self.oldest_of(self.largest_beyond(kept)?)
     }
 
-    /// Returns the prefix that holds most. Loopback and the proxies are passed over while they hold at most `kept`, and another prefix holds
-    /// any.
+    /// Returns the prefix that holds most; `None` if there is no connection. Loopback and the proxies are passed over while they hold
+    /// at most `kept` together, and another prefix holds any.
     pub(super) fn largest_beyond(&self, kept: usize) -> Option<Prefix> {
+        let of_proxies: usize = [Prefix::SHARED, Prefix::ANNOUNCED]
+            .iter()
+            .filter_map(|one| self.groups.get(one))
+            .map(BTreeMap::len)
+            .sum();
         let is_spared =
-            |(len, _, prefix): &&(usize, Reverse<Turn>, Prefix)| prefix.is_shared() && *len <= kept;
+            |(_, _, prefix): &&(usize, Reverse<Turn>, Prefix)| prefix.is_shared() && of_proxies <= kept;
         let mut largest_first = self.order.iter().rev();
         let group = largest_first.find(|group| !is_spared(group)).or_else(|| self.order.last());
         group.map(|(_, _, prefix)| *prefix)

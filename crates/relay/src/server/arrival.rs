@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::peeked_stream::{self, PeekedStream, read_proxy_header};
 use super::relay::Relay;
 use super::stream::Stream;
-use crate::admission::Connected;
+use crate::admission::{Connected, Prefix};
 use crate::proxy::Named;
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -46,15 +46,21 @@ pub(super) async fn read_head<S>(
     connected.came_on(limits);
     // what is said about an address counts if a configured proxy says it.
     let client = from_proxy.then(|| relay.proxies.client(named, stream.head())).flatten();
-    match client {
-        Some(client) if !connected.came_from(relay.admission.prefix(client), limits) => {
+    let network = match client {
+        Some(client) => relay.admission.prefix(client),
+        // A PROXY header may have named the network already.
+        None if from_proxy && connected.prefix() == Prefix::ANNOUNCED => Prefix::SHARED,
+        None => connected.prefix(),
+    };
+    match connected.came_from(network, limits) {
+        false => {
             note_no_room();
             let (mut connection, _) = stream.into_parts();
             let _ = connection.write_all(NO_PLACE).now_or_never();
             let _ = connection.shutdown().now_or_never();
             None
         }
-        _ => Some(stream),
+        true => Some(stream),
     }
 }
 

@@ -145,6 +145,8 @@ struct Conversation<'a, S> {
     partial_since_ms: Option<u64>,
     looked_ms: u64,
     leave_by_ms: Option<u64>,
+    /// Whether the client's records so far are paid for ([`RelaySession::pay`]).
+    is_paid: bool,
 }
 
 impl<'a, S: Store> Conversation<'a, S> {
@@ -173,6 +175,7 @@ impl<'a, S: Store> Conversation<'a, S> {
             partial_since_ms: None,
             looked_ms: now.ms,
             leave_by_ms: None,
+            is_paid: true,
         }
     }
 
@@ -201,6 +204,7 @@ impl<'a, S: Store> Conversation<'a, S> {
                 let (reader, now) = (reader.clone(), relay.clock.now());
                 calls.push(Box::pin(async move { call.run(&relay.store, &reader, now).await }));
             }
+            self.is_paid = !self.session.owes() || self.session.pay(relay.clock.now());
             let (read, was_sending) = (self.may_read(), self.socket.is_sending());
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
@@ -250,6 +254,7 @@ impl<'a, S: Store> Conversation<'a, S> {
         let now = self.relay.clock.now();
         self.heard_ms = now.ms;
         self.relay.counters.records_in.fetch_add(1, Ordering::Relaxed);
+        self.session.note_record(message.len());
         // a record that does not open ends the link.
         let received = self.open.open_in_place(message).map_err(|_| Close::Breach)?;
         self.session.on_received(received, now, &mut self.out)
@@ -316,12 +321,13 @@ impl<'a, S: Store> Conversation<'a, S> {
         Ok(())
     }
 
-    /// Whether the link may read. It pauses while requests and answers of this link hold too much memory. Deliveries do not count:
+    /// Whether the link may read. It pauses while the client has sent more than its rate of entries, and while requests and answers of this link hold too much memory. Deliveries do not count:
     /// a client on a slow line must be heard while a delivery is on its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
-        caused < limits.link_buffer_bytes
+        self.is_paid
+            && caused < limits.link_buffer_bytes
             && self.session.open_calls() < limits.link_requests
             && (caused == 0 && !self.is_partial_large() || !self.is_over_share())
     }

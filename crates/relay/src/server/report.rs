@@ -81,6 +81,7 @@ impl<S: Store> Relay<S> {
             Notice::TlsRefused => load(&self.counters.tls_refused),
             Notice::CreatesRefused => self.shared.creates_too_fast(),
             Notice::PutsRefused => self.shared.puts_too_fast(),
+            Notice::LinksPaused => self.shared.entries_too_fast(),
             Notice::Busy => self.shared.busy(),
             Notice::NoRoom => self.store.census().without_room,
             Notice::Overdue => self.store.census().overdue,

@@ -42,6 +42,8 @@ pub struct Acking {
     pub fence: Fence,
     /// The blobs to destroy.
     pub records: Vec<RecordId>,
+    /// Whether the store answers the entry. If not, it confirms nothing that is not destroyed already.
+    pub waits: bool,
 }
 
 /// The result of a call.
@@ -67,11 +69,15 @@ const CHANGE_BYTES: u64 = 1_024;
 /// Bytes that a claim counts for.
 const CLAIM_BYTES: u64 = 128;
 
+/// Bytes that an entry of an ack counts for while the store works on it: its copy there, its job and its callback.
+const ACK_BYTES: usize = 512;
+
 impl Acking {
     /// Returns the bytes of memory that the request takes, with the copy that the store gets.
     fn bytes(&self) -> u64 {
         let records = 2 * self.records.len() * size_of::<RecordId>();
-        (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records) as u64
+        let at_store = if self.waits { ACK_BYTES } else { 0 };
+        (size_of::<Self>() + self.entry.also.len() * size_of::<u32>() + records + at_store) as u64
     }
 }
 
@@ -113,8 +119,14 @@ impl Call {
                 Outcome::Peeked { sub, fence, peeked: store.peek(peek, now).await }
             }
             Self::Ack(acking) => {
-                let acks = acking.iter().map(|one| (one.handle, one.fence, one.records.clone())).collect();
-                let results = store.ack(acks, now).await;
+                let waiting = acking.iter().filter(|one| one.waits);
+                let acks: Vec<_> = waiting.map(|one| (one.handle, one.fence, one.records.clone())).collect();
+                let mut results =
+                    if acks.is_empty() { Vec::new() } else { store.ack(acks, now).await }.into_iter();
+                let stopped = Err(NotAcked::Stopped);
+                let result =
+                    |one: &Acking| if one.waits { results.next().unwrap_or(stopped) } else { Ok(()) };
+                let results: Vec<_> = acking.iter().map(result).collect();
                 Outcome::Acked(acking.into_iter().zip(results).collect())
             }
         }

@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 /// minutes are few of them.
 const PUT_UNIT: u64 = 1_048_576;
 
+/// Entries that count as one where it is counted how much a prefix took: a client asks for about so many when it connects.
+const ENTRIES_UNIT: u64 = 128;
+
 /// The limits and the rates that all links of one relay share.
 #[derive(Debug)]
 pub struct SessionContext {
@@ -20,6 +23,7 @@ pub struct SessionContext {
     create_token: Option<[u8; 32]>,
     creates: Mutex<Shares>,
     put_bytes: Mutex<Shares>,
+    entries: Mutex<Shares>,
     refusals: Refusals,
 }
 
@@ -28,6 +32,7 @@ pub struct SessionContext {
 struct Refusals {
     creates_too_fast: AtomicU64,
     puts_too_fast: AtomicU64,
+    entries_too_fast: AtomicU64,
     busy: AtomicU64,
 }
 
@@ -41,6 +46,7 @@ impl SessionContext {
             create_token,
             creates: Mutex::default(),
             put_bytes: Mutex::default(),
+            entries: Mutex::default(),
             refusals: Refusals::default(),
         }
     }
@@ -55,6 +61,13 @@ impl SessionContext {
     #[must_use]
     pub fn puts_too_fast(&self) -> u64 {
         self.refusals.puts_too_fast.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of times that a link was not read for a while, because its network, or all links together, sent too
+    /// many entries.
+    #[must_use]
+    pub fn entries_too_fast(&self) -> u64 {
+        self.refusals.entries_too_fast.load(Ordering::Relaxed)
     }
 
     /// Returns the number of requests that were refused because the store as a whole is at a limit.
@@ -85,7 +98,7 @@ impl SessionContext {
 
     /// Forgets networks from which nothing was created or put for long.
     pub fn tidy(&self, now_ms: u64) {
-        for shares in [&self.creates, &self.put_bytes] {
+        for shares in [&self.creates, &self.put_bytes, &self.entries] {
             shares.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
         }
     }
@@ -98,8 +111,7 @@ impl SessionContext {
             prefix_per_min: self.limits.creates_per_min_per_prefix.into(),
             prefix_burst: self.limits.create_burst_per_prefix.into(),
             unit: 1,
-            // A link that stands can wait: the refusal says how long.
-            proxies_percent: 0,
+            proxies_percent: self.limits.proxies_percent,
         };
         self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, 1, &rates, now.ms)
     }
@@ -117,6 +129,22 @@ impl SessionContext {
         let mut shares = self.put_bytes.lock().unwrap_or_else(PoisonError::into_inner);
         shares.take(prefix, bytes, &rates, now.ms).inspect_err(|_| {
             self.refusals.puts_too_fast.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Takes entries from the rates over all links, or returns the seconds to wait.
+    pub(super) fn take_entries(&self, prefix: Prefix, entries: u64, now: Now) -> Result<(), u16> {
+        let rates = Rates {
+            per_s: self.limits.all_entries_per_s.into(),
+            burst: self.limits.all_entries_burst.into(),
+            prefix_per_min: u64::from(self.limits.entries_per_s_per_prefix) * 60,
+            prefix_burst: self.limits.entries_burst_per_prefix.into(),
+            unit: ENTRIES_UNIT,
+            proxies_percent: self.limits.proxies_percent,
+        };
+        let mut shares = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.take(prefix, entries, &rates, now.ms).inspect_err(|_| {
+            self.refusals.entries_too_fast.fetch_add(1, Ordering::Relaxed);
         })
     }
 }

@@ -180,6 +180,13 @@ impl RelaySession {
             let Some(sub) = self.reading.subs.get_mut(&entry.sub) else { continue };
             let flights = sub.ack(&entry).map_err(|_| Close::Breach)?;
             let records: Vec<RecordId> = flights.iter().map(|flight| flight.record).collect();
+            if records.is_empty() {
+                self.entries.add(1 + entry.also.len() as u64 / 16);
+            } else {
+                self.entries.note_use();
+            }
+            // An entry that confirms nothing waits for the store only if an ack before it may confirm the same blobs.
+            let waits = !records.is_empty() || self.open_acks > 0;
             let (handle, fence) = (sub.handle, sub.fence);
             let again = sub.wants && !sub.queued;
             sub.queued |= again;
@@ -189,9 +196,10 @@ impl RelaySession {
             for flight in &flights {
                 self.reading.free(flight);
             }
-            acking.push(Acking { entry, handle, fence, records });
+            acking.push(Acking { entry, handle, fence, records, waits });
         }
         if !acking.is_empty() {
+            self.open_acks += 1;
             self.call(Call::Ack(acking), out);
         }
         Ok(())
@@ -202,6 +210,7 @@ impl RelaySession {
         acked: Vec<(Acking, Result<(), NotAcked>)>,
         out: &mut Output,
     ) -> Result<(), Close> {
+        self.open_acks = self.open_acks.saturating_sub(1);
         let mut acks = Vec::with_capacity(acked.len());
         let mut subs = Vec::with_capacity(acked.len());
         for (acking, result) in acked {

@@ -43,7 +43,7 @@ impl RelaySession {
     }
 
     pub(super) fn on_delete(&mut self, delete: &Delete, out: &mut Output) {
-        // No rate: a mailbox is deleted once, and a delete of an absent one costs one look-up.
+        // It counts as one entry alone: a mailbox is deleted once, and a delete of an absent one costs one look-up.
         self.call(Call::Change { req: delete.req, own: own_id(&delete.own), change: Change::Delete }, out);
     }
 
@@ -63,6 +63,7 @@ impl RelaySession {
             put_bytes.take(bytes, rate, burst, now.ms)
         });
         if let Err(wait) = by_link.and_then(|()| self.shared.take_put(self.prefix, bytes, now)) {
+            self.entries.add(1);
             return refuse(req, AnswerCode::Busy, wait, out);
         }
         self.put_bytes = put_bytes;

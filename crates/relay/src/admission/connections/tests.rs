@@ -198,6 +198,31 @@ fn a_prefix_at_its_limit_gives_up_its_own() {
 }
 
 #[test]
+fn connections_that_a_proxy_announces_find_places_beside_links_of_loopback() {
+    let limits = limits(6, 4);
+    let mut all = Connections::default();
+    let held: Vec<Id> = (0..6).map(|_| all.link(ONE, Stage::Reading, &limits).unwrap()).collect();
+    let first = all.connect(Prefix::ANNOUNCED, &limits).expect("for the place of one of six").0;
+    assert!(!all.has(held[0]) && all.relocate(first, far(1), &limits));
+    let second = all.connect(Prefix::ANNOUNCED, &limits).unwrap().0;
+    assert!(!all.has(held[1]) && all.relocate(second, far(1), &limits));
+    all.check();
+}
+
+#[test]
+fn announced_connections_that_stay_silent_end_each_other_first() {
+    // Two silent places, of which loopback and announced connections keep one together.
+    let limits = limits(100, 4);
+    let mut all = Connections::default();
+    let local = all.connect(ONE, &limits).unwrap().0;
+    let burst: Vec<Id> = (0..9).map(|_| all.connect(Prefix::ANNOUNCED, &limits).unwrap().0).collect();
+    assert!(all.has(local) && all.has(burst[8]) && !burst[..8].iter().any(|id| all.has(*id)));
+    let far_away = all.connect(far(1), &limits).unwrap().0;
+    assert!(all.has(far_away), "together they hold more than they keep");
+    all.check();
+}
+
+#[test]
 fn a_place_costs_little_among_five_thousand() {
     let limits = Limits { connections_per_prefix: 5_000, ..limits(5_000, 256) };
     let mut all = Connections::default();
@@ -215,12 +240,16 @@ fn a_place_costs_little_among_five_thousand() {
 
 proptest! {
     #[test]
-    fn counts_are_right_after_any_history(steps in proptest::collection::vec((0_u8..8, 0_u32..4, 0_usize..40), 0..200)) {
+    fn counts_are_right_after_any_history(steps in proptest::collection::vec((0_u8..8, 0_u32..5, 0_usize..40), 0..200)) {
         let limits = Limits { connections: 12, half_open: 6, connections_per_prefix: 5, ..Limits::DEFAULT };
         let mut all = Connections::default();
         let mut ids = vec![0];
         for (step, number, at) in steps {
-            let prefix = if number == 0 { ONE } else { far(number) };
+            let prefix = match number {
+                0 => ONE,
+                4 => Prefix::ANNOUNCED,
+                number => far(number),
+            };
             let id = ids[at % ids.len()];
             match step {
                 0..3 => ids.extend(all.connect(prefix, &limits).map(|(id, _)| id)),
