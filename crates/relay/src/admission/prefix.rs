@@ -6,7 +6,7 @@ use rand::CryptoRng;
 use std::net::IpAddr;
 
 secret_bytes! {
-    /// The key of the hash of prefixes. Drawn at each start and never stored.
+    /// The key of the hash by which prefixes are known. Drawn at each start and never stored.
     pub(crate) struct PrefixKey[32];
 }
 
@@ -21,12 +21,13 @@ impl Prefix {
     /// The one prefix of loopback and of configured proxies.
     pub const SHARED: Self = Self(None);
 
-    /// Whether many people may be behind the prefix, so that limits for one prefix do not apply.
+    /// Whether this is the prefix of loopback and the proxies, to which limits for one prefix do
+    /// not apply.
     pub(crate) const fn is_shared(self) -> bool {
         self.0.is_none()
     }
 
-    /// Returns the bytes that a cookie is bound to.
+    /// Returns the hash, to which a cookie is bound; empty for loopback and the proxies.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |bytes| bytes.as_slice())
     }
@@ -46,12 +47,13 @@ impl std::fmt::Debug for Prefix {
 }
 
 impl PrefixKey {
-    /// Draws a key.
+    /// Draws a new key.
     pub(crate) fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self::generate(rng)
     }
 
-    /// Returns the prefix of an address.
+    /// Returns the prefix of an address: [`Prefix::SHARED`] for loopback. An IPv4-mapped IPv6
+    /// address counts as IPv4.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
         let address = address.to_canonical();
         if address.is_loopback() {

@@ -6,7 +6,7 @@ use deaddrop_shred::{ReadError, RecordKey};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Records in memory.
+/// Storage of records in memory. A job is durable at once.
 #[derive(Default)]
 pub struct MemoryBacking {
     records: Mutex<Records>,

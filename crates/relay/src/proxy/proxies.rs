@@ -47,16 +47,16 @@ impl fmt::Display for ProxyName {
     }
 }
 
-/// The proxies of one relay.
+/// The configured proxies of one relay. Only these are believed when they name a client's address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     names: Vec<ProxyName>,
-    /// Whether they begin each connection with a header of the PROXY protocol.
+    /// Whether these proxies begin each connection with a header of the PROXY protocol.
     pub speak_proxy_protocol: bool,
 }
 
 impl Proxies {
-    /// Makes the proxies of these names.
+    /// Makes the list of the proxies that have these names.
     #[must_use]
     pub const fn new(names: Vec<ProxyName>, speak_proxy_protocol: bool) -> Self {
         Self { names, speak_proxy_protocol }
