@@ -48,7 +48,8 @@ pub trait Agenda {
     /// `read`.
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
     /// Returns the seconds until the first message has waited for `wait_s` seconds behind a missing
-    /// one, for contacts whose relays are all in `read`; `None` if no message waits.
+    /// one, for contacts that have a mailbox at one of the relays in `read`; `None` if no message
+    /// waits.
     fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
 }
 
@@ -70,7 +71,7 @@ pub enum DutyStep {
     /// Drop unused sessions of contacts whose mailboxes at these relays are all read.
     TidyRead(BTreeSet<String>),
     /// Give the app the messages that have waited for this many seconds behind missing ones, for
-    /// contacts whose mailboxes at these relays are all read.
+    /// contacts that have a mailbox at one of these relays, from which everything has been read.
     ShowGaps(u64, BTreeSet<String>),
     /// Begin the day: see [`Engine::begin_day`](crate::Engine::begin_day).
     BeginDay,
