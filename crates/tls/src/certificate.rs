@@ -17,7 +17,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A chain of certificates with the private key of the first one, which fits it.
+/// A chain of certificates with the private key that fits the first of them, the server's own.
 #[derive(Clone, Debug)]
 pub struct ServerCertificate {
     key: Arc<CertifiedKey>,
@@ -26,7 +26,8 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// Reads a chain and its key. The server's own certificate comes first in its file.
+    /// Reads a chain and its private key from PEM files. The server's own certificate comes first
+    /// in the file of the chain.
     ///
     /// # Errors
     /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to do. An expired certificate is no
@@ -98,7 +99,7 @@ impl ServerCertificate {
         &self.key.cert
     }
 
-    /// Returns the pair in the form that rustls takes.
+    /// Returns the chain and its key in the form that rustls takes.
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
     }

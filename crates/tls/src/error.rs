@@ -17,7 +17,7 @@ pub enum TlsError {
         "the peer closed the connection during the TLS handshake: try again, or check the address and port"
     )]
     Closed,
-    /// The name given to [`connect`](crate::connect) is neither a host name nor an address.
+    /// The name given to [`connect`](crate::connect) is neither a host name nor an IP address.
     #[error("this is no host name and no address: give one such as relay.example.org")]
     BadName,
     /// The server's certificate was refused.
@@ -26,14 +26,16 @@ pub enum TlsError {
     /// The peer speaks something other than TLS.
     #[error("the peer does not speak TLS: check the port and whether the address asks for TLS")]
     NotTls,
-    /// The peer has no version, suite, group or signature in common with us.
+    /// The peer has no TLS version, cipher suite, key exchange group, signature scheme or ALPN
+    /// protocol in common with this crate.
     #[error("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")]
     NothingInCommon,
-    /// The peer refused the connection, with this alert.
+    /// The peer refused the connection, and sent this alert (RFC 8446 section 6).
     #[error("the peer refused the TLS connection ({0:?})")]
     Refused(AlertDescription),
-    /// The peer sent too much: for a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO), [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)),
-    /// for records without data ([`MAX_QUIET`](crate::MAX_QUIET)), or for a record.
+    /// The peer sent too many bytes: in a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO),
+    /// [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)), in records without data
+    /// ([`MAX_QUIET`](crate::MAX_QUIET)), or in one record.
     #[error("the peer sent too many bytes that carry no data, or too long a record")]
     TooLarge,
     /// The certificates of the operating system cannot be used.

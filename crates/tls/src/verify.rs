@@ -1,4 +1,4 @@
-//! The ways to verify a server's certificate.
+//! The ways in which a client verifies a server's certificate.
 
 use crate::{
     error::{CertificateError, TlsError},
@@ -15,7 +15,7 @@ use rustls::{
 };
 use std::{path::Path, sync::Arc};
 
-/// The way to verify a server's certificate.
+/// The way in which a client verifies a server's certificate.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verify {
@@ -26,17 +26,18 @@ pub enum Verify {
     /// without a Java machine uses [`Roots`](Self::Roots) there.
     #[cfg(feature = "platform")]
     Platform,
-    /// Accepts each certificate, and verifies only that the server has the key of the certificate that it sent.
+    /// Accepts every certificate, and verifies only that the server has the private key of the
+    /// certificate that it sent.
     ///
     /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by its fingerprint
     /// (spec/10-link.md section 2); then a false server can do no more than one that cuts the connection, except that it sees
     /// what TLS would have hidden of the link's outside.
     PinnedOnly,
-    /// Verifies with these authorities alone.
+    /// Verifies the certificate with these roots, and trusts no others.
     Roots(Roots),
 }
 
-/// Authorities that are trusted to sign certificates of servers.
+/// Root certificates of the authorities that are trusted to sign certificates of servers.
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
 
@@ -49,7 +50,7 @@ impl Roots {
         Self::from_pem(&std::fs::read(path)?)
     }
 
-    /// Takes the certificates of PEM text.
+    /// Reads the certificates of PEM text. Certificates in it that cannot be used are skipped.
     ///
     /// # Errors
     /// Fails with [`TlsError::NoRoots`] when no certificate in it can be used.
@@ -63,7 +64,8 @@ impl Roots {
     }
 }
 
-/// Makes the verifier.
+/// Makes the verifier of rustls that verifies in the way of `verify`; fails with `NoPlatformRoots`
+/// or `NoRoots`.
 pub(crate) fn verifier(
     verify: &Verify,
     provider: &Arc<CryptoProvider>,
@@ -86,7 +88,7 @@ pub(crate) fn verifier(
     }
 }
 
-/// Verifies the server's signature of the handshake (RFC 8446 section 4.4.3).
+/// Verifies the server's signature over the handshake (RFC 8446 section 4.4.3).
 fn verify_handshake(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -109,7 +111,7 @@ struct Explained<V> {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// The verifiers that [`Explained`] wraps.
+/// A verifier of rustls or of the platform, as [`Explained`] wraps it.
 trait Inner: std::fmt::Debug + Send + Sync {
     fn as_verifier(&self) -> &dyn ServerCertVerifier;
 }
@@ -127,7 +129,9 @@ impl Inner for rustls_platform_verifier::Verifier {
     }
 }
 
-/// Finds the reason on which a person can act. Called only after a refusal, since a server may send a root that is never used.
+/// Returns the error that names a broken hash or a weak key in `chain`, if that explains `error`,
+/// else `error`. Called only after a refusal: a chain that is accepted may hold an unused root with
+/// such a fault.
 fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     let Error::InvalidCertificate(_) = &error else { return error };
     let fields = || chain.iter().filter_map(|certificate| Fields::parse(certificate));
@@ -150,7 +154,8 @@ fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     }
 }
 
-/// Implements the verification of the handshake's signatures, which each rule does in the same way.
+/// Implements the verification of the handshake's signatures, the same for both verifiers of this
+/// module.
 macro_rules! handshake_signatures {
     () => {
         fn verify_tls12_signature(
