@@ -187,9 +187,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Begins a day: erases rows whose last day is over, drops sessions that are too old, ends
-    /// invites, and sends messages again that have no receipt and have expired at the relay. Called
-    /// once a day.
+    /// Begins a day: erases rows whose last day is over, drops old keys of sessions, ends invites,
+    /// and sends messages again that have no receipt and have expired at the relay. Called once a
+    /// day.
     ///
     /// # Errors
     /// Fails with the error of the vault. The work can be repeated then.

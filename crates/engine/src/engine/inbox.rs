@@ -22,8 +22,7 @@ use std::collections::VecDeque;
 /// the blobs: as many as the window lets the relay have under way.
 const MAX_UNACKED: usize = 64;
 /// Number of starts of processing that have not ended after which a blob is put aside at the next
-/// one. Any small number does: an honest blob ends at the first start, or stops with the process by
-/// chance.
+/// one. More than one, because a process may stop by chance while it processes an honest blob.
 const MAX_ATTEMPTS: u8 = 3;
 /// Maximum number of blobs of one contact that are put aside; beyond it the oldest is erased
 /// (spec/14-client.md section 2.4).
