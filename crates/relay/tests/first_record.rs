@@ -30,8 +30,8 @@ fn transcript(number: u8, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(&format!("link transcript {number}")), &parts.concat()])
 }
 
-/// Sends C1, takes S1 and sends a C2 whose record holds `plaintext`. Returns whether the relay answers with a record;
-/// otherwise it has closed the connection.
+/// Sends C1, receives S1 and sends a C2 whose record holds `plaintext`. Returns true if the relay
+/// answers with a record, false if it closes the connection.
 async fn is_answered(address: &RelayAddress, plaintext: &[u8]) -> bool {
     let mut rng = rand::rng();
     let e_c = x25519::SecretKey::generate(&mut rng);
