@@ -10,8 +10,8 @@ use deaddrop_engine::{
 };
 use deaddrop_wire::Day;
 
-/// The error of two clocks, this machine's and a relay's, that show days more than two days apart.
-/// One of them is wrong: set the clock of this machine, or ask the relay's operator.
+/// The error of two clocks, this machine's and a relay's, whose days differ by more than two. One
+/// of them is wrong: set the clock of this machine, or ask the relay's operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \

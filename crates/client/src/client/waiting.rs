@@ -77,8 +77,9 @@ impl From<Duration> for Patience {
 const LOOK: Duration = Duration::from_secs(1);
 
 impl ClockStatus {
-    /// Returns the first relay that says another day than the clock shows, more than two days apart; `None` if there is none. Tell
-    /// the user to set the clock, or to ask the relay's operator.
+    /// Returns the first relay, by address, whose day is more than two days from the day that the
+    /// clock shows, and the relay's day; `None` if there is none. Tell the user to set the clock,
+    /// or to ask the relay's operator.
     #[must_use]
     pub fn disagreement(&self) -> Option<(&str, Day)> {
         let mut relays = self.relays.iter();
