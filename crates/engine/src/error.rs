@@ -97,7 +97,8 @@ pub enum EngineError {
     /// The contact asks for a new session already: the user agrees or declines first.
     #[error("this contact asks for a new session already")]
     AsksAlready,
-    /// The contact's reset bundle is missing or expired, so no new session can begin with it: the user makes a new invite.
+    /// The contact's reset bundle is missing or expired, so no new session can begin with it: the
+    /// user makes a new invite.
     #[error("there is no bundle with which a new session could begin")]
     NoResetBundle,
     /// There is no session with this contact yet, so its identity is not known.

@@ -81,13 +81,15 @@ pub enum EventKind {
     /// was put back from a copy, or because both people had invited each other at the same time.
     /// Nothing needs to be done.
     SessionReset,
-    /// The contact asks for a new session and cannot prove that it knew the old one: its device was restored, or somebody has stolen its
-    /// identity. Ask the contact by another way; then call [`agree`](crate::Engine::agree). If this user has begun again, too, one of the two
-    /// has to agree.
+    /// The contact asks for a new session and cannot prove that it knew the old one: its device was
+    /// restored, or somebody has stolen its identity. Ask the contact by another way; then call
+    /// [`agree`](crate::Engine::agree). If this user has begun again, too, one of the two has to
+    /// agree.
     ResetRequested,
-    /// The contact asks for a new session with a proof that is too old, because one of the two vaults was put back to an old state. There is
-    /// nothing to agree to. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a
-    /// new invite for the contact.
+    /// The contact asks for a new session with a proof that is too old, because one of the two
+    /// vaults was put back to an old state. There is nothing to agree to. If no
+    /// [`SessionReset`](Self::SessionReset) follows, call
+    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
     StaleReset,
     /// A new session has begun by an invite or by a reset without proof. Compare safety numbers
     /// again. After a call of [`begin_again`](crate::Engine::begin_again) this event comes at once,
@@ -95,24 +97,28 @@ pub enum EventKind {
     /// make a new invite for it: the question does not arrive if one of the two vaults was put back
     /// to a copy from before a move to another relay.
     BegunAgain,
-    /// The contact uses an older session again: it has lost the newer one, or somebody has an old state of it. Compare safety
-    /// numbers again.
+    /// The contact uses an older session again: it has lost the newer one, or somebody has an old
+    /// state of it. Compare safety numbers again.
     PeerFellBack,
-    /// The contact's vault was put back from a copy. The messages that it has sent since then cannot be read. A new session begins by itself
-    /// if that is possible. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a new
-    /// invite for the contact.
+    /// The contact's vault was put back from a copy. The messages that it has sent since then
+    /// cannot be read. A new session begins by itself if that is possible. If no
+    /// [`SessionReset`](Self::SessionReset) follows, call
+    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
     PeerRewound,
     /// The contact was marked as verified and is not any more. Compare safety numbers again.
     VerificationCleared,
-    /// A person with another identity has used an invite that was made for this contact. The contact may have a new identity after a loss.
-    /// Ask the contact by another way; then call [`agree`](crate::Engine::agree).
+    /// A person with another identity has used an invite that was made for this contact. The
+    /// contact may have a new identity after a loss. Ask the contact by another way; then call
+    /// [`agree`](crate::Engine::agree).
     OtherIdentity,
     /// The contact has another identity from now on, as the user has agreed.
     IdentityChanged,
-    /// The invite that the user accepted got no answer in time: perhaps somebody else used it first. Ask for a new one.
+    /// The invite that the user accepted got no answer in time: perhaps somebody else used it
+    /// first. Ask for a new one.
     InviteTaken,
-    /// The session with the contact is lost or unusable. If no [`SessionReset`](Self::SessionReset) follows, call
-    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
+    /// The session with the contact is lost or unusable. If no [`SessionReset`](Self::SessionReset)
+    /// follows, call [`begin_again`](crate::Engine::begin_again), or make a new invite for the
+    /// contact.
     SessionLost,
     /// This vault was put back from a copy, or two copies of it are in use. It does not hold the
     /// messages that were sent and received since the copy was made. An app with a store of its own
@@ -120,7 +126,8 @@ pub enum EventKind {
     /// contact cannot continue, [`SessionLost`](Self::SessionLost) or
     /// [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
     Restored,
-    /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy only.
+    /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy
+    /// only.
     Displaced,
     /// A text came by a session that a new one has replaced. It was under way at that time, or
     /// somebody has an old state of the contact's vault. If more of such texts come, do not trust

@@ -1,4 +1,5 @@
-//! The vault's rows, for tests that bring bytes of their own. Rows hold secrets: never enable it in an app.
+//! The vault's rows, for tests that bring bytes of their own. Rows hold secrets: never enable it in
+//! an app.
 //!
 //! Behind the additive feature `hazmat`.
 

@@ -1,5 +1,5 @@
-//! Bounds on the numbers that a relay names (spec/14-client.md section 6.3). A relay can be wrong or hostile: no number of it may
-//! silence a contact for long, or make the client busy.
+//! Bounds on the numbers that a relay names (spec/14-client.md section 6.3). A relay can be wrong
+//! or hostile: no number of it may silence a contact for long, or make the client busy.
 
 use std::{ops::RangeInclusive, time::Duration};
 

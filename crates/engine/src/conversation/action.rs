@@ -75,8 +75,8 @@ pub trait LinkConversation<E> {
     /// Handles items that came over the link. The link itself answers pings.
     fn on_items(&mut self, items: Vec<Item>, at: &Situation);
 
-    /// Handles the success of [`Action::Send`]: the items are queued, and `end` is the position in the link's byte stream at
-    /// which the queue now ends.
+    /// Handles the success of [`Action::Send`]: the items are queued, and `end` is the position in
+    /// the link's byte stream at which the queue now ends.
     fn on_queued(&mut self, end: u64);
 
     /// Handles the outcome of [`Action::Step`]. If the step failed, actions that depend on it are

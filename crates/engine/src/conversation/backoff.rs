@@ -1,4 +1,5 @@
-//! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not at once.
+//! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not
+//! at once.
 
 use super::moment::Moment;
 use super::uniform::duration_within;
@@ -15,7 +16,8 @@ pub(crate) const LONGEST_FLOOR: Duration = Duration::from_secs(30);
 /// between two shorter links that count as successes.
 pub(crate) const LONG_LINK: Duration = Duration::from_secs(60);
 
-/// Returns the part of a wait that no user's action shortens, after this many earlier failures in a row.
+/// Returns the part of a wait that no user's action shortens, after this many earlier failures in a
+/// row.
 pub(crate) fn floor_after(failures: u32) -> Duration {
     FIRST_FLOOR.saturating_mul(1 << failures.min(16)).min(LONGEST_FLOOR)
 }
@@ -88,8 +90,8 @@ impl Backoff {
         Wait { until, floor, is_shortened: false }
     }
 
-    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not grow: sending much while a
-    /// relay is down for a moment must not lead to a long wait after it.
+    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not
+    /// grow: sending much while a relay is down for a moment must not lead to a long wait after it.
     pub(crate) fn grow(&mut self) {
         self.next = self.next.saturating_mul(2).min(self.spans.end);
     }

@@ -1,4 +1,5 @@
-//! A link after its handshake: records and items, pings, and the silence after which its relay is taken for lost.
+//! A link after its handshake: records and items, pings, and the silence after which its relay is
+//! taken for lost.
 
 use super::{
     end::LinkClosed,

@@ -25,7 +25,7 @@ const WINDOW_BYTES: u32 = 1 << 20;
 /// handshake message S1, has 2,382.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
-/// A link that is being opened.
+/// The state of a link that is being opened: the handshake, then the wait for the relay's Hello.
 pub struct LinkOpening {
     hello: Hello,
     state: State,

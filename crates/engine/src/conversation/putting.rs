@@ -1,4 +1,5 @@
-//! Putting to one contact: a link is opened when envelopes wait, and closed when none do. Nothing is read over it.
+//! Putting to one contact: a link is opened when envelopes wait, and closed when none do. Nothing
+//! is read over it.
 
 mod asked;
 mod link;

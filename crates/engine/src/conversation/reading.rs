@@ -1,4 +1,5 @@
-//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
+//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put
+//! over it.
 
 mod link;
 mod losses;

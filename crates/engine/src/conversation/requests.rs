@@ -17,7 +17,8 @@ const VIA: u8 = 0;
 /// Quota and lease of a landing mailbox, to which the contact writes until it knows the private
 /// mailbox.
 pub(crate) const LANDING: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Month);
-/// Quota and lease of a private mailbox, which holds all that a contact sends while this client is away.
+/// Quota and lease of a private mailbox, which holds all that a contact sends while this client is
+/// away.
 const PRIVATE: (QuotaClass, LeaseClass) = (QuotaClass::Many, LeaseClass::Quarter);
 /// Quota and lease of an invite mailbox, which holds one bundle.
 pub(crate) const INVITE: (QuotaClass, LeaseClass) = (QuotaClass::Single, LeaseClass::Month);

@@ -1,7 +1,8 @@
-//! The work that a client does by itself, and its times: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
+//! The work that a client does by itself, and its times: which links are wanted now, receipts,
+//! invites to be emptied, the beginning of the day.
 //!
-//! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
-//! [`Schedule::next_duty`] returns until there is nothing left.
+//! The caller begins a pass whenever something may have changed or the deadline has come, and
+//! performs what [`Schedule::next_duty`] returns until there is nothing left.
 
 use super::{end::StepError, moment::Moment, uniform::duration_within};
 use crate::engine::InviteToEmpty;

@@ -26,8 +26,8 @@ pub enum Connectivity {
     /// Connected. Everything that waited at the relay has been read. The relay makes no new
     /// mailbox, because it wants a token that is not set.
     NeedsToken,
-    /// The relay's name leads to a private network or to this machine, which the user has not allowed. The client tries again by
-    /// itself.
+    /// The relay's name leads to a private network or to this machine, which the user has not
+    /// allowed. The client tries again by itself.
     PrivateAddress,
     /// Connected, but another reader, such as another copy of this vault, has taken over a mailbox.
     /// This client does not read that mailbox now. It tries again by itself.

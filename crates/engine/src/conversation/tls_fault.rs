@@ -1,10 +1,11 @@
 //! The reasons for which no TLS connection to a relay was made.
 
-/// The reason for which no TLS connection was made. None of these faults goes away soon without the operator or the user.
+/// The reason for which no TLS connection was made. None of these faults goes away soon without the
+/// operator or the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
-    /// The certificate is for other names.
+    /// The certificate is for other host names than that of the address.
     #[error("the relay's TLS certificate is for another host name; check the address, or tell the operator")]
     WrongHost,
     /// The certificate has expired.

@@ -1,5 +1,5 @@
-//! The order in which links to one address are opened. Handshakes that run at once share a slow line, and all of them would run into
-//! their deadlines (spec/14-client.md section 6).
+//! The order in which links to one address are opened. Handshakes that run at once share a slow
+//! line, and all of them would run into their deadlines (spec/14-client.md section 6).
 
 use deaddrop_wire::RelayAddress;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -28,8 +28,9 @@ pub struct TurnQueues {
     queues: BTreeMap<String, TurnQueue>,
 }
 
-/// The queue of the links that are to be opened to one address. Queues are told apart by the address and not by the fingerprint
-/// alone: a contact could name another relay's fingerprint at an address that never answers, and hold its turns.
+/// The queue of the links that are to be opened to one address. Queues are told apart by the
+/// address and not by the fingerprint alone: a contact could name another relay's fingerprint at an
+/// address that never answers, and hold its turns.
 #[derive(Debug, Default)]
 struct TurnQueue {
     /// The places that have their turn: their links are being opened.

@@ -1,9 +1,10 @@
 //! The day that a client believes (spec/14-client.md section 2.2).
 //!
-//! Days decide when invites, sessions and rows end, so a clock that is wrong must not be believed at once. The believed day follows
-//! the machine's clock in small steps. A larger step, in either direction, is believed when one of the client's own relays says
-//! the same day, or when the clock has kept to it for a day. Relays never move the day: they confirm what the clock says, or hold it
-//! back.
+//! Days decide when invites, sessions and rows end, so a clock that is wrong must not be believed
+//! at once. The believed day follows the machine's clock in small steps. A larger step, in either
+//! direction, is believed when one of the client's own relays says the same day, or when the clock
+//! has kept to it for a day. Relays never move the day: they confirm what the clock says, or hold
+//! it back.
 
 use super::Engine;
 use crate::{
@@ -41,8 +42,8 @@ impl CalendarRow {
         Self { day: day.number(), waits: None }
     }
 
-    /// Creates the calendar of a vault that has no calendar row. Its day is before this software existed, so that it can end
-    /// nothing.
+    /// Creates the calendar of a vault that has no calendar row. Its day is before this software
+    /// existed, so that it can end nothing.
     pub(super) const fn unknown() -> Self {
         Self { day: Day::FIRST_PLAUSIBLE.number(), waits: None }
     }

@@ -37,9 +37,9 @@ pub struct ContactInfo {
     /// If the day stays and `begins_again` is `false`, no texts come until a user calls
     /// [`begin_again`](crate::Engine::begin_again), or makes a new invite for the contact.
     pub session_trouble: Option<Day>,
-    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again) waits for the contact to agree.
-    /// `false` while a session that the client has begun by itself waits: if `session_trouble` stays, the user has to do
-    /// something.
+    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again)
+    /// waits for the contact to agree. `false` while a session that the client has begun by itself
+    /// waits: if `session_trouble` stays, the user has to do something.
     pub begins_again: bool,
     /// The last day of the open invite for this contact, whose link
     /// [`open_link`](crate::Engine::open_link) returns; `None` if no invite is open.
@@ -60,8 +60,9 @@ pub enum UnreachableReason {
     /// the contact's mailboxes, and takes messages again once they are made again. If this vault
     /// was put back from a copy, the contact may have moved since then: make a new invite for it.
     Refused,
-    /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
-    /// the user allows it: see [`allow_private`](crate::Engine::allow_private).
+    /// The contact's address leads to this IP address of a private network, or of this machine. The
+    /// client connects to it only if the user allows it: see
+    /// [`allow_private`](crate::Engine::allow_private).
     PrivateAddress(IpAddr),
 }
 

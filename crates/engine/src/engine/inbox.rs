@@ -54,10 +54,13 @@ pub enum BlobOutcome {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Processes a blob that a relay delivered from an own mailbox. The relay may be told to destroy the blob when this returns `Ok`.
+    /// Processes a blob that a relay delivered from the own mailbox `name`. The relay may be told
+    /// to destroy the blob when this returns `Ok`.
     ///
     /// # Errors
-    /// Returns the error of the vault. The blob must not be acknowledged then: the relay delivers it again.
+    /// Fails with [`VaultError::Full`] if the vault has no room for received messages, with
+    /// [`VaultError::Stopped`] if the engine is dead, or with another error of the vault. The blob
+    /// must not be acknowledged then: the relay delivers it again.
     pub fn delivered(
         &mut self,
         name: MailboxName,

@@ -1,5 +1,5 @@
-//! The manner in which a message is handed to the app: in order, late, or by a superseded session (spec/14-client.md section
-//! 4.1).
+//! The manner in which a message is handed to the app: in order, late, or by a superseded session
+//! (spec/14-client.md section 4.1).
 
 use crate::event::EventKind;
 use deaddrop_e2ee::contact::SessionUse;

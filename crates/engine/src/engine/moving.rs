@@ -1,5 +1,5 @@
-//! Moving to another relay: new mailboxes are made there, and those at the old one are read until the contacts use the new ones
-//! (spec/14-client.md section 5.3).
+//! Moving to another relay: new mailboxes are made there, and those at the old one are read until
+//! the contacts use the new ones (spec/14-client.md section 5.3).
 
 use super::{Engine, Peer};
 use crate::{

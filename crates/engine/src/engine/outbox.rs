@@ -83,9 +83,8 @@ impl BlobLives {
     /// The numbers of days of a relay with default limits.
     pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// Takes the numbers of days from the Hello of a relay, limited to
-    /// [`BLOB_DAYS`](crate::named::BLOB_DAYS). A relay that lies only causes that an item is sent
-    /// again too early or too late.
+    /// Takes the numbers of days from the Hello of a relay, limited to [`BLOB_DAYS`]. A relay that
+    /// lies only causes that an item is sent again too early or too late.
     pub fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
@@ -330,8 +329,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Whether an item waits for a relay to store it. Drafts that wait only for the next hour do
-    /// not count.
+    /// Whether an item waits for a relay to store it. Drafts that only wait because of the bounds
+    /// on what is sent again do not count.
     pub(super) fn is_unsent(&self) -> bool {
         !(self.drafts.is_empty() || self.holds_back)
             || self.items.values().any(|item| item.again_on.is_none())

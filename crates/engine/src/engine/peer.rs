@@ -47,8 +47,8 @@ pub(super) struct Peer {
     /// For each own mailbox, by number, that the peer used although a better one was told: the day
     /// on which the peer was last told the better one once more.
     pub(super) told_again: BTreeMap<u32, Day>,
-    /// Whether the only drafts are items of an earlier stream that wait for the next hour, because
-    /// as many bytes were sent again as an hour allows.
+    /// Whether all drafts are items of an earlier stream of which none can be sent again now,
+    /// because of the bounds on what is sent again.
     pub(super) holds_back: bool,
     /// Whether all items without a receipt may be lost, because of a change of sessions, and are to
     /// be noted as missing.

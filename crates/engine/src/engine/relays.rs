@@ -1,4 +1,5 @@
-//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
+//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md
+//! section 6.1).
 
 use super::{Engine, step::Step};
 use crate::{

@@ -1,4 +1,5 @@
-//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md section 2.3).
+//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md
+//! section 2.3).
 
 use super::{Engine, Peer, load};
 use crate::{

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One person's client: contacts, sessions, outbox, inbox, mailboxes and events, over a vault.
 ///
-/// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator: secret keys are made from it.
+/// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator:
+/// secret keys are made from it.
 ///
 /// A call that changes something stores it in one atomic batch before it returns. If it fails with
-/// [`VaultError::Full`](crate::VaultError::Full) or [`VaultError::Busy`](crate::VaultError::Busy), or with an error that refuses
-/// the user's call, nothing has changed. After any other error of the vault the engine is [dead](Self::is_dead): every later call
-/// fails with [`VaultError::Stopped`](crate::VaultError::Stopped) until the vault is opened again.
+/// [`VaultError::Full`](crate::VaultError::Full) or [`VaultError::Busy`](crate::VaultError::Busy),
+/// or with an error that refuses the user's call, nothing has changed. After any other error of the
+/// vault the engine is [dead](Self::is_dead): every later call fails with
+/// [`VaultError::Stopped`](crate::VaultError::Stopped) until the vault is opened again.
 ///
-/// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that [`today`](Self::today) returned last.
+/// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that
+/// [`today`](Self::today) returned last.
 pub struct Engine<V, R> {
     pub(super) vault: Rows<V>,
     pub(super) config: ConfigRow,

@@ -1,4 +1,5 @@
-//! Two engines over a relay that loses, repeats, reorders and forgets, and vaults that crash at any step.
+//! Two engines over a relay that loses, repeats, reorders and forgets, and vaults that crash at any
+//! step.
 
 mod addresses;
 mod bounds;
@@ -253,8 +254,8 @@ impl World {
         }
     }
 
-    /// Does the same as [`settle`](Self::settle), and lets the hours of a day pass, in which missing items are sent again and
-    /// lost sessions heal.
+    /// Does the same as [`settle`](Self::settle), and lets the hours of a day pass, in which
+    /// missing items are sent again and lost sessions heal.
     fn settle_in_time(&mut self) {
         let today = self.today;
         let read = BTreeSet::from([RELAY.to_owned()]);

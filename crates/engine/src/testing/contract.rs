@@ -71,7 +71,8 @@ fn check_rows<F: VaultFixture>() {
     assert_eq!(fixture.open().get(&one), Ok(None));
 }
 
-/// Checks that tables are listed in the order of their keys, and tell the order in which rows were stored.
+/// Checks that tables are listed in the order of their keys, and tell the order in which rows were
+/// stored.
 fn check_tables<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();

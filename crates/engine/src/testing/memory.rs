@@ -17,8 +17,8 @@ pub struct MemoryLimits {
     pub room_bytes: u64,
     /// The value of [`StorageReport::least_row_bytes`].
     pub least_row_bytes: u64,
-    /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit fails with
-    /// [`VaultError::Full`].
+    /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit
+    /// fails with [`VaultError::Full`].
     pub capacity_bytes: u64,
 }
 

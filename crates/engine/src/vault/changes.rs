@@ -67,7 +67,8 @@ impl Changes {
         self.later.extend(keys);
     }
 
-    /// Returns the body of a row that this step writes; `None` if it does not write the row, or erases it.
+    /// Returns the body of a row that this step writes; `None` if it does not write the row, or
+    /// erases it.
     pub(crate) fn pending(&self, key: &RowKey) -> Option<&[u8]> {
         self.rows.get(key)?.as_ref().map(|body| body.bytes.as_slice())
     }

@@ -1,4 +1,5 @@
-//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the migration reads them.
+//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the
+//! migration reads them.
 
 use super::{
     rows::{AcceptedInvite, MailboxRow, PeerAddress, Sealed},
@@ -22,7 +23,7 @@ pub(crate) struct ConfigRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ContactRow {
     pub(crate) name: String,
-    /// The person's identity, known once there is a session.
+    /// The hash of the person's identity; `None` until there is a session.
     pub(crate) identity: Option<[u8; 32]>,
     pub(crate) verified: bool,
     pub(crate) established: bool,

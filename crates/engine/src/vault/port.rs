@@ -83,21 +83,25 @@ pub struct StorageReport {
 ///
 /// A vault promises:
 ///
-/// 1. A batch is stored as a whole or not at all, whatever happens, and it is durable when [`commit`](Self::commit) returns. The same
-///    holds for [`erase`](Self::erase).
+/// 1. A batch is stored as a whole or not at all, whatever happens, and it is durable when
+///    [`commit`](Self::commit) returns. The same holds for [`erase`](Self::erase).
 /// 2. A read sees every batch that was committed before it.
-/// 3. After [`VaultError::Full`] and [`VaultError::Busy`] the vault holds what it held before, and goes on. After any other error of a write
-///    every later write fails until the vault is opened again.
-/// 4. As long as all rows together count less than seven eighths of [`StorageReport::room_bytes`], a commit does not fail for lack of
-///    room, except when the disk itself is full. Erasing needs no room.
-/// 5. Bodies are encrypted or stay in memory that is wiped, and an erased row cannot be read again, also not from the disk.
+/// 3. After [`VaultError::Full`] and [`VaultError::Busy`] the vault holds what it held before, and
+///    goes on. After any other error of a write every later write fails until the vault is opened
+///    again.
+/// 4. As long as all rows together count less than seven eighths of [`StorageReport::room_bytes`],
+///    a commit does not fail for lack of room, except when the disk itself is full. Erasing needs
+///    no room.
+/// 5. Bodies are encrypted or stay in memory that is wiped, and an erased row cannot be read again,
+///    also not from the disk.
 ///
 /// The feature `testing` has a test of the first four that every implementation runs.
 pub trait Vault {
     /// Reads the body of a row; `None`: there is no such row.
     ///
     /// # Errors
-    /// Fails with [`VaultError::Corrupt`] for a damaged row, and with [`VaultError::Io`] if the disk cannot be read.
+    /// Fails with [`VaultError::Corrupt`] for a damaged row, and with [`VaultError::Io`] if the
+    /// disk cannot be read.
     fn get(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError>;
 
     /// Returns the properties of a row without reading it; `None`: there is no such row.
@@ -123,7 +127,8 @@ pub trait Vault {
     /// Reports how large the storage is and how large it may grow.
     fn report(&self) -> StorageReport;
 
-    /// Finishes the work under way and closes the vault. A vault that is dropped loses nothing, either.
+    /// Finishes the work under way and closes the vault. A vault that is dropped loses nothing,
+    /// either.
     ///
     /// # Errors
     /// Fails with [`VaultError::Stopped`] if a write failed.

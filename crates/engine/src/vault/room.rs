@@ -19,14 +19,15 @@ const RECEIVE_PARTS: u64 = 6;
 pub enum VaultRoom {
     /// There is room for rows of every kind.
     Enough,
-    /// There is room for received messages, but not for a new text, contact or invite of the user. To make room, erase events or
-    /// raise the limit.
+    /// There is room for received messages, but not for a new text, contact or invite of the user.
+    /// To make room, erase events or raise the limit.
     ReceivesOnly,
     /// There is room for receipts only. Messages are left at the relays until rows are erased.
     Full,
 }
 
-/// The fill level of the vault. A vault without room loses nothing: see [`VaultError::Full`](crate::VaultError::Full).
+/// The fill level of the vault. A vault without room loses nothing: see
+/// [`VaultError::Full`](crate::VaultError::Full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VaultStatus {

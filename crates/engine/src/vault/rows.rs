@@ -86,7 +86,7 @@ pub(crate) struct PeerRow {
     /// Whether a Hello has to be sent: the peer was not told yet where to write. Only before its
     /// first answer.
     pub(crate) hello_due: bool,
-    /// Whether the session is to be reset as soon as that is possible.
+    /// Whether a new session is to be begun by itself (a reset) as soon as that is possible.
     pub(crate) reset_due: bool,
     /// The day on which the app was last told of trouble with the session; 0: never, or not since a
     /// session was established.
@@ -229,8 +229,8 @@ pub enum MailboxState {
     Live,
     /// The mailbox is no longer used, and is to be deleted at the relay.
     Retiring,
-    /// The relay does not have the mailbox any more. It is created again with the same capabilities, so that its address stays
-    /// the same.
+    /// The relay does not have the mailbox any more. It is created again with the same
+    /// capabilities, so that its address stays the same.
     Lost,
 }
 

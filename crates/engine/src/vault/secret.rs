@@ -10,7 +10,7 @@ use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 
 const LEN: usize = 32;
 
-/// A value of 32 bytes that rows hold and that wipes itself.
+/// A value of 32 bytes that a row holds as a secret.
 pub(crate) trait Secret {
     fn expose(&self) -> &[u8; LEN];
     fn copy_of(bytes: &[u8; LEN]) -> Self;

@@ -1,4 +1,5 @@
-//! Waits that a contact's relay has asked for. The waits outlive the link: a relay that closes is not asked earlier.
+//! Waits that a contact's relay has asked for. The waits outlive the link: a relay that closes is
+//! not asked earlier.
 
 use crate::{
     conversation::{backoff::floor_after, moment::Moment},

@@ -26,7 +26,8 @@ pub(super) struct PutLink {
     pub(super) round: u64,
     /// The puts without an answer, by their request numbers.
     under_way: BTreeMap<u32, OpenPut>,
-    /// The time of the last answer to a put; before the first one, the time at which the link was opened.
+    /// The time of the last answer to a put; before the first one, the time at which the link was
+    /// opened.
     pub(super) answered_at: Moment,
     /// The request number of the next put.
     next: u32,

@@ -93,11 +93,11 @@ struct World {
     at: Situation,
     rng: StdRng,
     events: Vec<(u64, Event)>,
-    /// The outcome of opening a link.
+    /// The outcome of each attempt to open a link.
     opens: Result<(), ConnectError>,
-    /// The answer to each put; `None`: none.
+    /// The answer of the relays to each put, with its `retry_s`; `None`: no put is answered.
     answer: Option<(AnswerCode, u16)>,
-    /// The outcome of the steps.
+    /// The outcome of each step of the engine.
     step: Result<(), StepError>,
     is_over: bool,
 }

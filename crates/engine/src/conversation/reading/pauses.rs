@@ -1,4 +1,5 @@
-//! Mailboxes that a reading link leaves alone for a while, with the reasons. The pauses outlive the link.
+//! Mailboxes that a reading link leaves alone for a while, with the reasons. The pauses outlive the
+//! link.
 
 use super::losses::Losses;
 use crate::{

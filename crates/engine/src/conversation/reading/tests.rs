@@ -432,7 +432,8 @@ fn deliveries_that_were_not_asked_for_or_are_never_confirmed_end_the_link() {
     assert_eq!(world.times(Event::Drop), [0]);
 }
 
-/// An Ack confirms all tags below its own: a blob that the relay has left out would be destroyed unread.
+/// An Ack confirms all tags below its own: a blob that the relay has left out would be destroyed
+/// unread.
 #[test]
 fn a_delivery_whose_tag_does_not_follow_ends_the_link_before_it_is_acked() {
     for tags in [&[2][..], &[1, 3], &[1, 1], &[1, 2, 0], &[0]] {

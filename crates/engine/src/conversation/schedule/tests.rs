@@ -67,7 +67,7 @@ struct World {
     agenda: FakeAgenda,
     at: PassSituation,
     rng: StdRng,
-    /// The outcome of the steps.
+    /// The outcome of each step of the engine.
     step: Result<bool, StepError>,
     /// Whether emptying an invite mailbox succeeds; `None`: the emptying does not end.
     empties: Option<bool>,

@@ -1,4 +1,5 @@
-//! The largest inputs, from the app and from a peer that keeps to the letter of the protocol and to nothing else.
+//! The largest inputs, from the app and from a peer that keeps to the letter of the protocol and to
+//! nothing else.
 
 use super::*;
 

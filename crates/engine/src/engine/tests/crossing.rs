@@ -1,5 +1,5 @@
-//! Resets of both sides that cross, of a vault that was put back or of two users who begin again: no state stays without messages
-//! unless the app is told.
+//! Resets of both sides that cross, of a vault that was put back or of two users who begin again:
+//! no state stays without messages unless the app is told.
 
 use super::{
     healing::{assert_talk, friends, invite_again, put_back},

@@ -1,4 +1,5 @@
-//! Moves to another relay: under losses and crashes, given twice, before the first answer, without end.
+//! Moves to another relay: under losses and crashes, given twice, before the first answer, without
+//! end.
 
 use super::*;
 use crate::error::EngineError;

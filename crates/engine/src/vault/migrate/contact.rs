@@ -1,4 +1,5 @@
-//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of the e2ee crate.
+//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of
+//! the e2ee crate.
 
 use super::{Work, rows};
 use crate::{

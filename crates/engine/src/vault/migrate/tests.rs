@@ -1,4 +1,5 @@
-//! A vault of format 1 with thousands of rows becomes one of format 2, row by row, wherever it is interrupted.
+//! A vault of format 1 with thousands of rows becomes one of format 2, row by row, wherever it is
+//! interrupted.
 
 mod damage;
 mod fixture;

@@ -1,4 +1,5 @@
-//! Rows come back as they were written; damaged ones are refused, never a panic, whatever their bytes.
+//! Rows come back as they were written; damaged ones are refused, never a panic, whatever their
+//! bytes.
 
 use super::*;
 use deaddrop_primitives::assert_secret;
