@@ -27,7 +27,7 @@ secret_bytes! {
 }
 
 secret_bytes! {
-    /// The seed of one classical secret key of an identity.
+    /// The seed of the Ed25519 or of the X25519 secret key of an identity.
     struct KeySeed[32];
 }
 secret_bytes! {
@@ -60,10 +60,12 @@ pub struct IdentityKey {
 pub struct BadIdentity;
 
 impl IdentityKey {
-    /// Parses and checks the 1,248-byte encoding.
+    /// Parses the 1,248-byte encoding and checks its X25519 and ML-KEM keys. The Ed25519 key is
+    /// checked when it verifies a signature.
     ///
     /// # Errors
-    /// Fails with [`BadIdentity`] when the X25519 key is not canonical or the ML-KEM key fails the modulus check.
+    /// Fails with [`BadIdentity`] if the X25519 key is not canonical or has low order, or
+    /// if the ML-KEM key fails the modulus check.
     pub fn from_bytes(bytes: &[u8; IDENTITY_KEY_LEN]) -> Result<Self, BadIdentity> {
         let (_, rest) = bytes.split_first_chunk::<{ ed25519::KEY_LEN }>().ok_or(BadIdentity)?;
         let (x25519, kem) = rest.split_first_chunk().ok_or(BadIdentity)?;
@@ -106,7 +108,7 @@ impl core::fmt::Debug for IdentityKey {
     }
 }
 
-/// The secret identity of a person.
+/// The secret keys of a person's identity, with their seed and the public keys.
 pub struct IdentityKeyPair {
     seed: IdentitySeed,
     pub(crate) ed25519: ed25519::SecretKey,

@@ -1,8 +1,9 @@
 //! The form of items: limits, type numbers, the item's head (spec/06-envelope-and-content.md section 2).
 
-/// Maximum length of a text, in bytes of UTF-8. It fits the largest class in every kind of message.
+/// Maximum length of a text, in bytes of UTF-8. A text of this length fits into the largest
+/// envelope, even in an InitialMessage (60,767 bytes of content).
 pub const MAX_TEXT: usize = 60_000;
-/// Maximum number of numbers above the low-water mark in one receipt.
+/// Maximum number of entries of `sparse` in one delivery receipt.
 pub const MAX_SPARSE: usize = 200;
 /// Maximum length of the place of an attachment's segments, in bytes.
 pub const MAX_PLACE: usize = 512;
@@ -16,9 +17,10 @@ pub const MAX_ITEMS: usize = 64;
 /// the contact appends.
 pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
 
-/// Maximum number of parts of one message.
+/// Maximum number of parts of one message (see `Message`); a text is one part.
 pub const MAX_PARTS: usize = 16;
-/// Number of bytes of a stream's digest that an item carries.
+/// Number of bytes of a stream's digest that an item
+/// [`Content::StreamDigest`](super::Content::StreamDigest) carries.
 pub const SHORT_DIGEST_LEN: usize = 16;
 
 pub(super) const HEAD: usize = 6;

@@ -8,12 +8,13 @@ use deaddrop_primitives::hash::sha256_of_secret;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The scope of a message between two people.
+/// Value of the byte `scope` of a message between two people.
 const SCOPE_TWO: u8 = 0;
-/// The type of a part that is text.
+/// Type number of a part of a message that is text.
 const TEXT_PART: u16 = 1;
 
-/// The id of a message, which names it together with its author.
+/// The random id of a message. Two authors can choose the same one, so author and id together name
+/// the message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub [u8; 16]);
 
@@ -26,8 +27,8 @@ impl MessageId {
         Self(id)
     }
 
-    /// Generates an id as [`generate`](Self::generate) does. The id also depends on the clock and the text, so that a random
-    /// source that repeats its output gives two messages two ids.
+    /// Generates an id from 16 bytes of `rng`, the message's [`clock`](Message::clock) and its
+    /// text, so that a random source that repeats its output still gives two messages two ids.
     #[must_use]
     pub fn for_text(rng: &mut (impl CryptoRng + ?Sized), clock: u64, text: &str) -> Self {
         let Self(random) = Self::generate(rng);
@@ -50,12 +51,13 @@ impl core::fmt::Debug for MessageId {
     }
 }
 
-/// One message. Its sender alone vouches for all its fields.
+/// One message. All fields are claims of its sender.
 #[derive(PartialEq, Eq)]
 pub struct Message {
     /// The id of the message.
     pub id: MessageId,
-    /// The message's place in the conversation: one more than the highest that its author knew.
+    /// Position of the message in the conversation: one more than the highest clock that its author
+    /// knew.
     pub clock: u64,
     /// The time of writing in whole seconds since 1970-01-01 UTC; 0 if it is not given.
     pub time: u64,
@@ -93,7 +95,8 @@ impl Message {
     }
 }
 
-/// The core of a message.
+/// The result of parsing the core of a message: the bytes from the id on, in the form that the head
+/// of this module shows.
 pub(super) enum Core<'a> {
     Known(KnownMessage<'a>),
     /// A core of another scope, without a text, or with a critical part of an unknown type.

@@ -44,13 +44,15 @@ impl UnconfirmedIdentity {
         Ok(Self(IdentityKeyPair::from_seed(IdentitySeed::copy_of(&seed))))
     }
 
-    /// Returns the number to show. It is also one half of every safety number that this person has compared.
+    /// Returns the number of the identity, for the user to compare with the one on the paper. It is
+    /// also one half of every safety number that this person has compared.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         self.0.identity_key().number()
     }
 
-    /// Returns the identity, after the user has confirmed that the number is the one on the paper.
+    /// Returns the identity. Call this only after the user has confirmed that the number is the one
+    /// on the paper.
     #[must_use]
     pub fn confirm(self) -> IdentityKeyPair {
         self.0

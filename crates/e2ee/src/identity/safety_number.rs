@@ -9,7 +9,7 @@ use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 use subtle::ConstantTimeEq;
 
-/// Number of digits of a safety number.
+/// Number of decimal digits of a safety number.
 pub const DIGITS: usize = 60;
 /// Number of words of a safety number.
 pub const WORDS: usize = 18;
@@ -21,7 +21,7 @@ pub struct SafetyNumber {
 }
 
 impl SafetyNumber {
-    /// Computes the number of two identities, in either order.
+    /// Computes the safety number of two identities. Their order does not matter.
     #[must_use]
     pub fn new(one: &IdentityHash, other: &IdentityHash) -> Self {
         let mut halves = [half(one), half(other)];
@@ -45,7 +45,8 @@ impl SafetyNumber {
         [first.as_str(), second.as_str()].join(" ")
     }
 
-    /// Whether this is the [payload](Self::to_qr_payload) of the same two people. Compares in constant time.
+    /// Whether `payload` is the [payload](Self::to_qr_payload) of the same two people. Compares in
+    /// constant time.
     #[must_use]
     pub fn is_qr_payload(&self, payload: &[u8]) -> bool {
         self.to_qr_payload().as_slice().ct_eq(payload).into()
@@ -98,7 +99,7 @@ impl core::fmt::Debug for IdentityNumber {
     }
 }
 
-/// Appends six groups of five digits.
+/// Appends `half` as six groups of five digits, with spaces between them.
 fn write_digits(half: &[u8; 32], digits: &mut String) {
     for chunk in half.as_chunks::<5>().0 {
         if !digits.is_empty() {
@@ -110,7 +111,8 @@ fn write_digits(half: &[u8; 32], digits: &mut String) {
     }
 }
 
-/// Number of hash iterations. Finding a second identity with the same digits costs as many times more.
+/// Number of SHA-256 computations for each half: 5,200, as in Signal. Finding a second identity
+/// with the same digits costs this many times more.
 const ITERATIONS: u32 = 5_200;
 
 fn half(identity: &IdentityHash) -> [u8; 32] {

@@ -40,7 +40,8 @@ pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
     text
 }
 
-/// Returns 24 words for 32 bytes: 256 bits and 8 bits of their SHA-256.
+/// Returns 24 words for 32 bytes: their 256 bits, and the first 8 bits of their SHA-256 as a
+/// checksum.
 pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     let [check, ..] = sha256_of_secret(&[bytes]);
     let mut all = Zeroizing::new([0; 33]);
@@ -76,8 +77,8 @@ pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     Ok(bytes)
 }
 
-/// Finds the index of a word, or of the only word that begins with these letters, at least four; `None` if there is
-/// none.
+/// Finds the index of a word in the list, or of the only word that begins with at least four given
+/// letters; `None` if there is none.
 fn find(word: &str) -> Option<usize> {
     let mut letters: Vec<u8> = word.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
     let from = LIST.partition_point(|entry| entry.as_bytes() < letters.as_slice());
@@ -89,7 +90,8 @@ fn find(word: &str) -> Option<usize> {
     found.then_some(from)
 }
 
-/// Returns eleven bits from bit `at` on, most significant first; zeros behind the end.
+/// Returns eleven bits of `bytes` from bit `at` on, the most significant first. Bits beyond the end
+/// are zeros.
 fn eleven_bits(bytes: &[u8], at: usize) -> usize {
     let byte = |index: usize| usize::from(bytes.get(at / 8 + index).copied().unwrap_or_default());
     (byte(0) << 16 | byte(1) << 8 | byte(2)) >> (24 - BITS - at % 8) & (LIST_LEN - 1)

@@ -110,7 +110,7 @@ impl Session {
         SizeClass::ALL.into_iter().find(|class| self.room(*class).is_some_and(|room| room >= len))
     }
 
-    /// Computes the step to the next own turn, on a copy.
+    /// Computes the step to the next own turn, without changing the session.
     fn next_turn(
         &self,
         remote: &RemoteTurn,
@@ -156,11 +156,11 @@ impl Session {
 enum OwnTurn<'a> {
     /// The newest turn is an own one, and the message continues it.
     Current(&'a SendingChain),
-    /// The newest turn is the peer's, and the message begins the next.
+    /// The newest turn is the peer's, and the message begins the next turn.
     New(NewTurn),
 }
 
-/// A turn that is not entered yet.
+/// The keys of a new own turn, which the session has not entered yet.
 struct NewTurn {
     turn: u32,
     chain: SendingChain,
@@ -172,9 +172,10 @@ struct NewTurn {
 /// The rule by which the nonces of a message are made.
 #[derive(Clone, Copy)]
 pub(crate) enum NonceRule {
-    /// The nonces derive from the message key, 32 bytes of the generator, header and content.
+    /// The nonces derive from the message key, 32 bytes of the generator, the header and the
+    /// content.
     Hedged,
-    /// The nonces are drawn as they are, because test vectors state r.
+    /// The nonces are drawn from the generator as they are, because test vectors state them.
     #[cfg(feature = "hazmat")]
     Drawn,
 }
