@@ -28,9 +28,9 @@ pub struct TurnQueues {
     queues: BTreeMap<String, TurnQueue>,
 }
 
-/// The queue of the links that are to be opened to one address. Queues are told apart by the
-/// address and not by the fingerprint alone: a contact could name another relay's fingerprint at an
-/// address that never answers, and hold its turns.
+/// The queue of the links that are to be opened to one address. The address decides, not the
+/// fingerprint alone: otherwise a contact could name another relay's fingerprint at an address that
+/// never answers, and hold that relay's turns.
 #[derive(Debug, Default)]
 struct TurnQueue {
     /// The places that have their turn: their links are being opened.
