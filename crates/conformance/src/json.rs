@@ -9,7 +9,7 @@ const LONG_RUN: usize = 64;
 /// Maximum number of bytes of one byte string, so that a short file cannot ask for much memory.
 const MAX_BYTES: usize = 1 << 20;
 
-/// A value of a vector file.
+/// A value of a vector file: JSON without null, fractions and negative numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json {
     /// True or false.
@@ -195,8 +195,8 @@ pub fn len(len: usize) -> Json {
     Json::Number(len.try_into().unwrap_or(u64::MAX))
 }
 
-/// Returns bytes in lower-case hex. If they contain runs of at least [`LONG_RUN`] equal bytes,
-/// returns a list of hex strings and of `{repeat, count}` for the runs.
+/// Returns bytes in lower-case hex. If they contain runs of at least 64 equal bytes, returns a list
+/// of hex strings and of `{repeat, count}` for the runs.
 #[must_use]
 pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
     let bytes = bytes.as_ref();

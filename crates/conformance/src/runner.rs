@@ -16,9 +16,9 @@ use std::{
 pub struct Family {
     /// The name of the family and of its folder.
     pub name: String,
-    /// Number of vectors that hold.
+    /// Number of vectors whose files are as they must be.
     pub passed: usize,
-    /// The vectors that do not hold, in the order of the files.
+    /// The files that are not as they must be: those of cases first, then those without a case.
     pub failures: Vec<Failure>,
 }
 

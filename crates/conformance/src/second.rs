@@ -19,13 +19,13 @@ pub fn ext(salt: &[u8], ikm: &[&[u8]]) -> [u8; 32] {
     *hkdf::extract(salt, ikm).expose()
 }
 
-/// Computes `Exp(prk, L"text" || context, 32)`.
+/// Computes `Exp(prk, L"text" || context, 32)` (chapter 00, "Notation").
 #[must_use]
 pub fn exp(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
     Prk::from_bytes(*prk).expand(&[&label(text), context])
 }
 
-/// Computes `SHA-256(L"text" || parts)`.
+/// Computes `SHA-256(L"text" || parts)`, the form of the spec's labelled hashes.
 #[must_use]
 pub fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(text), &parts.concat()])

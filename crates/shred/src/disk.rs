@@ -20,7 +20,7 @@ pub trait Disk: Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Returns the length in bytes.
     fn length(&self) -> io::Result<u64>;
-    /// Cuts off what lies behind `length`; the next `sync` makes it durable.
+    /// Cuts off the bytes behind `length`; the next `sync` makes that durable.
     fn set_length(&self, length: u64) -> io::Result<()>;
     /// Gives the finished store its name. Called once by `create`, after the store is synced. Fails
     /// with `AlreadyExists` if something else has got the name meanwhile. Disks without names have

@@ -31,11 +31,11 @@ pub struct Geometry {
 /// Number of bytes of a slot. Four slots fill a sector exactly, so that a torn write never halves
 /// one.
 pub(crate) const SLOT: usize = 128;
-/// Minimum number of bytes of a segment.
+/// Minimum number of bytes of a segment that the format allows.
 pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
-/// Maximum number of bytes of a segment.
+/// Maximum number of bytes of a segment that the format allows.
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
-/// Maximum number of segments.
+/// Maximum number of segments that the format allows.
 pub const MAX_SEGMENTS: u32 = 65_536;
 /// Number of segments that puts never fill, so that compaction (copying the last live records out
 /// of mostly dead segments) always has room to work (S12).

@@ -59,7 +59,9 @@ impl Proofs {
         self.ends.get(size(segment)).is_some_and(Option::is_some)
     }
 
-    /// Returns the slots that were lost. `holes` are slots that read as zeros, before others that do not.
+    /// Returns the slots that were lost. `holes` are slots that read as zeros, in front of others
+    /// that do not; `is_void` tells of a slot whether a recovery rolls it back: zeros in front of
+    /// such a slot are no loss.
     pub(crate) fn lost(
         &self,
         holes: &[Range],

@@ -78,12 +78,14 @@ impl PassphraseCost {
     /// Maximum memory in KiB that a store may ask for when it is opened (S16): 1 GiB, so that a
     /// forged superblock cannot exhaust the machine.
     pub const MAX_MEMORY_KIB: u32 = 1 << 20;
-    /// Maximum number of passes that a store may ask for (S16).
+    /// Maximum number of passes that a store may ask for (S16), so that opening a forged one ends
+    /// soon.
     pub const MAX_PASSES: u32 = 16;
     /// Maximum number of lanes that a store may ask for (S16).
     pub const MAX_LANES: u32 = 8;
 
-    /// Whether the parameters are within their bounds. Others are not obeyed (S16).
+    /// Whether the parameters are within their bounds. A store that asks for others is refused
+    /// (S16).
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         (1..=Self::MAX_LANES).contains(&self.lanes)
@@ -333,7 +335,8 @@ const STACK: usize = 2 << 10;
 /// of 1 KiB.
 const UNLOCK_STACK: usize = 32 << 10;
 
-/// Writes zeros over the bytes that calls that have returned left on the stack below the caller.
+/// Writes zeros over `DEPTH` bytes of the stack below the caller, where calls that have returned
+/// may have left secrets.
 #[inline(never)]
 fn wipe_stack<const DEPTH: usize>() {
     let mut frame = [0_u8; DEPTH];
@@ -352,7 +355,7 @@ macro_rules! redacted {
 
 redacted!(MasterKey Passphrase UnlockKey DataKey StoreKeys OnceKey);
 
-/// Fails to compile unless a type is wiped on drop and cannot be copied or printed.
+/// Fails to compile unless a type is wiped on drop and implements neither `Clone` nor `Display`.
 macro_rules! assert_secret {
     ($($name:ty),+) => {$(
         const _: () = {

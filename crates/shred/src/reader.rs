@@ -25,7 +25,7 @@ pub struct Reader<D> {
     core: Arc<Core<D>>,
 }
 
-/// The state that the writer and all readers share.
+/// The state that the writer and all readers of a store share.
 pub(crate) struct Core<D> {
     pub(crate) disk: D,
     keyring: RwLock<Keyring>,

@@ -9,7 +9,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Maximum number of bytes of the body of one record (S16). A store whose segments are small holds less: see
 /// [`Geometry::max_body`](crate::Geometry::max_body).
 pub const MAX_BODY: usize = 1 << 20;
-/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16).
+/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16). An order
+/// number has 12 bits for the index of a put in its commit.
 pub const MAX_BATCH_OPS: usize = 4_096;
 /// Maximum number of body bytes in one batch, and in one commit (S16).
 pub const MAX_BATCH_BYTES: usize = 8 << 20;

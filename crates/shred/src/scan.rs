@@ -23,7 +23,7 @@ pub(crate) struct Found {
     pub(crate) head: Head,
 }
 
-/// The content of all slot tables.
+/// The segments and slots of a file, by their content.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) segments: Vec<Segment>,
@@ -70,7 +70,7 @@ impl Seen {
     }
 }
 
-/// Reads the copies of one slot.
+/// Reads the copies of one slot: one, or two in a mirrored store.
 pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::Result<Vec<[u8; SLOT]>> {
     (0..layout.tables())
         .map(|table| {

@@ -19,7 +19,7 @@ const FIRST_GENERATION: u32 = 1;
 /// Number of bytes of zeros in one write: large, so that few calls write a segment.
 const ZEROS: usize = 1 << 20;
 
-/// The state of a segment.
+/// The state of a segment, as its header tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// The segment has a header; its slots count.
@@ -92,7 +92,7 @@ impl Segment {
         self.stamp.generation == FIRST_GENERATION
     }
 
-    /// Whether the segment has a header.
+    /// Whether the segment has a header that verifies.
     pub(crate) fn is_ready(&self) -> bool {
         self.condition == Condition::Ready
     }

@@ -75,7 +75,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Seals the head. Returns the slot's bytes.
+    /// Seals the head for this place, under a key that derives from `salt`. Returns the bytes of
+    /// the slot.
     pub(crate) fn seal(
         &self,
         keys: &StoreKeys,

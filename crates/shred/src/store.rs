@@ -44,7 +44,7 @@ pub struct Shred<D> {
     next: u64,
     /// The records that the last commit replaced or erased. The next one destroys them (S6).
     pending: Vec<DeadRecord>,
-    /// Whether the last commit is an empty one, which certifies everything before it.
+    /// Whether the last commit is an empty one, which proves all commits before it complete.
     settled: bool,
     /// Maximum number of segments of the file.
     max_segments: u32,

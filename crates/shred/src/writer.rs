@@ -144,7 +144,7 @@ impl<D: Disk + 'static> Writer<D> {
         }
     }
 
-    /// Commits a batch and waits for it.
+    /// Commits a batch and waits until it is on stable storage.
     ///
     /// # Errors
     /// Fails with [`CommitError`]. Except after `Stopped`, nothing has changed.

@@ -251,7 +251,7 @@ impl Person {
         is_established.then(|| list.into_iter().map(|contact| contact.name).collect())
     }
 
-    /// Returns whether a relay has refused what was last sent to another person.
+    /// Whether a relay has refused the item that was last sent to another person.
     pub(crate) fn is_refused(&self, other: PersonId) -> bool {
         let info = self.running.as_ref().and_then(|one| one.shell.engine.contact_info(name_of(other)));
         info.is_some_and(|info| info.unreachable == Some(UnreachableReason::Refused))

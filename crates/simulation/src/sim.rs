@@ -25,7 +25,7 @@ pub(crate) enum Event {
     Wake { person: PersonId, incarnation: u32, actor: ActorId },
     /// The upkeep of a client's vault is due.
     VaultStep { person: PersonId, incarnation: u32 },
-    /// A user does what is next.
+    /// A user and the app do what is next.
     User { person: PersonId, incarnation: u32 },
     /// A message reaches a client.
     ToClient { conn: ConnId, bytes: Vec<u8> },
@@ -53,7 +53,7 @@ pub(crate) enum Event {
     Look,
 }
 
-/// The shared parts of a run.
+/// The parts that everything in a run shares.
 pub(crate) struct Sim {
     /// Number of milliseconds since the run began.
     pub(crate) now_ms: u64,

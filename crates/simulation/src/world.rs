@@ -25,7 +25,7 @@ const SETTLE_MS: u64 = 8 * 3_600_000;
 const MAX_EVENTS_A_LOOK: u64 = 200_000;
 /// Maximum number of events of a run. More of them mean that it makes no progress.
 const MAX_EVENTS: u64 = 3_000_000;
-/// Number of milliseconds for which a settled run is watched: nothing may be stored.
+/// Number of milliseconds for which a settled run is watched: nothing may be stored meanwhile.
 const WATCH_MS: u64 = 150_000;
 
 /// The result of a run.

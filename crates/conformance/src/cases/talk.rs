@@ -16,9 +16,9 @@ use deaddrop_e2ee::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::Day;
 
-/// The value of `by` for the initiator.
+/// The initiator (A), as the value of parameters `by`.
 pub(super) const A: bool = true;
-/// The value of `by` for the responder.
+/// The responder (B), as the value of parameters `by`.
 pub(super) const B: bool = false;
 
 /// Number of bytes of a flight, the part of an InitialMessage for the handshake (chapter 04).

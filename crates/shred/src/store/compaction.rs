@@ -9,7 +9,7 @@ use crate::segment::Stamp;
 pub(crate) struct Compaction {
     pub(super) segment: u32,
     pub(super) stamp: Stamp,
-    /// The first slot that was not looked at yet.
+    /// Number of the first slot that was not looked at yet.
     pub(super) slot: u32,
     /// Number of bytes copied so far: bodies and slots.
     pub(super) copied: u64,

@@ -18,11 +18,12 @@ pub(crate) enum Grown {
     Added,
     /// A part of a segment was written.
     Partly,
-    /// The limit is reached, or the volume is full.
+    /// No segment can be added: the limit is reached, or the volume is full.
     No,
 }
 
-/// Segments at the end of the file that are given back. Nothing is put there any more.
+/// Segments at the end of the file that are given back to the file system. Nothing is put there any
+/// more.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     pub(super) segments: Vec<Segment>,

@@ -6,7 +6,8 @@ use crate::bytes::PAGE;
 use crate::disk::Disk;
 use crate::geometry::{CELLS, CELLS_AT};
 
-/// The parts of the disk that change with each commit. Two looks with equal values have seen the same store.
+/// The parts of the disk that change with each commit. If two readings are equal, the store was the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     superblock: Vec<u8>,

@@ -127,7 +127,7 @@ impl<D: Disk> Shred<D> {
         Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))
     }
 
-    /// Makes a store in the state that recovery found.
+    /// Makes the store in memory from the state that recovery found.
     fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
         let layout = block.layout;
         let Recovery { mut index, segments, next, open_segment, settled, gaps, is_clean, .. } = recovery;

@@ -87,7 +87,7 @@ impl<D: Disk> Shred<D> {
         })
     }
 
-    /// Whether one of the last two commits may name slots of a segment.
+    /// Whether the cell of one of the last two commits may name slots of this segment.
     pub(super) fn is_named(&self, segment: u32) -> bool {
         let last_death = self.segments().get(size(segment)).map_or(0, |segment| segment.last_death);
         self.next_number() < last_death.saturating_add(3)

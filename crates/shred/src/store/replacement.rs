@@ -11,6 +11,6 @@ pub(super) struct Replacement {
     /// The superblock without the old key. It is sealed at the beginning, because nothing keeps the secret that opens
     /// the store.
     pub(super) last: Superblock,
-    /// The number of the commit from which on all cells are under the new key.
+    /// Number of the first commit at which all cells are under the new key.
     pub(super) cells_from: u64,
 }

@@ -60,9 +60,10 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
-    /// Sets the maximum number of segments of the file until the store is closed; `change_max_segments` stores it. A
-    /// limit below the present size takes effect as segments at the end of the file become free; nothing is copied for
-    /// that. Returns the number that is used, which is within the bounds.
+    /// Sets the maximum number of segments of the file until the store is closed;
+    /// `change_max_segments` stores it. A limit below the present size takes effect over time: the
+    /// upkeep moves records out of the end of the file, if there is room before it, and cuts off
+    /// segments there that are free. Returns the number that is used, which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;
@@ -199,8 +200,9 @@ impl<D: Disk> Shred<D> {
         (is_half_full || lacks_reserve) && self.spare() == 0
     }
 
-    /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done.
-    /// Returns `false` if nothing was done.
+    /// Gives the end of the file back when most of the file is unused or the limit is exceeded, in
+    /// steps while nothing else is to be done: moves records out, then cuts. Returns `false` if
+    /// nothing was done.
     pub(crate) fn shrink_a_little(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),

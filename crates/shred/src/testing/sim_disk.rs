@@ -113,7 +113,7 @@ impl SimDisk {
         self.locked().room = Some(bytes);
     }
 
-    /// Ends the limit of the volume.
+    /// Removes the limit of `set_room`.
     pub fn clear_room(&self) {
         self.locked().room = None;
     }

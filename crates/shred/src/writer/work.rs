@@ -131,7 +131,8 @@ enum Woken {
     ToClose,
 }
 
-/// The writer's thread.
+/// The state of the writer's thread: the store, the queue that callers share with it, and the jobs
+/// that it has taken from there.
 pub(super) struct Loop<D: Disk> {
     pub(super) shred: Shred<D>,
     pub(super) shared: Arc<Shared>,

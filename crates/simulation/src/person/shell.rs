@@ -35,7 +35,7 @@ pub(crate) const GAP_WAIT_S: u64 = 30;
 /// Number of milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
-/// The shared parts of a running client.
+/// The parts of a running client that its conversations share.
 pub(crate) struct Shell {
     pub(crate) person: PersonId,
     pub(crate) incarnation: u32,
