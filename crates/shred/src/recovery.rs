@@ -20,7 +20,7 @@ use crate::upkeep::{Gap, gaps};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// The state of a store as recovery finds it.
+/// The state of a store as recovery finds it, and the bytes that recovery has to write.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) index: Index,
