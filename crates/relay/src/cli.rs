@@ -126,7 +126,8 @@ enum Command {
     },
 }
 
-/// Runs the program with these arguments, the program's name first.
+/// Runs the program `deaddrop-relay` with these arguments, the first of which is the program's
+/// name.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
@@ -205,8 +206,8 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at the store without a lock: returns its calendar and its report. The time of the last write is read after the
-/// dead bytes are counted, so all of them were erased before it.
+/// Reads the store without a lock, and returns its calendar and its report. The time of the last
+/// write is read after the dead bytes are counted, so all of them were destroyed before that time.
 fn look(data: &DataDir) -> Result<(Option<Calendar>, inspect::Report), Failure> {
     let reader = data.look()?;
     let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
@@ -294,7 +295,8 @@ fn serve(data: &DataDir, config: &RelayConfig, volatile: bool, json: bool) -> Re
     }
 }
 
-/// Opens the sockets and answers "starting" until the store is open; then serves.
+/// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
+/// the relay ends.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
@@ -357,8 +359,8 @@ async fn listen<S: Store>(
     Ok(server.run(orders).await)
 }
 
-/// Reads the files of the TLS certificate that the configuration names; `None` if it names none. Fails if it names a certificate
-/// without its key or the reverse, or if they cannot be loaded.
+/// Loads the TLS certificate and its key from the files that the configuration names; `None` if it
+/// names none. Fails if it names one of the two files alone, or if they cannot be loaded.
 fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
     let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => (certificate, key),
@@ -406,7 +408,8 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
-/// Returns the table of the limits and their defaults, as the specification shows it.
+/// Returns the table of all limits with their ranges, defaults and meanings, in the form of the
+/// specification.
 #[must_use]
 pub fn limits_table() -> String {
     Limits::TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, row.default)).collect()

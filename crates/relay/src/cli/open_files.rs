@@ -1,6 +1,7 @@
 //! The number of files and connections that the system lets this process have open.
 
-/// Raises the soft limit of open files to the hard one. Returns the limit; `None` if there is none, or if the system does not tell.
+/// Raises the soft limit of open files to the hard one. Returns the limit that holds then; `None`
+/// if there is no limit.
 #[cfg(unix)]
 pub(super) fn raise_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -11,7 +12,7 @@ pub(super) fn raise_limit() -> Option<u64> {
     }
 }
 
-/// Returns `None`: this system has no such limit.
+/// Returns `None`: this system has no limit of open files.
 #[cfg(not(unix))]
 pub(super) const fn raise_limit() -> Option<u64> {
     None
