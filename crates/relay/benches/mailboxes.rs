@@ -51,7 +51,8 @@ fn fill(path: &Path, mailboxes: u64) {
     runtime.block_on(create_mailboxes(&store, mailboxes, Now::new(Day::from_number(20_000), 0)));
 }
 
-/// Opens the store in a process of its own. Returns its resident bytes, and the seconds until the store was open.
+/// Opens the store of the data directory `path` in a process of its own. Returns the resident
+/// memory of that process in bytes, and the seconds until the store was open.
 fn measure(path: &Path) -> (u64, f64) {
     let this = std::env::current_exe().unwrap();
     let output = Command::new(this).arg("open").arg(path).output().unwrap();

@@ -23,7 +23,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// The environment variable that tells this program that it runs in the namespace.
+/// The environment variable that tells this program that it was started inside the network
+/// namespace.
 const INSIDE: &str = "DEADDROP_TEST_INSIDE";
 const FLOODERS: u8 = 8;
 const HONEST: u8 = 9;

@@ -2,11 +2,12 @@
 
 use rand::RngExt;
 
-/// The randomness of one step.
+/// The random choices of one step of a history.
 pub struct Chance(Box<dyn rand::Rng>);
 
 impl Chance {
-    /// Returns the randomness of a step; step 0 chooses the limits.
+    /// Returns the choices of the step `step` of the history `seed`, always the same. Step 0
+    /// chooses the limits.
     pub fn new(seed: u64, step: u64) -> Self {
         Self(Box::new(deaddrop_testkit::rng(seed.wrapping_mul(1_000_003).wrapping_add(step))))
     }
