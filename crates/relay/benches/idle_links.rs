@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio_websockets::ClientBuilder;
 
 /// Number of tasks that open links at the same time, and of the links over which the mailboxes are
-/// made. Any number does; more make the bench faster.
+/// made. Any number does.
 const AT_ONCE: usize = 32;
 /// Number of open files, of this process or of the relay, that are kept free for other things than
 /// links.

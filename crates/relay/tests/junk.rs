@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::Message;
 
-/// Returns random bytes. Their maximum number is drawn first, around the lengths at which the relay
-/// changes its behaviour.
+/// Returns random bytes. Their maximum number is drawn first: from 1 up to 270,000, which is more
+/// than a record may have.
 fn junk(random: &mut impl Rng) -> Vec<u8> {
     let most = [1, 16, 600, 5_000, 70_000, 270_000][random.random_range(0..6)];
     let mut bytes = vec![0; random.random_range(0..=most)];

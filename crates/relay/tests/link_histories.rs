@@ -12,8 +12,8 @@ use histories::{Chance, History};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Number of histories of a test, unless the environment says another; each has [`STEPS`] steps. So
-/// many are needed until each of [`RULES`] has been applied.
+/// Number of histories of [`STEPS`] steps each, unless the environment says another. Together they
+/// must apply each of [`RULES`].
 const SEEDS: u64 = 1_000;
 const STEPS: u64 = 200;
 

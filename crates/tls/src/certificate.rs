@@ -74,7 +74,8 @@ impl ServerCertificate {
         Ok(Self { key: Arc::new(CertifiedKey::new(chain.0, Arc::new(key))), not_before, not_after })
     }
 
-    /// Returns the fault for which clients refuse the certificate at the time `now`, if there is one.
+    /// Returns the fault for which clients refuse the certificate at the time `now`; `None` if
+    /// there is none.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

@@ -22,7 +22,8 @@ pub const ALPN: &[u8] = b"http/1.1";
 /// A client whose ALPN offer lacks [`ALPN`] is refused; a client without an ALPN offer is accepted.
 ///
 /// # Errors
-/// Fails with [`TlsError::Protocol`] if rustls refuses the provider, which it does not.
+/// Fails with [`TlsError::Protocol`] if rustls refuses the provider. This does not happen with the
+/// provider of this crate.
 pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);

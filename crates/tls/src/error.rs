@@ -3,7 +3,7 @@
 use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::{io, sync::Arc};
 
-/// The reason for which a connection was not made or ended.
+/// The reason for which a connection was not made, or has ended.
 ///
 /// No variant holds a name, an address or received bytes.
 #[derive(Debug, thiserror::Error)]
@@ -75,17 +75,19 @@ pub enum CertificateError {
         "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
     )]
     UnknownIssuer,
-    /// The certificate, or one above it, is signed with SHA-1 or MD5.
+    /// The certificate, or another one of its chain, is signed with SHA-1 or MD5.
     #[error(
         "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
     )]
     BrokenHash,
-    /// The certificate, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
+    /// The certificate, or another one of its chain, has an RSA key of fewer than 2,048 or more
+    /// than 8,192 bits.
     #[error(
         "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
     )]
     WeakKey,
-    /// The certificate, or one above it, uses an algorithm that this crate does not have.
+    /// The certificate, or another one of its chain, uses an algorithm that this crate does not
+    /// have.
     #[error(
         "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
     )]
@@ -93,7 +95,7 @@ pub enum CertificateError {
     /// The certificate was revoked.
     #[error("the server's certificate was revoked: do not connect; the operator needs a new certificate")]
     Revoked,
-    /// The certificate is not for servers.
+    /// The certificate may not be used by TLS servers, by its own statement of purpose.
     #[error("the certificate is not for servers: the operator needs a certificate for TLS servers")]
     NotForServers,
     /// A signature of the certificate or of the handshake does not verify.

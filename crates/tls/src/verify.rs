@@ -29,9 +29,10 @@ pub enum Verify {
     /// Accepts every certificate, and verifies only that the server has the private key of the
     /// certificate that it sent.
     ///
-    /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by its fingerprint
-    /// (spec/10-link.md section 2); then a false server can do no more than one that cuts the connection, except that it sees
-    /// what TLS would have hidden of the link's outside.
+    /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by
+    /// its fingerprint (spec/10-link.md section 2); then an attacker in place of the server can
+    /// only cut the connection, and see what TLS would have hidden: the opening handshake of the
+    /// WebSocket, and the encrypted bytes of the link.
     PinnedOnly,
     /// Verifies the certificate with these roots, and trusts no others.
     Roots(Roots),

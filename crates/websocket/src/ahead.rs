@@ -44,9 +44,10 @@ impl Ahead {
         self.batch = Some((since, before.saturating_add(bytes)));
     }
 
-    /// Notes that the last byte of the batch went out at the time `now_ms`, and computes
-    /// [`bytes`](Self::bytes). They at most double, because the system takes the beginning of a
-    /// batch at once on any line. Does nothing if no batch was queued.
+    /// Notes that the last byte of the batch went out at the time `now_ms`, and computes a new
+    /// number of [`bytes`](Self::bytes) from the time that the batch took. The number at most
+    /// doubles, because the system takes the beginning of a batch at once on any line. Does nothing
+    /// if no batch was queued.
     pub fn note_taken(&mut self, now_ms: u64) {
         let Some((since, queued)) = self.batch.take() else { return };
         let took_ms = usize::try_from(now_ms.saturating_sub(since)).unwrap_or(usize::MAX).max(1);

@@ -18,12 +18,13 @@ pub enum Incoming {
     /// A fragment shorter than [`FREE_FRAGMENT`] that is not the last of its message. Its bytes are
     /// kept for the message.
     SmallFragment,
-    /// The peer closes the connection.
+    /// A close frame: the peer ends the connection.
     Close,
 }
 
 impl Incoming {
-    /// Whether the item carries no content, so that it counts against the peer's [`Budget`](crate::Budget).
+    /// Whether the message or frame carries no content, so that it counts against the peer's
+    /// [`Budget`](crate::Budget).
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self {

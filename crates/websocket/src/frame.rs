@@ -32,7 +32,7 @@ pub enum FrameError {
     TooLong,
 }
 
-/// The kind of a frame.
+/// The kind of a frame, as its opcode (RFC 6455 section 5.2) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
     Continuation,

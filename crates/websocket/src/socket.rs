@@ -39,7 +39,7 @@ pub enum Progress {
     Partial,
     /// The connection has taken all bytes that were queued.
     Sent,
-    /// The connection has ended; the peer may still take a close frame by [`Socket::close`].
+    /// The connection has ended. Only [`Socket::close`] may be called after that.
     Over(End),
 }
 

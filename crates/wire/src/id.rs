@@ -57,8 +57,8 @@ public_bytes! {
 }
 public_bytes! {
     /// The token by which a relay recognises the same reader after a broken connection
-    /// (spec/11-capabilities.md section 5). A client has another one for each relay and after each
-    /// start.
+    /// (spec/11-capabilities.md section 5). A client has a different one for each relay and after
+    /// each start. Zeros name no client.
     ClientToken, 16
 }
 

@@ -6,7 +6,7 @@ use deaddrop_relay::store::{NewMailbox, Store, Verdict};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{MailboxId, OwnId, SendId};
 
-/// Number of mailboxes created in one call of the store. Any number does; more per call are faster.
+/// Number of mailboxes created in one call of the store. Any number does.
 const AT_ONCE: u64 = 1_000;
 
 /// Creates `mailboxes` mailboxes in an empty store. Panics if the store refuses one.

@@ -5,8 +5,8 @@ use super::link::SubModel;
 use super::{Asked, History, OWNERS, READERS, SENDERS, Said};
 use deaddrop_wire::item::*;
 
-/// Blobs whose number is a multiple of this one are acked only when the history ends. So about a
-/// ninth of all blobs stays in flight.
+/// Blobs whose number is a multiple of this one are acked only when the history ends. So some blobs
+/// are never acked while the history runs.
 const NEVER_ACKED: u32 = 9;
 
 impl History {

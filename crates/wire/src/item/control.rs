@@ -28,7 +28,7 @@ pub struct Hello {
     pub relay: Option<RelayHello>,
 }
 
-/// The relay's part of a [`Hello`].
+/// The fields of a [`Hello`] that only a relay sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayHello {
     /// Today by the relay's clock. Leases and the ages of blobs are counted by it.

@@ -86,7 +86,7 @@ impl Encoding for Create {
 }
 
 /// A request to let one more sender put into a mailbox, or to change the `via` of a sender that
-/// may.
+/// already may.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Number of the request, which the `Answer` repeats.

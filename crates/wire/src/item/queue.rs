@@ -153,7 +153,7 @@ pub struct Deliver {
     pub tag: u32,
     /// Number that the mailbox's owner gave to the sender of the blob.
     pub via: u8,
-    /// The blob to store.
+    /// The delivered blob.
     pub blob: Blob,
 }
 
@@ -223,8 +223,9 @@ impl Encoding for Acked {
     }
 }
 
-/// The notice that all blobs that were stored at the time of a [`Subscribe`] are confirmed, expired or displaced. The relay sends
-/// it once for each Subscribe.
+/// The notice that all blobs that were stored at the time of a [`Subscribe`] are confirmed or have
+/// expired, except those of subscriptions that have ended. The relay sends it once for each
+/// Subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
     /// Number of the [`Subscribe`].
