@@ -1,10 +1,11 @@
-//! Memory of the relay for an idle link with a subscription: growth of the resident memory of the real program, without TLS and with
-//! it. Linux alone.
+//! Memory of the relay for an idle link with a subscription: growth of the resident memory of the
+//! real program, without TLS and with it. Linux alone.
 //!
-//! `cargo bench -p deaddrop-relay --bench idle_links -- LINKS` (10,000 unless told, and fewer if the system allows fewer open files). Each link
-//! reads a mailbox of its own, which takes, delivers and destroys one blob of 4 KiB over it. The same was done with each mailbox
-//! before, over a few links that are closed, so the growth holds neither mailboxes nor what is made once. The memory of the system for
-//! sockets is not counted.
+//! `cargo bench -p deaddrop-relay --bench idle_links -- LINKS` (10,000 unless told, and fewer if
+//! the system allows fewer open files). Each link reads a mailbox of its own, which takes, delivers
+//! and destroys one blob of 4 KiB over it. The same was done with each mailbox before, over a few
+//! links that are closed, so the growth holds neither mailboxes nor memory that is allocated only
+//! once. The memory of the system for sockets is not counted.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../tests/common/mod.rs"]

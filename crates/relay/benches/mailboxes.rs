@@ -1,7 +1,8 @@
 //! The memory that a mailbox costs, and the time until a store with many mailboxes is open.
 //!
-//! `cargo bench -p deaddrop-relay --bench mailboxes -- MAILBOXES` (a million unless told). A process of its own opens the store, and another one an
-//! empty store: the difference of their resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
+//! `cargo bench -p deaddrop-relay --bench mailboxes -- MAILBOXES` (a million unless told). A
+//! process of its own opens the store, and another one an empty store: the difference of their
+//! resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../tests/common/many_mailboxes.rs"]

@@ -1,8 +1,12 @@
-//! Years of a relay in one run: blobs of 4 KiB put, delivered and acked, many times what its store may hold; the real program.
+//! Years of a relay in one run: blobs of 4 KiB put, delivered and acked, many times what its store
+//! may hold; the real program.
 //!
-//! `cargo bench -p deaddrop-relay --bench steady -- BLOBS` (ten million unless told, with a store of 2 GiB). For each tenth it prints the rate, its
-//! ratio to a floor (a tenth as many bytes in one file, written and synced 256 blobs at a time; slices of both take turns), the length of
-//! the store and the memory of the relay; at the end, the ratio of the last tenth to that of the third. It fails when the store is larger than its limit, when a blob is lost, or when sealed bytes are left at the end.
+//! `cargo bench -p deaddrop-relay --bench steady -- BLOBS` (ten million unless told, with a store
+//! of 2 GiB). For each tenth it prints the rate, its ratio to a floor (a tenth as many bytes in one
+//! file, written and synced 256 blobs at a time; slices of both take turns), the length of the
+//! store and the memory of the relay; at the end, the ratio of the last tenth to that of the third.
+//! It fails when the store is larger than its limit, when a blob is lost, or when sealed bytes are
+//! left at the end.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,5 +1,6 @@
-//! Floods of every kind at once against the real program: honest clients get in, from a network of their own and from behind a proxy that
-//! names no client. `scripts/floods` plays more of each, at the default limits.
+//! Floods of every kind at once against the real program: honest clients get in, from a network of
+//! their own and from behind a proxy that names no client. `scripts/floods` plays more of each, at
+//! the default limits.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

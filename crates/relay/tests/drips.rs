@@ -1,4 +1,5 @@
-//! Peers that send or take a little now and then, against the real relay: below the pace of a link they are left, above it they stay.
+//! Peers that send or take a few bytes now and then, against the real relay: it ends a link whose
+//! pace is below the minimum, and keeps one above it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,7 @@
-//! A relay's directory of the first format of the store is opened and improved in place: what waits is delivered, and what was acked before
-//! leaves the disk. The fixture was made by a relay of that format; `DEADDROP_OLD_RELAY=PROGRAM cargo test --test first_format` makes another.
+//! A relay's directory of the first format of the store is opened and converted in place: blobs
+//! that wait are delivered, and the bytes of blobs that were acked before leave the disk. The
+//! fixture was made by a relay of that format; `DEADDROP_OLD_RELAY=PROGRAM cargo test --test
+//! first_format` makes another.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

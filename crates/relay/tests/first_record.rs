@@ -1,5 +1,6 @@
-//! The relay takes a Hello as the first record of a link, and nothing else. The client of this test computes the
-//! handshake from the formulas of spec/10-link.md, because the link crate cannot send anything else in C2.
+//! The relay takes a Hello as the first record of a link, and nothing else. The client of this test
+//! computes the handshake from the formulas of spec/10-link.md, because the link crate cannot send
+//! anything else in C2.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

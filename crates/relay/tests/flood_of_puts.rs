@@ -1,4 +1,5 @@
-//! A hostile address that puts and acks as fast as it can, against a small store: others get their puts in, and no refusal lasts.
+//! A hostile address that puts and acks as fast as it can, against a small store: others get their
+//! puts in, and no refusal lasts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -1,4 +1,5 @@
-//! Floods over real sockets against the real program: the flooder loses its own places, and an honest client gets in.
+//! Floods over real sockets against the real program: the flooder loses its own places, and an
+//! honest client gets in.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

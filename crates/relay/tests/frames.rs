@@ -1,5 +1,5 @@
-//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, and an honest
-//! client is served.
+//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays
+//! bounded, and an honest client is served.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

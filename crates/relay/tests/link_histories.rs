@@ -1,8 +1,9 @@
-//! The rules of links over random histories: several readers, senders and owners over one store, compared with a model after each
-//! step (spec/12-relay.md sections 4 to 6).
+//! The rules of links over random histories: several readers, senders and owners over one store,
+//! compared with a model after each step (spec/12-relay.md sections 4 to 6).
 //!
-//! `DEADDROP_LINK_SEEDS` is the number of histories, and `DEADDROP_LINK_SEED` runs that one alone. A fault is told with its seed, the
-//! shortest prefix of its history that shows it, and the steps of that prefix that it needs.
+//! `DEADDROP_LINK_SEEDS` is the number of histories, and `DEADDROP_LINK_SEED` runs that one alone.
+//! A fault is told with its seed, the shortest prefix of its history that shows it, and the steps
+//! of that prefix that it needs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod histories;

@@ -1,5 +1,6 @@
-//! The memory of a running relay holds no blob that is acked, no right that was presented and no address of a client that has left. The
-//! tests search the memory of the real program, as its administrator can read it; without that right they are skipped.
+//! The memory of a running relay holds no blob that is acked, no right that was presented and no
+//! address of a client that has left. The tests search the memory of the real program, as its
+//! administrator can read it; without that right they are skipped.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,

@@ -1,5 +1,6 @@
-//! Links of one address prefix that never read what the relay answers, against the real relay: together they hold what
-//! `buffer_bytes` says, and a prefix within its share goes on (spec/12-relay.md section 5).
+//! Links of one address prefix that never read what the relay answers, against the real relay:
+//! together they hold what `buffer_bytes` says, and a prefix within its share goes on
+//! (spec/12-relay.md section 5).
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,

@@ -1,5 +1,6 @@
-//! A flood from eight networks at once, in a network namespace of its own: what the relay needs, and how long an honest
-//! client from a ninth network waits. Where there are no namespaces, the test says so and ends.
+//! A flood from eight networks at once, in a network namespace of its own: what the relay needs,
+//! and how long an honest client from a ninth network waits. Where there are no namespaces, the
+//! test says so and ends.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,

@@ -1,4 +1,5 @@
-//! The relay behind proxies: a unix socket, paths with and without their prefix, a lost Upgrade (spec/12-relay.md section 7).
+//! The relay behind proxies: a unix socket, paths with and without their prefix, a lost Upgrade
+//! (spec/12-relay.md section 7).
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

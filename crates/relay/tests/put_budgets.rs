@@ -1,5 +1,6 @@
-//! A hostile address prefix that puts over many links as fast as it can, against the real relay: all its links together get the
-//! budget of their prefix, each refusal tells when to come again, and a client of another prefix puts all it wants.
+//! A hostile address prefix that puts over many links as fast as it can, against the real relay:
+//! all its links together get the budget of their prefix, each refusal tells when to come again,
+//! and a client of another prefix puts all it wants.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

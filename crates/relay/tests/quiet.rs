@@ -1,5 +1,6 @@
-//! A relay says nothing about its users. A whole run at the most talkative level, and what `inspect` and `check`
-//! print, are searched for addresses, identifiers, capabilities and bytes of blobs.
+//! A relay says nothing about its users. A whole run at the most talkative level, and what
+//! `inspect` and `check` print, are searched for addresses, identifiers, capabilities and bytes of
+//! blobs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,5 @@
-//! A relay seen from outside, sentence by sentence: spec/12-relay.md sections 5 and 7. What needs a given moment or order is in
-//! `reading.rs`, `requests.rs` and `full.rs`.
+//! A relay seen from outside, sentence by sentence: spec/12-relay.md sections 5 and 7. What needs a
+//! given moment or order is in `reading.rs`, `requests.rs` and `full.rs`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -1,5 +1,6 @@
-//! A small store through which many times its size passes: it stays as small, every blob arrives, and the sealed bytes of what was acked are
-//! gone from the disk when `dead_bytes_s` is over. The same with the real program and ten million blobs: `cargo bench --bench steady`.
+//! A small store through which many times its size passes: it stays as small, every blob arrives,
+//! and the sealed bytes of what was acked are gone from the disk when `dead_bytes_s` is over. The
+//! same with the real program and ten million blobs: `cargo bench --bench steady`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod disks;

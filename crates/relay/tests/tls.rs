@@ -1,4 +1,5 @@
-//! A relay that speaks TLS itself, as a real program (spec/10-link.md section 10, spec/12-relay.md section 7).
+//! A relay that speaks TLS itself, as a real program (spec/10-link.md section 10, spec/12-relay.md
+//! section 7).
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,5 +1,5 @@
-//! Blobs that cannot be read: a disk that fails for a moment, a bad sector, a damaged record. Nothing is taken for read that was not
-//! delivered, and what can be read is delivered.
+//! Blobs that cannot be read: a disk that fails for a moment, a bad sector, a damaged record.
+//! Nothing is taken for read that was not delivered, and what can be read is delivered.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;

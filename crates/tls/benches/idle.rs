@@ -1,7 +1,9 @@
-//! Memory of an idle connection, in bytes of resident memory: after the handshake, and after 16 KiB each way. Linux alone.
+//! Memory of an idle connection, in bytes of resident memory: after the handshake, and after 16 KiB
+//! each way. Linux alone.
 //!
-//! The ends are in one process, joined by a pipe that holds no buffer while it is idle. One side is dropped before the other is
-//! measured. `cargo bench -p deaddrop-tls --bench idle [-- CONNECTIONS]`
+//! The ends are in one process, joined by a pipe that holds no buffer while it is idle. One side is
+//! dropped before the other is measured. `cargo bench -p deaddrop-tls --bench idle [--
+//! CONNECTIONS]`
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -30,8 +30,8 @@ impl ServerCertificate {
     /// in the file of the chain.
     ///
     /// # Errors
-    /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to do. An expired certificate is no
-    /// error; see [`warning`](Self::warning).
+    /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to
+    /// do. An expired certificate is no error; see [`warning`](Self::warning).
     pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, LoadError> {
         let chain = pem::read(certificate_path)?;
         let key = pem::read(key_path)?;

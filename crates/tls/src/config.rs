@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// which the opening handshake of a WebSocket is made.
 pub const ALPN: &[u8] = b"http/1.1";
 
-/// Makes the configuration of a server, which takes its certificate from `resolver` for each handshake.
+/// Makes the configuration of a server, which takes its certificate from `resolver` for each
+/// handshake.
 ///
 /// A client whose ALPN offer lacks [`ALPN`] is refused; a client without an ALPN offer is accepted.
 ///

@@ -56,9 +56,12 @@ static AES_256_GCM: Tls13CipherSuite = Tls13CipherSuite {
 
 /// Returns the provider that this crate uses: TLS 1.3 alone, in Rust alone.
 ///
-/// Suites, in this order: `CHACHA20_POLY1305_SHA256`, `AES_128_GCM_SHA256`, `AES_256_GCM_SHA384` (RFC 8446 appendix B.4).
-/// Groups, in this order: X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), X25519, secp256r1 (RFC 8446 section 4.2.8.2).
-/// Signatures: ECDSA over P-256 and P-384, RSA of 2,048 to 8,192 bits (PKCS#1 v1.5 and PSS), Ed25519, with SHA-256, SHA-384 or SHA-512.
+/// - Suites, in this order: `CHACHA20_POLY1305_SHA256`, `AES_128_GCM_SHA256`, `AES_256_GCM_SHA384`
+///   (RFC 8446 appendix B.4).
+/// - Groups, in this order: X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), X25519, secp256r1 (RFC
+///   8446 section 4.2.8.2).
+/// - Signatures: ECDSA over P-256 and P-384, RSA of 2,048 to 8,192 bits (PKCS#1 v1.5 and PSS),
+///   Ed25519, with SHA-256, SHA-384 or SHA-512.
 ///
 /// With the feature `fast`, and on a processor that graviola supports, suites, groups and the
 /// verification of ECDSA and RSA come from graviola in place of the portable implementations; the

@@ -22,7 +22,8 @@ const TICK: Duration = Duration::from_secs(2);
 pub enum Reload {
     /// The files still hold the pair that is in use.
     Unchanged,
-    /// New handshakes use another pair from now on. The pair may have a fault for which clients refuse it.
+    /// New handshakes use another pair from now on. The pair may have a fault for which clients
+    /// refuse it.
     Replaced(Option<CertificateWarning>),
 }
 
@@ -71,7 +72,8 @@ impl Reloader {
     /// the file system: make it on a thread that may block.
     ///
     /// # Errors
-    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries again.
+    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries
+    /// again.
     pub fn check(&mut self, now: SystemTime) -> Result<Reload, LoadError> {
         if let Some(seen) = self.seen
             && stamps(&self.certificate_path, &self.key_path)? == seen
@@ -132,7 +134,8 @@ fn stamps(certificate_path: &Path, key_path: &Path) -> Result<[Stamp; 2], LoadEr
 struct Stamp {
     len: u64,
     modified: Option<SystemTime>,
-    /// The device, the inode, and the seconds and nanoseconds of the last change of the contents or the inode.
+    /// The device, the inode, and the seconds and nanoseconds of the last change of the contents or
+    /// the inode.
     #[cfg(unix)]
     inode: (u64, u64, i64, i64),
 }

@@ -19,11 +19,12 @@ use std::{path::Path, sync::Arc};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verify {
-    /// Verifies as the operating system does. On Unix systems other than Apple's and Android, uses the system's certificate
-    /// files.
+    /// Verifies as the operating system does. On Unix systems other than Apple's and Android, uses
+    /// the system's certificate files.
     ///
-    /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first: without it, connecting panics. A program
-    /// without a Java machine uses [`Roots`](Self::Roots) there.
+    /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first:
+    /// without it, connecting panics. A program without a Java machine uses [`Roots`](Self::Roots)
+    /// there.
     #[cfg(feature = "platform")]
     Platform,
     /// Accepts every certificate, and verifies only that the server has the private key of the
@@ -46,7 +47,8 @@ impl Roots {
     /// Reads the certificates of a PEM file. Certificates in it that cannot be used are skipped.
     ///
     /// # Errors
-    /// Fails with [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no certificate in it can be used.
+    /// Fails with [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no
+    /// certificate in it can be used.
     pub fn load(path: &Path) -> Result<Self, TlsError> {
         Self::from_pem(&std::fs::read(path)?)
     }

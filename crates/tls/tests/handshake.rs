@@ -1,4 +1,5 @@
-//! Our client with our server: each suite, each group, each certificate, and the parameters that both agree on.
+//! Our client with our server: each suite, each group, each certificate, and the parameters that
+//! both agree on.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -11,7 +11,8 @@ pub const MAX_AHEAD: usize = 1 << 20;
 /// corrects it.
 const FIRST_AHEAD: usize = 65_536;
 
-/// A measure of the speed of a line, which says how many bytes the line takes in about [`AHEAD_MS`].
+/// A measure of the speed of a line, which says how many bytes the line takes in about
+/// [`AHEAD_MS`].
 ///
 /// Items behind a long queue come late: answers, pings, and items that became more urgent
 /// meanwhile. So a caller queues a *batch* of at most [`bytes`](Self::bytes), and the next batch

@@ -23,8 +23,9 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The frame has a reserved bit, an unknown or a text opcode, a wrong mask bit or a length that is not in its shortest form;
-    /// or a control frame is fragmented or too long, or a fragment is out of place.
+    /// The frame has a reserved bit, an unknown or a text opcode, a wrong mask bit or a length that
+    /// is not in its shortest form; or a control frame is fragmented or too long, or a fragment is
+    /// out of place.
     #[error("the peer does not keep to WebSocket")]
     Malformed,
     /// The message is longer than the `max_message` of the decoder.

@@ -1,7 +1,9 @@
-//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow (spec/10-link.md section 7).
+//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow
+//! (spec/10-link.md section 7).
 //!
 //! - [`Decoder`] turns bytes into messages and control frames. It performs no I/O.
-//! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for the other.
+//! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for
+//!   the other.
 //! - [`upgrade`] and [`accept`] make a [`Socket`] from a connection, as client and as server.
 //!
 //! The bounds on a peer:
@@ -16,8 +18,8 @@
 //! | reads slowly | [`Ahead`] tells the caller how much to queue for it |
 //! | sends a long head of a request or an answer | [`MAX_HEAD`] bytes |
 //!
-//! The crate knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
-//! connection.
+//! The crate knows nothing of messaging: what a message holds is the caller's affair. No extension
+//! is negotiated, and text frames end the connection.
 
 mod ahead;
 mod budget;

@@ -161,8 +161,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.unsent_bytes
     }
 
-    /// Returns the number of bytes of memory held for frames that wait to be sent and for incomplete messages. A frame that is partly sent
-    /// counts as a whole.
+    /// Returns the number of bytes of memory held for frames that wait to be sent and for
+    /// incomplete messages. A frame that is partly sent counts as a whole.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let sent = self.queue.front().map_or(0, |frame| frame.written);
@@ -185,7 +185,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.decoder.held_bytes() + self.unread.capacity()
     }
 
-    /// Returns the connection that carries the WebSocket. Reading from or writing to it breaks the WebSocket.
+    /// Returns the connection that carries the WebSocket. Reading from or writing to it breaks the
+    /// WebSocket.
     #[must_use]
     pub const fn get_ref(&self) -> &T {
         &self.io

@@ -1,4 +1,5 @@
-//! A socket beside an independent implementation, and beside hostile peers that write and never read.
+//! A socket beside an independent implementation, and beside hostile peers that write and never
+//! read.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_websocket::{BURST, End, FrameError, Progress, Role, Socket, accept, upgrade};

@@ -1,5 +1,6 @@
-//! The primitives of item bodies: Postcard's encoding, written and read by hand so that every bound is checked
-//! before memory is taken and 32-byte values and blobs move as slices (spec/09-wire.md section 4).
+//! The primitives of item bodies: Postcard's encoding, written and read by hand so that every bound
+//! is checked before memory is taken and 32-byte values and blobs move as slices (spec/09-wire.md
+//! section 4).
 //!
 //! A test compares the bytes with the `postcard` crate's.
 
@@ -19,7 +20,8 @@ pub enum DecodeError {
     /// A byte other than zero follows the last item.
     #[error("record padded with other than zeros; close the link")]
     Padding,
-    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a longer form than needed.
+    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a
+    /// longer form than needed.
     #[error("malformed item; close the link")]
     Malformed,
     /// The record has more items, a longer list, or more list entries in all than

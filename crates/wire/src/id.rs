@@ -51,8 +51,8 @@ public_bytes! {
     SendId, 32
 }
 public_bytes! {
-    /// The hash of a relay's identity keys. It is part of every address, so that no certificate authority can impersonate the
-    /// relay.
+    /// The hash of a relay's identity keys. It is part of every address, so that no certificate
+    /// authority can impersonate the relay.
     Fingerprint, 32
 }
 public_bytes! {

@@ -1,5 +1,6 @@
-//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They are worthless at any other
-//! relay. Here the bytes have no structure. The secrets are boxed, so that moving an item leaves no copy.
+//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They
+//! are worthless at any other relay. Here the bytes have no structure. The secrets are boxed, so
+//! that moving an item leaves no copy.
 
 use alloc::boxed::Box;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -22,7 +23,8 @@ macro_rules! presented {
                 presented
             }
 
-            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own bytes.
+            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own
+            /// bytes.
             #[must_use]
             pub fn copy_of(bytes: &[u8; 32]) -> Self {
                 Self::fill_with(|place| place.copy_from_slice(bytes))

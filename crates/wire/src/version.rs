@@ -1,4 +1,5 @@
-//! Versions and features: what each side of a link offers, and what both agree on (spec/09-wire.md section 1).
+//! Versions and features: what each side of a link offers, and what both agree on (spec/09-wire.md
+//! section 1).
 
 use crate::limits::MAX_VERSIONS;
 use alloc::vec::Vec;
@@ -12,7 +13,8 @@ impl Version {
     pub const V1: Self = Self(1);
 }
 
-/// Optional abilities, one bit each. Those that both sides offer may be used; unknown bits are no error.
+/// Optional abilities, one bit each. Those that both sides offer may be used; unknown bits are no
+/// error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(pub u64);
 

@@ -1,4 +1,5 @@
-//! Floods against a relay, and an honest client beside them. Each flood is bounded in time and in connections.
+//! Floods against a relay, and an honest client beside them. Each flood is bounded in time and in
+//! connections.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};

@@ -1,4 +1,5 @@
-//! The choices of one step: each step has its own randomness, so that a history without some of its steps stays alike.
+//! The choices of one step: each step has its own randomness, so that a history without some of its
+//! steps stays alike.
 
 use rand::RngExt;
 

@@ -1,4 +1,5 @@
-//! The model of one link: what its client has said and may hear, as spec/12-relay.md sections 4 and 5 say.
+//! The model of one link: what its client has said and may hear, as spec/12-relay.md sections 4 and
+//! 5 say.
 
 use super::asked::{Asked, Said};
 use super::heard::Look;

@@ -12,7 +12,8 @@ pub struct Pause(Vec<State>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Puts of the class `from` and of larger ones are refused. The pause ends between `earliest_ms` and `latest_ms`, both included.
+    /// Puts of the class `from` and of larger ones are refused. The pause ends between
+    /// `earliest_ms` and `latest_ms`, both included.
     Closed {
         from: SizeClass,
         earliest_ms: u64,

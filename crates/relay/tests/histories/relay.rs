@@ -1,4 +1,5 @@
-//! The relay's side of the model: mailboxes, their rights, blobs, readers and days, as spec/12-relay.md sections 4 and 6 say.
+//! The relay's side of the model: mailboxes, their rights, blobs, readers and days, as
+//! spec/12-relay.md sections 4 and 6 say.
 
 use super::asked::Asked;
 use super::pause::{Pause, Room};

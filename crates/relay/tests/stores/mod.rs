@@ -1,4 +1,5 @@
-//! Factories of stores for the contract: in memory, and on a disk that loses unsynced writes in a crash.
+//! Factories of stores for the contract: in memory, and on a disk that loses unsynced writes in a
+//! crash.
 #![allow(
     dead_code,
     missing_docs,

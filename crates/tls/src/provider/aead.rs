@@ -1,4 +1,5 @@
-//! The protection of records (RFC 8446 section 5.2) by ChaCha20-Poly1305 (RFC 8439) and AES-GCM (NIST SP 800-38D).
+//! The protection of records (RFC 8446 section 5.2) by ChaCha20-Poly1305 (RFC 8439) and AES-GCM
+//! (NIST SP 800-38D).
 
 use aes_gcm::{AeadInOut, KeyInit};
 use deaddrop_primitives::aead;

@@ -1,5 +1,5 @@
-//! X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem): the client sends `ek || X25519 share`, the server `ct || X25519 share`, and the secret is
-//! that of ML-KEM, then that of X25519.
+//! X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem): the client sends `ek || X25519 share`, the server
+//! `ct || X25519 share`, and the secret is that of ML-KEM, then that of X25519.
 
 use super::{
     agreement::{ActiveX25519, BAD_SHARE},

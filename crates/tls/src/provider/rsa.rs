@@ -1,5 +1,5 @@
-//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for certificates and handshakes. This crate never
-//! reads a private key of RSA.
+//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for certificates
+//! and handshakes. This crate never reads a private key of RSA.
 
 use der::{Decode, Reader, SliceReader, asn1::UintRef};
 use rsa::{BoxedUint, PublicKey, pkcs1v15::Pkcs1v15Sign, pss::Pss};
@@ -12,8 +12,8 @@ pub(crate) const MIN_BITS: usize = 2_048;
 /// costs.
 pub(crate) const MAX_BITS: usize = 8_192;
 
-/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent, big-endian. Returns
-/// `None` for any other form.
+/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent,
+/// big-endian. Returns `None` for any other form.
 pub(crate) fn parse(der: &[u8]) -> Option<(&[u8], &[u8])> {
     fn numbers<'a>(reader: &mut SliceReader<'a>) -> der::Result<(&'a [u8], &'a [u8])> {
         reader.sequence(|body| {

@@ -1,6 +1,7 @@
 //! The vectors of Project Wycheproof against every primitive, as the provider calls it.
 //!
-//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped fails the test.
+//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped
+//! fails the test.
 
 use super::{
     aead::{ChaCha, Cipher},

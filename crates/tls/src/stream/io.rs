@@ -15,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A TLS connection after its handshake.
 ///
-/// The stream holds no buffer while it is idle. Reading returns the end of the stream only after the peer's `close_notify`; a
-/// connection that ends without it fails with [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] sends
-/// `close_notify` to the peer and then shuts the connection's own writing side; reading continues.
+/// The stream holds no buffer while it is idle. Reading returns the end of the stream only after
+/// the peer's `close_notify`; a connection that ends without it fails with
+/// [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] sends `close_notify` to the peer
+/// and then shuts the connection's own writing side; reading continues.
 ///
 /// A write returns when the bytes are encrypted. They wait in memory, at most [`MAX_UNSENT`] bytes
 /// and one record, until the connection below takes them. A flush waits for that.

@@ -23,8 +23,8 @@ pub(super) fn with<R>(use_it: impl FnOnce(&mut [u8; LEN]) -> R) -> R {
     result
 }
 
-/// Writes zeros over bytes that were plaintext. The function is faster than a loop over single bytes, and is not removed as dead
-/// code.
+/// Writes zeros over bytes that were plaintext. The function is faster than a loop over single
+/// bytes, and is not removed as dead code.
 pub(super) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     std::hint::black_box(bytes);

@@ -1,8 +1,8 @@
-//! The cases of x509-limbo (<https://x509-limbo.com>) for certificates of servers. They are not part of this tree: `X509_LIMBO` names the
-//! file `limbo.json`, and `scripts/limbo` runs this test.
+//! The cases of x509-limbo (<https://x509-limbo.com>) for certificates of servers. They are not
+//! part of this tree: `X509_LIMBO` names the file `limbo.json`, and `scripts/limbo` runs this test.
 //!
-//! Left out are cases for certificates of clients, and those that need what no caller can ask for: a list of revoked certificates, or a
-//! maximum length of the chain.
+//! Left out are cases for certificates of clients, and those that need what no caller can ask for:
+//! a list of revoked certificates, or a maximum length of the chain.
 
 use super::*;
 use crate::provider::provider;

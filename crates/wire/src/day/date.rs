@@ -37,7 +37,8 @@ impl Day {
     }
 }
 
-/// The error of a text that is not a date of the form `YYYY-MM-DD`, or names a day that does not exist.
+/// The error of a text that is not a date of the form `YYYY-MM-DD`, or names a day that does not
+/// exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a date; write it as YYYY-MM-DD")]
 pub struct NotADate;

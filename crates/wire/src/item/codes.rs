@@ -140,7 +140,8 @@ codes! {
     }
 }
 
-/// Properties of a mailbox, fixed at its creation. A relay refuses bits that it does not know as `BadClass`.
+/// Properties of a mailbox, fixed at its creation. A relay refuses bits that it does not know as
+/// `BadClass`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CreateFlags(pub u8);
 
@@ -149,7 +150,8 @@ impl CreateFlags {
     pub const NONE: Self = Self(0);
     /// The flag of a mailbox whose lease is not renewed by reading it.
     pub const FIXED: Self = Self(1);
-    /// The flag of a mailbox whose blobs are in memory only and do not survive a restart of the relay.
+    /// The flag of a mailbox whose blobs are in memory only and do not survive a restart of the
+    /// relay.
     pub const VOLATILE: Self = Self(2);
 
     /// Returns the flags that are in `self`, in `other` or in both.

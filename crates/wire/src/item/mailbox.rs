@@ -1,4 +1,5 @@
-//! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an `Answer`.
+//! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an
+//! `Answer`.
 
 use super::{CreateFlags, LeaseClass, QuotaClass, encoding::Encoding};
 use crate::{

@@ -53,8 +53,8 @@ fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> 
     Blob::new(bytes).map(Some).map_err(|_| DecodeError::Malformed)
 }
 
-/// A request for the blobs of mailboxes. The relay answers with [`Subscribed`], then sends [`Deliver`] items and one
-/// [`CaughtUp`].
+/// A request for the blobs of mailboxes. The relay answers with [`Subscribed`], then sends
+/// [`Deliver`] items and one [`CaughtUp`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subscribe {
     /// Number of the request, chosen by the client. The relay's answer repeats it.
