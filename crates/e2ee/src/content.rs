@@ -1,6 +1,8 @@
 //! Content: what an envelope holds, typed and length-delimited (spec/06-envelope-and-content.md).
 //!
 //! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless they are critical or numbered.
+//! A *numbered* item has a number in a stream, which counts what one person sends to another, so that a loss is seen. A *critical*
+//! item must not be ignored by a receiver that does not know its type.
 
 mod digest;
 mod form;

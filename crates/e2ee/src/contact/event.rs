@@ -55,10 +55,11 @@ pub enum ContactEvent {
     IdentityChanged {
         /// Hash of the identity before.
         before: IdentityHash,
-        /// The new identity.
+        /// Hash of the new identity.
         now: IdentityHash,
     },
-    /// Hash of the new identity.
+    /// Somebody else tried to use the invite that led to this contact: the link was seen by others.
+    /// Compare safety numbers.
     InviteContested,
     /// A session that this side began with an invite has no reply, and the last day of the invite
     /// has passed. Perhaps somebody else used the link first. Ask for a new link.

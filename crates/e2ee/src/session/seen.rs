@@ -1,5 +1,5 @@
-//! Traces of messages that were read. They distinguish a repeated message from another one of the same number, which a peer sends whose state was
-//! put back (spec/05-ratchet.md section 5).
+//! Traces of messages that were read. They distinguish a repeated message from another one of the same number, which a peer sends
+//! whose state was put back to an older one (spec/05-ratchet.md section 5).
 
 use crate::reader::Reader;
 use alloc::{boxed::Box, vec::Vec};
