@@ -8,7 +8,8 @@ use deaddrop_primitives::{hkdf::extract, secret_bytes};
 use deaddrop_wire::{ClientToken, Fingerprint};
 
 secret_bytes! {
-    /// The secret from which a client derives its tokens. It is in memory only, and each start has a new one.
+    /// The secret from which a client derives its tokens. It is kept in memory only, and each start
+    /// of the client has a new one.
     pub struct ClientTokenSecret[32];
 }
 

@@ -32,7 +32,7 @@ pub const PROVIDER: &str = back_end::PROVIDER;
 #[error("ML-KEM key fails the modulus check")]
 pub struct BadKey;
 
-/// A checked public key.
+/// A public key of ML-KEM-768 that has passed the modulus check.
 #[derive(Clone)]
 pub struct EncapsulationKey(back_end::PublicKey);
 
@@ -121,8 +121,8 @@ impl DecapsulationKey {
         &self.public
     }
 
-    /// Decapsulates the shared secret. For a foreign ciphertext the secret is pseudorandom (implicit rejection), so the call
-    /// never fails.
+    /// Decapsulates the shared secret. For a ciphertext that was not made for this key the secret
+    /// is pseudorandom (implicit rejection), so the call never fails.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]

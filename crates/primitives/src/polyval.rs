@@ -10,8 +10,8 @@ use ::polyval::{
 use alloc::boxed::Box;
 use zeroize::Zeroizing;
 
-/// Number of bytes of stack to write over after a call of the provider, which leaves powers of the key and blocks of the input
-/// there.
+/// Number of bytes of stack to overwrite after a call of the provider, which leaves powers of the
+/// key and blocks of the input there.
 const STACK: usize = 2 << 10;
 
 /// Number of bytes of a hash.

@@ -7,13 +7,14 @@ use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
 use zeroize::ZeroizeOnDrop;
 
-/// Number of bytes of stack to write over after a call of the provider, which passes secrets by value.
+/// Number of bytes of stack to overwrite after a call of the provider, which passes secrets by
+/// value.
 const STACK: usize = 8 << 10;
 
 /// Number of bytes of a secret or public key, and of a shared secret.
 pub const KEY_LEN: usize = 32;
 
-/// The error of a point that was refused; see the variants.
+/// The error of a public key, or of a result of Diffie-Hellman, that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadPoint {

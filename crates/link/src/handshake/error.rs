@@ -1,8 +1,11 @@
 //! Errors of a handshake, by the next step of the caller.
+//!
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the module
+//! `handshake` says what each contains.
 
 use deaddrop_wire::DecodeError;
 
-/// The error of the client's handshake. Nothing was sent but public keys.
+/// The error of the client's handshake. The client has sent nothing but its offer and public keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientHandshakeError {
@@ -43,7 +46,8 @@ pub enum RelayHandshakeError {
     /// The client's first record does not open: the client pinned another relay, or a message was changed on its way.
     #[error("first record does not open; close the connection")]
     Unauthentic,
-    /// The client itself broke the rules.
+    /// The client's first record opened, but its items are malformed: the client's software is at
+    /// fault.
     #[error("malformed first record; close the connection")]
     Malformed(#[from] DecodeError),
     /// The record of C2 holds something else than one Hello.

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use libcrux_ml_kem::mlkem768;
 use zeroize::Zeroize;
 
-/// The name of the crate that does the work.
+/// The name of the crate that provides ML-KEM in this back end.
 pub(super) const PROVIDER: &str = "libcrux-ml-kem";
 
 /// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 36 KiB of stack, and failed with 32

@@ -9,7 +9,7 @@ use ml_kem::{
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The name of the crate that does the work.
+/// The name of the crate that provides ML-KEM in this back end.
 pub(super) const PROVIDER: &str = "ml-kem";
 
 /// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 56 KiB of stack; key generation
