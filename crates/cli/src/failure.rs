@@ -5,7 +5,8 @@ use std::{fmt, io};
 
 use deaddrop_client::{ClientError, OpenError, PasteError};
 
-/// The code of a failure that has no code of its own: only the words tell it apart.
+/// The code of a failure that has no code of its own: programs cannot tell such failures from each
+/// other.
 const OTHER: &str = "failed";
 
 /// A failure in words, and what to do about it. Never holds a link, a key, a passphrase or a text.
