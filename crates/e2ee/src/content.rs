@@ -138,7 +138,7 @@ pub enum Content {
     /// does not know. The item still takes its number in the stream; if it is critical, keep it for
     /// a newer version.
     Unknown {
-        /// The item's type.
+        /// Number of the item's type.
         kind: u16,
         /// The item's flags: bit 0 critical, bit 1 numbered (spec/06-envelope-and-content.md section 2).
         flags: u8,

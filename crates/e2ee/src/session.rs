@@ -79,8 +79,9 @@ pub struct Session {
     /// Number of messages in the newest own turn that has ended. The next own turn sends it as
     /// `pn`.
     previous_chain_length: u32,
-    /// The receiving chains, newest first; only the first can be open. The list has room for [`MAX_CHAINS`] and the one that is
-    /// coming, so that no copy of a key is left by growing.
+    /// The receiving chains, newest first; only the first can be open. The list has room for
+    /// [`MAX_CHAINS`] and one more while a new turn is received, so that no copy of a key is left
+    /// by growing.
     receiving: VecDeque<ReceivingChain>,
     initial: Initial,
     resets: ResetSecrets,
@@ -97,7 +98,7 @@ enum Side {
     Received(RemoteTurn),
 }
 
-/// The newest own turn, while nothing newer was received.
+/// The keys of the newest own turn, kept until the peer's next turn is received.
 struct SendingChain {
     ratchet: x25519::SecretKey,
     kem: kem::DecapsulationKey,
@@ -109,7 +110,7 @@ struct SendingChain {
     head: Vec<u8>,
 }
 
-/// The peer's newest turn, while it was not answered.
+/// The public keys of the peer's newest turn, kept until this side begins the next one.
 struct RemoteTurn {
     ratchet: x25519::PublicKey,
     kem: kem::EncapsulationKey,
@@ -117,7 +118,7 @@ struct RemoteTurn {
     identity: Option<kem::EncapsulationKey>,
 }
 
-/// A turn of the peer from which messages can still come.
+/// The keys of a turn of the peer from which messages can still come.
 struct ReceivingChain {
     turn: u32,
     header: HeaderKey,

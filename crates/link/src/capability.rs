@@ -29,7 +29,7 @@ impl OwnCapability {
         PresentedOwn::fill_with(|place| present(self.expose(), labels::CAPABILITY_OWN, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> OwnId {
         own_id(&self.present(relay))
@@ -44,7 +44,7 @@ impl ReadCapability {
         PresentedRead::fill_with(|place| present(self.expose(), labels::CAPABILITY_READ, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> MailboxId {
         mailbox_id(&self.present(relay))
@@ -59,7 +59,7 @@ impl SendCapability {
         PresentedSend::fill_with(|place| present(self.expose(), labels::CAPABILITY_SEND, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> SendId {
         send_id(&self.present(relay))

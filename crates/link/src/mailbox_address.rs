@@ -25,7 +25,8 @@ impl MailboxAddress {
     /// most 446.
     pub const MAX_LEN: usize = 512;
 
-    /// Encodes fingerprint 32, send capability 32, length of the URL u16, URL. The result holds a secret and is wiped on drop.
+    /// Encodes fingerprint 32 bytes, send capability 32, length of the URL 2, URL. The result holds
+    /// a secret and is wiped on drop.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let url = self.relay.url().as_bytes();

@@ -133,7 +133,7 @@ pub struct OpenHalf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The record has a length that no record has.
+    /// The length is none of those that records have.
     #[error("record of impossible length; close the link")]
     Length,
     /// The record is not the next one of this peer: it was changed, repeated or out of order, or
@@ -143,7 +143,7 @@ pub enum RecordError {
     /// The record opened, but its items are malformed: the peer's software is at fault.
     #[error("peer sent a malformed record; close the link")]
     Malformed(#[from] DecodeError),
-    /// An earlier record failed.
+    /// An earlier record was refused, so this one is refused, too.
     #[error("the link failed before; close it")]
     Dead,
 }

@@ -48,7 +48,7 @@ pub fn open(
     Ok(plaintext)
 }
 
-/// Encrypts `buffer` in place and returns the tag.
+/// Encrypts `buffer` in place, and authenticates `ad` (associated data) with it. Returns the tag.
 #[must_use]
 #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB, which no buffer of ours reaches")]
 pub fn seal_in_place(

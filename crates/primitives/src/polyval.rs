@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 /// key and blocks of the input there.
 const STACK: usize = 2 << 10;
 
-/// Number of bytes of a hash.
+/// Number of bytes of a universal hash.
 pub const HASH_LEN: usize = 16;
 
 crate::secret_bytes! {

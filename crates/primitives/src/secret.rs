@@ -32,10 +32,11 @@ macro_rules! secret_bytes {
 
         #[allow(dead_code, unreachable_pub, reason = "not each role uses each constructor")]
         impl $name {
-            /// The length in bytes.
+            /// The length of the secret in bytes.
             pub const LEN: usize = $len;
 
-            /// Creates the secret from its bytes, and wipes the array. A caller that keeps an array of its own wipes that itself.
+            /// Creates the secret from its bytes, and wipes the array. A caller that keeps a copy
+            /// of the array wipes that copy itself.
             #[must_use]
             pub fn from_bytes(mut bytes: [u8; $len]) -> Self {
                 let secret = Self::copy_of(&bytes);

@@ -135,7 +135,8 @@ fn ed25519_verifies_strictly() {
     classes.are(&[("refused", 51), ("signature of another length", 12), ("verified", 88)]);
 }
 
-/// Does the same as [`hkdf::Prk::expand`] for the lengths of the vectors. Returns `None` for a length that does not compile.
+/// Does the same as [`hkdf::Prk::expand`] for the lengths of the vectors. Returns `None` for a
+/// length above 8,160, for which `expand` does not compile.
 fn expand(prk: &hkdf::Prk, info: &[u8], len: usize) -> Option<Vec<u8>> {
     macro_rules! lengths {
         ($($len:literal)*) => {

@@ -213,7 +213,8 @@ impl Sessions {
         others.all(|entry| entry.generation != Generation::Current)
     }
 
-    /// Returns the ids in the order in which an envelope is tried: highest era first, then latest.
+    /// Returns the ids in the order in which an envelope is tried: those of the highest era first,
+    /// of equal eras the one that came last.
     pub(super) fn newest_first(&self) -> Vec<SessionId> {
         let mut order: Vec<_> = self.0.iter().enumerate().collect();
         order.sort_by_key(|(place, entry)| Reverse((entry.era, *place)));
@@ -263,10 +264,11 @@ impl Sessions {
         self.0.iter().filter(is_usable).max_by_key(order)?.resets().received()
     }
 
-    /// Returns the secrets that can prove a peer's soft reset, each with the era of its session. They are those of the two newest
-    /// sent turns of each session in use that is no older than the newest in which the peer has replied. The newest turn that the
-    /// peer has received is one of them. An unused session does not turn any more, so a secret that once leaked from it would
-    /// prove resets without end.
+    /// Returns the secrets that can prove a peer's soft reset, each with the era of its session.
+    /// They are those of the two newest own turns, of which the peer has received at least one, in
+    /// each session in use whose era is not below the highest in which the peer has replied. An
+    /// unused session takes no new turns, so a secret that once leaked from it would prove resets
+    /// without end.
     pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
         let oldest = self.replied_era().unwrap_or_default();
         let is_used =

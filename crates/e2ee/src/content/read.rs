@@ -72,8 +72,9 @@ pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     found
 }
 
-/// Whether the content may be the first one of a session: Hello is the first item of a known type, and no item of an unknown type
-/// is critical, numbered or not. A content that [`decode`] refuses may not.
+/// Whether the content may be the first one of a session: Hello is the first item of a known type,
+/// and no item of an unknown type is critical, numbered or not. Returns `false` for a content that
+/// [`decode`] refuses.
 pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     let mut first = None;
     for item in Items::of(bytes) {
@@ -91,7 +92,8 @@ pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     first.unwrap_or(false)
 }
 
-/// Whether [`decode`] returns the item unchanged: its type, its flags, its place and its body.
+/// Whether [`decode`] returns an item of this type, these flags and this body as a
+/// [`Content::Unknown`] at this place, with the same values.
 pub(super) fn is_kept_whole(kind: u16, flags: u8, place: (StreamId, u64), body: &[u8]) -> bool {
     let item = match kind {
         _ if is_known(kind) => parse(kind, flags, body),

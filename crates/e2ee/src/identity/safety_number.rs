@@ -14,7 +14,8 @@ pub const DIGITS: usize = 60;
 /// Number of words of a safety number.
 pub const WORDS: usize = 18;
 
-/// The number that two people compare. It is the same on both sides. Chapter 07 of the spec states the cost of a forgery.
+/// The number that two people compare to be sure of each other's identity. It is the same on both
+/// sides. Chapter 07 of the spec states the cost of a forgery.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     halves: [[u8; 32]; 2],

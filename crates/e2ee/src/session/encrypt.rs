@@ -32,11 +32,13 @@ pub enum EncryptError {
 }
 
 impl Session {
-    /// Seals content into an envelope of the smallest class that holds it. Store the change set before you send the envelope.
+    /// Seals content into an envelope of the smallest class that holds it. Store the change set
+    /// before you send the envelope.
     ///
-    /// Draws from `rng`: for a new turn ratchet key 32, ML-KEM seed 64, encapsulation 32 (at turn 1 one more 32 for the
-    /// initiator's identity); then 32 bytes that enter the nonces together with the content. A generator that repeats its
-    /// output (a snapshot of a virtual machine that is resumed twice) does not make two contents share a key and nonce.
+    /// Draws from `rng`: for a new turn ratchet key 32 bytes, ML-KEM seed 64, encapsulation 32 (at
+    /// turn 1 one more 32 for the initiator's identity); then 32 bytes that enter the nonces
+    /// together with the content. A generator that repeats its output (a snapshot of a virtual
+    /// machine that is resumed twice) does not make two contents share a key and nonce.
     ///
     /// # Errors
     /// Fails with [`EncryptError`].

@@ -45,8 +45,9 @@ impl Seen {
         is_known(number, next) && seen != 0 && seen != tag(nonce)
     }
 
-    /// Whether a message is beyond the end of a closed turn, which had `end` messages. For a turn of which nothing is known the
-    /// result is `false`, because `end` may be less than its length.
+    /// Whether message `number` is beyond the end of a closed turn, which had `end` messages.
+    /// Returns `false` for a turn whose traces are not known, because `end` may be less than the
+    /// length of that turn.
     pub(super) fn is_behind_end(&self, number: u32, end: u32) -> bool {
         self.ratchet != [0; MARK_LEN] && number >= end
     }

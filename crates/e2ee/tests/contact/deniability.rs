@@ -142,7 +142,8 @@ fn the_initiator_alone_makes_the_whole_transcript() {
     talk_alone(&mut forger, &public);
 }
 
-/// Returns the first message of another person to an own invite, made from the public keys of its sender (spec/04-handshake.md).
+/// Returns a first message to an own invite in the name of `sender`, made from the inviter's
+/// secrets and the public keys of `sender` (spec/04-handshake.md).
 fn forged_first_message(
     inviter: &Person,
     pending: &PendingInvite,

@@ -21,7 +21,7 @@ pub enum ClientHandshakeError {
     /// The answer was changed on its way, or its sender does not have the keys that it shows. Do not use it.
     #[error("the relay's answer was changed on its way; do not use this connection")]
     Unauthentic,
-    /// The relay asks for a cookie again and again. Try again later.
+    /// The relay asked for a cookie a second time. Try again later.
     #[error("the relay is overloaded; try again later")]
     Overloaded,
     /// The Hello does not fit into a record.
@@ -29,7 +29,7 @@ pub enum ClientHandshakeError {
     HelloTooLong,
 }
 
-/// The error of the relay's side of a handshake. The connection is closed.
+/// The error of the relay's side of a handshake. Close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RelayHandshakeError {

@@ -31,7 +31,7 @@ pub(super) fn transcript_3(h2: &[u8; 32], confirmation: &[u8], c2_head: &[u8]) -
     sha256(&[labels::LINK_TRANSCRIPT_3, h2, confirmation, c2_head])
 }
 
-/// Computes the first stage, in which both ephemeral secrets enter.
+/// Computes the first stage, in which the X25519 and the ML-KEM secret of the fresh keys enter.
 pub(super) fn stage_1(
     ephemeral: &x25519::SharedSecret,
     encapsulated: &kem::SharedSecret,
@@ -41,7 +41,7 @@ pub(super) fn stage_1(
     (StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]), ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]))
 }
 
-/// Computes the second stage, in which the relay's identity enters by its X25519 key.
+/// Computes the second stage, in which the X25519 secret of the relay's identity enters.
 pub(super) fn stage_2(
     chain: &ChainKey,
     identity: &x25519::SharedSecret,
@@ -60,7 +60,7 @@ pub(super) struct RecordKeys {
     pub(super) relay: RecordKey,
 }
 
-/// Computes the third stage, in which the relay's identity enters by its ML-KEM key.
+/// Computes the third stage, in which the ML-KEM secret of the relay's identity enters.
 pub(super) fn stage_3(chain: &ChainKey, identity: &kem::SharedSecret, h3: &[u8; 32]) -> RecordKeys {
     let exp = extract(chain.expose(), &[identity.expose()]).ready();
     RecordKeys {
