@@ -5,8 +5,7 @@ use deaddrop_shred::PassphraseCost;
 use deaddrop_tls::Verify as TlsVerify;
 use std::{ops::Range, sync::Arc, time::Duration};
 
-/// Maximum of [`Config::gap_wait`]: ten minutes, so that no app holds messages back for long
-/// (spec/14-client.md section 4).
+/// Maximum of [`Config::gap_wait`]: ten minutes, as spec/14-client.md section 4 says.
 pub const MAX_GAP_WAIT: Duration = Duration::from_secs(600);
 /// Minimum of [`Config::vault_mib`]. A part of the room is kept for receipts and for the store's own work.
 pub const MIN_VAULT_MIB: u32 = 64;

@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 /// The maximum time for which a commit waits for a store that is busy with overwriting erased
 /// records.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// The time between two tries of such a commit, as a store overwrites in small pieces.
+/// The time between two tries of a commit while the store is busy: short, because a store
+/// overwrites in small pieces.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Number of bytes before the first segment of a store's file (spec/13-shred.md).
 const HEAD: u64 = 10 * 4_096;

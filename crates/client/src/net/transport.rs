@@ -91,7 +91,7 @@ pub(crate) trait MessageStream: Send {
     /// Returns the number of queued bytes that were not handed to the line yet.
     fn unsent_bytes(&self) -> usize;
 
-    /// Returns the number of those [`unsent_bytes`](Self::unsent_bytes) that answer items of the
+    /// Returns the number of bytes in [`unsent_bytes`](Self::unsent_bytes) that answer items of the
     /// relay.
     fn unsent_reply_bytes(&self) -> usize;
 
