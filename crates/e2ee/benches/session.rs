@@ -1,5 +1,5 @@
-//! The cost of a session: the handshake on each side beside the sum of its primitives, messages one way and in turns,
-//! forgeries, held keys, segments of attachments, the safety number.
+//! The cost of a session: the handshake on each side beside the sum of its primitives, messages one
+//! way and in turns, forgeries, held keys, segments of attachments, the safety number.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

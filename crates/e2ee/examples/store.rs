@@ -1,4 +1,5 @@
-//! Change sets in a database: one transaction a call, before anything leaves or is acknowledged; and a start after a crash.
+//! Change sets in a database: one transaction a call, before anything leaves or is acknowledged;
+//! and a start after a crash.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
@@ -52,7 +53,8 @@ fn store(database: &Database, changes: &ContactChanges) -> Result<(), redb::Erro
     Ok(())
 }
 
-/// Loads the contact as it was stored. A session whose row is damaged comes back as lost, and can be reset.
+/// Loads the contact as it was stored. A session whose row is damaged comes back as lost, and can
+/// be reset.
 fn load(database: &Database) -> Result<Contact, Box<dyn std::error::Error>> {
     let read = database.begin_read()?;
     let (contact, sessions) = (read.open_table(CONTACT)?, read.open_table(SESSIONS)?);

@@ -1,5 +1,6 @@
-//! Attachments: long content in segments that are sealed one by one, so that memory stays constant, any segment can be made
-//! or read again, and several at a time (spec/06-envelope-and-content.md section 3).
+//! Attachments: long content in segments that are sealed one by one, so that memory stays constant,
+//! any segment can be made or read again, and several at a time (spec/06-envelope-and-content.md
+//! section 3).
 //!
 //! The manifest travels as content. The app decides where the segments are stored.
 
@@ -35,7 +36,8 @@ pub struct AttachmentSealer {
     layout: SegmentLayout,
 }
 
-/// The recipient's part of an attachment: opens its segments, and checks that together they are the attachment that was sent.
+/// The recipient's part of an attachment: opens its segments, and checks that together they are the
+/// attachment that was sent.
 pub struct Manifest {
     key: AttachmentKey,
     layout: SegmentLayout,

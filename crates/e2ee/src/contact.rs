@@ -1,7 +1,9 @@
-//! A contact: all sessions with one person, and the choice of the one that is used for sending (spec/05-ratchet.md section 6).
+//! A contact: all sessions with one person, and the choice of the one that is used for sending
+//! (spec/05-ratchet.md section 6).
 //!
-//! Two people can have several sessions: each has invited the other, or one of them lost a session and began a new one. All of
-//! them receive; one sends, and both sides choose the same one. The app decides where a text is shown, and when it is sent again.
+//! Two people can have several sessions: each has invited the other, or one of them lost a session
+//! and began a new one. All of them receive; one sends, and both sides choose the same one. The app
+//! decides where a text is shown, and when it is sent again.
 
 mod event;
 mod hour;
@@ -39,11 +41,12 @@ const LAST_YOUNG_TURN: u32 = 4;
 /// The relation of a new session from an invite to the sessions that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvitePolicy {
-    /// The existing sessions stay in use: two people may invite each other at the same time. If the peer has ever replied in a session,
-    /// this has the same effect as [`StartOver`](Self::StartOver).
+    /// The existing sessions stay in use: two people may invite each other at the same time. If the
+    /// peer has ever replied in a session, this has the same effect as
+    /// [`StartOver`](Self::StartOver).
     KeepSessions,
-    /// The two people start over, on a new device or after a loss: existing sessions are superseded, and the contact is no longer
-    /// verified.
+    /// The two people start over, on a new device or after a loss: existing sessions are
+    /// superseded, and the contact is no longer verified.
     StartOver,
 }
 
@@ -73,7 +76,8 @@ struct Prior {
     peer_ever_answered: bool,
 }
 
-/// One person, and the sessions with that person. It holds secrets. Store the changes that its calls return.
+/// One person, and the sessions with that person. It holds secrets. Store the changes that its
+/// calls return.
 pub struct Contact {
     peer: IdentityHash,
     verified: bool,
@@ -131,7 +135,8 @@ impl Contact {
         &self.peer
     }
 
-    /// Whether the user has compared safety numbers, and nothing has happened since that makes another comparison necessary.
+    /// Whether the user has compared safety numbers, and nothing has happened since that makes
+    /// another comparison necessary.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         self.verified
@@ -156,8 +161,8 @@ impl Contact {
         self.sending().map(Session::standing)
     }
 
-    /// Whether the session that sends, or one that the peer may be using, is lost: its rows are gone or damaged. Begin a
-    /// [`reset`](Self::reset), or send a new invite.
+    /// Whether the session that sends, or one that the peer may be using, is lost: its rows are
+    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sessions.is_lost()
@@ -277,8 +282,8 @@ impl Contact {
         Ok((envelope, self.changes(Some((id, changes)), Vec::new(), false)))
     }
 
-    /// Returns the number of bytes of encoded content that fit into an envelope of this class now; `None` if there is no session
-    /// for sending, or if the class is too small.
+    /// Returns the number of bytes of encoded content that fit into an envelope of this class now;
+    /// `None` if there is no session for sending, or if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         self.sending()?.room(class)?.checked_sub(if self.tells_era() { ERA_ITEM_LEN } else { 0 })
@@ -296,7 +301,8 @@ impl Contact {
     /// only after the changes are stored.
     ///
     /// # Errors
-    /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or [`DecryptError::PeerMisbehaved`]; nothing changed.
+    /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or
+    /// [`DecryptError::PeerMisbehaved`]; nothing changed.
     pub fn decrypt(
         &mut self,
         identity: &IdentityKeyPair,
@@ -447,9 +453,9 @@ impl Contact {
         Ok(self.set_verified(true))
     }
 
-    /// Gives the contact a new identity, to which the user has agreed. Every session with the old identity ends, and the person
-    /// is to be verified again. The sessions with the new identity come from a new invite. Nothing changes if the contact has
-    /// this identity already.
+    /// Gives the contact a new identity, to which the user has agreed. Every session with the old
+    /// identity ends, and the person is to be verified again. The sessions with the new identity
+    /// come from a new invite. Nothing changes if the contact has this identity already.
     pub fn change_identity(&mut self, now: IdentityHash) -> Received {
         if self.peer == now {
             return Received::default();

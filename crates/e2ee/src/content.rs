@@ -1,8 +1,9 @@
 //! Content: what an envelope holds, typed and length-delimited (spec/06-envelope-and-content.md).
 //!
-//! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless they are critical or numbered.
-//! A *numbered* item has a number in a stream, which counts what one person sends to another, so that a loss is seen. A *critical*
-//! item must not be ignored by a receiver that does not know its type.
+//! Item = type u16, flags u8, length u24 (little-endian), body. Unknown items are skipped unless
+//! they are critical or numbered. A *numbered* item has a number in a stream, which counts what one
+//! person sends to another, so that a loss is seen. A *critical* item must not be ignored by a
+//! receiver that does not know its type.
 
 mod digest;
 mod form;
@@ -78,7 +79,8 @@ pub enum Content {
         /// The encoded mailbox address.
         address: Vec<u8>,
     },
-    /// A file or picture, whose segments are stored elsewhere ([`Manifest`](crate::attachment::Manifest)). The item is numbered.
+    /// A file or picture, whose segments are stored elsewhere
+    /// ([`Manifest`](crate::attachment::Manifest)). The item is numbered.
     Attachment {
         /// Id of the item's stream.
         stream: StreamId,
@@ -90,22 +92,26 @@ pub enum Content {
         length: u64,
         /// The hash of the attachment ([`Manifest::hash`](crate::attachment::Manifest::hash)).
         hash: AttachmentHash,
-        /// The place where the segments are stored, in a form of the app's choice; at most [`MAX_PLACE`] bytes.
+        /// The place where the segments are stored, in a form of the app's choice; at most
+        /// [`MAX_PLACE`] bytes.
         place: Vec<u8>,
         /// The media type, such as `image/png`; at most [`MAX_MEDIA_TYPE`] bytes.
         media_type: String,
         /// The file's name; at most [`MAX_NAME`] bytes. Peer data: never use it as a path.
         name: String,
     },
-    /// A numbered message of a person. It has an id of its own, so that it is shown once even if it arrives by several ways.
+    /// A numbered message of a person. It has an id of its own, so that it is shown once even if it
+    /// arrives by several ways.
     Message {
         /// Id of the item's stream.
         stream: StreamId,
         /// The number of the item in its stream, from 1.
         number: u64,
-        /// The version of the receiver's list of devices that the sender uses; 0 as long as there are no such lists.
+        /// The version of the receiver's list of devices that the sender uses; 0 as long as there
+        /// are no such lists.
         to_version: u64,
-        /// The receiver's devices that the message is sealed to, as a bit mask. Bit 0 is the main device.
+        /// The receiver's devices that the message is sealed to, as a bit mask. Bit 0 is the main
+        /// device.
         to_mask: u16,
         /// The message.
         message: Message,
@@ -127,7 +133,8 @@ pub enum Content {
         /// The first bytes of the [`StreamDigest`] at that number.
         digest: [u8; SHORT_DIGEST_LEN],
     },
-    /// A number that stays empty, because the item that it was given to was withdrawn before it was sent.
+    /// A number that stays empty, because the item that it was given to was withdrawn before it was
+    /// sent.
     Void {
         /// Id of the item's stream.
         stream: StreamId,
@@ -140,7 +147,8 @@ pub enum Content {
     Unknown {
         /// Number of the item's type.
         kind: u16,
-        /// The item's flags: bit 0 critical, bit 1 numbered (spec/06-envelope-and-content.md section 2).
+        /// The item's flags: bit 0 critical, bit 1 numbered (spec/06-envelope-and-content.md
+        /// section 2).
         flags: u8,
         /// Id of the item's stream.
         stream: StreamId,
@@ -152,7 +160,8 @@ pub enum Content {
     /// A bundle with which the receiver can begin a new session if the present one is lost. A
     /// [`Contact`](crate::contact::Contact) makes this item and reads it; an app only passes it on.
     ResetBundle {
-        /// The body of a reset bundle. The body has no signature, so that it proves nothing to others.
+        /// The body of a reset bundle. The body has no signature, so that it proves nothing to
+        /// others.
         bundle: Vec<u8>,
     },
     /// The era of this session: a number in its contact, above those of the sessions that it
@@ -184,7 +193,8 @@ impl Content {
         }
     }
 
-    /// Returns the stream and the number of an item that takes a place in a stream; `None` for all others.
+    /// Returns the stream and the number of an item that takes a place in a stream; `None` for all
+    /// others.
     #[must_use]
     pub const fn place(&self) -> Option<(StreamId, u64)> {
         match self {
@@ -257,7 +267,8 @@ pub enum ContentError {
     /// The bytes do not have the form of content: the peer's software is at fault.
     #[error("malformed content; the peer's software is at fault")]
     Malformed,
-    /// The content has a critical item of a type that this version does not know. Keep it for a newer version.
+    /// The content has a critical item of a type that this version does not know. Keep it for a
+    /// newer version.
     #[error("content for a newer version; update to read it")]
     NeedsNewerVersion,
 }

@@ -1,7 +1,8 @@
-//! The handshake: one InitialMessage from the person who accepts an invite to the one who made it (spec/04-handshake.md).
+//! The handshake: one InitialMessage from the person who accepts an invite to the one who made it
+//! (spec/04-handshake.md).
 //!
-//! Noise IK's order (es, s, ss) with an encapsulation to identity and prekey; the bundle's hash stands for the whole of the
-//! responder's side, and the transcript is in every key.
+//! Noise IK's order (es, s, ss) with an encapsulation to identity and prekey; the bundle's hash
+//! stands for the whole of the responder's side, and the transcript is in every key.
 
 pub(crate) mod keys;
 #[cfg(feature = "hazmat")]

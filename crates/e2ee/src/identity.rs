@@ -1,4 +1,5 @@
-//! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
+//! The identity of a person: three keys from one seed, and the one hash that names them
+//! (spec/02-identity.md).
 
 mod hash;
 mod recovery;
@@ -22,7 +23,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// The seed of an identity. The three secret keys derive from it, so it is all that a person must keep.
+    /// The seed of an identity. The three secret keys derive from it, so it is all that a person
+    /// must keep.
     pub struct IdentitySeed[32];
 }
 
@@ -36,9 +38,11 @@ secret_bytes! {
 }
 
 impl IdentitySeed {
-    /// Returns the seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
+    /// Returns the seed as 24 words (BIP 39, English), for paper. A person who has them has this
+    /// identity.
     ///
-    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads the words, shows it again.
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads
+    /// the words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
@@ -87,7 +91,8 @@ impl IdentityKey {
         &self.hash
     }
 
-    /// Returns the number by which people recognise this identity: one half of each of its safety numbers.
+    /// Returns the number by which people recognise this identity: one half of each of its safety
+    /// numbers.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         IdentityNumber::of(&self.hash)

@@ -1,7 +1,7 @@
 //! A session: the state between two people after the handshake (spec/05-ratchet.md).
 //!
-//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a header that has not
-//! been authenticated, and nothing changes before the body has opened.
+//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a
+//! header that has not been authenticated, and nothing changes before the body has opened.
 
 mod change;
 mod decrypt;
@@ -34,13 +34,16 @@ use seen::Seen;
 use skipped::SkippedKeys;
 use zeroize::ZeroizeOnDrop;
 
-/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks a direction.
+/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks
+/// a direction.
 pub const MAX_TURN_LEN: u32 = 2_000;
-/// Maximum number of message keys that one message can make a receiver skip in one chain: those of a whole turn.
+/// Maximum number of message keys that one message can make a receiver skip in one chain: those of
+/// a whole turn.
 pub const MAX_SKIP: u32 = MAX_TURN_LEN;
 /// Maximum number of closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
-/// Maximum number of receiving chains that are held between two calls: an open one and the closed ones.
+/// Maximum number of receiving chains that are held between two calls: an open one and the closed
+/// ones.
 const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
 
 /// The role of this side in the handshake.
@@ -57,7 +60,8 @@ pub enum Role {
 pub enum Standing {
     /// The initiator has no reply yet: every message is an InitialMessage.
     Unanswered,
-    /// The responder has no reply to its first turn yet: the initiator is authenticated against classical attackers only.
+    /// The responder has no reply to its first turn yet: the initiator is authenticated against
+    /// classical attackers only.
     Unconfirmed,
     /// Both sides are authenticated, against a quantum attacker too.
     Established,

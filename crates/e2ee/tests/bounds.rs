@@ -1,4 +1,5 @@
-//! The bounds of a session, from both sides: at the bound all works, beyond it the call fails with the documented error.
+//! The bounds of a session, from both sides: at the bound all works, beyond it the call fails with
+//! the documented error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{

@@ -1,5 +1,6 @@
-//! Random histories of two sessions in which messages are lost, repeated, reordered, flipped or delivered to the wrong session,
-//! and states are loaded from change sets at any moment. Each message is read once, and a failed call changes nothing.
+//! Random histories of two sessions in which messages are lost, repeated, reordered, flipped or
+//! delivered to the wrong session, and states are loaded from change sets at any moment. Each
+//! message is read once, and a failed call changes nothing.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{

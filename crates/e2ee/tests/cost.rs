@@ -1,5 +1,5 @@
-//! The cost of a rejected envelope, in operations and not in time: the same few tag checks for any bytes, and no key derivation,
-//! Diffie-Hellman or KEM before a header is authentic.
+//! The cost of a rejected envelope, in operations and not in time: the same few tag checks for any
+//! bytes, and no key derivation, Diffie-Hellman or KEM before a header is authentic.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{

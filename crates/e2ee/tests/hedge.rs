@@ -1,5 +1,6 @@
-//! A state that is copied and resumed twice with one generator (a snapshot of a virtual machine, taken alive): no key and nonce
-//! seal two different texts. Each pair of clones draws the same random bytes.
+//! A state that is copied and resumed twice with one generator (a snapshot of a virtual machine,
+//! taken alive): no key and nonce seal two different texts. Each pair of clones draws the same
+//! random bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -81,8 +82,8 @@ fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 
     ]
 }
 
-/// Whether two envelopes were sealed under one key and nonce: after texts of equal length comes equal padding, which is then
-/// sealed to equal bytes.
+/// Whether two envelopes were sealed under one key and nonce: after texts of equal length comes
+/// equal padding, which is then sealed to equal bytes.
 fn is_same_stream(a: &[u8], b: &[u8]) -> bool {
     let tail = a.len() - 16 - 200..a.len() - 16;
     a[tail.clone()] == b[tail]

@@ -1,4 +1,5 @@
-//! Nothing that is printed carries a key, a word, or an identity: neither `Debug` of anything public, nor any error.
+//! Nothing that is printed carries a key, a word, or an identity: neither `Debug` of anything
+//! public, nor any error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{

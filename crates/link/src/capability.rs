@@ -1,7 +1,8 @@
-//! Capabilities: 32-byte secrets in three roles, and the values that a relay sees of them (spec/11-capabilities.md).
+//! Capabilities: 32-byte secrets in three roles, and the values that a relay sees of them
+//! (spec/11-capabilities.md).
 //!
-//! secret -> (with the relay's fingerprint) presented -> id. The holder keeps the secret, shows the presented value
-//! through a link, and the relay keeps nothing but the id.
+//! secret -> (with the relay's fingerprint) presented -> id. The holder keeps the secret, shows the
+//! presented value through a link, and the relay keeps nothing but the id.
 
 use crate::labels;
 use deaddrop_primitives::{hash::sha256_of_secret, hkdf::extract, secret_bytes};

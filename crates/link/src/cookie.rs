@@ -1,4 +1,5 @@
-//! Cookies: under load a relay answers only clients that receive what is sent to their address prefix (spec/10-link.md section 8).
+//! Cookies: under load a relay answers only clients that receive what is sent to their address
+//! prefix (spec/10-link.md section 8).
 //!
 //! The relay keeps no state: the cookie is a keyed hash of the prefix and of a 30-second bucket.
 
@@ -50,7 +51,8 @@ impl CookieKey {
         Self(Key::generate(rng))
     }
 
-    /// Issues the cookie for an address prefix at `now_s`, in seconds of any clock that does not go back.
+    /// Issues the cookie for an address prefix at `now_s`, in seconds of any clock that does not go
+    /// back.
     #[must_use]
     pub fn issue(&self, prefix: &[u8], now_s: u64) -> Cookie {
         self.of_bucket(prefix, now_s / BUCKET_S)

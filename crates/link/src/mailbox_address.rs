@@ -1,4 +1,5 @@
-//! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md section 4).
+//! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md
+//! section 4).
 //!
 //! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of a Hello.
 

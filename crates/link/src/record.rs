@@ -44,8 +44,8 @@ impl Direction {
         Self::new(self.key)
     }
 
-    /// Pads `plaintext` to its size, encrypts it in place and appends the tag; fails if `plaintext` is longer than a
-    /// record, or if the numbers of records are used up.
+    /// Pads `plaintext` to its size, encrypts it in place and appends the tag; fails if `plaintext`
+    /// is longer than a record, or if the numbers of records are used up.
     pub(crate) fn seal(&mut self, plaintext: &mut Vec<u8>) -> Result<(), Exhausted> {
         let padded = padded(plaintext.len()).ok_or(Exhausted)?;
         let nonce = self.next_nonce()?;
@@ -56,8 +56,8 @@ impl Direction {
         Ok(())
     }
 
-    /// Decrypts a record in place and returns its padded plaintext; `None` if it is too short, if its tag does not
-    /// verify, or if the numbers of records are used up.
+    /// Decrypts a record in place and returns its padded plaintext; `None` if it is too short, if
+    /// its tag does not verify, or if the numbers of records are used up.
     pub(crate) fn open<'a>(&mut self, record: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = record.split_last_chunk_mut::<{ aead::TAG_LEN }>()?;
         let nonce = self.next_nonce().ok()?;
@@ -65,8 +65,8 @@ impl Direction {
         Some(ciphertext)
     }
 
-    /// Returns the next nonce; fails if the numbers of records are used up. Steps the key at every multiple of
-    /// [`RECORDS_PER_KEY`] and wipes the old one.
+    /// Returns the next nonce; fails if the numbers of records are used up. Steps the key at every
+    /// multiple of [`RECORDS_PER_KEY`] and wipes the old one.
     fn next_nonce(&mut self) -> Result<[u8; aead::NONCE_LEN], Exhausted> {
         let number = self.counter;
         self.counter = number.checked_add(1).ok_or(Exhausted)?;

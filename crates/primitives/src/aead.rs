@@ -15,7 +15,8 @@ pub const KEY_LEN: usize = 32;
 /// Number of bytes of a nonce.
 pub const NONCE_LEN: usize = 12;
 
-/// The error of a tag that did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
+/// The error of a tag that did not verify: wrong key, nonce or associated data, or changed bytes.
+/// The buffer holds no plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("authentication failed")]
 pub struct Invalid;

@@ -1,5 +1,5 @@
-//! The number of operations that a thread has done, because tests of cost count operations and do not measure time. Behind the
-//! feature `count`.
+//! The number of operations that a thread has done, because tests of cost count operations and do
+//! not measure time. Behind the feature `count`.
 
 extern crate std;
 

@@ -1,4 +1,5 @@
-//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no malleability.
+//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no
+//! malleability.
 
 use crate::secret::wipe_stack;
 use alloc::boxed::Box;

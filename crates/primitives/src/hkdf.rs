@@ -38,8 +38,8 @@ fn extract_into_box(salt: &[u8], ikm: &[&[u8]]) -> Prk {
 }
 
 impl Prk {
-    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most 8,160 bytes, checked at compile
-    /// time.
+    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most
+    /// 8,160 bytes, checked at compile time.
     #[must_use]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
         expand(self.expose(), info)
@@ -61,8 +61,8 @@ pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
 
 /// A pseudorandom key with its HMAC states computed.
 ///
-/// Both states and their block buffers wipe themselves on drop. They are boxed, so that moving the expander leaves no copy of
-/// them.
+/// Both states and their block buffers wipe themselves on drop. They are boxed, so that moving the
+/// expander leaves no copy of them.
 pub struct Expander(Box<Hkdf<Sha256>>);
 
 // `Hkdf` carries no marker; the hash states in it do (see `secret`).

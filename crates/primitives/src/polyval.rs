@@ -1,6 +1,7 @@
 //! POLYVAL (RFC 8452 section 3): a universal hash, fast on long inputs.
 //!
-//! This hash is no MAC and does not resist collisions: its output must stay secret. Feed it to a pseudorandom function.
+//! This hash is no MAC and does not resist collisions: its output must stay secret. Feed it to a
+//! pseudorandom function.
 
 use crate::secret::wipe_stack;
 use ::polyval::{
@@ -23,9 +24,10 @@ crate::secret_bytes! {
 }
 
 impl UniversalHashKey {
-    /// Computes POLYVAL over `bytes`, padded with zeros to a block, and a block with their length: zero u64, then the number of
-    /// bits as u64 (RFC 8452 section 4 without additional data). Two different inputs of at most `n` blocks have equal hashes
-    /// with a chance of `(n + 1) / 2^128`, over the choice of the key.
+    /// Computes POLYVAL over `bytes`, padded with zeros to a block, and a block with their length:
+    /// zero u64, then the number of bits as u64 (RFC 8452 section 4 without additional data). Two
+    /// different inputs of at most `n` blocks have equal hashes with a chance of `(n + 1) / 2^128`,
+    /// over the choice of the key.
     #[must_use]
     pub fn hash(&self, bytes: &[u8]) -> Zeroizing<[u8; HASH_LEN]> {
         let hash = self.compute(bytes);

@@ -1,6 +1,8 @@
-//! The vectors of Project Wycheproof against every primitive, through the functions that the floors above use.
+//! The vectors of Project Wycheproof against every primitive, through the functions that the floors
+//! above use.
 //!
-//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped fails the test.
+//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped
+//! fails the test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use deaddrop_primitives::{aead, ed25519, hkdf, kem, rand_core, x25519};
@@ -22,7 +24,8 @@ impl Classes {
     }
 }
 
-/// Returns the bytes if they have the length that the function's type demands; `None` counts as the refusal of a wrong length.
+/// Returns the bytes if they have the length that the function's type demands; `None` counts as the
+/// refusal of a wrong length.
 fn sized<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
     bytes.try_into().ok()
 }

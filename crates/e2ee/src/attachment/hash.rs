@@ -1,7 +1,9 @@
-//! The hashes that commit a manifest to the bytes of its attachment (spec/06-envelope-and-content.md section 3).
+//! The hashes that commit a manifest to the bytes of its attachment
+//! (spec/06-envelope-and-content.md section 3).
 //!
-//! The tag of a segment commits to nothing: a sender who knows the key can make two segments with one tag. A collision-resistant
-//! hash in the manifest makes every recipient of one manifest see the same bytes.
+//! The tag of a segment commits to nothing: a sender who knows the key can make two segments with
+//! one tag. A collision-resistant hash in the manifest makes every recipient of one manifest see
+//! the same bytes.
 
 use super::SegmentLayout;
 use crate::labels;
@@ -81,8 +83,8 @@ impl core::fmt::Debug for AttachmentHash {
 #[error("segments of the attachment are missing; seal or open every one of them first")]
 pub struct Incomplete;
 
-/// A list of the hashes of an attachment's segments, collected in any order. It holds one entry for each segment that was sealed
-/// or opened.
+/// A list of the hashes of an attachment's segments, collected in any order. It holds one entry for
+/// each segment that was sealed or opened.
 #[derive(Default)]
 pub struct SegmentHashes {
     hashes: BTreeMap<u32, [u8; HASH_LEN]>,

@@ -92,9 +92,9 @@ impl core::fmt::Debug for SegmentLayout {
     }
 }
 
-/// Returns the length up to which `length` is padded. It is at most 12 % more, and reveals no more than the order of magnitude
-/// and a few bits (Padmé: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
-/// 2019, section 4.4).
+/// Returns the length up to which `length` is padded. It is at most 12 % more, and reveals no more
+/// than the order of magnitude and a few bits (Padmé: Nikitin and others, "Reducing Metadata
+/// Leakage from Encrypted Files and Communication with PURBs", 2019, section 4.4).
 const fn padme(length: u64) -> u64 {
     let mask = padme_mask(length);
     (length + mask) & !mask

@@ -1,4 +1,5 @@
-//! Attachments of every length come back, and bytes that are not the sender's attachment are reported.
+//! Attachments of every length come back, and bytes that are not the sender's attachment are
+//! reported.
 
 use super::*;
 use alloc::vec;

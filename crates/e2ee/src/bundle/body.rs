@@ -1,4 +1,5 @@
-//! The body of invites and reset bundles, with an identity and one prekey pair (spec/03-invite.md section 1).
+//! The body of invites and reset bundles, with an identity and one prekey pair (spec/03-invite.md
+//! section 1).
 
 use crate::{
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
@@ -37,7 +38,8 @@ pub struct AddressTooLong;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// The blob is not the one that the link commits to: the mailbox holds something else, or the link was changed.
+    /// The blob is not the one that the link commits to: the mailbox holds something else, or the
+    /// link was changed.
     #[error("the link does not fit what lies in its mailbox; ask for a new link")]
     NotThisBundle,
     /// The bundle has a suite of a newer version, or the wrong kind (a reset bundle in place of an

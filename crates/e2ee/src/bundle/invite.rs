@@ -1,4 +1,5 @@
-//! The invite: its secrets on the inviter's side, its checked bundle on the other side (spec/03-invite.md).
+//! The invite: its secrets on the inviter's side, its checked bundle on the other side
+//! (spec/03-invite.md).
 
 use super::{
     body::{

@@ -1,4 +1,5 @@
-//! The secret in an invite link, the keys that derive from it, and the link's text (spec/03-invite.md).
+//! The secret in an invite link, the keys that derive from it, and the link's text
+//! (spec/03-invite.md).
 
 use crate::{handshake::keys::Psk, labels, session::initial::InitialKey};
 use alloc::{
@@ -107,7 +108,8 @@ impl InviteLink {
         &self.secret
     }
 
-    /// Returns the text of the link. Anyone who reads it can use the invite, so the text is wiped, and there is no `Display`.
+    /// Returns the text of the link. Anyone who reads it can use the invite, so the text is wiped,
+    /// and there is no `Display`.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; BYTES_LEN]);
@@ -166,8 +168,8 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean
-/// `wss://R/`. Returns `None` for any other form.
+/// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`;
+/// `deaddrop:wss://R/i` and `https://R/i` mean `wss://R/`. Returns `None` for any other form.
 fn relay_url(place: &str) -> Option<String> {
     let place = place.strip_suffix("/i")?;
     let (scheme, rest) = place.strip_prefix("deaddrop:").unwrap_or(place).split_once("://")?;

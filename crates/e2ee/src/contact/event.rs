@@ -16,35 +16,40 @@ pub enum ContactEvent {
         /// Id of the session.
         session: SessionId,
     },
-    /// The peer lost its session, proved knowledge of a recent turn and began a new session. Nothing needs to be shown.
+    /// The peer lost its session, proved knowledge of a recent turn and began a new session.
+    /// Nothing needs to be shown.
     PeerReset {
         /// Id of the new session.
         session: SessionId,
     },
     /// The peer asks for a reset but did not prove that it holds a recent session state.
     ///
-    /// Causes: the peer restored a device without its sessions, or somebody else uses the peer's identity key.
-    /// Ask the user. To accept, pass the envelope to [`Contact::agree_to_reset`](crate::contact::Contact::agree_to_reset); keep every envelope that
-    /// led to this event until the user has answered.
+    /// Causes: the peer restored a device without its sessions, or somebody else uses the peer's
+    /// identity key. Ask the user. To accept, pass the envelope to
+    /// [`Contact::agree_to_reset`](crate::contact::Contact::agree_to_reset); keep every envelope
+    /// that led to this event until the user has answered.
     ResetRequested {
         /// Whether the request counts as repeated: it arrived before (in another message, or
         /// because somebody repeats it), or four others have arrived since the two people last
         /// started over.
         repeated: bool,
     },
-    /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated, and there is nothing to accept.
+    /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated,
+    /// and there is nothing to accept.
     ///
-    /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If the peer stays silent, begin a
-    /// [hard reset](crate::contact::ResetKind::Hard) or send a new invite.
+    /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If
+    /// the peer stays silent, begin a [hard reset](crate::contact::ResetKind::Hard) or send a new
+    /// invite.
     StaleReset,
-    /// The two people start over, by an invite or a hard reset, though the peer had replied in a session: messages that come by
-    /// an older session from now on are marked as superseded. Show the event; the contact is no longer verified.
+    /// The two people start over, by an invite or a hard reset, though the peer had replied in a
+    /// session: messages that come by an older session from now on are marked as superseded. Show
+    /// the event; the contact is no longer verified.
     StartedOver {
         /// Id of the new session.
         session: SessionId,
     },
-    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or somebody has an old state of
-    /// the peer. Show the event; the contact is no longer verified.
+    /// The peer uses a session again that another had replaced: the peer has lost the newer one, or
+    /// somebody has an old state of the peer. Show the event; the contact is no longer verified.
     PeerFellBack {
         /// Id of the session that is used for sending from now on.
         session: SessionId,
@@ -67,8 +72,9 @@ pub enum ContactEvent {
         /// Id of the session without a reply.
         session: SessionId,
     },
-    /// The peer's state was put back to an older one (a restored backup, a copied folder). Its messages since then cannot be
-    /// read: tell the user, and begin a [reset](crate::contact::Contact::reset).
+    /// The peer's state was put back to an older one (a restored backup, a copied folder). Its
+    /// messages since then cannot be read: tell the user, and begin a
+    /// [reset](crate::contact::Contact::reset).
     PeerRewound,
 }
 
@@ -76,8 +82,8 @@ pub enum ContactEvent {
 #[derive(Default)]
 #[must_use = "a change that is not stored is lost"]
 pub struct ContactChanges {
-    /// The contact's new row, which replaces the old one; `None`: unchanged. About 0.6 KiB, and 2.8 KiB for each reset bundle of
-    /// the peer (two at most).
+    /// The contact's new row, which replaces the old one; `None`: unchanged. About 0.6 KiB, and 2.8
+    /// KiB for each reset bundle of the peer (two at most).
     pub contact: Option<Zeroizing<Vec<u8>>>,
     /// The change sets of sessions, each under its session's id.
     pub sessions: Vec<(SessionId, ChangeSet)>,
@@ -117,8 +123,9 @@ pub struct Received {
     pub session: Option<SessionId>,
     /// Role of `session` in the contact.
     pub by: SessionUse,
-    /// The encoded mailbox address at which the first messages of an own [reset](crate::contact::Contact::reset) are awaited.
-    /// Empty: the mailbox in use. `None`: no reset was begun.
+    /// The encoded mailbox address at which the first messages of an own
+    /// [reset](crate::contact::Contact::reset) are awaited. Empty: the mailbox in use. `None`: no
+    /// reset was begun.
     pub reset_address: Option<Zeroizing<Vec<u8>>>,
     /// The encoded content of the envelope (see [`crate::content::decode`]); `None` if there is
     /// none to read.

@@ -1,4 +1,5 @@
-//! Resets of a contact: keeping bundles, beginning a reset, accepting one (spec/05-ratchet.md section 6).
+//! Resets of a contact: keeping bundles, beginning a reset, accepting one (spec/05-ratchet.md
+//! section 6).
 
 use super::{
     Contact,
@@ -157,8 +158,9 @@ impl Contact {
         })
     }
 
-    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed. If there are several
-    /// envelopes, agree to one of them and pass the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
+    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed.
+    /// If there are several envelopes, agree to one of them and pass the others to
+    /// [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
     /// Fails with [`AgreeError`].

@@ -1,7 +1,9 @@
-//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced (spec/05-ratchet.md section 6).
+//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced
+//! (spec/05-ratchet.md section 6).
 //!
-//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and it is never accepted without the
-//! user's consent. The module [`contact`](crate::contact) decides which secrets count as recent.
+//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and it is
+//! never accepted without the user's consent. The module [`contact`](crate::contact) decides which
+//! secrets count as recent.
 
 #[cfg(feature = "hazmat")]
 pub(crate) mod trace;
@@ -23,7 +25,8 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
+/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if
+/// the newest did not arrive.
 pub const MAX_OWN_BUNDLES: usize = 4;
 /// Maximum number of reset bundles of the peer that are held: the newest and the one before. A peer
 /// whose state was put back to an older one may know only the latter.
@@ -281,7 +284,8 @@ pub(crate) struct UsableBundle {
 }
 
 impl UsableBundle {
-    /// Returns the encoded mailbox address at which the first message is awaited. Empty: the mailbox in use.
+    /// Returns the encoded mailbox address at which the first message is awaited. Empty: the
+    /// mailbox in use.
     pub(crate) fn address(&self) -> &[u8] {
         &self.bundle.address
     }

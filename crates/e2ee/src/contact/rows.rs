@@ -111,8 +111,8 @@ impl Contact {
     }
 }
 
-/// Loads one session. Damaged rows, or rows of another session or peer, make it lost; rows of a newer
-/// version are an error, so that they are not overwritten.
+/// Loads one session. Damaged rows, or rows of another session or peer, make it lost; rows of a
+/// newer version are an error, so that they are not overwritten.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<SessionState, LoadError> {
     let skipped = || stored.skipped.iter().copied();
     let loaded = match Session::load(stored.snapshot, stored.reset_secrets, skipped()) {

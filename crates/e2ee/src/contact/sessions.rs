@@ -1,11 +1,13 @@
 //! Holds all sessions with one contact and decides which of them is used for sending.
 //!
-//! A contact can have several sessions: both people may have invited each other, or one of them may have reset a lost session. Every
-//! session has an *era*, a counter that orders them: a session that replaces others gets a higher era. The sender includes the era in its
-//! messages until the session is established, so that both sides agree on the order.
+//! A contact can have several sessions: both people may have invited each other, or one of them may
+//! have reset a lost session. Every session has an *era*, a counter that orders them: a session
+//! that replaces others gets a higher era. The sender includes the era in its messages until the
+//! session is established, so that both sides agree on the order.
 //!
-//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded session can still decrypt messages, but it is
-//! never used for sending and cannot authorise a reset, because a copy of its keys may have been stolen.
+//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded
+//! session can still decrypt messages, but it is never used for sending and cannot authorise a
+//! reset, because a copy of its keys may have been stolen.
 
 use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, reset_proofs::ResetSecrets};
 use alloc::{boxed::Box, vec::Vec};
@@ -43,7 +45,8 @@ pub(super) enum Generation {
 
 /// The state of a session, or what is left of it.
 pub(super) enum SessionState {
-    /// The session, boxed so that a list that grows, or is put in another order, leaves no copy of its keys.
+    /// The session, boxed so that a list that grows, or is put in another order, leaves no copy of
+    /// its keys.
     Live(Box<Session>),
     /// The snapshot is missing or damaged. The reset secrets are those of their row; empty if that
     /// is gone, too.
@@ -55,8 +58,8 @@ pub(super) struct SessionEntry {
     pub(super) id: SessionId,
     pub(super) era: u32,
     pub(super) origin: Origin,
-    /// Whether the peer has replied in this session, so that the peer holds its state, and so does anyone with a copy of that
-    /// state.
+    /// Whether the peer has replied in this session, so that the peer holds its state, and so does
+    /// anyone with a copy of that state.
     pub(super) peer_replied: bool,
     pub(super) generation: Generation,
     /// Last day of the invite with which this side began the session. `None` if the session began
@@ -176,8 +179,9 @@ impl Sessions {
         self.0.push(entry);
     }
 
-    /// Returns the session that sends: of the highest era; among those with a reply the one with the smallest id; without any, the
-    /// one begun by the peer that the peer used last; without any of those, the newest. Returns `None` if there is no session.
+    /// Returns the session that sends: of the highest era; among those with a reply the one with
+    /// the smallest id; without any, the one begun by the peer that the peer used last; without any
+    /// of those, the newest. Returns `None` if there is no session.
     pub(super) fn best(&self) -> Option<&SessionEntry> {
         let era = self.newest_era();
         let of_era = || self.0.iter().filter(move |entry| entry.era == era);
@@ -206,7 +210,8 @@ impl Sessions {
             || best.peer_replied && self.0.iter().any(smaller)
     }
 
-    /// Whether the session that sends is an own one without a reply that has superseded or left behind all others.
+    /// Whether the session that sends is an own one without a reply that has superseded or left
+    /// behind all others.
     pub(super) fn is_starting_over(&self) -> bool {
         let Some(best) = self.best().filter(|entry| entry.is_waiting()) else { return false };
         let mut others = self.0.iter().filter(|entry| entry.id != best.id);

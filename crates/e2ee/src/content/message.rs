@@ -1,4 +1,5 @@
-//! The message of a person (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
+//! The message of a person (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖
+//! scope ‖ parts`.
 
 use super::form::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, split};
 use crate::identity::IdentityHash;
@@ -36,8 +37,8 @@ impl MessageId {
         Self(hash.first_chunk().copied().unwrap_or_default())
     }
 
-    /// Returns the first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a conversation, which other authors
-    /// cannot take without finding a collision.
+    /// Returns the first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a
+    /// conversation, which other authors cannot take without finding a collision.
     #[must_use]
     pub fn short_name(&self, author: &IdentityHash) -> [u8; 8] {
         let hash = sha256_of_secret(&[author.as_bytes(), &self.0]);

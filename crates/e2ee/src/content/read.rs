@@ -1,4 +1,5 @@
-//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule is in [`parse`], which copies nothing.
+//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule is in [`parse`], which
+//! copies nothing.
 
 use super::{
     Content, ContentError, ItemHash, MAX_ADDRESS, StreamId,
@@ -265,7 +266,8 @@ fn place(body: &[u8]) -> Option<(StreamId, u64, &[u8])> {
     Some((StreamId(*stream), u64::from_le_bytes(*number), rest))
 }
 
-/// Parses a numbered item of an unknown type; `None` if its body is too short, or if its number is 0.
+/// Parses a numbered item of an unknown type; `None` if its body is too short, or if its number is
+/// 0.
 fn unknown(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     let (stream, number, _) = place(body).filter(|(_, number, _)| *number > 0)?;
     Some(Item::Numbered(stream, number, Numbered::Unknown(kind, flags, body)))

@@ -13,10 +13,12 @@ use crate::{attachment::MAX_ATTACHMENT, bundle::body::MAX_BODY};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Encodes items in their order. The bytes are wiped on drop, and the buffer does not grow, so that no copy of them is left.
+/// Encodes items in their order. The bytes are wiped on drop, and the buffer does not grow, so that
+/// no copy of them is left.
 ///
-/// Fails for items that [`decode`](super::decode) would refuse or would return changed. There is one exception: number 0 is
-/// allowed, for an item that gets its number by [`set_place`] before it is sent.
+/// Fails for items that [`decode`](super::decode) would refuse or would return changed. There is
+/// one exception: number 0 is allowed, for an item that gets its number by [`set_place`] before it
+/// is sent.
 ///
 /// # Errors
 /// Fails with [`TooLong`].
@@ -37,7 +39,8 @@ pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
     Ok(bytes)
 }
 
-/// Returns the hash of the first item of an encoded content, as its receiver computes it; `None` if there is no whole item.
+/// Returns the hash of the first item of an encoded content, as its receiver computes it; `None` if
+/// there is no whole item.
 #[must_use]
 pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     let (kind, _, body, _) = split(content)?;

@@ -1,4 +1,5 @@
-//! The key schedule of the handshake, from its shared secrets to the session secret (spec/04-handshake.md).
+//! The key schedule of the handshake, from its shared secrets to the session secret
+//! (spec/04-handshake.md).
 
 use crate::{identity::IDENTITY_KEY_LEN, labels, session::keys::SessionSecret};
 use deaddrop_primitives::{hash::sha256, hkdf, kem, secret_bytes, x25519};

@@ -1,5 +1,5 @@
-//! An identity that comes back from paper. It is used only after the user has confirmed that it is theirs (spec/02-identity.md
-//! section 2).
+//! An identity that comes back from paper. It is used only after the user has confirmed that it is
+//! theirs (spec/02-identity.md section 2).
 
 use super::{
     IdentityKeyPair, IdentitySeed,
@@ -11,9 +11,9 @@ use zeroize::ZeroizeOnDrop;
 
 /// An identity that was read from 24 words and not confirmed by the user yet.
 ///
-/// A wrong word passes the checksum in one of 256 cases and gives another identity, which no contact knows. Show
-/// [`number`](Self::number), let the user compare it with the one on the paper, and call [`confirm`](Self::confirm) only after
-/// that.
+/// A wrong word passes the checksum in one of 256 cases and gives another identity, which no
+/// contact knows. Show [`number`](Self::number), let the user compare it with the one on the paper,
+/// and call [`confirm`](Self::confirm) only after that.
 ///
 /// ```
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -35,7 +35,8 @@ use zeroize::ZeroizeOnDrop;
 pub struct UnconfirmedIdentity(IdentityKeyPair);
 
 impl UnconfirmedIdentity {
-    /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to four letters or more are accepted.
+    /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to
+    /// four letters or more are accepted.
     ///
     /// # Errors
     /// Fails with [`WordsError`].

@@ -1,7 +1,8 @@
-//! The safety number, which two people compare to be sure of each other's identity (spec/07-safety-number.md).
+//! The safety number, which two people compare to be sure of each other's identity
+//! (spec/07-safety-number.md).
 //!
-//! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
-//! shown in ascending order, so both people see the same.
+//! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric
+//! fingerprints; the halves are shown in ascending order, so both people see the same.
 
 use super::{hash::IdentityHash, words};
 use crate::labels;
@@ -38,8 +39,8 @@ impl SafetyNumber {
         digits
     }
 
-    /// Returns eighteen words with blanks between them, nine for each half: easier to read aloud than digits (the first 99 bits
-    /// of each half in the English list of BIP 39).
+    /// Returns eighteen words with blanks between them, nine for each half: easier to read aloud
+    /// than digits (the first 99 bits of each half in the English list of BIP 39).
     #[must_use]
     pub fn to_words(&self) -> String {
         let [first, second] = self.halves.each_ref().map(|half| words::encode(half, WORDS / 2));

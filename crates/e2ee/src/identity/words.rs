@@ -1,5 +1,5 @@
-//! Bytes as words that people can write down and read to each other: BIP 39's coding and its English list
-//! (spec/02-identity.md section 2).
+//! Bytes as words that people can write down and read to each other: BIP 39's coding and its
+//! English list (spec/02-identity.md section 2).
 
 use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256_of_secret;
@@ -49,7 +49,8 @@ pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     encode(all.as_slice(), 24)
 }
 
-/// Decodes the words of [`encode_32`]. Upper case, several blanks, and words cut to four letters or more are accepted.
+/// Decodes the words of [`encode_32`]. Upper case, several blanks, and words cut to four letters or
+/// more are accepted.
 pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     let mut bits = Zeroizing::new([0_u8; 33]);
     let mut count = 0;

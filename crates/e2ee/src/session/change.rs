@@ -8,7 +8,8 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 /// The changes of one call on a session. Store all of them in one batch, or none.
 #[must_use = "a change that is not stored is lost"]
 pub struct ChangeSet {
-    /// The session's new snapshot, which replaces the old one. About 3 KiB, at most 4.2 KiB, and 3.4 KiB more while unanswered.
+    /// The session's new snapshot, which replaces the old one. About 3 KiB, at most 4.2 KiB, and
+    /// 3.4 KiB more while unanswered.
     pub session: Zeroizing<Vec<u8>>,
     /// The new reset secrets, which replace the old row; `None`: unchanged.
     pub reset_secrets: Option<Zeroizing<Vec<u8>>>,

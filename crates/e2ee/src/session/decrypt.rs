@@ -1,7 +1,7 @@
 //! Receiving: the header key that opens a message shows its turn (spec/05-ratchet.md section 4).
 //!
-//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or
-//! KEM unless its header was authentic.
+//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key
+//! derivation, Diffie-Hellman or KEM unless its header was authentic.
 
 use super::{
     ChangeSet, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
@@ -20,18 +20,20 @@ use deaddrop_wire::{Day, SizeClass};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptError {
-    /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are gone. Acknowledge it.
+    /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are
+    /// gone. Acknowledge it.
     #[error("not a message of this session; drop it")]
     Junk,
     /// The message was read before, or came after its key was dropped. Acknowledge it.
     #[error("message was read before; drop it")]
     Duplicate,
-    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the user.
+    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the
+    /// user.
     #[error("somebody else tried to use the same invite; compare safety numbers")]
     InviteContested,
-    /// The peer's state was put back to an older one: the peer sent a second message of a number, began a turn twice, continued
-    /// one that it had ended, or states that it sent less than was read. Messages with used numbers cannot be read. Tell the
-    /// user, and begin a reset.
+    /// The peer's state was put back to an older one: the peer sent a second message of a number,
+    /// began a turn twice, continued one that it had ended, or states that it sent less than was
+    /// read. Messages with used numbers cannot be read. Tell the user, and begin a reset.
     #[error("the contact's device was restored from an older backup; reset the session")]
     PeerRewound,
     /// The peer broke a bound or sent an invalid key. Its software is at fault. Acknowledge the

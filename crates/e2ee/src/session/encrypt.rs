@@ -1,4 +1,5 @@
-//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 1 and 2).
+//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections
+//! 1 and 2).
 
 use super::{
     ChangeSet, MAX_TURN_LEN, RemoteTurn, SendingChain, Session, Side,
@@ -98,7 +99,8 @@ impl Session {
         Ok((envelope, changes))
     }
 
-    /// Returns the number of bytes of content that fit into an envelope of this class now; `None` if the class is too small.
+    /// Returns the number of bytes of content that fit into an envelope of this class now; `None`
+    /// if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         let turn = match self.side {

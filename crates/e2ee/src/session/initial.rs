@@ -1,7 +1,9 @@
-//! The InitialMessage: a message of turn 0 behind the handshake's flight, in an outer box (spec/04-handshake.md).
+//! The InitialMessage: a message of turn 0 behind the handshake's flight, in an outer box
+//! (spec/04-handshake.md).
 //!
-//! The initiator puts the flight in front of every message until an answer comes. The responder recognises repeats of it. The
-//! module [`handshake`](crate::handshake) makes and reads the content of a flight.
+//! The initiator puts the flight in front of every message until an answer comes. The responder
+//! recognises repeats of it. The module [`handshake`](crate::handshake) makes and reads the content
+//! of a flight.
 
 use crate::{identity::IDENTITY_KEY_LEN, labels, reader::Reader};
 use alloc::vec::Vec;
@@ -32,8 +34,8 @@ pub(crate) struct OpenedInitial {
 }
 
 impl OpenedInitial {
-    /// Opens the outer box of an envelope: one tag check. Returns `None` if the envelope is too short or the tag does
-    /// not verify.
+    /// Opens the outer box of an envelope: one tag check. Returns `None` if the envelope is too
+    /// short or the tag does not verify.
     pub(crate) fn open(key: &InitialKey, envelope: &[u8]) -> Option<Self> {
         let (nonce, sealed) = envelope.split_first_chunk()?;
         let mut flight = aead::open(key.expose(), nonce, labels::INITIAL, sealed).ok()?;

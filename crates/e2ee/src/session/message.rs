@@ -102,7 +102,8 @@ pub(crate) fn seal(
     Some(bytes)
 }
 
-/// Opens the header box of a turn by one tag check; `None` if the message is too short or the tag does not verify.
+/// Opens the header box of a turn by one tag check; `None` if the message is too short or the tag
+/// does not verify.
 pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<Header> {
     let sealed = message.get(..header_box_len(turn))?;
     let (nonce, sealed) = sealed.split_first_chunk()?;

@@ -1,4 +1,5 @@
-//! Reset secrets, which prove knowledge of a recent turn and are kept in a row of their own (spec/05-ratchet.md section 1).
+//! Reset secrets, which prove knowledge of a recent turn and are kept in a row of their own
+//! (spec/05-ratchet.md section 1).
 
 use super::keys::ResetSecret;
 use crate::reader::Reader;

@@ -1,5 +1,6 @@
-//! Traces of messages that were read. They distinguish a repeated message from another one of the same number, which a peer sends
-//! whose state was put back to an older one (spec/05-ratchet.md section 5).
+//! Traces of messages that were read. They distinguish a repeated message from another one of the
+//! same number, which a peer sends whose state was put back to an older one (spec/05-ratchet.md
+//! section 5).
 
 use crate::reader::Reader;
 use alloc::{boxed::Box, vec::Vec};
@@ -52,7 +53,8 @@ impl Seen {
         self.ratchet != [0; MARK_LEN] && number >= end
     }
 
-    /// Notes that the message `number` was read, and that the chain moves from `next` to the number after it.
+    /// Notes that the message `number` was read, and that the chain moves from `next` to the number
+    /// after it.
     pub(super) fn advance(&mut self, next: u32, number: u32, nonce: &[u8; 12]) {
         self.pass(next, number.saturating_add(1));
         self.set(number, tag(nonce));

@@ -1,4 +1,5 @@
-//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 3).
+//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age
+//! (spec/05-ratchet.md section 3).
 
 use super::keys::MessageKey;
 use crate::load_error::LoadError;

@@ -81,9 +81,9 @@ impl Session {
         FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + self.initial.len()
     }
 
-    /// Loads a session from the rows that change sets have stored: the newest snapshot, the newest reset secrets, and every
-    /// skipped row that was added and not removed. A skipped row that is damaged is left out: its message cannot be read any
-    /// more, all others can.
+    /// Loads a session from the rows that change sets have stored: the newest snapshot, the newest
+    /// reset secrets, and every skipped row that was added and not removed. A skipped row that is
+    /// damaged is left out: its message cannot be read any more, all others can.
     ///
     /// # Errors
     /// Fails with [`LoadError`].

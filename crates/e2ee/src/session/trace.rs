@@ -146,8 +146,8 @@ pub fn receive_turn(
 }
 
 impl Session {
-    /// Does the same as [`encrypt`](Session::encrypt), with r and, for an InitialMessage, r' drawn from `rng` as they are, 12
-    /// bytes each.
+    /// Does the same as [`encrypt`](Session::encrypt), with r and, for an InitialMessage, r' drawn
+    /// from `rng` as they are, 12 bytes each.
     ///
     /// # Errors
     /// Fails as [`encrypt`](Session::encrypt) does.

@@ -1,4 +1,5 @@
-//! Random histories, after which both sides always come to one session, though messages are lost or late and states are put back.
+//! Random histories, after which both sides always come to one session, though messages are lost or
+//! late and states are put back.
 
 use crate::people::*;
 use deaddrop_e2ee::{

@@ -1,4 +1,5 @@
-//! The cost, in operations, of an envelope that leads to nothing: it is bounded by what the contact holds, for any bytes.
+//! The cost, in operations, of an envelope that leads to nothing: it is bounded by what the contact
+//! holds, for any bytes.
 
 use crate::people::*;
 use deaddrop_e2ee::{

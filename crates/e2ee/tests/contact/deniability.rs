@@ -1,6 +1,7 @@
-//! Each side can make the whole transcript alone: with its own secrets, the other's public identity and its own session's state
-//! it writes both halves of a conversation, and the code accepts the other half as the other person's. So a transcript proves to
-//! a third party only that one of the two wrote it.
+//! Each side can make the whole transcript alone: with its own secrets, the other's public identity
+//! and its own session's state it writes both halves of a conversation, and the code accepts the
+//! other half as the other person's. So a transcript proves to a third party only that one of the
+//! two wrote it.
 
 use super::people::{NOW, Person, TODAY, pass, strangers};
 use deaddrop_e2ee::{

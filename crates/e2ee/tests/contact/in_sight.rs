@@ -1,8 +1,9 @@
-//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides could part: all of them end
-//! with an event, or in one session.
+//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides
+//! could part: all of them end with an event, or in one session.
 //!
-//! `one` and `two` are honest. A thief has copied an older state of `one`, or only its identity. *Twins* are the two sessions of
-//! people who invited each other at once; one of the two is used for sending.
+//! `one` and `two` are honest. A thief has copied an older state of `one`, or only its identity.
+//! *Twins* are the two sessions of people who invited each other at once; one of the two is used
+//! for sending.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -325,8 +326,9 @@ fn a_superseded_session_calls_for_no_reset() {
     assert!(two.events.is_empty(), "{:?}", two.events);
 }
 
-/// A thief of one's older state has agreed to a hard reset by two. Then two takes an invite of one's
-/// new device, and the thief's answer arrives before the session of that invite has an answer.
+/// A thief of one's older state has agreed to a hard reset by two. Then two takes an invite of
+/// one's new device, and the thief's answer arrives before the session of that invite has an
+/// answer.
 #[test]
 fn a_waiting_hard_reset_is_answered_in_sight() {
     let (mut one, mut two) = friends(301, 3);

@@ -1,7 +1,7 @@
 //! The client's side of the handshake.
 //!
-//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the module
-//! `handshake` says what each contains.
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use super::{
     error::ClientHandshakeError,
@@ -49,11 +49,12 @@ pub struct ClientFinished {
     pub link: UnprovenLink,
 }
 
-/// A link whose relay has proven the X25519 half of its identity only. The relay's first record proves the ML-KEM
-/// half too.
+/// A link whose relay has proven the X25519 half of its identity only. The relay's first record
+/// proves the ML-KEM half too.
 ///
-/// Nothing can be sealed before that: an attacker who has broken or stolen the X25519 half can complete the handshake,
-/// and if it gets the ML-KEM half later, it opens everything that the client sent to it until then.
+/// Nothing can be sealed before that: an attacker who has broken or stolen the X25519 half can
+/// complete the handshake, and if it gets the ML-KEM half later, it opens everything that the
+/// client sent to it until then.
 #[derive(Debug)]
 pub struct UnprovenLink(LinkSession);
 

@@ -1,7 +1,7 @@
 //! Errors of a handshake, by the next step of the caller.
 //!
-//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the module
-//! `handshake` says what each contains.
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use deaddrop_wire::DecodeError;
 
@@ -18,7 +18,8 @@ pub enum ClientHandshakeError {
     /// Another relay answers at this address than the address names. Do not use it.
     #[error("another relay answers at this address; its fingerprint differs, do not use it")]
     WrongRelay,
-    /// The answer was changed on its way, or its sender does not have the keys that it shows. Do not use it.
+    /// The answer was changed on its way, or its sender does not have the keys that it shows. Do
+    /// not use it.
     #[error("the relay's answer was changed on its way; do not use this connection")]
     Unauthentic,
     /// The relay asked for a cookie a second time. Try again later.
@@ -36,14 +37,15 @@ pub enum RelayHandshakeError {
     /// The message is not a handshake message of deaddrop. No key was computed.
     #[error("not a handshake; close the connection")]
     NotAHandshake,
-    /// The client offers no common version. Send [`no_common_version`](crate::no_common_version), then close. No key was
-    /// computed.
+    /// The client offers no common version. Send [`no_common_version`](crate::no_common_version),
+    /// then close. No key was computed.
     #[error("no common version; say so and close the connection")]
     NoCommonVersion,
     /// A public key of the client is not valid.
     #[error("invalid public key; close the connection")]
     BadKey,
-    /// The client's first record does not open: the client pinned another relay, or a message was changed on its way.
+    /// The client's first record does not open: the client pinned another relay, or a message was
+    /// changed on its way.
     #[error("first record does not open; close the connection")]
     Unauthentic,
     /// The client's first record opened, but its items are malformed: the client's software is at

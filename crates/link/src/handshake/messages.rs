@@ -1,7 +1,7 @@
 //! The bytes of handshake messages (spec/10-link.md section 3). This module computes on no key.
 //!
-//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the module
-//! `handshake` says what each contains.
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use crate::{cookie::Cookie, handshake::RelayHandshakeError, identity::PUBLIC_LEN, record::FIRST_RECORD_LEN};
 use deaddrop_primitives::{aead::TAG_LEN, kem, x25519};

@@ -1,7 +1,7 @@
 //! The relay's side of the handshake.
 //!
-//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the module
-//! `handshake` says what each contains.
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use super::{
     error::RelayHandshakeError,

@@ -1,7 +1,8 @@
 //! The key schedule: the order in which the secrets enter (spec/10-link.md section 4).
 //!
-//! C1, S1 and C2 are the three messages of the handshake, H1 to H3 the hashes of its transcript.
-//! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation tag and the head of C2.
+//! C1, S1 and C2 are the three messages of the handshake, H1 to H3 the hashes of its transcript. H1
+//! covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation tag and the
+//! head of C2.
 
 use crate::{labels, record::RecordKey};
 use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519};

@@ -1,7 +1,8 @@
-//! deaddrop beside vodozemac in one run: interleaved rounds, medians, targets, and at the end one JSON line a figure.
+//! deaddrop beside vodozemac in one run: interleaved rounds, medians, targets, and at the end one
+//! JSON line a figure.
 //!
-//! The two libraries do not do the same: vodozemac's Olm has no post-quantum part, no padding and encrypts no headers. The figures
-//! say what ours cost.
+//! The two libraries do not do the same: vodozemac's Olm has no post-quantum part, no padding and
+//! encrypts no headers. The figures say what ours cost.
 
 use deaddrop_e2ee::{
     attachment::{AttachmentHash, AttachmentSealer, Manifest, SEGMENT_LEN},

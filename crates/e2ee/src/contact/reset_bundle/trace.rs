@@ -71,7 +71,8 @@ pub struct ResetRules<'a> {
     pub begun: &'a [[u8; 32]],
 }
 
-/// Makes a reset bundle; `None` if the address is too long. Draws salt 32, X25519 prekey 32, ML-KEM prekey 64.
+/// Makes a reset bundle; `None` if the address is too long. Draws salt 32, X25519 prekey 32, ML-KEM
+/// prekey 64.
 #[must_use]
 pub fn create_reset_bundle(
     identity: &IdentityKeyPair,
