@@ -1,4 +1,5 @@
-//! The measurement behind `deaddrop-relay bench`: what this machine carries, and what the same bytes cost at least.
+//! The measurement behind `deaddrop-relay bench`: what this machine carries, and what the same
+//! bytes cost at least.
 //!
 //! A relay runs as a process of its own, so that its processor time is its own. Pairs of clients
 //! put blobs of 4 KiB into it and read and ack them over real links on loopback. A *cycle* is one

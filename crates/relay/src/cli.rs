@@ -1,5 +1,5 @@
-//! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
-//! do about it.
+//! The command line of `deaddrop-relay`. Standard output carries results, standard error what went
+//! wrong and what to do about it.
 
 mod bench;
 mod core_dump;
@@ -77,10 +77,12 @@ enum Command {
         /// Path of the certificate's key (PEM, P-256 or P-384).
         #[arg(long, value_name = "FILE", requires = "tls_cert")]
         tls_key: Option<PathBuf>,
-        /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/, or ws://HOST:PORT/ without TLS
+        /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/,
+        /// or ws://HOST:PORT/ without TLS
         #[arg(long)]
         url: Option<String>,
-        /// Keep everything in memory: no mailbox survives the process, and no blob is written to the disk.
+        /// Keep everything in memory: no mailbox survives the process, and no blob is written to
+        /// the disk.
         #[arg(long)]
         volatile: bool,
         /// Path of a configuration to use instead of the directory's own.
@@ -89,14 +91,16 @@ enum Command {
         /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Address or network of a proxy that names the clients' addresses, or `unix` for the one at the unix socket. Can be repeated.
+        /// Address or network of a proxy that names the clients' addresses, or `unix` for the proxy
+        /// at the unix socket. Can be repeated.
         #[arg(long = "proxy", value_name = "ADDR|unix")]
         proxies: Vec<ProxyName>,
         /// Print one JSON object when ready.
         #[arg(long)]
         json: bool,
     },
-    /// Measure what this machine carries: a relay with an empty store of its own, under the load of clients on this machine.
+    /// Measure what this machine carries: a relay with an empty store of its own, under the load of
+    /// clients on this machine.
     Bench(bench::BenchArguments),
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect {

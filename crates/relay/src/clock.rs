@@ -47,7 +47,7 @@ impl Now {
 pub struct Calendar {
     /// The newest day that was believed.
     pub day: Day,
-    /// First day on which things expire; day 0 if expiry never paused.
+    /// First day on which things expire; later than `day` only while expiry pauses.
     pub expires_from: Day,
 }
 
@@ -59,7 +59,7 @@ impl Calendar {
     }
 }
 
-/// Maximum number of days by which the system's clock may be ahead of the days that follow from the
+/// Maximum number of days by which the system's clock may be ahead of the day that follows from the
 /// running time and still be believed at once (spec/12-relay.md section 6).
 pub const MAX_STEP: u32 = 2;
 /// Number of days for which nothing expires after a step of the day that is larger than
@@ -107,7 +107,8 @@ pub enum Look {
 pub struct Belief {
     calendar: Calendar,
     trusted: bool,
-    /// The day from which later days are measured, and the running time in milliseconds at which it was believed.
+    /// The day from which later days are measured, and the running time in milliseconds at which it
+    /// was believed.
     anchor: (Day, u64),
     /// A day that is too far ahead to be believed at once, and the running time in milliseconds at
     /// which the clock first showed it; `None` if the clock shows no such day.
@@ -192,8 +193,8 @@ fn days_between(from_ms: u64, to_ms: u64) -> u32 {
 /// A source of time for a relay: a wall clock and a running time. A relay does not believe the wall
 /// clock at once.
 ///
-/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program that runs relays in
-/// its own process may use its own, for example to play weeks in seconds.
+/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program
+/// that runs relays in its own process may use its own, for example to play weeks in seconds.
 pub trait TimeSource: Send + Sync {
     /// Returns the day of the wall clock, which may be wrong and may go back.
     fn day(&self) -> Day;

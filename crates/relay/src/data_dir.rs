@@ -1,7 +1,8 @@
 //! The operator's directory: configuration, two keys, the store (spec/12-relay.md section 9).
 //!
-//! The store key lies beside the store. A person who takes the disk can open it like the running relay, without the destroyed
-//! records. An operator who wants more keeps the key on another disk, or runs the relay without a store (`--volatile`).
+//! The store key lies beside the store. A person who takes the disk can open it like the running
+//! relay, without the destroyed records. An operator who wants more keeps the key on another disk,
+//! or runs the relay without a store (`--volatile`).
 
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
@@ -33,11 +34,13 @@ pub struct RelayConfig {
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
-    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks no TLS.
+    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks
+    /// no TLS.
     pub tls_cert: Option<PathBuf>,
     /// Path of the file with the certificate's key (PEM, P-256 or P-384).
     pub tls_key: Option<PathBuf>,
-    /// The URL for clients, if it differs from the address on which the relay listens: behind a proxy.
+    /// The URL for clients, if it differs from the address on which the relay listens: behind a
+    /// proxy.
     pub url: Option<String>,
     /// The token that a client must show to create mailboxes. Without it every client may create
     /// them.
@@ -164,8 +167,8 @@ impl DataDir {
     /// that everything is there.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written. Files that were there
-    /// are not touched.
+    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written.
+    /// Files that were there are not touched.
     pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
         make_directory(&self.path)?;
         if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
@@ -190,8 +193,8 @@ impl DataDir {
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
 
-    /// Describes the first fault of the configuration with its line, but without the text of the line, which may hold the token.
-    /// Returns `None` if there is no fault.
+    /// Describes the first fault of the configuration with its line, but without the text of the
+    /// line, which may hold the token. Returns `None` if there is no fault.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the file cannot be read.

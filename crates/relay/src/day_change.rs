@@ -12,8 +12,7 @@ use deaddrop_wire::Day;
 use rand::CryptoRng;
 use std::collections::HashSet;
 
-/// Maximum number of records that are written by one commit. Any number that a store takes at once
-/// does.
+/// Maximum number of records that are written by one commit, so that no commit is large.
 const AT_ONCE: usize = 1_024;
 
 /// A planned change of the day, with its consequences.

@@ -28,8 +28,8 @@ pub struct News {
     pub ended: Vec<(u32, SubscriptionEnd)>,
 }
 
-/// The channel of hints from a store to one reader. The reader counts as connected while its own
-/// `Arc` of this exists.
+/// The channel of hints from a store to one reader. The reader counts as connected while it holds
+/// an `Arc` of this.
 #[derive(Debug, Default)]
 pub struct Hints {
     news: Mutex<News>,

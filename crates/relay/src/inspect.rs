@@ -40,7 +40,8 @@ pub struct Report {
 pub struct MailboxReport {
     /// Length of the lease in days.
     pub lease_days: u32,
-    /// Last day of the lease, counted from 1970-01-01. It moves in steps of seven days.
+    /// Last day of the lease, counted from 1970-01-01. Reading moves this day in steps of seven
+    /// days.
     pub lease_ends: u32,
     /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,

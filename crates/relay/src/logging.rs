@@ -1,5 +1,5 @@
-//! The log of a relay: counters, classes and coarse durations, from this project's own crates only. It holds no address, no
-//! identifier and no blob at any level.
+//! The log of a relay: counters, classes and coarse durations, from this project's own crates only.
+//! It holds no address, no identifier and no blob at any level.
 
 use std::io;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};

@@ -1,8 +1,10 @@
-//! The rules of mailboxes as a value: rights, places of blobs, records to write (spec/12-relay.md sections 3 to 6).
-//! Sans-I/O: every transition returns the job to write, and is told when the job is durable.
+//! The rules of mailboxes as a value: rights, places of blobs, records to write (spec/12-relay.md
+//! sections 3 to 6). Sans-I/O: every transition returns the job to write, and is told when the job
+//! is durable.
 //!
-//! The order of the decisions is the order of the writes, so jobs must reach the disk in the order in which they were
-//! returned. A job for which there is no room changes nothing here, as on the disk; one that fails otherwise stops the store.
+//! The order of the decisions is the order of the writes, so jobs must reach the disk in the order
+//! in which they were returned. A job for which there is no room changes nothing here, as on the
+//! disk; one that fails otherwise stops the store.
 
 mod attached;
 mod changes;

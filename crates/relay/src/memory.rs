@@ -1,7 +1,8 @@
 //! Bytes that links hold, over all and by address prefix (spec/12-relay.md section 5).
 //!
-//! While all links together hold as much as they may, each prefix that holds some has an equal share of it. Links of a prefix
-//! within its share go on, so that one network cannot take the memory that others need.
+//! While all links together hold as much as they may, each prefix that holds some has an equal
+//! share of it. Links of a prefix within its share go on, so that one network cannot take the
+//! memory that others need.
 
 use crate::admission::Prefix;
 use std::collections::HashMap;

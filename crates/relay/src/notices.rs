@@ -1,5 +1,5 @@
-//! Troubles that an operator should know of. Each is logged in one line with a count, at the intervals that the limits set. The
-//! line says nothing about the peers that caused it.
+//! Troubles that an operator should know of. Each is logged in one line with a count, at the
+//! intervals that the limits set. The line says nothing about the peers that caused it.
 
 use crate::store::Trouble;
 

@@ -1,5 +1,5 @@
-//! The one place where secret randomness enters: the operating system. (A store draws handles and pauses from a generator of
-//! its own; nothing secret depends on them.)
+//! The one place where secret randomness enters: the operating system. (A store draws handles and
+//! pauses from a generator of its own; nothing secret depends on them.)
 
 use rand::{TryCryptoRng, TryRng, rngs::SysRng};
 use std::convert::Infallible;
@@ -10,8 +10,8 @@ pub(crate) struct NoRandomness;
 
 /// The operating system's generator, which is asked for each value.
 ///
-/// The generator has no state in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
-/// repeats no bytes unless the system itself does.
+/// The generator has no state in this process, so a snapshot of the process's memory that is
+/// resumed twice (of a virtual machine, say) repeats no bytes unless the system itself does.
 ///
 /// If the system refuses random bytes later, the call panics: no key is ever made from anything
 /// else. [`check`] tells at the start whether the system has any.

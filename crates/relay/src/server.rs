@@ -1,5 +1,5 @@
-//! The server: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection; no task outlives
-//! [`Server::run`].
+//! The server: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection;
+//! no task outlives [`Server::run`].
 
 mod arrival;
 mod close_reason;
@@ -119,7 +119,8 @@ impl<S: Store> Server<S> {
     /// TLS.
     ///
     /// # Errors
-    /// Fails with [`TlsError`](deaddrop_tls::TlsError) when the certificate or its key cannot be used.
+    /// Fails with [`TlsError`](deaddrop_tls::TlsError) when the certificate or its key cannot be
+    /// used.
     pub fn with_tls(mut self, certificate: deaddrop_tls::Reloader) -> Result<Self, deaddrop_tls::TlsError> {
         let tls = tls::Tls::new(certificate)?;
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
@@ -131,8 +132,8 @@ impl<S: Store> Server<S> {
     /// Returns the address of the TCP socket on which the relay listens.
     ///
     /// # Errors
-    /// Fails with [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone, and
-    /// otherwise with the error of the system.
+    /// Fails with [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix
+    /// socket alone, and otherwise with the error of the system.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listeners.tcp_address()
     }

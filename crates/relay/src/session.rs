@@ -2,7 +2,8 @@
 //! (spec/12-relay.md section 5). To *look* into a mailbox is to ask the store for its blobs (a
 //! peek).
 //!
-//! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`], in any order.
+//! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`],
+//! in any order.
 
 mod call;
 mod context;
@@ -176,7 +177,7 @@ impl RelaySession {
         Ok(())
     }
 
-    /// Handles the hints that the store gave since the last call of this method.
+    /// Handles `news`, the hints that the store gave to this link.
     pub fn on_news(&mut self, news: News, now: Now, out: &mut Output) {
         self.reading.on_news(news, out);
         self.note_reading(now);

@@ -1,9 +1,11 @@
-//! The port of a store (spec/12-relay.md section 4): every call takes a batch and returns one answer per entry, in order.
+//! The port of a store (spec/12-relay.md section 4): every call takes a batch and returns one
+//! answer per entry, in order.
 //!
-//! A store answers only after the change is on stable storage. It checks the capability, then looks for a duplicate, then checks
-//! the quota, all inside the commit, so that a retry is never told `Full`. A delivery is a look at the blobs that are not in
-//! flight; there is no cursor. The reader of a mailbox holds a fence, and acks under an older fence do nothing. A database can
-//! implement this trait with the fence in the mailbox's row.
+//! A store answers only after the change is on stable storage. It checks the capability, then looks
+//! for a duplicate, then checks the quota, all inside the commit, so that a retry is never told
+//! `Full`. A delivery is a look at the blobs that are not in flight; there is no cursor. The reader
+//! of a mailbox holds a fence, and acks under an older fence do nothing. A database can implement
+//! this trait with the fence in the mailbox's row.
 //!
 //! The feature `testing` brings the contract: checks that every store must pass.
 
@@ -75,14 +77,16 @@ pub trait Store: Send + Sync + 'static {
 pub enum Verdict {
     /// The change is done and durable.
     Done,
-    /// The owner or sender that the request names does not exist, whatever the reason, or an id that
-    /// it gives belongs to another mailbox.
+    /// The owner or sender that the request names does not exist, whatever the reason, or an id
+    /// that it gives belongs to another mailbox.
     Refused,
-    /// The mailbox is full, or was full a short time ago.
+    /// The mailbox has no room for the blob or the sender, or had none for such a blob a short time
+    /// ago.
     Full,
     /// Too many puts into this mailbox in a short time. The number is the seconds to wait.
     TooFast(u16),
-    /// The store as a whole is at a limit, has no room, or must zero dead bytes first. Nothing has changed.
+    /// The store as a whole is at a limit, has no room, or must zero dead bytes first. Nothing has
+    /// changed.
     Busy,
     /// The store has failed: the operation may or may not have happened. The process ends.
     Stopped,
@@ -101,7 +105,7 @@ pub struct NewMailbox {
     pub lease: LeaseClass,
     /// Class that says the maximum numbers of blobs and of bytes.
     pub quota: QuotaClass,
-    /// The properties of the mailbox.
+    /// Flags: whether reading leaves the lease as it is, and whether blobs are kept in memory only.
     pub flags: CreateFlags,
 }
 
@@ -180,7 +184,8 @@ pub struct Peek {
     pub fence: Fence,
     /// Numbers of the blobs that the reader has already. They are not returned again.
     pub in_flight: Vec<RecordId>,
-    /// Maximum number of blobs. With 0 the answer only names the destroyed ones of `in_flight`, and tells whether there are more.
+    /// Maximum number of blobs. With 0 the answer only names the destroyed ones of `in_flight`, and
+    /// tells whether there are more.
     pub blobs: usize,
     /// Maximum number of bytes of all blobs together.
     pub bytes: usize,

@@ -213,8 +213,8 @@ impl Connections {
         self.resting.worst().or_else(reading).or_else(silent)
     }
 
-    /// Returns the subscribed link that was used least recently of the prefix that holds most of them; `None` if that prefix holds at
-    /// most its share.
+    /// Returns the oldest subscribed link of the prefix that holds most subscribed links; `None` if
+    /// this prefix holds at most its share of the connections.
     fn reading_beyond_share(&self, limits: &Limits) -> Option<Id> {
         let kept = kept_for_proxies(usize_of(limits.connections), limits);
         let prefix =
@@ -222,8 +222,9 @@ impl Connections {
         self.reading.oldest_of(prefix)
     }
 
-    /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some. Loopback and the
-    /// proxies do not hold too many, and are left out of the sum, while they hold at most what is kept for them.
+    /// Whether this prefix holds more than its share: all connections, divided among the prefixes
+    /// that have some. Loopback and the proxies do not hold too many, and are left out of the sum,
+    /// while they hold at most `proxies_percent` of the places.
     fn holds_too_many(&self, prefix: Prefix, limits: &Limits) -> bool {
         let (mut all, mut prefixes) = (self.entries.len() as u64, self.of_prefix.len() as u64);
         let of_proxies = self.count(Prefix::SHARED);
@@ -281,8 +282,8 @@ fn kept_for_proxies(places: usize, limits: &Limits) -> usize {
     places.saturating_mul(limits.proxies_percent.into()) / 100
 }
 
-/// Returns the number of places for silent connections: half of the half-open places. The others are for peers that
-/// have sent a valid C1.
+/// Returns the number of places for silent connections: half of the half-open places. The others
+/// are for peers that have sent a valid C1.
 fn silent_places(limits: &Limits) -> usize {
     usize_of(limits.half_open / 2).max(1)
 }

@@ -12,8 +12,8 @@ secret_bytes! {
 
 /// The network that a connection comes from: /24 of IPv4 or /56 of IPv6, as a keyed hash.
 ///
-/// Loopback and configured proxies have no prefix of their own. They count as one prefix together, which has no limits
-/// of its own, because many people may be behind it.
+/// Loopback and configured proxies have no prefix of their own. They count as one prefix together,
+/// which has no limits of its own, because many people may be behind it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix(Option<[u8; 16]>);
 

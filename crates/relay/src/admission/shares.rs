@@ -1,9 +1,10 @@
 //! A rate that all prefixes share and no flood can use up, as a value (spec/12-relay.md section 7).
 //!
-//! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
-//! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
-//! more can therefore never take the last tokens, and a prefix that took less always finds some. Loopback and the proxies, which
-//! stand for many people, have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
+//! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the
+//! shared bucket depends on how much it took recently: each doubling takes a sixteenth of the burst
+//! away, down to half. Prefixes that took more can therefore never take the last tokens, and a
+//! prefix that took less always finds some. Loopback and the proxies, which stand for many people,
+//! have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
 
 use super::Prefix;
 use crate::bucket::Bucket;

@@ -45,7 +45,8 @@ pub struct Floor {
     /// Time of writes and syncs: the blob, its slot, the mark of its destruction and its zeros,
     /// with one page and one sync for each commit. Zero for a store in memory.
     pub disk_us: f64,
-    /// Number of cycles that the disk carries in a second by the clock, with these writes and nothing else; `None` in memory.
+    /// Number of cycles that the disk carries in a second by the clock, with these writes and
+    /// nothing else; `None` in memory.
     pub disk_per_s: Option<f64>,
 }
 
@@ -119,7 +120,8 @@ fn sha_micros(time: Duration) -> f64 {
     })
 }
 
-/// Returns the processor time of one call of `work` in microseconds, from as many calls as fit in `time`.
+/// Returns the processor time of one call of `work` in microseconds, from as many calls as fit in
+/// `time`.
 fn micros_of(time: Duration, mut work: impl FnMut()) -> f64 {
     let (begun, before) = (Instant::now(), thread_time());
     let mut calls = 0_u32;

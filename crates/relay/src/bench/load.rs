@@ -72,7 +72,8 @@ impl LoadResult {
         f64::from(self.cycles) / self.elapsed.as_secs_f64()
     }
 
-    /// Returns the relay's processor time of one cycle in microseconds; `None` if this system does not tell it.
+    /// Returns the relay's processor time of one cycle in microseconds; `None` if this system does
+    /// not tell it.
     #[must_use]
     pub fn cycle_micros(&self) -> Option<ProcessorTime> {
         let each = 1e6 / f64::from(self.cycles.max(1));

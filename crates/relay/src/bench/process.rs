@@ -41,7 +41,8 @@ impl ProcessorTime {
     }
 }
 
-/// A relay that runs on loopback with an empty store. It is killed and its directory removed when this value is dropped.
+/// A relay that runs on loopback with an empty store. It is killed and its directory removed when
+/// this value is dropped.
 #[derive(Debug)]
 pub struct BenchRelay {
     child: Child,
@@ -67,7 +68,8 @@ impl BenchRelay {
     /// time.
     ///
     /// # Errors
-    /// Fails with [`BenchError`] when the directory cannot be made or the relay does not become ready.
+    /// Fails with [`BenchError`] when the directory cannot be made or the relay does not become
+    /// ready.
     pub fn start(program: &Path, scratch: &Scratch, storage: Storage) -> Result<Self, BenchError> {
         let directory = Directory(scratch.path().join("relay"));
         let size = StoreSize { segment_mib: 1, max_mib: MAX_STORE_MIB };

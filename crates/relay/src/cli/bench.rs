@@ -14,8 +14,9 @@ use std::time::Duration;
 /// report.
 #[derive(Debug, clap::Args)]
 pub(super) struct BenchArguments {
-    /// Existing folder whose file system is measured. A new folder is made in it, and removed at the end. It can be a relay's
-    /// directory: its files are not touched. The current folder, unless given.
+    /// Existing folder whose file system is measured. A new folder is made in it, and removed at
+    /// the end. It can be a relay's directory: its files are not touched. The current folder,
+    /// unless given.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Seconds that the measurement takes.

@@ -11,7 +11,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The day by which leases and expiry are counted. Wrong clocks are not believed at once; this tells and sets it.
+/// The day by which leases and expiry are counted. A wrong clock is not believed at once. These
+/// commands show the day and set it.
 #[derive(Debug, Subcommand)]
 pub(super) enum DayCommand {
     /// Show the day, and whether the system's clock is believed. Works while the relay serves.

@@ -4,7 +4,7 @@ use crate::server::Order;
 use std::io;
 
 /// The operator's signals. They are caught from `listen` on, before the relay says that it is
-/// ready, so that no later signal kills it.
+/// ready, so that no later signal kills the relay.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,

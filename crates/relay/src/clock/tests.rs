@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A day on which this build runs.
+/// A day within the years of this build (2026-11-28).
 const TODAY: Day = Day::from_number(20_785);
 const NONE: Day = Day::from_number(0);
 

@@ -14,7 +14,8 @@ impl<F: FnOnce(Result<u64, CommitError>) + Send + 'static> Done for F {}
 
 /// Storage for records, each under a key of its own.
 pub trait Backing: Send + Sync + 'static {
-    /// Queues a job; jobs take effect, and are reported, in the order of their submission.
+    /// Queues a job, and calls `done` with its result. Jobs take effect, and are reported, in the
+    /// order of their submission.
     #[allow(private_interfaces, private_bounds, reason = "implemented and called in this crate only")]
     fn submit(&self, job: Job, done: impl Done);
 

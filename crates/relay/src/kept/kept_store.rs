@@ -101,8 +101,8 @@ impl<B: Backing> KeptStore<B> {
         restore(&mut self.state.locked());
     }
 
-    /// Locks the order of decisions. A panic while it was locked may have lost a job that was decided: then the store
-    /// stops.
+    /// Locks the order of decisions. A panic while it was locked may have lost a job that was
+    /// decided: then the store stops.
     fn in_order(&self) -> MutexGuard<'_, ()> {
         self.order.lock().unwrap_or_else(|poisoned| {
             self.state.locked().stop();

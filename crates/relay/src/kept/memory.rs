@@ -1,4 +1,5 @@
-//! Records in memory: for a volatile relay, for volatile mailboxes, and for tests. Nothing survives the process.
+//! Records in memory: for a volatile relay, for volatile mailboxes, and for tests. Nothing survives
+//! the process.
 
 use super::backing::{Backing, Done};
 use crate::mailboxes::Job;

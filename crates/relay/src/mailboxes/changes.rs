@@ -1,4 +1,5 @@
-//! The requests of owners: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section 4.1).
+//! The requests of owners: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section
+//! 4.1).
 //!
 //! A change is decided, written, and made in memory when it is on stable storage: one that finds no
 //! room has changed nothing. The caller has at most one change under way at a time, except deletes,
@@ -20,7 +21,8 @@ use deaddrop_wire::{Day, OwnId};
 pub(crate) enum ChangeStep {
     /// The answer is known, and nothing is to be written.
     Answer(Verdict),
-    /// The mailbox has this state already. The answer waits until all earlier writes are on stable storage.
+    /// The mailbox has the wanted state already. The answer waits until all earlier writes are on
+    /// stable storage.
     AsBefore(Handle),
     /// The caller writes the job, and then calls [`Mailboxes::finish_change`] with the planned
     /// change.
@@ -34,7 +36,7 @@ pub(crate) enum ChangeStep {
     },
 }
 
-/// A change that is being written.
+/// A create or an owner's change that was decided and is being written.
 #[derive(Debug)]
 pub(crate) struct Planned {
     handle: Handle,

@@ -5,7 +5,8 @@ use deaddrop_wire::SizeClass;
 /// The pause of a mailbox: the mailbox takes no blob of the class `from` or a larger one before
 /// `until_ms`, and after that only once half of its quota is free.
 ///
-/// Without the pause a sender could find out when the reader has fetched something, by asking again and again.
+/// Without the pause a sender could find out when the reader has fetched something, by asking again
+/// and again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closed {
     from: SizeClass,

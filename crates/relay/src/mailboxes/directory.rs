@@ -1,7 +1,8 @@
 //! The mailboxes in memory, and their indexes: by handle and by the names of their rights.
 //!
-//! A mailbox lies in a slot. The indexes hold numbers of slots and compare with what lies there, so that a name is in memory once. Handles are
-//! random and names are keyed hashes: their own bytes serve as hashes of the tables, and no client can choose them.
+//! A mailbox lies in a slot. The indexes hold numbers of slots and compare with what lies there, so
+//! that a name is in memory once. Handles are random and names are keyed hashes: their own bytes
+//! serve as hashes of the tables, and no client can choose them.
 
 use super::mailbox::Mailbox;
 use super::record::Lasting;
@@ -23,7 +24,7 @@ pub(super) struct Directory {
     senders: HashTable<Sender>,
 }
 
-/// A place for one mailbox.
+/// A place for one mailbox, free while `mailbox` is `None`.
 struct Slot {
     handle: Handle,
     mailbox: Option<Mailbox>,

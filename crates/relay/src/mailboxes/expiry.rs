@@ -1,4 +1,5 @@
-//! Expiry: blobs and leases whose last day is over, mailboxes never used (spec/12-relay.md section 6).
+//! Expiry: blobs and leases whose last day is over, mailboxes never used (spec/12-relay.md section
+//! 6).
 
 use super::job::Job;
 use super::readers::AckStep;

@@ -26,7 +26,8 @@ pub(super) struct Mailbox {
     active: Option<Box<Active>>,
 }
 
-/// The parts of a mailbox that are needed while it has blobs or a reader, or was used a short time ago.
+/// The parts of a mailbox that are needed while it has blobs or a reader, or was used a short time
+/// ago.
 #[derive(Default)]
 pub(super) struct Active {
     pub(super) queue: Queue,

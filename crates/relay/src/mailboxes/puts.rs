@@ -1,4 +1,5 @@
-//! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
+//! Putting: capability, then duplicate, then the store's limits, then the mailbox's
+//! (spec/12-relay.md section 4.3).
 
 use super::attached::Attached;
 use super::job::{Job, Medium};

@@ -143,8 +143,9 @@ impl Mailboxes {
         }
     }
 
-    /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for blobs that are dying
-    /// already. Fails if the mailbox is gone, if it has another reader, or if the store has stopped.
+    /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for
+    /// blobs that are dying already. Fails if the mailbox is gone, if it has another reader, or if
+    /// the store has stopped.
     pub(crate) fn ack(
         &mut self,
         handle: Handle,

@@ -1,5 +1,5 @@
-//! `X-Forwarded-For`: each proxy appends the address that it was called from, so only the right end can be believed, as
-//! far as it consists of configured proxies.
+//! `X-Forwarded-For`: each proxy appends the address that it was called from, so only the right end
+//! can be believed, as far as it consists of configured proxies.
 
 use super::Proxies;
 use std::net::{IpAddr, SocketAddr};
@@ -34,7 +34,8 @@ fn value(line: &[u8]) -> Option<&[u8]> {
     value.strip_prefix(b":")
 }
 
-/// Parses an address, in brackets or not, with a port or without; `None` if the entry is no IP address.
+/// Parses an address, in brackets or not, with a port or without; `None` if the entry is no IP
+/// address.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

@@ -20,7 +20,8 @@ pub struct Network {
 pub struct NotANetwork;
 
 impl Network {
-    /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as IPv4.
+    /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as
+    /// IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |ours: u128, other: u128, width: u8| {

@@ -6,7 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The name of a proxy in the configuration: an address, a network, or the word `unix` for the unix socket.
+/// The name of a proxy in the configuration: an address, a network, or the word `unix` for the unix
+/// socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ProxyName {

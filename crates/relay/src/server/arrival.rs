@@ -16,14 +16,14 @@ use tokio::io::AsyncWriteExt;
 /// The answer to a connection that gets no place: a whole HTTP response.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// The answer to a connection that gets no place, before a TLS handshake: a fatal alert `internal_error` (RFC 8446
-/// section 6).
+/// The answer to a connection that gets no place, before a TLS handshake: a fatal alert
+/// `internal_error` (RFC 8446 section 6).
 const NO_PLACE_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
 /// Reads the header of a proxy where one is due, makes the TLS handshake, and reads the head of the
 /// HTTP request. As soon as a proxy has named the client's address, counts the connection for the
 /// network of this address. Returns `None` if one of these steps fails, or if that network has no
-/// room; the peer is then sent [`NO_PLACE`] or [`NO_PLACE_TLS`].
+/// room: then the peer was sent [`NO_PLACE`] or [`NO_PLACE_TLS`].
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
     mut stream: Stream,
@@ -85,7 +85,8 @@ async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -
     }
 }
 
-/// Logs that the network that a proxy has named holds as many connections as it may, and none of them can be spared.
+/// Logs that the network that a proxy has named holds as many connections as it may, and none of
+/// them can be spared.
 fn note_no_room() {
     tracing::debug!("a connection was refused: its network has too many");
 }

@@ -82,8 +82,8 @@ impl Listeners {
     /// dropped.
     ///
     /// # Errors
-    /// Fails with [`UnixSocketError`] when a process listens there, the file there is not a socket, or the system
-    /// refuses.
+    /// Fails with [`UnixSocketError`] when a process listens there, the file there is not a socket,
+    /// or the system refuses.
     #[cfg(unix)]
     pub fn add_unix(&mut self, path: &Path) -> Result<(), UnixSocketError> {
         self.unix = Some(UnixSocket::bind(path)?);
@@ -95,7 +95,8 @@ impl Listeners {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }
 
-    /// Waits for the next connection. May be dropped before it resolves.
+    /// Waits for the next connection. The future may be dropped before it resolves; no connection
+    /// is lost.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         let tcp = async {
             match &self.tcp {

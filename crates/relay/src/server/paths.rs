@@ -30,8 +30,8 @@ impl BasePath {
     }
 }
 
-/// Returns the path, with its query, of a request's target: the target itself, or the part behind the authority of a
-/// target in absolute form (RFC 9112 section 3.2.2).
+/// Returns the path, with its query, of a request's target: the target itself, or the part behind
+/// the authority of a target in absolute form (RFC 9112 section 3.2.2).
 pub(super) fn path(target: &str) -> &str {
     let is_scheme =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

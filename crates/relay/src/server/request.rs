@@ -5,9 +5,9 @@ use super::paths::{BasePath, path};
 /// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// A WebSocket at one of the relay's paths.
+    /// A request for a WebSocket at one of the relay's paths.
     WebSocket,
-    /// A WebSocket without the header line `Upgrade`: a proxy has removed this line.
+    /// A request for a WebSocket without the header line `Upgrade`: a proxy has removed this line.
     WithoutUpgrade,
     /// Any other request. It gets a page, or an error.
     Page,

@@ -1,4 +1,5 @@
-//! Answers to clients while the store is being opened: the port is open, and each request is told to come again soon.
+//! Answers to clients while the store is being opened: the port is open, and each request is told
+//! to come again soon.
 
 use super::ACCEPT_PAUSE;
 use super::arrival::refuse;

@@ -1,4 +1,5 @@
-//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md section 10).
+//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md
+//! section 10).
 
 use deaddrop_tls::{LoadError, Reload, Reloader, TlsError, rustls::ServerConfig};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -79,7 +79,7 @@ impl Sub {
     }
 
     /// Removes the blobs that an ack confirms from those in flight and returns them. Fails, and
-    /// changes nothing, if one of its tags was never delivered.
+    /// changes nothing, if the ack names a tag that was never delivered.
     pub(super) fn ack(&mut self, entry: &AckEntry) -> Result<Vec<Flight>, NeverDelivered> {
         let known = |tag: u32| tag <= self.last_tag;
         // only what was delivered can be confirmed.

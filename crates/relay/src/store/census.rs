@@ -55,7 +55,7 @@ pub enum Health {
 /// The reason for which puts are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Blobs or bytes are at their limits.
+    /// Blobs or their bytes have reached the percentage `put_percent` of their limits.
     AtLimits,
     /// The store has grown to its limit, or the disk is full.
     Full,

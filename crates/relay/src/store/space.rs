@@ -19,14 +19,15 @@ pub struct Space {
     pub max_segments: u32,
     /// Number of bytes of live records.
     pub live_bytes: u64,
-    /// Number of bytes of destroyed records that may still be on the disk, sealed under keys that are destroyed.
+    /// Number of bytes of destroyed records that may still be on the disk, sealed under keys that
+    /// are destroyed.
     pub dead_bytes: u64,
     /// Age of the oldest dead bytes; `None` if there are none.
     pub oldest_dead: Option<Duration>,
 }
 
 impl Space {
-    /// Takes the figures from those of the record store.
+    /// Makes the figures from `stats`, those of the record store.
     pub(crate) const fn of(stats: &Stats) -> Self {
         Self {
             segments: stats.segments,

@@ -5,8 +5,9 @@
 //! the random histories reopen at random moments. A *history* is a random sequence of requests
 //! whose answers are compared with those of a model: the same rules over plain maps.
 //!
-//! A store may lose in a crash that a mailbox was used, and that reading renewed its lease, until an owner's next change of that
-//! mailbox is answered. It may forget a pause of expiry that is over.
+//! A store may lose in a crash that a mailbox was used, and that reading renewed its lease, until
+//! an owner's next change of that mailbox is answered. It may forget a pause of expiry that is
+//! over.
 //!
 //! ```
 //! use deaddrop_relay::kept::{KeptStore, MemoryBacking};

@@ -1,4 +1,5 @@
-//! Bytes of puts from one network over many links, and from many networks, with links as values and simulated time.
+//! Bytes of puts from one network over many links, and from many networks, with links as values and
+//! simulated time.
 
 use super::*;
 use crate::admission::Prefix;

@@ -1,5 +1,5 @@
-//! Random histories of a store: requests of owners, senders and several readers, days, sweeps and crashes, each compared with the
-//! model.
+//! Random histories of a store: requests of owners, senders and several readers, days, sweeps and
+//! crashes, each compared with the model.
 
 use super::factory::{StoreFactory, StoredCounts};
 use super::kit::*;

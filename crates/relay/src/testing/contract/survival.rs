@@ -1,4 +1,5 @@
-//! Checks of what survives a crash of the process: all that was answered, and nothing that was destroyed.
+//! Checks of what survives a crash of the process: all that was answered, and nothing that was
+//! destroyed.
 
 use super::factory::StoreFactory;
 use super::kit::*;
